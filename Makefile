@@ -1,0 +1,46 @@
+# Everything that a person or a pipeline does with this repository. `make` alone lists it.
+
+FUZZTIME ?= 1000000x
+LINT     := go tool -modfile=tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## one verified OTP on loopback, nothing to set up, nothing left running
+	go run ./cmd/pimsd dev --once
+
+.PHONY: run
+run: ## the same, and keep serving
+	go run ./cmd/pimsd dev
+
+.PHONY: test
+test: ## all tests, with the race detector
+	scripts/need cc postgres
+	go test -race ./...
+
+.PHONY: check
+check: fmt vet lint test ## what a change must pass: formatting, vet, lint, tests
+
+.PHONY: fmt
+fmt:
+	@test -z "$$(gofmt -l .)" || { echo "not formatted (gofmt -w them):"; gofmt -l .; exit 1; }
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: lint
+lint: ## golangci-lint, pinned by tools/go.mod
+	$(LINT) run
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (1000000x: so many executions; 30s: so long)
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: build
+build: ## a static binary, bin/pimsd
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/pimsd ./cmd/pimsd
