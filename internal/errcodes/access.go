@@ -1,0 +1,69 @@
+package errcodes
+
+import "net/http"
+
+func authenticationRequired() Entry {
+	return Entry{
+		Code: AuthenticationRequired, Type: pimsError, Label: "Need Basic Authentication (to get CVS token)",
+		Causes: []Cause{
+			{http.StatusUnauthorized, false, "the credential is missing, wrong, expired or revoked"},
+			{http.StatusForbidden, false, "the credential is good, but not for this account or this call"},
+		},
+		Caller: "At 401 send `Authorization: Bearer` with a valid key or a fresh token; the answer never says what was wrong with " +
+			"the one that was sent. At 403 use the credential of the account, or a key with the scope that the call needs.",
+		Operator: "`pimsd key create` makes a key, and shows it once. The log line gives the reason that the answer withholds. With " +
+			"tokens, compare issuer, audience and the two clocks.",
+		Source: fromContract,
+	}
+}
+
+func accessRefused() Entry {
+	return Entry{
+		Code: AccessRefused, Type: pimsError, Label: "inwebo: access refused", WithPIN: true,
+		Causes: []Cause{
+			{http.StatusForbidden, false, "inWebo refuses the PIN"},
+			{http.StatusTooManyRequests, true, "pimsd holds back the next guess for a while after a wrong PIN or a lost answer"},
+			{http.StatusLocked, false, "pimsd forwards no more guesses, lest inWebo block the account, until an operator unlocks it"},
+		},
+		Wire: []string{"NOK:ACCESS"},
+		Caller: "At 403 ask the person for the PIN again, and never repeat the same PIN by yourself: a few wrong ones block the " +
+			"account at inWebo. At 429 no PIN was tried: wait as long as `Retry-After` says. At 423 no PIN was tried either: " +
+			"send the person to the operator.",
+		Operator: "For a 423, make sure that the person knows the PIN and that no client repeats a wrong one, then run " +
+			"`pimsd account unlock`. A forgotten PIN is reset in the brand's app; enrol the account again afterwards.",
+		Source: fromWire,
+	}
+}
+
+func accountBlocked() Entry {
+	return Entry{
+		Code: AccountBlocked, Type: pimsError, Label: "inwebo: account is blocked", WithPIN: true,
+		Causes: []Cause{
+			{http.StatusLocked, false, "inWebo has blocked the account after too many wrong PINs"},
+			{http.StatusLocked, false, "inWebo has locked the device after errors of its biometric key"},
+		},
+		Wire: []string{"NOK:NOK_BLOCKED", "NOK:BLOCKED", "NOK:BIOKEY"},
+		Caller: "Stop trying. The person unblocks the account in the brand's app or through its support. Nothing is to be reset " +
+			"here: the next request asks inWebo again.",
+		Operator: "pimsd cannot unblock an account at inWebo; `pimsd account unlock` only lifts pimsd's own guard. When the " +
+			"account is free again but the device is not accepted (2312, 2317), enrol it again.",
+		Source: fromWire,
+	}
+}
+
+func forbiddenOperation() Entry {
+	return Entry{
+		Code: ForbiddenOperation, Type: pimsError, WithPIN: true,
+		Label: "inwebo: forbidden operation (due to activated state/blocked state/upgradable state)",
+		Causes: []Cause{
+			{http.StatusForbidden, false, "inWebo forbids it in the present state: not activated, blocked, or due for an upgrade"},
+		},
+		Wire: []string{"NOK:FORBIDDEN"},
+		Caller: "Repeating does not help. Check in the brand's app that the account is not blocked; when it is not, the account " +
+			"must be enrolled again with a new SMS code.",
+		Operator: "The usual reason is a second client that uses the same device: stop it for good, then run `pimsd enroll`. When " +
+			"an enrolment itself is refused so, the account is blocked, or inWebo asks for a newer version than pimsd is set " +
+			"to present.",
+		Source: fromWire,
+	}
+}

@@ -1,0 +1,82 @@
+package errcodes
+
+import "net/http"
+
+func stateNotCorrect() Entry {
+	return Entry{
+		Code: StateNotCorrect, Type: pimsError, Label: "inwebo: internal state not correct", WithPIN: true,
+		Causes: []Cause{
+			{http.StatusConflict, false, "inWebo says that its state and the device's do not fit"},
+			{http.StatusConflict, false, "inWebo says twice that too much time has passed within one operation"},
+			{http.StatusConflict, true, "another request holds the device for too long; no PIN was tried"},
+		},
+		Wire: []string{"NOK:STATE", "NOK:TIMEOUT"},
+		Caller: "With `Retry-After`: wait so long and repeat; ask for one OTP at a time. Without: try once more. When it stays, the " +
+			"account must be enrolled again.",
+		Operator: "When one account stays in it, a second client uses the same device: stop it for good, then run `pimsd enroll` " +
+			"with a new SMS code. When it is many accounts, inWebo is slow: watch its latency.",
+		Source: fromWire,
+	}
+}
+
+func unknownDevice() Entry {
+	return Entry{
+		Code: UnknownDevice, Type: pimsError, Label: "inwebo: device is disabled or unknown", WithPIN: true,
+		Causes: []Cause{
+			{http.StatusNotFound, false, "the account has no enrolled device"},
+			{http.StatusNotFound, false, "inWebo says that the device is disabled or unknown"},
+		},
+		Wire: []string{"NOK:NODEVICE"},
+		Caller: "Enrol the account: have an SMS code sent by the brand's app or by the backend's own call to the vendor, for pimsd " +
+			"cannot order one, and enrol with it and the PIN.",
+		Operator: "Check that the caller names the account that was enrolled, letter for letter. When the device was deleted or " +
+			"disabled at inWebo, run `pimsd enroll` with a new SMS code.",
+		Source: fromWire,
+	}
+}
+
+func activationRequired() Entry {
+	return Entry{
+		Code: ActivationRequired, Type: pimsError, WithPIN: true,
+		Label: "inwebo: User must activate inWebo helium or inWebo Desktop Token before achieving this operation",
+		Causes: []Cause{
+			{http.StatusConflict, false, "inWebo asks for another of its tokens to be activated first"},
+		},
+		Wire:   []string{"NOK:NOCA"},
+		Caller: "Repeating does not help. Send the person to the brand's support.",
+		Operator: "Nothing to repair in pimsd: how the account is set up at inWebo does not allow a device of this kind. The " +
+			"brand's support can change it; enrol the account again afterwards.",
+		Source: fromWire,
+	}
+}
+
+func noService() Entry {
+	return Entry{
+		Code: NoService, Type: pimsError, Label: "inwebo: No service is available", WithPIN: true,
+		Causes: []Cause{{http.StatusConflict, false, "inWebo has no service for which the device may make an OTP"}},
+		Wire:   []string{"NOK:NOSRV"},
+		Caller: "Repeating does not help. Check in the brand's app that the connected services of the vehicle are active.",
+		Operator: "When the services are active, enrol the account again. With several services, compare the one that is " +
+			"configured with those of the device.",
+		Source: fromWire,
+	}
+}
+
+func postSyncFailed() Entry {
+	return Entry{
+		Code: PostSyncFailed, Type: pimsError, WithPIN: true,
+		Label: "inwebo: the operation succeeded but it required a post-synchronization which failed",
+		Causes: []Cause{
+			{http.StatusBadGateway, false, "the second round that inWebo asked for failed after a good first one"},
+			{http.StatusBadGateway, false, "inWebo answered, but the new state could not be stored in time"},
+			{http.StatusBadGateway, false, "inWebo refuses a device that is in doubt since an earlier answer was lost"},
+		},
+		Wire: []string{"NOK:SYNCHROFAILED", "NOK:ACCESS, NOK:STATE and NOK:FORBIDDEN for a device that is in doubt"},
+		Caller: "There is no OTP, though the attempt may have counted. Wait some seconds and try once more; when it stays, the " +
+			"account must be enrolled again.",
+		Operator: "See first to the store: `/readyz?verbose` says whether it can be written. Do not kill a pimsd that holds an " +
+			"answer which it could not store: it goes on trying. When one account stays in it though the PIN is right, its " +
+			"device is lost: run `pimsd enroll` with a new SMS code.",
+		Source: fromWire,
+	}
+}

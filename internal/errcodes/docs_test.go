@@ -1,0 +1,61 @@
+package errcodes
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"text/template"
+)
+
+// docs/errors.md is the catalogue in words. -update writes it.
+func TestErrorsDocumentIsTheCatalogue(t *testing.T) {
+	const path = "../../docs/errors.md"
+	page := template.Must(template.New("errors.md.tmpl").Funcs(template.FuncMap{"join": strings.Join, "statuses": statuses}).
+		ParseFiles("testdata/errors.md.tmpl"))
+	var want bytes.Buffer
+	if err := page.Execute(&want, All()); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want.Bytes()) {
+		t.Errorf("%s is not what the catalogue says; write it anew with: go test ./internal/errcodes -update", path)
+	}
+}
+
+func statuses(e Entry) string {
+	var s []string
+	for _, status := range e.Statuses() {
+		s = append(s, strconv.Itoa(status))
+	}
+	return strings.Join(s, ", ")
+}
+
+func TestWriteTable(t *testing.T) {
+	var got strings.Builder
+	if err := WriteTable(&got); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")
+	if len(lines) != 1+len(All()) {
+		t.Fatalf("%d lines for %d codes", len(lines), len(All()))
+	}
+	for i, want := range map[int]string{
+		0: "CODE  HTTP             TYPE                 LABEL",
+		7: "2102  400 413 415 422  Input error          Invalid [PARAMETER] parameter",
+		8: "2202  502 504          Output Error         Network problem : No internet",
+	} {
+		if lines[i] != want {
+			t.Errorf("line %d is %q, want %q", i, lines[i], want)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+// Package errcodes is the catalogue of the codes that pimsd answers with: for each its type and its label, letter for
+// letter those of the PIMS mobile SDK, the HTTP statuses that it may travel with, what causes it, and what to do then.
+//
+// It is data and says nothing about when a code is chosen: that is one table in the HTTP face. The catalogue is
+// append-only. A code must never be removed, renumbered or relabelled, for there are apps in the field that compare
+// them; a test pins that. Nothing here may ever depend on another package of pimsd.
+//
+// Source: contract.md §2; what inWebo's refusals become: inwebo-protocol.md §7.
+package errcodes
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Code is a number of the catalogue. In an answer it is a JSON number.
+type Code int
+
+// OK is success where a code is counted rather than answered: in metrics, the log and the audit. It is no entry.
+const OK Code = 0
+
+// The codes. The entry of each says the rest.
+const (
+	UnknownError           Code = 2000
+	FacadeNotInitialized   Code = 2001
+	APINotSupported        Code = 2002
+	DuplicateCommand       Code = 2005
+	CoreNotConfigured      Code = 2006
+	MissingParameter       Code = 2101
+	InvalidParameter       Code = 2102
+	NoInternet             Code = 2202
+	AuthenticationRequired Code = 2301
+	InvalidSMSCode         Code = 2305
+	AccessRefused          Code = 2308
+	VersionError           Code = 2309
+	AccountBlocked         Code = 2310
+	StateNotCorrect        Code = 2311
+	UnknownDevice          Code = 2312
+	ActivationRequired     Code = 2313
+	NoService              Code = 2314
+	PasswordReused         Code = 2315
+	PostSyncFailed         Code = 2316
+	ForbiddenOperation     Code = 2317
+	QuotaReached           Code = 2348
+	AlreadyEnrolled        Code = 2349
+)
+
+// String is the number in decimal, as logs and metrics carry it: "2310", and "0" for OK.
+func (c Code) String() string { return strconv.Itoa(int(c)) }
+
+// The types into which the SDK sorts its codes, in its own spelling.
+const (
+	genericError = "Generic error"
+	inputError   = "Input error"
+	outputError  = "Output Error"
+	pimsError    = "PIMS specific error"
+)
+
+// Where an entry was taken from.
+const (
+	fromContract = "contract.md §2"
+	fromWire     = "contract.md §2; inwebo-protocol.md §7"
+)
+
+// Entry is what the catalogue says about one code.
+type Entry struct {
+	Code  Code   `json:"code"`
+	Type  string `json:"type"`
+	Label string `json:"label"` // may hold [PARAMETER]; LabelFor fills it in
+
+	WithPIN  bool     `json:"withPIN"`        // one of the fifteen that the SDK publishes for pims.authentication.otp
+	Causes   []Cause  `json:"causes"`         // at least one, those of one status side by side
+	Wire     []string `json:"wire,omitempty"` // the refusals of inWebo that become this code
+	Caller   string   `json:"caller"`         // what the app, and the person in front of it, should do
+	Operator string   `json:"operator"`       // what whoever runs pimsd should do
+	Source   string   `json:"-"`              // where the entry was taken from
+}
+
+// Cause is one reason for a code, and how the answer then travels.
+type Cause struct {
+	HTTP       int    `json:"http"`
+	RetryAfter bool   `json:"retryAfter"` // the answer carries the header Retry-After: waiting so long helps
+	When       string `json:"when"`       // completes "pimsd answers it when …"
+}
+
+// All gives the whole catalogue in ascending order of the codes: a new slice, the caller's own.
+func All() []Entry {
+	return []Entry{
+		unknownError(), facadeNotInitialized(), apiNotSupported(), duplicateCommand(), coreNotConfigured(),
+		missingParameter(), invalidParameter(),
+		noInternet(),
+		authenticationRequired(), invalidSMSCode(),
+		accessRefused(), versionError(), accountBlocked(), stateNotCorrect(), unknownDevice(), activationRequired(),
+		noService(), passwordReused(), postSyncFailed(), forbiddenOperation(),
+		quotaReached(), alreadyEnrolled(),
+	}
+}
+
+// Lookup gives the entry of c; false when the catalogue has none, as for OK.
+func Lookup(c Code) (Entry, bool) {
+	all := All()
+	if i := slices.IndexFunc(all, func(e Entry) bool { return e.Code == c }); i >= 0 {
+		return all[i], true
+	}
+	return Entry{}, false
+}
+
+// Statuses gives the HTTP statuses that the code may travel with, each once, the first cause's first.
+func (e Entry) Statuses() []int {
+	var statuses []int
+	for _, c := range e.Causes {
+		if !slices.Contains(statuses, c.HTTP) {
+			statuses = append(statuses, c.HTTP)
+		}
+	}
+	return statuses
+}
+
+// LabelFor gives the label with parameter in the place of [PARAMETER]. A parameter that is not 1 to 64 of
+// [A-Za-z0-9_-] becomes "body": what a stranger sent is never repeated to a log or a screen. Other labels ignore it.
+//
+// Source: contract.md §1.
+func (e Entry) LabelFor(parameter string) string {
+	if !isName(parameter) {
+		parameter = "body"
+	}
+	return strings.ReplaceAll(e.Label, "[PARAMETER]", parameter)
+}
+
+func isName(s string) bool {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+	return s != "" && len(s) <= 64 && strings.Trim(s, alphabet) == ""
+}

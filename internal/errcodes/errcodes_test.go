@@ -1,0 +1,227 @@
+package errcodes
+
+import (
+	"encoding/json"
+	"flag"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/errors.md anew and pin codes that are new")
+
+// The pin: a line that it holds stays true for ever. -update adds lines and never changes one.
+func TestCatalogueIsAppendOnly(t *testing.T) {
+	const pin = "testdata/catalogue.golden"
+	data, err := os.ReadFile(pin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+
+	var now []string
+	for _, e := range All() {
+		now = append(now, e.Code.String()+" "+e.Label)
+	}
+	for _, line := range pinned {
+		if !slices.Contains(now, line) {
+			t.Errorf("%q was published; the catalogue may not drop or change it", line)
+		}
+	}
+	fresh := slices.DeleteFunc(now, func(line string) bool { return slices.Contains(pinned, line) })
+	switch {
+	case len(fresh) == 0 || t.Failed():
+	case *update:
+		pinned = append(pinned, fresh...)
+		if err := os.WriteFile(pin, []byte(strings.Join(pinned, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%q is new; pin it with -update", fresh)
+	}
+}
+
+func TestEntriesAreWhole(t *testing.T) {
+	var codes []Code
+	types := map[Code]string{20: genericError, 21: inputError, 22: outputError, 23: pimsError}
+	for _, e := range All() {
+		codes = append(codes, e.Code)
+		if e.Type != types[e.Code/100] {
+			t.Errorf("%v: type %q is not that of its hundred", e.Code, e.Type)
+		}
+		if e.Label == "" || e.Label != strings.TrimSpace(e.Label) || len(e.Causes) == 0 {
+			t.Errorf("%v: the label is %q, the causes are %d", e.Code, e.Label, len(e.Causes))
+		}
+		for _, c := range e.Causes {
+			if c.HTTP < 400 || http.StatusText(c.HTTP) == "" || !isClause(c.When) {
+				t.Errorf("%v: cause %+v", e.Code, c)
+			}
+			if always := c.HTTP == http.StatusTooManyRequests || c.HTTP == http.StatusServiceUnavailable; always && !c.RetryAfter {
+				t.Errorf("%v: %d always says Retry-After", e.Code, c.HTTP)
+			}
+		}
+		if !strings.HasSuffix(e.Caller, ".") || !strings.HasSuffix(e.Operator, ".") {
+			t.Errorf("%v: advice that is no sentence: %q, %q", e.Code, e.Caller, e.Operator)
+		}
+		if e.Source != fromWire && (e.Source != fromContract || len(e.Wire) > 0) {
+			t.Errorf("%v: source %q", e.Code, e.Source)
+		}
+	}
+	if !slices.IsSorted(codes) || len(slices.Compact(slices.Clone(codes))) != len(codes) {
+		t.Errorf("not in ascending order, or twice: %v", codes)
+	}
+	if declared := declaredCodes(t); !slices.Equal(codes, declared) {
+		t.Errorf("the catalogue has %v, the constants are %v", codes, declared)
+	}
+}
+
+// A clause completes a sentence and fits in a line of a menu.
+func isClause(s string) bool {
+	return s != "" && len(s) <= 110 && !strings.HasSuffix(s, ".") && s == strings.TrimSpace(s)
+}
+
+// declaredCodes reads the constants, OK aside, from the source.
+func declaredCodes(t *testing.T) []Code {
+	t.Helper()
+	source, err := os.ReadFile("errcodes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes []Code
+	for _, m := range regexp.MustCompile(`(?m)^\t\w+ +Code = (\d{4})$`).FindAllSubmatch(source, -1) {
+		n, err := strconv.Atoi(string(m[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		codes = append(codes, Code(n))
+	}
+	return codes
+}
+
+// What the SDK publishes, and what pimsd promised to answer it with (contract.md §2).
+func TestCatalogueKeepsTheContract(t *testing.T) {
+	want := []struct {
+		code     Code
+		withPIN  bool
+		statuses []int
+	}{
+		{UnknownError, true, []int{500}},
+		{FacadeNotInitialized, true, []int{503, 429}},
+		{APINotSupported, false, []int{404, 405}},
+		{DuplicateCommand, false, []int{409}},
+		{CoreNotConfigured, true, []int{500}},
+		{MissingParameter, true, []int{400}},
+		{InvalidParameter, true, []int{400, 413, 415, 422}},
+		{NoInternet, true, []int{502, 504}},
+		{AuthenticationRequired, false, []int{401, 403}},
+		{InvalidSMSCode, false, []int{422}},
+		{AccessRefused, true, []int{403, 429, 423}},
+		{VersionError, true, []int{502}},
+		{AccountBlocked, true, []int{423}},
+		{StateNotCorrect, true, []int{409}},
+		{UnknownDevice, true, []int{404}},
+		{ActivationRequired, true, []int{409}},
+		{NoService, true, []int{409}},
+		{PasswordReused, false, []int{409}},
+		{PostSyncFailed, true, []int{502}},
+		{ForbiddenOperation, true, []int{403}},
+		{QuotaReached, false, []int{409, 429}},
+		{AlreadyEnrolled, false, []int{409}},
+	}
+	if len(want) != len(All()) {
+		t.Errorf("%d codes, want %d", len(All()), len(want))
+	}
+	for _, w := range want {
+		e, ok := Lookup(w.code)
+		if !ok || e.Code != w.code || e.WithPIN != w.withPIN || !slices.Equal(e.Statuses(), w.statuses) {
+			t.Errorf("Lookup(%v) = %v %v withPIN=%v %v, want %+v", w.code, e.Code, ok, e.WithPIN, e.Statuses(), w)
+		}
+	}
+	for _, c := range []Code{OK, 2003, -1} {
+		if e, ok := Lookup(c); ok {
+			t.Errorf("Lookup(%v) = %+v", c, e)
+		}
+	}
+}
+
+// inWebo's refusals, by inwebo-protocol.md §7.
+func TestEveryRefusalHasItsCode(t *testing.T) {
+	for refusal, want := range map[string][]Code{
+		"NOK:CODE":          {InvalidSMSCode},
+		"NOK:SN":            {UnknownError, InvalidParameter},
+		"NOK:ACCESS":        {AccessRefused, PostSyncFailed},
+		"NOK:VERSION":       {VersionError},
+		"NOK:NOK_BLOCKED":   {AccountBlocked},
+		"NOK:BLOCKED":       {AccountBlocked},
+		"NOK:STATE":         {StateNotCorrect, PostSyncFailed},
+		"NOK:NODEVICE":      {UnknownDevice},
+		"NOK:NOCA":          {ActivationRequired},
+		"NOK:NOSRV":         {NoService},
+		"NOK:PINREUSED":     {PasswordReused},
+		"NOK:SYNCHROFAILED": {PostSyncFailed},
+		"NOK:FORBIDDEN":     {PostSyncFailed, ForbiddenOperation},
+		"NOK:PINREFUSED":    {InvalidParameter},
+		"NOK:TIMEOUT":       {StateNotCorrect},
+		"NOK:MAXNBTOOLS":    {QuotaReached},
+		"NOK:BIOKEY":        {AccountBlocked},
+		"NOK:SAT":           {UnknownError},
+		"NOK:URL":           {UnknownError},
+		"NOK:ERR1":          {UnknownError},
+		"NOK:NOPUSH":        {UnknownError},
+	} {
+		var got []Code
+		for _, e := range All() {
+			words := strings.FieldsFunc(strings.Join(e.Wire, " "), func(r rune) bool { return r == ' ' || r == ',' })
+			if slices.Contains(words, refusal) {
+				got = append(got, e.Code)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s becomes %v, want %v", refusal, got, want)
+		}
+	}
+}
+
+func TestLabelFor(t *testing.T) {
+	missing, _ := Lookup(MissingParameter)
+	blocked, _ := Lookup(AccountBlocked)
+	long := strings.Repeat("x", 64)
+	for _, tt := range []struct {
+		entry           Entry
+		parameter, want string
+	}{
+		{missing, "pinCode", "Missing pinCode parameter"},
+		{missing, "X-Pims-Account", "Missing X-Pims-Account parameter"},
+		{missing, long, "Missing " + long + " parameter"},
+		{missing, long + "x", "Missing body parameter"},
+		{missing, "", "Missing body parameter"},
+		{missing, "pin\ncode", "Missing body parameter"},
+		{missing, "[PARAMETER]", "Missing body parameter"},
+		{missing, "pïn", "Missing body parameter"},
+		{blocked, "pinCode", "inwebo: account is blocked"},
+	} {
+		if got := tt.entry.LabelFor(tt.parameter); got != tt.want {
+			t.Errorf("LabelFor(%q) = %q, want %q", tt.parameter, got, tt.want)
+		}
+	}
+	allowed := regexp.MustCompile(`^[A-Za-z0-9_-]$`)
+	for r := range rune(0x300) {
+		if got := missing.LabelFor(string(r)) != "Missing body parameter"; got != allowed.MatchString(string(r)) {
+			t.Errorf("LabelFor(%q) repeats it: %v", string(r), got)
+		}
+	}
+}
+
+func TestCodeIsANumberInJSON(t *testing.T) {
+	got, err := json.Marshal(map[string]any{"code": AccountBlocked})
+	if err != nil || string(got) != `{"code":2310}` {
+		t.Errorf("%s, %v", got, err)
+	}
+	if s := AccountBlocked.String() + OK.String(); s != "23100" {
+		t.Errorf("as text: %q", s)
+	}
+}

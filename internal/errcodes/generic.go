@@ -1,0 +1,87 @@
+package errcodes
+
+import "net/http"
+
+func unknownError() Entry {
+	return Entry{
+		Code: UnknownError, Type: genericError, Label: "Unknown error", WithPIN: true,
+		Causes: []Cause{
+			{http.StatusInternalServerError, false, "something happened that nobody foresaw"},
+			{
+				http.StatusInternalServerError, false,
+				"inWebo's answer is not understood: a broken or foreign document, or an unknown refusal",
+			},
+			{http.StatusInternalServerError, false, "the store failed before inWebo was asked; nothing was spent"},
+		},
+		Wire: []string{"NOK:SN for a value of pimsd's own", "NOK:SAT", "NOK:URL", "NOK:ERR1", "NOK:NOPUSH", "any that no code lists"},
+		Caller: "Show a general failure together with the `transactionId`, and let the person try once more a little later; " +
+			"never repeat it in a loop. When it stays, report the `transactionId` to the operator.",
+		Operator: "Search the log for the transaction: its line names the cause. A failing store shows on `/readyz?verbose` as " +
+			"well. An answer that is not understood, more than once, means that inWebo has changed or that something between " +
+			"pimsd and inWebo rewrites answers: report it.",
+		Source: fromWire,
+	}
+}
+
+func facadeNotInitialized() Entry {
+	return Entry{
+		Code: FacadeNotInitialized, Type: genericError, Label: "Facade not initialized", WithPIN: true,
+		Causes: []Cause{
+			{http.StatusServiceUnavailable, true, "pimsd is starting or draining"},
+			{http.StatusServiceUnavailable, true, "pimsd is overloaded and refuses what it could not serve in time"},
+			{http.StatusServiceUnavailable, true, "the keys of the token issuer are out of reach"},
+			{http.StatusTooManyRequests, true, "the caller exceeds its own rate limit"},
+		},
+		Caller: "Wait as long as `Retry-After` says and repeat the request unchanged: nothing was done and no PIN was tried. " +
+			"At 429 also send less.",
+		Operator: "A start or a rolling restart passes by itself. When it stays, `/readyz?verbose` says what is missing. Under " +
+			"load, add replicas, or find the caller that sends too much. With tokens, check that pimsd reaches the issuer's keys.",
+		Source: fromContract,
+	}
+}
+
+func apiNotSupported() Entry {
+	return Entry{
+		Code: APINotSupported, Type: genericError, Label: "API not supported",
+		Causes: []Cause{
+			{http.StatusNotFound, false, "there is no such path"},
+			{http.StatusMethodNotAllowed, false, "the path exists, but not with this method; the header Allow names those that it has"},
+		},
+		Caller:   "Correct the path or the method: `/openapi.yaml` lists every call. Repeating does not help.",
+		Operator: "Look for a proxy that rewrites paths, and for a client that is made for a newer pimsd.",
+		Source:   fromContract,
+	}
+}
+
+func duplicateCommand() Entry {
+	return Entry{
+		Code: DuplicateCommand, Type: genericError, Label: "Duplicate command",
+		Causes: []Cause{
+			{http.StatusConflict, true, "the first request with this Idempotency-Key is still under way"},
+			{http.StatusConflict, false, "this Idempotency-Key is spent: its answer is no longer kept"},
+		},
+		Caller: "With `Retry-After`: wait so long and repeat with the same key and body, which gives the answer of the first. " +
+			"Without: the key is used up; take a new one, which asks for a new OTP.",
+		Operator: "Nothing to repair in pimsd. When it is frequent, a client uses one key for several attempts; each attempt " +
+			"needs its own.",
+		Source: fromContract,
+	}
+}
+
+func coreNotConfigured() Entry {
+	return Entry{
+		Code: CoreNotConfigured, Type: genericError, Label: "Core not well configured", WithPIN: true,
+		Causes: []Cause{
+			{
+				http.StatusInternalServerError, false,
+				"the inWebo host answers, but not as the mAccess service: HTTP 3xx or 4xx, or a web page",
+			},
+			{http.StatusInternalServerError, false, "the sealing key that the account's record needs is missing"},
+		},
+		Caller: "Only the operator can repair this. Show a general failure with the `transactionId`, and do not repeat it.",
+		Operator: "The log line says which. Check `PIMSD_INWEBO_URL` and `PIMSD_INWEBO_PATH`, and look for a proxy or a portal " +
+			"that answers in inWebo's place. A missing sealing key must be given back: without it the account's device " +
+			"cannot be read.",
+		Source: fromWire,
+	}
+}
