@@ -1,0 +1,109 @@
+// Package ratchet computes what an inWebo device computes: proofs, keys and OTPs (inwebo-protocol.md §§2–6).
+//
+// It is pure: no clock, no network, no store; randomness arrives as an io.Reader. It never decides what to send,
+// when, or what to do with a refusal.
+package ratchet
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// KeyDigits is the length of K0, K1 and secval as they enter every hash: lower-hex digits of 16 bytes.
+const KeyDigits = 32
+
+// State is what a device must never lose: the keys, and the secret that it drew at its activation.
+// It holds nothing from which the PIN could be told or replaced.
+type State struct {
+	// Keys are those that an accepted proof has confirmed; empty until the first one.
+	Keys Keys
+	// Unproven is what later answers made of the keys. It stays as sent until an accepted proof confirms the PIN
+	// that opens it (inwebo-protocol.md §5, last but one paragraph).
+	Unproven Move
+	// Secret is 16 bytes, the same for every service; empty when the activation gave none.
+	Secret secret.Bytes
+}
+
+// Keys are K0 and K1: KeyDigits lower-hex digits each.
+type Keys struct{ K0, K1 secret.Text }
+
+// Open gives the keys as the PIN behind kma opens them. With a wrong PIN they may be wrong, and nothing here can tell.
+func (s State) Open(kma Kma) Keys { return s.Keys.apply(s.Unproven, kma) }
+
+// Accepted is the state after inWebo accepted a proof made with opened, and answered with move.
+func (s State) Accepted(opened Keys, move Move) State {
+	s.Keys, s.Unproven = opened, move
+	return s
+}
+
+// Told is the state after an answer that carried a move but accepted no proof.
+func (s State) Told(move Move) State {
+	s.Unproven = s.Unproven.then(move)
+	return s
+}
+
+// Move is what one or more answers say about the keys (inwebo-protocol.md §4). The zero Move changes nothing.
+type Move struct {
+	// K0 and K1 are as sent: KeyDigits hex digits, encrypted under Kma. Empty: unchanged.
+	K0, K1 secret.Text
+	// DK1 are the steps that K1 takes from there, oldest first.
+	DK1 []secret.Text
+}
+
+// NewMove reads the fields K0, K1 and dK1 of an answer, each empty when the answer has none.
+func NewMove(k0, k1, dK1 string) (Move, error) {
+	for name, key := range map[string]string{"K0": k0, "K1": k1} {
+		if key != "" && !isKey(key) {
+			return Move{}, fmt.Errorf("%s is not %d hex digits", name, KeyDigits)
+		}
+	}
+	move := Move{K0: secret.NewText(k0), K1: secret.NewText(k1)}
+	if dK1 != "" {
+		move.DK1 = []secret.Text{secret.NewText(dK1)}
+	}
+	return move, nil
+}
+
+// IsEmpty tells whether the move changes nothing.
+func (m Move) IsEmpty() bool { return m.K0.IsEmpty() && m.K1.IsEmpty() && len(m.DK1) == 0 }
+
+// then is m followed by next.
+func (m Move) then(next Move) Move {
+	if !next.K0.IsEmpty() {
+		m.K0 = next.K0
+	}
+	if !next.K1.IsEmpty() {
+		m.K1, m.DK1 = next.K1, nil
+	}
+	m.DK1 = append(m.DK1[:len(m.DK1):len(m.DK1)], next.DK1...)
+	return m
+}
+
+// apply gives the keys after move: K0 and K1 decrypted with kma, then each dK1.
+func (k Keys) apply(move Move, kma Kma) Keys {
+	if !move.K0.IsEmpty() {
+		k.K0 = kma.decryptKey(move.K0)
+	}
+	if !move.K1.IsEmpty() {
+		k.K1 = kma.decryptKey(move.K1)
+	}
+	for _, step := range move.DK1 {
+		k.K1 = secret.NewText(hash(k.K1.Reveal(), step.Reveal())[:KeyDigits])
+	}
+	return k
+}
+
+// hash is SHA-256 over the parts joined by ";", as lower hex (inwebo-protocol.md §2).
+func hash(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, ";")))
+	return hex.EncodeToString(sum[:])
+}
+
+func isKey(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == KeyDigits
+}
