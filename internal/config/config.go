@@ -1,0 +1,136 @@
+// Package config knows every setting of pimsd: its names, unit, default and consequence, and how the file, the environment
+// and the flags together make one Config.
+//
+// The tables in settings.go and inwebo.go are the manual: docs/configuration.md, pimsd.example.yaml and the flags are made
+// from them. Reading is a function of its Input alone; the package must never look at the process's environment or
+// arguments itself, never put a secret into an error, and never know a setting that the program does not read.
+package config
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Config is the whole configuration, checked. Who builds one by hand starts from Default.
+type Config struct {
+	Listen       string      // host:port of the API
+	DataDir      string      // the folder of everything that pimsd keeps in files
+	DatabaseURL  secret.Text // postgres://…; empty: SQLite in DataDir
+	Ops          Ops
+	HTTP         HTTP
+	Conversation Conversation
+	Guard        Guard
+	Quota        Quota
+	Stop         Stop
+	Inwebo       Inwebo
+	Log          Log
+
+	origins map[string]string // by key, of the settings that somebody gave
+}
+
+// Ops is the operators' listener.
+type Ops struct {
+	Listen string // host:port
+}
+
+// HTTP bounds what a caller's connection may take.
+type HTTP struct {
+	HeaderTimeout time.Duration // from the connection, or the answer before, to the end of the header
+	BodyTimeout   time.Duration // from the end of the header to the end of the body
+	IdleTimeout   time.Duration // without a request
+}
+
+// Conversation bounds one conversation with inWebo.
+type Conversation struct {
+	Deadline  time.Duration // from before the hold to the settle
+	QueueWait time.Duration // behind other conversations of the same device
+}
+
+// Guard is the PIN guard.
+type Guard struct {
+	Attempts   int           // wrong PINs forwarded between two successes; 0: the guard is off
+	Pause      time.Duration // after a wrong PIN
+	Unanswered time.Duration // how long a PIN whose answer was lost counts as wrong
+}
+
+// Quota is what an account may use up.
+type Quota struct {
+	OTPsPerDay int // in a sliding 24 h; 0: no quota
+}
+
+// Stop bounds the end of the service.
+type Stop struct {
+	DrainDelay      time.Duration // between failing readiness and refusing requests
+	SettleAllowance time.Duration // for answers that the store has not taken yet
+}
+
+// Inwebo is the other side, and how pimsd shows itself there.
+type Inwebo struct {
+	URL             *url.URL // scheme and host
+	Path            string
+	MacID           string // 32 hex digits
+	Version         string // host version / library version
+	UserAgent       string
+	DeviceName      string
+	Language        string
+	Service         string        // id or name; empty: the only one
+	ExchangeTimeout time.Duration // one request, dial and answer included
+	DialTimeout     time.Duration // TCP and TLS, each
+	ProxyURL        secret.Text   // may carry a password; empty: none
+	CAFile          string        // PEM; empty: the system's
+	ClientCertFile  string        // PEM; empty: none
+	ClientKeyFile   string        // PEM; goes with ClientCertFile
+}
+
+// Log is what pimsd writes to standard error.
+type Log struct {
+	Level string // debug, info, warn or error
+}
+
+// Default gives the configuration of someone who has set nothing. DataDir is empty: its default depends on the process.
+func Default() *Config {
+	c := &Config{origins: map[string]string{}}
+	for _, s := range c.settings() {
+		if err := s.value.set(s.preset); err != nil {
+			panic("config: the default of " + s.key + " " + err.Error())
+		}
+	}
+	return c
+}
+
+// Effective is a setting as it stands.
+type Effective struct {
+	Key    string // as in the file
+	Text   string // of a secret the placeholder, or nothing when it is empty
+	Origin string // "default", or where it was set: "pimsd.yaml:3 listen", "PIMSD_LISTEN", "--listen"
+}
+
+// Effective lists every setting in the order of the manual.
+func (c *Config) Effective() []Effective {
+	var all []Effective
+	for _, s := range c.settings() {
+		e := Effective{Key: s.key, Text: s.value.text(), Origin: c.origin(s.key)}
+		if s.secret && e.Text != "" {
+			e.Text = secret.Placeholder
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// IsSet tells whether somebody gave the setting of that key, be it as its default.
+func (c *Config) IsSet(key string) bool {
+	_, set := c.origins[key]
+	return set
+}
+
+const originDefault = "default"
+
+func (c *Config) origin(key string) string {
+	if o, ok := c.origins[key]; ok {
+		return o
+	}
+	return originDefault
+}

@@ -1,0 +1,62 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is one thing that is wrong with a configuration.
+type Fault struct {
+	Setting string // as its author wrote it, and where: "pimsd.yaml:3 listen", "PIMSD_LISTEN", "--listen"
+	Problem string // what is wrong and what to do; never a secret
+}
+
+func (f Fault) String() string { return f.Setting + " " + f.Problem }
+
+// Faults is the error of Load: everything that is wrong, in the order of file, environment and flags.
+type Faults []Fault
+
+// Error gives a line to each fault.
+func (f Faults) Error() string {
+	lines := []string{"the configuration cannot be used:"}
+	for _, fault := range f {
+		lines = append(lines, "  "+fault.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (l *loader) fault(setting, format string, args ...any) {
+	l.faults = append(l.faults, Fault{Setting: setting, Problem: fmt.Sprintf(format, args...)})
+}
+
+// nearest gives the name that takes the fewest changes of a letter to become name.
+func nearest(name string, names []string) string {
+	best, least := "", -1
+	for _, candidate := range names {
+		if d := distance(name, candidate); least < 0 || d < least {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is the one of Levenshtein, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

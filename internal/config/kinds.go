@@ -1,0 +1,169 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// value is one setting's place in a Config. The error of set continues a sentence that starts with the setting's name; it
+// repeats what it was given, unless that is a secret or may contain one. What text gives, set takes.
+type value struct {
+	set  func(string) error
+	text func() string
+}
+
+func plain(p *string, check func(string) error) value {
+	return value{
+		set: func(s string) error {
+			if err := check(s); err != nil {
+				return err
+			}
+			*p = s
+			return nil
+		},
+		text: func() string { return *p },
+	}
+}
+
+// address is host:port; the host may be empty, the port 0.
+func address(p *string) value {
+	return plain(p, func(s string) error {
+		_, port, err := net.SplitHostPort(s)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			return fmt.Errorf("is %q: give host:port, such as 127.0.0.1:8080", s)
+		}
+		return nil
+	})
+}
+
+// path is the name of a file or a folder, or empty.
+func path(p *string) value {
+	return plain(p, func(s string) error {
+		if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+			return fmt.Errorf("is %q: give a path in UTF-8 without control characters", s)
+		}
+		return nil
+	})
+}
+
+// pattern is a text that the whole of the regular expression matches; form says in words what that is.
+func pattern(p *string, expr, form string) value {
+	re := regexp.MustCompile(`^(?:` + expr + `)$`)
+	return plain(p, func(s string) error {
+		if !re.MatchString(s) {
+			return fmt.Errorf("is %q: give %s", s, form)
+		}
+		return nil
+	})
+}
+
+// printable is a text from least to most characters, both included.
+func printable(p *string, least, most int) value {
+	return plain(p, func(s string) error {
+		n := utf8.RuneCountInString(s)
+		unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+		if n < least || n > most || !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable) {
+			return fmt.Errorf("is %q: give %d to %d printable characters", s, least, most)
+		}
+		return nil
+	})
+}
+
+func oneOf(p *string, words ...string) value {
+	return plain(p, func(s string) error {
+		if !slices.Contains(words, s) {
+			return fmt.Errorf("is %q: give one of %s", s, strings.Join(words, ", "))
+		}
+		return nil
+	})
+}
+
+// duration is one from least to most, both included.
+func duration(p *time.Duration, least, most time.Duration) value {
+	return value{
+		set: func(s string) error {
+			d, err := time.ParseDuration(s)
+			if err != nil || d < least || d > most {
+				return fmt.Errorf("is %q: give a duration with its unit, from %s to %s", s, durationText(least), durationText(most))
+			}
+			*p = d
+			return nil
+		},
+		text: func() string { return durationText(*p) },
+	}
+}
+
+// durationText leaves out the units that are zero: 1m, not 1m0s.
+func durationText(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// count is a whole number from least to most, both included.
+func count(p *int, least, most int) value {
+	return value{
+		set: func(s string) error {
+			n, err := strconv.Atoi(s)
+			if err != nil || n < least || n > most {
+				return fmt.Errorf("is %q: give a whole number from %d to %d", s, least, most)
+			}
+			*p = n
+			return nil
+		},
+		text: func() string { return strconv.Itoa(*p) },
+	}
+}
+
+// baseURL is scheme and host, nothing else.
+func baseURL(p **url.URL) value {
+	return value{
+		set: func(s string) error {
+			u, err := url.Parse(strings.TrimSuffix(s, "/"))
+			if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https"}, u.Scheme) ||
+				*u != (url.URL{Scheme: u.Scheme, Host: u.Host}) {
+				return errors.New("is not a URL of scheme and host alone: give one such as https://otp.mpsa.com")
+			}
+			*p = u
+			return nil
+		},
+		text: func() string { return (*p).String() },
+	}
+}
+
+// secretURL is a URL with one of the schemes, or empty.
+func secretURL(p *secret.Text, schemes ...string) value {
+	return value{
+		set: func(s string) error {
+			if s != "" {
+				u, err := url.Parse(s)
+				if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+					return fmt.Errorf("is not a URL of the form %s://host… (not shown, since it may hold a password)",
+						strings.Join(schemes, ":// or "))
+				}
+			}
+			*p = secret.NewText(s)
+			return nil
+		},
+		text: func() string { return p.Reveal() },
+	}
+}

@@ -1,0 +1,193 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Input is all that a configuration depends on.
+type Input struct {
+	Flags    *pflag.FlagSet                    // with the flags of Flags, parsed; nil: none
+	Environ  []string                          // NAME=value, as os.Environ gives it
+	ReadFile func(path string) ([]byte, error) // reads the file of settings and the files of secrets
+	Root     bool                              // the process runs as root, which decides about the default of data_dir
+}
+
+// Load reads file, environment and flags; of a setting that is given in several of them, the last of these wins.
+// The error is of type Faults and names everything that is wrong, also in a value that another one overrides.
+func Load(in Input) (*Config, error) {
+	l := &loader{in: in, config: Default(), from: map[string]source{}, broken: map[string]bool{}}
+	l.settings = l.config.settings()
+	l.readFile()
+	l.readEnviron()
+	l.readFlags()
+	l.resolveDataDir()
+	l.checkRules()
+	if len(l.faults) > 0 {
+		return nil, l.faults
+	}
+	return l.config, nil
+}
+
+// source is one of the places that settings come from.
+type source int
+
+const (
+	fromFile source = iota + 1
+	fromEnviron
+	fromFlags
+)
+
+type loader struct {
+	in       Input
+	config   *Config
+	settings []setting
+	from     map[string]source // by key: which source gave the setting last
+	broken   map[string]bool   // by key: a value was refused
+	faults   Faults
+}
+
+// take applies one setting as somebody gave it. With inFile, text names the file that holds it.
+func (l *loader) take(s setting, src source, origin, text string, inFile bool) {
+	if before := l.config.origins[s.key]; s.secret && l.from[s.key] == src {
+		l.fault(origin, "and %s both say what the same setting is: keep one", before)
+		return
+	}
+	l.from[s.key], l.config.origins[s.key] = src, origin
+	if inFile {
+		content, err := l.in.ReadFile(text)
+		if err != nil {
+			l.broken[s.key] = true
+			l.fault(origin, "names a file that cannot be read: %v", err)
+			return
+		}
+		text = strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	}
+	if err := s.value.set(text); err != nil {
+		l.broken[s.key] = true
+		l.fault(origin, "%v", err)
+	}
+}
+
+// find gives the setting of that name, which is one of env, flag or key, and whether it is the name for a secret's file.
+func (l *loader) find(name string, naming func(setting) string) (s setting, inFile, ok bool) {
+	for _, s := range l.settings {
+		if naming(s) == name {
+			return s, false, true
+		}
+		if s.secret && naming(s.inFile()) == name {
+			return s, true, true
+		}
+	}
+	return setting{}, false, false
+}
+
+// names gives all names in one of the namings.
+func (l *loader) names(naming func(setting) string) (names []string) {
+	for _, s := range l.settings {
+		names = append(names, naming(s))
+		if s.secret {
+			names = append(names, naming(s.inFile()))
+		}
+	}
+	return names
+}
+
+func (l *loader) readFile() {
+	name := l.environ(EnvFile)
+	if f := l.changedFlag(FlagFile); f != nil {
+		name = f.Value.String()
+	}
+	if name == "" {
+		return
+	}
+	content, err := l.in.ReadFile(name)
+	if err != nil {
+		l.fault(name, "cannot be read: %v", err)
+		return
+	}
+	l.readYAML(name, content)
+}
+
+func (l *loader) readEnviron() {
+	for _, entry := range l.in.Environ {
+		name, text, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, envPrefix) || name == EnvFile || serviceLink.MatchString(entry) {
+			continue
+		}
+		s, inFile, ok := l.find(name, setting.env)
+		if !ok {
+			l.fault(name, "is no setting: the nearest is %s", nearest(name, append(l.names(setting.env), EnvFile)))
+			continue
+		}
+		l.take(s, fromEnviron, name, text, inFile)
+	}
+}
+
+// serviceLink matches what Kubernetes puts into the environment of every pod beside a Service whose name starts with pimsd.
+var serviceLink = regexp.MustCompile(`^PIMSD(_\w+)?_(SERVICE_HOST=|SERVICE_PORT(_\w+)?=\d|PORT=\w+://|PORT_\d+_\w+=)`)
+
+func (l *loader) readFlags() {
+	for _, name := range l.names(setting.flag) {
+		s, inFile, _ := l.find(name, setting.flag)
+		if f := l.changedFlag(name); f != nil && s.secret == inFile { // a secret's own name may be another flag of a command
+			l.take(s, fromFlags, "--"+name, f.Value.String(), inFile)
+		}
+	}
+}
+
+func (l *loader) changedFlag(name string) *pflag.Flag {
+	if l.in.Flags == nil || !l.in.Flags.Changed(name) {
+		return nil
+	}
+	return l.in.Flags.Lookup(name)
+}
+
+func (l *loader) environ(name string) string {
+	for _, entry := range slices.Backward(l.in.Environ) {
+		if text, ok := strings.CutPrefix(entry, name+"="); ok {
+			return text
+		}
+	}
+	return ""
+}
+
+// resolveDataDir chooses the data directory when nobody has named one.
+func (l *loader) resolveDataDir() {
+	if l.config.DataDir != "" || l.broken["data_dir"] {
+		return
+	}
+	state, _, _ := strings.Cut(l.environ("STATE_DIRECTORY"), ":")
+	share, home := l.environ("XDG_DATA_HOME"), l.environ("HOME")
+	switch {
+	case state != "":
+		l.config.DataDir = state
+	case l.in.Root:
+		l.config.DataDir = "/var/lib/pimsd"
+	case filepath.IsAbs(share):
+		l.config.DataDir = filepath.Join(share, "pimsd")
+	case home != "":
+		l.config.DataDir = filepath.Join(home, ".local", "share", "pimsd")
+	default:
+		l.fault("data_dir", "has no default for a user without a home: set %s", "PIMSD_DATA_DIR")
+	}
+}
+
+// Flags adds a flag for every setting. A secret has none but the one that names its file, for arguments can be read by
+// every user of the machine.
+func Flags(fs *pflag.FlagSet) {
+	fs.String(FlagFile, "", fmt.Sprintf("the `file` of settings (%s)", EnvFile))
+	for _, s := range Default().settings() {
+		if s.secret {
+			fs.String(s.inFile().flag(), "", fmt.Sprintf("the `file` that holds %s (%s)", s.key, s.inFile().env()))
+			continue
+		}
+		what := strings.ReplaceAll(s.what, "`", "") // pflag reads backquotes as the name of the value
+		fs.String(s.flag(), s.preset, fmt.Sprintf("%s, a `%s` (%s)", what, s.unit, s.env()))
+	}
+}

@@ -1,0 +1,255 @@
+package config_test
+
+import (
+	"errors"
+	"io/fs"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// world is what Load is given in a test: files by name, environment, arguments.
+type world struct {
+	files   map[string]string
+	environ []string
+	args    []string
+}
+
+// load reads a world as root; a file named pimsd.yaml is the configuration unless something else is named.
+func (w world) load(t *testing.T) (*config.Config, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("pimsd", pflag.ContinueOnError)
+	config.Flags(flags)
+	if err := flags.Parse(w.args); err != nil {
+		t.Fatal(err)
+	}
+	environ := w.environ
+	if _, ok := w.files["pimsd.yaml"]; ok {
+		environ = append([]string{"PIMSD_CONFIG=pimsd.yaml"}, environ...)
+	}
+	return config.Load(config.Input{
+		Flags:   flags,
+		Environ: environ,
+		Root:    true,
+		ReadFile: func(path string) ([]byte, error) {
+			content, ok := w.files[path]
+			if !ok {
+				return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+			}
+			return []byte(content), nil
+		},
+	})
+}
+
+func (w world) mustLoad(t *testing.T) *config.Config {
+	t.Helper()
+	c, err := w.load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestNamesThatScriptsRelyOn(t *testing.T) {
+	t.Parallel()
+	c := world{environ: []string{
+		"PIMSD_LISTEN=:1", "PIMSD_OPS_LISTEN=:2", "PIMSD_DATA_DIR=/d", "PIMSD_DATABASE_URL=postgres://h/db",
+		"PIMSD_INWEBO_URL=http://h:3", "PIMSD_INWEBO_PATH=/p", "PIMSD_INWEBO_MACID=" + strings.Repeat("a", 32),
+		"PIMSD_LOG_LEVEL=debug", "PIMSD_QUOTA_OTPS_PER_DAY=0", "PIMSD_PIN_GUARD_ATTEMPTS=0", "PIMSD_CONVERSATION_DEADLINE=20s",
+	}}.mustLoad(t)
+	for _, tc := range []struct{ got, want any }{
+		{c.Listen, ":1"},
+		{c.Ops.Listen, ":2"},
+		{c.DataDir, "/d"},
+		{c.DatabaseURL.Reveal(), "postgres://h/db"},
+		{*c.Inwebo.URL, url.URL{Scheme: "http", Host: "h:3"}},
+		{c.Inwebo.Path, "/p"},
+		{c.Inwebo.MacID, strings.Repeat("a", 32)},
+		{c.Log.Level, "debug"},
+		{c.Quota.OTPsPerDay, 0},
+		{c.Guard.Attempts, 0},
+		{c.Conversation.Deadline, 20 * time.Second},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("got %v, want %v", tc.got, tc.want)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	c := world{}.mustLoad(t)
+	for _, tc := range []struct{ got, want any }{
+		{c.Listen, "127.0.0.1:8080"},
+		{c.Ops.Listen, "127.0.0.1:9464"},
+		{c.DatabaseURL.IsEmpty(), true},
+		{c.Inwebo.URL.String(), "https://otp.mpsa.com"},
+		{c.Inwebo.Path, "/iwws/MAC"},
+		{c.Inwebo.MacID, "bb8e981582b0f31353108fb020bead1c"},
+		{c.Inwebo.Version, "Generator-1.0/0.2.11"},
+		{c.Quota.OTPsPerDay, 6},
+		{c.Guard.Attempts, 2},
+		{c.Conversation.Deadline, 15 * time.Second},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("got %v, want %v", tc.got, tc.want)
+		}
+	}
+}
+
+func TestTheLastOfFileEnvironmentAndFlagsWins(t *testing.T) {
+	t.Parallel()
+	w := world{files: map[string]string{"pimsd.yaml": "log:\n  level: debug\n"}}
+	expect := func(level, origin string) {
+		t.Helper()
+		c := w.mustLoad(t)
+		if c.Log.Level != level {
+			t.Errorf("level is %s, want %s", c.Log.Level, level)
+		}
+		if got := effective(t, c, "log.level"); got.Origin != origin || got.Text != level {
+			t.Errorf("effective is %+v, want it from %s", got, origin)
+		}
+	}
+	expect("debug", "pimsd.yaml:2 log.level")
+	w.environ = []string{"PIMSD_LOG_LEVEL=warn"}
+	expect("warn", "PIMSD_LOG_LEVEL")
+	w.args = []string{"--log-level=error"}
+	expect("error", "--log-level")
+
+	if got := effective(t, w.mustLoad(t), "listen"); got.Origin != "default" {
+		t.Errorf("what nobody set is from %s", got.Origin)
+	}
+}
+
+func effective(t *testing.T, c *config.Config, key string) config.Effective {
+	t.Helper()
+	for _, e := range c.Effective() {
+		if e.Key == key {
+			return e
+		}
+	}
+	t.Fatalf("no setting %s", key)
+	return config.Effective{}
+}
+
+func TestTheFlagNamesTheFileBeforeTheEnvironment(t *testing.T) {
+	t.Parallel()
+	c := world{
+		files:   map[string]string{"a.yaml": "listen: :1\n", "b.yaml": "listen: :2\n"},
+		environ: []string{"PIMSD_CONFIG=a.yaml"},
+		args:    []string{"--config", "b.yaml"},
+	}.mustLoad(t)
+	if c.Listen != ":2" {
+		t.Errorf("listens on %s", c.Listen)
+	}
+}
+
+func TestFilesThatSetNothing(t *testing.T) {
+	t.Parallel()
+	for _, content := range []string{"", "# a comment\n", "inwebo:\n  # path: /iwcxf/MAC\nlog: {}\n"} {
+		c := world{files: map[string]string{"pimsd.yaml": content}}.mustLoad(t)
+		for _, e := range c.Effective() {
+			if e.Origin != "default" {
+				t.Errorf("%q sets %s", content, e.Key)
+			}
+		}
+	}
+}
+
+func TestSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	const want = "postgres://user:pass@host/db"
+	for name, w := range map[string]world{
+		"environment": {environ: []string{"PIMSD_DATABASE_URL_FILE=/s"}},
+		"file":        {files: map[string]string{"pimsd.yaml": "database_url_file: /s\n"}},
+		"flag":        {args: []string{"--database-url-file=/s"}},
+		"over a plain one": {
+			files:   map[string]string{"pimsd.yaml": "database_url: postgres://other/db\n"},
+			environ: []string{"PIMSD_DATABASE_URL_FILE=/s"},
+		},
+	} {
+		if w.files == nil {
+			w.files = map[string]string{}
+		}
+		for _, ending := range []string{"", "\n", "\r\n"} {
+			w.files["/s"] = want + ending
+			c := w.mustLoad(t)
+			if c.DatabaseURL.Reveal() != want {
+				t.Errorf("%s, ending %q: the secret did not arrive", name, ending)
+			}
+			if text := effective(t, c, "database_url").Text; text != "[secret]" {
+				t.Errorf("%s: the effective value shows %q", name, text)
+			}
+		}
+	}
+}
+
+func TestASecretIsNoFlag(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("pimsd", pflag.ContinueOnError)
+	config.Flags(flags)
+	for _, name := range []string{"database-url", "inwebo-proxy-url"} {
+		if flags.Lookup(name) != nil {
+			t.Errorf("--%s would show a secret to every user of the machine", name)
+		}
+	}
+	flags.String("database-url", "", "a flag of the command's own")
+	if err := flags.Parse([]string{"--database-url=postgres://h/d"}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(config.Input{Flags: flags, Root: true})
+	if err != nil || !c.DatabaseURL.IsEmpty() {
+		t.Errorf("the flag was read as the setting, or refused: %v", err)
+	}
+}
+
+func TestDataDirWhenNobodyNamesOne(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		environ []string
+		root    bool
+		want    string
+	}{
+		{[]string{"STATE_DIRECTORY=/var/lib/private/pimsd:/other", "HOME=/h"}, false, "/var/lib/private/pimsd"},
+		{[]string{"STATE_DIRECTORY=/state"}, true, "/state"},
+		{[]string{"HOME=/root", "XDG_DATA_HOME=/x"}, true, "/var/lib/pimsd"},
+		{[]string{"HOME=/h", "XDG_DATA_HOME=/x"}, false, "/x/pimsd"},
+		{[]string{"HOME=/h", "XDG_DATA_HOME=x"}, false, "/h/.local/share/pimsd"},
+		{[]string{"HOME=/h"}, false, "/h/.local/share/pimsd"},
+		{[]string{"HOME=/h", "PIMSD_DATA_DIR=/given"}, false, "/given"},
+	} {
+		c, err := config.Load(config.Input{Environ: tc.environ, Root: tc.root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.DataDir != tc.want {
+			t.Errorf("%v: %s, want %s", tc.environ, c.DataDir, tc.want)
+		}
+	}
+	if _, err := config.Load(config.Input{}); err == nil || !strings.Contains(err.Error(), "set PIMSD_DATA_DIR") {
+		t.Errorf("without a home: %v", err)
+	}
+}
+
+func TestDefaultIsWhatLoadStartsFrom(t *testing.T) {
+	t.Parallel()
+	want := config.Default()
+	want.DataDir = "/var/lib/pimsd"
+	if got := (world{}).mustLoad(t); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestTheErrorIsFaults(t *testing.T) {
+	t.Parallel()
+	_, err := world{environ: []string{"PIMSD_LOG_LEVEL=loud"}}.load(t)
+	if _, ok := errors.AsType[config.Faults](err); !ok {
+		t.Errorf("got %T", err)
+	}
+}

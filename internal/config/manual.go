@@ -1,0 +1,137 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Example gives a file of settings that says what each is and sets each to its default.
+func Example() string {
+	return "# Settings of pimsd, each at its default. Name this file with " + EnvFile + " or --" + FlagFile + ".\n" +
+		"# The environment wins over it, and flags win over both; docs/configuration.md has all names.\n" +
+		Default().render(true)
+}
+
+// render gives c as a file of settings, secrets and all.
+func (c *Config) render(annotated bool) string {
+	var b strings.Builder
+	section := ""
+	for _, s := range c.inFileOrder() {
+		indent, name, gap := "", s.key, "\n"
+		if before, after, nested := strings.Cut(s.key, "."); nested {
+			indent, name = "  ", after
+			if before != section {
+				section, gap = before, ""
+				fmt.Fprintf(&b, "\n%s:\n", section)
+			}
+		}
+		if annotated {
+			b.WriteString(gap)
+			writeComment(&b, indent, s)
+		}
+		fmt.Fprintf(&b, "%s%s: %s\n", indent, name, yamlScalar(s.value.text()))
+	}
+	return b.String()
+}
+
+// inFileOrder puts the settings without a section first, since YAML has no way to leave a section.
+func (c *Config) inFileOrder() (ordered []setting) {
+	var nested []setting
+	for _, s := range c.settings() {
+		if strings.Contains(s.key, ".") {
+			nested = append(nested, s)
+		} else {
+			ordered = append(ordered, s)
+		}
+	}
+	return append(ordered, nested...)
+}
+
+func writeComment(b *strings.Builder, indent string, s setting) {
+	text := strings.ReplaceAll(sentence(s.what)+" "+s.effect, "`", "")
+	if s.secret {
+		text += " The file that holds it can be named instead, as " + s.inFile().key + "."
+	}
+	for _, line := range wrap(text, 110) {
+		fmt.Fprintf(b, "%s# %s\n", indent, line)
+	}
+}
+
+// yamlScalar quotes whatever is not a plain number or duration.
+func yamlScalar(text string) string {
+	if regexp.MustCompile(`^[0-9][0-9a-z.]*$`).MatchString(text) && len(text) < 16 {
+		return text
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	return append(lines, line)
+}
+
+// sentence makes one of a phrase.
+func sentence(phrase string) string {
+	return strings.ToUpper(phrase[:1]) + phrase[1:] + "."
+}
+
+const manualHead = `# Configuration
+
+<!-- Made from the settings themselves by «go test ./internal/config -update»: change them there. -->
+
+Every setting has three names: one in the file, one in the environment, one as a flag. The environment wins over the file,
+and flags win over both. «pimsd.example.yaml» is a file with every setting at its default.
+
+- The file is YAML: sections of «name: value». It is named by «` + EnvFile + `» or «--` + FlagFile + `»; without
+  either, none is read.
+- A name that is not known is an error, in the file and among the variables that start with «` + envPrefix + `». So is a
+  value that is wrong, even where another one overrides it. All faults are reported at once, and pimsd does not start
+  with any.
+- A secret can be given as the name of a file that holds it, under its name with «_file» or «_FILE» added; a line break
+  at the end of that file does not count. Its value is no flag, since every user of a machine can read the arguments of
+  its processes.
+- A duration is a number with its unit: «500ms», «15s», «2m».
+
+| setting | value | default | what it is, and what follows from it |
+|---|---|---|---|
+`
+
+// Manual gives docs/configuration.md.
+func Manual() string {
+	var b strings.Builder
+	b.WriteString(strings.NewReplacer("«", "`", "»", "`").Replace(manualHead))
+	for _, s := range Default().inFileOrder() {
+		names := strings.Join(s.names(), "<br>")
+		fmt.Fprintf(&b, "| %s | %s | %s | %s %s |\n", names, s.unit, orEmpty(s.preset), sentence(s.what), s.effect)
+	}
+	return b.String()
+}
+
+// names gives all names of a setting as code.
+func (s setting) names() []string {
+	names := []string{s.key, s.env()}
+	if s.secret {
+		names = append(names, s.inFile().key, s.inFile().env(), "--"+s.inFile().flag())
+	} else {
+		names = append(names, "--"+s.flag())
+	}
+	for i, name := range names {
+		names[i] = "`" + name + "`"
+	}
+	return names
+}
+
+func orEmpty(preset string) string {
+	if preset == "" {
+		return "empty"
+	}
+	return "`" + preset + "`"
+}

@@ -1,0 +1,63 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// rule is about settings that must fit each other.
+type rule struct {
+	keys   []string
+	broken bool
+	advice string
+}
+
+func (c *Config) rules() []rule {
+	return []rule{
+		{
+			keys:   []string{"listen", "ops.listen"},
+			broken: c.Listen == c.Ops.Listen && !strings.HasSuffix(c.Listen, ":0"),
+			advice: "are the same: give the operators' listener a port of its own",
+		},
+		{
+			keys:   []string{"conversation.deadline", "inwebo.exchange_timeout"},
+			broken: c.Conversation.Deadline < 2*c.Inwebo.ExchangeTimeout,
+			advice: "do not fit: the deadline must be at least twice the time-out, for a setup and a finalize",
+		},
+		{
+			keys:   []string{"inwebo.dial_timeout", "inwebo.exchange_timeout"},
+			broken: c.Inwebo.DialTimeout > c.Inwebo.ExchangeTimeout,
+			advice: "do not fit: connecting is part of the exchange, so its time-out must not be longer",
+		},
+		{
+			keys:   []string{"inwebo.client_cert_file", "inwebo.client_key_file"},
+			broken: (c.Inwebo.ClientCertFile == "") != (c.Inwebo.ClientKeyFile == ""),
+			advice: "go together: set both or neither",
+		},
+	}
+}
+
+// checkRules leaves out rules about settings that are wrong already: what they hold is not what was asked for.
+func (l *loader) checkRules() {
+	for _, r := range l.config.rules() {
+		if r.broken && !slices.ContainsFunc(r.keys, func(key string) bool { return l.broken[key] }) {
+			l.fault(l.describe(r.keys), "%s", r.advice)
+		}
+	}
+}
+
+// describe names settings with their values, each as its author wrote it.
+func (l *loader) describe(keys []string) string {
+	var parts []string
+	for _, e := range l.config.Effective() {
+		if !slices.Contains(keys, e.Key) {
+			continue
+		}
+		name := e.Origin
+		if name == originDefault {
+			name = e.Key
+		}
+		parts = append(parts, name+" ("+e.Text+")")
+	}
+	return strings.Join(parts, " and ")
+}

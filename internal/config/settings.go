@@ -1,0 +1,141 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Names of the setting that says where the file is, and so cannot stand in it.
+const (
+	EnvFile  = "PIMSD_CONFIG"
+	FlagFile = "config"
+)
+
+const (
+	envPrefix  = "PIMSD_"
+	fileSuffix = "_file" // of a secret's second name, which says where to read it
+)
+
+// setting is one row of the manual, bound to its place in a Config.
+type setting struct {
+	key    string // in the file, sections joined by dots; the other names follow from it
+	unit   string // what a value looks like
+	preset string // the default, as one would write it
+	what   string // a phrase
+	effect string // what follows from another value, in sentences
+	secret bool
+	value  value
+}
+
+func (s setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+func (s setting) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.key) }
+
+// inFile is the setting's second name when it is a secret: the file that holds it.
+func (s setting) inFile() setting { return setting{key: s.key + fileSuffix} }
+
+// settings is every setting, once, bound to c.
+func (c *Config) settings() []setting {
+	return slices.Concat(c.serviceSettings(), c.guardSettings(), c.inweboSettings(), c.exchangeSettings())
+}
+
+func (c *Config) serviceSettings() []setting {
+	return []setting{
+		{
+			key: "listen", unit: "host:port", preset: "127.0.0.1:8080", value: address(&c.Listen),
+			what:   "where the API listens",
+			effect: "Loopback keeps it to this machine. An empty host listens on every interface.",
+		},
+		{
+			key: "ops.listen", unit: "host:port", preset: "127.0.0.1:9464", value: address(&c.Ops.Listen),
+			what:   "where `/metrics`, `/livez` and `/readyz` are served",
+			effect: "They ask for no credentials: only operators and their machines should reach it.",
+		},
+		{
+			key: "data_dir", unit: "folder", value: path(&c.DataDir),
+			what: "where pimsd keeps what it keeps in files",
+			effect: "Empty: the first of `$STATE_DIRECTORY` (set by systemd), `/var/lib/pimsd` for root, `$XDG_DATA_HOME/pimsd`, " +
+				"`~/.local/share/pimsd`. It must be on a local disk: with SQLite, the devices are in it.",
+		},
+		{
+			key: "database_url", unit: "URL", secret: true, value: secretURL(&c.DatabaseURL, "postgres", "postgresql"),
+			what:   "the PostgreSQL database that holds the devices, `postgres://…`",
+			effect: "Empty: SQLite in the data directory, for one replica.",
+		},
+		{
+			key: "http.header_timeout", unit: "duration", preset: "5s", value: duration(&c.HTTP.HeaderTimeout, time.Second, time.Minute),
+			what:   "how long a caller may take to send the header of a request",
+			effect: "Longer: silent connections are held longer.",
+		},
+		{
+			key: "http.body_timeout", unit: "duration", preset: "5s", value: duration(&c.HTTP.BodyTimeout, time.Second, time.Minute),
+			what:   "how long a caller may take to send the body of a request",
+			effect: "Longer: slow connections are held longer.",
+		},
+		{
+			key: "http.idle_timeout", unit: "duration", preset: "1m", value: duration(&c.HTTP.IdleTimeout, time.Second, time.Hour),
+			what:   "how long a caller's connection stays open without a request",
+			effect: "Set it above the idle time-out of a load balancer in front, or that one sends requests into closed connections.",
+		},
+		{
+			key: "stop.drain_delay", unit: "duration", preset: "0s", value: duration(&c.Stop.DrainDelay, 0, 5*time.Minute),
+			what:   "how long a stopping service goes on serving after `/readyz` has begun to fail",
+			effect: "Give a load balancer time to notice; 0 where there is none.",
+		},
+		{
+			key: "stop.settle_allowance", unit: "duration", preset: "10s", value: duration(&c.Stop.SettleAllowance, 0, 5*time.Minute),
+			what: "how long a stopping service tries on to store answers that the store has not taken yet",
+			effect: "An answer that is given up is a device in doubt. Whoever stops the service must wait for drain delay, " +
+				"conversation deadline and this allowance together.",
+		},
+		{
+			key: "log.level", unit: "level", preset: "info", value: oneOf(&c.Log.Level, "debug", "info", "warn", "error"),
+			what:   "the least severity that is logged: `debug`, `info`, `warn` or `error`",
+			effect: "Secrets are not logged at any level.",
+		},
+	}
+}
+
+func (c *Config) guardSettings() []setting {
+	return []setting{
+		{
+			key: "conversation.deadline", unit: "duration", preset: "15s",
+			value: duration(&c.Conversation.Deadline, time.Second, 5*time.Minute),
+			what:  "how long one conversation with inWebo may take, storing included",
+			effect: "Shorter: slow answers become code 2202. Longer: a device whose process died is locked for longer. " +
+				"Replicas must agree on it. A setup and a finalize must fit: at least twice `inwebo.exchange_timeout`.",
+		},
+		{
+			key: "conversation.queue_wait", unit: "duration", preset: "10s",
+			value:  duration(&c.Conversation.QueueWait, 0, 5*time.Minute),
+			what:   "how long a request waits behind others for the same device",
+			effect: "Who waits longer gets code 2311. Together with the deadline it is the longest time that a call takes.",
+		},
+		{
+			key: "pin_guard.attempts", unit: "count", preset: "2", value: count(&c.Guard.Attempts, 0, inweboPINLimit-1),
+			what:   "how many wrong PINs are forwarded to inWebo between two successes; 0 turns the guard off",
+			effect: "inWebo blocks an account at three. Without the guard, whoever may call can have it blocked.",
+		},
+		{
+			key: "pin_guard.pause", unit: "duration", preset: "5s", value: duration(&c.Guard.Pause, 0, time.Hour),
+			what:   "how long no PIN is forwarded after a wrong one",
+			effect: "It keeps a client that repeats itself from spending all attempts at once.",
+		},
+		{
+			key: "pin_guard.unanswered", unit: "duration", preset: "15m", value: duration(&c.Guard.Unanswered, 0, 24*time.Hour),
+			what:   "how long a PIN whose answer was lost counts as if it had been wrong",
+			effect: "Shorter: wrong PINs on a bad line may add up to a blocked account. Longer: so may right ones wait.",
+		},
+		{
+			key: "quota.otps_per_day", unit: "count", preset: "6", value: count(&c.Quota.OTPsPerDay, 0, 1_000_000),
+			what:   "how many OTPs an account may have in any 24 h; 0 turns the quota off",
+			effect: "inWebo is reported to refuse more than 6.",
+		},
+	}
+}
+
+// inweboPINLimit is the vendor's default for wrong PINs in a row (inwebo-protocol.md §7).
+const inweboPINLimit = 3

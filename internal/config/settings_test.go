@@ -1,0 +1,102 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestSettingsAreWhole(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, s := range Default().settings() {
+		if s.unit == "" || s.what == "" || !strings.HasSuffix(s.effect, ".") || strings.HasSuffix(s.what, ".") {
+			t.Errorf("%s: a setting has a unit, a phrase that says what it is, and sentences that say what follows from it", s.key)
+		}
+		if strings.Contains(s.what+s.effect, "|") {
+			t.Errorf("%s: a | would end the cell of the manual's table", s.key)
+		}
+		for _, name := range s.names() {
+			if other, ok := seen[name]; ok {
+				t.Errorf("%s and %s share the name %s", s.key, other, name)
+			}
+			seen[name] = s.key
+		}
+	}
+}
+
+func TestNamesOfASetting(t *testing.T) {
+	t.Parallel()
+	s := setting{key: "quota.otps_per_day"}
+	if got := [3]string{s.key, s.env(), s.flag()}; got != [3]string{"quota.otps_per_day", "PIMSD_QUOTA_OTPS_PER_DAY", "quota-otps-per-day"} {
+		t.Errorf("names are %q", got)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"abc", "", 3}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"url", "ulr", 2}, {"listen", "listen", 0}, {"a", "ab", 1},
+	} {
+		if got := distance(tc.a, tc.b); got != tc.want {
+			t.Errorf("%q to %q takes %d, got %d", tc.a, tc.b, tc.want, got)
+		}
+	}
+}
+
+// The law: a file is refused with faults that say where and what, or what was read from it can be written and read again.
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{
+		Default().render(false),
+		"",
+		"listen: :1\nlog: {level: debug}\n",
+		"inwebo:\n  device_name: 'a \"b\" \\ é'\n  service: |\n    x\n",
+		"inwebo:\n  macid: 00000000000000000000000000000000\n  service: 0x1F\n",
+		"database_url: \"postgres://u:p@h/d\"\ndata_dir: ~\n",
+		"a: &b\n  c: *b\n<<: x\n",
+		"? listen\n: :1\n",
+		"%YAML 1.2\n---\n...\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		c, err := loadBytes(content)
+		if err != nil {
+			expectFaults(t, err)
+			return
+		}
+		written := c.render(false)
+		again, err := loadBytes([]byte(written))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, written)
+		}
+		c.origins, again.origins = nil, nil
+		if !reflect.DeepEqual(c, again) {
+			t.Fatalf("read %+v, and when written and read again %+v", c, again)
+		}
+	})
+}
+
+func loadBytes(content []byte) (*Config, error) {
+	return Load(Input{
+		Environ:  []string{EnvFile + "=f"},
+		Root:     true,
+		ReadFile: func(string) ([]byte, error) { return content, nil },
+	})
+}
+
+func expectFaults(t *testing.T, err error) {
+	t.Helper()
+	faults, ok := err.(Faults) //nolint:errorlint // Load's promise is the type itself
+	if !ok || len(faults) == 0 {
+		t.Fatalf("refused without a fault: %v", err)
+	}
+	for _, fault := range faults {
+		if !strings.HasPrefix(fault.Setting, "f") || fault.Problem == "" {
+			t.Fatalf("a fault that does not say where or what: %+v", fault)
+		}
+	}
+}

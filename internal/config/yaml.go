@@ -1,0 +1,120 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// maxFileBytes is far above any file of settings, and bounds what a wrong path can cost.
+const maxFileBytes = 64 << 10
+
+// readYAML takes the settings of a file: sections of `name: value`, and nothing else that YAML knows.
+func (l *loader) readYAML(name string, content []byte) {
+	if len(content) > maxFileBytes {
+		l.fault(name, "is larger than 64 KiB: that is no file of settings")
+		return
+	}
+	// Duplicates are looked for below: the parser would print what it takes for their name.
+	file, err := parser.ParseBytes(content, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		l.faultYAML(name, err)
+		return
+	}
+	if len(file.Docs) > 1 {
+		l.fault(name, "holds several documents: keep one, without ---")
+		return
+	}
+	for _, doc := range file.Docs {
+		if doc.Body != nil {
+			l.readSection(name, "", doc.Body)
+		}
+	}
+}
+
+// faultYAML tells where the file stops being YAML. The parser's own error would show the lines around, secrets included.
+func (l *loader) faultYAML(name string, err error) {
+	var syntax *yaml.SyntaxError
+	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
+		l.fault(name, "is not YAML")
+		return
+	}
+	message, _, _ := strings.Cut(syntax.GetMessage(), `"`) // what is quoted is text of the file
+	l.fault(fmt.Sprintf("%s:%d", name, syntax.GetToken().Position.Line), "is not YAML: %s", strings.TrimSpace(message))
+}
+
+// readSection takes the settings below a prefix, which is empty or ends with a dot.
+func (l *loader) readSection(name, prefix string, node ast.Node) {
+	var section ast.MapNode
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		section = n
+	case *ast.MappingValueNode:
+		section = n
+	case *ast.NullNode: // all its lines are comments
+		return
+	default:
+		place := fmt.Sprintf("%s:%d %s", name, node.GetToken().Position.Line, strings.TrimSuffix(prefix, "."))
+		l.fault(strings.TrimSpace(place), "is not a section: write lines of `name: value`")
+		return
+	}
+	seen := map[string]bool{}
+	for entries := section.MapRange(); entries.Next(); {
+		word := entries.Key().GetToken().Value
+		key := prefix + word
+		origin := fmt.Sprintf("%s:%d %s", name, entries.Key().GetToken().Position.Line, key)
+		switch {
+		case seen[word]:
+			l.fault(origin, "stands twice in its section: keep one")
+		case l.isSection(key):
+			l.readSection(name, key+".", entries.Value())
+		default:
+			l.readSetting(origin, key, word, entries.Value())
+		}
+		seen[word] = true
+	}
+}
+
+func (l *loader) isSection(key string) bool {
+	return slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") })
+}
+
+func (l *loader) readSetting(origin, key, word string, node ast.Node) {
+	s, inFile, ok := l.find(key, func(s setting) string { return s.key })
+	if !ok || strings.Contains(word, ".") {
+		l.fault(origin, "is no setting: the nearest is %s%s", nearest(key, l.names(func(s setting) string { return s.key })), dotHint(word))
+		return
+	}
+	text, ok := scalarText(node)
+	if !ok {
+		l.fault(origin, "has no single value: write `%s: value`, in quotes when it is empty or has special characters", word)
+		return
+	}
+	l.take(s, fromFile, origin, text, inFile)
+}
+
+func dotHint(word string) string {
+	if strings.Contains(word, ".") {
+		return ", and a dot is written as a section with a line of its own"
+	}
+	return ""
+}
+
+// scalarText gives the text of a single value, as written: 0987 stays 0987.
+func scalarText(node ast.Node) (string, bool) {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value, true
+	default:
+		return "", false
+	}
+}

@@ -1,0 +1,124 @@
+package telemetry
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics are the numbers that pimsd publishes about itself. All methods can be called from anywhere at any time.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	otps      *prometheus.CounterVec
+	requests  *prometheus.HistogramVec
+	inFlight  prometheus.Gauge
+	exchanges *prometheus.HistogramVec
+	window    prometheus.Histogram
+	commits   *prometheus.CounterVec
+	retrying  prometheus.Gauge
+}
+
+// NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
+// can end with, "0" for success included: each is published from the start, as 0.
+func NewMetrics(version string, codes []string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		otps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pimsd_otp_requests_total",
+			Help: "Requests for an OTP by the code of their answer; 0 is success.",
+		}, []string{"code"}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "pimsd_request_duration_seconds",
+			Help:    "Time from the header of an API request to its answer, by route and code.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 25},
+		}, []string{"route", "code"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pimsd_requests_in_flight",
+			Help: "API requests that are being answered.",
+		}),
+		exchanges: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "pimsd_inwebo_exchange_duration_seconds",
+			Help:    "Time of one exchange with inWebo, by exchange and outcome.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .2, .3, .5, .75, 1, 2, 4, 6, 10},
+		}, []string{"exchange", "outcome"}),
+		window: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "pimsd_commit_window_seconds",
+			Help:    "Time in which a device could be lost: from an inWebo answer that moved its keys to the durable write.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5, 30, 300},
+		}),
+		commits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pimsd_commits_total",
+			Help: "Tries to write a device record, by what the write was for and by outcome.",
+		}, []string{"write", "outcome"}),
+		retrying: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pimsd_settles_retrying",
+			Help: "Answers of inWebo in memory that the store has refused so far and that are being tried again.",
+		}),
+	}
+	for _, code := range codes {
+		m.otps.WithLabelValues(code)
+	}
+	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
+	return m
+}
+
+func buildInfo(version string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "pimsd_build_info",
+		Help:        "Always 1; its labels say which pimsd this is.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	}, func() float64 { return 1 })
+}
+
+// CountOTP counts a request for an OTP by the code of its answer, "0" for success.
+func (m *Metrics) CountOTP(code string) { m.otps.WithLabelValues(code).Inc() }
+
+// ObserveRequest takes the time of an API request. The route is the pattern that matched, never the path that was asked for.
+func (m *Metrics) ObserveRequest(route, code string, d time.Duration) {
+	m.requests.WithLabelValues(route, code).Observe(d.Seconds())
+}
+
+// RequestStarted counts a request as being answered until the function that it returns is called.
+func (m *Metrics) RequestStarted() (finished func()) {
+	m.inFlight.Inc()
+	return m.inFlight.Dec
+}
+
+// ObserveExchange takes the time of one exchange with inWebo: its name, and how it ended.
+func (m *Metrics) ObserveExchange(exchange, outcome string, d time.Duration) {
+	m.exchanges.WithLabelValues(exchange, outcome).Observe(d.Seconds())
+}
+
+// ObserveWindow takes the time from an answer that moved a ratchet to the write that made it durable.
+func (m *Metrics) ObserveWindow(d time.Duration) { m.window.Observe(d.Seconds()) }
+
+// CountCommit counts a try to write a device record: what the write was for, and how it ended.
+func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues(write, outcome).Inc() }
+
+// SettleRetrying adds change to the number of settles that are being tried again.
+func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
+
+// doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
+const doubtTimeout = 2 * time.Second
+
+// WatchDoubt publishes how many devices are in doubt, asked for at each scrape; when count fails, NaN. It is called once.
+func (m *Metrics) WatchDoubt(count func(context.Context) (int, error)) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pimsd_devices_in_doubt",
+		Help: "Devices whose last exchange may or may not have moved their keys at inWebo; NaN when the store cannot tell.",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), doubtTimeout)
+		defer cancel()
+		n, err := count(ctx)
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(n)
+	}))
+}

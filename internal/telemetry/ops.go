@@ -1,0 +1,67 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Check is one condition of readiness. Ready gives nil, or an error that tells an operator what is wrong; it must
+// return when its context ends.
+type Check struct {
+	Name  string
+	Ready func(context.Context) error
+}
+
+// What an answer on the operators' listener may take. Probes give up within seconds, so an answer must come before that.
+const (
+	readyTimeout  = 2 * time.Second
+	scrapeTimeout = 8 * time.Second
+)
+
+// OpsHandler serves the operators: /metrics, /livez (the process answers) and /readyz (every check passes; with ?verbose a line
+// for each). It asks for no credentials, so it must never share a listener with the API.
+func OpsHandler(m *Metrics, checks ...Check) http.Handler {
+	r := chi.NewRouter()
+	r.Use(middleware.GetHead, middleware.SetHeader("Cache-Control", "no-store"), middleware.SetHeader("X-Content-Type-Options", "nosniff"))
+	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: 4,
+		Timeout:             scrapeTimeout,
+	}))
+	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
+	r.Get("/readyz", readyz(checks))
+	return r
+}
+
+func readyz(checks []Check) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		status, verdict, lines := http.StatusOK, "ready\n", strings.Builder{}
+		for _, check := range checks {
+			if err := check.Ready(ctx); err != nil {
+				status, verdict = http.StatusServiceUnavailable, "not ready\n"
+				fmt.Fprintf(&lines, "%s: failed: %v\n", check.Name, err)
+				continue
+			}
+			fmt.Fprintf(&lines, "%s: ok\n", check.Name)
+		}
+		if r.URL.Query().Has("verbose") {
+			verdict = lines.String() + verdict
+		}
+		answer(w, status, verdict)
+	}
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text)) // who asked has gone when this fails
+}
