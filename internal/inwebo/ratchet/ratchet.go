@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pimsd/pimsd/internal/secret"
@@ -79,7 +80,7 @@ func (m Move) then(next Move) Move {
 	if !next.K1.IsEmpty() {
 		m.K1, m.DK1 = next.K1, nil
 	}
-	m.DK1 = append(m.DK1[:len(m.DK1):len(m.DK1)], next.DK1...)
+	m.DK1 = append(slices.Clip(m.DK1), next.DK1...)
 	return m
 }
 

@@ -40,6 +40,21 @@ func TestUnprovenKeysSurviveAWrongPIN(t *testing.T) {
 	}
 }
 
+// Should inWebo not check the PIN, an accepted proof with a wrong one, answered with new keys, leaves them to the right one.
+func TestAWrongPINThatIsAcceptedCostsNoKeys(t *testing.T) {
+	right := ratchet.NewKma(secret.NewText("1234"), serial)
+	wrong := ratchet.NewKma(secret.NewText("9999"), serial)
+	fresh := ratchet.State{}.Told(mustMove(t, key("a"), key("b"), ""))
+	proven := fresh.Accepted(fresh.Open(right), mustMove(t, "", "", key("1")))
+
+	move := mustMove(t, key("c"), key("d"), key("2"))
+	want := proven.Accepted(proven.Open(right), move).Open(right)
+	got := proven.Accepted(proven.Open(wrong), move).Open(right)
+	if !got.K0.Equal(want.K0) || !got.K1.Equal(want.K1) {
+		t.Error("the right PIN no longer opens the keys")
+	}
+}
+
 // Whatever the moves and wherever proofs were accepted between them, the keys are those of a device that applied each
 // move at once with the right PIN.
 func TestMovesKeepTheirOrder(t *testing.T) {

@@ -19,8 +19,6 @@ const (
 	exponent = 17
 	// blockBytes is the length of a modulus and of a ciphertext block.
 	blockBytes = 128
-	// oaepPlainBytes is what one block can carry: 128 − 2·32 − 2.
-	oaepPlainBytes = blockBytes - 2*sha256.Size - 2
 	// sealedKeyBlocks is how many blocks carry a modulus: 62 + 62 + 4 bytes.
 	sealedKeyBlocks = 3
 )

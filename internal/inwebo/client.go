@@ -1,0 +1,197 @@
+package inwebo
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Config says where inWebo is and how this device introduces itself.
+type Config struct {
+	BaseURL    *url.URL // scheme and host; its own path is kept as a prefix
+	Path       string   // "/iwws/MAC", or "/iwcxf/MAC" for newer versions; it begins with a slash
+	MacID      string   // 32 hex digits, one for each white-label service
+	Version    string   // host version "/" library version
+	UserAgent  string
+	DeviceName string // what the user sees in inWebo's list of devices
+	Language   string
+
+	ExchangeTimeout time.Duration // one request and its answer, dialling included
+	DialTimeout     time.Duration // connecting, and again the TLS handshake
+
+	Proxy             *url.URL         // nil: none; the environment is not asked
+	RootCAs           *x509.CertPool   // nil: the system's
+	ClientCertificate *tls.Certificate // nil: none
+
+	// Observe, when set, hears of every exchange: err is nil, a *Refusal or a *Fault.
+	Observe func(exchange Exchange, err error, took time.Duration)
+}
+
+// maxAnswerBytes bounds an answer, and once more its headers; the largest answer seen has 3 KiB.
+const maxAnswerBytes = 64 << 10
+
+// idleTimeout is short, because a connection that the server closed meanwhile shows as "no answer".
+const idleTimeout = 5 * time.Second
+
+// maxIdleConns lets a loaded service keep its connections between a setup and its finalize.
+const maxIdleConns = 256
+
+// Client makes the exchanges. It is safe for concurrent use.
+//
+// It uses the transport without an http.Client, which would follow redirects and quote URLs in its errors.
+type Client struct {
+	config    Config
+	transport *http.Transport
+	url       url.URL
+}
+
+// New makes a client. It does not connect.
+func New(config Config) *Client {
+	target := *config.BaseURL
+	target.Path = strings.TrimSuffix(target.Path, "/") + config.Path // URL.JoinPath drops the slash behind a bare host
+	return &Client{config: config, transport: newTransport(config), url: target}
+}
+
+func newTransport(config Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyURL(config.Proxy),
+		DialContext:            (&net.Dialer{Timeout: config.DialTimeout}).DialContext,
+		TLSHandshakeTimeout:    config.DialTimeout,
+		TLSClientConfig:        tlsConfig(config),
+		Protocols:              http1Only(), // HTTP/2 would re-send requests that it believes unprocessed
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxAnswerBytes,
+		MaxIdleConns:           maxIdleConns,
+		MaxIdleConnsPerHost:    maxIdleConns,
+		IdleConnTimeout:        idleTimeout,
+	}
+}
+
+func http1Only() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	return &p
+}
+
+func tlsConfig(config Config) *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: config.RootCAs}
+	if config.ClientCertificate != nil {
+		c.Certificates = []tls.Certificate{*config.ClientCertificate}
+	}
+	return c
+}
+
+// Close gives up the idle connections.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// exchange sends one request, once, and reads its answer with read.
+func exchange[T any](ctx context.Context, c *Client, name Exchange, query url.Values, read func(answer) (T, error)) (T, error) {
+	start := time.Now()
+	reply, err := readAnswer(ctx, c, name, query, read)
+	if c.config.Observe != nil {
+		c.config.Observe(name, err, time.Since(start))
+	}
+	return reply, err
+}
+
+func readAnswer[T any](ctx context.Context, c *Client, name Exchange, query url.Values, read func(answer) (T, error)) (T, error) {
+	var none T
+	a, err := c.roundTrip(ctx, name, query)
+	if err != nil {
+		return none, err
+	}
+	reply, err := read(a)
+	if err != nil {
+		return none, notUnderstood(name, err)
+	}
+	return reply, nil
+}
+
+func (c *Client) roundTrip(ctx context.Context, name Exchange, query url.Values) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.config.ExchangeTimeout)
+	defer cancel()
+	var sent sentTrace
+	response, err := c.transport.RoundTrip(c.request(sent.watch(ctx), query))
+	if err != nil {
+		return answer{}, sent.fault(name, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK { // the body stays unread: that of a 101 has no end
+		return answer{}, statusFault(name, response.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes+1))
+	if err != nil {
+		return answer{}, sent.fault(name, err)
+	}
+	document, err := parseDocument(text)
+	switch {
+	case err != nil && isWebPage(text):
+		return answer{}, &Fault{name, ErrNoAnswer, ErrNotService, "it answers with a web page"}
+	case err != nil:
+		return answer{}, notUnderstood(name, err)
+	}
+	return newAnswer(name, document)
+}
+
+// request is a GET that http.Transport cannot send twice: with a body that is there, though empty, and cannot be had
+// again, it is not replayable when a reused connection dies. "identity" makes it go out bare all the same: without it
+// the transport tries for 200 ms to see whether the body is empty, and on a busy machine sends it chunked.
+func (c *Client) request(ctx context.Context, query url.Values) *http.Request {
+	target := c.url
+	target.RawQuery = query.Encode()
+	request := &http.Request{
+		Method: http.MethodGet, URL: &target,
+		Header:           http.Header{"User-Agent": {c.config.UserAgent}, "Connection": {"Keep-Alive"}},
+		Body:             io.NopCloser(bytes.NewReader(nil)),
+		TransferEncoding: []string{"identity"},
+	}
+	return request.WithContext(ctx)
+}
+
+// isWebPage tells a page for people from a broken answer of the service.
+func isWebPage(text []byte) bool {
+	start := bytes.ToLower(bytes.TrimSpace(text[:min(len(text), 1024)]))
+	return bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.Contains(start, []byte("<html"))
+}
+
+func notUnderstood(name Exchange, why error) error {
+	return &Fault{name, ErrNoAnswer, ErrNotUnderstood, why.Error()}
+}
+
+func statusFault(name Exchange, status int) error {
+	why := ErrNotService
+	if status >= http.StatusInternalServerError {
+		why = ErrNetwork
+	}
+	return &Fault{name, ErrNoAnswer, why, "HTTP " + strconv.Itoa(status)}
+}
+
+// sentTrace tells whether a request can have left: not before a connection was there to carry it.
+type sentTrace struct{ connected atomic.Bool }
+
+func (s *sentTrace) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { s.connected.Store(true) },
+	})
+}
+
+func (s *sentTrace) fault(name Exchange, err error) *Fault {
+	f := &Fault{name, ErrNeverSent, ErrNetwork, describe(err)}
+	if s.connected.Load() {
+		f.how = ErrNoAnswer
+	}
+	if isLate(err) {
+		f.why = ErrLate
+	}
+	return f
+}

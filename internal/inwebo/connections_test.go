@@ -1,0 +1,171 @@
+package inwebo_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+)
+
+func drain(t testing.TB, response *http.Response) {
+	t.Helper()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		t.Error(err)
+	}
+	_ = response.Body.Close()
+}
+
+// pair is what one OTP asks for.
+func pair(c *inwebo.Client, tag string) error {
+	if err := otpSetup.do(context.Background(), c, tag); err != nil {
+		return err
+	}
+	return otpFinalize.do(context.Background(), c, tag)
+}
+
+// counting answers setups and finalizes of OTPs, and counts the connections.
+func counting(t testing.TB) (base string, accepted *atomic.Int32) {
+	t.Helper()
+	accepted = new(atomic.Int32)
+	return serveRaw(t, func(_ int, conn *rawConn) {
+		accepted.Add(1)
+		for request := conn.request(); request != nil; request = conn.request() {
+			answer := otpFinalize.answer
+			if request.URL.Query().Get("action") == "ActionSetup" {
+				answer = otpSetup.answer
+			}
+			conn.answer(answer)
+		}
+	}), accepted
+}
+
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	base, accepted := counting(t)
+	c := newClient(t, target(t, base))
+	for range 50 {
+		if err := pair(c.Client, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := accepted.Load(); n != 1 {
+		t.Errorf("%d connections for 100 requests, one after the other", n)
+	}
+}
+
+func TestConnectionsAreUsedAgainByManyCallers(t *testing.T) {
+	const callers, each = 64, 20
+	base, accepted := counting(t)
+	c := newClient(t, target(t, base))
+	for tag, err := range hammer(callers, each, func(tag string) error { return pair(c.Client, tag) }) {
+		if err != nil {
+			t.Errorf("%s: %v", tag, err)
+		}
+	}
+	// A caller may dial and then get a connection that came free meanwhile, so a few more than one each.
+	if n := accepted.Load(); n > 4*callers {
+		t.Errorf("%d connections for %d requests of %d callers", n, 2*callers*each, callers)
+	}
+	if n := len(c.observed); n != 2*callers*each {
+		t.Errorf("observed %d exchanges, want %d", n, 2*callers*each)
+	}
+}
+
+func TestCloseGivesUpIdleConnections(t *testing.T) {
+	ended := make(chan struct{})
+	base := serveRaw(t, func(_ int, conn *rawConn) {
+		conn.request()
+		conn.answer(otpSetup.answer)
+		conn.wait()
+		close(ended)
+	})
+	c := newClient(t, target(t, base))
+	if err := otpSetup.make(t, c); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	<-ended
+}
+
+// The proxy that is configured gets the requests; the one of the environment (see TestMain) is never asked.
+func TestProxy(t *testing.T) {
+	var seen []string
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = append(seen, r.Method+" "+r.URL.Host+" "+r.Header.Get("Proxy-Authorization"))
+		_, _ = io.WriteString(w, otpSetup.answer)
+	}))
+	t.Cleanup(proxy.Close)
+	config := target(t, "http://c4n4ry..invalid")
+	throughProxy(t, proxy.URL)(&config)
+	if err := otpSetup.make(t, newClient(t, config)); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Join(seen, ","); got != "GET c4n4ry..invalid Basic YzRuNHJ5OmM0bjRyeQ==" {
+		t.Errorf("the proxy saw %q", got)
+	}
+
+	config.Proxy = nil
+	err := otpSetup.make(t, newClient(t, config))
+	assertFault(t, err, otpSetup.exchange, inwebo.ErrNeverSent, inwebo.ErrNetwork, "the host name could not be resolved")
+}
+
+// Through a proxy TLS goes from end to end.
+func TestProxyOfTLS(t *testing.T) {
+	ours := newAuthority(t)
+	requests := 0
+	base := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ours.issue(t, loopback())}}, func(*http.Request) { requests++ })
+	proxy := serveRaw(t, func(_ int, conn *rawConn) {
+		request := conn.request()
+		if request == nil || request.Method != http.MethodConnect {
+			t.Errorf("the proxy got %v", request)
+			return
+		}
+		onward, err := new(net.Dialer).DialContext(t.Context(), "tcp", request.Host)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = onward.Close() }()
+		conn.say("HTTP/1.1 200 c4n4ry\r\n\r\n")
+		go func() {
+			_, _ = io.Copy(onward, conn.reader)
+			_ = onward.Close()
+		}()
+		_, _ = io.Copy(conn, onward)
+	})
+	config := target(t, base)
+	config.RootCAs = ours.pool()
+	throughProxy(t, proxy)(&config)
+	c := newClient(t, config)
+	for range 2 {
+		if err := otpSetup.make(t, c); err != nil {
+			t.Error(err)
+		}
+	}
+	if requests != 2 {
+		t.Errorf("%d requests came through", requests)
+	}
+}
+
+// The configured path stands behind whatever path the base has.
+func TestPaths(t *testing.T) {
+	var path string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path = r.RequestURI[:strings.IndexByte(r.RequestURI, '?')]
+		_, _ = io.WriteString(w, otpSetup.answer)
+	}))
+	t.Cleanup(server.Close)
+	for base, want := range map[string]string{"": "/iwcxf/MAC", "/": "/iwcxf/MAC", "/pre/fix": "/pre/fix/iwcxf/MAC", "/pre/fix/": "/pre/fix/iwcxf/MAC"} {
+		config := target(t, server.URL+base)
+		config.Path = "/iwcxf/MAC"
+		if err := otpSetup.make(t, newClient(t, config)); err != nil || path != want {
+			t.Errorf("base %q: path %q, %v; want %q", base, path, err, want)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package inwebo_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+)
+
+// refusals are the names of inwebo-protocol.md §7 behind "NOK", and some that no one knows.
+var refusals = map[string]inwebo.Reason{
+	":CODE":          inwebo.ReasonCode,
+	":SN":            inwebo.ReasonSyntax,
+	":ACCESS":        inwebo.ReasonAccess,
+	":VERSION":       inwebo.ReasonVersion,
+	":NOK_BLOCKED":   inwebo.ReasonBlocked,
+	":BLOCKED":       inwebo.ReasonBlocked,
+	":STATE":         inwebo.ReasonState,
+	":NODEVICE":      inwebo.ReasonNoDevice,
+	":NOCA":          inwebo.ReasonNotActivated,
+	":NOSRV":         inwebo.ReasonNoService,
+	":PINREUSED":     inwebo.ReasonPINReused,
+	":SYNCHROFAILED": inwebo.ReasonSynchroFailed,
+	":FORBIDDEN":     inwebo.ReasonForbidden,
+	":PINREFUSED":    inwebo.ReasonPINRefused,
+	":TIMEOUT":       inwebo.ReasonTimeout,
+	":MAXNBTOOLS":    inwebo.ReasonTooManyTools,
+	":BIOKEY":        inwebo.ReasonBiokey,
+
+	":SAT": inwebo.ReasonUnknown, ":URL": inwebo.ReasonUnknown, ":ERR1": inwebo.ReasonUnknown, ":NOPUSH": inwebo.ReasonUnknown,
+	"": inwebo.ReasonUnknown, ":": inwebo.ReasonUnknown, ":c4n4ry": inwebo.ReasonUnknown, ":access": inwebo.ReasonUnknown,
+	":ACCESS:c4n4ry": inwebo.ReasonUnknown, ": ACCESS": inwebo.ReasonUnknown, ":OK": inwebo.ReasonUnknown,
+	":NOK_ACCESS": inwebo.ReasonUnknown, ":" + string(inwebo.ReasonUnknown): inwebo.ReasonUnknown,
+}
+
+// withErr is the call's good answer, with another err.
+func (c call) withErr(err string) string {
+	return strings.Replace(c.answer, "<err>OK</err>", "<err>"+err+"</err>", 1)
+}
+
+func TestEveryRefusalOfEveryExchange(t *testing.T) {
+	for name, want := range refusals {
+		t.Run("NOK"+name, func(t *testing.T) {
+			for _, call := range calls {
+				err := call.make(t, answering(t, call.withErr("NOK"+name)))
+				refusal, ok := errors.AsType[*inwebo.Refusal](err)
+				if !ok || refusal.Exchange != call.exchange || refusal.Reason != want {
+					t.Fatalf("%s: %v; want a refusal because of %s", call.exchange, err, want)
+				}
+				if want := string(call.exchange) + ": inWebo refused: " + string(want); err.Error() != want {
+					t.Errorf("%q, want %q", err, want)
+				}
+				for _, kind := range []error{inwebo.ErrNeverSent, inwebo.ErrNoAnswer, inwebo.ErrNetwork, inwebo.ErrNotUnderstood} {
+					if errors.Is(err, kind) {
+						t.Errorf("a refusal is %q", kind)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsNeitherOKNorNOK(t *testing.T) {
+	for _, text := range []string{"", "ok", "OK ", " OK", "OK:", "OK:c4n4ry", "OK:BLOCKED:", "OK:NOK", "nok:ACCESS", "NOKACCESS", "ACCESS", "0", "KO"} {
+		for _, call := range calls {
+			err := call.make(t, answering(t, call.withErr(text)))
+			assertFault(t, err, call.exchange, inwebo.ErrNoAnswer, inwebo.ErrNotUnderstood, noErr)
+		}
+	}
+}
+
+func TestBlockedIsAnAnswer(t *testing.T) {
+	for _, call := range calls {
+		if err := call.make(t, answering(t, call.withErr("OK:BLOCKED"))); err != nil {
+			t.Errorf("%s: %v", call.exchange, err)
+		}
+	}
+}
+
+// A refusal that carries new state gives it, and prints none of it; one whose state cannot be read is not understood.
+func TestRefusalsCarryState(t *testing.T) {
+	const children = "<err>NOK:FORBIDDEN</err><id>c4n4ry</id><K1>" + hexKey + "</K1><dK1>c4n4ry-d</dK1><H>c4n4ry-h</H>" +
+		"<s_n>1</s_n><s_id>c4n4ry</s_id><Tsync>c4n4ry-t</Tsync><newversion>c4n4ry</newversion>"
+	want := inwebo.Sync{
+		ID: canary, LastSync: canary + "-t", Move: must(ratchet.NewMove("", hexKey, canary+"-d")), Offline: inwebo.Offline{H: canary + "-h"},
+		Services: []inwebo.Service{{ID: canary}}, HasServices: true,
+	}
+	for _, call := range calls {
+		root, _, _ := strings.Cut(call.answer[1:], ">")
+		document := func(children string) string { return "<" + root + ">" + children + "</" + root + ">" }
+
+		err := call.make(t, answering(t, document(children)))
+		if refusal, ok := errors.AsType[*inwebo.Refusal](err); !ok || !reflect.DeepEqual(refusal.Sync, want) {
+			t.Errorf("%s: %v; want the state with it", call.exchange, err)
+		}
+
+		err = call.make(t, answering(t, document("<err>NOK:FORBIDDEN</err><K0>c4n4ry</K0>")))
+		assertFault(t, err, call.exchange, inwebo.ErrNoAnswer, inwebo.ErrNotUnderstood, "K0 is not 32 hex digits")
+	}
+}

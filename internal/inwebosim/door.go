@@ -1,0 +1,108 @@
+package inwebosim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// door is one listener and the server behind it.
+type door struct {
+	listener net.Listener
+	server   *http.Server
+	serving  sync.WaitGroup
+	err      error // of Serve; read after serving
+}
+
+// grace is how long a stopping door waits for answers under way before it closes their connections.
+const grace = 500 * time.Millisecond
+
+func bind(address string, handler http.Handler) (*door, error) {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("binding %s: %w", address, err)
+	}
+	return &door{listener: listener, server: &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0), // requests cut short are what it is for
+	}}, nil
+}
+
+func (d *door) url() string { return "http://" + d.listener.Addr().String() }
+
+func (d *door) start() {
+	d.serving.Go(func() {
+		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+			d.err = fmt.Errorf("serving %s: %w", d.listener.Addr(), err)
+		}
+	})
+}
+
+// stop closes the listener, started or not, and every connection, and reports what ended serving before.
+func (d *door) stop(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if d.server.Shutdown(short) != nil {
+		_ = d.server.Close()
+	}
+	_ = d.listener.Close()
+	d.serving.Wait()
+	return d.err
+}
+
+// gate counts the requests under way, and lets none in once it is closed.
+type gate struct {
+	mu       sync.Mutex
+	isClosed bool
+	inside   int
+	empty    chan struct{} // made by close
+}
+
+// guard puts handler behind the gate.
+func (g *gate) guard(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !g.enter() {
+			panic(http.ErrAbortHandler)
+		}
+		defer g.leave()
+		handler.ServeHTTP(w, r)
+	})
+}
+
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.isClosed {
+		return false
+	}
+	g.inside++
+	return true
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	if g.isClosed && g.inside == 0 {
+		close(g.empty)
+	}
+}
+
+// close shuts the gate, once, and returns what tells that nobody is inside any more.
+func (g *gate) close() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.isClosed = true
+	g.empty = make(chan struct{})
+	if g.inside == 0 {
+		close(g.empty)
+	}
+	return g.empty
+}

@@ -1,0 +1,237 @@
+package inwebosim
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// nuisanceEffect is one otp finalize under a nuisance, and what it must look like from outside.
+type nuisanceEffect struct {
+	n         Nuisance
+	want      string // err text, or what the body must contain
+	processed bool
+	answered  bool
+}
+
+func nuisanceEffects() map[string]nuisanceEffect {
+	return map[string]nuisanceEffect{
+		"delay":                {Nuisance{Kind: KindDelay, Delay: 1}, "OK", true, true},
+		"lost-request":         {Nuisance{Kind: KindLostRequest}, "EOF", false, false},
+		"lost-answer":          {Nuisance{Kind: KindLostAnswer}, "EOF", true, false},
+		"cut in the head":      {Nuisance{Kind: KindCut, Bytes: 17}, "EOF", true, false},
+		"cut at 0":             {Nuisance{Kind: KindCut}, "EOF", true, false},
+		"cut in the body":      {Nuisance{Kind: KindCut, Bytes: -1}, "EOF", true, false},
+		"cut behind the end":   {Nuisance{Kind: KindCut, Bytes: 99999}, "OK", true, true},
+		"truncated":            {Nuisance{Kind: KindTruncated}, "XML syntax error", true, true},
+		"truncated by one":     {Nuisance{Kind: KindTruncated, Bytes: -1}, "XML syntax error", true, true},
+		"other-root":           {Nuisance{Kind: KindOtherRoot}, "root is ActionNothing", true, true},
+		"nested":               {Nuisance{Kind: KindNested}, "nested elements", true, true},
+		"duplicate":            {Nuisance{Kind: KindDuplicate}, "body:<err>OK</err><err>OK</err>", true, true},
+		"trailing":             {Nuisance{Kind: KindTrailing}, "behind the document", true, true},
+		"doctype":              {Nuisance{Kind: KindDoctype}, "body:<!DOCTYPE ActionFinalize SYSTEM", true, true},
+		"entity-bomb":          {Nuisance{Kind: KindEntityBomb}, "body:<m_text>&z9;</m_text>", true, true},
+		"huge":                 {Nuisance{Kind: KindHuge}, "body:xxxxxxxx", true, true},
+		"empty":                {Nuisance{Kind: KindEmpty}, "EOF", true, true},
+		"html":                 {Nuisance{Kind: KindHTML}, "body:<!DOCTYPE html>", false, true},
+		"status 500":           {Nuisance{Kind: KindStatus, Status: 500}, "HTTP 500", false, true},
+		"status 301":           {Nuisance{Kind: KindStatus, Status: 301, Location: "http://127.0.0.1:1/"}, "HTTP 301", false, true},
+		"status and processed": {Nuisance{Kind: KindStatus, Status: 503, Process: new(true)}, "HTTP 503", true, true},
+		"drip":                 {Nuisance{Kind: KindDrip, Bytes: 100, Interval: 1}, "OK", true, true},
+		"err":                  {Nuisance{Kind: KindErr, Err: "NOK:SAT"}, "NOK:SAT", false, true},
+		"err that moves":       {Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true)}, "NOK:STATE", true, true},
+		"err OK:BLOCKED":       {Nuisance{Kind: KindErr, Err: "OK:BLOCKED", Process: new(true)}, "OK:BLOCKED", true, true},
+		"extra":                {Nuisance{Kind: KindExtra}, "OK", true, true},
+		"extra and dropped":    {Nuisance{Kind: KindExtra, Drop: []string{"err"}, Fields: []Field{{"err", "NOK:<&>"}}}, "NOK:<&>", true, true},
+	}
+}
+
+func TestEveryNuisance(t *testing.T) {
+	shown := map[Kind]bool{}
+	for name, c := range nuisanceEffects() {
+		shown[c.n.Kind] = true
+		t.Run(name, func(t *testing.T) { c.show(t) })
+	}
+	for _, kind := range kinds() {
+		if !shown[kind] {
+			t.Errorf("no test shows what %s does", kind)
+		}
+	}
+}
+
+func (e nuisanceEffect) show(t *testing.T) {
+	s := with(t, func(*Knobs) {})
+	c := enrolled(t, s)
+	e.n.Match = Match{Action: "ActionFinalize", Mode: "otp", ID: c.id}
+	if err := s.Plant(e.n); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.ask(c.setupParams())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.finalizeParams(r.one("challenge"), c.pin)
+	if body, isBody := strings.CutPrefix(e.want, "body:"); isBody {
+		status, got, err := c.raw(p)
+		if err != nil || status != http.StatusOK || !bytes.Contains(got, []byte(body)) {
+			t.Errorf("HTTP %d, %v, and a body of %d bytes without %s", status, err, len(got), body)
+		}
+	} else if _, err = c.ask(p); !strings.Contains(errText(err), e.want) && !isCutOff(err, e.want) {
+		t.Errorf("ended with %v, want %s", err, e.want)
+	}
+	if step := truth(t, s, c).Step; (step == 1) != e.processed {
+		t.Errorf("processed: %t", step == 1)
+	}
+	last := s.History(Match{Action: "ActionFinalize", Mode: "otp"})
+	if len(last) != 1 || last[0].Nuisance != e.n.Kind || last[0].Processed != e.processed || last[0].Answered != e.answered {
+		t.Errorf("history %+v", last)
+	}
+	if left := s.Planted(); len(left) != 0 {
+		t.Errorf("still planted: %+v", left)
+	}
+	if e.processed != (truth(t, s, c).Challenge == "") {
+		t.Errorf("outstanding challenge %q", truth(t, s, c).Challenge)
+	}
+}
+
+// isCutOff takes every way in which a connection can be seen to end for an EOF.
+func isCutOff(err error, want string) bool {
+	return want == "EOF" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET))
+}
+
+// TestRefusalThatMoves: a refusal can carry the new keys of a request that was processed.
+func TestRefusalThatMoves(t *testing.T) {
+	s := with(t, func(*Knobs) {})
+	c := enrolled(t, s)
+	if err := s.Plant(Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true), Match: Match{Action: "ActionFinalize"}}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.round(c.pin)
+	if errText(err) != "NOK:STATE" || r.one("dK1") == "" || r.one("defi") == "" {
+		t.Fatalf("%v, %v", r, err)
+	}
+	mustVerify(t, s, c)
+}
+
+func TestNuisanceTurns(t *testing.T) {
+	s := with(t, func(k *Knobs) { k.WrongLimit = 0 })
+	c := enrolled(t, s)
+	if err := s.Plant(
+		Nuisance{Kind: KindErr, Err: "NOK:SAT", Match: Match{Mode: "otp", Action: "ActionSetup"}, Skip: 2, Times: 2},
+		Nuisance{Kind: KindErr, Err: "NOK:URL", Match: Match{ID: "another"}, Times: -1},
+	); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for range 5 {
+		_, err := c.ask(c.setupParams())
+		got = append(got, errText(err))
+	}
+	if text := strings.Join(got, " "); text != "OK OK NOK:SAT NOK:SAT OK" {
+		t.Errorf("the setups ended with %s", text)
+	}
+	if left := s.Planted(); len(left) != 1 || left[0].Err != "NOK:URL" {
+		t.Errorf("planted: %+v", left)
+	}
+	s.ClearNuisances()
+	if left := s.Planted(); len(left) != 0 {
+		t.Errorf("still planted: %+v", left)
+	}
+}
+
+// TestNuisanceByChance strikes about as often as told, and at the same requests with the same seed.
+func TestNuisanceByChance(t *testing.T) {
+	run := func(seed uint64) (struck string) {
+		s := started(t, Options{Seed: seed, Nuisances: []Nuisance{{Kind: KindErr, Err: "NOK:SAT", Chance: 0.3, Match: Match{Mode: "otp"}}}})
+		c := newClient(t, s)
+		c.serial = "fleet/_/0123456789abcdef0123456789abcdef"
+		if err := c.activate(DefaultCode); err != nil {
+			t.Fatal(err)
+		}
+		for range 200 {
+			_, err := c.ask(c.setupParams())
+			struck += map[bool]string{true: "-", false: "!"}[err == nil]
+		}
+		return struck
+	}
+	one, again, other := run(5), run(5), run(6)
+	if n := strings.Count(one, "!"); n < 30 || n > 90 || one != again || one == other {
+		t.Errorf("struck %d of 200; same seed the same: %t, another the same: %t", n, one == again, one == other)
+	}
+}
+
+func TestNuisanceFaults(t *testing.T) {
+	s := with(t, func(*Knobs) {})
+	for name, n := range map[string]Nuisance{
+		"no kind": {}, "kind": {Kind: "x"}, "skip": {Kind: KindDelay, Skip: -1}, "chance": {Kind: KindDelay, Chance: 1.1},
+		"delay": {Kind: KindDelay, Delay: -1}, "status": {Kind: KindStatus}, "err": {Kind: KindErr}, "drip": {Kind: KindDrip},
+		"lost and processed": {Kind: KindLostRequest, Process: new(true)}, "field": {Kind: KindExtra, Fields: []Field{{"a b", ""}}},
+	} {
+		if err := s.Plant(Nuisance{Kind: KindEmpty}, n); err == nil || len(s.Planted()) != 0 {
+			t.Errorf("%s: %v, planted %d", name, err, len(s.Planted()))
+		}
+	}
+}
+
+// TestPlainGETIsSentTwice shows the trap that the counters are for: the standard library's client
+// repeats a GET without a body when a connection that it reused dies.
+func TestPlainGETIsSentTwice(t *testing.T) {
+	s := with(t, func(*Knobs) {})
+	c := enrolled(t, s)
+	r, err := c.ask(c.setupParams())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Plant(Nuisance{Kind: KindLostAnswer}); err != nil {
+		t.Fatal(err)
+	}
+	response, err := c.http.Get(c.base + "?" + c.finalizeParams(r.one("challenge"), c.pin).Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(body), "NOK:ACCESS") {
+		t.Errorf("the repeated finalize was answered %s, %v", body, err)
+	}
+	if got := truth(t, s, c); got.MaxFinalizesPerChallenge != 2 || got.WrongProofs != 1 {
+		t.Errorf("tally %+v", got.Tally)
+	}
+}
+
+// TestDelayedRequestIsProcessed although its client has given up.
+func TestDelayedRequestIsProcessed(t *testing.T) {
+	s := with(t, func(*Knobs) {})
+	c := enrolled(t, s)
+	arrived, done := make(chan struct{}), make(chan struct{})
+	s.SetHooks(Hooks{
+		Before: func(x Exchange) {
+			if x.Mode == "otp" {
+				close(arrived)
+			}
+		},
+		After: func(Exchange) { close(done) },
+	})
+	if err := s.Plant(Nuisance{Kind: KindDelay, Delay: Duration(20 * time.Millisecond)}); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.ProtocolURL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /iwcxf/MAC?"+c.setupParams().Encode()+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	_ = conn.Close()
+	<-done
+	if truth(t, s, c).Challenge == "" {
+		t.Error("the setup was not processed")
+	}
+}
