@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pimsd/pimsd/internal/authn"
+)
+
+// call is one request on its way, with what the stages find out about it.
+type call struct {
+	request *http.Request
+	header  http.Header // of the answer
+	event   Event
+}
+
+// handler is one stage after the router: the result of a call, or why there is none. It sees no ResponseWriter.
+type handler func(c *call) (result any, err error)
+
+// operation is what a call of the family does once its caller is entitled to it and its request is well-formed.
+type operation[Req, Resp any] func(ctx context.Context, c *call, req Req) (Resp, error)
+
+// handle puts an operation behind the checks that all of them have, in the order in which contract.md §1 names faults.
+func handle[Req, Resp any](a *API, scope authn.Scope, operate operation[Req, Resp]) handler {
+	return func(c *call) (any, error) {
+		if err := a.admit(c, scope); err != nil {
+			return nil, err
+		}
+		members, err := readMembers(c)
+		if err != nil {
+			return nil, err
+		}
+		req, err := bind[Req](a.rules, members)
+		if err != nil {
+			return nil, err
+		}
+		return operate(c.request.Context(), c, req)
+	}
+}
+
+// adapt makes an http.Handler of h: the one place that writes answers, tells of requests, and catches panics.
+func (a *API) adapt(route string, h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		c := &call{request: r, header: http.Header{}, event: Event{
+			Transaction: uuid.NewString(), Method: methodName(r.Method), Route: route, Remote: r.RemoteAddr,
+		}}
+		result, err := survive(h, c)
+		status, body := a.answer(c, result, err)
+		c.event.Left = r.Context().Err() != nil
+		c.event.Duration = time.Since(began)
+		a.config.Observer.Observe(c.event) // before the answer leaves, so that whoever has it finds its line in the log
+
+		maps.Copy(w.Header(), c.header)
+		w.WriteHeader(status)
+		_, _ = w.Write(body) // who asked has gone when this fails
+	}
+}
+
+// maxBody is the longest body that is read, in bytes (contract.md §1).
+const maxBody = 16 << 10
+
+// survive calls h, and makes an error of a panic.
+func survive(h handler, c *call) (result any, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			c.event.Stack = debug.Stack()
+			result, err = nil, errOfPanic(value)
+		}
+	}()
+	return h(c)
+}
+
+// errOfPanic says what the runtime says of its own panics, and of others the type alone: their text may be anything.
+func errOfPanic(value any) error {
+	if err, ok := value.(runtime.Error); ok {
+		return fmt.Errorf("%w: %w", errPanic, err)
+	}
+	return fmt.Errorf("%w with a value of type %T", errPanic, value)
+}

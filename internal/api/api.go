@@ -1,0 +1,88 @@
+// Package api is the HTTP face: it reads requests strictly, finds out for whom they are, hands them to the domain, and
+// puts what comes of them into the envelope, code, label and HTTP status that contract.md §1 and §2 promise.
+//
+// It translates and decides nothing. It must never let a cause's text reach a caller, never write an answer anywhere but
+// in its one adapter, and never put into an Event what a stranger wrote or what a secret could hide in.
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-playground/validator/v10"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// The routes, as events name them.
+const (
+	RouteOTP      = "/v1/authentication/otp"
+	RouteContract = "/openapi.yaml"
+	// RouteNone stands for every path that there is not.
+	RouteNone = "none"
+)
+
+// OTPs issues one-time passwords; *otp.Service does.
+type OTPs interface {
+	IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (otp.Issued, error)
+}
+
+// Config is what an API is made of. All of it is required.
+type Config struct {
+	OTPs     OTPs
+	Callers  authn.Authenticator
+	Observer Observer
+	Contract string // what `GET /openapi.yaml` answers
+}
+
+// API is the handler of the API listener. It is safe for concurrent use.
+type API struct {
+	config   Config
+	router   chi.Router
+	rules    *validator.Validate
+	verdicts []verdict
+	draining atomic.Bool
+}
+
+// New gives the handler.
+func New(config Config) *API {
+	a := &API{config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts()}
+	a.router.Post(RouteOTP, a.adapt(RouteOTP, handle(a, authn.ScopeOTP, a.otpWithPIN)))
+	a.router.Get(RouteContract, a.adapt(RouteContract, func(*call) (any, error) { return document(config.Contract), nil }))
+	a.router.NotFound(a.adapt(RouteNone, func(*call) (any, error) { return nil, errNoSuchPath }))
+	a.router.MethodNotAllowed(a.adapt(RouteNone, a.noSuchMethod))
+	return a
+}
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+
+// Drain makes every call that comes from now on answer that the service is stopping, and every answer from now on the
+// last one of its connection. Calls under way go on.
+func (a *API) Drain() { a.draining.Store(true) }
+
+// noSuchMethod answers what the router takes for a wrong method: that it is, or, of a method that HTTP does not know
+// either, maybe a wrong path.
+func (a *API) noSuchMethod(c *call) (any, error) {
+	path := c.request.URL.RawPath
+	if path == "" {
+		path = c.request.URL.Path
+	}
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if route := a.router.Find(chi.NewRouteContext(), method, path); route != "" {
+			c.event.Route = route
+			allowed = append(allowed, method)
+		}
+	}
+	if allowed == nil {
+		return nil, errNoSuchPath
+	}
+	c.header.Set("Allow", strings.Join(allowed, ", "))
+	return nil, errNoSuchMethod
+}

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/errcodes"
+)
+
+// Observer hears of every request, once, when its answer is known. It is called on the path of the answer, from many
+// goroutines.
+type Observer interface {
+	Observe(e Event)
+}
+
+// Event is all that a log line and the metrics have of a request. No field holds a secret, or text that a stranger chose
+// before it was checked.
+type Event struct {
+	Transaction string // the request's UUID
+	Method      string // one of HTTP's, else "other"
+	Route       string // the pattern that matched, or RouteNone; never the path
+	Remote      string // address and port of the connection's other end
+
+	Caller  string // the principal's name; empty before it is known
+	Account string // empty before the caller is known to be entitled to it
+
+	Code     errcodes.Code // errcodes.OK for success
+	Status   int           // of HTTP
+	Duration time.Duration // from the request's header to the answer
+	Left     bool          // the caller had gone before the answer
+
+	Step    uint64 // the ratchet step that made the OTP, else 0
+	Rounds  int    // that the OTP took, else 0
+	Blocked bool   // the OTP was given, and inWebo blocks the account from now on
+
+	Err   error  // why there is no result, else nil; its text is for the log, not for callers
+	Stack []byte // of a panic, else nil
+}
+
+func methodName(method string) string {
+	if slices.Contains([]string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodConnect, http.MethodOptions, http.MethodTrace,
+	}, method) {
+		return method
+	}
+	return "other"
+}

@@ -1,0 +1,38 @@
+// Package authn says who is calling, and for which accounts (contract.md §3).
+//
+// It knows API keys. It reads no account's record, knows no HTTP status, and never tells a caller why a credential was
+// not taken: a wrong, expired, revoked or missing one is one and the same error.
+package authn
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Authenticator finds out whom a credential belongs to.
+type Authenticator interface {
+	// Authenticate gives the principal that the credential stands for. ErrUnauthenticated says that it stands for
+	// nobody; any other error, that it could not be found out.
+	Authenticate(ctx context.Context, credential secret.Text) (Principal, error)
+}
+
+// What a caller is refused with. They carry nothing of the credential and nothing of what is stored.
+var (
+	// ErrUnauthenticated is the one answer to every credential that is not good.
+	ErrUnauthenticated = errors.New("the request carries no valid credential")
+	// ErrAccountMissing says that the principal must name an account and has not.
+	ErrAccountMissing = errors.New("the account header is missing: a backend names the account that it calls for")
+	// ErrAccountInvalid says that the account header is repeated, or cannot name an account.
+	ErrAccountInvalid = errors.New("the account header must be given once, with 1 to 128 printable ASCII characters")
+	// ErrAccountForbidden says that the principal may not act for the account that it names.
+	ErrAccountForbidden = errors.New("the caller is not entitled to the account")
+)
+
+// Principal is who calls: a name and what comes with it. The zero Principal may act for nobody.
+type Principal struct {
+	// Name is for logs and the audit log, such as "key:k3q7…". It is no secret.
+	Name string
+	Grant
+}

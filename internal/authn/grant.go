@@ -1,0 +1,112 @@
+package authn
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Grant is what a principal may do, and for whom: either for one account, or as a backend for every account whose
+// name starts with a prefix.
+type Grant struct {
+	Account string // the one account; empty for a backend
+	Backend bool
+	Prefix  string // of the accounts of a backend; empty: of all of them
+	Scopes  Scopes
+}
+
+// Has tells whether the scope is granted.
+func (g Grant) Has(scope Scope) bool { return slices.Contains(g.Scopes, scope) }
+
+// ResolveAccount gives the account that a request is for. header holds the values of the account header as they came:
+// none, one, or too many. A backend must name an account there; who is bound to one may, and must then agree.
+// It gives ErrAccountMissing, ErrAccountInvalid or ErrAccountForbidden. An empty value is none.
+func (g Grant) ResolveAccount(header []string) (account string, err error) {
+	if len(header) > 1 {
+		return "", ErrAccountInvalid
+	}
+	named := strings.Join(header, "")
+	switch {
+	case named != "" && !isAccount(named):
+		return "", ErrAccountInvalid
+	case !g.Backend:
+		return g.boundAccount(named)
+	case named == "":
+		return "", ErrAccountMissing
+	case !strings.HasPrefix(named, g.Prefix):
+		return "", ErrAccountForbidden
+	}
+	return named, nil
+}
+
+func (g Grant) boundAccount(named string) (string, error) {
+	if g.Account == "" || named != "" && named != g.Account {
+		return "", ErrAccountForbidden
+	}
+	return g.Account, nil
+}
+
+// check says in a sentence why nothing can be granted like that.
+func (g Grant) check() error {
+	switch {
+	case g.Backend && g.Account != "":
+		return errors.New("a key is either bound to one account or a backend's, not both")
+	case !g.Backend && g.Account == "":
+		return errors.New("a key needs an account that it is bound to, or must be a backend's")
+	case !g.Backend && g.Prefix != "":
+		return errors.New("only a backend's key has a prefix of accounts: a bound key names its account whole")
+	case g.Account != "" && !isAccount(g.Account):
+		return errors.New("the account of a key must be 1 to 128 printable ASCII characters")
+	case g.Prefix != "" && !isAccount(g.Prefix):
+		return errors.New("the prefix of accounts must be at most 128 printable ASCII characters")
+	case len(g.Scopes) == 0:
+		return errors.New("a key needs at least one scope")
+	}
+	return nil
+}
+
+// maxAccountLength is the longest name of an account (contract.md §3).
+const maxAccountLength = 128
+
+func isAccount(name string) bool {
+	return name != "" && len(name) <= maxAccountLength &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// Scope is something that a principal may be allowed to do.
+type Scope string
+
+// The scopes of contract.md §3.
+const (
+	ScopeOTP    Scope = "otp"    // ask for one-time passwords, and how the account stands
+	ScopeEnroll Scope = "enroll" // enrol a device
+	ScopeUnlock Scope = "unlock" // let the PIN guard forward guesses again
+)
+
+// Scopes are what is granted together.
+type Scopes []Scope
+
+// ParseScopes reads scopes from their names, each once and in the order of the constants. No name at all gives
+// ScopeOTP alone.
+func ParseScopes(names []string) (Scopes, error) {
+	known := Scopes{ScopeOTP, ScopeEnroll, ScopeUnlock}
+	if len(names) == 0 {
+		return Scopes{ScopeOTP}, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(known, Scope(name)) {
+			return nil, fmt.Errorf("%q is no scope: the scopes are otp, enroll and unlock", name)
+		}
+	}
+	return slices.DeleteFunc(known, func(s Scope) bool { return !slices.Contains(names, string(s)) }), nil
+}
+
+// Names gives the scopes as ParseScopes reads them.
+func (s Scopes) Names() []string {
+	names := make([]string, len(s))
+	for i, scope := range s {
+		names[i] = string(scope)
+	}
+	return names
+}

@@ -1,0 +1,63 @@
+package authn
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// KeyStore keeps API keys. What it is told is durable when it returns nil, and seen by the next KeyByID.
+// Times are exact to the microsecond.
+type KeyStore interface {
+	// AddKey stores a new key. ErrKeyExists says that there is one with this id.
+	AddKey(ctx context.Context, key Key) error
+	// KeyByID gives the key, be it revoked or expired. ErrNoKey says that there is none.
+	KeyByID(ctx context.Context, id string) (Key, error)
+	// RevokeKey notes that the key is not good any more. A repeat changes nothing; the first moment stays.
+	// ErrNoKey says that there is no such key.
+	RevokeKey(ctx context.Context, id string, at time.Time) error
+	// ListKeys gives all keys, oldest first, and by id among those of one moment.
+	ListKeys(ctx context.Context) ([]Key, error)
+}
+
+// What a KeyStore says besides its own failures.
+var (
+	ErrNoKey     = errors.New("there is no key with this id")
+	ErrKeyExists = errors.New("there is a key with this id already")
+)
+
+// Keys authenticates callers by API keys.
+type Keys struct {
+	store KeyStore
+	now   func() time.Time
+}
+
+// NewKeys gives the authenticator of the keys in store; now is the clock that keys expire by.
+func NewKeys(store KeyStore, now func() time.Time) *Keys { return &Keys{store: store, now: now} }
+
+var _ Authenticator = (*Keys)(nil)
+
+// Authenticate gives the principal of a key, as Authenticator says. A text that has not the form of a key never
+// reaches the store.
+func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Principal, error) {
+	text := credential.Reveal()
+	id, ok := keyID(text)
+	if !ok {
+		return Principal{}, ErrUnauthenticated
+	}
+	key, err := k.store.KeyByID(ctx, id)
+	if err != nil && !errors.Is(err, ErrNoKey) {
+		return Principal{}, fmt.Errorf("look up an API key: %w", err)
+	}
+	hash := sha256.Sum256([]byte(text))
+	matches := subtle.ConstantTimeCompare(hash[:], key.Hash[:]) == 1
+	if err != nil || !matches || !key.isGood(k.now()) {
+		return Principal{}, ErrUnauthenticated
+	}
+	return Principal{Name: key.PrincipalName(), Grant: key.Grant}, nil
+}
