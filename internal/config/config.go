@@ -23,11 +23,13 @@ type Config struct {
 	Conversation Conversation
 	Guard        Guard
 	Quota        Quota
+	Seal         Seal
 	Stop         Stop
 	Inwebo       Inwebo
 	Log          Log
 
 	origins map[string]string // by key, of the settings that somebody gave
+	files   map[string]string // by key, of the secrets that came from a file of their own
 }
 
 // Ops is the operators' listener.
@@ -58,6 +60,11 @@ type Guard struct {
 // Quota is what an account may use up.
 type Quota struct {
 	OTPsPerDay int // in a sliding 24 h; 0: no quota
+}
+
+// Seal is how records are sealed at rest.
+type Seal struct {
+	Keys secret.Text // a ring, one key a line; see FileOf for the file that it came from
 }
 
 // Stop bounds the end of the service.
@@ -91,7 +98,7 @@ type Log struct {
 
 // Default gives the configuration of someone who has set nothing. DataDir is empty: its default depends on the process.
 func Default() *Config {
-	c := &Config{origins: map[string]string{}}
+	c := &Config{origins: map[string]string{}, files: map[string]string{}}
 	for _, s := range c.settings() {
 		if err := s.value.set(s.preset); err != nil {
 			panic("config: the default of " + s.key + " " + err.Error())
@@ -122,9 +129,11 @@ func (c *Config) Effective() []Effective {
 
 // IsSet tells whether somebody gave the setting of that key, be it as its default.
 func (c *Config) IsSet(key string) bool {
-	_, set := c.origins[key]
-	return set
+	return c.origin(key) != originDefault
 }
+
+// FileOf gives the file that the secret of that key was read from; empty when it came otherwise.
+func (c *Config) FileOf(key string) string { return c.files[key] }
 
 const originDefault = "default"
 

@@ -150,6 +150,17 @@ func baseURL(p **url.URL) value {
 	}
 }
 
+// secretText is a secret of any form; whoever uses it checks it.
+func secretText(p *secret.Text) value {
+	return value{
+		set: func(s string) error {
+			*p = secret.NewText(s)
+			return nil
+		},
+		text: func() string { return p.Reveal() },
+	}
+}
+
 // secretURL is a URL with one of the schemes, or empty.
 func secretURL(p *secret.Text, schemes ...string) value {
 	return value{

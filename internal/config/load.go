@@ -59,7 +59,9 @@ func (l *loader) take(s setting, src source, origin, text string, inFile bool) {
 		return
 	}
 	l.from[s.key], l.config.origins[s.key] = src, origin
+	delete(l.config.files, s.key)
 	if inFile {
+		l.config.files[s.key] = text
 		content, err := l.in.ReadFile(text)
 		if err != nil {
 			l.broken[s.key] = true
@@ -161,6 +163,9 @@ func (l *loader) environ(name string) string {
 func (l *loader) resolveDataDir() {
 	if l.config.DataDir != "" || l.broken["data_dir"] {
 		return
+	}
+	if _, given := l.config.origins["data_dir"]; given {
+		l.config.origins["data_dir"] = originDefault // who gave an empty name has named none
 	}
 	state, _, _ := strings.Cut(l.environ("STATE_DIRECTORY"), ":")
 	share, home := l.environ("XDG_DATA_HOME"), l.environ("HOME")

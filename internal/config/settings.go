@@ -81,6 +81,12 @@ func (c *Config) serviceSettings() []setting {
 			effect: "Set it above the idle time-out of a load balancer in front, or that one sends requests into closed connections.",
 		},
 		{
+			key: "seal.keys", unit: "keys", secret: true, value: secretText(&c.Seal.Keys),
+			what: "the keys that seal the devices at rest, a base64 of 32 bytes a line, the current one first",
+			effect: "Empty: `seal.keys` in the data directory, made at the first start; with PostgreSQL they must be given, since every " +
+				"replica needs the same. As a file they can be rotated by `pimsd seal rotate`.",
+		},
+		{
 			key: "stop.drain_delay", unit: "duration", preset: "0s", value: duration(&c.Stop.DrainDelay, 0, 5*time.Minute),
 			what:   "how long a stopping service goes on serving after `/readyz` has begun to fail",
 			effect: "Give a load balancer time to notice; 0 where there is none.",

@@ -78,19 +78,17 @@ func TestConnectionsAreUsedAgainByManyCallers(t *testing.T) {
 }
 
 func TestCloseGivesUpIdleConnections(t *testing.T) {
-	ended := make(chan struct{})
-	base := serveRaw(t, func(_ int, conn *rawConn) {
-		conn.request()
-		conn.answer(otpSetup.answer)
-		conn.wait()
-		close(ended)
-	})
+	base, accepted := counting(t)
 	c := newClient(t, target(t, base))
-	if err := otpSetup.make(t, c); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		if err := otpSetup.make(t, c); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
 	}
-	c.Close()
-	<-ended
+	if n := accepted.Load(); n != 2 {
+		t.Errorf("%d connections; the one that was given up was used again", n)
+	}
 }
 
 // The proxy that is configured gets the requests; the one of the environment (see TestMain) is never asked.

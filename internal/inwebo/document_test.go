@@ -164,7 +164,7 @@ func TestWebPagesAreNotTheService(t *testing.T) {
 
 // A document of the service is one whatever it quotes.
 func TestADocumentThatQuotesHTMLIsNoPage(t *testing.T) {
-	err := otpSetup.make(t, answering(t, "<ActionSetup><err>NOK:ACCESS</err><m_text>&lt;html&gt;</m_text></ActionSetup>"))
+	err := otpSetup.make(t, answering(t, "<ActionSetup><err>NOK:ACCESS</err><m_text><![CDATA[<html>]]></m_text></ActionSetup>"))
 	if _, ok := errors.AsType[*inwebo.Refusal](err); !ok {
 		t.Errorf("%v; want a refusal", err)
 	}

@@ -70,7 +70,8 @@ type ActivateFinalize struct {
 // Challenge is what the next proofs must answer, verbatim.
 type Challenge struct{ Text string }
 
-// OTPFinalize answers the proofs: Defi is what the OTP is made of.
+// OTPFinalize answers the proofs: Defi is what the OTP is made of. An answer that lacks it has moved the ratchet all the
+// same, so its state counts.
 type OTPFinalize struct {
 	Finalized
 	Defi string
@@ -158,11 +159,7 @@ func readChallenge(a answer) (Challenge, error) {
 
 func readOTPFinalize(a answer) (OTPFinalize, error) {
 	finalized, err := readFinalized(a)
-	reply := OTPFinalize{Finalized: finalized, Defi: a.text("defi")}
-	if err == nil && reply.Defi == "" && !reply.WantsSecondRound() {
-		err = errors.New("defi is missing")
-	}
-	return reply, err
+	return OTPFinalize{Finalized: finalized, Defi: a.text("defi")}, err
 }
 
 func readFinalized(a answer) (Finalized, error) {

@@ -1,0 +1,30 @@
+// Package otp decides: it issues OTPs, enrols devices, guards PINs and quotas, and remembers before it acts.
+//
+// One conversation with inWebo goes on for a device at a time; what it is about to do is durable before inWebo hears of
+// it, and what came of it is durable before an OTP leaves. The package knows no HTTP, SQL, XML and no public codes, and
+// it does not log: its errors and its Observer say what happened.
+package otp
+
+import "errors"
+
+// Account names whom a device belongs to: an opaque text of 1 to 128 printable ASCII characters (contract.md §3).
+type Account string
+
+// maxAccountLength is the longest name of an account.
+const maxAccountLength = 128
+
+// ErrAccountName says that a text cannot name an account.
+var ErrAccountName = errors.New("an account is named by 1 to 128 printable ASCII characters")
+
+// ParseAccount checks that name can name an account.
+func ParseAccount(name string) (Account, error) {
+	if name == "" || len(name) > maxAccountLength {
+		return "", ErrAccountName
+	}
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] > '~' {
+			return "", ErrAccountName
+		}
+	}
+	return Account(name), nil
+}

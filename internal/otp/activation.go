@@ -1,0 +1,149 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// activation is one enrolment under way: three exchanges, and what each leaves durable before the next.
+type activation struct {
+	*Service
+	*conversation
+	Enrolling
+	kma ratchet.Kma
+}
+
+func (a *activation) run(ctx context.Context) error {
+	a.kma = ratchet.NewKma(a.PIN, a.record.Serial)
+	kfact, kiw, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	answer, err := a.activate(ctx, kiw)
+	if err != nil {
+		return err
+	}
+	return a.giveSecret(ctx, kfact, answer)
+}
+
+// open makes the activate setup, and gives Kfact, and Kiw unsealed.
+func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, err error) {
+	a.tell(StepOpen)
+	setup, err := a.inwebo.ActivateSetup(ctx, a.SMSCode)
+	if err != nil {
+		return kfact, kiw, a.fail(blamingCode(setupFailed(err)))
+	}
+	if kfact, err = ratchet.ParsePublicKey(setup.Kfact); err == nil {
+		kiw, err = kfact.UnsealKey(setup.Kiw)
+	}
+	if err != nil {
+		return kfact, kiw, a.fail(senseless(unsent, err))
+	}
+	return kfact, kiw, nil
+}
+
+// activate makes the activate finalize, and stores what came of it before inWebo hears of the device again.
+func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (inwebo.ActivateFinalize, error) {
+	a.tell(StepActivate)
+	request, drawn, err := a.request(kiw)
+	if err != nil {
+		return inwebo.ActivateFinalize{}, a.fail(senseless(unsent, err))
+	}
+	answer, err := a.inwebo.ActivateFinalize(ctx, request)
+	if err != nil {
+		return answer, a.fail(finalizeFailed(err))
+	}
+	if len(answer.MSIDs) == 0 {
+		return answer, a.fail(outcome{fate: lost, err: ErrNoSecret})
+	}
+	fresh := Device{Identity: inwebo.Unactivated()}.synced(answer.Sync, ratchet.State{Secret: drawn}.Told(answer.Sync.Move))
+	return answer, a.settle(a.conversation, ofAnswer(answer.Finalized, func(r Record, now time.Time) Record {
+		r.Enrolment = &Enrolment{Phase: PhaseActivated, Device: fresh, Challenge: answer.Challenge}
+		if r.Device != nil { // inWebo may know the old one no more
+			r.Doubt = r.Doubt.deeper(now, a.hold)
+		}
+		return r
+	}), false)
+}
+
+// request makes what the activate finalize sends, and draws the device secret.
+func (a *activation) request(kiw ratchet.PublicKey) (request inwebo.Activation, drawn secret.Bytes, err error) {
+	request = inwebo.Activation{Code: a.SMSCode, Serial: a.record.Serial, Proofs: ratchet.ActivationProofs(a.record.Serial)}
+	if drawn, err = ratchet.NewSecret(a.random); err != nil {
+		return request, drawn, err
+	}
+	if request.Kma, err = a.kma.EncryptFor(kiw, a.random); err != nil {
+		return request, drawn, err
+	}
+	request.PIN, err = kiw.Encrypt(a.random, secret.NewBytes([]byte(a.PIN.Reveal())))
+	return request, drawn, err
+}
+
+// giveSecret makes the ms finalize. The enrolment is through when inWebo accepted it and the store has it.
+func (a *activation) giveSecret(ctx context.Context, kfact ratchet.PublicKey, answer inwebo.ActivateFinalize) error {
+	a.tell(StepSecret)
+	fresh := a.record.Enrolment.Device
+	secrets, err := a.sealSecrets(kfact, answer, fresh.State.Secret)
+	if err != nil {
+		return a.fail(senseless(lost, err))
+	}
+	if deadline, _ := ctx.Deadline(); time.Until(deadline) < a.limits.FinalizeTimeout {
+		return a.fail(outcome{fate: lost, err: ErrLate})
+	}
+	opened := fresh.State.Open(a.kma)
+	final, err := a.inwebo.MSFinalize(ctx, fresh.Identity, secrets, ratchet.Prove(answer.Challenge, opened, a.record.Serial, a.PIN))
+	if err != nil {
+		return a.fail(finalizeFailed(err))
+	}
+	a.tell(StepStore)
+	return a.settle(a.conversation, ofAnswer(final, func(r Record, now time.Time) Record {
+		enrolled := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
+		enrolled.EnrolledAt = now
+		r.Device, r.Enrolment, r.Doubt, r.Guard = &enrolled, nil, nil, Guard{}
+		return r
+	}), true)
+}
+
+// sealSecrets encrypts the device secret to each service; ids and keys belong together by position.
+func (a *activation) sealSecrets(kfact ratchet.PublicKey, answer inwebo.ActivateFinalize, drawn secret.Bytes) ([]inwebo.ServiceSecret, error) {
+	secrets := make([]inwebo.ServiceSecret, len(answer.MSIDs))
+	for i, id := range answer.MSIDs {
+		key, err := kfact.UnsealKey(answer.MSKeys[i])
+		if err != nil {
+			return nil, err
+		}
+		sealed, err := key.Encrypt(a.random, drawn)
+		if err != nil {
+			return nil, err
+		}
+		secrets[i] = inwebo.ServiceSecret{ID: id, Value: sealed}
+	}
+	return secrets, nil
+}
+
+func (a *activation) tell(step EnrolmentStep) {
+	if a.Progress != nil {
+		a.Progress(step)
+	}
+}
+
+// fail settles an enrolment that ends here, and gives what the caller is told.
+func (a *activation) fail(o outcome) error { return a.settle(a.conversation, o, true) }
+
+// senseless is the outcome of an answer with which nothing can be done; f says what its request may have done.
+func senseless(f fate, err error) outcome {
+	return outcome{fate: f, err: because(ErrNotUnderstood, err)}
+}
+
+// blamingCode blames the SMS code for a syntax that the activate setup refused: it is the caller's only argument there.
+func blamingCode(o outcome) outcome {
+	if errors.Is(o.err, ErrSyntax) {
+		o.err = because(ErrSMSCodeFormat, o.err)
+	}
+	return o
+}

@@ -1,0 +1,100 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The audit log's words for what administrators do.
+const (
+	actionUnlock = "unlock"
+	actionDoubt  = "doubt"
+	actionForget = "forget"
+)
+
+// Unlock lets the PIN guard of the account forward guesses again, as after a success. Whoever unlocks has made sure of
+// the PIN: inWebo's own count goes on.
+func (s *Service) Unlock(ctx context.Context, ask Ask) error {
+	return s.amend(ctx, ask, actionUnlock, func(r Record, _ time.Time) (Record, error) {
+		r.Guard = Guard{}
+		return r, nil
+	})
+}
+
+// Doubt says that what is stored of the account's device may lag behind inWebo: after a backup was restored, or a
+// database failed over with loss. ErrNoDevice says that there is nothing to doubt.
+func (s *Service) Doubt(ctx context.Context, ask Ask) error {
+	return s.amend(ctx, ask, actionDoubt, func(r Record, now time.Time) (Record, error) {
+		if r.Device == nil {
+			return r, ErrNoDevice
+		}
+		r.Doubt = r.Doubt.deeper(now, r.Revision)
+		return r, nil
+	})
+}
+
+// Forget removes the account's device from the store. At inWebo it stays in the user's list of devices. The serial is
+// kept for a later enrolment, since a new one would cost one of the devices that the account may have; so are the
+// counts of activations, wrong PINs and OTPs. ErrNoDevice says that there is nothing to forget.
+func (s *Service) Forget(ctx context.Context, ask Ask) error {
+	return s.amend(ctx, ask, actionForget, func(r Record, _ time.Time) (Record, error) {
+		if r.Device == nil && r.Enrolment == nil {
+			return r, ErrNoDevice
+		}
+		r.Device, r.Enrolment, r.Hold, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
+		r.Step, r.MovedBy = r.Step+1, r.Revision // no answer that is still on its way brings the device back
+		return r, nil
+	})
+}
+
+// amend changes the record of a device that nobody holds, in one write with its audit line.
+func (s *Service) amend(ctx context.Context, ask Ask, action string, change func(Record, time.Time) (Record, error)) error {
+	c, err := s.enter(ctx, ask, action, s.limits.Deadline)
+	if err != nil {
+		return err
+	}
+	defer s.finish(c)
+	return s.whenFree(ctx, c, func() error { return s.tryAmend(ctx, c, change) })
+}
+
+func (s *Service) tryAmend(ctx context.Context, c *conversation, change func(Record, time.Time) (Record, error)) error {
+	if err := s.fetch(ctx, c); err != nil {
+		return because(ErrStore, err)
+	}
+	now := c.now()
+	if c.record.Revision == 0 {
+		return ErrNoDevice
+	}
+	if c.record.heldAt(now) {
+		return &Wait{ErrBusy, c.record.Hold.Until.Sub(now)}
+	}
+	next := c.record
+	next.Revision++
+	next, err := change(next, now)
+	if err != nil {
+		return err
+	}
+	w, err := c.writeOf(c.nextWriteID(), next, StageOutcome, outcomeDone)
+	if err != nil {
+		return because(ErrStore, err)
+	}
+	return s.writeSurely(ctx, c, w)
+}
+
+// amendTries is how often a write is repeated of which nobody knows whether it was stored.
+const amendTries = 3
+
+// writeSurely repeats the write until it is known whether the store has it.
+func (s *Service) writeSurely(ctx context.Context, c *conversation, w Write) error {
+	for tries := 1; ; tries++ {
+		err := s.write(ctx, c, CommitAmend, w)
+		known := err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
+		switch {
+		case known:
+			return err
+		case tries == amendTries || errors.Is(err, ErrUntouched) || errors.Is(err, ErrBroken):
+			return because(ErrStore, err)
+		}
+	}
+}

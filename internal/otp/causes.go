@@ -1,0 +1,171 @@
+package otp
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+)
+
+// Why a call did not succeed. The text of each is its word in the audit log, and never changes.
+var (
+	// ErrNoDevice says that the account has no enrolled device.
+	ErrNoDevice = errors.New("no device is enrolled")
+	// ErrAlreadyEnrolled says that the account has a device, and nobody asked to replace it.
+	ErrAlreadyEnrolled = errors.New("a device is enrolled already")
+	// ErrBusy comes with a Wait: another conversation holds the device for too long.
+	ErrBusy = errors.New("the device is busy")
+	// ErrStopping says that the service takes no more calls.
+	ErrStopping = errors.New("the service is stopping")
+	// ErrStore says that the store failed before inWebo was asked.
+	ErrStore = errors.New("the store failed")
+	// ErrServiceChoice says that the device knows several services and the configuration names none of them.
+	ErrServiceChoice = errors.New("the service to use is not configured")
+
+	// ErrPINHeldBack comes with a Wait: the PIN is not forwarded yet.
+	ErrPINHeldBack = errors.New("the PIN is held back")
+	// ErrPINLocked says that no PIN is forwarded until an operator unlocks the account or a new device is enrolled.
+	ErrPINLocked = errors.New("the PIN is locked")
+	// ErrQuota comes with a Wait: the account's OTPs of the last 24 hours are used up.
+	ErrQuota = errors.New("the quota is used up")
+
+	// ErrUnreachable says that inWebo could not be reached, or broke off.
+	ErrUnreachable = errors.New("inWebo is unreachable")
+	// ErrLate says that inWebo, or the time of the conversation, ran out.
+	ErrLate = errors.New("inWebo is late")
+	// ErrNotInwebo says that the host answers, but not as the inWebo service.
+	ErrNotInwebo = errors.New("the host is not inWebo")
+	// ErrNotUnderstood says that the answer of inWebo was not understood.
+	ErrNotUnderstood = errors.New("the answer was not understood")
+
+	// ErrNoSecret says that inWebo activated a device without asking for its secret: it could make no OTPs.
+	ErrNoSecret = errors.New("the activation has no secret")
+
+	// ErrNotStored says that inWebo accepted, and the new state could not be stored in time.
+	ErrNotStored = errors.New("the state was not stored in time")
+	// ErrSuperseded says that inWebo accepted, and a later conversation has moved the device on since.
+	ErrSuperseded = errors.New("a later conversation came first")
+	// ErrSecondRound says that the first round succeeded and the second, which it required, failed.
+	ErrSecondRound = errors.New("the second round failed")
+	// ErrInDoubt says that inWebo refused a device whose stored state may lag behind.
+	ErrInDoubt = errors.New("refused while in doubt")
+)
+
+// What inWebo refused with (inwebo-protocol.md §7).
+var (
+	ErrSMSCode        = errors.New("refused: SMS code")
+	ErrSMSCodeFormat  = errors.New("refused: format of the SMS code")
+	ErrSyntax         = errors.New("refused: syntax of an argument")
+	ErrPINRefused     = errors.New("refused: PIN")
+	ErrVersion        = errors.New("refused: version")
+	ErrBlocked        = errors.New("refused: blocked")
+	ErrState          = errors.New("refused: state")
+	ErrDeviceUnknown  = errors.New("refused: device unknown")
+	ErrNotActivated   = errors.New("refused: not activated")
+	ErrNoService      = errors.New("refused: no service")
+	ErrPINReused      = errors.New("refused: PIN reused")
+	ErrSynchroFailed  = errors.New("refused: synchronisation failed")
+	ErrForbidden      = errors.New("refused: forbidden")
+	ErrPINFormat      = errors.New("refused: format of the PIN")
+	ErrTooManyDevices = errors.New("refused: too many devices")
+	ErrRefused        = errors.New("refused: not documented")
+)
+
+// Causes lists every cause, ErrSealed of the store among them, for the tables that must know them all. Where an error
+// has several, the first in this order is the one to name, but for the four that stand before all others; see CauseOf.
+func Causes() []error {
+	return []error{
+		ErrNoDevice, ErrAlreadyEnrolled, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrPINHeldBack, ErrPINLocked,
+		ErrQuota, ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
+		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,
+		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
+		ErrTooManyDevices, ErrRefused,
+	}
+}
+
+// Wait is a cause that passes: a lone caller who waits For is not refused for it again.
+type Wait struct {
+	Cause error
+	For   time.Duration
+}
+
+// Error says what to wait for, and how long.
+func (w *Wait) Error() string { return fmt.Sprintf("%v; try again in %v", w.Cause, w.For) }
+
+// Unwrap gives the cause.
+func (w *Wait) Unwrap() error { return w.Cause }
+
+// caused is a cause, with what led to it behind. Its text is that of both.
+type caused struct{ cause, by error }
+
+func (c *caused) Error() string   { return c.cause.Error() + ": " + c.by.Error() }
+func (c *caused) Unwrap() []error { return []error{c.cause, c.by} }
+
+// because joins a cause with the error that led to it; errors.Is finds both, the cause first.
+func because(cause, by error) error { return &caused{cause, by} }
+
+// CauseOf gives the outermost cause of err: the word that the audit log has for it.
+func CauseOf(err error) error {
+	for _, cause := range []error{ErrInDoubt, ErrSecondRound, ErrNotStored, ErrSuperseded} { // these stand before others
+		if errors.Is(err, cause) {
+			return cause
+		}
+	}
+	for _, cause := range Causes() {
+		if errors.Is(err, cause) {
+			return cause
+		}
+	}
+	return nil
+}
+
+// refusalCause is inwebo-protocol.md §7 as far as inWebo refuses.
+func refusalCause(reason inwebo.Reason) error {
+	switch reason {
+	case inwebo.ReasonCode:
+		return ErrSMSCode
+	case inwebo.ReasonSyntax:
+		return ErrSyntax
+	case inwebo.ReasonAccess:
+		return ErrPINRefused
+	case inwebo.ReasonVersion:
+		return ErrVersion
+	case inwebo.ReasonBlocked, inwebo.ReasonBiokey:
+		return ErrBlocked
+	case inwebo.ReasonState, inwebo.ReasonTimeout:
+		return ErrState
+	case inwebo.ReasonNoDevice:
+		return ErrDeviceUnknown
+	case inwebo.ReasonNotActivated:
+		return ErrNotActivated
+	case inwebo.ReasonNoService:
+		return ErrNoService
+	case inwebo.ReasonPINReused:
+		return ErrPINReused
+	case inwebo.ReasonSynchroFailed:
+		return ErrSynchroFailed
+	case inwebo.ReasonForbidden:
+		return ErrForbidden
+	case inwebo.ReasonPINRefused:
+		return ErrPINFormat
+	case inwebo.ReasonTooManyTools:
+		return ErrTooManyDevices
+	default:
+		return ErrRefused
+	}
+}
+
+// faultCause says in the domain's words why an exchange brought no answer.
+func faultCause(err error) error {
+	switch {
+	case errors.Is(err, inwebo.ErrLate):
+		return because(ErrLate, err)
+	case errors.Is(err, inwebo.ErrNotService):
+		return because(ErrNotInwebo, err)
+	case errors.Is(err, inwebo.ErrNotUnderstood):
+		return because(ErrNotUnderstood, err)
+	default:
+		return because(ErrUnreachable, err)
+	}
+}

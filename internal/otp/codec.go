@@ -1,0 +1,94 @@
+package otp
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// schema is the version of body and vault. A record of another one is refused, never guessed at.
+const schema = 1
+
+// body is the part of a record that anybody who may read the database may read.
+type body struct {
+	Schema int `json:"schema"`
+	Record
+}
+
+// vault is the part that is sealed at rest.
+type vault struct {
+	Device    *ratchet.Saved `json:"device,omitempty"`
+	Enrolment *ratchet.Saved `json:"enrolment,omitempty"`
+}
+
+// encode gives the row that a store keeps.
+func encode(r Record) (Row, error) {
+	row := Row{Account: r.Account, Revision: r.Revision, InDoubt: r.Doubt != nil}
+	if r.Hold != nil {
+		row.HeldUntil = r.Hold.Until
+	}
+	var err error
+	if row.Body, err = json.Marshal(body{schema, r}); err != nil {
+		return Row{}, fmt.Errorf("encode the record: %w", err)
+	}
+	var v vault
+	if r.Device != nil {
+		v.Device = r.Device.State.Save()
+	}
+	if r.Enrolment != nil {
+		v.Enrolment = r.Enrolment.Device.State.Save()
+	}
+	if v == (vault{}) {
+		return row, nil
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return Row{}, fmt.Errorf("encode the keys of the record: %w", err)
+	}
+	row.Vault = secret.NewBytes(text)
+	return row, nil
+}
+
+// Decode reads a row. Its errors name the account and quote nothing of the row.
+func Decode(row Row) (Record, error) {
+	damaged := func(what string) (Record, error) {
+		return Record{}, fmt.Errorf("the record of account %q is damaged: %s", row.Account, what)
+	}
+	var b body
+	if err := json.Unmarshal(row.Body, &b); err != nil {
+		return damaged("its body is not the expected JSON")
+	}
+	if b.Schema != schema {
+		return Record{}, fmt.Errorf("the record of account %q has schema %d and this pimsd knows %d: use the pimsd that wrote it, or a newer one",
+			row.Account, b.Schema, schema)
+	}
+	var v vault
+	if !row.Vault.IsEmpty() {
+		if err := json.Unmarshal(row.Vault.Reveal(), &v); err != nil {
+			return damaged("its vault is not the expected JSON")
+		}
+	}
+	r := b.Record
+	r.Account, r.Revision = row.Account, row.Revision
+	if r.Device != nil {
+		if err := restore(&r.Device.State, v.Device); err != nil {
+			return damaged(err.Error())
+		}
+	}
+	if r.Enrolment != nil {
+		if err := restore(&r.Enrolment.Device.State, v.Enrolment); err != nil {
+			return damaged(err.Error())
+		}
+	}
+	return r, nil
+}
+
+func restore(state *ratchet.State, saved *ratchet.Saved) (err error) {
+	if saved == nil {
+		return fmt.Errorf("its vault lacks the keys of a device")
+	}
+	*state, err = ratchet.Restore(*saved)
+	return err
+}

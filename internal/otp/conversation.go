@@ -1,0 +1,110 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Ask says who asks for what, as the audit log will tell.
+type Ask struct {
+	Account     Account
+	Caller      string
+	Transaction string // the request's UUID; empty for commands
+}
+
+// conversation is one lease of a device, from hold to settle. Only one goroutine at a time has it.
+type conversation struct {
+	ask    Ask
+	action string
+	id     string
+	leave  func() // the account's lane
+
+	patience time.Time     // until when it queues for the hold, by this machine's clock
+	within   time.Duration // how long the conversation may take
+	deadline time.Time     // by this machine's clock
+	record   Record        // as last written
+	hold     uint64        // the revision of the hold
+	doubtful bool          // the device was in doubt when the hold was taken
+	rounds   int           // accepted so far
+	writes   int
+	left     bool // the caller was answered before the end; a goroutine of ours still settles, and ends it
+
+	fetchedAt time.Time // the store's time …
+	fetched   time.Time // … when this machine's clock said this
+}
+
+// now is the store's time, the only one that records know.
+func (c *conversation) now() time.Time {
+	return c.fetchedAt.Add(time.Since(c.fetched)).Truncate(time.Microsecond)
+}
+
+// chapter is what settling an outcome must know of the conversation.
+func (c *conversation) chapter(last bool) chapter {
+	return chapter{conversation: c.id, hold: c.hold, rounds: c.rounds, enrols: c.action == actionEnroll, last: last}
+}
+
+// enter queues for the account's lane and begins a conversation in it.
+func (s *Service) enter(ctx context.Context, ask Ask, action string, within time.Duration) (*conversation, error) {
+	patience := time.Now().Add(s.limits.QueueWait)
+	queue, cancel := context.WithDeadline(ctx, patience)
+	defer cancel()
+	leave, err := s.lanes.enter(queue, ask.Account)
+	if err != nil {
+		return nil, &Wait{ErrBusy, s.limits.Deadline}
+	}
+	c := &conversation{ask: ask, action: action, id: uuid.NewString(), leave: leave, patience: patience, within: within}
+	if err := s.begin(c); err != nil {
+		leave()
+		return nil, err
+	}
+	return c, nil
+}
+
+// fetch reads the record and the store's time. A missing record is an empty one of revision 0.
+func (s *Service) fetch(ctx context.Context, c *conversation) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
+	row, now, err := s.store.Fetch(ctx, c.ask.Account)
+	c.fetchedAt, c.fetched = now, time.Now()
+	switch {
+	case errors.Is(err, ErrNotFound):
+		c.record = Record{Account: c.ask.Account}
+		return nil
+	case err != nil:
+		return err
+	}
+	c.record, err = Decode(row)
+	return err
+}
+
+// write makes the record durable, with the audit line of the stage.
+func (s *Service) write(ctx context.Context, c *conversation, what Commit, w Write) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
+	verb := s.store.Replace
+	if w.Row.Revision == 1 {
+		verb = s.store.Create
+	}
+	err := verb(ctx, w)
+	s.observer.Committed(what, err)
+	return err
+}
+
+// nextWriteID names the conversation's next write; a repeat of that write keeps its name.
+func (c *conversation) nextWriteID() string {
+	c.writes++
+	return fmt.Sprintf("%s/%d", c.id, c.writes)
+}
+
+// writeOf is the write of next under id, with its audit line.
+func (c *conversation) writeOf(id string, next Record, stage Stage, outcome string) (Write, error) {
+	row, err := encode(next)
+	return Write{ID: id, Row: row, Line: Line{
+		At: c.now(), Account: c.ask.Account, Caller: c.ask.Caller, Transaction: c.ask.Transaction, Action: c.action,
+		Stage: stage, Outcome: outcome, Step: next.Step,
+	}}, err
+}

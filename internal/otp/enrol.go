@@ -1,0 +1,89 @@
+package otp
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// actionEnroll is the audit log's word for enrolling a device.
+const actionEnroll = "enroll"
+
+// enrolmentDeadlines is how many deadlines of an OTP an enrolment has: it makes three exchanges, and an SMS activation
+// that runs out of time in the middle is lost.
+const enrolmentDeadlines = 2
+
+// Enrolling is what enrolling a device takes.
+type Enrolling struct {
+	SMSCode secret.Text
+	PIN     secret.Text
+	// Replace allows a new device where the account has one, which stays until the new one is stored.
+	Replace bool
+	// Progress, when set, hears of each step before it is made.
+	Progress func(EnrolmentStep)
+}
+
+// EnrolmentStep is what an enrolment is about to do.
+type EnrolmentStep string
+
+// The steps of an enrolment, in their order.
+const (
+	StepOpen     EnrolmentStep = "opening the activation with the SMS code"
+	StepActivate EnrolmentStep = "activating the device"
+	StepSecret   EnrolmentStep = "giving inWebo the secret of the device"
+	StepStore    EnrolmentStep = "storing the device"
+)
+
+// Enroll makes the account's device with an SMS code and a PIN (inwebo-protocol.md §3). When it returns nil, the device
+// is known to inWebo and durable here. The serial is drawn once for an account, whatever becomes of the enrolment:
+// after a failure the way on is a new SMS code and the same call.
+func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) error {
+	c, err := s.enter(ctx, ask, actionEnroll, enrolmentDeadlines*s.limits.Deadline)
+	if err != nil {
+		return err
+	}
+	defer s.finish(c)
+	err = s.take(ctx, c, func(r Record, _ time.Time) (Record, error) {
+		if r.Device != nil && !e.Replace {
+			return r, ErrAlreadyEnrolled
+		}
+		return s.enrolling(r)
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
+	defer cancel()
+	return (&activation{Service: s, conversation: c, Enrolling: e}).run(ctx)
+}
+
+// enrolling is the record of an account whose enrolment begins: it has a serial, drawn now only if it had none.
+func (s *Service) enrolling(r Record) (Record, error) {
+	if r.Serial == "" {
+		serial, err := s.newSerial()
+		if err != nil {
+			return r, because(ErrStore, err)
+		}
+		r.Serial = serial
+	}
+	r.Enrolment = &Enrolment{Phase: PhaseEnrolling, Device: Device{Identity: inwebo.Unactivated()}}
+	r.Activations++
+	return r, nil
+}
+
+// deviceIDBytes is the length of a device id: that of an Android id, which the device ids of phones are.
+const deviceIDBytes = 8
+
+func (s *Service) newSerial() (ratchet.Serial, error) {
+	deviceID := make([]byte, deviceIDBytes)
+	if _, err := io.ReadFull(s.random, deviceID); err != nil {
+		return "", fmt.Errorf("draw a device id: %w", err)
+	}
+	return ratchet.NewSerial(hex.EncodeToString(deviceID), s.random)
+}

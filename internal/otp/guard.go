@@ -1,0 +1,92 @@
+package otp
+
+import (
+	"slices"
+	"time"
+)
+
+// Guard counts the PINs of an account that were forwarded without success, so that no caller ever makes inWebo block it.
+// A guess is taken with the hold, before inWebo hears of it, and only an answer gives it back.
+type Guard struct {
+	// Wrong counts the proofs that inWebo refused since the last one it accepted.
+	Wrong int `json:"wrong,omitempty"`
+	// WrongAt is when the last one was refused.
+	WrongAt time.Time `json:"wrongAt,omitzero"`
+	// Guesses are those without an answer: on their way, or lost.
+	Guesses []Guess `json:"guesses,omitempty"`
+}
+
+// Guess is a PIN on its way to inWebo, or whose answer was lost.
+type Guess struct {
+	Conversation string    `json:"conversation"`
+	At           time.Time `json:"at"`
+	// Over says that its conversation has ended, so that it can reach inWebo no more.
+	Over bool `json:"over,omitempty"`
+}
+
+// GuardLimits are the settings of the guard.
+type GuardLimits struct {
+	Attempts   int           // guesses between two successes; 0 turns the guard off
+	Pause      time.Duration // after a wrong PIN
+	Unanswered time.Duration // how long a guess without an answer stays taken
+}
+
+// take takes a guess for the conversation, or says why the PIN is not forwarded.
+func (g Guard) take(conversation string, now time.Time, limits GuardLimits) (Guard, error) {
+	g.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
+		return now.Sub(guess.At) >= limits.Unanswered
+	})
+	if limits.Attempts == 0 {
+		return g, nil
+	}
+	if g.Wrong >= limits.Attempts {
+		return g, ErrPINLocked
+	}
+	if wait := g.wait(now, limits); wait > 0 {
+		return g, &Wait{ErrPINHeldBack, wait}
+	}
+	g.Guesses = append(g.Guesses, Guess{Conversation: conversation, At: now})
+	return g, nil
+}
+
+// wait is how long until the next guess may go.
+func (g Guard) wait(now time.Time, limits GuardLimits) time.Duration {
+	var wait time.Duration
+	if g.Wrong > 0 {
+		wait = limits.Pause - now.Sub(g.WrongAt)
+	}
+	if excess := g.Wrong + len(g.Guesses) - limits.Attempts; excess >= 0 {
+		wait = max(wait, limits.Unanswered-now.Sub(g.Guesses[excess].At)) // oldest first
+	}
+	return wait
+}
+
+// giveBack returns the conversation's guess: inWebo did not count it, or never heard it.
+func (g Guard) giveBack(conversation string) Guard {
+	g.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool { return guess.Conversation == conversation })
+	return g
+}
+
+// refused counts the conversation's guess as a wrong PIN.
+func (g Guard) refused(conversation string, now time.Time) Guard {
+	g = g.giveBack(conversation)
+	g.Wrong++
+	g.WrongAt = now
+	return g
+}
+
+// lost keeps the conversation's guess taken: the PIN may have been wrong, and the conversation is over.
+func (g Guard) lost(conversation string) Guard {
+	g.Guesses = slices.Clone(g.Guesses)
+	for i := range g.Guesses {
+		if g.Guesses[i].Conversation == conversation {
+			g.Guesses[i].Over = true
+		}
+	}
+	return g
+}
+
+// accepted forgets what inWebo forgets with a success. A guess whose holder vanished may yet be sent, and stays.
+func (g Guard) accepted() Guard {
+	return Guard{Guesses: slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool { return guess.Over })}
+}

@@ -1,0 +1,155 @@
+package otp
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var guardLimits = GuardLimits{Attempts: 2, Pause: 5 * time.Second, Unanswered: 15 * time.Minute}
+
+var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func waitOf(t rapid.TB, err, cause error) time.Duration {
+	t.Helper()
+	var wait *Wait
+	if !errors.As(err, &wait) || !errors.Is(err, cause) {
+		t.Fatalf("%v; want a wait for %v", err, cause)
+	}
+	return wait.For
+}
+
+func mustTake(t rapid.TB, g Guard, conversation string, at time.Time) Guard {
+	t.Helper()
+	g, err := g.take(conversation, at, guardLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestGuardPausesAfterAWrongPIN(t *testing.T) {
+	g := mustTake(t, Guard{}, "a", epoch).refused("a", epoch)
+	_, err := g.take("b", epoch.Add(2*time.Second), guardLimits)
+	if wait := waitOf(t, err, ErrPINHeldBack); wait != 3*time.Second {
+		t.Errorf("wait %v, want 3s", wait)
+	}
+	mustTake(t, g, "b", epoch.Add(5*time.Second))
+}
+
+func TestGuardLocksWhateverTimePasses(t *testing.T) {
+	g := mustTake(t, Guard{}, "a", epoch).refused("a", epoch)
+	g = mustTake(t, g, "b", epoch.Add(time.Minute)).refused("b", epoch)
+	if _, err := g.take("c", epoch.AddDate(10, 0, 0), guardLimits); !errors.Is(err, ErrPINLocked) {
+		t.Errorf("ten years later: %v; want ErrPINLocked", err)
+	}
+	mustTake(t, g.accepted(), "c", epoch)
+}
+
+func TestGuardHoldsBackForGuessesWithoutAnswer(t *testing.T) {
+	g := mustTake(t, Guard{}, "a", epoch)
+	g = mustTake(t, g, "b", epoch.Add(time.Minute))
+	_, err := g.take("c", epoch.Add(2*time.Minute), guardLimits)
+	if wait := waitOf(t, err, ErrPINHeldBack); wait != 13*time.Minute {
+		t.Errorf("wait %v, want 13m", wait)
+	}
+	mustTake(t, g, "c", epoch.Add(15*time.Minute))
+	mustTake(t, g.giveBack("b"), "c", epoch.Add(2*time.Minute))
+}
+
+// A success proves that inWebo counts from zero again; a guess whose holder vanished may still reach it.
+func TestGuardForgivesWhatIsOver(t *testing.T) {
+	g := mustTake(t, Guard{}, "lost", epoch).lost("lost")
+	g = mustTake(t, g, "vanished", epoch).accepted()
+	if len(g.Guesses) != 1 || g.Guesses[0].Conversation != "vanished" {
+		t.Errorf("guesses after a success: %+v; want the vanished one", g.Guesses)
+	}
+}
+
+func TestGuardOff(t *testing.T) {
+	g := Guard{Wrong: 9}
+	if g, err := g.take("a", epoch, GuardLimits{}); err != nil || len(g.Guesses) != 0 {
+		t.Errorf("%+v, %v", g, err)
+	}
+}
+
+// Whatever happens, guesses forwarded since the last success that may have been wrong never exceed the attempts, unless
+// the answer of one was lost for longer than the setting; and who waits as told is not refused for it again.
+func TestGuardProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limits := GuardLimits{
+			Attempts: rapid.IntRange(1, 2).Draw(t, "attempts"), Pause: 5 * time.Second, Unanswered: 15 * time.Minute,
+		}
+		g, now, counted := Guard{}, epoch, 0
+		for i := range rapid.IntRange(1, 40).Draw(t, "calls") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
+			conversation := string(rune('A' + i))
+			next, err := g.take(conversation, now, limits)
+			if errors.Is(err, ErrPINLocked) {
+				continue
+			}
+			if err != nil {
+				later := now.Add(waitOf(t, err, ErrPINHeldBack))
+				if _, err := g.take(conversation, later, limits); err != nil {
+					t.Fatalf("after the wait: %v", err)
+				}
+				continue
+			}
+			g = next
+			switch rapid.SampledFrom([]string{"right", "wrong", "other refusal"}).Draw(t, "fate") {
+			case "right":
+				g, counted = g.accepted().giveBack(conversation), 0
+			case "wrong":
+				g, counted = g.refused(conversation, now), counted+1
+			default:
+				g = g.giveBack(conversation)
+			}
+			if counted > limits.Attempts {
+				t.Fatalf("inWebo counts %d wrong PINs", counted)
+			}
+		}
+	})
+}
+
+func TestQuotaProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		perDay := rapid.IntRange(1, 6).Draw(t, "perDay")
+		q, now := Quota{}, epoch
+		var taken []time.Time
+		for i := range rapid.IntRange(1, 60).Draw(t, "calls") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 12*60).Draw(t, "minutes")) * time.Minute)
+			conversation := string(rune('A' + i))
+			next, err := q.take(conversation, now, perDay)
+			if err != nil {
+				later := now.Add(waitOf(t, err, ErrQuota))
+				if _, err := q.take(conversation, later, perDay); err != nil {
+					t.Fatalf("after the wait: %v", err)
+				}
+				if q.Left(now, perDay) != 0 {
+					t.Fatal("refused with units left")
+				}
+				continue
+			}
+			left := q.Left(now, perDay)
+			if q = next; q.Left(now, perDay) != left-1 {
+				t.Fatalf("left %d, then %d", left, q.Left(now, perDay))
+			}
+			if rapid.Bool().Draw(t, "given back") {
+				q = q.giveBack(conversation)
+				continue
+			}
+			taken = append(taken, now)
+			if n := len(taken); n > perDay && taken[n-1].Sub(taken[n-1-perDay]) < quotaWindow {
+				t.Fatalf("%d OTPs within 24 h", perDay+1)
+			}
+		}
+	})
+}
+
+func TestQuotaOffTakesNothing(t *testing.T) {
+	if q, err := (Quota{}).take("a", epoch, 0); err != nil || len(q.Units) != 0 {
+		t.Errorf("%+v, %v", q, err)
+	}
+}

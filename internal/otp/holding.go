@@ -1,0 +1,90 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Waits between two looks at a record that another process holds.
+const (
+	firstLook = 10 * time.Millisecond
+	lastLook  = 250 * time.Millisecond
+)
+
+// take gets the hold of the device: the record as prepare leaves it becomes durable before inWebo hears anything.
+// prepare is given the record with the hold, and refuses it with a cause.
+func (s *Service) take(ctx context.Context, c *conversation, prepare func(Record, time.Time) (Record, error)) error {
+	return s.whenFree(ctx, c, func() error { return s.tryTake(ctx, c, prepare) })
+}
+
+// whenFree calls try until it finds the device held by nobody and changed by nobody meanwhile, as long as the
+// conversation has patience.
+func (s *Service) whenFree(ctx context.Context, c *conversation, try func() error) error {
+	for look := firstLook; ; look = min(2*look, lastLook) {
+		err := try()
+		switch {
+		case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
+			continue // another process was quicker; see what it left
+		case !errors.Is(err, ErrBusy) || time.Now().Add(look).After(c.patience):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(look):
+		}
+	}
+}
+
+// tryTake looks at the record once, and writes the hold if nobody has one.
+func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Record, time.Time) (Record, error)) error {
+	c.deadline = time.Now().Add(c.within)
+	if err := s.fetch(ctx, c); err != nil {
+		return because(ErrStore, err)
+	}
+	now := c.now()
+	c.doubtful = c.record.InDoubt(now)
+	next, err := c.record.held(c.id, now, now.Add(c.within+holdMargin))
+	if err == nil {
+		next, err = prepare(next, now)
+	}
+	if err != nil {
+		return err
+	}
+	w, err := c.writeOf(c.nextWriteID(), next, StageAttempt, "")
+	if err != nil {
+		return because(ErrStore, err)
+	}
+	switch err := s.write(ctx, c, CommitHold, w); {
+	case err == nil:
+		c.record, c.hold = next, next.Revision
+		return nil
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
+		return err
+	case errors.Is(err, ErrUntouched), errors.Is(err, ErrBroken):
+		return because(ErrStore, err)
+	default:
+		s.undoHold(c, w, next)
+		return because(ErrStore, err)
+	}
+}
+
+// undoHold looks after a hold of which nobody knows whether it was stored. Repeating its write tells, and fences off a
+// first try that is still on its way; a hold that is stored is settled as if nothing had been sent. The caller is
+// answered meanwhile, and the lane stays closed.
+func (s *Service) undoHold(c *conversation, w Write, held Record) {
+	c.left = true
+	go func() {
+		defer s.end(c)
+		var err error
+		known := s.insist(func() bool {
+			err = s.write(s.life, c, CommitHold, w)
+			return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
+		})
+		if known && err == nil {
+			c.record, c.hold = held, held.Revision
+			s.settleHoweverLong(c, outcome{fate: unsent, err: ErrStore}, true)
+		}
+	}()
+}

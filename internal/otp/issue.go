@@ -1,0 +1,176 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// actionOTP is the audit log's word for asking an OTP.
+const actionOTP = "otp"
+
+// Issued is an OTP, and what it took.
+type Issued struct {
+	OTP    secret.Text // 1 to 8 of a–z0–9
+	Step   uint64      // the ratchet step that made it
+	Rounds int         // 2 when inWebo asked for a resynchronisation first
+	// Blocked says that inWebo gave this OTP and blocks the account from now on.
+	Blocked bool
+}
+
+// IssueOTP asks inWebo for one OTP of the account's device, with the PIN that its user typed. When it returns the OTP,
+// the state behind it is durable. Its errors are those of Causes; a *Wait says when it is worth asking again.
+//
+// It takes at most the queue's wait and the deadline.
+func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issued, error) {
+	c, err := s.enter(ctx, ask, actionOTP, s.limits.Deadline)
+	if err != nil {
+		return Issued{}, err
+	}
+	defer s.finish(c)
+	var sid string
+	err = s.take(ctx, c, func(r Record, now time.Time) (Record, error) {
+		if r.Device == nil {
+			return r, ErrNoDevice
+		}
+		if sid, err = s.service(r.Device); err != nil {
+			return r, err
+		}
+		return r.spent(c.id, now, s.limits)
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	// A caller who hangs up now must not put the device in doubt.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
+	defer cancel()
+	return s.issue(ctx, c, sid, pin)
+}
+
+// service gives the sid that the OTP is for.
+func (s *Service) service(device *Device) (string, error) {
+	wanted := s.limits.ServiceID
+	for _, service := range device.Services {
+		if wanted != "" && (service.ID == wanted || service.Name == wanted) {
+			return service.ID, nil
+		}
+	}
+	switch {
+	case wanted != "" || len(device.Services) > 1:
+		return "", ErrServiceChoice
+	case len(device.Services) == 0:
+		return "", ErrNoService
+	default:
+		return device.Services[0].ID, nil
+	}
+}
+
+// issue makes the rounds of one OTP: one, or two when the first was a resynchronisation (inwebo-protocol.md §6).
+func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin secret.Text) (Issued, error) {
+	triedAgain := false
+	for {
+		made, o := s.round(ctx, c, sid, pin)
+		if o.fate == refused && wasSlow(o.err) && !triedAgain { // one fresh try (inwebo-protocol.md §7, NOK:TIMEOUT)
+			triedAgain = true
+			if err := s.settleCarried(c, o); err != nil {
+				return Issued{}, err
+			}
+			continue
+		}
+		o.err = c.explain(o)
+		if err := s.settle(c, o, !made.resync); err != nil {
+			return Issued{}, err
+		}
+		if !made.resync {
+			return Issued{OTP: made.otp, Step: c.record.Step, Rounds: c.rounds, Blocked: o.blocking == PINBlocked}, nil
+		}
+	}
+}
+
+// made is what an accepted round is good for: an OTP, or a second round.
+type made struct {
+	otp    secret.Text
+	resync bool
+}
+
+var errNoDefi = errors.New("inWebo accepted the proofs and gave nothing to make an OTP of")
+
+// round is one setup and one finalize.
+func (s *Service) round(ctx context.Context, c *conversation, sid string, pin secret.Text) (made, outcome) {
+	device, serial := c.record.Device, c.record.Serial
+	challenge, err := s.setup(ctx, device.Identity, sid)
+	if err != nil {
+		return made{}, setupFailed(err)
+	}
+	if deadline, _ := ctx.Deadline(); time.Until(deadline) < s.limits.FinalizeTimeout {
+		return made{}, outcome{fate: unsent, err: ErrLate}
+	}
+	kma := ratchet.NewKma(pin, serial)
+	opened := device.State.Open(kma)
+	answer, err := s.inwebo.OTPFinalize(ctx, device.Identity, sid, ratchet.Prove(challenge.Text, opened, serial, pin))
+	if err != nil {
+		return made{}, finalizeFailed(err)
+	}
+	resync := answer.WantsSecondRound() && c.rounds == 0
+	makes := !resync && answer.Defi != ""
+	o := ofAnswer(answer.Finalized, func(r Record, now time.Time) Record {
+		after := r.Device.synced(answer.Sync, r.Device.State.Accepted(opened, answer.Sync.Move))
+		if makes {
+			after.LastOTPAt = now
+		}
+		r.Device = &after
+		return r
+	})
+	if !makes {
+		if !resync {
+			o.err = because(ErrNotUnderstood, errNoDefi)
+		}
+		return made{resync: resync}, o
+	}
+	// The OTP leaves the process after the settle only.
+	k1 := device.State.Accepted(opened, answer.Sync.Move).Open(kma).K1
+	return made{otp: ratchet.OTP(k1, answer.Defi, kma.Secval(device.State.Secret))}, o
+}
+
+// setup asks for a challenge, once more when the network broke off: a second challenge only replaces the first.
+func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error) {
+	challenge, err := s.inwebo.OTPSetup(ctx, who, sid)
+	if errors.Is(err, inwebo.ErrNetwork) && ctx.Err() == nil {
+		return s.inwebo.OTPSetup(ctx, who, sid)
+	}
+	return challenge, err
+}
+
+// settleCarried makes durable what a refusal carried, in the middle of a conversation.
+func (s *Service) settleCarried(c *conversation, o outcome) error {
+	if o.remember == nil {
+		return nil
+	}
+	if err := s.settle(c, o, false); errors.Is(err, ErrNotStored) || errors.Is(err, ErrSuperseded) {
+		return err
+	}
+	return nil
+}
+
+// explain gives the cause that the caller is told, which may be another than inWebo's word.
+func (c *conversation) explain(o outcome) error {
+	switch {
+	case o.err == nil:
+		return nil
+	case c.rounds > 0:
+		return because(ErrSecondRound, o.err)
+	case c.doubtful && o.explainsDoubt():
+		return because(ErrInDoubt, o.err)
+	default:
+		return o.err
+	}
+}
+
+func wasSlow(err error) bool {
+	var refusal *inwebo.Refusal
+	return errors.As(err, &refusal) && refusal.Reason == inwebo.ReasonTimeout
+}

@@ -1,0 +1,29 @@
+package otp
+
+import "time"
+
+// Observer hears what operators watch. Its methods are called on the path of an OTP and must not block.
+type Observer interface {
+	// Committed hears of every try to write a record.
+	Committed(what Commit, err error)
+	// Window hears how long an answer of inWebo that moved the ratchet was not yet durable.
+	Window(answerToCommit time.Duration)
+	// Retrying hears of a conversation that goes on trying to settle (+1), and of its end (−1).
+	Retrying(change int)
+}
+
+// Commit says what a write to the store is for.
+type Commit string
+
+// What writes are for.
+const (
+	CommitHold   Commit = "hold"
+	CommitSettle Commit = "settle"
+	CommitAmend  Commit = "amend" // what an administrator changes
+)
+
+type unobserved struct{}
+
+func (unobserved) Committed(Commit, error) {}
+func (unobserved) Window(time.Duration)    {}
+func (unobserved) Retrying(int)            {}

@@ -1,0 +1,89 @@
+package otp
+
+import (
+	"errors"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+)
+
+// fate is how an exchange with inWebo ended, as far as the device is concerned.
+type fate int
+
+const (
+	// unsent: nothing that could move the device, or count as a PIN, has left.
+	unsent fate = iota
+	// lost: a finalize was sent and no answer that can be used came back.
+	lost
+	// refused: inWebo answered, and not with OK.
+	refused
+	// accepted: inWebo answered OK.
+	accepted
+)
+
+// outcome is what a record must remember of an exchange.
+type outcome struct {
+	fate fate
+	err  error // a cause; nil when accepted
+	// wrongPIN says that inWebo counted a proof as wrong.
+	wrongPIN bool
+	blocking Blocking // empty: the answer says nothing of it
+	// remember gives the record with what the answer changed of the device: one step of the ratchet. nil: nothing.
+	remember func(Record, time.Time) Record
+}
+
+// setupFailed is the outcome of a conversation whose setup brought no challenge.
+func setupFailed(err error) outcome {
+	var refusal *inwebo.Refusal
+	if errors.As(err, &refusal) {
+		return ofRefusal(refusal)
+	}
+	return outcome{fate: unsent, err: faultCause(err)}
+}
+
+// finalizeFailed is the outcome of a finalize that was not accepted.
+func finalizeFailed(err error) outcome {
+	var refusal *inwebo.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		o := ofRefusal(refusal)
+		o.wrongPIN = refusal.Reason == inwebo.ReasonAccess
+		return o
+	case errors.Is(err, inwebo.ErrNeverSent):
+		return outcome{fate: unsent, err: faultCause(err)}
+	default:
+		return outcome{fate: lost, err: faultCause(err)}
+	}
+}
+
+func ofRefusal(refusal *inwebo.Refusal) outcome {
+	o := outcome{fate: refused, err: because(refusalCause(refusal.Reason), refusal)}
+	if errors.Is(o.err, ErrBlocked) {
+		o.blocking = PINBlocked
+	}
+	if !refusal.Sync.IsEmpty() { // not seen yet, and possible (inwebo-protocol.md §4)
+		o.remember = func(r Record, _ time.Time) Record {
+			if r.Device != nil {
+				device := r.Device.synced(refusal.Sync, r.Device.State.Told(refusal.Sync.Move))
+				r.Device = &device
+			}
+			return r
+		}
+	}
+	return o
+}
+
+// ofAnswer is the outcome of a finalize that inWebo accepted.
+func ofAnswer(answer inwebo.Finalized, remember func(Record, time.Time) Record) outcome {
+	o := outcome{fate: accepted, blocking: NotBlocked, remember: remember}
+	if answer.Blocked {
+		o.blocking = PINBlocked
+	}
+	return o
+}
+
+// explainsDoubt tells the refusals that a device gets whose stored state lags behind.
+func (o outcome) explainsDoubt() bool {
+	return o.fate == refused &&
+		(errors.Is(o.err, ErrPINRefused) || errors.Is(o.err, ErrState) || errors.Is(o.err, ErrForbidden))
+}

@@ -1,0 +1,123 @@
+package otp_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/storetest"
+)
+
+// overtaken lets one conversation sleep before its settle, another take its place with other, and the first wake up to
+// a store that breaks as faults says, by the number of the call since then.
+func overtaken(t *testing.T, d *device, firstPIN bool, other func(*otp.Service), faults map[int64]storetest.Fault) (told error) {
+	t.Helper()
+	holder := &paused{stopped: make(chan struct{}), woken: make(chan struct{})}
+	store := &storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
+		if c.N == settle1.nth {
+			holder.stop()
+		}
+		return faults[c.N-settle1.nth+1]
+	}}
+	holder.service = otp.New(store, newBridge(d.sim), limits(), nil)
+	pin := wrongPIN
+	if firstPIN {
+		pin = rightPIN
+	}
+	asleep := make(chan error, 1)
+	go func() {
+		_, err := holder.service.IssueOTP(t.Context(), d.ask(), pin)
+		asleep <- err
+	}()
+	<-holder.stopped
+	time.Sleep(limits().Deadline + otp.HoldMargin)
+	service := otp.New(d.memory, newBridge(d.sim), limits(), nil)
+	other(service)
+	drained(t, service)
+	close(holder.woken)
+	told = <-asleep
+	drained(t, holder.service)
+	return told
+}
+
+// A late settle meets a record that has changed, and a store that cannot be read at first: times stay times.
+func TestALateSettleThatCannotReadTheRecord(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for _, right := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			d := plant(t, sim, inwebosim.Override{Ratchet: inwebosim.RatchetNone})
+			start := time.Now()
+			overtaken(t, d, right, func(s *otp.Service) {
+				_, err := s.IssueOTP(t.Context(), d.ask(), wrongPIN)
+				if otp.CauseOf(err) != otp.ErrInDoubt {
+					t.Fatal(err)
+				}
+			}, map[int64]storetest.Fault{2: {Err: errStoreFault}, 4: {Err: errStoreFault}})
+			r := d.record(t)
+			if r.Guard.Wrong > 0 && r.Guard.WrongAt.Before(start) || right && r.Device.LastOTPAt.Before(start) {
+				t.Errorf("the last wrong PIN was at %v, the last OTP at %v; it is %v", r.Guard.WrongAt, r.Device.LastOTPAt, time.Now())
+			}
+			audited, err := d.memory.AuditAfter(t.Context(), 1, 100) // not the line of planting
+			must(t, err)
+			for _, line := range audited {
+				if line.At.Before(start) {
+					t.Errorf("a line of the audit log is of %v: %+v", line.At, line)
+				}
+			}
+		})
+	}
+}
+
+// An answer that comes late changes nothing of what came of a later conversation, and is not lost otherwise.
+func TestALateAnswer(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for name, row := range map[string]struct {
+		movement inwebosim.Ratchet
+		other    func(t *testing.T, d *device, s *otp.Service)
+		steps    uint64
+		last     string // line of the audit log
+		gone     bool
+	}{
+		"the device was forgotten": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
+			must(t, s.Forget(t.Context(), d.ask()))
+		}, 1, "outcome: a later conversation came first", true},
+		"it was called doubtful": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
+			must(t, s.Doubt(t.Context(), d.ask()))
+		}, 1, "outcome: the state was not stored in time", false},
+		"its PIN was unlocked": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
+			must(t, s.Unlock(t.Context(), d.ask()))
+		}, 1, "outcome: the state was not stored in time", false},
+		"another OTP was given": {inwebosim.RatchetNone, func(t *testing.T, d *device, s *otp.Service) {
+			issued, err := s.IssueOTP(t.Context(), d.ask(), rightPIN)
+			mustVerify(t, d, issued, err)
+		}, 1, "outcome: a later conversation came first", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := plant(t, sim, inwebosim.Override{Ratchet: row.movement})
+				told := overtaken(t, d, true, func(s *otp.Service) { row.other(t, d, s) }, nil)
+				if otp.CauseOf(told) != otp.ErrNotStored {
+					t.Errorf("the caller is told %v", told)
+				}
+				r, lines := d.record(t), d.lines(t)
+				if r.Step != row.steps || r.Hold != nil || len(r.Guard.Guesses) != 0 {
+					t.Errorf("%+v", r)
+				}
+				if lines[len(lines)-1] != row.last {
+					t.Errorf("the audit log ends with %q", lines[len(lines)-1])
+				}
+				if row.gone != (r.Device == nil) {
+					t.Fatalf("the device is %+v", r.Device)
+				}
+				if !row.gone {
+					d.mustGoOn(t, newBridge(sim), false)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,48 @@
+package otp
+
+import (
+	"slices"
+	"time"
+)
+
+// quotaWindow is the time in which an account's OTPs are counted (inwebo-protocol.md §7).
+const quotaWindow = 24 * time.Hour
+
+// Quota are the OTPs of an account in the last 24 hours, oldest first, those that may have been given included.
+type Quota struct {
+	Units []Unit `json:"units,omitempty"`
+}
+
+// Unit is one OTP.
+type Unit struct {
+	Conversation string    `json:"conversation"`
+	At           time.Time `json:"at"`
+}
+
+// take takes a unit for the conversation, of perDay in any 24 hours; 0 turns the quota off.
+func (q Quota) take(conversation string, now time.Time, perDay int) (Quota, error) {
+	units := slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return now.Sub(u.At) >= quotaWindow })
+	if perDay == 0 {
+		return Quota{units}, nil
+	}
+	if excess := len(units) - perDay; excess >= 0 {
+		return Quota{units}, &Wait{ErrQuota, quotaWindow - now.Sub(units[excess].At)}
+	}
+	return Quota{append(units, Unit{conversation, now})}, nil
+}
+
+// giveBack returns the conversation's unit.
+func (q Quota) giveBack(conversation string) Quota {
+	return Quota{slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return u.Conversation == conversation })}
+}
+
+// Left is how many OTPs the account may still ask for now.
+func (q Quota) Left(now time.Time, perDay int) int {
+	taken := 0
+	for _, u := range q.Units {
+		if now.Sub(u.At) < quotaWindow {
+			taken++
+		}
+	}
+	return max(0, perDay-taken)
+}

@@ -1,0 +1,106 @@
+package otp
+
+import (
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+)
+
+// Record is everything that is kept of one account. It says who may speak for the device now (Hold), what the device
+// is (Device), whether what is stored may lag behind inWebo (Doubt), and what the account has left to spend.
+type Record struct {
+	Account  Account `json:"-"`
+	Revision uint64  `json:"-"`
+
+	// Serial is drawn once and outlives every device of the account, since each new one costs one of the devices that
+	// inWebo allows it.
+	Serial ratchet.Serial `json:"serial"`
+	// Device makes the OTPs; nil when the account has none.
+	Device *Device `json:"device,omitempty"`
+	// Enrolment is a device on its way, and never used for an OTP; nil when there is none.
+	Enrolment *Enrolment `json:"enrolment,omitempty"`
+
+	// Hold says whose conversation goes on; nil when the device is idle.
+	Hold *Hold `json:"hold,omitempty"`
+	// Doubt says that what is stored may lag behind inWebo; nil when nothing says so.
+	Doubt *Doubt `json:"doubt,omitempty"`
+
+	// Step counts the answers that changed the device. It never goes back, not even with a new device.
+	Step uint64 `json:"step"`
+	// MovedBy is the revision of the hold whose conversation made the last Step. Inside inWebo a later hold's accepted
+	// proof always comes after an earlier hold's, for its challenge replaced the earlier one.
+	MovedBy uint64 `json:"movedBy"`
+
+	Guard Guard `json:"guard,omitzero"`
+	Quota Quota `json:"quota,omitzero"`
+
+	// Blocking is what inWebo last let see, for display only.
+	Blocking Blocking `json:"blocking,omitempty"`
+	// Activations counts the SMS activations that were tried: an account locks after about twenty.
+	Activations int `json:"activations,omitempty"`
+}
+
+// Device is one that inWebo knows, with the state that must never be lost.
+type Device struct {
+	Identity   inwebo.Identity  `json:"identity"`
+	Services   []inwebo.Service `json:"services,omitempty"`
+	Offline    inwebo.Offline   `json:"offline,omitzero"`
+	State      ratchet.State    `json:"-"`
+	EnrolledAt time.Time        `json:"enrolledAt,omitzero"`
+	LastOTPAt  time.Time        `json:"lastOTPAt,omitzero"` // zero before the first
+}
+
+// Enrolment is how far an activation has come.
+type Enrolment struct {
+	Phase     EnrolmentPhase `json:"phase"`
+	Device    Device         `json:"device"`              // what is known of it so far
+	Challenge string         `json:"challenge,omitempty"` // of the activate finalize, for the ms finalize
+}
+
+// EnrolmentPhase is a durable point of an enrolment.
+type EnrolmentPhase string
+
+// The phases, in their order. An enrolment that is through has no phase: it has become the Device.
+const (
+	PhaseEnrolling EnrolmentPhase = "enrolling" // the serial is stored; the activate finalize may have been sent
+	PhaseActivated EnrolmentPhase = "activated" // inWebo knows the device; the ms finalize may have been sent
+)
+
+// Hold is a lease of the device for one conversation.
+type Hold struct {
+	Conversation string    `json:"conversation"`
+	Revision     uint64    `json:"revision"` // of the record that first carried this hold: later holds have higher ones
+	Since        time.Time `json:"since"`
+	// Until is when the hold belongs to nobody any more: the conversation's deadline and a margin after Since.
+	Until time.Time `json:"until"`
+}
+
+// Doubt is left behind by a conversation whose answer may have moved the ratchet, and was lost.
+type Doubt struct {
+	Since time.Time `json:"since"`
+	By    uint64    `json:"by"` // the revision of that conversation's hold; an answer to a later one ends the doubt
+}
+
+// Blocking is whether inWebo has blocked the account, as its last answer let see.
+type Blocking string
+
+// What is known of an account's blocking.
+const (
+	BlockingUnknown Blocking = "Unknown"
+	NotBlocked      Blocking = "NotBlocked"
+	PINBlocked      Blocking = "PinBlocked"
+)
+
+// heldAt tells whether a live conversation holds the device.
+func (r *Record) heldAt(now time.Time) bool { return r.Hold != nil && now.Before(r.Hold.Until) }
+
+// heldBy tells whether the conversation still has its hold.
+func (r *Record) heldBy(conversation string) bool {
+	return r.Hold != nil && r.Hold.Conversation == conversation
+}
+
+// InDoubt tells whether what is stored may lag behind inWebo: an answer was lost, or a holder vanished.
+func (r *Record) InDoubt(now time.Time) bool {
+	return r.Doubt != nil || r.Hold != nil && !r.heldAt(now)
+}

@@ -1,0 +1,151 @@
+package otp_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// A device in doubt that is refused with ACCESS, STATE or FORBIDDEN is told so; every other refusal keeps its own cause.
+// Whatever refuses it, the doubt stays.
+func TestRefusedWhileInDoubt(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	client := wire(t, sim.ProtocolURL(), time.Minute)
+	doubts := map[error]bool{otp.ErrPINRefused: true, otp.ErrState: true, otp.ErrForbidden: true}
+	for _, at := range []point{setup1, finalize1} {
+		for _, f := range refusals() {
+			t.Run(fmt.Sprintf("%s/%s", at, f.name), func(t *testing.T) {
+				t.Parallel()
+				d := plant(t, sim, inwebosim.Override{})
+				service := otp.New(d.memory, client, limits(), nil)
+				must(t, service.Doubt(t.Context(), d.ask()))
+				n := f.nuisance
+				n.Match = d.match(at.action)
+				must(t, sim.Plant(n))
+
+				_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+				want := f.cause
+				if doubts[f.cause] {
+					want = otp.ErrInDoubt
+				}
+				if otp.CauseOf(err) != want || !errors.Is(err, f.cause) {
+					t.Errorf("the caller is told %v, want %v", err, want)
+				}
+				if d.record(t).Doubt == nil {
+					t.Error("the doubt is gone")
+				}
+				issued, err := otp.New(d.later(), client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+				mustVerify(t, d, issued, err)
+				if d.record(t).Doubt != nil {
+					t.Error("an accepted proof leaves the doubt")
+				}
+			})
+		}
+	}
+}
+
+// A refusal may carry new keys: they are stored, and the next OTP verifies.
+func TestARefusalMayMoveTheKeys(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	client := wire(t, sim.ProtocolURL(), time.Minute)
+	processed := true
+	for _, movement := range movements {
+		for _, f := range refusals() {
+			t.Run(fmt.Sprintf("%s/%s", movement, f.name), func(t *testing.T) {
+				t.Parallel()
+				d := plant(t, sim, inwebosim.Override{Ratchet: movement})
+				n := f.nuisance
+				n.Match, n.Process = d.match("ActionFinalize"), &processed
+				must(t, sim.Plant(n))
+				_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+				if otp.CauseOf(err) != f.cause {
+					t.Errorf("the caller is told %v", err)
+				}
+				steps := uint64(1)
+				if movement == inwebosim.RatchetNone {
+					steps = 0
+				}
+				d.mustRemain(t, remains{steps: steps, finalizes: 1}, f.counts)
+				d.mustGoOn(t, client, false)
+			})
+		}
+	}
+}
+
+// TIMEOUT gets one fresh try, in whichever round it comes; what it carried is not lost.
+func TestTooSlowBetweenSetupAndFinalize(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	client := wire(t, sim.ProtocolURL(), time.Minute)
+	processed := true
+	for _, row := range []struct {
+		name   string
+		round  int
+		times  int
+		moved  bool // the refusal carries keys
+		told   error
+		remain remains
+		lines  []string
+	}{
+		{"once", 1, 1, false, nil, remains{1, false, 0, 1, 2}, []string{"attempt", "outcome: done"}},
+		{"twice", 1, 2, false, otp.ErrState, remains{0, false, 0, 0, 2}, []string{"attempt", "outcome: refused: state"}},
+		{"once, with keys", 1, 1, true, nil, remains{2, false, 0, 1, 2}, []string{"attempt", "outcome: refused: state", "outcome: done"}},
+		{"twice, with keys", 1, 2, true, otp.ErrState, remains{2, false, 0, 0, 2}, []string{"attempt", "outcome: refused: state", "outcome: refused: state"}},
+		{"once in the second round", 2, 1, false, nil, remains{2, false, 0, 1, 3}, []string{"attempt", "outcome: done", "outcome: done"}},
+		{"twice in the second round", 2, 2, false, otp.ErrSecondRound, remains{1, false, 0, 1, 3}, []string{"attempt", "outcome: done", "outcome: the second round failed"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			d := plant(t, sim, inwebosim.Override{SecondRound: secondRound(row.round)})
+			n := inwebosim.Nuisance{
+				Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT", Match: d.match("ActionFinalize"), Skip: row.round - 1, Times: row.times,
+			}
+			if row.moved {
+				n.Process = &processed
+			}
+			must(t, sim.Plant(n))
+			issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+			if otp.CauseOf(err) != row.told {
+				t.Errorf("the caller is told %v, want %v", err, row.told)
+			}
+			if row.told == nil {
+				mustVerify(t, d, issued, err)
+			}
+			d.mustRemain(t, row.remain, false)
+			mustHaveLines(t, d, row.lines...)
+			d.mustGoOn(t, client, false)
+		})
+	}
+}
+
+// A setup that the network broke off is tried once more, unseen by the caller.
+func TestSetupIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	client := wire(t, sim.ProtocolURL(), time.Minute)
+	for _, f := range silences(sim) {
+		if !f.retried {
+			continue
+		}
+		for _, at := range []point{setup1, setup2} {
+			t.Run(fmt.Sprintf("%s/%s", at, f.name), func(t *testing.T) {
+				t.Parallel()
+				d := plant(t, sim, inwebosim.Override{SecondRound: secondRound(at.round)})
+				n := f.nuisance
+				n.Match, n.Skip = d.match(at.action), at.round-1
+				must(t, sim.Plant(n))
+				issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+				mustVerify(t, d, issued, err)
+				if truth := d.truth(t); int(truth.Setups) != at.round+1 || int(truth.Finalizes) != at.round {
+					t.Errorf("inWebo received %d setups and %d finalizes", truth.Setups, truth.Finalizes)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package otp
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Limits are the settings of a Service.
+type Limits struct {
+	// Deadline bounds a conversation, from before its hold to its answer (D). No finalize starts with less than
+	// FinalizeTimeout left of it.
+	Deadline        time.Duration
+	FinalizeTimeout time.Duration
+	// QueueWait bounds the wait for another conversation of the same device.
+	QueueWait time.Duration
+	// StoreTimeout bounds one call of the store.
+	StoreTimeout time.Duration
+
+	Guard      GuardLimits
+	OTPsPerDay int // in any 24 hours; 0 turns the quota off
+
+	// ServiceID chooses among several services of a device, by id or name; empty: the only one.
+	ServiceID string
+}
+
+// holdMargin is how long after its deadline a hold is still respected, for clocks that differ in pace.
+const holdMargin = 2 * time.Second
+
+// Inwebo makes the exchanges; *inwebo.Client does.
+type Inwebo interface {
+	ActivateSetup(ctx context.Context, code secret.Text) (inwebo.ActivateSetup, error)
+	ActivateFinalize(ctx context.Context, activation inwebo.Activation) (inwebo.ActivateFinalize, error)
+	MSFinalize(ctx context.Context, who inwebo.Identity, secrets []inwebo.ServiceSecret, proofs ratchet.Proofs) (inwebo.Finalized, error)
+	OTPSetup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error)
+	OTPFinalize(ctx context.Context, who inwebo.Identity, sid string, proofs ratchet.Proofs) (inwebo.OTPFinalize, error)
+}
+
+// Service issues OTPs and enrols devices. It is safe for concurrent use, in any number of processes on one store.
+type Service struct {
+	store    Store
+	inwebo   Inwebo
+	limits   Limits
+	observer Observer
+	random   io.Reader
+	lanes    *lanes
+
+	life context.Context // ends when nobody waits for a settle any more
+	kill context.CancelFunc
+
+	mu       sync.Mutex
+	stopping bool
+	talking  map[*conversation]struct{}
+	quiet    *sync.Cond // talking became empty
+}
+
+// New makes a service. A nil observer is told nothing.
+func New(store Store, client Inwebo, limits Limits, observer Observer) *Service {
+	if observer == nil {
+		observer = unobserved{}
+	}
+	s := &Service{
+		store: store, inwebo: client, limits: limits, observer: observer, random: rand.Reader,
+		lanes: newLanes(), talking: make(map[*conversation]struct{}),
+	}
+	s.life, s.kill = context.WithCancel(context.Background())
+	s.quiet = sync.NewCond(&s.mu)
+	return s
+}
+
+// Refuse makes every new call answer ErrStopping; conversations go on.
+func (s *Service) Refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+}
+
+// Drain refuses new calls and waits until every conversation is settled, or ctx ends. It gives the accounts whose
+// outcome it gave up, which are in doubt from then on: none, when all were settled in time.
+func (s *Service) Drain(ctx context.Context) []Account {
+	s.Refuse()
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.quiet.Broadcast()
+	})
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.talking) > 0 && ctx.Err() == nil {
+		s.quiet.Wait()
+	}
+	var givenUp []Account
+	for c := range s.talking {
+		givenUp = append(givenUp, c.ask.Account)
+	}
+	s.kill() // not before they are named: a conversation that is given up is forgotten at once
+	slices.Sort(givenUp)
+	return givenUp
+}
+
+// begin counts the conversation among those that a Drain waits for.
+func (s *Service) begin(c *conversation) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return ErrStopping
+	}
+	s.talking[c] = struct{}{}
+	return nil
+}
+
+// finish ends the conversation, unless the goroutine that still settles it will.
+func (s *Service) finish(c *conversation) {
+	if !c.left {
+		s.end(c)
+	}
+}
+
+// end is called once for each begin, when nothing of the conversation is left to do.
+func (s *Service) end(c *conversation) {
+	c.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.talking, c)
+	if len(s.talking) == 0 {
+		s.quiet.Broadcast()
+	}
+}

@@ -1,0 +1,261 @@
+package otp
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+var testLimits = Limits{Guard: guardLimits, OTPsPerDay: 6}
+
+func enrolledRecord() Record {
+	return Record{
+		Account: "a", Revision: 7, Serial: "device/_/alea", Step: 3, MovedBy: 5, Blocking: NotBlocked,
+		Device: &Device{
+			Identity: inwebo.Identity{ID: "id", LastSync: "1"}, Services: []inwebo.Service{{ID: "1", Name: "PSA"}},
+			State: ratchet.State{
+				Keys:   ratchet.Keys{K0: secret.NewText(strings.Repeat("0", 32)), K1: secret.NewText(strings.Repeat("1", 32))},
+				Secret: secret.NewBytes([]byte("0123456789abcdef")),
+			},
+		},
+	}
+}
+
+// heldRecord is r with a hold of the conversation at now, as an OTP takes it.
+func heldRecord(t rapid.TB, r Record, conversation string, now time.Time) Record {
+	t.Helper()
+	held, err := r.held(conversation, now, now.Add(17*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held, err = held.spent(conversation, now, testLimits); err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
+func chapterOf(r Record, conversation string) chapter {
+	return chapter{conversation: conversation, hold: r.Revision, last: true}
+}
+
+// movedTo is an accepted outcome that leaves name as the device's id, to tell who moved it.
+func movedTo(name string) outcome {
+	return ofAnswer(inwebo.Finalized{}, func(r Record, _ time.Time) Record {
+		device := *r.Device
+		device.Identity.ID = name
+		r.Device = &device
+		return r
+	})
+}
+
+func TestSettleAccepted(t *testing.T) {
+	held := heldRecord(t, enrolledRecord(), "a", epoch)
+	got, superseded := held.settled(chapterOf(held, "a"), movedTo("next"), epoch)
+	if superseded || got.Hold != nil || got.Step != held.Step+1 || got.MovedBy != held.Revision || got.Device.Identity.ID != "next" {
+		t.Errorf("superseded %v, %+v", superseded, got)
+	}
+	if len(got.Guard.Guesses) != 0 || len(got.Quota.Units) != 1 {
+		t.Errorf("a success leaves %d guesses taken and %d units", len(got.Guard.Guesses), len(got.Quota.Units))
+	}
+	if held.Device.Identity.ID != "id" || held.Hold == nil {
+		t.Error("settling changed the record that it came from")
+	}
+}
+
+func TestSettleRefused(t *testing.T) {
+	held := heldRecord(t, enrolledRecord(), "a", epoch)
+	for reason, wrong := range map[inwebo.Reason]int{inwebo.ReasonAccess: 1, inwebo.ReasonVersion: 0} {
+		got, _ := held.settled(chapterOf(held, "a"), finalizeFailed(&inwebo.Refusal{Reason: reason}), epoch)
+		if got.Hold != nil || got.Step != held.Step || got.Guard.Wrong != wrong || len(got.Guard.Guesses) != 0 || len(got.Quota.Units) != 0 || got.Doubt != nil {
+			t.Errorf("%s: %+v", reason, got)
+		}
+	}
+	got, _ := held.settled(chapterOf(held, "a"), setupFailed(&inwebo.Refusal{Reason: inwebo.ReasonAccess}), epoch)
+	if got.Guard.Wrong != 0 {
+		t.Error("a refused setup counts as a wrong PIN")
+	}
+}
+
+func TestSettleLost(t *testing.T) {
+	held := heldRecord(t, enrolledRecord(), "a", epoch)
+	lostAnswer := outcome{fate: lost, err: ErrLate}
+	got, _ := held.settled(chapterOf(held, "a"), lostAnswer, epoch)
+	if got.Doubt == nil || got.Hold != nil || len(got.Guard.Guesses) != 1 || len(got.Quota.Units) != 1 || got.Step != held.Step {
+		t.Errorf("%+v", got)
+	}
+	again := heldRecord(t, got, "b", epoch.Add(time.Hour))
+	if got, _ = again.settled(chapterOf(again, "b"), movedTo("next"), epoch); got.Doubt != nil {
+		t.Error("an accepted proof leaves the doubt")
+	}
+}
+
+func TestSettleUnsentGivesEverythingBack(t *testing.T) {
+	before := enrolledRecord()
+	held := heldRecord(t, before, "a", epoch)
+	got, _ := held.settled(chapterOf(held, "a"), outcome{fate: unsent, err: ErrUnreachable}, epoch)
+	got.Revision = before.Revision
+	got.Guard.Guesses, got.Quota.Units = nil, nil
+	if !reflect.DeepEqual(got, before) {
+		t.Errorf("%+v, want %+v", got, before)
+	}
+}
+
+func TestAVanishedHolderLeavesADoubt(t *testing.T) {
+	held := heldRecord(t, enrolledRecord(), "a", epoch)
+	if _, err := held.held("b", epoch.Add(16*time.Second), epoch.Add(time.Minute)); waitOf(t, err, ErrBusy) != time.Second {
+		t.Errorf("%v", err)
+	}
+	if held.InDoubt(epoch.Add(16 * time.Second)) {
+		t.Error("in doubt while the holder lives")
+	}
+	later := epoch.Add(17 * time.Second)
+	if !held.InDoubt(later) {
+		t.Error("not in doubt though the holder vanished")
+	}
+	taken := heldRecord(t, held, "b", later)
+	if taken.Doubt == nil || taken.Doubt.By != held.Revision || len(taken.Guard.Guesses) != 2 || len(taken.Quota.Units) != 2 {
+		t.Errorf("%+v", taken)
+	}
+}
+
+// A holder that slept past its deadline settles late. An answer is lost to nobody but a later conversation's answer.
+func TestALateSettle(t *testing.T) {
+	first := heldRecord(t, enrolledRecord(), "a", epoch)
+	second := heldRecord(t, first, "b", epoch.Add(time.Minute))
+	early, late := chapterOf(first, "a"), chapterOf(second, "b")
+
+	afterFirst, superseded := second.settled(early, movedTo("a's"), epoch)
+	if superseded || afterFirst.Device.Identity.ID != "a's" || !afterFirst.heldBy("b") || afterFirst.Doubt != nil {
+		t.Errorf("the late answer: superseded %v, %+v", superseded, afterFirst)
+	}
+	afterBoth, superseded := afterFirst.settled(late, movedTo("b's"), epoch)
+	if superseded || afterBoth.Device.Identity.ID != "b's" || afterBoth.Step != second.Step+2 {
+		t.Errorf("the later conversation: superseded %v, %+v", superseded, afterBoth)
+	}
+	afterSecond, _ := second.settled(late, movedTo("b's"), epoch)
+	tooLate, superseded := afterSecond.settled(early, movedTo("a's"), epoch)
+	if !superseded || tooLate.Device.Identity.ID != "b's" || tooLate.Step != afterSecond.Step {
+		t.Errorf("an answer older than the state: superseded %v, %+v", superseded, tooLate)
+	}
+	doubted, _ := second.settled(late, outcome{fate: lost, err: ErrLate}, epoch)
+	cleared, _ := doubted.settled(early, movedTo("a's"), epoch)
+	if cleared.Doubt == nil {
+		t.Error("an older answer ends the doubt that a later conversation left")
+	}
+}
+
+func TestSettleBetweenRoundsKeepsTheHold(t *testing.T) {
+	held := heldRecord(t, enrolledRecord(), "a", epoch)
+	c := chapterOf(held, "a")
+	c.last = false
+	first, _ := held.settled(c, movedTo("first"), epoch)
+	if !first.heldBy("a") || len(first.Guard.Guesses) != 1 || len(first.Quota.Units) != 1 || first.Step != held.Step+1 {
+		t.Errorf("after the first round: %+v", first)
+	}
+	c.last, c.rounds = true, 1
+	second, superseded := first.settled(c, finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonState}), epoch)
+	if superseded || second.Hold != nil || len(second.Guard.Guesses) != 0 || len(second.Quota.Units) != 1 {
+		t.Errorf("after the second: %+v", second)
+	}
+}
+
+func TestARefusalThatCarriesKeysMovesTheRatchet(t *testing.T) {
+	move, err := ratchet.NewMove("", strings.Repeat("a", 32), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := heldRecord(t, enrolledRecord(), "a", epoch)
+	refusal := &inwebo.Refusal{Reason: inwebo.ReasonAccess, Sync: inwebo.Sync{Move: move, LastSync: "9"}}
+	got, _ := held.settled(chapterOf(held, "a"), finalizeFailed(refusal), epoch)
+	if got.Step != held.Step+1 || got.Device.Identity.LastSync != "9" || got.Device.State.Unproven.IsEmpty() || got.Guard.Wrong != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRecordSurvivesItsRow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		record := enrolledRecord()
+		record.Activations = rapid.IntRange(0, 20).Draw(t, "activations")
+		if rapid.Bool().Draw(t, "held") {
+			record = heldRecord(t, record, "c", epoch)
+		}
+		if rapid.Bool().Draw(t, "in doubt") {
+			record.Doubt = &Doubt{Since: epoch, By: 4}
+		}
+		if rapid.Bool().Draw(t, "enrolling") {
+			record.Enrolment = &Enrolment{Phase: PhaseActivated, Device: *enrolledRecord().Device, Challenge: "-1"}
+		}
+		if rapid.Bool().Draw(t, "unproven") {
+			move, _ := ratchet.NewMove(strings.Repeat("b", 32), "", "d")
+			record.Device.State = record.Device.State.Told(move)
+		}
+		row, err := encode(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(row)
+		if err != nil || !reflect.DeepEqual(got, record) {
+			t.Fatalf("%v\n got %+v\nwant %+v", err, got, record)
+		}
+		if row.InDoubt != (record.Doubt != nil) || row.HeldUntil.IsZero() != (record.Hold == nil) {
+			t.Fatalf("the row says in doubt %v, held until %v", row.InDoubt, row.HeldUntil)
+		}
+		for _, k := range []string{strings.Repeat("0", 32), strings.Repeat("1", 32), strings.Repeat("b", 32)} {
+			if strings.Contains(string(row.Body), k) {
+				t.Fatal("a key stands in the body, which is not sealed")
+			}
+		}
+	})
+}
+
+func TestDecodeRefusesDamage(t *testing.T) {
+	row, err := encode(enrolledRecord())
+	if err != nil {
+		t.Fatal(err)
+	}
+	damages := map[string]func(*Row){
+		"no body":        func(r *Row) { r.Body = nil },
+		"a newer schema": func(r *Row) { r.Body = []byte(strings.Replace(string(r.Body), `"schema":1`, `"schema":2`, 1)) },
+		"no vault":       func(r *Row) { r.Vault = secret.Bytes{} },
+		"a torn vault":   func(r *Row) { r.Vault = secret.NewBytes(r.Vault.Reveal()[1:]) },
+		"a short key": func(r *Row) {
+			r.Vault = secret.NewBytes([]byte(strings.Replace(string(r.Vault.Reveal()), strings.Repeat("0", 32), "0", 1)))
+		},
+	}
+	for name, damage := range damages {
+		damaged := row
+		damage(&damaged)
+		if _, err := Decode(damaged); err == nil || !strings.Contains(err.Error(), `"a"`) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestEveryRefusalHasItsOwnCause(t *testing.T) {
+	seen := map[error]inwebo.Reason{}
+	for _, reason := range []inwebo.Reason{
+		inwebo.ReasonCode, inwebo.ReasonSyntax, inwebo.ReasonAccess, inwebo.ReasonVersion, inwebo.ReasonBlocked, inwebo.ReasonState,
+		inwebo.ReasonNoDevice, inwebo.ReasonNotActivated, inwebo.ReasonNoService, inwebo.ReasonPINReused, inwebo.ReasonSynchroFailed,
+		inwebo.ReasonForbidden, inwebo.ReasonPINRefused, inwebo.ReasonTooManyTools, inwebo.ReasonUnknown,
+	} {
+		cause := CauseOf(finalizeFailed(&inwebo.Refusal{Reason: reason}).err)
+		if other, taken := seen[cause]; taken || cause == nil {
+			t.Errorf("%s and %s have the same cause, %v", reason, other, cause)
+		}
+		seen[cause] = reason
+	}
+	if got := finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonBiokey}); !errors.Is(got.err, ErrBlocked) || got.blocking != PINBlocked {
+		t.Errorf("a locked biokey: %v, shown as %q", got.err, got.blocking)
+	}
+	if got := finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonTimeout}); !errors.Is(got.err, ErrState) {
+		t.Errorf("too slow between setup and finalize: %v", got.err)
+	}
+}

@@ -1,0 +1,262 @@
+package otp_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/storetest"
+)
+
+// valve is a store that can be shut: its writes then hang until their time is over, and nothing of them is stored.
+type valve struct {
+	otp.Store
+	mu   sync.Mutex
+	shut bool
+}
+
+func (v *valve) turn(shut bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.shut = shut
+}
+
+func (v *valve) Replace(ctx context.Context, w otp.Write) error {
+	v.mu.Lock()
+	shut := v.shut
+	v.mu.Unlock()
+	if shut {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return v.Store.Replace(ctx, w)
+}
+
+// watcher is an observer that keeps count.
+type watcher struct {
+	mu        sync.Mutex
+	retrying  int
+	peak      int
+	windows   []time.Duration
+	committed map[otp.Commit]int
+}
+
+func (w *watcher) Committed(what otp.Commit, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.committed == nil {
+		w.committed = map[otp.Commit]int{}
+	}
+	if err == nil {
+		w.committed[what]++
+	}
+}
+
+func (w *watcher) Window(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.windows = append(w.windows, d)
+}
+
+func (w *watcher) Retrying(change int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.retrying += change
+	w.peak = max(w.peak, w.retrying)
+}
+
+// stuck is an OTP whose settle hangs: valve and bridge, and the service between.
+func stuck(d *device) (*otp.Service, *valve, *watcher) {
+	store, hears := &valve{Store: d.memory}, new(watcher)
+	client := newBridge(d.sim)
+	client.after = func(exchange inwebo.Exchange, happens mishap) mishap {
+		store.turn(exchange == inwebo.ExchangeOTPFinalize)
+		return happens
+	}
+	return otp.New(store, client, limits(), hears), store, hears
+}
+
+func TestASettleThatHangsPastTheDeadline(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for _, row := range []struct {
+		name   string
+		rounds int
+		pin    bool
+		told   error
+		remain remains
+		lines  []string
+	}{
+		{"accepted", 1, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, []string{"attempt", "outcome: the state was not stored in time"}},
+		{"accepted in the first of two rounds", 2, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, []string{"attempt", "outcome: the state was not stored in time", "outcome: the state was not stored in time"}},
+		{"refused", 1, false, otp.ErrPINRefused, remains{finalizes: 1}, []string{"attempt", "outcome: refused: PIN"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := plant(t, sim, inwebosim.Override{SecondRound: secondRound(row.rounds)})
+				service, store, hears := stuck(d)
+				pin := wrongPIN
+				if row.pin {
+					pin = rightPIN
+				}
+				start := time.Now()
+				_, err := service.IssueOTP(t.Context(), d.ask(), pin)
+				if otp.CauseOf(err) != row.told || time.Since(start) != limits().Deadline {
+					t.Errorf("after %v the caller is told %v, want %v at the deadline", time.Since(start), err, row.told)
+				}
+				d.mustBeBusy(t, service)
+
+				time.Sleep(time.Minute)
+				store.turn(false)
+				drained(t, service)
+				d.mustRemain(t, row.remain, !row.pin)
+				mustHaveLines(t, d, row.lines...)
+				if hears.retrying != 0 || hears.peak != 1 {
+					t.Errorf("retrying ends at %d, with a peak of %d", hears.retrying, hears.peak)
+				}
+				d.mustGoOn(t, newBridge(sim), false)
+			})
+		})
+	}
+}
+
+// mustBeBusy wants that the lane of the device is closed: others wait, are told so, and inWebo hears nothing of them.
+func (d *device) mustBeBusy(t *testing.T, service *otp.Service) {
+	t.Helper()
+	heard := d.truth(t).Requests
+	start := time.Now()
+	_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	if _, waits := errors.AsType[*otp.Wait](err); !errors.Is(err, otp.ErrBusy) || !waits || time.Since(start) != limits().QueueWait {
+		t.Errorf("after %v another caller is told %v", time.Since(start), err)
+	}
+	if d.truth(t).Requests != heard {
+		t.Error("another conversation began")
+	}
+}
+
+func TestDrainWaitsForASettle(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{})
+		service, store, _ := stuck(d)
+		_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+		if !errors.Is(err, otp.ErrNotStored) {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		time.AfterFunc(time.Hour, func() { store.turn(false) })
+		if left := service.Drain(t.Context()); len(left) != 0 || time.Since(start) < time.Hour {
+			t.Errorf("drained after %v, given up: %v", time.Since(start), left)
+		}
+		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrStopping) {
+			t.Errorf("after a drain: %v", err)
+		}
+		d.mustGoOn(t, newBridge(sim), false)
+	})
+}
+
+// A drain that runs out of time names every account whose outcome it gives up, whichever moment it is; nothing of the
+// service goes on, and its devices are known to be in doubt when their holds are over.
+func TestDrainGivesUp(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for name, row := range map[string]struct {
+		already bool          // the context has ended before
+		into    time.Duration // the conversations
+	}{
+		"at once, callers waiting":   {true, time.Second},
+		"at once, callers answered":  {true, time.Minute},
+		"later, callers waiting":     {false, time.Second},
+		"later, while they are told": {false, limits().Deadline - time.Second},
+		"later, callers answered":    {false, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range 50 {
+				synctest.Test(t, func(t *testing.T) {
+					d := plant(t, sim, inwebosim.Override{})
+					service, _, _ := stuck(d)
+					answered := make(chan error, 1)
+					go func() {
+						_, err := service.IssueOTP(context.Background(), d.ask(), rightPIN)
+						answered <- err
+					}()
+					time.Sleep(row.into)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					if row.already {
+						cancel()
+					}
+					if left := service.Drain(ctx); !slices.Equal(left, []otp.Account{d.account}) {
+						t.Errorf("given up: %v, want %v", left, d.account)
+					}
+					if err := <-answered; !errors.Is(err, otp.ErrNotStored) {
+						t.Errorf("the caller is told %v", err)
+					}
+					time.Sleep(time.Minute)
+					if r := d.record(t); !r.InDoubt(time.Now()) {
+						t.Errorf("the device is not in doubt: %+v", r)
+					}
+				})
+			}
+		})
+	}
+}
+
+// A caller who hangs up never puts a device in doubt, whenever it is.
+func TestACallerHangsUp(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for name, row := range map[string]struct {
+		when   string
+		steps  uint64
+		issued bool
+	}{
+		"before":               {"before", 0, false},
+		"while the hold hangs": {"hold", 0, false},
+		"at the setup":         {string(inwebo.ExchangeOTPSetup), 1, true},
+		"at the finalize":      {string(inwebo.ExchangeOTPFinalize), 1, true},
+		"while it is settled":  {"settle", 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := plant(t, sim, inwebosim.Override{})
+				ctx, hangUp := context.WithCancel(t.Context())
+				at := func(when string) {
+					if when == row.when {
+						hangUp()
+					}
+				}
+				store := &storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
+					at(map[int64]string{hold.nth: "hold", settle1.nth: "settle"}[c.N])
+					return storetest.Fault{}
+				}}
+				client := newBridge(sim)
+				client.meddle = func(exchange inwebo.Exchange) mishap { at(string(exchange)); return fine }
+				service := otp.New(store, client, limits(), nil)
+				at("before")
+				issued, err := service.IssueOTP(ctx, d.ask(), rightPIN)
+				drained(t, service)
+				if row.issued {
+					mustVerify(t, d, issued, err)
+				} else if err == nil {
+					t.Error("an OTP was issued to nobody")
+				}
+				if r := d.record(t); r.Step != row.steps || r.Doubt != nil || r.Hold != nil || len(r.Guard.Guesses) != 0 || len(r.Quota.Units) != int(row.steps) {
+					t.Errorf("%+v", r)
+				}
+				d.mustGoOn(t, newBridge(sim), false)
+			})
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package otp
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Status is what is known of an account without asking inWebo, for operators and callers.
+type Status struct {
+	Account     Account        `json:"account"`
+	State       State          `json:"state"`
+	InDoubt     bool           `json:"inDoubt"`
+	DoubtSince  time.Time      `json:"doubtSince,omitzero"`
+	Blocking    Blocking       `json:"isAccountBlocked"`
+	Services    []string       `json:"services,omitempty"` // names, or ids of those without
+	EnrolledAt  time.Time      `json:"enrolledAt,omitzero"`
+	LastOTPAt   time.Time      `json:"lastOTPAt,omitzero"`
+	OTPsLeft    *int           `json:"otpsLeft,omitempty"` // within the quota; nil when it is off
+	WrongPINs   int            `json:"wrongPINs"`
+	PINLocked   bool           `json:"pinLocked"`
+	Activations int            `json:"smsActivations"`
+	Step        uint64         `json:"step"`
+	Enrolment   EnrolmentPhase `json:"enrolment,omitempty"` // of one that is not through
+}
+
+// State is whether an account can be asked for an OTP.
+type State string
+
+// The states of an account.
+const (
+	StateNotEnrolled State = "not enrolled"
+	StateIdle        State = "idle"
+	StateHeld        State = "held" // a conversation goes on
+)
+
+// Status tells what is stored of the account. An account without a record has one all the same: not enrolled.
+func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
+	c := &conversation{ask: Ask{Account: account}}
+	if err := s.fetch(ctx, c); err != nil {
+		return Status{}, because(ErrStore, err)
+	}
+	return statusOf(c.record, c.now(), s.limits), nil
+}
+
+// StatusOf tells the same of a row whose vault may still be sealed.
+func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
+	var b body
+	if err := json.Unmarshal(row.Body, &b); err != nil {
+		return Status{}, fmt.Errorf("the record of account %q is damaged: its body is not the expected JSON", row.Account)
+	}
+	b.Account, b.Revision = row.Account, row.Revision
+	return statusOf(b.Record, now, s.limits), nil
+}
+
+func statusOf(r Record, now time.Time, limits Limits) Status {
+	st := Status{
+		Account: r.Account, State: StateNotEnrolled, InDoubt: r.InDoubt(now), Blocking: r.Blocking,
+		WrongPINs: r.Guard.Wrong, PINLocked: limits.Guard.Attempts > 0 && r.Guard.Wrong >= limits.Guard.Attempts,
+		Activations: r.Activations, Step: r.Step,
+	}
+	if st.Blocking == "" {
+		st.Blocking = BlockingUnknown
+	}
+	if limits.OTPsPerDay > 0 {
+		left := r.Quota.Left(now, limits.OTPsPerDay)
+		st.OTPsLeft = &left
+	}
+	switch {
+	case r.Doubt != nil:
+		st.DoubtSince = r.Doubt.Since
+	case st.InDoubt:
+		st.DoubtSince = r.Hold.Until
+	}
+	if r.Enrolment != nil {
+		st.Enrolment = r.Enrolment.Phase
+	}
+	if r.Device != nil {
+		st.State, st.EnrolledAt, st.LastOTPAt = StateIdle, r.Device.EnrolledAt, r.Device.LastOTPAt
+		for _, service := range r.Device.Services {
+			st.Services = append(st.Services, cmp.Or(service.Name, service.ID))
+		}
+	}
+	if r.heldAt(now) {
+		st.State = StateHeld
+	}
+	return st
+}

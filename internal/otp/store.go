@@ -1,0 +1,92 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Store keeps one Row for each account, and the audit log. It is lock and journal at once: nobody keeps a transaction
+// or a connection while a conversation with inWebo goes on.
+//
+// Every verb is durable when it returns nil: it survives a crash of the process and a loss of power. The verbs that
+// write are safe to repeat: the same Write twice is the same as once, and answers nil both times. So a caller that
+// does not know whether a Write took effect — any error but ErrConflict, ErrExists and ErrBroken says just that —
+// repeats it and learns.
+type Store interface {
+	// Fetch gives the account's row and the store's time, the only clock that records are compared with.
+	// ErrNotFound (with the store's time) says that the account has no row.
+	Fetch(ctx context.Context, account Account) (Row, time.Time, error)
+
+	// Create stores the first row of an account, revision 1, together with the write's audit line.
+	// ErrExists says that the account has one already, and nothing was stored.
+	Create(ctx context.Context, w Write) error
+
+	// Replace stores w.Row over the row of revision w.Row.Revision−1, together with the write's audit line.
+	// ErrConflict says that the account's row has another revision or is not there, and nothing was stored.
+	Replace(ctx context.Context, w Write) error
+}
+
+// What a store says. Every other error of a writing verb leaves open whether the Write took effect.
+var (
+	ErrNotFound = errors.New("the account has no record")
+	ErrExists   = errors.New("the account has a record already")
+	ErrConflict = errors.New("the record was changed by another writer")
+	// ErrUntouched says that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
+	// is repeated: no room, no connection, a statement that was rolled back.
+	ErrUntouched = errors.New("the store failed and stored nothing")
+	// ErrSealed says that the record is sealed under a key that is not at hand; the error around it names the key's id.
+	ErrSealed = errors.New("the sealing key of the record is missing")
+	// ErrBroken says that the store cannot promise durability any more, and takes no write until it is opened anew.
+	ErrBroken = errors.New("the store is broken and takes no more writes")
+)
+
+// Row is an account's record as a store keeps it. Store and domain share no other knowledge: a store reads nothing in
+// Body or Vault.
+type Row struct {
+	Account  Account
+	Revision uint64 // 1 for the first; each Replace adds one
+	// InDoubt and HeldUntil repeat two facts of the Body, for counting and listing.
+	InDoubt   bool
+	HeldUntil time.Time    // the zero time when nobody holds the device; microseconds count
+	Body      []byte       // JSON, without secrets
+	Vault     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
+}
+
+// Write is what becomes durable together.
+type Write struct {
+	// ID is unique to this write and at most 64 characters; a repeat carries the same.
+	ID  string
+	Row Row
+	// Line is the audit line of the write; its At, Account and everything else come from the domain.
+	Line Line
+}
+
+// Line is one line of the audit log. No field of it could carry a secret.
+type Line struct {
+	At          time.Time // by the store's clock, microseconds
+	Account     Account
+	Caller      string // who asked: the name of a principal, or of a command
+	Transaction string // the request's UUID; empty for commands
+	Action      string // what was asked: "otp", "enroll", …
+	Stage       Stage
+	Outcome     string // a word of the domain; empty for an attempt
+	Step        uint64 // the ratchet step that the record has with this write
+}
+
+// Stage tells the line of an attempt, which commits before inWebo is asked, from the line of its outcome.
+type Stage string
+
+// The stages of a conversation.
+const (
+	StageAttempt Stage = "attempt"
+	StageOutcome Stage = "outcome"
+)
+
+// Audited is a line as the log gives it back.
+type Audited struct {
+	ID int64 // grows with the log
+	Line
+}

@@ -1,0 +1,175 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// maxWriteID is the longest id of a write (otp.Write).
+const maxWriteID = 64
+
+const (
+	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
+
+	// lineOfWrite stores the audit line if the statement before it, named written, has stored the row.
+	lineOfWrite = ` INSERT INTO audit (id, write_id, at, account, caller, transaction_id, action, stage, outcome, step)
+		SELECT (SELECT audit_base FROM house) + pg_current_xact_id()::text::bigint, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM written`
+
+	createRow = `WITH written AS (
+		INSERT INTO device (` + deviceColumns + `) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account) DO NOTHING RETURNING 1)` + lineOfWrite
+
+	replaceRow = `WITH written AS (
+		UPDATE device SET (revision, in_doubt, held_until, body, vault) = ($2, $3, $4, $5, $6)
+		WHERE account = $1 AND revision = $2 - 1 RETURNING 1)` + lineOfWrite
+
+	fetchRow = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until, d.body, d.vault
+		FROM (VALUES ($1::text)) wanted (account) LEFT JOIN device d USING (account)`
+
+	writeBefore = `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = $1),
+		coalesce((SELECT revision FROM device WHERE account = $2), 0)`
+)
+
+// Create is as otp.Store says.
+func (s *Store) Create(ctx context.Context, w otp.Write) error {
+	if w.Row.Revision != 1 {
+		return errors.New("the first row of an account has revision 1")
+	}
+	return s.write(ctx, "store the first record of an account", createRow, w, otp.ErrExists)
+}
+
+// Replace is as otp.Store says.
+func (s *Store) Replace(ctx context.Context, w otp.Write) error {
+	if w.Row.Revision < 2 {
+		return otp.ErrConflict // there is no row of revision 0
+	}
+	return s.write(ctx, "store the record of an account", replaceRow, w, otp.ErrConflict)
+}
+
+// write runs the one statement of a writing verb. refusal is the answer to a write that does not fit.
+func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, refusal error) error {
+	if err := checkWrite(w); err != nil {
+		return err
+	}
+	l := w.Line
+	result, err := s.pool.Exec(ctx, statement,
+		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.HeldUntil), nonNil(w.Row.Body), nonNil(w.Row.Vault.Reveal()),
+		w.ID, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step)
+	switch {
+	case err != nil:
+		return describe(what, err)
+	case result.RowsAffected() == 1:
+		return nil
+	default:
+		return s.unlessRepeated(ctx, what, w, refusal)
+	}
+}
+
+// unlessRepeated finds out why a write does not fit: it is stored already, which is well, or it is refused. It looks
+// with a snapshot of its own: that of the write may be older than what it waited for.
+func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, refusal error) error {
+	var known bool
+	var revision uint64
+	if err := s.pool.QueryRow(ctx, writeBefore, w.ID, string(w.Row.Account)).Scan(&known, &revision); err != nil {
+		return fmt.Errorf("%s: whether it is stored already is not known: %w", what, withoutURL(err))
+	}
+	switch {
+	case !known:
+		return refusal
+	case revision < w.Row.Revision:
+		return errors.New("another write has the same id: each needs one of its own")
+	}
+	return nil
+}
+
+func checkWrite(w otp.Write) error {
+	if w.ID == "" || len(w.ID) > maxWriteID {
+		return fmt.Errorf("the id of a write must be 1 to %d characters, not %d", maxWriteID, len(w.ID))
+	}
+	if w.Row.Revision > math.MaxInt64 || w.Line.Step > math.MaxInt64 {
+		return errors.New("a revision and a ratchet step must be less than 2⁶³")
+	}
+	_, err := otp.ParseAccount(string(w.Row.Account))
+	return err
+}
+
+// Fetch is as otp.Store says. The time is the database's.
+func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+	row := otp.Row{Account: account}
+	var at int64
+	var found bool
+	var heldUntil *int64
+	var vault []byte
+	err := s.pool.QueryRow(ctx, fetchRow, string(account)).Scan(&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault)
+	now := time.UnixMicro(at).UTC()
+	switch {
+	case err != nil:
+		return otp.Row{}, time.Time{}, describe("fetch the record of an account", err)
+	case !found:
+		return otp.Row{}, now, otp.ErrNotFound
+	}
+	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
+	return row, now, nil
+}
+
+// List gives rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
+// account is before all others.
+func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
+	found, err := s.pool.Query(ctx, `SELECT `+deviceColumns+` FROM device WHERE account > $1 ORDER BY account LIMIT $2`, string(after), limit)
+	if err != nil {
+		return nil, describe("list the records", err)
+	}
+	rows, err := pgx.CollectRows(found, scanRow)
+	if err != nil {
+		return nil, describe("list the records", err)
+	}
+	return rows, nil
+}
+
+func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {
+	var heldUntil *int64
+	var vault []byte
+	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault)
+	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
+	return row, err
+}
+
+// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the database's clock.
+func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM device WHERE in_doubt)
+		+ (SELECT count(*) FROM device WHERE NOT in_doubt AND held_until < `+clock+`)`).Scan(&count)
+	if err != nil {
+		return 0, describe("count the devices in doubt", err)
+	}
+	return count, nil
+}
+
+func microsOrNull(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	micros := t.UnixMicro()
+	return &micros
+}
+
+func timeOrZero(micros *int64) time.Time {
+	if micros == nil {
+		return time.Time{}
+	}
+	return time.UnixMicro(*micros).UTC()
+}
+
+// nonNil is b, which PostgreSQL would take for NULL if it were nil.
+func nonNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

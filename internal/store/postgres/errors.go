@@ -1,0 +1,38 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// What PostgreSQL says when it ends a connection from its side, perhaps in the middle of a commit.
+const (
+	adminShutdown = "57P01"
+	crashShutdown = "57P02"
+)
+
+// describe says what was to be done, and whether anything of it can have been stored: the server has undone a statement
+// that it answers with an error, and what never reached the server is not there.
+func describe(what string, err error) error {
+	var refused *pgconn.PgError
+	answered := errors.As(err, &refused) && refused.Code != adminShutdown && refused.Code != crashShutdown
+	var connect *pgconn.ConnectError
+	if answered || errors.As(err, &connect) || pgconn.SafeToRetry(err) {
+		return fmt.Errorf("%s: %w: %w", what, otp.ErrUntouched, withoutURL(err))
+	}
+	return fmt.Errorf("%s: %w", what, withoutURL(err))
+}
+
+// withoutURL keeps what pgx says about a connection that it could not make, which names user and database but no
+// password, to what the operator needs.
+func withoutURL(err error) error {
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return fmt.Errorf("the database of database_url cannot be reached: %w", connect.Unwrap())
+	}
+	return err
+}

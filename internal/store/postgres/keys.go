@@ -1,0 +1,95 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/authn"
+)
+
+const keyColumns = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
+
+// AddKey is as authn.KeyStore says.
+func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
+	var account *string
+	if !key.Backend {
+		account = &key.Account
+	}
+	result, err := s.pool.Exec(ctx, `INSERT INTO api_key (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
+		key.ID, key.Hash[:], account, key.Prefix, strings.Join(key.Scopes.Names(), " "),
+		key.CreatedAt.UnixMicro(), microsOrNull(key.ExpiresAt), microsOrNull(key.RevokedAt), microsOrNull(key.LastUsedAt))
+	switch {
+	case err != nil:
+		return describe("store an API key", err)
+	case result.RowsAffected() == 0:
+		return authn.ErrKeyExists
+	}
+	return nil
+}
+
+// RevokeKey is as authn.KeyStore says.
+func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
+	result, err := s.pool.Exec(ctx, `UPDATE api_key SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2`, at.UnixMicro(), id)
+	switch {
+	case err != nil:
+		return describe("revoke an API key", err)
+	case result.RowsAffected() == 0:
+		return authn.ErrNoKey
+	}
+	return nil
+}
+
+// KeyByID is as authn.KeyStore says.
+func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
+	found, err := s.pool.Query(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`, id)
+	if err != nil {
+		return authn.Key{}, describe("look up an API key", err)
+	}
+	key, err := pgx.CollectExactlyOneRow(found, scanKey)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return authn.Key{}, authn.ErrNoKey
+	case err != nil:
+		return authn.Key{}, describe("look up an API key", err)
+	}
+	return key, nil
+}
+
+// ListKeys is as authn.KeyStore says.
+func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
+	found, err := s.pool.Query(ctx, `SELECT `+keyColumns+` FROM api_key ORDER BY created_at, id`)
+	if err != nil {
+		return nil, describe("list the API keys", err)
+	}
+	keys, err := pgx.CollectRows(found, scanKey)
+	if err != nil {
+		return nil, describe("list the API keys", err)
+	}
+	return keys, nil
+}
+
+func scanKey(from pgx.CollectableRow) (key authn.Key, err error) {
+	var hash []byte
+	var account *string
+	var scopes string
+	var created int64
+	var expires, revoked, used *int64
+	if err := from.Scan(&key.ID, &hash, &account, &key.Prefix, &scopes, &created, &expires, &revoked, &used); err != nil {
+		return authn.Key{}, err
+	}
+	if copy(key.Hash[:], hash) != len(key.Hash) {
+		return authn.Key{}, fmt.Errorf("the hash of key %s has %d bytes", key.ID, len(hash))
+	}
+	if key.Backend = account == nil; !key.Backend {
+		key.Account = *account
+	}
+	key.CreatedAt = time.UnixMicro(created).UTC()
+	key.ExpiresAt, key.RevokedAt, key.LastUsedAt = timeOrZero(expires), timeOrZero(revoked), timeOrZero(used)
+	key.Scopes, err = authn.ParseScopes(strings.Fields(scopes))
+	return key, err
+}

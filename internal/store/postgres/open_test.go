@@ -1,0 +1,117 @@
+package postgres_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+)
+
+func TestOpenRefusesWhatIsNotDurable(t *testing.T) {
+	url := server.Database(t)
+	open(t, url)
+	server.Exec(t, url.Reveal(), "CREATE ROLE loose LOGIN SUPERUSER", "ALTER ROLE loose SET synchronous_commit = off")
+	loose := secret.NewText(strings.Replace(url.Reveal(), "pimsd@", "loose@", 1))
+	if _, err := postgres.Open(t.Context(), loose); err == nil || !strings.Contains(err.Error(), "synchronous_commit is off") {
+		t.Errorf("%v", err)
+	}
+	asked := secret.NewText(url.Reveal() + "&options=-c%20synchronous_commit%3Doff")
+	if _, err := postgres.Open(t.Context(), asked); err == nil || !strings.Contains(err.Error(), "synchronous_commit is off") {
+		t.Errorf("asked for by the URL: %v", err)
+	}
+}
+
+func TestOpenMakesNothingForACommand(t *testing.T) {
+	url := server.Database(t)
+	if _, err := postgres.Open(t.Context(), url); !errors.Is(err, postgres.ErrNoStore) {
+		t.Errorf("%v; want ErrNoStore", err)
+	}
+	open(t, url)
+	store, err := postgres.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(store.Writable(t.Context()), store.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenRefusesALaterSchema(t *testing.T) {
+	url := server.Database(t)
+	open(t, url)
+	server.Exec(t, url.Reveal(), "UPDATE pimsd_schema SET version = 1000")
+	if _, err := postgres.OpenOrCreate(t.Context(), url); err == nil || !strings.Contains(err.Error(), "written by a later pimsd") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestReplicasThatStartTogetherMakeOneSchema(t *testing.T) {
+	url := server.Database(t)
+	var replicas sync.WaitGroup
+	for range 8 {
+		replicas.Go(func() { open(t, url) })
+	}
+	replicas.Wait()
+}
+
+func TestOpenSaysWhatIsWrongWithoutThePassword(t *testing.T) {
+	for name, url := range map[string]string{
+		"nothing listens": "postgres://pimsd:canary@127.0.0.1:1/x?sslmode=disable",
+		"no URL":          "postgres://pimsd:canary@127.0.0.1:port/x",
+		"no such base":    strings.Replace(server.Database(t).Reveal(), "pimsd@", "pimsd:canary@", 1) + "&dbname=none",
+		"a foreign word":  "canary",
+	} {
+		_, err := postgres.Open(t.Context(), secret.NewText(url))
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A database that moved to a server whose transactions count lower goes on with higher ids.
+func TestAuditIDsRiseAfterAMove(t *testing.T) {
+	url := server.Database(t)
+	store := open(t, url)
+	if err := store.Create(t.Context(), write("a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Exec(t, url.Reveal(), "UPDATE audit SET id = id + 1000000000")
+	moved := open(t, url)
+	if err := moved.Replace(t.Context(), write("a", 2)); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := moved.AuditAfter(t.Context(), 0, 10)
+	if err != nil || len(lines) != 2 || lines[1].Step != 2 {
+		t.Errorf("%+v, %v", lines, err)
+	}
+}
+
+// What the server cannot have stored is told from what it may have.
+func TestErrorsSayWhatMayBeStored(t *testing.T) {
+	url := server.Database(t)
+	store := open(t, url)
+	if err := store.Create(t.Context(), write("a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Exec(t, url.Reveal(), "ALTER TABLE audit ADD CHECK (outcome <> 'refused by the server')")
+	refused := write("a", 2)
+	refused.Line.Outcome = "refused by the server"
+	if err := store.Replace(t.Context(), refused); !errors.Is(err, otp.ErrUntouched) {
+		t.Errorf("a statement that the server undid: %v; want ErrUntouched", err)
+	}
+	if row, _, err := store.Fetch(t.Context(), "a"); err != nil || row.Revision != 1 {
+		t.Errorf("and the row has revision %d, %v", row.Revision, err)
+	}
+}
+
+func write(account otp.Account, revision uint64) otp.Write {
+	return otp.Write{
+		ID:   string(account) + strings.Repeat("i", int(revision)),
+		Row:  otp.Row{Account: account, Revision: revision, Body: []byte("{}")},
+		Line: otp.Line{Account: account, Stage: otp.StageAttempt, Step: revision},
+	}
+}

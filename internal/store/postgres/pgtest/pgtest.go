@@ -1,0 +1,215 @@
+// Package pgtest starts a PostgreSQL server of its own for tests, with fsync on, and stops it again.
+//
+// It is scaffolding: no production package imports it.
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Server is a running server. Each test takes a database of its own from it.
+type Server struct {
+	dir, bin string
+	port     string
+	account  *syscall.Credential // whom it runs as; nil: whom the tests run as
+	process  *exec.Cmd
+	ended    chan error
+	count    atomic.Int64
+}
+
+// Main is a TestMain with a server: it starts one, lets use have it before the tests run, and stops it after them.
+func Main(m *testing.M, use func(*Server)) (status int) {
+	server, err := Start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		return 1
+	}
+	defer func() {
+		if err := server.Remove(); err != nil {
+			fmt.Fprintln(os.Stderr, "pgtest:", err)
+			status = 1
+		}
+	}()
+	use(server)
+	return m.Run()
+}
+
+// Start makes a cluster in a temporary folder and starts its server on a free port of 127.0.0.1.
+func Start() (_ *Server, err error) {
+	s := &Server{}
+	if s.bin, err = findBinaries(); err != nil {
+		return nil, err
+	}
+	if s.dir, err = os.MkdirTemp("", "pimsd-postgres-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(s.dir)
+		}
+	}()
+	if err := s.giveUpRoot(); err != nil {
+		return nil, err
+	}
+	if s.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	initdb := s.command("initdb", "--pgdata", s.data(), "--username", "pimsd", "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--locale", "C")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return s, s.StartAgain()
+}
+
+// findBinaries looks where PostgreSQL's server programs are: in PATH, or where Debian puts them, the newest first.
+func findBinaries() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(path), nil
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the only error is a bad pattern
+	if len(found) == 0 {
+		return "", errors.New("PostgreSQL's server programs are not installed: run `make test`, which sees to it, or install PostgreSQL")
+	}
+	return filepath.Dir(slices.Max(found)), nil
+}
+
+// giveUpRoot chooses another user for the server when the tests run as root, as which it refuses to run.
+func (s *Server) giveUpRoot() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		return err
+	}
+	uid, errUID := strconv.Atoi(nobody.Uid)
+	gid, errGID := strconv.Atoi(nobody.Gid)
+	if err := errors.Join(errUID, errGID); err != nil {
+		return err
+	}
+	s.account = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return os.Chown(s.dir, uid, gid)
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account, Pdeathsig: syscall.SIGQUIT}
+	return cmd
+}
+
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, errors.Join(err, listener.Close())
+}
+
+// startPatience is how long a server may take until it answers.
+const startPatience = time.Minute
+
+// StartAgain starts the server on the same data and port.
+func (s *Server) StartAgain() error {
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // the server has its own
+	s.process = s.command("postgres", "-D", s.data(), "-p", s.port, "-k", s.dir, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200")
+	s.process.Stdout, s.process.Stderr = log, log
+	if err := s.process.Start(); err != nil {
+		return err
+	}
+	s.ended = make(chan error, 1)
+	go func() { s.ended <- s.process.Wait() }()
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	defer cancel()
+	for {
+		conn, err := pgx.Connect(ctx, s.url("postgres"))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case err := <-s.ended:
+			text, _ := os.ReadFile(log.Name())
+			return fmt.Errorf("the server ended at its start: %w: %s", err, text)
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not answer: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Stop stops the server at once, as `pg_ctl stop --mode fast` does, and waits until it is gone.
+func (s *Server) Stop() error { return s.signal(syscall.SIGINT) }
+
+// Kill ends the server without its leave, as a crash would.
+func (s *Server) Kill() error { return s.signal(syscall.SIGQUIT) }
+
+func (s *Server) signal(signal os.Signal) error {
+	if err := s.process.Process.Signal(signal); err != nil {
+		return err
+	}
+	err := <-s.ended
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil // its own status for being told to end
+	}
+	return err
+}
+
+// Remove stops the server and removes its data.
+func (s *Server) Remove() error {
+	err := s.Stop()
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+func (s *Server) url(database string) string {
+	return "postgres://pimsd@127.0.0.1:" + s.port + "/" + database + "?sslmode=disable"
+}
+
+// Database makes an empty database, which lives as long as the server, and gives its URL.
+func (s *Server) Database(t testing.TB) secret.Text {
+	t.Helper()
+	name := "t" + strconv.FormatInt(s.count.Add(1), 10)
+	s.Exec(t, s.url("postgres"), "CREATE DATABASE "+name)
+	return secret.NewText(s.url(name))
+}
+
+// Exec runs statements in the database of the URL, as an operator would with psql.
+func (s *Server) Exec(t testing.TB, url string, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := conn.Exec(t.Context(), strings.Join(statements, "; ")); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,49 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+)
+
+// A server that crashed and came back has every write that it acknowledged, and the store goes on by itself.
+func TestCrashOfTheServer(t *testing.T) {
+	own, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := own.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	store := open(t, own.Database(t))
+	if err := store.Create(t.Context(), write("a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := uint64(1)
+	for range 3 {
+		for range 20 {
+			if err := store.Replace(t.Context(), write("a", acknowledged+1)); err != nil {
+				t.Fatal(err)
+			}
+			acknowledged++
+		}
+		if err := own.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := store.Fetch(t.Context(), "a"); err == nil {
+			t.Error("a server that is not there answers")
+		}
+		if err := own.StartAgain(); err != nil {
+			t.Fatal(err)
+		}
+		row, _, err := store.Fetch(t.Context(), "a")
+		for i := 0; err != nil && i < 20; i++ { // connections of the time before fail first
+			row, _, err = store.Fetch(t.Context(), "a")
+		}
+		if err != nil || row.Revision != acknowledged {
+			t.Fatalf("revision %d, %v; want %d", row.Revision, err, acknowledged)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed migrations/*.sql
+var embedded embed.FS
+
+// ErrNoStore says that the database has no tables of pimsd.
+var ErrNoStore = errors.New("there is no store in this database: start the service, which makes it")
+
+// migrationLock is the advisory lock that one replica has while it migrates: "pims".
+const migrationLock = 0x70696d73
+
+// migrations are scripts in order: the script at index n brings a schema of version n to n+1.
+type migrations []string
+
+// builtIn gives the migrations of this version, from files that are named 0001_*.sql and so on.
+func builtIn() migrations {
+	names, _ := fs.Glob(embedded, "migrations/*.sql") // the only error is a bad pattern
+	slices.Sort(names)
+	var m migrations
+	for _, name := range names {
+		script, _ := embedded.ReadFile(name) // it has just been found, and is part of the program
+		m = append(m, string(script))
+	}
+	return m
+}
+
+// check says in a sentence why a database cannot be used as it is.
+func (m migrations) check(ctx context.Context, conn *pgx.Conn) error {
+	version, err := m.version(ctx, conn)
+	switch {
+	case err != nil:
+		return err
+	case version == 0:
+		return ErrNoStore
+	case version < len(m):
+		return fmt.Errorf("the schema has version %d, this pimsd needs %d: start the service of this version, which migrates it", version, len(m))
+	}
+	return nil
+}
+
+// version reads the version of the schema; 0 says that there is none. It refuses those of a later version.
+func (m migrations) version(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+	var there bool
+	if err := conn.QueryRow(ctx, `SELECT to_regclass('pimsd_schema') IS NOT NULL`).Scan(&there); err != nil || !there {
+		return 0, err
+	}
+	if err := conn.QueryRow(ctx, `SELECT version FROM pimsd_schema`).Scan(&version); err != nil {
+		return 0, err
+	}
+	if version > len(m) {
+		return 0, fmt.Errorf("the schema has version %d and was written by a later pimsd, this one knows %d: use that later version, "+
+			"or restore a backup of the time before", version, len(m))
+	}
+	return version, nil
+}
+
+// bringUpToDate runs the scripts that are missing, in one transaction, while no other replica does, and sees to it that
+// the ids of the audit log go on above those that are there.
+func (m migrations) bringUpToDate(ctx context.Context, conn *pgx.Conn) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
+			return err
+		}
+		from, err := m.version(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if from == 0 {
+			const start = `CREATE TABLE pimsd_schema (version integer NOT NULL); INSERT INTO pimsd_schema VALUES (0)`
+			if _, err := tx.Exec(ctx, start); err != nil {
+				return err
+			}
+		}
+		for _, script := range m[from:] {
+			if _, err := tx.Exec(ctx, script); err != nil {
+				return fmt.Errorf("migrate the schema from version %d to %d, nothing of it was done: %w", from, len(m), err)
+			}
+		}
+		if _, err := tx.Exec(ctx, `UPDATE pimsd_schema SET version = $1 WHERE version <> $1`, len(m)); err != nil {
+			return err
+		}
+		return keepAuditIDsRising(ctx, tx)
+	})
+}
+
+// keepAuditIDsRising raises the base of the audit log's ids above those that are there: a database that was dumped and
+// restored may be on a server whose transactions count lower.
+func keepAuditIDsRising(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `UPDATE house SET audit_base = last.id - pg_current_xact_id()::text::bigint
+		FROM (SELECT coalesce(max(id), 0) AS id FROM audit) last
+		WHERE audit_base + pg_current_xact_id()::text::bigint <= last.id`)
+	return err
+}

@@ -1,0 +1,74 @@
+package seal
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// Lister reads the rows of the store beneath.
+type Lister interface {
+	// List gives rows in the order of their accounts' bytes, those after the account given, at most limit.
+	// The empty account is before all others.
+	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
+}
+
+// page is how many rows are read at once.
+const page = 200
+
+// Census says how many records are sealed under each key. Those with an empty vault are not in it.
+type Census map[KeyID]int
+
+// Unsealed counts, in a Census, the vaults that are not in the form of this package: damaged, or from elsewhere.
+const Unsealed KeyID = ""
+
+// Keys gives the ids of the census in their order.
+func (c Census) Keys() []KeyID { return slices.Sorted(maps.Keys(c)) }
+
+// Count takes the census of the store beneath. An empty one says that nothing is sealed.
+func Count(ctx context.Context, rows Lister) (Census, error) {
+	census := Census{}
+	err := eachRow(ctx, rows, func(row otp.Row) error {
+		census.add(row)
+		return nil
+	})
+	return census, err
+}
+
+// CensusOf takes the census of some rows of the store beneath.
+func CensusOf(rows []otp.Row) Census {
+	census := Census{}
+	for _, row := range rows {
+		census.add(row)
+	}
+	return census
+}
+
+func (c Census) add(row otp.Row) {
+	if !row.Vault.IsEmpty() {
+		c[keyOfRow(row)]++
+	}
+}
+
+// keyOfRow names the key that the row's vault is sealed under, or says that it is Unsealed.
+func keyOfRow(row otp.Row) KeyID {
+	id, _, _ := cutHead(row.Vault.Reveal(), extraBytes)
+	return id
+}
+
+func eachRow(ctx context.Context, rows Lister, do func(otp.Row) error) error {
+	for after := otp.Account(""); ; {
+		some, err := rows.List(ctx, after, page)
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		for _, row := range some {
+			if err := do(row); err != nil {
+				return err
+			}
+			after = row.Account
+		}
+	}
+}

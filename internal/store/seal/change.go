@@ -1,0 +1,115 @@
+package seal
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// ErrNotFile says that a ring has no file that could be changed.
+var ErrNotFile = errors.New("the sealing keys do not come from a file of which pimsd knows: change them where they are given, " +
+	"the current one first, and start every process anew")
+
+// Add puts the key into the ring's file, behind all others: it opens, and does not seal yet. It is durable when Add
+// returns. That Promote is another step keeps it from ever sealing before that.
+func (r *Ring) Add(key Key) error {
+	return r.change(func(keys []Key) ([]Key, error) {
+		if slices.ContainsFunc(keys, func(k Key) bool { return k.id == key.id }) {
+			return nil, fmt.Errorf("%s has key %s already", r.source, key.id)
+		}
+		return append(keys, key), nil
+	})
+}
+
+// Promote makes the key of that name the current one, in the ring's file: from now on it seals, in every process.
+func (r *Ring) Promote(id KeyID) error {
+	return r.change(func(keys []Key) ([]Key, error) {
+		i := slices.IndexFunc(keys, func(key Key) bool { return key.id == id })
+		if i < 0 {
+			return nil, fmt.Errorf("%s has no key %s that could become the current one", r.source, id)
+		}
+		return slices.Concat(keys[i:i+1], keys[:i], keys[i+1:]), nil
+	})
+}
+
+// change rewrites the file, as it is now and not as the ring has read it, while no other process does: a key that got
+// lost here would take with it what was sealed under it meanwhile.
+func (r *Ring) change(edit func([]Key) ([]Key, error)) error {
+	if r.path == "" {
+		return ErrNotFile
+	}
+	path, err := filepath.EvalSymlinks(r.path) // what is replaced is the file, not a link to it
+	if err != nil {
+		return fmt.Errorf("find the key file: %w", err)
+	}
+	return whileLocked(filepath.Dir(path), func() error {
+		keys, info, err := readFile(path)
+		if err != nil {
+			return err
+		}
+		if keys, err = edit(keys); err != nil {
+			return err
+		}
+		if err := writeFile(path, keys, info); err != nil {
+			return err
+		}
+		return r.Reload()
+	})
+}
+
+// makeFile makes a key file with one new key, unless there is a file by now.
+func makeFile(path string) error {
+	return whileLocked(filepath.Dir(path), func() error {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		key, err := NewKey(rand.Reader)
+		if err != nil {
+			return err
+		}
+		return writeFile(path, []Key{key}, nil)
+	})
+}
+
+// writeFile puts a file with the keys at path, durably and at once: whoever opens path finds the old file or the new
+// one, whole. The new one belongs to whom the old one belongs, if there is one: a command may run as another user than
+// the service that must read it.
+func writeFile(path string, keys []Key, old fs.FileInfo) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write the sealing keys: %w", err)
+		}
+	}()
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that died here
+		return err
+	}
+	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(format(keys))
+	if old != nil {
+		err = errors.Join(err, keepOwner(file, old), file.Chmod(old.Mode().Perm()))
+	}
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(next))
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// syncDirectory makes durable which files are in dir.
+func syncDirectory(dir string) error {
+	file, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}

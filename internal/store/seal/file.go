@@ -1,0 +1,119 @@
+package seal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// FileName is the name of the key file in a data directory.
+const FileName = "seal.keys"
+
+// fileLimit is more than any key file has: a bigger one is some other file.
+const fileLimit = 64 << 10
+
+// forbidden are the permissions that a key file must not give: only its owner may write it, and its group at most read.
+const forbidden fs.FileMode = 0o037
+
+// OpenFile makes a ring of the key file at path. If the file is missing and mayCreate, it is made, with one new key,
+// durably and readable for its owner alone; who calls has made sure that nothing is sealed yet, for no new key opens
+// what an older one has sealed. The error names every line that is wrong, and no key.
+func OpenFile(path string, mayCreate bool) (*Ring, error) {
+	if mayCreate {
+		if err := makeFile(path); err != nil {
+			return nil, err
+		}
+	}
+	keys, info, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the key file %s is missing, and a new one would not open what may be sealed already: "+
+			"put it back, or name the right one: %w", path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{source: sourceOf(path), path: path}
+	r.known.Store(&known{keys: keys, info: info})
+	return r, nil
+}
+
+// sourceOf is how errors speak of a key file.
+func sourceOf(path string) string { return "the key file " + path }
+
+// Reload reads the file again, whether or not it has changed. After an error the ring keeps the keys that it has; the
+// error says what is wrong with the file, as a health check may want to know. A ring from a text has nothing to read.
+func (r *Ring) Reload() error {
+	if r.path == "" {
+		return nil
+	}
+	r.read.Lock()
+	defer r.read.Unlock()
+	return r.reread()
+}
+
+// follow reads the file again if it has changed, or could not be read before. All that can come of a fault is that
+// nothing is learnt: the keys stay, and who misses a key is told why.
+func (r *Ring) follow() {
+	if r.path == "" || r.known.Load().isOf(r.path) {
+		return
+	}
+	r.read.Lock()
+	defer r.read.Unlock()
+	if !r.known.Load().isOf(r.path) { // nobody else was quicker
+		_ = r.reread()
+	}
+}
+
+// reread must be called by who holds r.read.
+func (r *Ring) reread() error {
+	keys, info, err := readFile(r.path)
+	if err != nil {
+		old := r.known.Load()
+		keys, info = old.keys, old.info
+	}
+	r.known.Store(&known{keys, info, err})
+	return err
+}
+
+// isOf tells whether it was read from the file as it is now.
+func (k *known) isOf(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && k.fault == nil && os.SameFile(info, k.info) &&
+		info.Size() == k.info.Size() && info.ModTime().Equal(k.info.ModTime())
+}
+
+// readFile reads the key file, and says as which file it was read.
+func readFile(path string) ([]Key, fs.FileInfo, error) {
+	fault := func(err error) ([]Key, fs.FileInfo, error) {
+		return nil, nil, fmt.Errorf("read the sealing keys: %w", err)
+	}
+	if info, err := os.Stat(path); err != nil {
+		return fault(err)
+	} else if !info.Mode().IsRegular() { // to open a pipe would wait for its other end
+		return fault(fmt.Errorf("%s is not a file", path))
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fault(err)
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		return fault(err)
+	}
+	if mode := info.Mode().Perm(); mode&forbidden != 0 {
+		return fault(fmt.Errorf("others than its owner may use %s (its mode is %#o): make it 0600, or 0640 for a group that reads it; "+
+			"who was not meant to read it may know the keys", path, mode))
+	}
+	text, err := io.ReadAll(io.LimitReader(file, fileLimit+1))
+	if err != nil {
+		return fault(err)
+	}
+	if len(text) > fileLimit {
+		return fault(fmt.Errorf("%s is over %d KiB: it is no key file", path, fileLimit>>10))
+	}
+	keys, err := parse(sourceOf(path), string(text))
+	return keys, info, err
+}

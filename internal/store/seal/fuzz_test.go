@@ -1,0 +1,73 @@
+package seal_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+// FuzzOpen: refuse, or round-trip. What opens, opens again after it was sealed again; and nothing opens that is not, byte
+// for byte, one of the vectors: nobody else has sealed anything under that ring.
+func FuzzOpen(f *testing.F) {
+	v := readVectors(f)
+	ring := ringOf(f, v.Ring...)
+	known := map[string]bool{}
+	for _, tc := range v.Sealed {
+		f.Add(tc.Purpose, tc.Account, unhex(f, tc.Sealed))
+		if tc.Expect == "opens" {
+			known[tc.Purpose+"\x00"+tc.Account+"\x00"+tc.Sealed] = true
+		}
+	}
+	f.Fuzz(func(t *testing.T, purposeName, accountName string, sealed []byte) {
+		purpose, account := seal.Purpose(purposeName), otp.Account(accountName)
+		plain, err := ring.Open(purpose, account, sealed)
+		if err != nil {
+			if !plain.IsEmpty() {
+				t.Fatal("an error comes with content")
+			}
+			return
+		}
+		if !known[purposeName+"\x00"+accountName+"\x00"+hex.EncodeToString(sealed)] {
+			t.Fatalf("something opens that nobody has sealed: %x", sealed)
+		}
+		again, err := ring.Open(purpose, account, ring.Seal(purpose, account, plain))
+		if err != nil || !bytes.Equal(again.Reveal(), plain.Reveal()) {
+			t.Fatalf("sealed again, it opens as something else (%v)", err)
+		}
+	})
+}
+
+// FuzzRing: refuse, or round-trip. A text that is taken gives a ring whose keys, each on a line of its own, are the same
+// ring again; and no error repeats a line.
+func FuzzRing(f *testing.F) {
+	for _, text := range []string{
+		"", "#", line(1), line(1) + "\n" + line(2), "# old\n\n " + line(1) + " \r\n", line(1) + "\n" + line(1),
+		string(idOf(f, line(1))) + ":" + line(1), "00000000:" + line(1), line(1)[1:], line(1) + ":", ":" + line(1),
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		ring, err := seal.FromText("the ring", secret.NewText(text))
+		if err != nil {
+			for line := range strings.FieldsSeq(text) {
+				if len(line) > 30 && strings.Contains(err.Error(), line) {
+					t.Fatalf("an error repeats what it was given: %v", err)
+				}
+			}
+			return
+		}
+		ids := ring.Keys()
+		if len(ids) == 0 || ids[0] != ring.Current() {
+			t.Fatalf("a ring has the keys %v and %q as the current one", ids, ring.Current())
+		}
+		if again := ringOf(t, seal.Format(ring)); !slices.Equal(again.Keys(), ids) {
+			t.Fatalf("the keys %v, written and read again, are %v", ids, again.Keys())
+		}
+	})
+}

@@ -1,0 +1,81 @@
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// keyBytes is the length of a key: that of AES-256.
+const keyBytes = 32
+
+// idBytes is the length of a key's id where it stands in what is sealed.
+const idBytes = 4
+
+// KeyID names a key: 8 lower-hex digits that follow from the key itself, so that no key can bear another's name.
+type KeyID string
+
+// Key is one key of a Ring.
+type Key struct {
+	id   KeyID
+	text secret.Bytes
+}
+
+// NewKey draws a key.
+func NewKey(random io.Reader) (Key, error) {
+	drawn := make([]byte, keyBytes)
+	if _, err := io.ReadFull(random, drawn); err != nil {
+		return Key{}, fmt.Errorf("draw a sealing key: %w", err)
+	}
+	return keyOf(drawn), nil
+}
+
+// keyOf makes a key of its keyBytes bytes.
+func keyOf(text []byte) Key {
+	sum := sha256.Sum256(append([]byte("pimsd sealing key id 1:"), text...))
+	return Key{KeyID(hex.EncodeToString(sum[:idBytes])), secret.NewBytes(text)}
+}
+
+// ID gives the key's name.
+func (k Key) ID() KeyID { return k.id }
+
+// Text gives the key as a line of a ring's text, without the end of the line.
+func (k Key) Text() secret.Text {
+	return secret.NewText(string(k.id) + ":" + base64.StdEncoding.EncodeToString(k.text.Reveal()))
+}
+
+// aead gives the cipher for what is sealed of one account for one purpose. Its key is derived for them alone.
+//
+// Nonces are random, 96 bits: after 2³² seals under one key the chance that two of them were alike reaches 2⁻³², which
+// is where NIST SP 800-38D ends. Derived keys make that a bound for each account, and no account gets there.
+func (k Key) aead(purpose Purpose, account otp.Account) cipher.AEAD {
+	// A key of the right length cannot be refused, so the errors are nil. The key is random throughout: HKDF need not
+	// extract (RFC 5869 §3.3).
+	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd seal 1:"+about(purpose, account), keyBytes)
+	block, _ := aes.NewCipher(subkey)
+	aead, _ := cipher.NewGCMWithRandomNonce(block)
+	return aead
+}
+
+// mac gives the HMAC-SHA-256 of data under a key that is derived for the purpose alone.
+func (k Key) mac(purpose Purpose, data []byte) []byte {
+	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd mac 1:"+about(purpose, ""), keyBytes) // as above
+	mac := hmac.New(sha256.New, subkey)
+	mac.Write(data)
+	return mac.Sum(nil)
+}
+
+// about says purpose and account in one text, a different one for each pair: both with their lengths before them.
+func about(purpose Purpose, account otp.Account) string {
+	return strconv.Itoa(len(purpose)) + ":" + string(purpose) + strconv.Itoa(len(account)) + ":" + string(account)
+}

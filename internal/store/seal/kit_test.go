@@ -1,0 +1,73 @@
+package seal_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+// line is a line of a ring's text, without id, for a key that the number tells from others.
+func line(n byte) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{n}, 32)) }
+
+// ringOf is a ring of the lines.
+func ringOf(t rapid.TB, lines ...string) *seal.Ring {
+	t.Helper()
+	ring, err := seal.FromText("the ring", secret.NewText(strings.Join(lines, "\n")))
+	must(t, err)
+	return ring
+}
+
+// idOf is the id of a line's key.
+func idOf(t rapid.TB, line string) seal.KeyID { return ringOf(t, line).Current() }
+
+// newFile makes a key file with one new key, and gives its path.
+func newFile(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), seal.FileName)
+	openFile(t, path, true)
+	return path
+}
+
+// openFile opens a key file as another process would have it open.
+func openFile(t testing.TB, path string, mayCreate bool) *seal.Ring {
+	t.Helper()
+	ring, err := seal.OpenFile(path, mayCreate)
+	must(t, err)
+	return ring
+}
+
+// turn adds a new key to the ring's file, and makes it the current one.
+func turn(t testing.TB, ring *seal.Ring) seal.KeyID {
+	t.Helper()
+	key, err := seal.NewKey(rand.Reader)
+	must(t, err)
+	must(t, ring.Add(key))
+	must(t, ring.Promote(key.ID()))
+	return key.ID()
+}
+
+func vault(text string) secret.Bytes { return secret.NewBytes([]byte(text)) }
+
+func must(t rapid.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fetch(t testing.TB, store otp.Store, account otp.Account) otp.Row {
+	t.Helper()
+	row, _, err := store.Fetch(context.WithoutCancel(t.Context()), account)
+	must(t, err)
+	return row
+}

@@ -1,0 +1,103 @@
+package seal
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Ring has the keys: the current one, which seals, and others, which still open. It is safe for concurrent use.
+//
+// A ring from a file follows the file: it looks whether the file has changed before it seals, and when it meets a key
+// that it does not know. So every process on one file seals under a new current key from the moment that the file says
+// so. A look is one stat(2); only a file that has changed is read.
+type Ring struct {
+	source string // in errors: the name of a setting, or of a file
+	path   string // of the file; empty when the ring comes from a text
+	known  atomic.Pointer[known]
+	read   sync.Mutex // held by the one who reads the file again
+}
+
+// known is what a Ring knows; it is replaced, never changed.
+type known struct {
+	keys  []Key       // at least one; the first is the current one
+	info  fs.FileInfo // of the file from which they were read
+	fault error       // why the file could not be read again since
+}
+
+// FromText makes a ring of a text: the value of a setting, or the content of a credential. source is the name under
+// which errors speak of it. The error names every line that is wrong, and no key.
+func FromText(source string, text secret.Text) (*Ring, error) {
+	keys, err := parse(source, text.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{source: source}
+	r.known.Store(&known{keys: keys})
+	return r, nil
+}
+
+// Current names the key that seals.
+func (r *Ring) Current() KeyID { return r.current().id }
+
+// Keys names all keys, the current one first.
+func (r *Ring) Keys() (ids []KeyID) {
+	r.follow()
+	for _, key := range r.known.Load().keys {
+		ids = append(ids, key.id)
+	}
+	return ids
+}
+
+// Check tells whether the ring opens everything that the census has counted. The error wraps otp.ErrSealed and names
+// every key that is missing, with the number of records that need it.
+func (r *Ring) Check(census Census) error {
+	r.follow()
+	var missing []string
+	for _, id := range census.Keys() {
+		if _, ok := r.known.Load().find(id); !ok && id != Unsealed {
+			missing = append(missing, fmt.Sprintf("%s (%d records)", id, census[id]))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s lacks keys that records are sealed under: %s; give it their lines back: %w",
+		r.source, strings.Join(missing, ", "), otp.ErrSealed)
+}
+
+// current gives the key that seals.
+func (r *Ring) current() Key {
+	r.follow()
+	return r.known.Load().keys[0]
+}
+
+// key gives the key of that name. The error continues a sentence that ends with "under".
+func (r *Ring) key(id KeyID) (Key, error) {
+	if key, ok := r.known.Load().find(id); ok {
+		return key, nil
+	}
+	r.follow()
+	now := r.known.Load()
+	if key, ok := now.find(id); ok {
+		return key, nil
+	}
+	if now.fault != nil {
+		return Key{}, fmt.Errorf("key %s, which is not known: %w: %w", id, otp.ErrSealed, now.fault)
+	}
+	return Key{}, fmt.Errorf("key %s, which %s does not have; give it the key's line back: %w", id, r.source, otp.ErrSealed)
+}
+
+func (k *known) find(id KeyID) (Key, bool) {
+	i := slices.IndexFunc(k.keys, func(key Key) bool { return key.id == id })
+	if i < 0 {
+		return Key{}, false
+	}
+	return k.keys[i], true
+}

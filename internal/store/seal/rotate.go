@@ -1,0 +1,196 @@
+package seal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// Rotation seals every record under the ring's current key that is not, while the service goes on. It keeps no state of
+// its own: one that was killed is resumed by another.
+//
+// It goes below the domain, and changes of a record nothing but the seal of the vault, and the revision, which is the
+// store's and must grow with every Replace. For the domain a higher revision is harmless: what a record's body says of
+// revisions — Hold.Revision, Doubt.By, Record.MovedBy — it only ever compares with those of later holds, and they
+// become higher still. A conversation that had read the record before meets a conflict, and reads again. A record that
+// is held is left to its holder until the hold is over.
+//
+// It does not end what a key that is not the current one can open: copies and backups are sealed as they were.
+type Rotation struct {
+	Rows  Lister
+	Store otp.Store // the store beneath the sealing one, as are the Rows
+	Ring  *Ring
+	// Caller is who rotates, in the audit log.
+	Caller string
+	// Progress, when set, hears of every record that was sealed or must be waited for.
+	Progress func(Progress)
+}
+
+// Progress is how far a rotation has come.
+type Progress struct {
+	Found   int // records under other keys, so far
+	Sealed  int // of those, under the current key by now
+	Waiting int // of those, held by a conversation or just changed
+	Failed  int // of those, not to be opened
+}
+
+const (
+	// action is the audit log's word for what a rotation does to a record.
+	action = "seal-rotate"
+	// notice is how long a write may be on its way that was sealed before its process saw the new current key: longer
+	// than a call of the store may take.
+	notice = 10 * time.Second
+	// pause lies between two looks at the records that are held.
+	pause = 250 * time.Millisecond
+)
+
+// Run rotates until no record is left under another key than the current one, or ctx ends. Every process must have
+// been given the current key before: those on the ring's own file have it. Run takes 10 s at least, since it goes
+// through the records once more when every process has surely begun to seal under the current key.
+//
+// Records that do not open are left as they are; the error then says how many, and why the first of them does not. An
+// error of the store ends the run, and another run goes on from there.
+func (r Rotation) Run(ctx context.Context) error {
+	run := &run{Rotation: r}
+	noticed := time.Now().Add(notice)
+	if err := run.pass(ctx); err != nil {
+		return err
+	}
+	if err := sleep(ctx, time.Until(noticed)); err != nil {
+		return err
+	}
+	if err := run.pass(ctx); err != nil {
+		return err
+	}
+	if run.progress.Failed > 0 {
+		return fmt.Errorf("%d records stay under other keys, for they do not open; the first: %w", run.progress.Failed, run.fault)
+	}
+	return nil
+}
+
+// run is one Run of a Rotation.
+type run struct {
+	Rotation
+	progress Progress
+	fault    error // of the first record that failed in this pass
+}
+
+// pass seals all records that must be, those that are held last.
+func (r *run) pass(ctx context.Context) error {
+	r.progress.Found -= r.progress.Failed // they are found again
+	r.progress.Failed, r.fault = 0, nil
+	var waiting []otp.Account
+	err := eachRow(ctx, r.Rows, func(row otp.Row) error {
+		if !r.isDue(row) {
+			return nil
+		}
+		r.progress.Found++
+		later, err := r.reseal(ctx, row.Account)
+		if later {
+			waiting = append(waiting, row.Account)
+			r.progress.Waiting++
+		}
+		r.report()
+		return err
+	})
+	for err == nil && len(waiting) > 0 {
+		if err = sleep(ctx, pause); err == nil {
+			waiting, err = r.resealSome(ctx, waiting)
+		}
+	}
+	return err
+}
+
+// resealSome looks again at records that had to wait, and gives those that still have to.
+func (r *run) resealSome(ctx context.Context, accounts []otp.Account) (waiting []otp.Account, err error) {
+	for _, account := range accounts {
+		later, err := r.reseal(ctx, account)
+		if err != nil {
+			return nil, err
+		}
+		if later {
+			waiting = append(waiting, account)
+			continue
+		}
+		r.progress.Waiting--
+		r.report()
+	}
+	return waiting, nil
+}
+
+// isDue tells whether the row must be sealed anew.
+func (r *run) isDue(row otp.Row) bool {
+	return !row.Vault.IsEmpty() && keyOfRow(row) != r.Ring.Current()
+}
+
+// reseal seals one record under the current key, if that is still to be done; later says that it must wait: somebody
+// holds the record, or was quicker to change it.
+func (r *run) reseal(ctx context.Context, account otp.Account) (later bool, err error) {
+	row, now, err := r.Store.Fetch(ctx, account)
+	switch {
+	case errors.Is(err, otp.ErrNotFound):
+		r.progress.Sealed++ // nothing of it is left to seal
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("read the record of account %q: %w", account, err)
+	case !r.isDue(row): // its own conversation has done it
+		r.progress.Sealed++
+		return false, nil
+	case now.Before(row.HeldUntil):
+		return true, nil
+	}
+	w, err := r.write(row, now)
+	if err != nil {
+		r.progress.Failed++
+		r.fault = cmp.Or(r.fault, err)
+		return false, nil // Run tells, when the others are sealed
+	}
+	switch err := r.Store.Replace(ctx, w); {
+	case errors.Is(err, otp.ErrConflict):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("store the record of account %q: %w", account, err)
+	}
+	r.progress.Sealed++
+	return false, nil
+}
+
+// write is the row sealed under the current key, with its audit line.
+func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
+	row, err := r.Ring.openRow(row)
+	if err != nil {
+		return otp.Write{}, err
+	}
+	record, err := otp.Decode(row)
+	if err != nil {
+		return otp.Write{}, err
+	}
+	row.Revision++
+	return otp.Write{ID: uuid.NewString(), Row: r.Ring.sealRow(row), Line: otp.Line{
+		At: now, Account: row.Account, Caller: r.Caller, Action: action, Stage: otp.StageOutcome, Outcome: "done", Step: record.Step,
+	}}, nil
+}
+
+func (r *run) report() {
+	if r.Progress != nil {
+		r.Progress(r.progress)
+	}
+}
+
+// sleep waits, or gives the error of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

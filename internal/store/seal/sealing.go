@@ -1,0 +1,99 @@
+package seal
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Purpose says what something is sealed for. What was sealed for one purpose does not open for another.
+type Purpose string
+
+// Vault is the purpose of a row's vault.
+const Vault Purpose = "vault"
+
+// ErrDamaged says that something sealed is not as it was sealed, or not whose it is said to be. The error around it
+// names account and key.
+var ErrDamaged = errors.New("it was changed, or sealed for somebody or something else")
+
+// What is sealed is a byte that says this form, the key's id, and what AES-256-GCM makes: a random nonce of 12 bytes,
+// as many bytes as were sealed, and a tag of 16. A MAC has the same head.
+const (
+	form       = 1
+	headBytes  = 1 + idBytes
+	extraBytes = headBytes + 12 + 16
+)
+
+// Seal gives plaintext sealed under the current key, extraBytes longer than it was. Only the same purpose and account
+// open it.
+func (r *Ring) Seal(purpose Purpose, account otp.Account, plaintext secret.Bytes) []byte {
+	key, text := r.current(), plaintext.Reveal()
+	head := headOf(key.id)
+	sealed := slices.Grow(head, extraBytes-headBytes+len(text))
+	//nolint:gosec // no nonce is given here: the cipher draws it
+	return key.aead(purpose, account).Seal(sealed, nil, text, associated(head, purpose, account))
+}
+
+// Open undoes Seal. An error that wraps otp.ErrSealed names the key that is missing; one that wraps ErrDamaged, account
+// and key.
+func (r *Ring) Open(purpose Purpose, account otp.Account, sealed []byte) (secret.Bytes, error) {
+	id, body, ok := cutHead(sealed, extraBytes)
+	if !ok {
+		return secret.Bytes{}, fmt.Errorf("the %s of account %q is not sealed as this pimsd seals: %w", purpose, account, ErrDamaged)
+	}
+	key, err := r.key(id)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("the %s of account %q is sealed under %w", purpose, account, err)
+	}
+	text, err := key.aead(purpose, account).Open(nil, nil, body, associated(sealed[:headBytes], purpose, account))
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("the %s of account %q does not open under key %s: %w", purpose, account, id, ErrDamaged)
+	}
+	return secret.NewBytes(text), nil
+}
+
+// MAC gives a fingerprint of data that nobody can make or check without the key: HMAC-SHA-256 under a key derived from
+// the current one for the purpose, with the key's id before it.
+func (r *Ring) MAC(purpose Purpose, data []byte) []byte {
+	key := r.current()
+	return append(headOf(key.id), key.mac(purpose, data)...)
+}
+
+// CheckMAC tells whether mac is what MAC has given for data and the purpose, then or now. An error that wraps
+// otp.ErrSealed names the key that is missing.
+func (r *Ring) CheckMAC(purpose Purpose, data, mac []byte) (bool, error) {
+	id, sum, ok := cutHead(mac, headBytes+sha256.Size)
+	if !ok {
+		return false, nil
+	}
+	key, err := r.key(id)
+	if err != nil {
+		return false, fmt.Errorf("a fingerprint (%s) was made under %w", purpose, err)
+	}
+	return hmac.Equal(sum, key.mac(purpose, data)), nil
+}
+
+// headOf is the head of what the key has sealed.
+func headOf(id KeyID) []byte {
+	raw, _ := hex.DecodeString(string(id)) // an id is hex
+	return append([]byte{form}, raw...)
+}
+
+// cutHead gives the key's id and what follows the head, if the form is the known one and the length not under least.
+func cutHead(sealed []byte, least int) (id KeyID, rest []byte, ok bool) {
+	if len(sealed) < least || sealed[0] != form {
+		return "", nil, false
+	}
+	return KeyID(hex.EncodeToString(sealed[1:headBytes])), sealed[headBytes:], true
+}
+
+// associated is what GCM authenticates beside the text itself: form, key, purpose and account.
+func associated(head []byte, purpose Purpose, account otp.Account) []byte {
+	return slices.Concat(head, []byte(about(purpose, account)))
+}

@@ -1,0 +1,139 @@
+package seal_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/store/storetest"
+)
+
+// The decorator keeps the contract, also when every process that comes after has turned the ring.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) storetest.Instance {
+		memory, path := storetest.NewMemory(), newFile(t)
+		var open func(t *testing.T) storetest.Instance
+		open = func(t *testing.T) storetest.Instance {
+			ring := openFile(t, path, false)
+			turn(t, ring)
+			return storetest.Instance{Store: seal.New(memory, ring), Reader: memory, Reopen: open}
+		}
+		return open(t)
+	})
+}
+
+// What the store beneath gets has nothing of the clear text, in any of the forms that text takes.
+func TestNothingClearBeneath(t *testing.T) {
+	t.Parallel()
+	const canary = "c0ffee00112233445566778899aabbcc"
+	var got []otp.Write
+	beneath := &storetest.Breaking{Store: storetest.NewMemory(), Decide: func(call storetest.Call) storetest.Fault {
+		got = append(got, call.Write)
+		return storetest.Fault{}
+	}}
+	store := seal.New(beneath, ringOf(t, line(1)))
+	row := otp.Row{Account: "alice", Revision: 1, Body: []byte(`{"schema":1}`), Vault: vault(`{"device":{"k1":"` + canary + `"}}`)}
+	must(t, store.Create(t.Context(), otp.Write{ID: "a", Row: row}))
+	row.Revision = 2
+	must(t, store.Replace(t.Context(), otp.Write{ID: "b", Row: row}))
+	if opened := fetch(t, store, "alice"); !bytes.Equal(opened.Vault.Reveal(), row.Vault.Reveal()) {
+		t.Error("the vault comes back as another one")
+	}
+	if len(got) != 3 || got[0].Row.Vault.IsEmpty() || got[1].Row.Vault.IsEmpty() {
+		t.Fatalf("the store beneath got %d calls", len(got))
+	}
+	for _, w := range got[:2] {
+		beneath := w.Row.Vault.Reveal()
+		for _, part := range []string{canary, canary[:8], "device", "k1", "{", "}"} {
+			if len(part) > 1 && bytes.Contains(beneath, []byte(part)) || len(part) == 1 && bytes.HasPrefix(beneath, []byte(part)) {
+				t.Errorf("the store beneath got %q in the vault", part)
+			}
+		}
+		if raw := unhex(t, canary); bytes.Contains(beneath, raw[:4]) {
+			t.Error("the store beneath got the key as bytes")
+		}
+		if !bytes.Equal(w.Row.Body, row.Body) {
+			t.Error("the body is another one")
+		}
+	}
+}
+
+func TestEmptyVaultStaysEmpty(t *testing.T) {
+	t.Parallel()
+	memory := storetest.NewMemory()
+	store := seal.New(memory, ringOf(t, line(1)))
+	must(t, store.Create(t.Context(), otp.Write{ID: "a", Row: otp.Row{Account: "alice", Revision: 1}}))
+	if !fetch(t, memory, "alice").Vault.IsEmpty() || !fetch(t, store, "alice").Vault.IsEmpty() {
+		t.Error("an empty vault does not stay empty")
+	}
+}
+
+func TestFetchRefuses(t *testing.T) {
+	t.Parallel()
+	memory := storetest.NewMemory()
+	ring := ringOf(t, line(1))
+	create := func(account otp.Account, vault secret.Bytes) {
+		must(t, memory.Create(t.Context(), otp.Write{ID: string(account), Row: otp.Row{Account: account, Revision: 1, Vault: vault}}))
+	}
+	sealed := func(by *seal.Ring, purpose seal.Purpose, account otp.Account) secret.Bytes {
+		return secret.NewBytes(by.Seal(purpose, account, vault("canary")))
+	}
+	create("alice", sealed(ring, seal.Vault, "alice"))
+	create("bob", sealed(ring, seal.Vault, "alice"))
+	create("carol", sealed(ring, "answer", "carol"))
+	create("dave", sealed(ringOf(t, line(2)), seal.Vault, "dave"))
+	create("erin", vault(`{"device":{"k0":"canary"}}`))
+
+	store := seal.New(memory, ring)
+	for _, tc := range []struct {
+		account otp.Account
+		is      error
+		says    string
+	}{
+		{"alice", nil, ""},
+		{"bob", seal.ErrDamaged, string(ring.Current())},
+		{"carol", seal.ErrDamaged, string(ring.Current())},
+		{"dave", otp.ErrSealed, string(idOf(t, line(2)))},
+		{"erin", seal.ErrDamaged, "not sealed"},
+		{"frank", otp.ErrNotFound, ""},
+	} {
+		row, now, err := store.Fetch(t.Context(), tc.account)
+		if !errors.Is(err, tc.is) || now.IsZero() {
+			t.Errorf("%s: the error is %v, want %v; the time is %v", tc.account, err, tc.is, now)
+		}
+		if err == nil {
+			continue
+		}
+		if row.Account != "" || row.Revision != 0 || !row.Vault.IsEmpty() {
+			t.Errorf("%s: the error comes with a row", tc.account)
+		}
+		if text := err.Error(); !strings.Contains(text, tc.says) || strings.Contains(text, "canary") ||
+			tc.says != "" && !strings.Contains(text, string(tc.account)) {
+			t.Errorf("%s: the error is %q, want one that says %q", tc.account, err, tc.says)
+		}
+	}
+}
+
+// A Write that is repeated after the ring has turned is still the same Write, and the vault that came first stays.
+func TestRepeatUnderAnotherKey(t *testing.T) {
+	t.Parallel()
+	memory := storetest.NewMemory()
+	ring := openFile(t, newFile(t), false)
+	store := seal.New(memory, ring)
+	w := otp.Write{ID: "a", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("x")}}
+	must(t, store.Create(t.Context(), w))
+	first := fetch(t, memory, "alice").Vault.Reveal()
+	turn(t, ring)
+	must(t, store.Create(t.Context(), w))
+	if !bytes.Equal(fetch(t, memory, "alice").Vault.Reveal(), first) {
+		t.Error("the repeat changed the row")
+	}
+	if !bytes.Equal(fetch(t, store, "alice").Vault.Reveal(), []byte("x")) || w.Row.Vault.IsEmpty() {
+		t.Error("the vault comes back as another one")
+	}
+}

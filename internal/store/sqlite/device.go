@@ -1,0 +1,163 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// maxWriteID is the longest id of a write (otp.Write).
+const maxWriteID = 64
+
+// Create is as otp.Store says.
+func (s *Store) Create(ctx context.Context, w otp.Write) error {
+	if w.Row.Revision != 1 {
+		return errors.New("the first row of an account has revision 1")
+	}
+	if err := checkWrite(w); err != nil {
+		return err
+	}
+	return s.writer.do(ctx, creating(w))
+}
+
+func creating(w otp.Write) change {
+	line := append(lineArgs(w), string(w.Row.Account))
+	device := deviceArgs(w.Row)
+	return func(ctx context.Context, on *statements) (refusal, failure error) {
+		fits, err := affects(ctx, on.lineOfCreate, line)
+		if err != nil || !fits {
+			return unlessRepeated(ctx, on, w, otp.ErrExists, err)
+		}
+		_, err = on.insertDevice.ExecContext(ctx, device...)
+		return nil, err
+	}
+}
+
+// Replace is as otp.Store says.
+func (s *Store) Replace(ctx context.Context, w otp.Write) error {
+	if w.Row.Revision < 2 {
+		return otp.ErrConflict // there is no row of revision 0
+	}
+	if err := checkWrite(w); err != nil {
+		return err
+	}
+	return s.writer.do(ctx, replacing(w))
+}
+
+func replacing(w otp.Write) change {
+	line := append(lineArgs(w), string(w.Row.Account), int64(w.Row.Revision-1))
+	device := slices.Concat(deviceArgs(w.Row)[1:], []any{string(w.Row.Account)})
+	return func(ctx context.Context, on *statements) (refusal, failure error) {
+		fits, err := affects(ctx, on.lineOfReplace, line)
+		if err != nil || !fits {
+			return unlessRepeated(ctx, on, w, otp.ErrConflict, err)
+		}
+		_, err = on.setDevice.ExecContext(ctx, device...)
+		return nil, err
+	}
+}
+
+// checkWrite refuses what would fail in the database and take the writes of others with it.
+func checkWrite(w otp.Write) error {
+	if w.ID == "" || len(w.ID) > maxWriteID {
+		return fmt.Errorf("the id of a write must be 1 to %d characters, not %d", maxWriteID, len(w.ID))
+	}
+	if w.Row.Revision > math.MaxInt64 || w.Line.Step > math.MaxInt64 {
+		return errors.New("a revision and a ratchet step must be less than 2⁶³")
+	}
+	_, err := otp.ParseAccount(string(w.Row.Account))
+	return err
+}
+
+// affects runs a statement that changes one row or none.
+func affects(ctx context.Context, statement *sql.Stmt, args []any) (bool, error) {
+	result, err := statement.ExecContext(ctx, args...)
+	if err != nil {
+		return false, err
+	}
+	rows, err := result.RowsAffected()
+	return rows == 1, err
+}
+
+// unlessRepeated finds out why a write does not fit: it is stored already, which is well, or it is refused.
+func unlessRepeated(ctx context.Context, on *statements, w otp.Write, refusal, err error) (_, failure error) {
+	if err != nil {
+		return nil, err
+	}
+	var known bool
+	var revision uint64
+	if err := on.writeBefore.QueryRowContext(ctx, w.ID, string(w.Row.Account)).Scan(&known, &revision); err != nil {
+		return nil, err
+	}
+	switch {
+	case !known:
+		return refusal, nil
+	case revision < w.Row.Revision:
+		return errors.New("another write has the same id: each needs one of its own"), nil
+	}
+	return nil, nil
+}
+
+// Fetch is as otp.Store says.
+func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+	if err := s.health.refusal(); err != nil {
+		return otp.Row{}, time.Time{}, err
+	}
+	row, err := scanRow(s.read.fetch.QueryRowContext(ctx, string(account)))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return otp.Row{}, now(), otp.ErrNotFound
+	case err != nil:
+		return otp.Row{}, time.Time{}, s.readError("fetch the record of an account", err)
+	}
+	return row, now(), nil
+}
+
+// List gives rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
+// account is before all others.
+func (s *Store) List(ctx context.Context, after otp.Account, limit int) (rows []otp.Row, err error) {
+	err = s.each(ctx, "list the records", s.read.list, func(row *sql.Rows) error {
+		r, err := scanRow(row)
+		rows = append(rows, r)
+		return err
+	}, string(after), limit)
+	return rows, err
+}
+
+// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock.
+func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
+	if err := s.health.refusal(); err != nil {
+		return 0, err
+	}
+	if err := s.read.countDoubt.QueryRowContext(ctx, now().UnixMicro()).Scan(&count); err != nil {
+		return 0, s.readError("count the devices in doubt", err)
+	}
+	return count, nil
+}
+
+// deviceArgs are the values of deviceColumns; checkWrite has seen that the numbers fit. They share nothing with the
+// row: its owner may go on with it while the writer, perhaps after a cancelled call, has yet to write it.
+func deviceArgs(row otp.Row) []any {
+	return []any{
+		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
+		append([]byte{}, row.Body...), append([]byte{}, row.Vault.Reveal()...), // never nil, which would be NULL
+	}
+}
+
+// scanner is a row of a result.
+type scanner interface{ Scan(dest ...any) error }
+
+func scanRow(from scanner) (row otp.Row, err error) {
+	var heldUntil sql.NullInt64
+	var vault []byte
+	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault)
+	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
+	return row, err
+}

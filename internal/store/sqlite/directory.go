@@ -1,0 +1,106 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// findDatabase gives the absolute path of the database in dir. It must be there, on a file system that can carry it.
+func findDatabase(dir string) (string, error) {
+	path, err := databasePath(dir)
+	if err != nil {
+		return "", err
+	}
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%w in %s, it has no %s: the service makes one when it starts in an empty directory, "+
+			"commands only use it; is PIMSD_DATA_DIR the service's?", ErrNoStore, filepath.Dir(path), FileName)
+	case err != nil:
+		return "", fmt.Errorf("look for the store: %w", err)
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is not a file: remove it, or name another directory in PIMSD_DATA_DIR", path)
+	}
+	return path, checkFileSystem(filepath.Dir(path))
+}
+
+// findOrMakeDatabase does the same, and makes directory and file when there is nothing yet.
+func findOrMakeDatabase(dir string) (string, error) {
+	path, err := findDatabase(dir)
+	if !errors.Is(err, ErrNoStore) {
+		return path, err
+	}
+	if path, err = databasePath(dir); err != nil {
+		return "", err
+	}
+	if err := makeDirectory(filepath.Dir(path)); err != nil {
+		return "", err
+	}
+	return path, makeFile(path)
+}
+
+// makeDirectory makes the data directory durably, or finds it empty.
+func makeDirectory(dir string) error {
+	switch err := os.Mkdir(dir, 0o700); {
+	case err == nil:
+		if err := syncDirectory(filepath.Dir(dir)); err != nil {
+			return err
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the data directory cannot be made, %s is not there: make it, or correct PIMSD_DATA_DIR", filepath.Dir(dir))
+	case !errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	if err := checkFileSystem(dir); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("look into the data directory: %w", err)
+	}
+	foreign := ""
+	for _, entry := range entries {
+		switch name := entry.Name(); name {
+		case FileName: // by now: another process starts at the same time
+			return nil
+		case "lost+found", "seal.keys": // keys may be given before there is anything to seal
+		default:
+			foreign = name
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("%s has no %s, and is not empty either (there is %q): a new store is made in an empty directory only; "+
+			"put the database back, or name another directory in PIMSD_DATA_DIR", dir, FileName, foreign)
+	}
+	return nil
+}
+
+// makeFile makes an empty database that only its owner can read, as SQLite's own files beside it will be, too. The file
+// is opened once outside of SQLite, which is safe as long as it is not there before: nobody holds locks on it.
+func makeFile(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster
+	}
+	if err != nil {
+		return fmt.Errorf("make the database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("make the database: %w", err)
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// syncDirectory makes durable which files are in dir.
+func syncDirectory(dir string) error {
+	file, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("open a directory to sync it: %w", err)
+	}
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("sync the directory %s: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
+)
+
+func TestBrokenByAnIOError(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := process(t, "broken", dir).Run(); err != nil {
+		t.Fatal(err)
+	}
+	verify(t, dir)
+}
+
+// breakByWriting is a process whose log may not grow any more, which to the store is a disk that fails to write.
+func breakByWriting(ctx context.Context, dir string) error {
+	store, err := sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	if _, err := put(ctx, store, "alice"); err != nil {
+		return err
+	}
+	info, err := os.Stat(filepath.Join(dir, sqlite.FileName+"-wal"))
+	if err != nil {
+		return err
+	}
+	if err := limitFiles(uint64(info.Size() + 10_000)); err != nil {
+		return err
+	}
+	err = many(ctx, store, 1000, func(otp.Write) {})
+	if err == nil || errors.Is(err, otp.ErrBroken) && !strings.Contains(err.Error(), "make a write durable: disk I/O error") {
+		return fmt.Errorf("the writes at which the disk fails say %w", err)
+	}
+	if err := limitFiles(unix.RLIM_INFINITY); err != nil {
+		return err
+	}
+	if err := expectBroken(ctx, store); err != nil {
+		return err
+	}
+	if err := store.Close(); err != nil {
+		return err
+	}
+	store, err = sqlite.Open(ctx, sqlite.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	_, err = put(ctx, store, "alice")
+	return errors.Join(err, store.Broken(), store.Close())
+}
+
+func limitFiles(size uint64) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = min(size, limit.Max)
+	return unix.Setrlimit(unix.RLIMIT_FSIZE, &limit)
+}
+
+// expectBroken fails unless the store says why it is broken, and every verb that it is.
+func expectBroken(ctx context.Context, store *sqlite.Store) error {
+	var errs []error
+	if store.Broken() == nil {
+		errs = append(errs, errors.New("Broken does not say why"))
+	}
+	_, _, fetch := store.Fetch(ctx, "alice")
+	_, list := store.List(ctx, "", 1)
+	_, count := store.CountDoubt(ctx)
+	_, audit := store.AuditAfter(ctx, 0, 1)
+	_, key := store.KeyByID(ctx, "")
+	_, keys := store.ListKeys(ctx)
+	for verb, err := range map[string]error{
+		"Fetch": fetch, "Create": store.Create(ctx, write("bob", 1)), "Replace": store.Replace(ctx, write("alice", 2)),
+		"List": list, "CountDoubt": count, "AuditAfter": audit, "Writable": store.Writable(ctx),
+		"KeyByID": key, "ListKeys": keys, "AddKey": store.AddKey(ctx, authn.Key{}), "RevokeKey": store.RevokeKey(ctx, "", time.Time{}),
+	} {
+		if !errors.Is(err, otp.ErrBroken) || !strings.Contains(err.Error(), store.Broken().Error()) {
+			errs = append(errs, fmt.Errorf("%s of a broken store says %w", verb, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func TestBrokenWhenItsFilesAreMoved(t *testing.T) {
+	t.Parallel()
+	for name, move := range map[string]func(path string) error{
+		"moved":       func(path string) error { return os.Rename(path, path+".old") },
+		"deleted":     os.Remove,
+		"log deleted": func(path string) error { return os.Remove(path + "-wal") },
+		"locks gone":  func(path string) error { return os.Remove(path + "-shm") },
+		"replaced": func(path string) error {
+			return errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "data")
+			store := open(t, dir)
+			if err := errors.Join(store.Create(t.Context(), write("alice", 1)), store.Broken()); err != nil {
+				t.Fatal(err)
+			}
+			if err := move(filepath.Join(dir, sqlite.FileName)); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Replace(t.Context(), write("alice", 2)); !errors.Is(err, otp.ErrBroken) {
+				t.Errorf("the next write says %v", err)
+			}
+			if err := expectBroken(t.Context(), store); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A full disk passes: what did not fit is refused, and the same write is taken when there is room again. That takes a
+// small file system, and so a machine that gives namespaces to anyone; TestFullDatabase shows the same on the others.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	cmd := process(t, "full", t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	if err := cmd.Run(); err != nil && !isNotAllowed(err) {
+		t.Fatal(err)
+	}
+}
+
+func isNotAllowed(err error) bool {
+	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOSPC)
+}
+
+func fillTheDisk(ctx context.Context, dir string) error {
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
+		if isNotAllowed(err) {
+			return nil
+		}
+		return fmt.Errorf("mount: %w", err)
+	}
+	store, err := sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 200_000), 0o600); err != nil {
+		return err
+	}
+	w := write("alice", 1)
+	for err = store.Create(ctx, w); err == nil; err = store.Replace(ctx, w) {
+		w = write("alice", w.Row.Revision+1)
+		w.Row.Body = make([]byte, 20_000)
+	}
+	if errors.Is(err, otp.ErrBroken) || !strings.Contains(err.Error(), "full") {
+		return fmt.Errorf("a write without room says %w", err)
+	}
+	row, _, err := store.Fetch(ctx, "alice")
+	if err != nil || row.Revision != w.Row.Revision-1 || store.Broken() != nil {
+		return fmt.Errorf("after revision %d did not fit, %d is there (%w, %w)", w.Row.Revision, row.Revision, err, store.Broken())
+	}
+	for range 1000 { // the last pages are small enough for some
+		err = errors.Join(err, store.Writable(ctx))
+	}
+	if err == nil || errors.Is(err, otp.ErrBroken) {
+		return fmt.Errorf("without room, Writable says %w", err)
+	}
+	return errors.Join(os.Remove(ballast), store.Replace(ctx, w), store.Writable(ctx), store.Close())
+}
+
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	for name, modes := range map[string][2]os.FileMode{"file": {0o700, 0o400}, "directory": {0o500, 0o600}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			dir := filepath.Join(root, "data")
+			aStore(t, dir)
+			path := filepath.Join(dir, sqlite.FileName)
+			errs := []error{os.Chmod(path, modes[1]), os.Chmod(dir, modes[0]), os.Chmod(root, 0o755), os.Chmod(filepath.Dir(root), 0o755)}
+			if os.Getuid() == 0 {
+				errs = append(errs, os.Chown(path, nobody, nobody), os.Chown(dir, nobody, nobody))
+			}
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+			if err := process(t, "readonly", dir).Run(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// nobody is who root becomes to be refused something.
+const nobody = 65534
+
+func openWhatCannotBeWritten(ctx context.Context, dir string) error {
+	if os.Getuid() == 0 {
+		if err := errors.Join(syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
+			return err
+		}
+	}
+	_, err := sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), "cannot be written") {
+		return fmt.Errorf("opening what cannot be written says %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package sqlite
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkFileSystem refuses file systems that other machines may write to, or whose locks, shared memory and syncs
+// depend on a program: SQLite's write-ahead log is neither safe nor durable there.
+func checkFileSystem(dir string) error {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return fmt.Errorf("find the file system of %s: %w", dir, err)
+	}
+	return judgeFileSystem(dir, uint32(stat.Type)) // the kernel's magic numbers have 32 bits, whatever the field has
+}
+
+func judgeFileSystem(dir string, magic uint32) error {
+	if name, unsafe := unsafeFileSystems()[magic]; unsafe {
+		return fmt.Errorf("%s lies on %s, where SQLite cannot keep its promises: name a directory on a local disk in "+
+			"PIMSD_DATA_DIR, or use PostgreSQL by PIMSD_DATABASE_URL", dir, name)
+	}
+	return nil
+}
+
+// unsafeFileSystems maps what statfs(2) says to what it means.
+func unsafeFileSystems() map[uint32]string {
+	return map[uint32]string{
+		unix.NFS_SUPER_MAGIC:   "NFS",
+		unix.SMB_SUPER_MAGIC:   "SMB",
+		unix.SMB2_SUPER_MAGIC:  "SMB",
+		unix.CIFS_SUPER_MAGIC:  "CIFS",
+		unix.V9FS_MAGIC:        "a 9p share",
+		unix.FUSE_SUPER_MAGIC:  "FUSE or virtiofs",
+		unix.AFS_SUPER_MAGIC:   "AFS",
+		unix.AFS_FS_MAGIC:      "AFS",
+		unix.CODA_SUPER_MAGIC:  "Coda",
+		unix.NCP_SUPER_MAGIC:   "NCP",
+		unix.CEPH_SUPER_MAGIC:  "Ceph",
+		unix.OCFS2_SUPER_MAGIC: "OCFS2",
+		0x01161970:             "GFS2",
+		0x0bd00bd0:             "Lustre",
+		0x47504653:             "GPFS",
+		0x19830326:             "BeeGFS",
+		0xaad7aaea:             "PanFS",
+		0x013111a8:             "IBRIX",
+		0x786f4256:             "a VirtualBox share",
+		0xbacbacbc:             "a VMware share",
+	}
+}

@@ -1,0 +1,166 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/store/sqlite"
+)
+
+func TestWhereAStoreIsOpenedOrMade(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		// What the errors of Open and of OpenOrCreate say; empty: there is none.
+		open, create string
+	}{
+		"missing":          {nothing, "it has no pimsd.db", ""},
+		"empty":            {directory(), "it has no pimsd.db", ""},
+		"lost+found alone": {directory("lost+found/"), "it has no pimsd.db", ""},
+		"a store":          {aStore, "", ""},
+		"a store and more": {func(t *testing.T, dir string) { aStore(t, dir); directory("notes")(t, dir) }, "", ""},
+		"half made":        {directory("pimsd.db"), "did not finish making it", ""},
+		"foreign files":    {directory("lost+found/", "holiday.jpg"), "it has no pimsd.db", `there is "holiday.jpg"`},
+		"a log alone":      {directory("pimsd.db-wal"), "it has no pimsd.db", `there is "pimsd.db-wal"`},
+		"a directory":      {directory("pimsd.db/"), "is not a file", "is not a file"},
+		"not a database":   {text, "not an SQLite database", "not an SQLite database"},
+		"another's database": {
+			statement("CREATE TABLE cats (name TEXT)"),
+			"a database of another program", "a database of another program",
+		},
+		"another's number": {statement("PRAGMA application_id = 7"), "a database of another program", "a database of another program"},
+		"ours of later": {
+			func(t *testing.T, dir string) { aStore(t, dir); statement("PRAGMA user_version = 99")(t, dir) },
+			"written by a later pimsd", "written by a later pimsd",
+		},
+		"below a file": {
+			func(t *testing.T, dir string) {
+				nothing(t, dir)
+				if err := os.WriteFile(dir, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"not a directory", "not a directory",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "data #1?%20")
+			tc.prepare(t, dir)
+			store, err := sqlite.Open(t.Context(), sqlite.Options{Dir: dir})
+			expectRefusal(t, "Open", store, err, tc.open)
+			if errors.Is(err, sqlite.ErrNoStore) != (strings.Contains(tc.open, "pimsd.db") || strings.Contains(tc.open, "finish")) {
+				t.Errorf("whether there is no store: %v", err)
+			}
+			store, err = sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: dir})
+			expectRefusal(t, "OpenOrCreate", store, err, tc.create)
+			if tc.create != "" {
+				return
+			}
+			store, err = sqlite.Open(t.Context(), sqlite.Options{Dir: dir})
+			expectRefusal(t, "Open of what is there now", store, err, "")
+		})
+	}
+}
+
+func TestTheParentMustBeThere(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mnt", "data")
+	store, err := sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: dir})
+	expectRefusal(t, "OpenOrCreate", store, err, "correct PIMSD_DATA_DIR")
+}
+
+// Refused or not, a call must leave the directory without traces of its own.
+func TestARefusalLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	directory("holiday.jpg")(t, dir)
+	_, err := sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: dir})
+	if entries, _ := os.ReadDir(dir); err == nil || len(entries) != 1 {
+		t.Errorf("after %v, there are %v", err, entries)
+	}
+}
+
+func TestOnlyTheOwnerReads(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	open(t, dir)
+	for name, want := range map[string]fs.FileMode{"": fs.ModeDir | 0o700, "pimsd.db": 0o600, "pimsd.db-wal": 0o600, "pimsd.db-shm": 0o600} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode() != want {
+			t.Errorf("%q has the mode %v, want %v (%v)", name, info.Mode(), want, err)
+		}
+	}
+}
+
+func expectRefusal(t *testing.T, verb string, store *sqlite.Store, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("%s: %v", verb, err)
+	case want == "":
+		closed(t, store)
+	case err == nil:
+		closed(t, store)
+		t.Errorf("%s does not fail, want an error that says %q", verb, want)
+	case !strings.Contains(err.Error(), want):
+		t.Errorf("%s: %v, want an error that says %q", verb, err, want)
+	}
+}
+
+func nothing(t *testing.T, _ string) { t.Helper() }
+
+// directory makes files with those names, and directories of those that end with a slash.
+func directory(names ...string) func(t *testing.T, dir string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		errs := []error{os.MkdirAll(dir, 0o700)}
+		for _, name := range names {
+			if path := filepath.Join(dir, name); strings.HasSuffix(name, "/") {
+				errs = append(errs, os.Mkdir(path, 0o700))
+			} else {
+				errs = append(errs, os.WriteFile(path, nil, 0o600))
+			}
+		}
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func aStore(t *testing.T, dir string) {
+	t.Helper()
+	store, err := sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: dir})
+	expectRefusal(t, "OpenOrCreate", store, err, "")
+}
+
+func text(t *testing.T, dir string) {
+	t.Helper()
+	directory()(t, dir)
+	if err := os.WriteFile(filepath.Join(dir, sqlite.FileName), []byte(strings.Repeat("not a database\n", 999)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// statement lets another program work on the database, which is made if need be.
+func statement(text string) func(t *testing.T, dir string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		directory()(t, dir)
+		dsn := url.URL{Scheme: "file", Path: filepath.Join(dir, sqlite.FileName)}
+		db, err := sql.Open("sqlite", dsn.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.ExecContext(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

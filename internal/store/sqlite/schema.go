@@ -1,0 +1,131 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	lib "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations/*.sql
+var embedded embed.FS
+
+// applicationID is the number in a database's head that says whose it is; the first migration writes it.
+const applicationID = 0x70696d73
+
+// migrations are scripts in order: the script at index n brings a schema of version n to n+1.
+type migrations []string
+
+// builtIn gives the migrations of this version, from files that are named 0001_*.sql and so on.
+func builtIn() migrations {
+	names, _ := fs.Glob(embedded, "migrations/*.sql") // the only error is a bad pattern
+	slices.Sort(names)
+	var m migrations
+	for _, name := range names {
+		script, _ := embedded.ReadFile(name) // it has just been found, and is part of the program
+		m = append(m, string(script))
+	}
+	return m
+}
+
+// check says in a sentence why a database cannot be used as it is.
+func (m migrations) check(ctx context.Context, conn *sql.Conn, path string) error {
+	switch version, err := m.version(ctx, conn, path); {
+	case err != nil:
+		return err
+	case version == 0:
+		return fmt.Errorf("%w in %s, it is empty: the service did not finish making it; start the service, and then this",
+			ErrNoStore, path)
+	case version < len(m):
+		return fmt.Errorf("%s has a schema of version %d, this pimsd needs %d: start the service of this version, which migrates it",
+			path, version, len(m))
+	}
+	return nil
+}
+
+// version reads the version of the schema; 0 says that the database is empty. It refuses databases that are not ours,
+// and those of a later version of ours.
+func (m migrations) version(ctx context.Context, conn *sql.Conn, path string) (version int, err error) {
+	var id, tables int
+	err = conn.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+		FROM pragma_application_id, pragma_user_version`).Scan(&id, &version, &tables)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("read the version of %s: %w", path, err)
+	case id == 0 && version == 0 && tables == 0:
+		return 0, nil
+	case id != applicationID || version < 1:
+		return 0, fmt.Errorf("%s is a database of another program: name another directory in PIMSD_DATA_DIR", path)
+	case version > len(m):
+		return 0, fmt.Errorf("%s has a schema of version %d and was written by a later pimsd, this one knows %d: use that later version, "+
+			"or restore the backup that it made beside the database before it migrated it", path, version, len(m))
+	}
+	return version, nil
+}
+
+// bringUpToDate makes the tables of a database that is empty, or migrates an older one to the last version. Whoever
+// migrates has the database for himself: a process of an older version that went on using it would not know what it
+// reads and writes.
+func (m migrations) bringUpToDate(ctx context.Context, path string) error {
+	version := 0
+	err := withConnection(ctx, path, standardPragmas(), func(conn *sql.Conn) (err error) {
+		version, err = m.version(ctx, conn, path)
+		if err == nil && version == 0 {
+			err = m.migrate(ctx, conn, path)
+		}
+		return err
+	})
+	if err != nil || version == 0 || version == len(m) {
+		return err
+	}
+	err = withConnection(ctx, path, exclusively(standardPragmas()), func(conn *sql.Conn) error {
+		backup, err := backUp(ctx, conn, path, version)
+		if err != nil {
+			return fmt.Errorf("back %s up before it is migrated: %w", path, err)
+		}
+		if err := m.migrate(ctx, conn, path); err != nil {
+			// The backup has the same in it as the database, and a service that starts again and again must not fill
+			// the disk with more of them.
+			return errors.Join(err, os.Remove(backup))
+		}
+		return nil
+	})
+	if code, ok := resultCode(err); ok && code == lib.SQLITE_BUSY {
+		return fmt.Errorf("migrate %s: another process has it open, stop that first: %w", path, err)
+	}
+	return err
+}
+
+// migrate runs the scripts that are missing, in one transaction. After an error that ends with its connection.
+func (m migrations) migrate(ctx context.Context, conn *sql.Conn, path string) error {
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("migrate %s: %w", path, err)
+	}
+	from, err := m.version(ctx, conn, path) // another process may have been faster
+	if err != nil {
+		return err
+	}
+	script := strings.Join(append(slices.Clone(m[from:]), fmt.Sprintf("PRAGMA user_version = %d", len(m)), "COMMIT"), "\n;\n")
+	if _, err := conn.ExecContext(ctx, script); err != nil {
+		return fmt.Errorf("migrate %s from version %d to %d, nothing of it was done: %w", path, from, len(m), err)
+	}
+	return nil
+}
+
+// withConnection lends the one connection of a pool that ends with it.
+func withConnection(ctx context.Context, path string, pragmas []pragma, use func(*sql.Conn) error) error {
+	db := openPool(path, pragmas)
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return errors.Join(use(conn), conn.Close(), db.Close())
+}

@@ -1,0 +1,152 @@
+// Package sqlite keeps device records, the audit log and API keys in one SQLite database: otp.Store and authn.KeyStore
+// for a service on one machine.
+//
+// What a verb has answered nil to survives the loss of power: it is in the write-ahead log, and the log is synced. One
+// writer puts the writes that wait into one transaction, so that many callers share one sync, and a lone caller waits
+// for nobody. Several processes may use the database at once.
+//
+// Nothing in the process may ever open the database's files by other means than SQLite: closing them again would drop
+// SQLite's locks, as POSIX has it.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// FileName is the name of the database in the data directory. Beside it SQLite keeps FileName-wal and FileName-shm,
+// which belong to it; who copies one without the others copies nothing.
+const FileName = "pimsd.db"
+
+const (
+	readers      = 4                // connections for reading
+	busyTimeout  = 5 * time.Second  // the longest wait for another process that writes
+	closeTimeout = 10 * time.Second // the longest that Close takes
+)
+
+// ErrNoStore says that there is no store where one must be.
+var ErrNoStore = errors.New("there is no store")
+
+// Options are what a store is opened with.
+type Options struct {
+	// Dir is the data directory.
+	Dir string
+	// ObserveCommit, when it is not nil, is told of each transaction: how many writes were in it, how long it took to
+	// become durable, and the error that all of them got, or nil. It is called by the one writer and must not block.
+	ObserveCommit func(writes int, took time.Duration, err error)
+}
+
+// Store is a database that is open. Its methods may be called at any time from anywhere.
+type Store struct {
+	db     *sql.DB
+	read   queries
+	writer *writer
+	health *health
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var (
+	_ otp.Store      = (*Store)(nil)
+	_ authn.KeyStore = (*Store)(nil)
+)
+
+// Open opens the store in the data directory, which must be there and have this version's schema. ErrNoStore says that
+// it is not there; every error is a sentence for the operator.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	path, err := findDatabase(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, path, o, builtIn())
+}
+
+// OpenOrCreate opens the store in the data directory. It makes one when the directory is missing or empty, and migrates
+// one with an older schema after a backup of it; that is for the service alone, never for a command beside it.
+func OpenOrCreate(ctx context.Context, o Options) (*Store, error) {
+	return openOrCreate(ctx, o, builtIn())
+}
+
+func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) {
+	path, err := findOrMakeDatabase(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.bringUpToDate(ctx, path); err != nil {
+		return nil, err
+	}
+	return open(ctx, path, o, m)
+}
+
+func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, err error) {
+	db := openPool(path, standardPragmas())
+	db.SetMaxOpenConns(readers + 1) // and the writer
+	db.SetMaxIdleConns(readers + 1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, conn.Close(), db.Close())
+		}
+	}()
+	if err := m.check(ctx, conn, path); err != nil {
+		return nil, err
+	}
+	// What a process that was killed had written but not synced is visible again by now, and must become durable before
+	// anyone builds on it. A checkpoint writes and syncs it; while other processes use the database there is none of it.
+	if _, err := checkpoint(ctx, conn); err != nil {
+		return nil, fmt.Errorf("bring %s up to date with its write-ahead log: %w", path, err)
+	}
+	files, err := identify(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, health: &health{files: files}}
+	if s.read, err = prepareQueries(ctx, db); err != nil {
+		return nil, err
+	}
+	if s.writer, err = startWriter(ctx, conn, s.health, o.ObserveCommit); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends the store: writes under way are finished and answered, later calls fail. It takes 10 s at most, may be
+// called more than once, and always says the same.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		closed := make(chan error, 1)
+		go func() {
+			s.writer.stop()
+			closed <- s.db.Close()
+		}()
+		select {
+		case s.closeErr = <-closed:
+		case <-time.After(closeTimeout):
+			s.closeErr = fmt.Errorf("the store did not close within %v: its disk does not answer", closeTimeout)
+		}
+	})
+	return s.closeErr
+}
+
+// now is the store's clock.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+func databasePath(dir string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(dir, FileName))
+	if err != nil {
+		return "", fmt.Errorf("find the data directory %s: %w", dir, err)
+	}
+	return path, nil
+}

@@ -1,0 +1,100 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// statements are what the writer runs, prepared on its connection.
+type statements struct {
+	begin, commit, rollback    *sql.Stmt
+	lineOfCreate, insertDevice *sql.Stmt
+	lineOfReplace, setDevice   *sql.Stmt
+	writeBefore                *sql.Stmt
+	addKey, revokeKey          *sql.Stmt
+	probe                      *sql.Stmt
+
+	all []*sql.Stmt
+}
+
+// close must come before the connection is closed, which would otherwise stay open in secret: database/sql takes no
+// care of statements that were prepared on one connection.
+func (s *statements) close() {
+	for _, statement := range s.all {
+		_ = statement.Close() // what it could say, its last run has said
+	}
+}
+
+// queries are what readers run, prepared on whichever connection is free.
+type queries struct {
+	fetch, list, countDoubt *sql.Stmt
+	auditAfter              *sql.Stmt
+	keyByID, listKeys       *sql.Stmt
+}
+
+const (
+	insertLine = `INSERT INTO audit (write_id, at, account, caller, transaction_id, action, stage, outcome, step)
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE `
+	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
+	keyColumns    = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
+)
+
+func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error) {
+	s := &statements{}
+	texts := map[**sql.Stmt]string{
+		&s.begin:    `BEGIN IMMEDIATE`,
+		&s.commit:   `COMMIT`,
+		&s.rollback: `ROLLBACK`,
+		// The audit line goes first: whether it can be written is whether the write fits.
+		&s.lineOfCreate: insertLine + `NOT EXISTS (SELECT 1 FROM device WHERE account = ?) ON CONFLICT (write_id) DO NOTHING`,
+		&s.lineOfReplace: insertLine + `EXISTS (SELECT 1 FROM device WHERE account = ? AND revision = ?)
+			ON CONFLICT (write_id) DO NOTHING`,
+		&s.insertDevice: `INSERT INTO device (` + deviceColumns + `) VALUES (?, ?, ?, ?, ?, ?)`,
+		&s.setDevice:    `UPDATE device SET (revision, in_doubt, held_until, body, vault) = (?, ?, ?, ?, ?) WHERE account = ?`,
+		&s.writeBefore: `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),
+			coalesce((SELECT revision FROM device WHERE account = ?), 0)`,
+		&s.addKey:    `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		&s.revokeKey: `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
+		&s.probe:     `UPDATE probe SET at = ? WHERE id = 1`,
+	}
+	err := prepare(ctx, conn, texts)
+	for statement := range texts {
+		if *statement != nil {
+			s.all = append(s.all, *statement)
+		}
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
+	err = prepare(ctx, db, map[**sql.Stmt]string{
+		&q.fetch: `SELECT ` + deviceColumns + ` FROM device WHERE account = ?`,
+		&q.list:  `SELECT ` + deviceColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`,
+		&q.countDoubt: `SELECT (SELECT count(*) FROM device WHERE in_doubt = 1)
+			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)`,
+		&q.auditAfter: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
+			FROM audit WHERE id > ? ORDER BY id LIMIT ?`,
+		&q.keyByID:  `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`,
+		&q.listKeys: `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
+	})
+	return q, err
+}
+
+// preparer is a pool of connections, or one of them.
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+func prepare(ctx context.Context, on preparer, texts map[**sql.Stmt]string) (err error) {
+	for statement, text := range texts {
+		if *statement, err = on.PrepareContext(ctx, text); err != nil {
+			return fmt.Errorf("prepare %.40q: %w", text, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+const (
+	// maxBatch bounds how many writes one transaction takes, and so how long its callers wait for each other.
+	maxBatch = 512
+	// checkpointEvery is after how many writes the log is written back into the database: some 1000 pages of it.
+	checkpointEvery = 256
+)
+
+var errClosed = errors.New("the store is closed")
+
+// writer is the one that writes: it has a connection for itself, takes all jobs that wait, runs them in one
+// transaction, and answers them when that has become durable or has failed.
+type writer struct {
+	conn    *sql.Conn
+	on      *statements
+	health  *health
+	observe func(writes int, took time.Duration, err error)
+
+	jobs       chan *job
+	quit, done chan struct{}
+	crowded    bool // the last transaction had more than one job
+	unsaved    int  // writes since the log was last written back
+}
+
+// change is something to do within a transaction. A refusal, such as a conflict, is the answer to this change alone; a
+// failure is one of the database, and undoes the whole transaction.
+type change func(ctx context.Context, on *statements) (refusal, failure error)
+
+// job is a change that waits.
+type job struct {
+	change  change
+	refusal error
+	answer  chan error // takes one
+}
+
+func startWriter(ctx context.Context, conn *sql.Conn, h *health, observe func(int, time.Duration, error)) (*writer, error) {
+	on, err := prepareStatements(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if observe == nil {
+		observe = func(int, time.Duration, error) {}
+	}
+	w := &writer{
+		conn: conn, on: on, health: h, observe: observe,
+		jobs: make(chan *job), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	go w.work()
+	return w, nil
+}
+
+// stop ends the writer after the transaction that is under way.
+func (w *writer) stop() {
+	close(w.quit)
+	<-w.done
+	w.on.close()
+	_ = w.conn.Close() // gives it back to the pool, which closes it
+}
+
+// do has a job done and gives its answer. When ctx ends first, the job may be done all the same.
+func (w *writer) do(ctx context.Context, c change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{change: c, answer: make(chan error, 1)}
+	select {
+	case w.jobs <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.quit:
+		return errClosed
+	}
+	select {
+	case err := <-j.answer:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("whether the write was stored is not known: %w", ctx.Err())
+	}
+}
+
+func (w *writer) work() {
+	defer close(w.done)
+	for {
+		select {
+		case <-w.quit:
+			return
+		case first := <-w.jobs:
+			w.answer(w.gather(first))
+		}
+	}
+}
+
+// gather takes the jobs that wait, the first at hand. Among many, it lets those callers run once who are ready to: the
+// ones that have just been answered may be about to come back. Nobody waits for anything that is not running already.
+func (w *writer) gather(first *job) []*job {
+	batch := w.take([]*job{first})
+	if w.crowded {
+		runtime.Gosched()
+		batch = w.take(batch)
+	}
+	w.crowded = len(batch) > 1
+	return batch
+}
+
+// take adds the jobs that wait, up to maxBatch.
+func (w *writer) take(batch []*job) []*job {
+	for len(batch) < maxBatch {
+		select {
+		case j := <-w.jobs:
+			batch = append(batch, j)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (w *writer) answer(batch []*job) {
+	w.health.check()
+	err := w.health.refusal()
+	if err == nil {
+		start := time.Now()
+		err = w.transact(batch)
+		w.observe(len(batch), time.Since(start), err)
+	}
+	for _, j := range batch {
+		if err != nil {
+			j.answer <- err
+		} else {
+			j.answer <- j.refusal
+		}
+	}
+	w.save(len(batch))
+}
+
+// transact runs the jobs in one transaction, which is durable when it returns nil. After an error, nothing of it is
+// in the database for now, but a commit that failed may have left it in the log: it is not known whether it will be.
+func (w *writer) transact(batch []*job) (err error) {
+	ctx := context.Background() // the jobs of many callers end with none of them
+	defer func() {
+		if err != nil {
+			w.health.noteWrite(err)
+		}
+	}()
+	if _, err := w.on.begin.ExecContext(ctx); err != nil {
+		return fmt.Errorf("begin to write: %w", err)
+	}
+	for _, j := range batch {
+		if j.refusal, err = j.change(ctx, w.on); err != nil {
+			return fmt.Errorf("write: %w", w.undo(ctx, err))
+		}
+	}
+	if _, err := w.on.commit.ExecContext(ctx); err != nil {
+		return fmt.Errorf("make a write durable: %w", w.undo(ctx, err))
+	}
+	return nil
+}
+
+// undo ends a transaction that failed. SQLite has done that itself after some errors, and then says so.
+func (w *writer) undo(ctx context.Context, err error) error {
+	_, _ = w.on.rollback.ExecContext(ctx)
+	return err
+}
+
+// save writes the log back into the database when there is enough of it, and tries again after the next transaction
+// when readers were in the way. SQLite would do the same by itself, but keep to itself when a sync has failed.
+func (w *writer) save(writes int) {
+	if w.unsaved += writes; w.unsaved < checkpointEvery || w.health.refusal() != nil {
+		return
+	}
+	complete, err := checkpoint(context.Background(), w.conn)
+	if err != nil {
+		w.health.noteWrite(err)
+	}
+	if complete {
+		w.unsaved = 0
+	}
+}
+
+// checkpoint writes as much of the log back into the database as readers allow, and syncs it; complete tells whether
+// that was all.
+func checkpoint(ctx context.Context, conn *sql.Conn) (complete bool, err error) {
+	var busy, inLog, written int
+	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &inLog, &written); err != nil {
+		return false, fmt.Errorf("write the log back into the database: %w", err)
+	}
+	return busy == 0 && inLog == written, nil
+}

@@ -1,0 +1,84 @@
+package storetest
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// Breaking is a store that breaks on purpose: before each call, Decide says how that call goes. It is a decorator, for
+// whatever store lies beneath; with a Decide that is nil, or that always gives the zero Fault, it changes nothing.
+type Breaking struct {
+	Store otp.Store
+	// Decide is asked in the goroutine of the caller, so it may also wait, or look at what is stored.
+	Decide func(Call) Fault
+
+	calls atomic.Int64
+}
+
+// Call is a call of a store that is about to happen.
+type Call struct {
+	N       int64 // the how many-th call it is, from 1; all verbs count together
+	Verb    Verb
+	Account otp.Account
+	Write   otp.Write // the zero Write for a Fetch
+}
+
+// Verb names one of the three calls of otp.Store.
+type Verb string
+
+// The verbs.
+const (
+	Fetch   Verb = "fetch"
+	Create  Verb = "create"
+	Replace Verb = "replace"
+)
+
+// Fault is how a call goes wrong. The zero Fault lets it go as it would.
+type Fault struct {
+	// Err is what the caller is told: an error of its own for an outcome that is unknown, or one that otp names.
+	Err error
+	// Applied says that a write takes effect all the same. If the store beneath refuses it, then that is the answer.
+	Applied bool
+}
+
+var _ otp.Store = (*Breaking)(nil)
+
+// Fetch asks Decide, then the store beneath.
+func (b *Breaking) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+	if fault := b.decide(Call{Verb: Fetch, Account: account}); fault.Err != nil {
+		return otp.Row{}, time.Time{}, fault.Err
+	}
+	return b.Store.Fetch(ctx, account)
+}
+
+// Create asks Decide, then the store beneath.
+func (b *Breaking) Create(ctx context.Context, w otp.Write) error {
+	return b.write(ctx, Call{Verb: Create, Account: w.Row.Account, Write: w}, b.Store.Create)
+}
+
+// Replace asks Decide, then the store beneath.
+func (b *Breaking) Replace(ctx context.Context, w otp.Write) error {
+	return b.write(ctx, Call{Verb: Replace, Account: w.Row.Account, Write: w}, b.Store.Replace)
+}
+
+func (b *Breaking) write(ctx context.Context, call Call, verb func(context.Context, otp.Write) error) error {
+	fault := b.decide(call)
+	if fault.Err != nil && !fault.Applied {
+		return fault.Err
+	}
+	if err := verb(ctx, call.Write); err != nil {
+		return err
+	}
+	return fault.Err
+}
+
+func (b *Breaking) decide(call Call) Fault {
+	call.N = b.calls.Add(1)
+	if b.Decide == nil {
+		return Fault{}
+	}
+	return b.Decide(call)
+}

@@ -1,0 +1,59 @@
+// Package storetest says in tests what every store must do: otp.Store, what the commands read of it, and
+// authn.KeyStore. It also has a store in memory for fast tests of the domain, and one that breaks on purpose.
+//
+// It is scaffolding: no production package imports it.
+package storetest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// Reader is what commands and gauges read besides the domain's verbs.
+type Reader interface {
+	// List gives rows in the order of their accounts' bytes, those after the account given, at most limit.
+	// The empty account is before all others.
+	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
+	// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock.
+	CountDoubt(ctx context.Context) (int, error)
+	// AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit.
+	// Who goes on after the last id that it has seen misses no line.
+	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
+}
+
+// Instance is a store under test, on data of its own.
+type Instance struct {
+	otp.Store
+	// Reader reads the same data. It may lie beneath a decorator: the suite never looks at a Vault that comes from it.
+	Reader Reader
+	// Reopen gives another store on the same data, as a process would have it that is started anew; the one before is
+	// not used any more. Its Reader reads the same data, too.
+	Reopen func(t *testing.T) Instance
+}
+
+// Run holds a store against its contract. open gives an instance without data, and lets it end with t.
+func Run(t *testing.T, open func(t *testing.T) Instance) {
+	t.Helper()
+	for name, test := range map[string]func(*testing.T, Instance){
+		"create, replace and fetch":   testVerbs,
+		"what cannot be a write":      testMalformed,
+		"rows come back exactly":      testExactRows,
+		"lines come back exactly":     testExactLines,
+		"the longest row":             testLongest,
+		"any history":                 testHistory,
+		"the store's time":            testTime,
+		"reopened":                    testReopen,
+		"list":                        testList,
+		"devices in doubt":            testCountDoubt,
+		"cancelled":                   testCancelled,
+		"cancelled in the middle":     testCancelledInTheMiddle,
+		"many writers of one account": testOneAccount,
+		"many accounts at once":       testManyAccounts,
+		"the same write from many":    testSameWriteFromMany,
+		"following the audit log":     testFollow,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
