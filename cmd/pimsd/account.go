@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+func newAccount(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "account",
+		Short: "See accounts, and change what pimsd keeps of them",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountForget(p))
+	return cmd
+}
+
+func newAccountList(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List all accounts, a line each",
+	}
+	asJSON := cmd.Flags().Bool("json", false, "as JSON")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withCore(cmd, c, func(core *app.Core) error {
+			all := []otp.Status{}
+			err := core.EachAccount(cmd.Context(), func(status otp.Status) error {
+				all = append(all, status)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), all)
+			}
+			return printAccounts(cmd.OutOrStdout(), all)
+		})
+	})
+}
+
+func newAccountShow(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show --account A",
+		Short: "Show what is known of one account, without asking inWebo",
+	}
+	account := addAccount(cmd)
+	asJSON := cmd.Flags().Bool("json", false, "as JSON")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		who, err := account()
+		if err != nil {
+			return err
+		}
+		return withCore(cmd, c, func(core *app.Core) error {
+			status, err := core.OTP.Status(cmd.Context(), who)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), status)
+			}
+			return printAccount(cmd.OutOrStdout(), status)
+		})
+	})
+}
+
+func newAccountUnlock(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "unlock --account A",
+		Short: "Let the PIN guard forward PINs again",
+		Long: `Let the PIN guard forward the PINs of an account again, after it has held back further guesses.
+
+Make sure of the PIN first: inWebo's own count goes on, and at its third wrong PIN it blocks the account.`,
+	}
+	return amending(p, cmd, (*otp.Service).Unlock, "PINs of %q are forwarded again.\n")
+}
+
+// amending makes a command that changes the record of one account.
+func amending(p process, cmd *cobra.Command, amend func(*otp.Service, context.Context, otp.Ask) error, done string) *cobra.Command {
+	account := addAccount(cmd)
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		who, err := account()
+		if err != nil {
+			return err
+		}
+		return withCore(cmd, c, func(core *app.Core) error {
+			if err := amend(core.OTP, cmd.Context(), otp.Ask{Account: who, Caller: caller}); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), done, who)
+			return err
+		})
+	})
+}
+
+func newAccountForget(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "forget --account A",
+		Short: "Remove the device of an account from the store",
+		Long: `Remove the device of an account from the store. Getting one back takes a new SMS code, of about 20 that an account has.
+
+At inWebo the device stays in the user's list of devices, where the brand's app can remove it. pimsd keeps the serial for a
+later enrolment, since a new one would cost one of the devices that the account may have.`,
+	}
+	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
+	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Ask) error {
+		if !*sure {
+			if err := p.confirm(fmt.Sprintf("Type %s to remove its device: ", ask.Account), string(ask.Account)); err != nil {
+				return err
+			}
+		}
+		return service.Forget(ctx, ask)
+	}, "The device of %q is removed from the store. At inWebo it stays in the list of devices.\n")
+}
+
+// confirm asks the person to type the word, on standard input.
+func (p process) confirm(question, word string) error {
+	_, _ = fmt.Fprint(p.stderr, question)
+	line, err := p.lines.ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("the confirmation cannot be read from standard input: %w", err)
+	}
+	if trimLine(line) != word {
+		return errors.New("not confirmed: nothing was changed (--yes confirms without asking)")
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// printAccounts writes a table, an account a line.
+func printAccounts(w io.Writer, all []otp.Status) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "ACCOUNT\tSTATE\tDOUBT\tBLOCKED\tLAST OTP\tLEFT\tWRONG PINS\tSMS CODES")
+	for _, s := range all {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", s.Account, s.State, orDash(s.DoubtSince), s.Blocking,
+			orDash(s.LastOTPAt), left(s), wrongPINs(s), s.Activations)
+	}
+	return table.Flush()
+}
+
+// printAccount writes what is known of one account, a fact a line.
+func printAccount(w io.Writer, s otp.Status) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, fact := range [][2]string{
+		{"account", string(s.Account)},
+		{"state", string(s.State)},
+		{"in doubt since", orDash(s.DoubtSince)},
+		{"blocked at inWebo, as last seen", string(s.Blocking)},
+		{"services", strings.Join(s.Services, ", ")},
+		{"enrolled", orDash(s.EnrolledAt)},
+		{"last OTP", orDash(s.LastOTPAt)},
+		{"OTPs left now", left(s)},
+		{"wrong PINs since the last success", wrongPINs(s)},
+		{"SMS activations tried", strconv.Itoa(s.Activations)},
+		{"ratchet step", strconv.FormatUint(s.Step, 10)},
+		{"enrolment under way", string(s.Enrolment)},
+	} {
+		if fact[1] != "" {
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", fact[0], fact[1])
+		}
+	}
+	return table.Flush()
+}
+
+func orDash(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.DateTime)
+}
+
+func left(s otp.Status) string {
+	if s.OTPsLeft == nil {
+		return "no quota"
+	}
+	return strconv.Itoa(*s.OTPsLeft)
+}
+
+func wrongPINs(s otp.Status) string {
+	if s.PINLocked {
+		return strconv.Itoa(s.WrongPINs) + ", locked"
+	}
+	return strconv.Itoa(s.WrongPINs)
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// The demo account of `pimsd dev`. The simulator knows it, and nobody else.
+const (
+	demoAccount = "demo"
+	demoPIN     = "1234"
+	anyPort     = "127.0.0.1:0"
+)
+
+func newDev(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything on loopback with nothing to set up: simulator, service, a demo account",
+		Long: `Run an inWebo simulator and the service on loopback, enrol the account "demo" (PIN 1234) and make a key for it; ask the
+service for one OTP, have the simulator verify it, print the curl line that does the same, and keep serving.
+
+No real account is touched. Without --data-dir the store is a temporary folder that is removed at the end; the quota is
+off unless it is set. The simulator's nuisances are the flags of "pimsd simulator".`,
+	}
+	d := &dev{process: p, simulator: inwebosim.Options{
+		Listen: inwebosim.DefaultListen, Control: inwebosim.DefaultControl, Knobs: inwebosim.DefaultKnobs(),
+	}}
+	flags := cmd.Flags()
+	flags.BoolVar(&d.once, "once", false, "end after the first verified OTP; all ports are chosen freely")
+	flags.Uint64Var(&d.simulator.Seed, "seed", 0, "repeat the simulator's run of this `seed`; 0 draws one")
+	addKnobs(flags, &d.simulator.Knobs)
+	return withConfig(p, cmd, d.run)
+}
+
+// dev is one run of the command.
+type dev struct {
+	process
+	once      bool
+	simulator inwebosim.Options
+}
+
+func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
+	if d.once {
+		d.simulator.Listen, d.simulator.Control = anyPort, anyPort
+	}
+	simulator, err := inwebosim.New(d.simulator)
+	if err != nil {
+		return usageError{err}
+	}
+	simulator.Start()
+	defer func() { err = errors.Join(err, stopSimulator(cmd.Context(), simulator)) }()
+
+	remove, err := d.adapt(c, simulator)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	return d.serve(cmd.Context(), c, simulator)
+}
+
+// adapt points the configuration to the simulator and to a store of its own, as far as nobody has set them.
+func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (remove func() error, err error) {
+	if c.Inwebo.URL, err = url.Parse(simulator.ProtocolURL()); err != nil {
+		return nil, err
+	}
+	if !c.IsSet("quota.otps_per_day") {
+		c.Quota.OTPsPerDay = 0
+	}
+	if !c.IsSet("log.level") {
+		c.Log.Level = "warn"
+	}
+	if d.once && !c.IsSet("listen") {
+		c.Listen = anyPort
+	}
+	if d.once && !c.IsSet("ops.listen") {
+		c.Ops.Listen = anyPort
+	}
+	if c.IsSet("data_dir") {
+		return func() error { return nil }, nil
+	}
+	if c.DataDir, err = os.MkdirTemp("", "pimsd-dev-"); err != nil {
+		return nil, fmt.Errorf("make a temporary data directory: %w", err)
+	}
+	return func() error { return os.RemoveAll(c.DataDir) }, nil
+}
+
+// serve runs the service, and shows beside it what it can do.
+func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.Simulator) error {
+	service, err := app.New(ctx, c, d.stderr)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx) }()
+
+	err = d.show(ctx, service, simulator)
+	if err != nil || d.once {
+		stop()
+	}
+	return errors.Join(err, <-ended)
+}
+
+// show enrols the demo account, gets an OTP over HTTP, and has it verified.
+func (d *dev) show(ctx context.Context, service *app.App, simulator *inwebosim.Simulator) error {
+	began := time.Now()
+	ask := otp.Ask{Account: demoAccount, Caller: caller}
+	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true}
+	if err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
+		return fmt.Errorf("enrol the demo account: %w", err)
+	}
+	key, text, err := authn.NewKey(authn.Grant{Account: demoAccount}, now(), time.Time{})
+	if err == nil {
+		err = service.Store.AddKey(ctx, key)
+	}
+	if err != nil {
+		return fmt.Errorf("make a key for the demo account: %w", err)
+	}
+	demo := demonstration{api: "http://" + service.APIAddress(), simulator: simulator.ProtocolURL(), key: text}
+	given, err := demo.askOTP(ctx)
+	if err != nil {
+		return err
+	}
+	if err := demo.verify(ctx, given); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(d.stdout, "OTP %s of account %q: issued over HTTP and verified by the simulator, %d ms after the start.\n",
+		given.Reveal(), demoAccount, time.Since(began).Milliseconds())
+	if !d.once {
+		_, _ = fmt.Fprintf(d.stdout, devGreeting, demo.curl(), service.OpsAddress(), simulator.ProtocolURL(), simulator.ControlURL(), demo.verifyLine())
+	}
+	return nil
+}
+
+const devGreeting = `
+Get the next one:
+
+%s
+
+Operators' listener: http://%s/metrics, /livez, /readyz?verbose
+Simulator: %s (control: %s); verify an OTP, once, within 30 s:
+
+%s
+
+Ctrl-C ends it.
+`

@@ -1,0 +1,27 @@
+// Command pimsd gives one-time passwords of inWebo devices over HTTP, and manages those devices.
+//
+// main is a shell around run, which knows nothing of the process: arguments, environment and streams come in, an exit
+// status goes out. The commands decide nothing about devices; they ask the packages below internal.
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	// net/http quotes unexpected bytes of answers to the standard logger, and they may be keys; the service logs by zap.
+	log.SetOutput(io.Discard)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], process{
+		stdin: os.Stdin, lines: bufio.NewReader(os.Stdin), stdout: os.Stdout, stderr: os.Stderr,
+		environ: os.Environ(), root: os.Geteuid() == 0,
+	}))
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+func newOTP(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "otp --account A",
+		Short: "Get one OTP on the command line, the way the service does",
+		Long: `Get one OTP of an account's device. The PIN is asked for on a terminal, or read from standard input.
+
+It works beside a running service, and spends the account's quota as any call does.`,
+		Example: `  pimsd otp --account alice
+  pimsd otp --account alice < pin.txt`,
+	}
+	account := addAccount(cmd)
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		who, err := account()
+		if err != nil {
+			return err
+		}
+		pin, err := p.readSecret("PIN")
+		if err != nil {
+			return err
+		}
+		return withCore(cmd, c, func(core *app.Core) error {
+			issued, err := core.OTP.IssueOTP(cmd.Context(), otp.Ask{Account: who, Caller: caller}, pin)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), issued.OTP.Reveal())
+			return err
+		})
+	})
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// Exit statuses (contract.md §6).
+const (
+	statusDone   = 0
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+// process is all that the commands may know of the process they run in.
+type process struct {
+	stdin          *os.File      // asked whether it is a terminal
+	lines          *bufio.Reader // of stdin
+	stdout, stderr io.Writer
+	environ        []string
+	root           bool
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+// run carries out one command line and gives the exit status.
+func run(ctx context.Context, args []string, p process) int {
+	root := newRoot(p)
+	root.SetArgs(args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return statusDone
+	}
+	_, _ = fmt.Fprintf(p.stderr, "pimsd: %v\n", err)
+	if advice := adviceFor(err); advice != "" {
+		_, _ = fmt.Fprintln(p.stderr, advice)
+	}
+	var usage usageError
+	var faults config.Faults
+	if errors.As(err, &usage) || errors.As(err, &faults) {
+		return statusUsage
+	}
+	return statusFailed
+}
+
+func newRoot(p process) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pimsd",
+		Short: "One-time passwords of inWebo devices over HTTP",
+		Long: `pimsd is the inWebo device behind the PIMS calls of connected cars (Peugeot, Citroën, DS, Opel, Vauxhall), for
+many accounts, on a server: enrolled once with an SMS code and a PIN, it gives a one-time password for each call.
+
+Try it with "pimsd dev": it needs nothing and touches no real account.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
+	})
+	root.AddCommand(
+		newServe(p), newDev(p), newSimulator(p), newEnroll(p), newOTP(p), newAccount(p), newKey(p), newErrors(), newHealth(p), newVersion(),
+	)
+	return root
+}
+
+// noArgs refuses arguments that are no flags; a secret typed there by mistake is not repeated.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.HasSubCommands() {
+		return usageError{fmt.Errorf("%q has no command of that name; see %q", cmd.CommandPath(), cmd.CommandPath()+" --help")}
+	}
+	return usageError{fmt.Errorf("%q takes no arguments but flags; see %q", cmd.CommandPath(), cmd.CommandPath()+" --help")}
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+func newServe(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service",
+		Long: `Run the service until it is told to stop (SIGTERM, Ctrl-C), and then for as long as conversations with inWebo need.
+
+The log goes to standard error, a JSON object a line. The store is made in the data directory when that is missing or
+empty. Settings come from the file named by --config or PIMSD_CONFIG, the environment and the flags.`,
+	}
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		a, err := app.New(cmd.Context(), c, p.stderr)
+		if err != nil {
+			return err
+		}
+		return a.Run(cmd.Context())
+	})
+}

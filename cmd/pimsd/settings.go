@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// withConfig gives the command a flag for every setting, and its body the configuration.
+func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
+	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
+	config.Flags(settings)
+	cmd.SetUsageFunc(usageWith(settings))
+	cmd.Flags().AddFlagSet(settings)
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: p.environ, ReadFile: os.ReadFile, Root: p.root})
+		if err != nil {
+			return err
+		}
+		return body(cmd, c)
+	}
+	return cmd
+}
+
+// helpWidth is how wide the help of settings may get.
+const helpWidth = 120
+
+// usageWith shows a command's own flags before the settings, which every command has.
+func usageWith(settings *pflag.FlagSet) func(*cobra.Command) error {
+	return func(cmd *cobra.Command) error {
+		own := pflag.NewFlagSet("own", pflag.ContinueOnError)
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if settings.Lookup(f.Name) == nil {
+				own.AddFlag(f)
+			}
+		})
+		out := cmd.OutOrStdout()
+		_, _ = fmt.Fprintf(out, "Usage:\n  %s\n", cmd.UseLine())
+		if cmd.HasExample() {
+			_, _ = fmt.Fprintf(out, "\nExamples:\n%s\n", cmd.Example)
+		}
+		_, _ = fmt.Fprintf(out, "\nFlags:\n%s", own.FlagUsagesWrapped(helpWidth))
+		_, err := fmt.Fprintf(out, "\nSettings (the environment wins over the file, flags win over both):\n%s", settings.FlagUsagesWrapped(helpWidth))
+		return err
+	}
+}

@@ -1,0 +1,169 @@
+// Package app assembles pimsd: it builds in order, binds, serves, and stops in reverse.
+//
+// It decides nothing: what an answer means, who may ask, and what is remembered is known in the packages below it.
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	openapi "github.com/pimsd/pimsd/api"
+	"github.com/pimsd/pimsd/internal/api"
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// App is a running pimsd. New binds its listeners, Run serves and stops.
+type App struct {
+	*Core
+
+	config   *config.Config
+	logger   *zap.Logger
+	face     *api.API
+	api, ops *door
+	undo     undo
+	stopping atomic.Bool
+}
+
+// New builds everything and binds both listeners; nothing is answered before Run. The log goes to w. What it opened is
+// closed again when it fails.
+func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error) {
+	logger, err := telemetry.NewLogger(w, c.Log.Level)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{config: c, logger: logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.undo.all())
+		}
+	}()
+	metrics := telemetry.NewMetrics(Build().Version, codes())
+	if a.Core, err = OpenCore(ctx, c, true, observeMetrics(metrics)); err != nil {
+		return nil, err
+	}
+	a.undo.push("store", a.Core.Close)
+	metrics.WatchDoubt(a.Store.CountDoubt)
+	if err = a.openOps(ctx, metrics); err != nil {
+		return nil, err
+	}
+	if err = a.openAPI(ctx, metrics); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// codes are the labels that an OTP request can be counted under.
+func codes() []string {
+	all := []string{errcodes.OK.String()}
+	for _, entry := range errcodes.All() {
+		all = append(all, entry.Code.String())
+	}
+	return all
+}
+
+// opsTimeouts bound the operators' listener; a scrape takes the longest.
+func opsTimeouts() timeouts {
+	return timeouts{header: 5 * time.Second, read: 5 * time.Second, write: 15 * time.Second, idle: time.Minute}
+}
+
+func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err error) {
+	handler := telemetry.OpsHandler(metrics,
+		telemetry.Check{Name: "serving", Ready: a.serving},
+		telemetry.Check{Name: "store", Ready: a.Store.Writable},
+	)
+	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, handler, opsTimeouts(), a.logger); err != nil {
+		return err
+	}
+	a.undo.push("operators' listener", a.ops.close)
+	return nil
+}
+
+func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err error) {
+	h := a.config.HTTP
+	a.face = api.New(api.Config{
+		OTPs:     a.OTP,
+		Callers:  authn.NewKeys(a.Store, time.Now),
+		Observer: requestObserver{a.logger, metrics},
+		Contract: openapi.Document(),
+	})
+	longest := a.config.Conversation.QueueWait + a.config.Conversation.Deadline
+	if a.api, err = openDoor(ctx, "listen", a.config.Listen, counted(metrics, a.face), timeouts{
+		header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
+		write: h.HeaderTimeout + h.BodyTimeout + longest + answerTimeout,
+	}, a.logger); err != nil {
+		return err
+	}
+	a.undo.push("API listener", a.api.close)
+	return nil
+}
+
+// answerTimeout is how long a caller may take to read an answer.
+const answerTimeout = 5 * time.Second
+
+// counted counts the requests that are being answered.
+func counted(metrics *telemetry.Metrics, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer metrics.RequestStarted()()
+		next.ServeHTTP(w, r)
+	})
+}
+
+var errStopping = errors.New("the service is stopping")
+
+// serving is the readiness of the process itself.
+func (a *App) serving(context.Context) error {
+	if a.stopping.Load() {
+		return errStopping
+	}
+	return nil
+}
+
+// APIAddress is the host:port where the API is served.
+func (a *App) APIAddress() string { return a.api.address() }
+
+// OpsAddress is the host:port of the operators' listener.
+func (a *App) OpsAddress() string { return a.ops.address() }
+
+// Run serves until ctx ends or a listener fails, and then stops: it returns when nothing of the service runs any more.
+func (a *App) Run(ctx context.Context) error {
+	failed := make(chan error, 2)
+	go a.ops.serve(failed)
+	go a.api.serve(failed)
+	build := Build()
+	a.logger.Info("serving", zap.String("version", build.Version), zap.String("revision", build.Revision),
+		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
+	select {
+	case <-ctx.Done():
+		return a.stop(nil)
+	case err := <-failed:
+		return a.stop(err)
+	}
+}
+
+// stop goes through the end in its order: readiness fails, then new requests are refused while conversations end, then
+// the listeners close.
+func (a *App) stop(why error) error {
+	a.stopping.Store(true)
+	a.logger.Info("stopping", zap.Error(why))
+	if why == nil {
+		time.Sleep(a.config.Stop.DrainDelay)
+	}
+	patience, cancel := context.WithTimeout(context.Background(), a.config.Conversation.Deadline+a.config.Stop.SettleAllowance)
+	defer cancel()
+	a.face.Drain()
+	for _, account := range a.OTP.Drain(patience) {
+		a.logger.Error("gave up storing what inWebo answered: the device is in doubt", zap.String("account", string(account)))
+	}
+	err := errors.Join(why, a.undo.all())
+	a.logger.Info("stopped", zap.Error(err))
+	return err
+}

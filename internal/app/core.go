@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
+)
+
+// Store is what the daemon and the commands ask of a store.
+type Store interface {
+	otp.Store
+	authn.KeyStore
+	// Writable proves that the store takes writes.
+	Writable(ctx context.Context) error
+	// List gives rows in the order of accounts, after the one given; their vaults may be sealed.
+	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
+	// CountDoubt counts the devices in doubt.
+	CountDoubt(ctx context.Context) (int, error)
+	Close() error
+}
+
+// Core is the domain on its store: what the daemon serves, and what commands use beside it.
+type Core struct {
+	Store Store // its vaults are sealed
+	Ring  *seal.Ring
+	OTP   *otp.Service
+
+	inwebo *inwebo.Client
+}
+
+// Observers hear what the parts of a Core do; each may be nil.
+type Observers struct {
+	OTP      otp.Observer
+	Exchange func(exchange inwebo.Exchange, err error, took time.Duration)
+}
+
+// OpenCore opens the configured store, which must exist unless create, and the domain on it.
+func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers) (*Core, error) {
+	client, err := newInwebo(c.Inwebo, hear.Exchange)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStore(ctx, c, create)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := openRing(ctx, c, store, create)
+	if err == nil {
+		err = checkRing(ctx, ring, store)
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	service := otp.New(seal.New(store, ring), client, limits(c), hear.OTP)
+	return &Core{Store: store, Ring: ring, OTP: service, inwebo: client}, nil
+}
+
+// Close closes the store. Conversations must have ended.
+func (c *Core) Close() error {
+	c.inwebo.Close()
+	return c.Store.Close()
+}
+
+// openStore opens PostgreSQL when a database is named, and else SQLite in the data directory.
+func openStore(ctx context.Context, c *config.Config, create bool) (Store, error) {
+	switch {
+	case !c.DatabaseURL.IsEmpty() && create:
+		return postgres.OpenOrCreate(ctx, c.DatabaseURL)
+	case !c.DatabaseURL.IsEmpty():
+		return postgres.Open(ctx, c.DatabaseURL)
+	case create:
+		return sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: c.DataDir})
+	default:
+		return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir})
+	}
+}
+
+// storeTimeout bounds one call of the store.
+const storeTimeout = 5 * time.Second
+
+// limits are the domain's settings.
+func limits(c *config.Config) otp.Limits {
+	return otp.Limits{
+		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: storeTimeout,
+		FinalizeTimeout: c.Inwebo.ExchangeTimeout, OTPsPerDay: c.Quota.OTPsPerDay, ServiceID: c.Inwebo.Service,
+		Guard: otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
+	}
+}

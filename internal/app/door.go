@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// maxHeaderBytes bounds the header of a request: 16 KiB, and net/http's own allowance on top.
+const maxHeaderBytes = 16 << 10
+
+// closePatience is how long a listener that is told to stop waits for answers that are being sent.
+const closePatience = time.Second
+
+// door is a listener with what it serves.
+type door struct {
+	setting  string
+	listener net.Listener
+	server   *http.Server
+}
+
+// timeouts are those of a door; each bounds what a silent or slow peer can hold.
+// That for reading ends with the body: it does not cut a call short that waits.
+type timeouts struct{ header, read, write, idle time.Duration }
+
+// openDoor binds the address of a setting. What comes is served from serve on.
+func openDoor(ctx context.Context, setting, address string, handler http.Handler, t timeouts, logger *zap.Logger) (*door, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	errorLog, err := zap.NewStdLogAt(logger.Named("http"), zap.DebugLevel)
+	if err != nil {
+		return nil, err
+	}
+	return &door{setting, listener, &http.Server{
+		Handler: handler, ErrorLog: errorLog, MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: t.header, ReadTimeout: t.read, WriteTimeout: t.write, IdleTimeout: t.idle,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is answered as every other wrong request is
+	}}, nil
+}
+
+func (d *door) address() string { return d.listener.Addr().String() }
+
+// serve answers until the door is closed; its end before that goes to failed.
+func (d *door) serve(failed chan<- error) {
+	if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+		failed <- fmt.Errorf("%s: %w", d.setting, err)
+	}
+}
+
+// close lets answers under way out, for a moment, and closes the door. It can be called before serve.
+func (d *door) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	err := d.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = d.server.Close()
+	}
+	if closed := d.listener.Close(); !errors.Is(closed, net.ErrClosed) {
+		err = errors.Join(err, closed)
+	}
+	return err
+}

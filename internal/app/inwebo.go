@@ -1,0 +1,54 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/inwebo"
+)
+
+// newInwebo makes the client that the configuration describes. Its errors name the setting.
+func newInwebo(c config.Inwebo, observe func(inwebo.Exchange, error, time.Duration)) (*inwebo.Client, error) {
+	client := inwebo.Config{
+		BaseURL: c.URL, Path: c.Path, MacID: c.MacID, Version: c.Version, UserAgent: c.UserAgent,
+		DeviceName: c.DeviceName, Language: c.Language,
+		ExchangeTimeout: c.ExchangeTimeout, DialTimeout: c.DialTimeout, Observe: observe,
+	}
+	var err error
+	if !c.ProxyURL.IsEmpty() {
+		if client.Proxy, err = url.Parse(c.ProxyURL.Reveal()); err != nil {
+			return nil, errors.New("inwebo.proxy_url is not a URL")
+		}
+	}
+	if c.CAFile != "" {
+		if client.RootCAs, err = readCAs(c.CAFile); err != nil {
+			return nil, fmt.Errorf("inwebo.ca_file: %w", err)
+		}
+	}
+	if c.ClientCertFile != "" {
+		certificate, err := tls.LoadX509KeyPair(c.ClientCertFile, c.ClientKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("inwebo.client_cert_file and inwebo.client_key_file: %w", err)
+		}
+		client.ClientCertificate = &certificate
+	}
+	return inwebo.New(client), nil
+}
+
+func readCAs(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	return pool, nil
+}

@@ -1,0 +1,52 @@
+package app
+
+import (
+	"errors"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// observeMetrics turns what the domain and the wire let hear into metrics.
+func observeMetrics(m *telemetry.Metrics) Observers {
+	return Observers{
+		OTP: domainMetrics{m},
+		Exchange: func(exchange inwebo.Exchange, err error, took time.Duration) {
+			m.ObserveExchange(string(exchange), exchangeOutcome(err), took)
+		},
+	}
+}
+
+// exchangeOutcome is the label of how an exchange ended.
+func exchangeOutcome(err error) string {
+	var refusal *inwebo.Refusal
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &refusal):
+		return "refused"
+	case errors.Is(err, inwebo.ErrNeverSent):
+		return "never_sent"
+	default:
+		return "no_answer"
+	}
+}
+
+type domainMetrics struct{ *telemetry.Metrics }
+
+func (m domainMetrics) Committed(what otp.Commit, err error) {
+	outcome := "failed"
+	switch {
+	case err == nil:
+		outcome = "done"
+	case errors.Is(err, otp.ErrConflict), errors.Is(err, otp.ErrExists):
+		outcome = "conflict"
+	}
+	m.CountCommit(string(what), outcome)
+}
+
+func (m domainMetrics) Window(answerToCommit time.Duration) { m.ObserveWindow(answerToCommit) }
+
+func (m domainMetrics) Retrying(change int) { m.SettleRetrying(change) }

@@ -1,0 +1,66 @@
+package app
+
+import (
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/pimsd/pimsd/internal/api"
+	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// requestObserver writes one log line for each request, and counts it.
+type requestObserver struct {
+	logger  *zap.Logger
+	metrics *telemetry.Metrics
+}
+
+// Observe hears of a request when its answer is known.
+func (o requestObserver) Observe(e api.Event) {
+	code := e.Code.String()
+	if e.Route == api.RouteOTP {
+		o.metrics.CountOTP(code)
+	}
+	o.metrics.ObserveRequest(e.Route, code, e.Duration)
+	if line := o.logger.Check(levelOf(e), "request"); line != nil {
+		line.Write(fieldsOf(e)...)
+	}
+}
+
+// levelOf is error for what we must look into, warn for what a caller was refused, info for the rest.
+func levelOf(e api.Event) zapcore.Level {
+	switch {
+	case e.Code == errcodes.UnknownError || e.Code == errcodes.PostSyncFailed || e.Code == errcodes.CoreNotConfigured:
+		return zap.ErrorLevel
+	case e.Code != errcodes.OK:
+		return zap.WarnLevel
+	default:
+		return zap.InfoLevel
+	}
+}
+
+func fieldsOf(e api.Event) []zap.Field {
+	fields := []zap.Field{
+		zap.String("transaction", e.Transaction), zap.String("method", e.Method), zap.String("route", e.Route),
+		zap.String("remote", e.Remote), zap.Int("code", int(e.Code)), zap.Int("status", e.Status), zap.Duration("took", e.Duration),
+	}
+	if e.Caller != "" {
+		fields = append(fields, zap.String("caller", e.Caller))
+	}
+	if e.Account != "" {
+		fields = append(fields, zap.String("account", e.Account))
+	}
+	if e.Rounds > 0 {
+		fields = append(fields, zap.Uint64("step", e.Step), zap.Int("rounds", e.Rounds), zap.Bool("blocked", e.Blocked))
+	}
+	if e.Left {
+		fields = append(fields, zap.Bool("callerLeft", true))
+	}
+	if e.Err != nil {
+		fields = append(fields, zap.String("cause", e.Err.Error()))
+	}
+	if e.Stack != nil {
+		fields = append(fields, zap.ByteString("stack", e.Stack))
+	}
+	return fields
+}

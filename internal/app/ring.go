@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+// sealKeysSetting is the key of the setting with the sealing keys.
+const sealKeysSetting = "seal.keys"
+
+// openRing gives the keys that the store is sealed with: those of the setting, or of a file in the data directory. That
+// file is made with the store.
+func openRing(ctx context.Context, c *config.Config, store Store, create bool) (*seal.Ring, error) {
+	switch file := c.FileOf(sealKeysSetting); {
+	case file != "":
+		return seal.OpenFile(file, false)
+	case !c.Seal.Keys.IsEmpty():
+		return seal.FromText(sealKeysSetting, c.Seal.Keys)
+	case !c.DatabaseURL.IsEmpty():
+		return nil, errors.New("seal.keys is missing: with PostgreSQL every replica needs the same sealing keys; " +
+			"make one with `head -c 32 /dev/urandom | base64`, keep it safe, and give it to all of them")
+	}
+	first, err := store.List(ctx, "", 1)
+	if err != nil {
+		return nil, err
+	}
+	return seal.OpenFile(filepath.Join(c.DataDir, seal.FileName), create && len(first) == 0)
+}
+
+// sampleSize is how many records a start looks at: all of a small store, and a sample of a big one, for it must be quick.
+const sampleSize = 500
+
+// checkRing finds out before anything is served whether keys are missing.
+func checkRing(ctx context.Context, ring *seal.Ring, store Store) error {
+	rows, err := store.List(ctx, "", sampleSize)
+	if err != nil {
+		return err
+	}
+	return ring.Check(seal.CensusOf(rows))
+}

@@ -1,0 +1,28 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+)
+
+// undo is a stack of what has been built, by name, to be taken down in reverse.
+type undo []layer
+
+type layer struct {
+	name string
+	down func() error
+}
+
+func (u *undo) push(name string, down func() error) { *u = append(*u, layer{name, down}) }
+
+// all takes everything down, whatever fails on the way. A second call finds nothing left.
+func (u *undo) all() error {
+	var failed []error
+	for i := len(*u) - 1; i >= 0; i-- {
+		if err := (*u)[i].down(); err != nil {
+			failed = append(failed, fmt.Errorf("stop %s: %w", (*u)[i].name, err))
+		}
+	}
+	*u = nil
+	return errors.Join(failed...)
+}
