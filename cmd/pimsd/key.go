@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,41 +22,133 @@ func newKey(p process) *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeyCreate(p))
+	cmd.AddCommand(newKeyCreate(p), newKeyList(p), newKeyRevoke(p))
 	return cmd
 }
 
 func newKeyCreate(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "create --account A",
+		Use:   "create (--account A | --backend [--prefix P])",
 		Short: "Make an API key and print it, this once",
 		Long: `Make an API key and print it alone on standard output. It is shown this once: pimsd keeps only its hash.
 
-The key lets its holder call the service for one account.`,
-		Example: `  KEY=$(pimsd key create --account alice)`,
+A key is bound to one account, or a backend's, which names the account of each call in the header X-Pims-Account: any
+account, or those with a prefix.`,
+		Example: `  KEY=$(pimsd key create --account alice)
+  KEY=$(pimsd key create --backend --prefix fleet- --expires-in 2160h)`,
 	}
-	account := addAccount(cmd)
-	expires := cmd.Flags().Duration("expires-in", 0, "how long the key is good for, such as 720h; 0: until it is revoked")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		who, err := account()
-		if err != nil {
-			return err
+	var grant authn.Grant
+	flags := cmd.Flags()
+	flags.StringVar(&grant.Account, "account", "", "the `name` of the one account")
+	flags.BoolVar(&grant.Backend, "backend", false, "a backend's key, for many accounts")
+	flags.StringVar(&grant.Prefix, "prefix", "", "what the names of a backend's accounts begin with; empty: any")
+	scopes := flags.StringSlice("scope", []string{string(authn.ScopeOTP)}, "what the key is for: otp, enroll, unlock; can be repeated")
+	expires := flags.Duration("expires-in", 0, "how long the key is good for, such as 720h; 0: until it is revoked")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
+		if grant.Scopes, err = authn.ParseScopes(*scopes); err != nil {
+			return usageError{fmt.Errorf("--scope: %w", err)}
 		}
-		grant := authn.Grant{Account: string(who)}
+		at := now()
+		var until time.Time
+		if *expires != 0 {
+			until = at.Add(*expires)
+		}
+		key, text, err := authn.NewKey(grant, at, until)
+		if err != nil {
+			return usageError{err}
+		}
 		return withCore(cmd, c, func(core *app.Core) error {
-			at := now()
-			var until time.Time
-			if *expires != 0 {
-				until = at.Add(*expires)
-			}
-			key, text, err := authn.NewKey(grant, at, until)
-			if err != nil {
-				return usageError{err}
-			}
 			if err := core.Store.AddKey(cmd.Context(), key); err != nil {
 				return fmt.Errorf("store the key: %w", err)
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), text.Reveal())
+			return err
+		})
+	})
+}
+
+// listedKey is a key in the listing. Nothing of it opens a door.
+type listedKey struct {
+	ID        string       `json:"id"`
+	For       string       `json:"for"`
+	Scopes    authn.Scopes `json:"scopes"`
+	State     string       `json:"state"`
+	CreatedAt time.Time    `json:"createdAt"`
+	ExpiresAt time.Time    `json:"expiresAt,omitzero"`
+}
+
+func newKeyList(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the API keys, without what opens a door",
+	}
+	asJSON := cmd.Flags().Bool("json", false, "as JSON")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withCore(cmd, c, func(core *app.Core) error {
+			keys, err := core.Store.ListKeys(cmd.Context())
+			if err != nil {
+				return err
+			}
+			listed := []listedKey{}
+			for _, key := range keys {
+				listed = append(listed, listedKey{key.ID, whomFor(key), key.Scopes, stateOf(key), key.CreatedAt, key.ExpiresAt})
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), listed)
+			}
+			return printKeys(cmd.OutOrStdout(), listed)
+		})
+	})
+}
+
+func whomFor(key authn.Key) string {
+	switch {
+	case !key.Backend:
+		return "account " + key.Account
+	case key.Prefix == "":
+		return "all accounts"
+	default:
+		return "accounts " + key.Prefix + "…"
+	}
+}
+
+func stateOf(key authn.Key) string {
+	switch {
+	case !key.RevokedAt.IsZero():
+		return "revoked"
+	case !key.ExpiresAt.IsZero() && !now().Before(key.ExpiresAt):
+		return "expired"
+	default:
+		return "good"
+	}
+}
+
+func printKeys(w io.Writer, keys []listedKey) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "KEY\tFOR\tSCOPES\tSTATE\tCREATED\tEXPIRES")
+	for _, key := range keys {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", key.ID, key.For, strings.Join(key.Scopes.Names(), " "), key.State,
+			orDash(key.CreatedAt), orDash(key.ExpiresAt))
+	}
+	return table.Flush()
+}
+
+func newKeyRevoke(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke --key ID",
+		Short: "Make a key good for nothing, at once and for ever",
+		Long:  `Make a key good for nothing, at once and for ever. Its id is in "pimsd key list", and stands behind pims_ in the key itself.`,
+	}
+	id := cmd.Flags().String("key", "", "the `id` of the key (required)")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		if *id == "" {
+			return usageError{errors.New("--key is missing: name the key by its id")}
+		}
+		return withCore(cmd, c, func(core *app.Core) error {
+			if err := core.Store.RevokeKey(cmd.Context(), *id, now()); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", *id)
 			return err
 		})
 	})

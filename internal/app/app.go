@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -78,7 +79,7 @@ func opsTimeouts() timeouts {
 func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err error) {
 	handler := telemetry.OpsHandler(metrics,
 		telemetry.Check{Name: "serving", Ready: a.serving},
-		telemetry.Check{Name: "store", Ready: a.Store.Writable},
+		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
 	)
 	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, handler, opsTimeouts(), a.logger); err != nil {
 		return err
@@ -125,6 +126,15 @@ func (a *App) serving(context.Context) error {
 		return errStopping
 	}
 	return nil
+}
+
+// doubts says how many devices are in doubt, which is no reason to stop serving the others.
+func (a *App) doubts(ctx context.Context) string {
+	n, err := a.Store.CountDoubt(ctx)
+	if err != nil {
+		return "devices in doubt cannot be counted"
+	}
+	return fmt.Sprintf("%d devices in doubt", n)
 }
 
 // APIAddress is the host:port where the API is served.

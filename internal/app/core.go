@@ -22,6 +22,8 @@ type Store interface {
 	Writable(ctx context.Context) error
 	// List gives rows in the order of accounts, after the one given; their vaults may be sealed.
 	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
+	// AuditAfter gives lines of the audit log, those after the id given.
+	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
 	// CountDoubt counts the devices in doubt.
 	CountDoubt(ctx context.Context) (int, error)
 	Close() error

@@ -66,14 +66,14 @@ type Write struct {
 
 // Line is one line of the audit log. No field of it could carry a secret.
 type Line struct {
-	At          time.Time // by the store's clock, microseconds
-	Account     Account
-	Caller      string // who asked: the name of a principal, or of a command
-	Transaction string // the request's UUID; empty for commands
-	Action      string // what was asked: "otp", "enroll", …
-	Stage       Stage
-	Outcome     string // a word of the domain; empty for an attempt
-	Step        uint64 // the ratchet step that the record has with this write
+	At          time.Time `json:"at"` // by the store's clock, microseconds
+	Account     Account   `json:"account"`
+	Caller      string    `json:"caller"`                // who asked: the name of a principal, or of a command
+	Transaction string    `json:"transaction,omitempty"` // the request's UUID; empty for commands
+	Action      string    `json:"action"`                // what was asked: "otp", "enroll", …
+	Stage       Stage     `json:"stage"`
+	Outcome     string    `json:"outcome,omitempty"` // a word of the domain; empty for an attempt
+	Step        uint64    `json:"step"`              // the ratchet step that the record has with this write
 }
 
 // Stage tells the line of an attempt, which commits before inWebo is asked, from the line of its outcome.
@@ -87,6 +87,6 @@ const (
 
 // Audited is a line as the log gives it back.
 type Audited struct {
-	ID int64 // grows with the log
+	ID int64 `json:"id"` // grows with the log
 	Line
 }

@@ -13,10 +13,11 @@ import (
 )
 
 // Check is one condition of readiness. Ready gives nil, or an error that tells an operator what is wrong; it must
-// return when its context ends.
+// return when its context ends. Of a condition that is met, Note, when set, says what is worth knowing all the same.
 type Check struct {
 	Name  string
 	Ready func(context.Context) error
+	Note  func(context.Context) string
 }
 
 // What an answer on the operators' listener may take. Probes give up within seconds, so an answer must come before that.
@@ -51,13 +52,20 @@ func readyz(checks []Check) http.HandlerFunc {
 				fmt.Fprintf(&lines, "%s: failed: %v\n", check.Name, err)
 				continue
 			}
-			fmt.Fprintf(&lines, "%s: ok\n", check.Name)
+			fmt.Fprintf(&lines, "%s: ok%s\n", check.Name, noteOf(ctx, check))
 		}
 		if r.URL.Query().Has("verbose") {
 			verdict = lines.String() + verdict
 		}
 		answer(w, status, verdict)
 	}
+}
+
+func noteOf(ctx context.Context, check Check) string {
+	if check.Note == nil {
+		return ""
+	}
+	return ", " + check.Note(ctx)
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+func newAudit(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Read the audit log",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newAuditList(p))
+	return cmd
+}
+
+// auditPage is how many lines are read at a time.
+const auditPage = 1000
+
+func newAuditList(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the audit log, the oldest line first",
+		Long: `List the audit log: a line for every attempt, which is stored before inWebo is asked, and one for its outcome.
+
+With --after ID it goes on behind the line that was seen last, and misses and repeats none. With --json each line is one JSON
+object, for a log shipper.`,
+		Example: `  pimsd audit list --after 4711 --json`,
+	}
+	after := cmd.Flags().Int64("after", 0, "the `id` of the last line that was seen; 0: from the beginning")
+	asJSON := cmd.Flags().Bool("json", false, "one JSON object a line")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withCore(cmd, c, func(core *app.Core) error {
+			show := printAudit
+			if *asJSON {
+				show = printAuditJSON
+			}
+			for {
+				lines, err := core.Store.AuditAfter(cmd.Context(), *after, auditPage)
+				if err != nil || len(lines) == 0 {
+					return err
+				}
+				if err := show(cmd.OutOrStdout(), lines); err != nil {
+					return err
+				}
+				*after = lines[len(lines)-1].ID
+			}
+		})
+	})
+}
+
+func printAudit(w io.Writer, lines []otp.Audited) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, l := range lines {
+		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\tstep %d\t%s\n",
+			l.ID, l.At.Format(time.RFC3339), l.Account, l.Action, l.Stage, l.Outcome, l.Caller, l.Step, l.Transaction)
+	}
+	return table.Flush()
+}
+
+func printAuditJSON(w io.Writer, lines []otp.Audited) error {
+	encoder := json.NewEncoder(w)
+	for _, l := range lines {
+		if err := encoder.Encode(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}

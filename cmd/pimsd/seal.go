@@ -1,0 +1,135 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+func newSeal(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "seal",
+		Short: "See and rotate the keys that seal the devices at rest",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newSealList(p), newSealRotate(p))
+	return cmd
+}
+
+// sealingKey is one key in the listing.
+type sealingKey struct {
+	ID      seal.KeyID `json:"id"`
+	Use     string     `json:"use"` // current, opens, missing
+	Records int        `json:"records"`
+}
+
+func newSealList(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the sealing keys, and how many records each of them seals",
+		Long: `List the sealing keys: the current one, those that still open records, and those that records need and that are missing.
+
+A key that seals no record may go, when no backup that you may need was made with it.`,
+	}
+	asJSON := cmd.Flags().Bool("json", false, "as JSON")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withCore(cmd, c, func(core *app.Core) error {
+			census, err := seal.Count(cmd.Context(), core.Store)
+			if err != nil {
+				return err
+			}
+			keys := sealingKeys(core.Ring, census)
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), keys)
+			}
+			return printSealingKeys(cmd.OutOrStdout(), keys)
+		})
+	})
+}
+
+func sealingKeys(ring *seal.Ring, census seal.Census) (keys []sealingKey) {
+	known := ring.Keys()
+	for i, id := range known {
+		use := "opens"
+		if i == 0 {
+			use = "current"
+		}
+		keys = append(keys, sealingKey{id, use, census[id]})
+	}
+	for _, id := range census.Keys() {
+		if !slices.Contains(known, id) {
+			keys = append(keys, sealingKey{id, "missing", census[id]})
+		}
+	}
+	return keys
+}
+
+func printSealingKeys(w io.Writer, keys []sealingKey) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "KEY\tUSE\tRECORDS")
+	for _, key := range keys {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\n", key.ID, key.Use, key.Records)
+	}
+	return table.Flush()
+}
+
+func newSealRotate(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Seal every record anew under a new key, beside the running service",
+		Long: `Make a new sealing key, make it the current one, and seal every record anew under it, beside the running service, which
+follows the key file by itself. Records that are held are waited for. What is interrupted goes on when it is run again with
+--no-new-key.
+
+Where the keys do not come from a file, give every process the new keys first, the new one in front, and then run this with
+--no-new-key.`,
+	}
+	noNewKey := cmd.Flags().Bool("no-new-key", false, "seal under the key that is the current one already")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withCore(cmd, c, func(core *app.Core) error {
+			if !*noNewKey {
+				if err := addKey(core.Ring); err != nil {
+					return err
+				}
+			}
+			sealed := 0
+			rotation := seal.Rotation{
+				Rows: core.Store, Store: core.Store, Ring: core.Ring, Caller: caller,
+				Progress: func(done seal.Progress) {
+					sealed = done.Sealed
+					_, _ = fmt.Fprintf(p.stderr, "pimsd: sealed %d of %d found, %d held or just changed\n", done.Sealed, done.Found, done.Waiting)
+				},
+			}
+			if err := rotation.Run(cmd.Context()); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d records were sealed anew; all are under key %s.\n", sealed, core.Ring.Current())
+			return err
+		})
+	})
+}
+
+// addKey puts a new key into the ring's file and makes it the current one.
+func addKey(ring *seal.Ring) error {
+	key, err := seal.NewKey(rand.Reader)
+	if err == nil {
+		err = ring.Add(key)
+	}
+	if err == nil {
+		err = ring.Promote(key.ID())
+	}
+	if errors.Is(err, seal.ErrNotFile) {
+		return usageError{err}
+	}
+	return err
+}
