@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -33,6 +35,7 @@ func TestScripts(t *testing.T) {
 			"verify":       verifyOTP,
 			"ready":        waitUntilReady,
 			"exitstatus":   exitStatus,
+			"postgres":     startPostgres,
 		},
 	})
 }
@@ -71,6 +74,14 @@ func plantAnswer(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(simulatorOf(ts).Plant(inwebosim.Nuisance{
 		Kind: inwebosim.KindErr, Match: inwebosim.Match{Action: args[0], Mode: args[1]}, Err: args[2], Times: 1,
 	}))
+}
+
+// postgres FILE starts a PostgreSQL server and writes the URL of an empty database into the file.
+func startPostgres(ts *testscript.TestScript, _ bool, args []string) {
+	server, err := pgtest.Start()
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(server.Remove()) })
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(server.URL("postgres")+"\n"), 0o600))
 }
 
 // [!] verify FILE has the simulator verify the OTP that stands alone in the file; "stdout" is the last output.

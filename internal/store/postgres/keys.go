@@ -16,13 +16,8 @@ const keyColumns = `id, hash, account, prefix, scopes, created_at, expires_at, r
 
 // AddKey is as authn.KeyStore says.
 func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
-	var account *string
-	if !key.Backend {
-		account = &key.Account
-	}
 	result, err := s.pool.Exec(ctx, `INSERT INTO api_key (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
-		key.ID, key.Hash[:], account, key.Prefix, strings.Join(key.Scopes.Names(), " "),
-		key.CreatedAt.UnixMicro(), microsOrNull(key.ExpiresAt), microsOrNull(key.RevokedAt), microsOrNull(key.LastUsedAt))
+		keyArgs(key)...)
 	switch {
 	case err != nil:
 		return describe("store an API key", err)
@@ -30,6 +25,18 @@ func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
 		return authn.ErrKeyExists
 	}
 	return nil
+}
+
+// keyArgs are the values of keyColumns.
+func keyArgs(key authn.Key) []any {
+	var account *string
+	if !key.Backend {
+		account = &key.Account
+	}
+	return []any{
+		key.ID, key.Hash[:], account, key.Prefix, strings.Join(key.Scopes.Names(), " "),
+		key.CreatedAt.UnixMicro(), microsOrNull(key.ExpiresAt), microsOrNull(key.RevokedAt), microsOrNull(key.LastUsedAt),
+	}
 }
 
 // RevokeKey is as authn.KeyStore says.

@@ -11,8 +11,8 @@ import (
 )
 
 // ErrNotFile says that a ring has no file that could be changed.
-var ErrNotFile = errors.New("the sealing keys do not come from a file of which pimsd knows: change them where they are given, " +
-	"the current one first, and start every process anew")
+var ErrNotFile = errors.New("the sealing keys are not in a file that pimsd can change: put a new one before the others where they " +
+	"are given, and start every process anew")
 
 // Add puts the key into the ring's file, behind all others: it opens, and does not seal yet. It is durable when Add
 // returns. That Promote is another step keeps it from ever sealing before that.
@@ -25,7 +25,8 @@ func (r *Ring) Add(key Key) error {
 	})
 }
 
-// Promote makes the key of that name the current one, in the ring's file: from now on it seals, in every process.
+// Promote makes the key of that name the current one, in the ring's file: from now on it seals, in every process on it.
+// It is durable when Promote returns.
 func (r *Ring) Promote(id KeyID) error {
 	return r.change(func(keys []Key) ([]Key, error) {
 		i := slices.IndexFunc(keys, func(key Key) bool { return key.id == id })

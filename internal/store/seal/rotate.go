@@ -12,8 +12,8 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Rotation seals every record under the ring's current key that is not, while the service goes on. It keeps no state of
-// its own: one that was killed is resumed by another.
+// Rotation seals under the ring's current key every record that is sealed under another, while the service goes on. It
+// keeps no state of its own: one that was killed is resumed by another.
 //
 // It goes below the domain, and changes of a record nothing but the seal of the vault, and the revision, which is the
 // store's and must grow with every Replace. For the domain a higher revision is harmless: what a record's body says of
@@ -21,7 +21,7 @@ import (
 // become higher still. A conversation that had read the record before meets a conflict, and reads again. A record that
 // is held is left to its holder until the hold is over.
 //
-// It does not end what a key that is not the current one can open: copies and backups are sealed as they were.
+// A key that no record needs any more may still be needed for copies and backups: they are sealed as they were.
 type Rotation struct {
 	Rows  Lister
 	Store otp.Store // the store beneath the sealing one, as are the Rows
@@ -51,8 +51,9 @@ const (
 )
 
 // Run rotates until no record is left under another key than the current one, or ctx ends. Every process must have
-// been given the current key before: those on the ring's own file have it. Run takes 10 s at least, since it goes
-// through the records once more when every process has surely begun to seal under the current key.
+// been given the current key before, as those on the ring's own file are: without it, it could neither read a record
+// that was rotated nor settle an answer for it. Run takes 10 s at least, for it goes through the records once more when
+// every process has surely begun to seal under the current key.
 //
 // Records that do not open are left as they are; the error then says how many, and why the first of them does not. An
 // error of the store ends the run, and another run goes on from there.
@@ -148,8 +149,8 @@ func (r *run) reseal(ctx context.Context, account otp.Account) (later bool, err 
 	w, err := r.write(row, now)
 	if err != nil {
 		r.progress.Failed++
-		r.fault = cmp.Or(r.fault, err)
-		return false, nil // Run tells, when the others are sealed
+		r.fault = cmp.Or(r.fault, err) // which Run tells when the others are sealed
+		return false, nil
 	}
 	switch err := r.Store.Replace(ctx, w); {
 	case errors.Is(err, otp.ErrConflict):

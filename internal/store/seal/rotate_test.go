@@ -226,6 +226,56 @@ func TestRotateWithRecordsThatDoNotOpen(t *testing.T) {
 	})
 }
 
+// A record that was sealed before its process saw the new key, and stored after the rotation has begun, is found.
+func TestRotateFindsWhatWasOnItsWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := storetest.NewMemory()
+		slow := &storetest.Breaking{Store: memory, Decide: func(storetest.Call) storetest.Fault {
+			time.Sleep(5 * time.Second)
+			return storetest.Fault{}
+		}}
+		ring := openFile(t, newFile(t), false)
+		go func() {
+			if _, err := put(t, seal.New(slow, ring), "late", 1, 0, time.Time{}); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		id := turn(t, ring)
+		must(t, seal.Rotation{Rows: memory, Store: memory, Ring: ring}.Run(t.Context()))
+		expectCensus(t, memory, seal.Census{id: 1})
+	})
+}
+
+// A record that somebody else changes under the rotation's hands is looked at again.
+func TestRotateAfterAConflict(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := storetest.NewMemory()
+		old, both := ringOf(t, line(1)), ringOf(t, line(2), line(1))
+		_, err := put(t, seal.New(memory, old), "alice", 1, 1, time.Time{})
+		must(t, err)
+		rivals := 0
+		contended := &storetest.Breaking{Store: memory, Decide: func(call storetest.Call) storetest.Fault {
+			if call.Verb == storetest.Replace && rivals < 3 {
+				rivals++
+				_, err := put(t, seal.New(memory, old), "alice", call.Write.Row.Revision, 10+rivals, time.Time{})
+				must(t, err)
+			}
+			return storetest.Fault{}
+		}}
+		go func() {
+			time.Sleep(time.Second) // long before the rotation goes through the records again
+			expectCensus(t, memory, seal.Census{both.Current(): 1})
+			if row := fetch(t, seal.New(memory, both), "alice"); row.Revision != 5 || string(row.Vault.Reveal()) != `{"n":13}` {
+				t.Errorf("the record has revision %d and not what was written last", row.Revision)
+			}
+		}()
+		must(t, seal.Rotation{Rows: memory, Store: contended, Ring: both}.Run(t.Context()))
+	})
+}
+
 // While the ring is turned and records are sealed anew, 16 conversations at a time go on on 24 devices, and devices are
 // enrolled; all of them from another process, whose writes take up to 5 s from their seal to the store. Nobody loses a
 // write or a hold, and in the end nothing is left under the old key.

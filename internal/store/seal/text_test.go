@@ -2,6 +2,7 @@ package seal_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -94,8 +95,15 @@ func TestKeyText(t *testing.T) {
 	t.Parallel()
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	if ring := ringOf(t, key.Text().Reveal()); ring.Current() != key.ID() {
+	ring := ringOf(t, key.Text().Reveal())
+	if ring.Current() != key.ID() {
 		t.Errorf("the text of key %s is that of %s", key.ID(), ring.Current())
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%s"} {
+		printed := fmt.Sprintf(verb, key) + fmt.Sprintf(verb, ring)
+		if strings.Contains(printed, "kkk") || strings.Contains(printed, "6b6b6b") {
+			t.Errorf("by %s a key prints itself: %s", verb, printed)
+		}
 	}
 	if _, err := seal.NewKey(strings.NewReader("short")); err == nil {
 		t.Error("a key is made of less than 32 bytes")

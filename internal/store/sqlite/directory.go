@@ -8,6 +8,14 @@ import (
 	"path/filepath"
 )
 
+func databasePath(dir string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(dir, FileName))
+	if err != nil {
+		return "", fmt.Errorf("find the data directory %s: %w", dir, err)
+	}
+	return path, nil
+}
+
 // findDatabase gives the absolute path of the database in dir. It must be there, on a file system that can carry it.
 func findDatabase(dir string) (string, error) {
 	path, err := databasePath(dir)

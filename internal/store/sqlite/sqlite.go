@@ -14,7 +14,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -142,11 +141,3 @@ func (s *Store) Close() error {
 
 // now is the store's clock.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-
-func databasePath(dir string) (string, error) {
-	path, err := filepath.Abs(filepath.Join(dir, FileName))
-	if err != nil {
-		return "", fmt.Errorf("find the data directory %s: %w", dir, err)
-	}
-	return path, nil
-}

@@ -12,8 +12,8 @@ import (
 const (
 	// maxBatch bounds how many writes one transaction takes, and so how long its callers wait for each other.
 	maxBatch = 512
-	// checkpointEvery is after how many writes the log is written back into the database: some 1000 pages of it.
-	checkpointEvery = 256
+	// checkpointEvery is after how many writes the log is written back into the database: 8 to 25 MB of log.
+	checkpointEvery = 1024
 )
 
 var errClosed = errors.New("the store is closed")

@@ -147,7 +147,7 @@ func (s *Server) StartAgain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
 	for {
-		conn, err := pgx.Connect(ctx, s.url("postgres"))
+		conn, err := pgx.Connect(ctx, s.URL("postgres"))
 		if err == nil {
 			return conn.Close(ctx)
 		}
@@ -189,7 +189,8 @@ func (s *Server) Remove() error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-func (s *Server) url(database string) string {
+// URL is that of a database of the server, for its superuser.
+func (s *Server) URL(database string) string {
 	return "postgres://pimsd@127.0.0.1:" + s.port + "/" + database + "?sslmode=disable"
 }
 
@@ -197,8 +198,8 @@ func (s *Server) url(database string) string {
 func (s *Server) Database(t testing.TB) secret.Text {
 	t.Helper()
 	name := "t" + strconv.FormatInt(s.count.Add(1), 10)
-	s.Exec(t, s.url("postgres"), "CREATE DATABASE "+name)
-	return secret.NewText(s.url(name))
+	s.Exec(t, s.URL("postgres"), "CREATE DATABASE "+name)
+	return secret.NewText(s.URL(name))
 }
 
 // Exec runs statements in the database of the URL, as an operator would with psql.

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+func newStore(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "store",
+		Short: "Move what pimsd keeps",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newStoreCopy(p))
+	return cmd
+}
+
+func newStoreCopy(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "copy --to-url-file FILE",
+		Short: "Copy the SQLite store into an empty PostgreSQL database, and compare",
+		Long: `Copy accounts, API keys and the audit log of the SQLite store into an empty PostgreSQL database, read everything back and
+compare it.
+
+Stop the service first, and see to it that it stays stopped: two stores of one device tear its ratchet apart. Afterwards
+give the service the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
+	}
+	file := cmd.Flags().String("to-url-file", "", "the `file` that holds the postgres:// URL to copy to (required)")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		if *file == "" {
+			return usageError{errors.New("--to-url-file is missing: name the file that holds the URL of the database")}
+		}
+		if !c.DatabaseURL.IsEmpty() {
+			return usageError{errors.New("database_url is set: the store that is copied is the SQLite one in data_dir; unset it for this command")}
+		}
+		url, err := os.ReadFile(*file)
+		if err != nil {
+			return usageError{fmt.Errorf("--to-url-file: %w", err)}
+		}
+		return withCore(cmd, c, func(core *app.Core) error {
+			copied, err := core.CopyToPostgres(cmd.Context(), secret.NewText(strings.TrimSpace(string(url))))
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Copied and compared: %d accounts, %d lines of the audit log, %d API keys.\n",
+				copied.Accounts, copied.Lines, copied.Keys)
+			return err
+		})
+	})
+}

@@ -1,0 +1,117 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+)
+
+// Copied says how much a copy of a store has.
+type Copied struct{ Accounts, Lines, Keys int }
+
+// CopyToPostgres copies everything that the store holds into the empty PostgreSQL database of the URL, reads it back and
+// compares it. The service must be stopped: two stores of one device tear its ratchet apart.
+func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, error) {
+	to, err := postgres.OpenOrCreate(ctx, url)
+	if err != nil {
+		return Copied{}, err
+	}
+	keys, err := c.Store.ListKeys(ctx)
+	if err == nil {
+		err = to.Load(ctx, postgres.Contents{Rows: allRows(ctx, c.Store), Lines: allLines(ctx, c.Store), Keys: keys})
+	}
+	var copied Copied
+	if err == nil {
+		copied, err = compare(ctx, c.Store, to)
+	}
+	return copied, errors.Join(err, to.Close())
+}
+
+// allRows gives every row, a page at a time.
+func allRows(ctx context.Context, store Store) iter.Seq2[otp.Row, error] {
+	return paged(otp.Account(""), func(after otp.Account) ([]otp.Row, error) { return store.List(ctx, after, page) },
+		func(row otp.Row) otp.Account { return row.Account })
+}
+
+// allLines gives every line of the audit log, a page at a time.
+func allLines(ctx context.Context, store Store) iter.Seq2[otp.Audited, error] {
+	return paged(int64(0), func(after int64) ([]otp.Audited, error) { return store.AuditAfter(ctx, after, page) },
+		func(line otp.Audited) int64 { return line.ID })
+}
+
+// paged gives all items of pages, each of which begins after the last item of the one before.
+func paged[T, K any](after K, read func(K) ([]T, error), key func(T) K) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for {
+			items, err := read(after)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			if len(items) == 0 {
+				return
+			}
+			for _, item := range items {
+				if !yield(item, nil) {
+					return
+				}
+				after = key(item)
+			}
+		}
+	}
+}
+
+// compare reads both stores side by side.
+func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
+	sameRow := func(a, b otp.Row) bool {
+		return a.Account == b.Account && a.Revision == b.Revision && a.InDoubt == b.InDoubt && a.HeldUntil.Equal(b.HeldUntil) &&
+			bytes.Equal(a.Body, b.Body) && bytes.Equal(a.Vault.Reveal(), b.Vault.Reveal())
+	}
+	if copied.Accounts, err = same(allRows(ctx, from), allRows(ctx, to), sameRow); err != nil {
+		return copied, fmt.Errorf("compare the accounts: %w", err)
+	}
+	sameLine := func(a, b otp.Audited) bool { return a == b }
+	if copied.Lines, err = same(allLines(ctx, from), allLines(ctx, to), sameLine); err != nil {
+		return copied, fmt.Errorf("compare the audit log: %w", err)
+	}
+	keys, err := from.ListKeys(ctx)
+	if err != nil {
+		return copied, err
+	}
+	others, err := to.ListKeys(ctx)
+	if err == nil && !reflect.DeepEqual(keys, others) {
+		err = fmt.Errorf("compare the API keys: %w", errDiffer)
+	}
+	copied.Keys = len(keys)
+	return copied, err
+}
+
+var errDiffer = errors.New("the copy differs from what it was made of: is the service still running? Stop it, and copy into an empty database")
+
+// same tells that both give the same items, and how many.
+func same[T any](some, others iter.Seq2[T, error], alike func(T, T) bool) (n int, err error) {
+	next, stop := iter.Pull2(others)
+	defer stop()
+	for item, err := range some {
+		other, errOther, more := next()
+		if err := errors.Join(err, errOther); err != nil {
+			return n, err
+		}
+		if !more || !alike(item, other) {
+			return n, errDiffer
+		}
+		n++
+	}
+	if _, _, more := next(); more {
+		return n, errDiffer
+	}
+	return n, nil
+}

@@ -1,0 +1,80 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// Contents is everything that a store holds.
+type Contents struct {
+	Rows  iter.Seq2[otp.Row, error]
+	Lines iter.Seq2[otp.Audited, error]
+	Keys  []authn.Key
+}
+
+// ErrNotEmpty says that a store would not be what was loaded into it.
+var ErrNotEmpty = errors.New("the database holds accounts, keys or an audit log already: copy into an empty one")
+
+// Load fills an empty store with the contents of another, in one transaction: all of it, or nothing. Vaults stay as
+// they are sealed. The lines keep their ids, and later ones go on above them.
+func (s *Store) Load(ctx context.Context, c Contents) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var filled bool
+		const look = `SELECT EXISTS (SELECT 1 FROM device) OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM api_key)`
+		if err := tx.QueryRow(ctx, look).Scan(&filled); err != nil {
+			return describe("look into the database", err)
+		}
+		if filled {
+			return ErrNotEmpty
+		}
+		err := errors.Join(
+			load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
+				return []any{string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal())}
+			}),
+			load(ctx, tx, "audit", `id, write_id, at, account, caller, transaction_id, action, stage, outcome, step`, c.Lines, func(l otp.Audited) []any {
+				copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here
+				return []any{l.ID, copied, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step}
+			}),
+			load(ctx, tx, "api_key", keyColumns, each(c.Keys), keyArgs),
+		)
+		if err != nil {
+			return err
+		}
+		return keepAuditIDsRising(ctx, tx)
+	})
+}
+
+// load copies the items into a table.
+func load[T any](ctx context.Context, tx pgx.Tx, table, columns string, items iter.Seq2[T, error], args func(T) []any) error {
+	next, stop := iter.Pull2(items)
+	defer stop()
+	source := pgx.CopyFromFunc(func() ([]any, error) {
+		item, err, ok := next()
+		if err != nil || !ok {
+			return nil, err
+		}
+		return args(item), nil
+	})
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{table}, strings.Split(columns, ", "), source); err != nil {
+		return describe("load the table "+table, err)
+	}
+	return nil
+}
+
+func each[T any](items []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
