@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// documents gives the texts that people read, by name.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	found, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no documents: %v", err)
+	}
+	texts := map[string]string{}
+	for _, name := range append(found, "../../README.md", "../../ARCHITECTURE.md", "../../CHANGELOG.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[filepath.Base(name)] = string(text)
+	}
+	return texts
+}
+
+// codeSpan is code in Markdown: between backquotes, or a line that is indented or in a fence.
+var codeSpan = regexp.MustCompile("`[^`\n]+`|(?m:^    .*$)|(?s:```sh\n.*?```)")
+
+// commandLine is a call of pimsd in code; a PIMSD_ name or a package path is none.
+var commandLine = regexp.MustCompile(`(?:^|[\s(/` + "`" + `])pimsd((?: +[a-z][a-z-]*)*)((?: +(?:--[a-z-]+|[A-Z][A-Za-z-]*|'[^']*'))*)`)
+
+func TestDocumentsNameCommandsThatExist(t *testing.T) {
+	seen := 0
+	for name, text := range documents(t) {
+		for _, code := range codeSpan.FindAllString(text, -1) {
+			for _, call := range commandLine.FindAllStringSubmatch(code, -1) {
+				seen++
+				checkCall(t, name, strings.Fields(call[1]), strings.Fields(call[2]))
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d calls of pimsd were found in the documents: the test looks at the wrong places", seen)
+	}
+}
+
+func checkCall(t *testing.T, document string, words, rest []string) {
+	t.Helper()
+	root := newRoot(process{})
+	command, left, err := root.Find(words)
+	if err != nil || len(words) > 0 && command == root || len(left) > 0 && command.HasSubCommands() {
+		t.Errorf("%s: pimsd has no command %q", document, strings.Join(words, " "))
+		return
+	}
+	for _, word := range rest {
+		if flag, is := strings.CutPrefix(word, "--"); is && !hasFlag(command, flag) {
+			t.Errorf("%s: pimsd %s has no flag %s", document, strings.Join(words, " "), word)
+		}
+	}
+}
+
+func hasFlag(command *cobra.Command, name string) bool {
+	return name == "help" || command.Flags().Lookup(name) != nil
+}
+
+func TestDocumentsNameSettingsThatExist(t *testing.T) {
+	known := []string{config.EnvFile}
+	for _, setting := range config.Default().Effective() {
+		env := "PIMSD_" + strings.ToUpper(strings.ReplaceAll(setting.Key, ".", "_"))
+		known = append(known, env, env+"_FILE")
+	}
+	for document, text := range documents(t) {
+		for _, name := range regexp.MustCompile(`PIMSD_[A-Z_]*[A-Z]`).FindAllString(text, -1) {
+			if !slices.Contains(known, name) {
+				t.Errorf("%s: there is no setting %s", document, name)
+			}
+		}
+	}
+}
+
+func TestDocumentsNameMetricsThatExist(t *testing.T) {
+	metrics := telemetry.NewMetrics("test", []string{"0"})
+	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
+	metrics.CountCommit("hold", "done")
+	scrape := httptest.NewRecorder()
+	telemetry.OpsHandler(metrics).ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
+	exported := scrape.Body.String()
+	for document, text := range documents(t) {
+		for _, name := range regexp.MustCompile(`\bpimsd_[a-z_]+[a-z]`).FindAllString(text, -1) {
+			if !strings.Contains(exported, "# HELP "+name+" ") {
+				t.Errorf("%s: there is no metric %s", document, name)
+			}
+		}
+	}
+}
+
+// The README's first commands are what the gate runs.
+func TestTheGateRunsTheREADME(t *testing.T) {
+	readme := documents(t)["README.md"]
+	gate, err := os.ReadFile("../../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(readme, "```sh\n")
+	block, _, _ = strings.Cut(block, "```")
+	commands := 0
+	for lines := bufio.NewScanner(strings.NewReader(block)); lines.Scan(); commands++ {
+		command, _, _ := strings.Cut(lines.Text(), "#")
+		if command = strings.TrimSpace(command); !strings.Contains(string(gate), "step "+command+"\n") {
+			t.Errorf("the README promises %q, and .ci/run does not run it", command)
+		}
+	}
+	if commands != 2 {
+		t.Errorf("the README's first block has %d commands, not two", commands)
+	}
+	for _, target := range regexp.MustCompile(`\bmake ([a-z]+)`).FindAllStringSubmatch(readme, -1) {
+		if !strings.Contains(string(makefile), "\n"+target[1]+":") {
+			t.Errorf("the README names make %s, which is no target", target[1])
+		}
+	}
+}
