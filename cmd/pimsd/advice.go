@@ -30,7 +30,8 @@ func advices() []advice {
 		{otp.ErrNoDevice, "Enrol one with: pimsd enroll --account A"},
 		{otp.ErrAlreadyEnrolled, "To enrol anew, add --replace; the present device stays until the new one is stored."},
 		{otp.ErrPINRefused, "Mind the PIN: inWebo blocks the account at the third wrong one."},
-		{otp.ErrPINLocked, "pimsd forwards no more PINs, so that inWebo does not block the account. Make sure of the PIN and unlock the account."},
+		{otp.ErrPINLocked, "pimsd forwards no more PINs, so that inWebo does not block the account. Make sure of the PIN, then: " +
+			"pimsd account unlock"},
 		{otp.ErrBlocked, "The account is blocked at inWebo: unblock it in the brand's app or with its support."},
 		{otp.ErrSMSCode, "Order a new SMS code (it lives for 15 minutes) and call again."},
 		{otp.ErrSMSCodeFormat, "Type the SMS code as it came, without blanks."},

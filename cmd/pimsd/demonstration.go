@@ -76,8 +76,7 @@ func (d demonstration) verify(ctx context.Context, otp secret.Text) error {
 func call(request *http.Request, answer any) error {
 	client := &http.Client{Timeout: demonstrationTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
-	var withURL *url.Error
-	if errors.As(err, &withURL) {
+	if withURL, ok := errors.AsType[*url.Error](err); ok {
 		return withURL.Err
 	}
 	if err != nil {

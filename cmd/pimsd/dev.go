@@ -141,7 +141,8 @@ func (d *dev) show(ctx context.Context, service *app.App, simulator *inwebosim.S
 	_, _ = fmt.Fprintf(d.stdout, "OTP %s of account %q: issued over HTTP and verified by the simulator, %d ms after the start.\n",
 		given.Reveal(), demoAccount, time.Since(began).Milliseconds())
 	if !d.once {
-		_, _ = fmt.Fprintf(d.stdout, devGreeting, demo.curl(), service.OpsAddress(), simulator.ProtocolURL(), simulator.ControlURL(), demo.verifyLine())
+		_, _ = fmt.Fprintf(d.stdout, devGreeting,
+			demo.curl(), service.OpsAddress(), simulator.ProtocolURL(), simulator.ControlURL(), demo.verifyLine())
 	}
 	return nil
 }

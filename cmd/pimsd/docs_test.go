@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -95,7 +96,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
 	metrics.CountCommit("hold", "done")
 	scrape := httptest.NewRecorder()
-	telemetry.OpsHandler(metrics).ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
+	telemetry.OpsHandler(metrics).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	exported := scrape.Body.String()
 	for document, text := range documents(t) {
 		for _, name := range regexp.MustCompile(`\bpimsd_[a-z_]+[a-z]`).FindAllString(text, -1) {

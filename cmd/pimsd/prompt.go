@@ -26,7 +26,7 @@ func (p process) readSecret(name string) (secret.Text, error) {
 }
 
 func (p process) readHidden(prompt string) (string, error) {
-	if fd := int(p.stdin.Fd()); term.IsTerminal(fd) { //nolint:gosec // file descriptors are small
+	if fd := int(p.stdin.Fd()); term.IsTerminal(fd) {
 		_, _ = fmt.Fprint(p.stderr, prompt)
 		typed, err := term.ReadPassword(fd)
 		_, _ = fmt.Fprintln(p.stderr)

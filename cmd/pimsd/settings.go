@@ -45,7 +45,8 @@ func usageWith(settings *pflag.FlagSet) func(*cobra.Command) error {
 			_, _ = fmt.Fprintf(out, "\nExamples:\n%s\n", cmd.Example)
 		}
 		_, _ = fmt.Fprintf(out, "\nFlags:\n%s", own.FlagUsagesWrapped(helpWidth))
-		_, err := fmt.Fprintf(out, "\nSettings (the environment wins over the file, flags win over both):\n%s", settings.FlagUsagesWrapped(helpWidth))
+		_, err := fmt.Fprintf(out, "\nSettings (the environment wins over the file, flags win over both):\n%s",
+			settings.FlagUsagesWrapped(helpWidth))
 		return err
 	}
 }

@@ -37,7 +37,8 @@ How it answers a client that never saw its last answer (--lost-finalize), and wh
 			return usageError{err}
 		}
 		simulator.Start()
-		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "protocol %s\ncontrol %s\nseed %d\n", simulator.ProtocolURL(), simulator.ControlURL(), simulator.Seed())
+		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "protocol %s\ncontrol %s\nseed %d\n",
+			simulator.ProtocolURL(), simulator.ControlURL(), simulator.Seed())
 		<-cmd.Context().Done()
 		return stopSimulator(cmd.Context(), simulator)
 	}

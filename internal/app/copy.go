@@ -94,7 +94,8 @@ func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 	return copied, err
 }
 
-var errDiffer = errors.New("the copy differs from what it was made of: is the service still running? Stop it, and copy into an empty database")
+var errDiffer = errors.New("the copy differs from what it was made of: is the service still running? " +
+	"Stop it, and copy into an empty database")
 
 // same tells that both give the same items, and how many.
 func same[T any](some, others iter.Seq2[T, error], alike func(T, T) bool) (n int, err error) {

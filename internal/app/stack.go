@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // undo is a stack of what has been built, by name, to be taken down in reverse.
@@ -18,9 +19,9 @@ func (u *undo) push(name string, down func() error) { *u = append(*u, layer{name
 // all takes everything down, whatever fails on the way. A second call finds nothing left.
 func (u *undo) all() error {
 	var failed []error
-	for i := len(*u) - 1; i >= 0; i-- {
-		if err := (*u)[i].down(); err != nil {
-			failed = append(failed, fmt.Errorf("stop %s: %w", (*u)[i].name, err))
+	for _, layer := range slices.Backward(*u) {
+		if err := layer.down(); err != nil {
+			failed = append(failed, fmt.Errorf("stop %s: %w", layer.name, err))
 		}
 	}
 	*u = nil

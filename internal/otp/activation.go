@@ -110,7 +110,9 @@ func (a *activation) giveSecret(ctx context.Context, kfact ratchet.PublicKey, an
 }
 
 // sealSecrets encrypts the device secret to each service; ids and keys belong together by position.
-func (a *activation) sealSecrets(kfact ratchet.PublicKey, answer inwebo.ActivateFinalize, drawn secret.Bytes) ([]inwebo.ServiceSecret, error) {
+func (a *activation) sealSecrets(
+	kfact ratchet.PublicKey, answer inwebo.ActivateFinalize, drawn secret.Bytes,
+) ([]inwebo.ServiceSecret, error) {
 	secrets := make([]inwebo.ServiceSecret, len(answer.MSIDs))
 	for i, id := range answer.MSIDs {
 		key, err := kfact.UnsealKey(answer.MSKeys[i])

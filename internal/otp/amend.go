@@ -88,7 +88,7 @@ const amendTries = 3
 // writeSurely repeats the write until it is known whether the store has it.
 func (s *Service) writeSurely(ctx context.Context, c *conversation, w Write) error {
 	for tries := 1; ; tries++ {
-		err := s.write(ctx, c, CommitAmend, w)
+		err := s.write(ctx, CommitAmend, w)
 		known := err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
 		switch {
 		case known:

@@ -82,7 +82,7 @@ func (s *Service) fetch(ctx context.Context, c *conversation) error {
 }
 
 // write makes the record durable, with the audit line of the stage.
-func (s *Service) write(ctx context.Context, c *conversation, what Commit, w Write) error {
+func (s *Service) write(ctx context.Context, what Commit, w Write) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	verb := s.store.Replace

@@ -56,7 +56,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	if err != nil {
 		return because(ErrStore, err)
 	}
-	switch err := s.write(ctx, c, CommitHold, w); {
+	switch err := s.write(ctx, CommitHold, w); {
 	case err == nil:
 		c.record, c.hold = next, next.Revision
 		return nil
@@ -79,12 +79,12 @@ func (s *Service) undoHold(c *conversation, w Write, held Record) {
 		defer s.end(c)
 		var err error
 		known := s.insist(func() bool {
-			err = s.write(s.life, c, CommitHold, w)
+			err = s.write(s.life, CommitHold, w)
 			return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
 		})
 		if known && err == nil {
 			c.record, c.hold = held, held.Revision
-			s.settleHoweverLong(c, outcome{fate: unsent, err: ErrStore}, true)
+			_ = s.settleHoweverLong(c, outcome{fate: unsent, err: ErrStore}, true)
 		}
 	}()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/storetest"
 )
 
 // What happens in a world.
@@ -33,11 +34,14 @@ type op struct {
 	Replica           int
 	Right             bool // the PIN
 	Setups, Finalizes []mishap
+	Writes            []storetest.Fault
 	Stop              station
 	Obey              bool   // when told to wait
 	Crowd             []bool // right PINs
 	Time              time.Duration
 }
+
+var diskFaults = []storetest.Fault{{}, {Err: errStoreFault}, {Err: errStoreFault, Applied: true}, {Err: otp.ErrUntouched}}
 
 func drawOp(t *rapid.T) op {
 	one := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(t, label) }
@@ -51,6 +55,9 @@ func drawOp(t *rapid.T) op {
 	case ask:
 		o.Obey = rapid.Bool().Draw(t, "obey")
 		o.Setups, o.Finalizes = mishaps.Draw(t, "setups"), mishaps.Draw(t, "finalizes")
+		if rapid.IntRange(0, 2).Draw(t, "sick disk") == 0 {
+			o.Writes = rapid.SliceOfN(rapid.SampledFrom(diskFaults), 1, 4).Draw(t, "writes")
+		}
 	case crowd:
 		o.Crowd = rapid.SliceOfN(rapid.Bool(), 2, 5).Draw(t, "crowd")
 	case crash, sleep:
@@ -128,6 +135,9 @@ func (w *world) happen(o op) {
 	switch o.Do {
 	case ask:
 		err := w.issueAlone(r, pin)
+		if len(o.Writes) > 0 {
+			time.Sleep(time.Second) // for what is stored behind the caller's back
+		}
 		r.plan(op{})
 		if o.Obey && len(w.asleep) == 0 {
 			w.obey(r, err)

@@ -34,8 +34,7 @@ type outcome struct {
 
 // setupFailed is the outcome of a conversation whose setup brought no challenge.
 func setupFailed(err error) outcome {
-	var refusal *inwebo.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, answered := errors.AsType[*inwebo.Refusal](err); answered {
 		return ofRefusal(refusal)
 	}
 	return outcome{fate: unsent, err: faultCause(err)}

@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/storetest"
 )
 
 // station is a point of a conversation at which a process can be stopped.
@@ -34,6 +36,7 @@ type replica struct {
 
 	mu      sync.Mutex
 	mishaps map[inwebo.Exchange][]mishap // of the next exchanges
+	writes  []storetest.Fault            // of the next writes
 	stopAt  station
 	forEver bool
 	dead    bool
@@ -56,7 +59,7 @@ func (r *replica) plan(o op) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mishaps = map[inwebo.Exchange][]mishap{inwebo.ExchangeOTPSetup: o.Setups, inwebo.ExchangeOTPFinalize: o.Finalizes}
-	r.stopAt, r.forEver = o.Stop, o.Do == crash
+	r.writes, r.stopAt, r.forEver = o.Writes, o.Stop, o.Do == crash
 	r.stopped, r.woken = make(chan struct{}), make(chan struct{})
 }
 
@@ -125,25 +128,36 @@ func (r *replica) Fetch(ctx context.Context, account otp.Account) (otp.Row, time
 // Create is never called: the device is there.
 func (r *replica) Create(context.Context, otp.Write) error { return otp.ErrExists }
 
-// Replace is as otp.Store says, while the process lives.
+// Replace is as otp.Store says, while the process lives and the disk is well.
 func (r *replica) Replace(ctx context.Context, w otp.Write) error {
+	before, after := atSettle, atSettled
 	if w.Line.Stage == otp.StageAttempt {
-		if r.reach(atHold) {
-			return errDead
-		}
-		return r.w.clock.Replace(ctx, w)
+		before, after = atHold, nowhere
 	}
-	if r.reach(atSettle) {
+	if r.reach(before) {
 		return errDead
+	}
+	fault := r.nextFault()
+	if fault.Err != nil && !fault.Applied {
+		return fault.Err
 	}
 	err := r.w.clock.Replace(ctx, w)
-	if err == nil {
+	if err == nil && w.Line.Stage == otp.StageOutcome {
 		r.stored()
 	}
-	if r.reach(atSettled) {
+	if r.reach(after) {
 		return errDead
 	}
-	return err
+	return cmp.Or(err, fault.Err)
+}
+
+func (r *replica) nextFault() (next storetest.Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.writes) > 0 {
+		next, r.writes = r.writes[0], r.writes[1:]
+	}
+	return next
 }
 
 func (r *replica) stored() {

@@ -52,7 +52,7 @@ type Service struct {
 	random   io.Reader
 	lanes    *lanes
 
-	life context.Context // ends when nobody waits for a settle any more
+	life context.Context //nolint:containedctx // the service's own; it ends when nobody waits for a settle any more
 	kill context.CancelFunc
 
 	mu       sync.Mutex

@@ -28,7 +28,7 @@ func (s *Service) settle(c *conversation, o outcome, last bool) error {
 		}
 		defer s.end(c)
 		if !last { // what should have followed, does not: nothing more was sent
-			s.settleHoweverLong(c, outcome{fate: unsent, err: ErrNotStored}, true)
+			_ = s.settleHoweverLong(c, outcome{fate: unsent, err: ErrNotStored}, true)
 		}
 	}()
 	timer := time.NewTimer(time.Until(c.deadline))
@@ -60,7 +60,7 @@ func (s *Service) settleHoweverLong(c *conversation, o outcome, last bool) error
 		}
 		w, err := c.writeOf(id, next, StageOutcome, c.word(told))
 		if err == nil {
-			err = s.write(s.life, c, CommitSettle, w)
+			err = s.write(s.life, CommitSettle, w)
 		}
 		if err == nil {
 			c.record = next

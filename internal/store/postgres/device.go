@@ -18,9 +18,10 @@ const maxWriteID = 64
 
 const (
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
+	lineColumns   = `id, write_id, at, account, caller, transaction_id, action, stage, outcome, step`
 
 	// lineOfWrite stores the audit line if the statement before it, named written, has stored the row.
-	lineOfWrite = ` INSERT INTO audit (id, write_id, at, account, caller, transaction_id, action, stage, outcome, step)
+	lineOfWrite = ` INSERT INTO audit (` + lineColumns + `)
 		SELECT (SELECT audit_base FROM house) + pg_current_xact_id()::text::bigint, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM written`
 
 	createRow = `WITH written AS (
@@ -30,7 +31,8 @@ const (
 		UPDATE device SET (revision, in_doubt, held_until, body, vault) = ($2, $3, $4, $5, $6)
 		WHERE account = $1 AND revision = $2 - 1 RETURNING 1)` + lineOfWrite
 
-	fetchRow = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until, d.body, d.vault
+	fetchRow = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
+		d.body, d.vault
 		FROM (VALUES ($1::text)) wanted (account) LEFT JOIN device d USING (account)`
 
 	writeBefore = `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = $1),

@@ -30,8 +30,7 @@ func describe(what string, err error) error {
 // withoutURL keeps what pgx says about a connection that it could not make, which names user and database but no
 // password, to what the operator needs.
 func withoutURL(err error) error {
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
+	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return fmt.Errorf("the database of database_url cannot be reached: %w", connect.Unwrap())
 	}
 	return err

@@ -16,8 +16,8 @@ const keyColumns = `id, hash, account, prefix, scopes, created_at, expires_at, r
 
 // AddKey is as authn.KeyStore says.
 func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
-	result, err := s.pool.Exec(ctx, `INSERT INTO api_key (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
-		keyArgs(key)...)
+	const statement = `INSERT INTO api_key (` + keyColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`
+	result, err := s.pool.Exec(ctx, statement, keyArgs(key)...)
 	switch {
 	case err != nil:
 		return describe("store an API key", err)

@@ -39,7 +39,7 @@ func (s *Store) Load(ctx context.Context, c Contents) error {
 			load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
 				return []any{string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal())}
 			}),
-			load(ctx, tx, "audit", `id, write_id, at, account, caller, transaction_id, action, stage, outcome, step`, c.Lines, func(l otp.Audited) []any {
+			load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.Audited) []any {
 				copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here
 				return []any{l.ID, copied, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step}
 			}),

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -76,12 +77,12 @@ func TestOpenSaysWhatIsWrongWithoutThePassword(t *testing.T) {
 func TestAuditIDsRiseAfterAMove(t *testing.T) {
 	url := server.Database(t)
 	store := open(t, url)
-	if err := store.Create(t.Context(), write("a", 1)); err != nil {
+	if err := store.Create(t.Context(), write(1)); err != nil {
 		t.Fatal(err)
 	}
 	server.Exec(t, url.Reveal(), "UPDATE audit SET id = id + 1000000000")
 	moved := open(t, url)
-	if err := moved.Replace(t.Context(), write("a", 2)); err != nil {
+	if err := moved.Replace(t.Context(), write(2)); err != nil {
 		t.Fatal(err)
 	}
 	lines, err := moved.AuditAfter(t.Context(), 0, 10)
@@ -94,11 +95,11 @@ func TestAuditIDsRiseAfterAMove(t *testing.T) {
 func TestErrorsSayWhatMayBeStored(t *testing.T) {
 	url := server.Database(t)
 	store := open(t, url)
-	if err := store.Create(t.Context(), write("a", 1)); err != nil {
+	if err := store.Create(t.Context(), write(1)); err != nil {
 		t.Fatal(err)
 	}
 	server.Exec(t, url.Reveal(), "ALTER TABLE audit ADD CHECK (outcome <> 'refused by the server')")
-	refused := write("a", 2)
+	refused := write(2)
 	refused.Line.Outcome = "refused by the server"
 	if err := store.Replace(t.Context(), refused); !errors.Is(err, otp.ErrUntouched) {
 		t.Errorf("a statement that the server undid: %v; want ErrUntouched", err)
@@ -108,10 +109,11 @@ func TestErrorsSayWhatMayBeStored(t *testing.T) {
 	}
 }
 
-func write(account otp.Account, revision uint64) otp.Write {
+// write is that of the account "a" at the revision.
+func write(revision uint64) otp.Write {
 	return otp.Write{
-		ID:   string(account) + strings.Repeat("i", int(revision)),
-		Row:  otp.Row{Account: account, Revision: revision, Body: []byte("{}")},
-		Line: otp.Line{Account: account, Stage: otp.StageAttempt, Step: revision},
+		ID:   fmt.Sprintf("write %d", revision),
+		Row:  otp.Row{Account: "a", Revision: revision, Body: []byte("{}")},
+		Line: otp.Line{Account: "a", Stage: otp.StageAttempt, Step: revision},
 	}
 }

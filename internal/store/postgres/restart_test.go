@@ -18,13 +18,13 @@ func TestCrashOfTheServer(t *testing.T) {
 		}
 	})
 	store := open(t, own.Database(t))
-	if err := store.Create(t.Context(), write("a", 1)); err != nil {
+	if err := store.Create(t.Context(), write(1)); err != nil {
 		t.Fatal(err)
 	}
 	acknowledged := uint64(1)
 	for range 3 {
 		for range 20 {
-			if err := store.Replace(t.Context(), write("a", acknowledged+1)); err != nil {
+			if err := store.Replace(t.Context(), write(acknowledged+1)); err != nil {
 				t.Fatal(err)
 			}
 			acknowledged++

@@ -10,9 +10,10 @@ import (
 	"slices"
 )
 
-// ErrNotFile says that a ring has no file that could be changed.
-var ErrNotFile = errors.New("the sealing keys are not in a file that pimsd can change: put a new one before the others where they " +
-	"are given, and start every process anew")
+// ErrNotFile says that a ring has no file that could be changed. Elsewhere a new key takes two rounds, for a process that
+// has not got it yet must not meet what another has sealed under it.
+var ErrNotFile = errors.New("the sealing keys are not in a file that pimsd can change: where they are given, put a new one behind " +
+	"the others and start every process anew; then put it before them, and start every process anew once more")
 
 // Add puts the key into the ring's file, behind all others: it opens, and does not seal yet. It is durable when Add
 // returns. That Promote is another step keeps it from ever sealing before that.

@@ -173,8 +173,7 @@ func (s *Server) signal(signal os.Signal) error {
 		return err
 	}
 	err := <-s.ended
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if _, ended := errors.AsType[*exec.ExitError](err); ended {
 		return nil // its own status for being told to end
 	}
 	return err
