@@ -29,7 +29,7 @@ func newSeal(p process) *cobra.Command {
 // sealingKey is one key in the listing.
 type sealingKey struct {
 	ID      seal.KeyID `json:"id"`
-	Use     string     `json:"use"` // current, opens, missing
+	Use     string     `json:"use"` // current, opens, missing, …
 	Records int        `json:"records"`
 }
 
@@ -68,10 +68,18 @@ func sealingKeys(ring *seal.Ring, census seal.Census) (keys []sealingKey) {
 	}
 	for _, id := range census.Keys() {
 		if !slices.Contains(known, id) {
-			keys = append(keys, sealingKey{id, "missing", census[id]})
+			keys = append(keys, unknownKey(id, census[id]))
 		}
 	}
 	return keys
+}
+
+// unknownKey is what records need and the ring does not have.
+func unknownKey(id seal.KeyID, records int) sealingKey {
+	if id == seal.Unsealed {
+		return sealingKey{"-", "damaged, or not sealed", records}
+	}
+	return sealingKey{id, "missing", records}
 }
 
 func printSealingKeys(w io.Writer, keys []sealingKey) error {
@@ -91,8 +99,9 @@ func newSealRotate(p process) *cobra.Command {
 follows the key file by itself. Records that are held are waited for. What is interrupted goes on when it is run again with
 --no-new-key.
 
-Where the keys do not come from a file, give every process the new keys first, the new one in front, and then run this with
---no-new-key.`,
+Where several processes are given the keys by other means than one file, it takes two rounds, so that no process meets a key
+that it does not have: give the new key to all of them, behind the others; then move it to the front, for all of them; then
+run this with --no-new-key.`,
 	}
 	noNewKey := cmd.Flags().Bool("no-new-key", false, "seal under the key that is the current one already")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
