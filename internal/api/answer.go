@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -60,6 +61,17 @@ func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
 	return status, body
 }
 
+// waitOf is how long the caller should wait: what the error says, or the estimate.
+func waitOf(err error, estimate time.Duration) time.Duration {
+	if w, ok := errors.AsType[*otp.Wait](err); ok {
+		return w.For
+	}
+	if w, ok := errors.AsType[*authn.Wait](err); ok {
+		return w.For
+	}
+	return estimate
+}
+
 // refuse makes the answer of an error. What err says goes into the event and not to the caller.
 func (a *API) refuse(c *call, err error) (status int, body []byte) {
 	v := judge(a.verdicts, err)
@@ -68,11 +80,7 @@ func (a *API) refuse(c *call, err error) (status int, body []byte) {
 		c.header.Set("WWW-Authenticate", `Bearer realm="pimsd"`)
 	}
 	if v.retry > 0 {
-		wait := v.retry
-		if w, ok := errors.AsType[*otp.Wait](err); ok {
-			wait = w.For
-		}
-		c.header.Set("Retry-After", strconv.FormatInt(wholeSeconds(wait), 10))
+		c.header.Set("Retry-After", strconv.FormatInt(wholeSeconds(waitOf(err, v.retry)), 10))
 	}
 	if v.closes {
 		c.header.Set("Connection", "close")

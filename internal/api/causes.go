@@ -109,6 +109,7 @@ func verdicts() []verdict {
 		on(otp.ErrTooManyDevices, errcodes.QuotaReached, http.StatusConflict),
 		on(otp.ErrRefused, errcodes.UnknownError, http.StatusInternalServerError),
 
+		on(authn.ErrKeysUnavailable, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(restart),
 		on(authn.ErrUnauthenticated, errcodes.AuthenticationRequired, http.StatusUnauthorized),
 		on(authn.ErrAccountMissing, errcodes.MissingParameter, http.StatusBadRequest).about(accountHeader),
 		on(authn.ErrAccountInvalid, errcodes.InvalidParameter, http.StatusBadRequest).about(accountHeader),

@@ -16,7 +16,6 @@ import (
 
 	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/api"
-	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/telemetry"
@@ -89,10 +88,14 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err erro
 }
 
 func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err error) {
+	callers, err := a.callers()
+	if err != nil {
+		return err
+	}
 	h := a.config.HTTP
 	a.face = api.New(api.Config{
 		OTPs:     a.OTP,
-		Callers:  authn.NewKeys(a.Store, time.Now),
+		Callers:  callers,
 		Observer: requestObserver{a.logger, metrics},
 		Contract: openapi.Document(),
 	})

@@ -134,8 +134,12 @@ func (a *activation) tell(step EnrolmentStep) {
 	}
 }
 
-// fail settles an enrolment that ends here, and gives what the caller is told.
-func (a *activation) fail(o outcome) error { return a.settle(a.conversation, o, true) }
+// fail settles an enrolment that ends here, and gives what the caller is told. What a refusal carries is about the
+// device that does not come to be; the account's old one, if it has one, stays as it is.
+func (a *activation) fail(o outcome) error {
+	o.remember = nil
+	return a.settle(a.conversation, o, true)
+}
 
 // senseless is the outcome of an answer with which nothing can be done; f says what its request may have done.
 func senseless(f fate, err error) outcome {

@@ -54,9 +54,9 @@ func (s *Service) enter(ctx context.Context, ask Ask, action string, within time
 	defer cancel()
 	leave, err := s.lanes.enter(queue, ask.Account)
 	if err != nil {
-		return nil, &Wait{ErrBusy, s.limits.Deadline}
+		return nil, &Wait{ErrBusy, s.busyFor(ask.Account)}
 	}
-	c := &conversation{ask: ask, action: action, id: uuid.NewString(), leave: leave, patience: patience, within: within}
+	c := &conversation{ask: ask, action: action, id: uuid.Must(uuid.NewV7()).String(), leave: leave, patience: patience, within: within}
 	if err := s.begin(c); err != nil {
 		leave()
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,10 +101,11 @@ func TestManyDevices(t *testing.T) {
 	}
 	client := newBridge(sim)
 	hangs, free := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	client.meddle = func(exchange inwebo.Exchange) mishap {
-		if exchange == inwebo.ExchangeOTPFinalize {
-			once.Do(func() { close(hangs); <-free })
+	var first atomic.Bool
+	client.meddle = func(inwebo.Exchange) mishap {
+		if first.CompareAndSwap(false, true) {
+			close(hangs)
+			<-free
 		}
 		return fine
 	}

@@ -117,6 +117,18 @@ func (s *Service) begin(c *conversation) error {
 	return nil
 }
 
+// busyFor is how long the account's lane is closed at most; only a store that does not take an outcome closes it longer.
+func (s *Service) busyFor(account Account) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.talking {
+		if c.ask.Account == account {
+			return max(time.Until(c.patience.Add(c.within)), lastRetry)
+		}
+	}
+	return s.limits.Deadline
+}
+
 // finish ends the conversation, unless the goroutine that still settles it will.
 func (s *Service) finish(c *conversation) {
 	if !c.left {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 const (
@@ -70,15 +72,15 @@ func (w *writer) stop() {
 // do has a job done and gives its answer. When ctx ends first, the job may be done all the same.
 func (w *writer) do(ctx context.Context, c change) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		return untouched(err)
 	}
 	j := &job{change: c, answer: make(chan error, 1)}
 	select {
 	case w.jobs <- j:
 	case <-ctx.Done():
-		return ctx.Err()
+		return untouched(ctx.Err())
 	case <-w.quit:
-		return errClosed
+		return untouched(errClosed)
 	}
 	select {
 	case err := <-j.answer:
@@ -87,6 +89,9 @@ func (w *writer) do(ctx context.Context, c change) error {
 		return fmt.Errorf("whether the write was stored is not known: %w", ctx.Err())
 	}
 }
+
+// untouched says of a write that the writer never had that nothing of it is stored.
+func untouched(err error) error { return fmt.Errorf("%w: %w", otp.ErrUntouched, err) }
 
 func (w *writer) work() {
 	defer close(w.done)
@@ -144,7 +149,8 @@ func (w *writer) answer(batch []*job) {
 }
 
 // transact runs the jobs in one transaction, which is durable when it returns nil. After an error, nothing of it is
-// in the database for now, but a commit that failed may have left it in the log: it is not known whether it will be.
+// in the database for now. Before the commit that is for good (otp.ErrUntouched); but a commit that failed may have left
+// it in the log: it is not known whether it will be.
 func (w *writer) transact(batch []*job) (err error) {
 	ctx := context.Background() // the jobs of many callers end with none of them
 	defer func() {
@@ -153,11 +159,11 @@ func (w *writer) transact(batch []*job) (err error) {
 		}
 	}()
 	if _, err := w.on.begin.ExecContext(ctx); err != nil {
-		return fmt.Errorf("begin to write: %w", err)
+		return fmt.Errorf("begin to write: %w", untouched(err))
 	}
 	for _, j := range batch {
 		if j.refusal, err = j.change(ctx, w.on); err != nil {
-			return fmt.Errorf("write: %w", w.undo(ctx, err))
+			return fmt.Errorf("write: %w", untouched(w.undo(ctx, err)))
 		}
 	}
 	if _, err := w.on.commit.ExecContext(ctx); err != nil {

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// callers gives who finds out who calls: by API key, and by token when issuers are configured.
+func (a *App) callers() (authn.Authenticator, error) {
+	keys := authn.NewKeys(a.Store, time.Now)
+	if len(a.config.JWT.Issuers) == 0 {
+		return keys, nil
+	}
+	tokens, err := authn.NewTokens(authn.TokenConfig{
+		Issuers: issuers(a.config.JWT.Issuers), Leeway: a.config.JWT.Leeway, Now: time.Now,
+		Transport: keyTransport(), Observer: tokenLog{a.logger},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("jwt.issuers_file: %w", err)
+	}
+	a.undo.push("issuers' keys", func() error {
+		tokens.Close()
+		return nil
+	})
+	return authn.Either{Keys: keys, Tokens: tokens}, nil
+}
+
+func issuers(configured []config.Issuer) []authn.Issuer {
+	trusted := make([]authn.Issuer, len(configured))
+	for i, c := range configured {
+		trusted[i] = authn.Issuer{
+			Name: c.Name, URL: c.URL, JWKSURL: c.JWKSURL, Audiences: c.Audiences, Algorithms: c.Algorithms, Type: c.Type,
+			AccountClaim: c.AccountClaim, AccountPrefix: c.AccountPrefix, Scopes: c.Scopes,
+		}
+	}
+	return trusted
+}
+
+// keyTransport fetches issuers' keys, rarely.
+func keyTransport() *http.Transport {
+	const patience = 5 * time.Second
+	return &http.Transport{
+		DialContext: (&net.Dialer{Timeout: patience}).DialContext, TLSHandshakeTimeout: patience,
+		ResponseHeaderTimeout: patience, IdleConnTimeout: patience,
+	}
+}
+
+// tokenLog tells operators what a caller is not told.
+type tokenLog struct{ logger *zap.Logger }
+
+// TokenRefused is logged for those who look into it: the request has a line of its own.
+func (l tokenLog) TokenRefused(issuer string, why error) {
+	l.logger.Debug("token refused", zap.String("issuer", issuer), zap.Error(why))
+}
+
+// KeysFetched is worth a warning when it failed.
+func (l tokenLog) KeysFetched(issuer string, keys int, err error) {
+	if err != nil {
+		l.logger.Warn("the keys of an issuer cannot be fetched", zap.String("issuer", issuer), zap.Error(err))
+		return
+	}
+	l.logger.Info("fetched the keys of an issuer", zap.String("issuer", issuer), zap.Int("keys", keys))
+}

@@ -1,0 +1,71 @@
+package otp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// silent is an inWebo that never answers.
+type silent struct{ otp.Inwebo }
+
+func (silent) OTPSetup(ctx context.Context, _ inwebo.Identity, _ string) (inwebo.Challenge, error) {
+	<-ctx.Done()
+	return inwebo.Challenge{}, fmt.Errorf("%w: %w", inwebo.ErrNoAnswer, inwebo.ErrLate)
+}
+
+func (silent) ActivateSetup(ctx context.Context, _ secret.Text) (inwebo.ActivateSetup, error) {
+	<-ctx.Done()
+	return inwebo.ActivateSetup{}, fmt.Errorf("%w: %w", inwebo.ErrNoAnswer, inwebo.ErrLate)
+}
+
+// Who is told to wait for a busy device, and does, is not told so again: whatever keeps it busy, here or in another process.
+func TestAWaitForABusyDeviceIsKept(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for _, queue := range []time.Duration{0, 3 * time.Second, 10 * time.Second} {
+		for _, enrols := range []bool{false, true} {
+			for _, elsewhere := range []bool{false, true} {
+				t.Run(fmt.Sprintf("queue %v/enrols %v/elsewhere %v", queue, enrols, elsewhere), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						d, limits := plant(t, sim, inwebosim.Override{}), limits()
+						limits.QueueWait = queue
+						one := otp.New(d.memory, silent{}, limits, nil)
+						other := one
+						if elsewhere {
+							other = otp.New(d.memory, newBridge(sim), limits, nil)
+						}
+						go func() {
+							if enrols {
+								_ = one.Enroll(t.Context(), d.ask(), otp.Enrolling{Replace: true})
+							} else {
+								_, _ = one.IssueOTP(t.Context(), d.ask(), rightPIN)
+							}
+						}()
+						time.Sleep(time.Second)
+						_, err := other.IssueOTP(t.Context(), d.ask(), rightPIN)
+						wait, ok := errors.AsType[*otp.Wait](err)
+						if !ok || !errors.Is(err, otp.ErrBusy) {
+							t.Fatalf("told %v", err)
+						}
+						time.Sleep(wait.For)
+						if _, err := other.IssueOTP(t.Context(), d.ask(), rightPIN); errors.Is(err, otp.ErrBusy) {
+							t.Errorf("after %v: %v", wait.For, err)
+						}
+						drained(t, one)
+						drained(t, other)
+					})
+				})
+			}
+		}
+	}
+}

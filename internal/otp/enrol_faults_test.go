@@ -1,0 +1,167 @@
+package otp_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// unfinished is what a failed enrolment leaves: how far it came, and whether an old device is in doubt.
+type unfinished struct {
+	phase otp.EnrolmentPhase
+	doubt bool
+}
+
+// enrolmentTable is the fault table of an enrolment. The old device, if there is one, is always there.
+var enrolmentTable = map[stage]map[fate]unfinished{
+	activateSetup:    {unsent: {"", false}, lost: {"", false}, refused: {"", false}},
+	activateFinalize: {unsent: {"", false}, lost: {otp.PhaseEnrolling, true}, refused: {"", false}},
+	msFinalize:       {unsent: {otp.PhaseActivated, true}, lost: {otp.PhaseActivated, true}, refused: {otp.PhaseActivated, true}},
+}
+
+// Every exchange of an enrolment × whatever can go wrong with it × an account with a device or without.
+func TestEnrolmentFaults(t *testing.T) {
+	t.Parallel()
+	for _, at := range stages {
+		for i := range append(silences(nil), refusals()...) {
+			for _, replace := range []bool{false, true} {
+				name := append(silences(nil), refusals()...)[i].name
+				if name == "late" && replace {
+					continue // it takes its time
+				}
+				t.Run(fmt.Sprintf("%s/%s/replace %v", at.exchange, name, replace), func(t *testing.T) {
+					t.Parallel()
+					e := newEnrolee(t, usual)
+					if replace {
+						e.mustEnroll(t, otp.Enrolling{})
+					}
+					f := append(silences(e.sim), refusals()...)[i]
+					f.testEnrolment(t, e, at, replace)
+				})
+			}
+		}
+	}
+}
+
+func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace bool) {
+	var before otp.Record
+	if replace {
+		before = e.record(t)
+	}
+	client := otp.Inwebo(wire(t, e.sim.ProtocolURL(), time.Minute))
+	if f.client != nil {
+		client = &detour{Inwebo: client, other: f.client(t), of: at.exchange, nth: 1}
+	}
+	if f.nuisance.Kind != "" {
+		n := f.nuisance
+		n.Match = at.match
+		must(t, e.sim.Plant(n))
+	}
+	service := otp.New(e.memory, client, limits(), nil)
+	err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
+	drained(t, service)
+
+	want := f.cause
+	if at == activateSetup && f.name == "NOK:SN" {
+		want = otp.ErrSMSCodeFormat
+	}
+	if otp.CauseOf(err) != want || !errors.Is(err, f.cause) {
+		t.Errorf("told %v, want %v", err, want)
+	}
+	r := e.record(t)
+	got := unfinished{doubt: r.Doubt != nil}
+	if r.Enrolment != nil {
+		got.phase = r.Enrolment.Phase
+	}
+	left := enrolmentTable[at][f.fate]
+	left.doubt = left.doubt && replace
+	if got != left || r.Hold != nil || !reflect.DeepEqual(r.Device, before.Device) {
+		t.Errorf("it leaves %+v, want %+v; the hold %+v, the device %+v", got, left, r.Hold, r.Device)
+	}
+	if counted := f.counts && at != activateSetup; (r.Guard.Wrong == 1) != counted || len(r.Quota.Units) != len(before.Quota.Units) {
+		t.Errorf("guard %+v, quota %+v", r.Guard, r.Quota)
+	}
+	e.mustGoOnUnenrolled(t, replace, at == msFinalize || at == activateFinalize && f.accepted)
+	e.mustEnroll(t, otp.Enrolling{Replace: replace})
+	e.mustHaveOneSerial(t)
+}
+
+// mustGoOnUnenrolled asks for an OTP after an enrolment failed: there is no device, or the old one works, or it is
+// in doubt because inWebo has moved on.
+func (e *enrolee) mustGoOnUnenrolled(t *testing.T, replace, movedOn bool) {
+	t.Helper()
+	service := otp.New(e.later(), wire(t, e.sim.ProtocolURL(), time.Minute), generous(), nil)
+	defer drained(t, service)
+	issued, err := service.IssueOTP(t.Context(), e.ask(), rightPIN)
+	switch {
+	case !replace:
+		if otp.CauseOf(err) != otp.ErrNoDevice {
+			t.Errorf("an account that is not enrolled: %v", err)
+		}
+	case movedOn:
+		if otp.CauseOf(err) != otp.ErrInDoubt {
+			t.Errorf("the old device, which inWebo knows no more: %v", err)
+		}
+	default:
+		mustVerify(t, &e.device, issued, err)
+	}
+}
+
+// What a refused activation carries is about the new device: the old one stays as it is.
+func TestARefusedActivationLeavesTheOldDeviceAlone(t *testing.T) {
+	t.Parallel()
+	key := "0123456789abcdef0123456789abcdef"
+	for _, at := range stages {
+		t.Run(string(at.exchange), func(t *testing.T) {
+			t.Parallel()
+			e := newEnrolee(t, usual)
+			e.mustEnroll(t, otp.Enrolling{})
+			before := e.record(t)
+			must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:FORBIDDEN", Match: at.match, Fields: []inwebosim.Field{
+				{Name: "id", Value: "another"}, {Name: "K0", Value: key}, {Name: "K1", Value: key}, {Name: "dK1", Value: key}, {Name: "Tsync", Value: "1"},
+			}}))
+			if err := e.enroll(t, limits(), otp.Enrolling{Replace: true}); !errors.Is(err, otp.ErrForbidden) {
+				t.Errorf("told %v", err)
+			}
+			if after := e.record(t); !reflect.DeepEqual(after.Device, before.Device) {
+				t.Errorf("the old device was changed: %+v", after.Device)
+			}
+			e.mustGoOnUnenrolled(t, true, at == msFinalize)
+		})
+	}
+}
+
+// An activation whose keys cannot be used, or whose Kfact is none, is not understood.
+func TestSenselessActivation(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		at    stage
+		field string
+		phase otp.EnrolmentPhase
+	}{
+		"Kfact":  {activateSetup, "Kfact", ""},
+		"Kiw":    {activateSetup, "Kiw", ""},
+		"ms_key": {activateFinalize, "ms_key", otp.PhaseActivated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnrolee(t, usual)
+			must(t, e.sim.Plant(inwebosim.Nuisance{
+				Kind: inwebosim.KindExtra, Match: row.at.match, Drop: []string{row.field}, Fields: []inwebosim.Field{{Name: row.field, Value: "abcd"}},
+			}))
+			if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrNotUnderstood {
+				t.Errorf("told %v", err)
+			}
+			if r := e.record(t); (r.Enrolment == nil) != (row.phase == "") || r.Device != nil || r.Hold != nil {
+				t.Errorf("%+v", r)
+			}
+			e.mustEnroll(t, otp.Enrolling{})
+			e.mustHaveOneSerial(t)
+		})
+	}
+}
