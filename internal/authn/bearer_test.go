@@ -33,7 +33,7 @@ func TestParseBearer(t *testing.T) {
 		{[]string{"Bearer a", "Bearer a"}, ""},
 	} {
 		got, err := authn.ParseBearer(tc.header)
-		if got.Reveal() != tc.want || (err == nil) != (tc.want != "") || err != nil && err != authn.ErrUnauthenticated { //nolint:errorlint // the very same error
+		if got.Reveal() != tc.want || (err == nil) != (tc.want != "") || err != nil && err != authn.ErrUnauthenticated {
 			t.Errorf("%q: %q, %v; want %q", tc.header, got.Reveal(), err, tc.want)
 		}
 	}

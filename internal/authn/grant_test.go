@@ -47,7 +47,7 @@ func TestResolveAccount(t *testing.T) {
 		"nothing granted, named":    {authn.Grant{}, []string{"alice"}, "", authn.ErrAccountForbidden},
 	} {
 		got, err := tc.grant.ResolveAccount(tc.header)
-		if got != tc.want || err != tc.err { //nolint:errorlint // sentinels as they are: the API's table compares them
+		if got != tc.want || err != tc.err {
 			t.Errorf("%s: %q, %v; want %q, %v", name, got, err, tc.want, tc.err)
 		}
 	}

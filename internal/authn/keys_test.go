@@ -100,7 +100,7 @@ func TestEveryBadCredentialIsTheSameError(t *testing.T) {
 		switch {
 		case tc.ok && err != nil:
 			t.Errorf("%s: %v", name, err)
-		case !tc.ok && err != authn.ErrUnauthenticated: //nolint:errorlint // the very same error, with nothing around it that could tell
+		case !tc.ok && err != authn.ErrUnauthenticated:
 			t.Errorf("%s: the error is %v", name, err)
 		case !tc.ok && got.Name != "":
 			t.Errorf("%s: a principal comes with the error: %v", name, got)

@@ -79,14 +79,14 @@ func (s *Service) tryAmend(ctx context.Context, c *conversation, change func(Rec
 	if err != nil {
 		return because(ErrStore, err)
 	}
-	return s.writeSurely(ctx, c, w)
+	return s.writeSurely(ctx, w)
 }
 
 // amendTries is how often a write is repeated of which nobody knows whether it was stored.
 const amendTries = 3
 
 // writeSurely repeats the write until it is known whether the store has it.
-func (s *Service) writeSurely(ctx context.Context, c *conversation, w Write) error {
+func (s *Service) writeSurely(ctx context.Context, w Write) error {
 	for tries := 1; ; tries++ {
 		err := s.write(ctx, CommitAmend, w)
 		known := err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)

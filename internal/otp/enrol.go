@@ -36,7 +36,7 @@ type EnrolmentStep string
 const (
 	StepOpen     EnrolmentStep = "opening the activation with the SMS code"
 	StepActivate EnrolmentStep = "activating the device"
-	StepSecret   EnrolmentStep = "giving inWebo what the device has drawn"
+	StepSecret   EnrolmentStep = "giving inWebo the secret of the device" //nolint:gosec // names a step
 	StepStore    EnrolmentStep = "storing the device"
 )
 

@@ -3,6 +3,7 @@ package otp_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -40,6 +41,8 @@ type op struct {
 	Crowd             []bool // right PINs
 	Time              time.Duration
 }
+
+func (o op) hasWrongPIN() bool { return !o.Right || slices.Contains(o.Crowd, false) }
 
 var diskFaults = []storetest.Fault{{}, {Err: errStoreFault}, {Err: errStoreFault, Applied: true}, {Err: otp.ErrUntouched}}
 
@@ -102,10 +105,29 @@ func TestAnyHistory(t *testing.T) {
 	}
 }
 
+// However inWebo flaps, right PINs alone never lock an account whose keys do not move.
+func TestRightPINsNeverLock(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(k *inwebosim.Knobs) { k.OTPLife = inwebosim.Duration(24 * 365 * time.Hour) })
+	rapid.Check(t, func(rt *rapid.T) {
+		history := rapid.SliceOfN(rapid.Custom(drawOp), 1, 25).Draw(rt, "history")
+		for i := range history {
+			history[i].Right = true
+			for j := range history[i].Crowd {
+				history[i].Crowd[j] = true
+			}
+		}
+		for _, fault := range live(t, sim, inwebosim.Override{Ratchet: inwebosim.RatchetNone}, history) {
+			rt.Error(fault)
+		}
+	})
+}
+
 // live lets a history happen in a world of its own, and gives its faults.
 func live(t *testing.T, sim *inwebosim.Simulator, own inwebosim.Override, history []op) (faults []string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim, own)
+		w.neverWrong = own.Ratchet == inwebosim.RatchetNone && !slices.ContainsFunc(history, op.hasWrongPIN)
 		for i, o := range history {
 			w.happen(o)
 			w.check()

@@ -3,7 +3,6 @@ package otp_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -119,8 +118,11 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 				drained(t, service)
 				d.mustRemain(t, row.remain, !row.pin)
 				mustHaveLines(t, d, row.lines...)
-				if hears.retrying != 0 || hears.peak != 1 {
-					t.Errorf("retrying ends at %d, with a peak of %d", hears.retrying, hears.peak)
+				if hears.retrying != 0 || hears.peak != 1 || hears.committed[otp.CommitHold] != 1 || hears.committed[otp.CommitSettle] != len(row.lines)-1 {
+					t.Errorf("the observer heard %+v", hears)
+				}
+				if uint64(len(hears.windows)) != row.remain.steps || len(hears.windows) > 0 && hears.windows[0] < time.Minute {
+					t.Errorf("from answer to commit: %v", hears.windows)
 				}
 				d.mustGoOn(t, newBridge(sim), false)
 			})
@@ -139,76 +141,6 @@ func (d *device) mustBeBusy(t *testing.T, service *otp.Service) {
 	}
 	if d.truth(t).Requests != heard {
 		t.Error("another conversation began")
-	}
-}
-
-func TestDrainWaitsForASettle(t *testing.T) {
-	t.Parallel()
-	sim := started(t, func(*inwebosim.Knobs) {})
-	synctest.Test(t, func(t *testing.T) {
-		d := plant(t, sim, inwebosim.Override{})
-		service, store, _ := stuck(d)
-		_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
-		if !errors.Is(err, otp.ErrNotStored) {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		time.AfterFunc(time.Hour, func() { store.turn(false) })
-		if left := service.Drain(t.Context()); len(left) != 0 || time.Since(start) < time.Hour {
-			t.Errorf("drained after %v, given up: %v", time.Since(start), left)
-		}
-		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrStopping) {
-			t.Errorf("after a drain: %v", err)
-		}
-		d.mustGoOn(t, newBridge(sim), false)
-	})
-}
-
-// A drain that runs out of time names every account whose outcome it gives up, whichever moment it is; nothing of the
-// service goes on, and its devices are known to be in doubt when their holds are over.
-func TestDrainGivesUp(t *testing.T) {
-	t.Parallel()
-	sim := started(t, func(*inwebosim.Knobs) {})
-	for name, row := range map[string]struct {
-		already bool          // the context has ended before
-		into    time.Duration // the conversations
-	}{
-		"at once, callers waiting":   {true, time.Second},
-		"at once, callers answered":  {true, time.Minute},
-		"later, callers waiting":     {false, time.Second},
-		"later, while they are told": {false, limits().Deadline - time.Second},
-		"later, callers answered":    {false, time.Minute},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for range 50 {
-				synctest.Test(t, func(t *testing.T) {
-					d := plant(t, sim, inwebosim.Override{})
-					service, _, _ := stuck(d)
-					answered := make(chan error, 1)
-					go func() {
-						_, err := service.IssueOTP(context.Background(), d.ask(), rightPIN)
-						answered <- err
-					}()
-					time.Sleep(row.into)
-					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					if row.already {
-						cancel()
-					}
-					if left := service.Drain(ctx); !slices.Equal(left, []otp.Account{d.account}) {
-						t.Errorf("given up: %v, want %v", left, d.account)
-					}
-					if err := <-answered; !errors.Is(err, otp.ErrNotStored) {
-						t.Errorf("the caller is told %v", err)
-					}
-					time.Sleep(time.Minute)
-					if r := d.record(t); !r.InDoubt(time.Now()) {
-						t.Errorf("the device is not in doubt: %+v", r)
-					}
-				})
-			}
-		})
 	}
 }
 

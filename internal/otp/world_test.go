@@ -31,6 +31,8 @@ type world struct {
 	clock    *shifted
 	replicas []*replica
 	asleep   map[*replica]chan struct{} // processes that are stopped; the channel closes when their caller was answered
+	// neverWrong: nothing in this world could make inWebo count a wrong PIN.
+	neverWrong bool
 
 	mu       sync.Mutex
 	tally    inwebosim.Tally
@@ -128,6 +130,9 @@ func (w *world) issue(r *replica, pin secret.Text) error {
 	issued, err := r.service.IssueOTP(w.t.Context(), w.d.ask(), pin)
 	if err == nil && pin == rightPIN && !w.d.sim.Verify(issued.OTP.Reveal()) {
 		w.fault("an OTP does not verify")
+	}
+	if w.neverWrong && (errors.Is(err, otp.ErrPINLocked) || errors.Is(err, otp.ErrPINRefused)) {
+		w.fault("a right PIN is told %v", err)
 	}
 	return err
 }
