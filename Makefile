@@ -22,6 +22,11 @@ test: ## all tests, with the race detector
 	scripts/need cc postgres
 	go test -race ./...
 
+.PHONY: race
+race: ## races, sleeping processes, signals and a database that goes away, at full length (half an hour)
+	scripts/need cc postgres
+	go test -race -count=1 -timeout 3h ./internal/replicatest -whole
+
 .PHONY: check
 check: fmt vet lint test ## what a change must pass: formatting, vet, lint, tests
 

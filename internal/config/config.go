@@ -20,6 +20,7 @@ type Config struct {
 	DatabaseURL  secret.Text // postgres://…; empty: SQLite in DataDir
 	Ops          Ops
 	HTTP         HTTP
+	JWT          JWT
 	Conversation Conversation
 	Guard        Guard
 	Quota        Quota

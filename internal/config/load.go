@@ -26,6 +26,7 @@ func Load(in Input) (*Config, error) {
 	l.readFile()
 	l.readEnviron()
 	l.readFlags()
+	l.readIssuers()
 	l.resolveDataDir()
 	l.checkRules()
 	if len(l.faults) > 0 {

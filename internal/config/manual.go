@@ -112,6 +112,7 @@ func Manual() string {
 		names := strings.Join(s.names(), "<br>")
 		fmt.Fprintf(&b, "| %s | %s | %s | %s %s |\n", names, s.unit, orEmpty(s.preset), sentence(s.what), s.effect)
 	}
+	b.WriteString(issuersManual())
 	return b.String()
 }
 

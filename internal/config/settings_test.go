@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"reflect"
 	"strings"
 	"testing"
@@ -82,9 +83,14 @@ func FuzzLoad(f *testing.F) {
 
 func loadBytes(content []byte) (*Config, error) {
 	return Load(Input{
-		Environ:  []string{EnvFile + "=f"},
-		Root:     true,
-		ReadFile: func(string) ([]byte, error) { return content, nil },
+		Environ: []string{EnvFile + "=f"},
+		Root:    true,
+		ReadFile: func(name string) ([]byte, error) {
+			if name != "f" {
+				return nil, fs.ErrNotExist
+			}
+			return content, nil
+		},
 	})
 }
 

@@ -16,25 +16,31 @@ const maxFileBytes = 64 << 10
 
 // readYAML takes the settings of a file: sections of `name: value`, and nothing else that YAML knows.
 func (l *loader) readYAML(name string, content []byte) {
+	if body, ok := l.parseYAML(name, content); ok && body != nil {
+		l.readSection(name, "", body)
+	}
+}
+
+// parseYAML gives the one document of a file, nil when it is empty, and whether it is YAML.
+func (l *loader) parseYAML(name string, content []byte) (body ast.Node, ok bool) {
 	if len(content) > maxFileBytes {
 		l.fault(name, "is larger than 64 KiB: that is no file of settings")
-		return
+		return nil, false
 	}
 	// Duplicates are looked for below: the parser would print what it takes for their name.
 	file, err := parser.ParseBytes(content, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		l.faultYAML(name, err)
-		return
+		return nil, false
 	}
 	if len(file.Docs) > 1 {
 		l.fault(name, "holds several documents: keep one, without ---")
-		return
+		return nil, false
 	}
 	for _, doc := range file.Docs {
-		if doc.Body != nil {
-			l.readSection(name, "", doc.Body)
-		}
+		body = doc.Body
 	}
+	return body, true
 }
 
 // faultYAML tells where the file stops being YAML. The parser's own error would show the lines around, secrets included.
@@ -50,15 +56,11 @@ func (l *loader) faultYAML(name string, err error) {
 
 // readSection takes the settings below a prefix, which is empty or ends with a dot.
 func (l *loader) readSection(name, prefix string, node ast.Node) {
-	var section ast.MapNode
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		section = n
-	case *ast.MappingValueNode:
-		section = n
-	case *ast.NullNode: // all its lines are comments
+	section := mapNode(node)
+	if _, empty := node.(*ast.NullNode); empty { // all its lines are comments
 		return
-	default:
+	}
+	if section == nil {
 		place := fmt.Sprintf("%s:%d %s", name, node.GetToken().Position.Line, strings.TrimSuffix(prefix, "."))
 		l.fault(strings.TrimSpace(place), "is not a section: write lines of `name: value`")
 		return
@@ -78,6 +80,17 @@ func (l *loader) readSection(name, prefix string, node ast.Node) {
 		}
 		seen[word] = true
 	}
+}
+
+// mapNode gives the section that a node is, or nil.
+func mapNode(node ast.Node) ast.MapNode {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		return n
+	case *ast.MappingValueNode:
+		return n
+	}
+	return nil
 }
 
 func (l *loader) isSection(key string) bool {

@@ -140,6 +140,7 @@ func must(t testing.TB, err error) {
 func started(t testing.TB, turn func(*inwebosim.Knobs)) *inwebosim.Simulator {
 	t.Helper()
 	knobs := inwebosim.DefaultKnobs()
+	knobs.OTPLife = inwebosim.Duration(time.Hour) // a busy machine may let a test wait
 	turn(&knobs)
 	sim, err := inwebosim.New(inwebosim.Options{Knobs: knobs, Seed: 11})
 	must(t, err)

@@ -1,0 +1,23 @@
+package authn
+
+import (
+	"context"
+	"strings"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Either authenticates callers by API keys and by tokens.
+type Either struct {
+	Keys, Tokens Authenticator
+}
+
+var _ Authenticator = Either{}
+
+// Authenticate asks the one of the two that the form of the credential speaks for; no token starts as API keys do.
+func (e Either) Authenticate(ctx context.Context, credential secret.Text) (Principal, error) {
+	if strings.HasPrefix(credential.Reveal(), keyScheme) {
+		return e.Keys.Authenticate(ctx, credential)
+	}
+	return e.Tokens.Authenticate(ctx, credential)
+}

@@ -1,0 +1,184 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// TokenConfig is all that Tokens depends on.
+type TokenConfig struct {
+	Issuers   []Issuer          // none: every token is refused
+	Leeway    time.Duration     // how far an issuer's clock may be off
+	Transport http.RoundTripper // fetches keys; its redirects are not followed
+	Now       func() time.Time
+	Observer  TokenObserver // may be nil
+}
+
+// TokenObserver hears what a caller is not told. Its methods are called from many goroutines and must not block.
+type TokenObserver interface {
+	// TokenRefused hears of every token that is not taken. issuer is the Name of the one that it claims to be from, or
+	// empty when there is none of that kind; why has nothing of the token in it.
+	TokenRefused(issuer string, why error)
+	// KeysFetched hears of every fetch of an issuer's keys: how many can be used, or why there are none.
+	KeysFetched(issuer string, keys int, err error)
+}
+
+// Tokens authenticates callers by signed tokens (JWT) of configured issuers. It never asks an address that a token names,
+// and of what a token says it believes nothing but which of an issuer's keys to try.
+type Tokens struct {
+	config     TokenConfig
+	issuers    map[string]*tokenIssuer // by their iss
+	algorithms []jose.SignatureAlgorithm
+	client     *http.Client
+	cancel     context.CancelFunc // of every fetch
+}
+
+var _ Authenticator = (*Tokens)(nil)
+
+type tokenIssuer struct {
+	Issuer
+	algorithms []jose.SignatureAlgorithm
+	scopes     Scopes
+	keys       *keySet
+}
+
+// NewTokens gives the authenticator of tokens; who has one closes it. IssuerFaults says what is wrong with the issuers.
+// Nothing is fetched yet: that is for Warm, or for the first token.
+func NewTokens(config TokenConfig) (*Tokens, error) {
+	if err := CheckIssuers(config.Issuers); err != nil {
+		return nil, err
+	}
+	if config.Observer == nil {
+		config.Observer = unobserved{}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	client := newKeyClient(config.Transport)
+	t := &Tokens{config: config, issuers: map[string]*tokenIssuer{}, client: client, cancel: cancel}
+	for _, issuer := range config.Issuers {
+		scopes, _ := ParseScopes(issuer.Scopes) // checked above
+		added := &tokenIssuer{
+			Issuer: issuer, algorithms: issuer.signatureAlgorithms(), scopes: scopes,
+			keys: newKeySet(config.Now, func() ([]jose.JSONWebKey, error) {
+				keys, err := fetchKeys(ctx, client, issuer.JWKSURL)
+				config.Observer.KeysFetched(issuer.Name, len(keys), err)
+				return keys, err
+			}),
+		}
+		if added.AccountClaim == "" {
+			added.AccountClaim = "sub"
+		}
+		t.issuers[issuer.URL] = added
+		t.algorithms = append(t.algorithms, added.algorithms...)
+	}
+	return t, nil
+}
+
+// Authenticate gives the principal of a token. Whatever is wrong with one, the error is ErrUnauthenticated itself. A Wait
+// with ErrKeysUnavailable says that nothing is wrong with it but what its issuer's keys have to say, and that they are out
+// of reach. Waiting for them, it takes KeyFetchTimeout at most.
+//
+// What needs no key is judged first. So a bad token is refused even while the keys are out of reach, and it makes no one
+// fetch keys; that it has come that far tells its author only what the configuration of an honest client tells as well.
+// A token may live as long as its issuer says: whether that is too long is the issuer's business.
+func (t *Tokens) Authenticate(ctx context.Context, credential secret.Text) (Principal, error) {
+	token, err := readToken(credential.Reveal(), t.algorithms)
+	if err != nil {
+		return t.refuse("", err)
+	}
+	issuer, ok := t.issuers[token.claims.Issuer]
+	if !ok {
+		return t.refuse("", errIssuer)
+	}
+	account, err := issuer.judge(token, t.config.Now(), t.config.Leeway)
+	if err != nil {
+		return t.refuse(issuer.Name, err)
+	}
+	if err := issuer.verify(ctx, token); errors.Is(err, ErrKeysUnavailable) {
+		return Principal{}, err
+	} else if err != nil {
+		return t.refuse(issuer.Name, err)
+	}
+	return Principal{Name: "jwt:" + issuer.Name + ":" + account, Grant: Grant{Account: account, Scopes: issuer.scopes}}, nil
+}
+
+// refuse keeps the reason from the caller.
+func (t *Tokens) refuse(issuer string, why error) (Principal, error) {
+	t.config.Observer.TokenRefused(issuer, why)
+	return Principal{}, ErrUnauthenticated
+}
+
+// judge gives the account that the token is for, provided that its signature is good, which is not looked at.
+func (i *tokenIssuer) judge(t token, now time.Time, leeway time.Duration) (account string, err error) {
+	switch {
+	case !slices.Contains(i.algorithms, t.header.Algorithm):
+		return "", errAlgorithm
+	case !t.header.hasType(i.Type):
+		return "", errType
+	case t.claims.Expiry == nil:
+		return "", errNoExpiry
+	}
+	if err = t.claims.ValidateWithLeeway(jwt.Expected{AnyAudience: i.Audiences, Time: now}, leeway); err != nil {
+		return "", err
+	}
+	var subject string
+	if json.Unmarshal(t.all[i.AccountClaim], &subject) != nil || subject == "" || !isAccount(i.AccountPrefix+subject) {
+		return "", errSubject
+	}
+	return i.AccountPrefix + subject, nil
+}
+
+// verify tells whether one of the issuer's keys made the token's signature.
+func (i *tokenIssuer) verify(ctx context.Context, t token) error {
+	keys, err := i.keys.find(ctx, t.header.keyID())
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if key.Algorithm != "" && key.Algorithm != string(t.header.Algorithm) {
+			continue
+		}
+		if _, err = t.jws.Verify(key.Key); err == nil {
+			return nil
+		}
+	}
+	return errSignature
+}
+
+// Warm fetches the keys of all issuers, so that the first callers need not wait for them. The error names the issuers
+// whose keys are out of reach; they are tried again when a token asks for them.
+func (t *Tokens) Warm(ctx context.Context) error {
+	for _, issuer := range t.issuers {
+		issuer.keys.want("")
+	}
+	var failed []error
+	for _, given := range t.config.Issuers {
+		if _, err := t.issuers[given.URL].keys.find(ctx, ""); errors.Is(err, ErrKeysUnavailable) {
+			failed = append(failed, fmt.Errorf("issuer %s: %w", given.Name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// Close ends fetches that are under way; there are none after it.
+func (t *Tokens) Close() {
+	t.cancel()
+	for _, issuer := range t.issuers {
+		issuer.keys.close()
+	}
+	t.client.CloseIdleConnections()
+}
+
+type unobserved struct{}
+
+func (unobserved) TokenRefused(string, error)     {}
+func (unobserved) KeysFetched(string, int, error) {}

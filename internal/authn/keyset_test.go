@@ -1,0 +1,275 @@
+package authn_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+)
+
+// expectRequests fails unless so many fetches have been made since the network was there.
+func expectRequests(t *testing.T, network *internet, want int) {
+	t.Helper()
+	synctest.Wait()
+	if got := network.requests(t); got != want {
+		t.Errorf("there were %d fetches, want %d", got, want)
+	}
+}
+
+// bubble runs a test in a time of its own, with an authenticator whose keys are the network's.
+func bubble(t *testing.T, test func(t *testing.T, network *internet, tokens *authn.Tokens)) {
+	t.Helper()
+	t.Parallel()
+	rsaKey() // made outside, since it must not belong to the bubble
+	shortKey()
+	synctest.Test(t, func(t *testing.T) {
+		network := newInternet()
+		test(t, network, newTokens(t, network))
+	})
+}
+
+func TestKeysAreFetchedOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectRequests(t, network, 0)
+		for range 3 {
+			expectTaken(t, tokens, good(time.Now(), "ed"))
+		}
+		expectRequests(t, network, 1)
+	})
+}
+
+func TestWarmFetchesAllKeys(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		network.set(func(n *internet) { n.delay = 2 * time.Second })
+		began := time.Now()
+		if err := tokens.Warm(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("two issuers took %v, want both at once in 2s", took)
+		}
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		expectRequests(t, network, 2)
+	})
+}
+
+func TestWarmNamesWhoIsOutOfReach(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		network.set(func(n *internet) { delete(n.keys, partsJWKS) })
+		err := tokens.Warm(t.Context())
+		const want = "issuer parts: the keys of the token's issuer are out of reach: fetch the JWKS: no route to host; try again in 10s"
+		if err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+	})
+}
+
+func TestKeysAreRefreshedBesideTheirUse(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		time.Sleep(15*time.Minute - 1)
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		expectRequests(t, network, 1)
+
+		time.Sleep(time.Nanosecond)
+		network.set(func(n *internet) {
+			n.delay = time.Second
+			n.keys[loginJWKS] = without(n.keys[loginJWKS], "ed")
+		})
+		began := time.Now()
+		for range 3 {
+			expectTaken(t, tokens, good(time.Now(), "ed")) // with the old keys, and without waiting
+		}
+		if time.Since(began) != 0 {
+			t.Error("a caller waited for the refresh")
+		}
+		expectRequests(t, network, 2)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		expectRefused(t, tokens, good(time.Now(), "ed")) // withdrawn
+	})
+}
+
+func TestANewKeyIsLookedFor(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		network.set(func(n *internet) { n.keys[loginJWKS] = append(n.keys[loginJWKS], published("next", edKey().Public())) })
+		expectTaken(t, tokens, good(time.Now(), "next"))
+		expectRequests(t, network, 2)
+	})
+}
+
+func TestUnknownKeysCauseAFetchAMinute(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		for i := range 5 * 60 { // one token a second, for five minutes
+			expectRefused(t, tokens, good(time.Now(), fmt.Sprint("kid-", i)))
+			time.Sleep(time.Second)
+		}
+		expectRequests(t, network, 1+5)
+	})
+}
+
+func TestManyUnknownKeysAtOnceCauseOneFetch(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		network.set(func(n *internet) {
+			n.delay = time.Second
+			n.keys[loginJWKS] = append(n.keys[loginJWKS], published("next", edKey().Public()))
+		})
+		var callers sync.WaitGroup
+		for i := range 64 {
+			callers.Go(func() {
+				if i%2 == 0 {
+					expectTaken(t, tokens, good(time.Now(), "next"))
+				} else {
+					expectRefused(t, tokens, good(time.Now(), fmt.Sprint("kid-", i)))
+				}
+			})
+		}
+		callers.Wait()
+		expectRequests(t, network, 2)
+	})
+}
+
+func TestATokenThatIsBadAnywayFetchesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		now := time.Now()
+		expectRefused(t, tokens, sign(header("EdDSA", "gone"), claimsAt(now).but("aud", "other"), edKey()))
+		expectRefused(t, tokens, sign(header("EdDSA", "gone"), claimsAt(now.Add(-2*time.Hour)), edKey()))
+		expectRequests(t, network, 0)
+	})
+}
+
+func TestAFailedRefreshKeepsTheKeysForADay(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		network.set(func(n *internet) { n.err = errors.New("connection refused") })
+		for range 95 { // a token each quarter of an hour, and its refresh fails
+			time.Sleep(15 * time.Minute)
+			expectTaken(t, tokens, good(time.Now(), "ed"))
+		}
+		expectRequests(t, network, 1+95)
+		time.Sleep(15 * time.Minute)
+		_, err := authenticate(t.Context(), tokens, good(time.Now(), "ed"))
+		expectWait(t, err, 10*time.Second)
+
+		network.set(func(n *internet) { n.err = nil })
+		time.Sleep(10 * time.Second)
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+	})
+}
+
+func TestKeysOutOfReachAreTriedAgainAfterTheWait(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		network.set(func(n *internet) { n.err = errors.New("connection refused") })
+		_, err := authenticate(t.Context(), tokens, good(time.Now(), "ed"))
+		expectWait(t, err, 10*time.Second)
+		time.Sleep(4 * time.Second)
+		_, err = authenticate(t.Context(), tokens, good(time.Now(), "ed"))
+		expectWait(t, err, 6*time.Second)
+		time.Sleep(6*time.Second - 1)
+		_, err = authenticate(t.Context(), tokens, good(time.Now(), "ed"))
+		expectWait(t, err, time.Second) // never less
+		expectRequests(t, network, 1)
+
+		network.set(func(n *internet) { n.err = nil })
+		time.Sleep(time.Nanosecond)
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+	})
+}
+
+// A kid that is not known may be that of a new key, as long as the issuer could not be asked.
+func TestAnUnknownKeyOfAnIssuerOutOfReachCannotBeJudged(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		network.set(func(n *internet) { n.err = errors.New("connection refused") })
+		_, err := authenticate(t.Context(), tokens, good(time.Now(), "next"))
+		expectWait(t, err, time.Minute)
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		expectRefused(t, tokens, sign(header("EdDSA", "ed"), claimsAt(time.Now()), otherKey()))
+
+		time.Sleep(20 * time.Second)
+		_, err = authenticate(t.Context(), tokens, good(time.Now(), "next"))
+		expectWait(t, err, 40*time.Second)
+		expectRequests(t, network, 2)
+
+		network.set(func(n *internet) {
+			n.err = nil
+			n.keys[loginJWKS] = append(n.keys[loginJWKS], published("next", edKey().Public()))
+		})
+		time.Sleep(40 * time.Second)
+		expectTaken(t, tokens, good(time.Now(), "next"))
+	})
+}
+
+func TestAWithdrawnSetIsNotUsedAnyMore(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		network.set(func(n *internet) { n.keys[loginJWKS] = []any{} })
+		_, err := authenticate(t.Context(), tokens, good(time.Now(), "next"))
+		expectWait(t, err, 10*time.Second)
+		_, err = authenticate(t.Context(), tokens, good(time.Now(), "ed"))
+		expectWait(t, err, 10*time.Second)
+	})
+}
+
+func TestASilentIssuerIsNotWaitedForLong(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		network.set(func(n *internet) { n.delay = time.Hour })
+		began := time.Now()
+		_, err := authenticate(t.Context(), tokens, good(began, "ed"))
+		expectWait(t, err, 10*time.Second)
+		if took := time.Since(began); took != authn.KeyFetchTimeout {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestACallerWhoLeavesDoesNotEndTheFetch(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		network.set(func(n *internet) { n.delay = 2 * time.Second })
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		_, err := authenticate(ctx, tokens, good(time.Now(), "ed"))
+		expectWait(t, err, time.Second)
+		time.Sleep(time.Second)
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		expectRequests(t, network, 1)
+	})
+}
+
+func TestCloseEndsFetches(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		network.set(func(n *internet) { n.delay = 4 * time.Second })
+		began := time.Now()
+		go tokens.Authenticate(t.Context(), credential(good(began, "ed"))) //nolint:errcheck // only the fetch matters
+		synctest.Wait()
+		tokens.Close()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		time.Sleep(time.Minute)
+		_, err := authenticate(t.Context(), tokens, good(time.Now(), "ed"))
+		if !errors.Is(err, authn.ErrKeysUnavailable) {
+			t.Errorf("after the end: %v", err)
+		}
+		expectRequests(t, network, 1)
+	})
+}
+
+func TestTheErrorSaysWhatIsWrongButNotWhere(t *testing.T) {
+	t.Parallel()
+	network := &internet{}
+	tokens := newTokens(t, network, at(noon), func(c *authn.TokenConfig) { c.Issuers[0].JWKSURL += "?key=hidden" })
+	_, err := authenticate(t.Context(), tokens, good(noon, "ed"))
+	if err == nil || !strings.Contains(err.Error(), "no route to host") || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,127 @@
+package authn
+
+import (
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json" // encoding/json that minds the case of names and refuses an object that repeats one
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// maxTokenLength is that of the longest token, in bytes. Real ones have 1 to 3 KiB.
+const maxTokenLength = 8 << 10
+
+// Why a token is refused. None of it reaches the caller; a TokenObserver hears of it.
+var (
+	errTokenLength = errors.New("the token is longer than 8 KiB")
+	errTokenForm   = errors.New("the token is not a JWS in compact form, or its algorithm is none that an issuer may use")
+	errHeader      = errors.New("the token's header is not a JSON object with the right types and each name once")
+	errHeaderName  = errors.New("the token's header says how to read it or where to take its key from: crit, b64, jku, jwk, x5u or x5c")
+	errClaims      = errors.New("the token's claims are not a JSON object with the right types and each name once")
+	errIssuer      = errors.New("the token is from no configured issuer")
+	errAlgorithm   = errors.New("the token's algorithm is not one of its issuer's")
+	errType        = errors.New("the token's typ is not that of its issuer's access tokens")
+	errNoExpiry    = errors.New("the token has no exp")
+	errSubject     = errors.New("the token's claim for the account is missing or cannot name an account")
+	errKeyMissing  = errors.New("the token has no kid, and its issuer several keys")
+	errKeyUnknown  = errors.New("the token's kid is none of its issuer's")
+	errSignature   = errors.New("the token's signature is not good")
+)
+
+// token is a JWS that has been taken apart. Nothing of it can be trusted before its signature has been verified.
+type token struct {
+	jws    *jose.JSONWebSignature
+	header tokenHeader
+	claims jwt.Claims
+	all    map[string]json.RawMessage // every claim
+}
+
+type tokenHeader struct {
+	Algorithm jose.SignatureAlgorithm `json:"alg"`
+	KeyID     *string                 `json:"kid"`
+	Type      *string                 `json:"typ"`
+}
+
+// readToken takes a token apart, if it has the one form that is taken: a JWS in compact serialization (RFC 7515 §7.1)
+// with one of the algorithms.
+func readToken(text string, algorithms []jose.SignatureAlgorithm) (t token, err error) {
+	if len(text) > maxTokenLength {
+		return token{}, errTokenLength
+	}
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 || slices.ContainsFunc(parts, isNotBase64) {
+		return token{}, errTokenForm
+	}
+	if t.header, err = readHeader(parts[0]); err != nil {
+		return token{}, err
+	}
+	if t.jws, err = jose.ParseSignedCompact(text, algorithms); err != nil {
+		return token{}, errTokenForm
+	}
+	payload := t.jws.UnsafePayloadWithoutVerification() // the same bytes that Verify is going to verify
+	if json.Unmarshal(payload, &t.all) != nil || json.Unmarshal(payload, &t.claims) != nil {
+		return token{}, errClaims
+	}
+	return t, nil
+}
+
+// isNotBase64 tells whether a part of a token is empty or not base64url as it must be written; the decoder itself would
+// overlook line breaks and bits beyond the last byte.
+func isNotBase64(part string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(part)
+	return err != nil || part == "" || base64.RawURLEncoding.EncodeToString(raw) != part
+}
+
+func readHeader(part string) (tokenHeader, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		return tokenHeader{}, errHeader
+	}
+	var header tokenHeader
+	var all map[string]json.RawMessage
+	if json.Unmarshal(raw, &all) != nil || json.Unmarshal(raw, &header) != nil {
+		return tokenHeader{}, errHeader
+	}
+	for _, name := range []string{"crit", "b64", "jku", "jwk", "x5u", "x5c"} {
+		if _, has := all[name]; has {
+			return tokenHeader{}, errHeaderName
+		}
+	}
+	if header.KeyID != nil && *header.KeyID == "" {
+		return tokenHeader{}, errHeader
+	}
+	return header, nil
+}
+
+// keyID is the kid, or empty without one.
+func (h tokenHeader) keyID() string {
+	if h.KeyID == nil {
+		return ""
+	}
+	return *h.KeyID
+}
+
+// hasType tells whether the header's typ is what an issuer's must be, application/ left out and in any case (RFC 9068 §4,
+// RFC 7515 §4.1.9). Where an issuer has none, nothing that declares itself something else than an access token will do.
+func (h tokenHeader) hasType(want string) bool {
+	switch {
+	case h.Type == nil:
+		return want == ""
+	case want == "":
+		return isType(*h.Type, "JWT") || isType(*h.Type, "at+jwt")
+	}
+	return isType(*h.Type, want)
+}
+
+func isType(typ, want string) bool { return strings.EqualFold(bareType(typ), bareType(want)) }
+
+func bareType(typ string) string {
+	const prefix = "application/"
+	if len(typ) > len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) {
+		return typ[len(prefix):]
+	}
+	return typ
+}

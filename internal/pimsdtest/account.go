@@ -1,0 +1,103 @@
+package pimsdtest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/url"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Account is one that has a device and a key.
+type Account struct {
+	Daemon             *Daemon // that it calls
+	Name, PIN, SMSCode string
+	Key                string // its API key, the whole text
+}
+
+// Enroll makes an account at inWebo, a device for it, and a key. An account that is there is enrolled anew.
+func (d *Daemon) Enroll(name, pin string) *Account {
+	d.tb.Helper()
+	a := &Account{Name: name, PIN: pin, SMSCode: smsCode(name), Daemon: d}
+	if err := d.Inwebo.AddAccount(inwebosim.Account{Login: name, Codes: []inwebosim.Code{{Value: a.SMSCode, Once: true}}}); err != nil {
+		d.tb.Fatal(err)
+	}
+	ask := otp.Ask{Account: otp.Account(name), Caller: "test"}
+	enrolling := otp.Enrolling{SMSCode: secret.NewText(a.SMSCode), PIN: secret.NewText(pin), Replace: true}
+	if err := d.app.OTP.Enroll(d.tb.Context(), ask, enrolling); err != nil {
+		d.tb.Fatal(err)
+	}
+	a.Key = d.Key(name)
+	return a
+}
+
+// smsCode is an account's code, and nobody else's.
+func smsCode(account string) string {
+	sum := sha256.Sum256([]byte(account))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Key makes an API key for an account, enrolled or not.
+func (d *Daemon) Key(account string) string {
+	d.tb.Helper()
+	key, text, err := authn.NewKey(authn.Grant{Account: account}, time.Now(), time.Time{})
+	if err == nil {
+		err = d.app.Store.AddKey(d.tb.Context(), key)
+	}
+	if err != nil {
+		d.tb.Fatal(err)
+	}
+	return text.Reveal()
+}
+
+// On is the account as it calls another daemon, a replica of its own.
+func (a *Account) On(d *Daemon) *Account {
+	there := *a
+	there.Daemon = d
+	return &there
+}
+
+// OTP asks the daemon for one.
+func (a *Account) OTP(pin string) Answer {
+	a.Daemon.tb.Helper()
+	return a.Daemon.Ask(a.Key, WithPIN(pin))
+}
+
+// Verify asks inWebo, as a relying party does, whether an OTP of this account is good. It is good once.
+func (a *Account) Verify(given string) bool {
+	a.Daemon.tb.Helper()
+	query := url.Values{
+		"action": {"authenticateExtended"}, "serviceId": {"1"}, "userId": {a.Name}, "token": {given}, "format": {"json"},
+	}
+	var answer inwebosim.Verification
+	if err := json.Unmarshal([]byte(a.Daemon.get(a.Daemon.Inwebo.ProtocolURL()+"/FS?"+query.Encode()).Body), &answer); err != nil {
+		a.Daemon.tb.Errorf("inWebo's verification is no JSON: %v", err)
+	}
+	return answer.Err == "OK"
+}
+
+// Truth is what inWebo knows of the account's device.
+func (a *Account) Truth() inwebosim.Truth {
+	a.Daemon.tb.Helper()
+	for _, id := range a.Daemon.Inwebo.DeviceIDs() {
+		if truth, err := a.Daemon.Inwebo.Truth(id); err == nil && truth.Login == a.Name {
+			return truth
+		}
+	}
+	a.Daemon.tb.Errorf("inWebo has no device of %q", a.Name)
+	return inwebosim.Truth{}
+}
+
+// Plant plants a nuisance for the requests of the account's device, whatever its Match says of the id.
+func (a *Account) Plant(n inwebosim.Nuisance) {
+	a.Daemon.tb.Helper()
+	n.ID = a.Truth().ID
+	if err := a.Daemon.Inwebo.Plant(n); err != nil {
+		a.Daemon.tb.Fatal(err)
+	}
+}

@@ -1,0 +1,96 @@
+package pimsdtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Answer is what a caller got, taken apart.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+
+	Transaction string // transactionId
+	OTP         string // empty when there is none
+	Code        int    // 0 when there is no error
+	Label       string
+}
+
+// pathOTP is that of the main call (contract.md §1).
+const pathOTP = "/v1/authentication/otp"
+
+// WithPIN is the body of the main call.
+func WithPIN(pin string) string { return fmt.Sprintf(`{"action":"withPIN","pinCode":%q}`, pin) }
+
+// Ask makes the main call, with that key and body.
+func (d *Daemon) Ask(key, body string) Answer {
+	d.tb.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(d.tb.Context()), http.MethodPost, d.URL(pathOTP), strings.NewReader(body))
+	if err != nil {
+		d.tb.Error(err)
+		return Answer{}
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Content-Type", "application/json")
+	return d.Do(req)
+}
+
+// Do sends a request to the API's listener. The answer must be one of those in the contract.
+func (d *Daemon) Do(req *http.Request) Answer {
+	d.tb.Helper()
+	a := d.send(req)
+	if a.Status == 0 {
+		return a
+	}
+	d.contract.Check(d.tb, req, &http.Response{StatusCode: a.Status, Header: a.Header}, []byte(a.Body))
+	if a.Header.Get("Content-Type") != "application/json" {
+		return a
+	}
+	var envelope struct {
+		Transaction string `json:"transactionId"`
+		Result      struct {
+			OTP string `json:"otp"`
+		} `json:"result"`
+		Error struct {
+			Code  int    `json:"code"`
+			Label string `json:"label"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal([]byte(a.Body), &envelope); err != nil {
+		d.tb.Errorf("the answer is no envelope: %v", err)
+	}
+	a.Transaction, a.OTP, a.Code, a.Label = envelope.Transaction, envelope.Result.OTP, envelope.Error.Code, envelope.Error.Label
+	return a
+}
+
+// send makes one request and reads the answer. Its status is 0 when there is none.
+func (d *Daemon) send(req *http.Request) Answer {
+	d.tb.Helper()
+	resp, err := d.client.Do(req)
+	if err != nil {
+		d.tb.Error(err)
+		return Answer{}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.tb.Errorf("read the answer: %v", err)
+	}
+	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
+}
+
+// get is send for what has no more than a URL.
+func (d *Daemon) get(url string) Answer {
+	d.tb.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(d.tb.Context()), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		d.tb.Error(err)
+		return Answer{}
+	}
+	return d.send(req)
+}

@@ -1,0 +1,176 @@
+package pimsdtest_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/pimsdtest"
+)
+
+// canaries are the secrets of a run, by what they are.
+type canaries map[string]map[string]bool
+
+func (c canaries) add(what, value string) {
+	if len(value) < 6 {
+		return // an OTP so short may stand anywhere by chance
+	}
+	if c[what] == nil {
+		c[what] = map[string]bool{}
+	}
+	c[what][value] = true
+}
+
+// escaped wants none of the secrets in a text. But it wants that which must be there, or else nothing was looked at.
+func (c canaries) escaped(t *testing.T, where, text, there string) {
+	t.Helper()
+	if !strings.Contains(text, there) {
+		t.Errorf("%s does not even have %q", where, there)
+	}
+	for what, values := range c {
+		for value := range values {
+			if strings.Contains(text, value) {
+				t.Errorf("%s has escaped to %s: %s", what, where, value)
+			}
+		}
+	}
+}
+
+// only are the secrets of those kinds.
+func (c canaries) only(kinds ...string) canaries {
+	some := canaries{}
+	for _, kind := range kinds {
+		some[kind] = c[kind]
+	}
+	return some
+}
+
+// watch notes what inWebo knows and hears of the device.
+func (c canaries) watch(a *pimsdtest.Account) {
+	truth := a.Truth()
+	for _, key := range []string{truth.K0, truth.K1, truth.PreviousK0, truth.PreviousK1} {
+		c.add("a key", key)
+	}
+	c.add("the device secret", truth.Secret)
+	c.add("the serial", truth.Serial)
+	for _, x := range a.Daemon.Inwebo.History(anything) {
+		for _, name := range []string{"Kma", "pin", "ms_val0", "R0", "R1", "R2", "code"} {
+			c.add("the parameter "+name, x.Params.Get(name))
+		}
+	}
+}
+
+// A whole run, in which about everything goes wrong that can, with every secret known: none of them shows.
+func TestNoSecretEscapes(t *testing.T) {
+	t.Parallel()
+	const pin, wrong = "80517263", "90617253"
+	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
+		s.Inwebo.Knobs.Ratchet, s.Inwebo.Knobs.SecondRound = inwebosim.RatchetK0K1dK1, inwebosim.SecondRoundEveryOther
+		s.Inwebo.Knobs.LostFinalize, s.Inwebo.Knobs.WrongLimit = inwebosim.LostFinalizeLenient, 0
+	})
+	a := d.Enroll("alice of the canaries", pin)
+	secrets, shown := canaries{}, &strings.Builder{}
+	secrets.add("the PIN", pin)
+	secrets.add("a wrong PIN", wrong)
+	secrets.add("the SMS code", a.SMSCode)
+	secrets.add("the API key", a.Key)
+	note := func(got pimsdtest.Answer) {
+		secrets.add("an OTP", got.OTP)
+		secrets.watch(a)
+		if got.OTP == "" {
+			fmt.Fprintln(shown, got.Status, got.Header, got.Body)
+		}
+	}
+	everythingGoesWrong(t, a, wrong, note)
+
+	_, readyz := d.Ops("/readyz?verbose")
+	_, metrics := d.Ops("/metrics")
+	secrets.escaped(t, "the log", d.Log(), a.Name)
+	secrets.escaped(t, "the failures", shown.String(), "FAILED")
+	secrets.escaped(t, "/metrics", metrics, "pimsd_otp_requests_total")
+	secrets.escaped(t, "/readyz?verbose", readyz, "store")
+	secrets.escaped(t, "the arguments", strings.Join(os.Args, " "), "test")
+
+	d.Stop() // nobody may read the files of a store that is open
+	kept := secrets.only("the PIN", "a wrong PIN", "the SMS code", "the API key", "an OTP", "the parameter R0", "the parameter Kma")
+	kept.escaped(t, "the data directory", everyFile(t, d.Config.DataDir), a.Name)
+}
+
+// everythingGoesWrong asks and asks, and notes every answer.
+func everythingGoesWrong(t *testing.T, a *pimsdtest.Account, wrong string, note func(pimsdtest.Answer)) {
+	t.Helper()
+	for range 4 {
+		note(a.OTP(a.PIN))
+	}
+	note(a.OTP(wrong))
+	for _, kind := range []inwebosim.Kind{
+		inwebosim.KindLostAnswer, inwebosim.KindCut, inwebosim.KindTruncated, inwebosim.KindOtherRoot, inwebosim.KindDuplicate,
+		inwebosim.KindDoctype, inwebosim.KindHTML, inwebosim.KindEmpty, inwebosim.KindErr, inwebosim.KindExtra, inwebosim.KindStatus,
+	} {
+		for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
+			a.Plant(inwebosim.Nuisance{
+				Kind: kind, Match: inwebosim.Match{Action: action}, Err: "NOK:" + a.SMSCode, Bytes: -9,
+				Status: http.StatusFound, Location: a.Daemon.Inwebo.ProtocolURL() + "/iwws/MAC?code=" + a.SMSCode,
+			})
+			note(a.OTP(a.PIN))
+			note(a.OTP(a.PIN))
+		}
+	}
+	for _, c := range inputCauses() {
+		note(a.Daemon.Ask(a.Key, strings.ReplaceAll(c.body, "1234", a.PIN)))
+	}
+	for _, req := range strays(a) {
+		req.URL.Path += "/" + a.PIN
+		req.URL.RawQuery = "key=" + a.Key
+		note(a.Daemon.Do(req))
+	}
+	note(a.Daemon.Ask(a.Key+"a", pimsdtest.WithPIN(a.PIN)))
+	for _, where := range []string{"http://127.0.0.1:1", "https" + a.Daemon.Inwebo.ProtocolURL()[len("http"):], echo(t, a.Daemon.Inwebo.Handler())} {
+		elsewhere(func(*testing.T, *pimsdtest.Account) string { return where })(t, a)
+		note(a.OTP(a.PIN))
+	}
+}
+
+// echo is the URL of inWebo behind something that answers a finalize with the request line, which is no HTTP.
+func echo(t *testing.T, inwebo http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("action") != pimsdtest.ActionFinalize {
+			inwebo.ServeHTTP(w, r)
+			return
+		}
+		inwebo.ServeHTTP(httptest.NewRecorder(), r) // so that inWebo has heard the secrets
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = conn.Write([]byte(r.RequestURI + "\r\n"))
+		_ = conn.Close()
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// everyFile is all that the files below a directory hold.
+func everyFile(t *testing.T, dir string) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}

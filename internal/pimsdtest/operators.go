@@ -1,0 +1,62 @@
+package pimsdtest
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Ops gets a path of the operators' listener, such as "/readyz?verbose".
+func (d *Daemon) Ops(path string) (status int, body string) {
+	d.tb.Helper()
+	a := d.get("http://" + d.app.OpsAddress() + path)
+	return a.Status, a.Body
+}
+
+// Metrics scrapes the daemon. What it gives is by series, as Prometheus writes them: `name{label="value"}`.
+func (d *Daemon) Metrics() map[string]float64 {
+	d.tb.Helper()
+	status, text := d.Ops("/metrics")
+	if status != http.StatusOK {
+		d.tb.Errorf("/metrics answers with HTTP %d", status)
+	}
+	metrics := map[string]float64{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		cut := strings.LastIndexByte(line, ' ') // a label may hold blanks
+		value, err := strconv.ParseFloat(line[cut+1:], 64)
+		if err != nil || cut < 0 {
+			d.tb.Errorf("/metrics has a line that is no sample: %q", line)
+			continue
+		}
+		metrics[line[:cut]] = value
+	}
+	return metrics
+}
+
+// Log is what the daemon has written so far, in all of its runs.
+func (d *Daemon) Log() string { return d.log.String() }
+
+// journal keeps what is written to it.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write is as io.Writer says.
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}

@@ -1,0 +1,150 @@
+package replicatest_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+)
+
+// nap is a moment at which a process that holds a device falls asleep.
+type nap struct {
+	name   string
+	when   moment
+	action string
+	// inHand says that the process has read the answer, which the store does not take. Else the answer leaves inWebo while
+	// the process sleeps.
+	inHand bool
+	// late says that the request reaches inWebo when all is over.
+	late bool
+	// sent says that inWebo has accepted a finalize of which the store knows nothing.
+	sent bool
+}
+
+func naps() []nap {
+	return []nap{
+		{name: "before it has the challenge", when: after, action: actionSetup},
+		{name: "when its finalize is on the way", when: before, action: actionFinalize, late: true},
+		{name: "before it has the answer", when: after, action: actionFinalize, sent: true},
+		{name: "with the answer in hand", when: after, action: actionFinalize, inHand: true, sent: true},
+	}
+}
+
+// A process that falls asleep in the middle of a conversation, and wakes up after another has taken the device over, hands
+// out no OTP that does not verify, and the keys that inWebo accepted are not lost: the device goes on, or is in doubt.
+func TestAHolderThatSleeps(t *testing.T) {
+	for name, s := range map[string]struct {
+		store func(*testing.T) settings
+		lock  func(*testing.T, settings) func()
+	}{
+		"SQLite":     {onSQLite, lockSQLite},
+		"PostgreSQL": {onPostgres(database), lockPostgres},
+	} {
+		for _, lost := range []inwebosim.LostFinalize{inwebosim.LostFinalizeStrict, inwebosim.LostFinalizeLenient} {
+			for _, n := range naps() {
+				t.Run(name+", "+string(lost)+", "+n.name, func(t *testing.T) {
+					t.Parallel()
+					knobs := inwebosim.DefaultKnobs()
+					knobs.LostFinalize = lost
+					store := s.store(t)
+					w := newWorld(t, store, settings{"CONVERSATION_DEADLINE": "5s", "INWEBO_EXCHANGE_TIMEOUT": "2s", "INWEBO_DIAL_TIMEOUT": "2s"}, knobs)
+					w.sleepAndTakeOver(n, func() func() { return s.lock(t, store) })
+				})
+			}
+		}
+	}
+}
+
+// sleepAndTakeOver puts a process to sleep, lets another take the device over, and looks at all that is told.
+func (w *world) sleepAndTakeOver(n nap, lock func() (unlock func())) {
+	w.t.Helper()
+	account := w.enrol(1)[0]
+	holder, other := w.start(), w.start()
+	w.wantOTP(holder, account)
+	w.wantOTP(other, account)
+
+	c := w.catch(n.when, n.action, account)
+	first := make(chan answer, 1)
+	go func() { first <- w.ask(holder, account) }()
+	<-c.reached
+	if n.inHand {
+		heard := holder.heard()
+		unlock := lock()
+		c.release()
+		until(w.t, "the holder has its answer", func() bool { return holder.heard() != heard })
+		holder.pause()
+		unlock()
+	} else {
+		holder.pause()
+	}
+	if !n.late {
+		c.release()
+	}
+	finalizes := w.truth(account).Finalizes
+	second := w.ask(other, account)
+	if n.late {
+		c.release()
+		<-c.processed
+	}
+	holder.resume()
+	w.judge(n, account, <-first, second)
+	if sent := w.truth(account).Finalizes - finalizes; !n.late && sent != 1 {
+		w.t.Errorf("%d finalizes were sent since the holder fell asleep, want that of the other process", sent)
+	}
+	w.wantOn(n, account, holder, other)
+}
+
+// judge looks at what the two callers were told: that of the holder, and that of the process that took over.
+func (w *world) judge(n nap, account string, first, second answer) {
+	w.t.Helper()
+	if first.err != nil || first.otp != "" && !w.verifies(account, first) {
+		w.t.Errorf("the caller of the holder got %v, which does not verify", first)
+	}
+	refused := n.sent && w.inwebo.Knobs().LostFinalize == inwebosim.LostFinalizeStrict
+	if refused && second.code != 2316 || !refused && !w.verifies(account, second) {
+		w.t.Errorf("the caller of the other process got %v", second)
+	}
+}
+
+// wantOn wants the device to go on, from both processes. If inWebo has moved it and the answer was never read, it may be
+// in doubt instead, and then each process says so.
+func (w *world) wantOn(n nap, account string, holder, other *process) {
+	w.t.Helper()
+	a := w.ask(holder, account) // its lane is closed until it has settled
+	if mayDoubt := n.sent && !n.inHand; mayDoubt && a.code == 2316 {
+		if !w.status(account).InDoubt {
+			w.t.Error("the device is refused, and not in doubt")
+		}
+		return
+	}
+	if !w.verifies(account, a) {
+		w.t.Errorf("after all, the holder answers %v", a)
+	}
+	w.wantOTP(other, account)
+	w.wantOTP(holder, account)
+	if status := w.status(account); status.InDoubt || uint64(w.truth(account).Step) > status.Step {
+		w.t.Errorf("the store has %+v", status)
+	}
+}
+
+// heard is how many finalizes inWebo has accepted, as far as the process knows.
+func (p *process) heard() string {
+	p.t.Helper()
+	resp, err := http.Get("http://" + p.ops + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if count, ok := strings.CutPrefix(line, `pimsd_inwebo_exchange_duration_seconds_count{exchange="otp_finalize",outcome="ok"} `); ok {
+			return count
+		}
+	}
+	return ""
+}
