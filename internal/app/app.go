@@ -16,6 +16,7 @@ import (
 
 	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/api"
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/telemetry"
@@ -28,6 +29,7 @@ type App struct {
 	config   *config.Config
 	logger   *zap.Logger
 	face     *api.API
+	tokens   *authn.Tokens // nil: no issuer is trusted
 	api, ops *door
 	undo     undo
 	stopping atomic.Bool
@@ -102,7 +104,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	longest := a.config.Conversation.QueueWait + a.config.Conversation.Deadline
 	if a.api, err = openDoor(ctx, "listen", a.config.Listen, counted(metrics, a.face), timeouts{
 		header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
-		write: h.HeaderTimeout + h.BodyTimeout + longest + answerTimeout,
+		write: h.HeaderTimeout + h.BodyTimeout + authn.KeyFetchTimeout + longest + answerTimeout,
 	}, a.logger); err != nil {
 		return err
 	}
@@ -149,6 +151,7 @@ func (a *App) OpsAddress() string { return a.ops.address() }
 // Run serves until ctx ends or a listener fails, and then stops: it returns when nothing of the service runs any more.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
+	go a.warmTokens(ctx)
 	go a.ops.serve(failed)
 	go a.api.serve(failed)
 	build := Build()

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -25,6 +26,7 @@ func (a *App) callers() (authn.Authenticator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jwt.issuers_file: %w", err)
 	}
+	a.tokens = tokens
 	a.undo.push("issuers' keys", func() error {
 		tokens.Close()
 		return nil
@@ -48,7 +50,17 @@ func keyTransport() *http.Transport {
 	const patience = 5 * time.Second
 	return &http.Transport{
 		DialContext: (&net.Dialer{Timeout: patience}).DialContext, TLSHandshakeTimeout: patience,
-		ResponseHeaderTimeout: patience, IdleConnTimeout: patience,
+		ResponseHeaderTimeout: patience, MaxResponseHeaderBytes: maxHeaderBytes, DisableKeepAlives: true,
+	}
+}
+
+// warmTokens fetches the issuers' keys before the first caller waits for them. That it fails is no reason not to serve.
+func (a *App) warmTokens(ctx context.Context) {
+	if a.tokens == nil {
+		return
+	}
+	if err := a.tokens.Warm(ctx); err != nil {
+		a.logger.Warn("keys of issuers are out of reach: their tokens are answered with 503 until they can be fetched", zap.Error(err))
 	}
 }
 
