@@ -107,6 +107,8 @@ func (t *told) compare(status otp.Status, told, accepted uint32) (found, error) 
 	}
 	var err error
 	switch {
+	case status.Step < t.stored:
+		err = fmt.Errorf("step %d was stored, and is %d again: a step is lost", t.stored, status.Step)
 	case stored < told:
 		err = fmt.Errorf("the OTP of round %d was told, and round %d is stored: a step is lost", told, stored)
 	case stored > told+2: // the next OTP takes two at most

@@ -45,6 +45,7 @@ type world struct {
 type told struct {
 	enrolled bool
 	base     uint64 // the step after the enrolment
+	stored   uint64 // the step that the child found when it started last
 	otps     []string
 }
 
@@ -106,9 +107,9 @@ func (t *told) hear(line []byte) {
 	what, about, _ := strings.Cut(string(bytes.TrimSpace(line)), " ")
 	switch what {
 	case reportEnrolled:
+		_, _ = fmt.Sscan(about, &t.stored)
 		if !t.enrolled { // else it started again
-			t.enrolled = true
-			_, _ = fmt.Sscan(about, &t.base)
+			t.enrolled, t.base = true, t.stored
 		}
 	case reportOTP:
 		t.otps = append(t.otps, about)

@@ -1,6 +1,7 @@
 package replicatest_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"context"
 )
 
 // callers is how many call at once.

@@ -22,7 +22,7 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 			knobs := inwebosim.DefaultKnobs()
 			knobs.LostFinalize = lost
 			w := newWorld(t, onPostgres(server)(t), settings{
-				"CONVERSATION_DEADLINE": "6s", "INWEBO_EXCHANGE_TIMEOUT": "2s", "INWEBO_DIAL_TIMEOUT": "2s",
+				"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s",
 			}, knobs)
 			accounts := w.enrol(16)
 			processes := w.starts(2)
@@ -39,7 +39,7 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 				if err := end(); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(time.Duration((2*i+1)%5) * 2 * time.Second) // a conversation takes 6 s at most
+				time.Sleep(time.Duration((3*i+1)%5) * 3500 * time.Millisecond) // a conversation takes 12 s at most
 				if err := server.StartAgain(); err != nil {
 					t.Fatal(err)
 				}
@@ -108,7 +108,7 @@ func (l *load) ask(p *process, account string, good *atomic.Int64) {
 	case sent == 1 && l.w.verifies(account, a):
 		good.Add(1)
 	case sent == 0 && a.code == 2000, sent == 1 && a.code == 2316:
-		time.Sleep(10 * time.Millisecond) // a caller who is not told when, and is not blind
+		time.Sleep(50 * time.Millisecond)
 	default:
 		l.w.t.Errorf("%s: %v, and inWebo was sent %d finalizes", account, a, sent)
 		time.Sleep(time.Second)

@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // those that may run side by side wait more than they work
+		panic(err)
+	}
 	os.Exit(pgtest.Main(m, func(server *pgtest.Server) { database = server }))
 }
 

@@ -3,7 +3,6 @@ package replicatest_test
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -157,7 +156,7 @@ func until(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	for began := time.Now(); !happened(); time.Sleep(5 * time.Millisecond) {
 		if time.Since(began) > patience {
-			t.Fatal(fmt.Sprintf("not within %v: %s", patience, what))
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }
