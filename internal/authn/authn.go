@@ -1,7 +1,8 @@
 // Package authn says who is calling, and for which accounts (contract.md §3).
 //
-// It knows API keys, and tokens (JWT) of issuers that it is told to trust. It reads no account's record, knows no HTTP status, and never tells a caller why a credential was
-// not taken: a wrong, expired, revoked or missing one is one and the same error.
+// It knows API keys, and tokens (JWT) of issuers that it is told to trust. It reads no account's record, knows no HTTP
+// status, and never tells a caller why a credential was not taken: a wrong, expired, revoked or missing one is one and the
+// same error.
 package authn
 
 import (

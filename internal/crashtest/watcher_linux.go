@@ -19,18 +19,18 @@ type watcher struct {
 
 // notification is the kernel's struct seccomp_notif.
 type notification struct {
-	id           uint64
-	pid, flags   uint32
-	number       int32
-	architecture uint32
-	instruction  uint64
-	arguments    [6]uint64
+	id        uint64
+	_         [2]uint32 // pid, flags
+	number    int32
+	_         uint32 // architecture
+	_         uint64 // instruction
+	arguments [6]uint64
 }
 
 // response is the kernel's struct seccomp_notif_resp.
 type response struct {
 	id    uint64
-	value int64
+	_     int64 // value
 	errno int32
 	flags uint32
 }

@@ -60,11 +60,11 @@ func (m *mortal) diesAt(when string, what any) (isDead bool) {
 }
 
 // mortally makes one exchange of a process that may die before or after it.
-func mortally[T any](m *mortal, name inwebo.Exchange, make func() (T, error)) (reply T, err error) {
+func mortally[T any](m *mortal, name inwebo.Exchange, exchange func() (T, error)) (reply T, err error) {
 	if m.diesAt("before", name) {
 		return reply, fmt.Errorf("%w: %w", inwebo.ErrNeverSent, inwebo.ErrNetwork)
 	}
-	reply, err = make()
+	reply, err = exchange()
 	m.diesAt("after", name)
 	return reply, err
 }

@@ -50,7 +50,7 @@ func TestALateSettleThatCannotReadTheRecord(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := plant(t, sim, inwebosim.Override{Ratchet: inwebosim.RatchetNone})
 			start := time.Now()
-			overtaken(t, d, right, func(s *otp.Service) {
+			_ = overtaken(t, d, right, func(s *otp.Service) {
 				_, err := s.IssueOTP(t.Context(), d.ask(), wrongPIN)
 				if otp.CauseOf(err) != otp.ErrInDoubt {
 					t.Fatal(err)

@@ -31,7 +31,7 @@ func TestOneDeviceManyCallers(t *testing.T) {
 	sim := started(t, func(*inwebosim.Knobs) {})
 	for name, stores := range map[string]func(*device) [2]otp.Store{
 		"in memory": func(d *device) [2]otp.Store { return [2]otp.Store{d.memory, d.memory} },
-		"on SQLite": func(d *device) [2]otp.Store {
+		"on SQLite": func(*device) [2]otp.Store {
 			dir := filepath.Join(t.TempDir(), "data")
 			return [2]otp.Store{openSQLite(t, dir), openSQLite(t, dir)}
 		},

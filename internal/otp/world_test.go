@@ -141,7 +141,7 @@ func (w *world) issue(r *replica, pin secret.Text) error {
 func (w *world) issueAlone(r *replica, pin secret.Text) error {
 	before, heard := w.d.row(w.t), w.d.truth(w.t).Requests
 	err := w.issue(r, pin)
-	switch cause := otp.CauseOf(err); cause {
+	switch cause := otp.CauseOf(err); cause { //nolint:errorlint // the outermost cause is the question
 	case otp.ErrBusy, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrQuota:
 		after := w.d.row(w.t)
 		if after.Revision != before.Revision || !bytes.Equal(after.Body, before.Body) || w.d.truth(w.t).Requests != heard {

@@ -72,7 +72,8 @@ func startServer(t *testing.T) *pgtest.Server {
 type load struct {
 	w       *world
 	callers sync.WaitGroup
-	stop    chan struct{}
+	stop    chan struct{}  // closed at the end
+	end     func()         // waits for the callers; at the latest when the test ends
 	good    []atomic.Int64 // OTPs, by account
 
 	mu   sync.Mutex
@@ -81,6 +82,12 @@ type load struct {
 
 func (w *world) load(processes []*process, accounts []string) *load {
 	l := &load{w: w, stop: make(chan struct{}), good: make([]atomic.Int64, len(accounts)), told: map[string]int{}}
+	l.end = sync.OnceFunc(func() {
+		close(l.stop)
+		l.callers.Wait()
+		w.t.Logf("callers were told: %v", l.told)
+	})
+	w.t.Cleanup(l.end)
 	for i, account := range accounts {
 		l.callers.Go(func() {
 			for {
@@ -130,10 +137,4 @@ func (l *load) wantProgress() {
 		}
 		return true
 	})
-}
-
-func (l *load) end() {
-	close(l.stop)
-	l.callers.Wait()
-	l.w.t.Logf("callers were told: %v", l.told)
 }
