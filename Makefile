@@ -27,6 +27,10 @@ race: ## races, sleeping processes, signals and a database that goes away, at fu
 	scripts/need cc postgres
 	go test -race -count=1 -timeout 3h ./internal/replicatest -whole
 
+.PHONY: crash
+crash: ## kill, fail and cut the power at every call that writes (minutes; Linux)
+	go test -count=1 -timeout 3h -v -run '^(TestCrashSweep|TestPowerLoss)' ./internal/crashtest -whole
+
 .PHONY: check
 check: fmt vet lint test ## what a change must pass: formatting, vet, lint, tests
 

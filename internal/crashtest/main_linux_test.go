@@ -42,6 +42,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // tests that may run side by side wait more than they work
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -217,13 +217,21 @@ func points(calls []crashtest.Call) (all []point) {
 	return all
 }
 
-// sample takes about n points from all over.
-func sample(all []point, n int) (some []point) {
-	step := float64(len(all)) / float64(n)
-	for at := step / 2; at < float64(len(all)); at += step {
-		some = append(some, all[int(at)])
+// sample takes n things from all over, or what there is.
+func sample[T any](n int, all []T) (some []T) {
+	n = min(n, len(all))
+	for i := range n {
+		some = append(some, all[(2*i+1)*len(all)/(2*n)])
 	}
 	return some
+}
+
+// allOr takes n things, or all of them for the whole test.
+func allOr[T any](n int, all []T) []T {
+	if *whole {
+		return all
+	}
+	return sample(n, all)
 }
 
 // calls runs a child without any harm, and gives its durable calls.
@@ -245,13 +253,9 @@ func calls(t *testing.T, child string) (calls []crashtest.Call) {
 func TestCrashSweep(t *testing.T) {
 	t.Parallel()
 	made := calls(t, "daemon")
-	todo := points(made)
-	if !*whole {
-		todo = sample(todo, 32)
-	}
 	s := newSweep("daemon")
 	start := time.Now()
-	s.run(t, todo)
+	s.run(t, allOr(32, points(made)))
 	t.Logf("%d OTPs make %d durable calls; %d points in %v\n%s", otpCount, len(made), s.tried(), time.Since(start).Round(time.Second), s)
 	if *whole && s.tried() < 1000 {
 		t.Errorf("%d points were tried, want 1000 at least", s.tried())
@@ -265,7 +269,7 @@ func TestCrashSweep(t *testing.T) {
 func TestCrashSweepCatchesHaste(t *testing.T) {
 	t.Parallel()
 	s := newSweep("hasty")
-	s.run(t, sample(points(calls(t, "hasty")), 12))
+	s.run(t, sample(12, points(calls(t, "hasty"))))
 	lost := 0
 	for _, err := range s.faults {
 		if strings.Contains(err.Error(), "a step is lost") {

@@ -54,6 +54,9 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (inweb
 	if err != nil {
 		return inwebo.ActivateFinalize{}, a.fail(senseless(unsent, err))
 	}
+	if deadline, _ := ctx.Deadline(); time.Until(deadline) < 2*a.limits.FinalizeTimeout { // for the ms finalize, too
+		return inwebo.ActivateFinalize{}, a.fail(outcome{fate: unsent, err: ErrLate})
+	}
 	answer, err := a.inwebo.ActivateFinalize(ctx, request)
 	if err != nil {
 		return answer, a.fail(finalizeFailed(err))

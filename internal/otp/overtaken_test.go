@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,70 @@ func TestALateAnswer(t *testing.T) {
 					d.mustGoOn(t, newBridge(sim), false)
 				}
 			})
+		})
+	}
+}
+
+// A doubt that a later conversation left is not ended by an older answer that comes late, and by the next proof only.
+func TestALateAnswerLeavesALaterDoubt(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{Ratchet: inwebosim.RatchetNone})
+		_ = overtaken(t, d, true, func(*otp.Service) {
+			must(t, sim.SetOverride(d.id, inwebosim.Override{Ratchet: inwebosim.RatchetDK1}))
+			client := newBridge(sim)
+			client.meddle = onFinalize(answerLost)
+			service := otp.New(d.memory, client, limits(), nil)
+			if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrUnreachable {
+				t.Errorf("told %v", err)
+			}
+		}, nil)
+		if r := d.record(t); r.Doubt == nil || d.inStep(t) {
+			t.Errorf("in step %v, doubt %+v", d.inStep(t), r.Doubt)
+		}
+		d.mustGoOn(t, newBridge(sim), true)
+	})
+}
+
+// A late settle takes nothing from the conversation that holds the device by then: not the hold, not its guess.
+func TestALateSettleLeavesTheHolderAlone(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for _, right := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			d := plant(t, sim, inwebosim.Override{Ratchet: inwebosim.RatchetNone})
+			holder := pausedAt(d, beforeSetup)
+			asleep := make(chan struct{})
+			pin := rightPIN
+			if !right {
+				pin = wrongPIN
+			}
+			_ = overtaken(t, d, right, func(*otp.Service) {
+				go func() {
+					defer close(asleep)
+					issued, err := holder.service.IssueOTP(t.Context(), d.ask(), pin)
+					if right {
+						mustVerify(t, d, issued, err)
+					}
+				}()
+				<-holder.stopped
+			}, nil)
+			r := d.record(t)
+			if r.Hold == nil || len(r.Guard.Guesses) != 1 || r.Guard.Guesses[0].Conversation != r.Hold.Conversation {
+				t.Errorf("the holder is left with %+v, %+v", r.Hold, r.Guard)
+			}
+			hasty := limits()
+			hasty.QueueWait = 0
+			if _, err := otp.New(d.memory, newBridge(sim), hasty, nil).IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrBusy) {
+				t.Errorf("a third is told %v", err)
+			}
+			close(holder.woken)
+			<-asleep
+			drained(t, holder.service)
+			if r := d.record(t); r.Hold != nil || len(r.Guard.Guesses) != 0 {
+				t.Errorf("afterwards: %+v", r)
+			}
 		})
 	}
 }

@@ -144,6 +144,28 @@ func (d *device) mustBeBusy(t *testing.T, service *otp.Service) {
 	}
 }
 
+// A hold of which nobody knows whether it was stored is looked after behind the caller's back, the lane closed meanwhile.
+func TestAHoldThatHangs(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{})
+		store := &valve{Store: d.memory}
+		service := otp.New(store, newBridge(sim), limits(), nil)
+		store.turn(true)
+		start := time.Now()
+		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrStore || time.Since(start) != limits().StoreTimeout {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		d.mustBeBusy(t, service)
+		store.turn(false)
+		drained(t, service)
+		d.mustRemain(t, remains{}, false)
+		mustHaveLines(t, d, "attempt", "outcome: "+otp.ErrStore.Error())
+		d.mustGoOn(t, newBridge(sim), false)
+	})
+}
+
 // A caller who hangs up never puts a device in doubt, whenever it is.
 func TestACallerHangsUp(t *testing.T) {
 	t.Parallel()
