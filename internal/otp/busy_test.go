@@ -12,6 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/storetest"
 )
 
 // silent is an inWebo that never answers.
@@ -68,4 +69,41 @@ func TestAWaitForABusyDeviceIsKept(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The hold of a process that died is respected to its end, and no longer.
+func TestAWaitForADeadHolderIsKept(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d, limits := plant(t, sim, inwebosim.Override{}), limits()
+		limits.QueueWait = 0
+		dead := otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
+			if c.N > hold.nth {
+				return storetest.Fault{Err: errDead}
+			}
+			return storetest.Fault{}
+		}}, newBridge(sim), limits, nil)
+		if _, err := dead.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrNotStored) {
+			t.Errorf("told %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		dead.Drain(ctx)
+
+		service := otp.New(d.memory, newBridge(sim), limits, nil)
+		_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+		wait, ok := errors.AsType[*otp.Wait](err)
+		if !ok || !errors.Is(err, otp.ErrBusy) || wait.For != otp.HoldMargin {
+			t.Fatalf("told %v, want to wait for the margin", err)
+		}
+		time.Sleep(wait.For - time.Microsecond)
+		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrBusy) {
+			t.Errorf("a moment too early: %v", err)
+		}
+		time.Sleep(time.Microsecond)
+		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrInDoubt {
+			t.Errorf("in time: %v", err)
+		}
+	})
 }

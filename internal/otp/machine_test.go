@@ -66,7 +66,7 @@ func drawOp(t *rapid.T) op {
 	case crash, sleep:
 		o.Stop = rapid.SampledFrom(stations).Draw(t, "at")
 	case pass:
-		o.Time = rapid.SampledFrom([]time.Duration{time.Second, 6 * time.Second, 20 * time.Second, 16 * time.Minute, 5 * time.Hour, 25 * time.Hour}).Draw(t, "time")
+		o.Time = rapid.SampledFrom([]time.Duration{time.Second, 6 * time.Second, 20 * time.Second, 5 * time.Minute, 16 * time.Minute, 5 * time.Hour, 25 * time.Hour}).Draw(t, "time")
 	case leap:
 		o.Time = rapid.SampledFrom([]time.Duration{-10 * time.Minute, -time.Second, time.Second, time.Hour}).Draw(t, "time")
 	}
