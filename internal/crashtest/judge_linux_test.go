@@ -111,8 +111,8 @@ func (t *told) compare(status otp.Status, told, accepted uint32) (found, error) 
 		err = fmt.Errorf("step %d was stored, and is %d again: a step is lost", t.stored, status.Step)
 	case stored < told:
 		err = fmt.Errorf("the OTP of round %d was told, and round %d is stored: a step is lost", told, stored)
-	case stored > told+2: // the next OTP takes two at most
-		err = fmt.Errorf("the OTP of round %d was told, and round %d is stored: too far", told, stored)
+	case stored > max(told, uint32(t.stored-t.base))+2: // the next OTP takes two at most
+		err = fmt.Errorf("the OTP of round %d was told, step %d was stored, and round %d is stored: too far", told, t.stored, stored)
 	}
 	if ahead := int(accepted) - int(stored); ahead < 0 || ahead > 1 || ahead == 1 && f == foundIdle {
 		err = errors.Join(err, fmt.Errorf("inWebo accepted %d rounds, %d are stored, and the device is %s", accepted, stored, f))
