@@ -12,12 +12,14 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // call is one request on its way, with what the stages find out about it.
 type call struct {
 	request *http.Request
-	header  http.Header // of the answer
+	body    secret.Bytes // as it came, once it was read
+	header  http.Header  // of the answer
 	event   Event
 }
 

@@ -36,29 +36,66 @@ type document string
 // transactionLength is that of a UUID's first two groups, with the dash between them.
 const transactionLength = 8 + 1 + 4
 
-// answer makes the answer of what came of the call: status, body, and in the call its header and the event's end.
-func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
-	h := c.header
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Type", "application/json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Request-Id", c.event.Transaction)
+// reply is what there is to say of a call, before it has a header.
+type reply struct {
+	verdict
+	contentType string
+	body        []byte
+}
 
-	status = http.StatusOK
-	if text, ok := result.(document); ok && err == nil {
-		h.Set("Content-Type", "application/yaml")
-		body = []byte(text)
-	} else if err == nil {
-		body, err = json.Marshal(succeeded{c.event.Transaction[:transactionLength], "SUCCEEDED", result})
+// reply makes the reply of a result, or of the error when there is none. What an error says goes not into it.
+func (a *API) reply(transaction string, result any, err error) reply {
+	r := reply{verdict: verdict{code: errcodes.OK, status: http.StatusOK}, contentType: "application/json"}
+	short := transaction[:transactionLength]
+	if err == nil {
+		switch result := result.(type) {
+		case document:
+			r.contentType, r.body = "application/yaml", []byte(result)
+		case repeated:
+			r.code, r.status, r.body = result.Code, result.Status, []byte(result.Body)
+		default:
+			r.body, err = json.Marshal(succeeded{short, "SUCCEEDED", result})
+		}
 	}
 	if err != nil {
-		status, body = a.refuse(c, err)
+		r.verdict = judge(a.verdicts, err)
+		entry, _ := errcodes.Lookup(r.code)
+		//nolint:errchkjson // texts and a number do not fail
+		r.body, _ = json.Marshal(failed{short, "FAILED", failure{r.code, entry.LabelFor(r.parameterOf(err))}})
 	}
-	if a.draining.Load() {
+	return r
+}
+
+// parameterOf is what the label of the error names.
+func (v verdict) parameterOf(err error) string {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f.parameter
+	}
+	return v.parameter
+}
+
+// answer makes the answer of what came of the call: status, body, and in the call its header and the event's end.
+func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
+	r := a.reply(c.event.Transaction, result, err)
+	h := c.header
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", r.contentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Request-Id", c.event.Transaction)
+	if r.status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="pimsd"`)
+	}
+	if r.retry > 0 {
+		h.Set("Retry-After", strconv.FormatInt(wholeSeconds(waitOf(err, r.retry)), 10))
+	}
+	if c.event.Repeated {
+		h.Set("Idempotent-Replayed", "true")
+	}
+	if r.closes || a.draining.Load() {
 		h.Set("Connection", "close")
 	}
-	c.event.Status = status
-	return status, body
+	c.event.Code, c.event.Status, c.event.Err = r.code, r.status, err
+	return r.status, r.body
 }
 
 // waitOf is how long the caller should wait: what the error says, or the estimate.
@@ -70,30 +107,6 @@ func waitOf(err error, estimate time.Duration) time.Duration {
 		return w.For
 	}
 	return estimate
-}
-
-// refuse makes the answer of an error. What err says goes into the event and not to the caller.
-func (a *API) refuse(c *call, err error) (status int, body []byte) {
-	v := judge(a.verdicts, err)
-	c.event.Code, c.event.Err = v.code, err
-	if v.status == http.StatusUnauthorized {
-		c.header.Set("WWW-Authenticate", `Bearer realm="pimsd"`)
-	}
-	if v.retry > 0 {
-		c.header.Set("Retry-After", strconv.FormatInt(wholeSeconds(waitOf(err, v.retry)), 10))
-	}
-	if v.closes {
-		c.header.Set("Connection", "close")
-	}
-	parameter := v.parameter
-	if f, ok := errors.AsType[*fault](err); ok {
-		parameter = f.parameter
-	}
-	entry, _ := errcodes.Lookup(v.code)
-	body, _ = json.Marshal(failed{ //nolint:errchkjson // texts and a number do not fail
-		c.event.Transaction[:transactionLength], "FAILED", failure{v.code, entry.LabelFor(parameter)},
-	})
-	return v.status, body
 }
 
 // wholeSeconds rounds up; less than one is one.

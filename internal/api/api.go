@@ -34,10 +34,12 @@ type OTPs interface {
 
 // Config is what an API is made of. All of it is required.
 type Config struct {
-	OTPs     OTPs
-	Callers  authn.Authenticator
-	Observer Observer
-	Contract string // what `GET /openapi.yaml` answers
+	OTPs    OTPs
+	Callers authn.Authenticator
+	// Fingerprints tells the body of a call from others: of the account and the key given, and of no others.
+	Fingerprints func(account otp.Account, key string, body secret.Bytes) otp.Fingerprinted
+	Observer     Observer
+	Contract     string // what `GET /openapi.yaml` answers
 }
 
 // API is the handler of the API listener. It is safe for concurrent use.

@@ -7,6 +7,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // readMembers reads the request's body as one strict JSON object. The faults: content type, size, body, in that order.
@@ -26,6 +28,7 @@ func readMembers(c *call) ([]member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBody, err)
 	}
+	c.body = secret.NewBytes(body)
 	return readObject(body)
 }
 

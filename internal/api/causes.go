@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
@@ -68,6 +69,10 @@ func (v verdict) last() verdict {
 // verdicts is the one table from causes to codes (contract.md §2). The first row that fits counts, and so the order is
 // that of otp.CauseOf: what may have another cause behind it stands before.
 func verdicts() []verdict {
+	return slices.Concat(domainVerdicts(), callerVerdicts(), requestVerdicts())
+}
+
+func domainVerdicts() []verdict {
 	return []verdict{
 		on(otp.ErrInDoubt, errcodes.PostSyncFailed, http.StatusBadGateway),
 		on(otp.ErrSecondRound, errcodes.PostSyncFailed, http.StatusBadGateway),
@@ -81,6 +86,10 @@ func verdicts() []verdict {
 		on(otp.ErrSealed, errcodes.CoreNotConfigured, http.StatusInternalServerError),
 		on(otp.ErrStore, errcodes.UnknownError, http.StatusInternalServerError),
 		on(otp.ErrServiceChoice, errcodes.CoreNotConfigured, http.StatusInternalServerError),
+
+		on(otp.ErrRepeatUnderWay, errcodes.DuplicateCommand, http.StatusConflict).after(soon),
+		on(otp.ErrRepeatSpent, errcodes.DuplicateCommand, http.StatusConflict),
+		on(otp.ErrRepeatDiffers, errcodes.InvalidParameter, http.StatusUnprocessableEntity).about(repeatHeader),
 
 		on(otp.ErrPINHeldBack, errcodes.AccessRefused, http.StatusTooManyRequests).after(soon),
 		on(otp.ErrPINLocked, errcodes.AccessRefused, http.StatusLocked),
@@ -108,14 +117,22 @@ func verdicts() []verdict {
 		on(otp.ErrPINFormat, errcodes.InvalidParameter, http.StatusBadRequest).about("pinCode"),
 		on(otp.ErrTooManyDevices, errcodes.QuotaReached, http.StatusConflict),
 		on(otp.ErrRefused, errcodes.UnknownError, http.StatusInternalServerError),
+	}
+}
 
+func callerVerdicts() []verdict {
+	return []verdict{
 		on(authn.ErrKeysUnavailable, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(restart),
 		on(authn.ErrUnauthenticated, errcodes.AuthenticationRequired, http.StatusUnauthorized),
 		on(authn.ErrAccountMissing, errcodes.MissingParameter, http.StatusBadRequest).about(accountHeader),
 		on(authn.ErrAccountInvalid, errcodes.InvalidParameter, http.StatusBadRequest).about(accountHeader),
 		on(authn.ErrAccountForbidden, errcodes.AuthenticationRequired, http.StatusForbidden),
 		on(errScope, errcodes.AuthenticationRequired, http.StatusForbidden),
+	}
+}
 
+func requestVerdicts() []verdict {
+	return []verdict{
 		on(errNoSuchPath, errcodes.APINotSupported, http.StatusNotFound),
 		on(errNoSuchMethod, errcodes.APINotSupported, http.StatusMethodNotAllowed),
 		on(errContentType, errcodes.InvalidParameter, http.StatusUnsupportedMediaType).about("Content-Type"),
@@ -125,6 +142,7 @@ func verdicts() []verdict {
 		on(errUnknownName, errcodes.InvalidParameter, http.StatusBadRequest), // these three come with their parameter
 		on(errMissing, errcodes.MissingParameter, http.StatusBadRequest),
 		on(errInvalid, errcodes.InvalidParameter, http.StatusBadRequest),
+		on(errRepeatKey, errcodes.InvalidParameter, http.StatusBadRequest).about(repeatHeader),
 		on(errPanic, errcodes.UnknownError, http.StatusInternalServerError),
 	}
 }

@@ -34,6 +34,8 @@ type Event struct {
 	Rounds  int    // that the OTP took, else 0
 	Blocked bool   // the OTP was given, and inWebo blocks the account from now on
 
+	Repeated bool // the answer is the one that the first call of its Idempotency-Key got
+
 	Err   error  // why there is no result, else nil; its text is for the log, not for callers
 	Stack []byte // of a panic, else nil
 }

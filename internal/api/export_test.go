@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // ReadObject gives the names of a body in their order, and what each has for a value.
@@ -40,3 +41,9 @@ func Judge(err error) error { return judge(verdicts(), err).cause }
 
 // WholeSeconds is what a Retry-After says.
 func WholeSeconds(d time.Duration) int64 { return wholeSeconds(d) }
+
+// ParseRepeatKey reads the values of an Idempotency-Key.
+func ParseRepeatKey(values []string) (string, error) { return parseRepeatKey(values) }
+
+// ReadKept reads an answer that was kept.
+func ReadKept(kept secret.Bytes) (any, error) { return readKept(kept) }

@@ -18,13 +18,22 @@ type (
 	}
 )
 
-func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (otpResult, error) {
+// otpWithPIN gives an otpResult; or what was answered before, when it is a repeat.
+func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, error) {
 	e := &c.event
-	issued, err := a.config.OTPs.IssueOTP(ctx, otp.Ask{
-		Account: otp.Account(e.Account), Caller: e.Caller, Transaction: e.Transaction,
-	}, req.PIN)
+	repeat, err := a.repeatOf(c)
 	if err != nil {
-		return otpResult{}, err
+		return nil, err
+	}
+	issued, err := a.config.OTPs.IssueOTP(ctx, otp.Ask{
+		Account: otp.Account(e.Account), Caller: e.Caller, Transaction: e.Transaction, Repeat: repeat,
+	}, req.PIN)
+	switch {
+	case err != nil:
+		return nil, err
+	case !issued.Kept.IsEmpty():
+		e.Repeated = true
+		return readKept(issued.Kept)
 	}
 	e.Step, e.Rounds, e.Blocked = issued.Step, issued.Rounds, issued.Blocked
 	return otpResult{issued.OTP.Reveal()}, nil

@@ -30,6 +30,7 @@ type App struct {
 	logger   *zap.Logger
 	face     *api.API
 	tokens   *authn.Tokens // nil: no issuer is trusted
+	refusals *refusals
 	api, ops *door
 	undo     undo
 	stopping atomic.Bool
@@ -54,6 +55,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	}
 	a.undo.push("store", a.Core.Close)
 	metrics.WatchDoubt(a.Store.CountDoubt)
+	a.refusals = newRefusals(a.Store, logger, metrics)
 	if err = a.openOps(ctx, metrics); err != nil {
 		return nil, err
 	}
@@ -96,10 +98,11 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	}
 	h := a.config.HTTP
 	a.face = api.New(api.Config{
-		OTPs:     a.OTP,
-		Callers:  callers,
-		Observer: requestObserver{a.logger, metrics},
-		Contract: openapi.Document(),
+		OTPs:         a.OTP,
+		Callers:      callers,
+		Fingerprints: a.Ring.Body,
+		Observer:     requestObserver{a.logger, metrics, a.refusals},
+		Contract:     openapi.Document(),
 	})
 	longest := a.config.Conversation.QueueWait + a.config.Conversation.Deadline
 	if a.api, err = openDoor(ctx, "listen", a.config.Listen, counted(metrics, a.face), timeouts{
@@ -151,7 +154,9 @@ func (a *App) OpsAddress() string { return a.ops.address() }
 // Run serves until ctx ends or a listener fails, and then stops: it returns when nothing of the service runs any more.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
-	go a.warmTokens(ctx)
+	a.inBackground(ctx, "tokens of issuers", a.warmTokens)
+	a.inBackground(ctx, "housekeeping", a.keepHouse)
+	a.inBackground(ctx, "audit of refused callers", a.refusals.note)
 	go a.ops.serve(failed)
 	go a.api.serve(failed)
 	build := Build()
@@ -163,6 +168,21 @@ func (a *App) Run(ctx context.Context) error {
 	case err := <-failed:
 		return a.stop(err)
 	}
+}
+
+// inBackground runs work until the service stops. It ends before what was built before it is taken down.
+func (a *App) inBackground(ctx context.Context, name string, work func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		work(ctx)
+	}()
+	a.undo.push(name, func() error {
+		cancel()
+		<-ended
+		return nil
+	})
 }
 
 // stop goes through the end in its order: readiness fails, then new requests are refused while conversations end, then

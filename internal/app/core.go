@@ -24,6 +24,12 @@ type Store interface {
 	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
 	// AuditAfter gives lines of the audit log, those after the id given.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
+	// Note adds lines to the audit log that come with no record; the store sets their times.
+	Note(ctx context.Context, lines []otp.Line) error
+	// ForgetLines deletes lines of the audit log that are older than that; some of them, when there are many.
+	ForgetLines(ctx context.Context, age time.Duration) error
+	// ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than keyLife.
+	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error
 	// CountDoubt counts the devices in doubt.
 	CountDoubt(ctx context.Context) (int, error)
 	Close() error
@@ -93,6 +99,7 @@ func limits(c *config.Config) otp.Limits {
 	return otp.Limits{
 		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: storeTimeout,
 		FinalizeTimeout: c.Inwebo.ExchangeTimeout, OTPsPerDay: c.Quota.OTPsPerDay, ServiceID: c.Inwebo.Service,
-		Guard: otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
+		AnswerLife: c.Idempotency.AnswerLife,
+		Guard:      otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
 	}
 }

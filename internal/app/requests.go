@@ -11,8 +11,9 @@ import (
 
 // requestObserver writes one log line for each request, and counts it.
 type requestObserver struct {
-	logger  *zap.Logger
-	metrics *telemetry.Metrics
+	logger   *zap.Logger
+	metrics  *telemetry.Metrics
+	refusals *refusals
 }
 
 // Observe hears of a request when its answer is known.
@@ -22,6 +23,7 @@ func (o requestObserver) Observe(e api.Event) {
 		o.metrics.CountOTP(code)
 	}
 	o.metrics.ObserveRequest(e.Route, code, e.Duration)
+	o.refusals.observe(e)
 	if line := o.logger.Check(levelOf(e), "request"); line != nil {
 		line.Write(fieldsOf(e)...)
 	}
@@ -52,6 +54,9 @@ func fieldsOf(e api.Event) []zap.Field {
 	}
 	if e.Rounds > 0 {
 		fields = append(fields, zap.Uint64("step", e.Step), zap.Int("rounds", e.Rounds), zap.Bool("blocked", e.Blocked))
+	}
+	if e.Repeated {
+		fields = append(fields, zap.Bool("repeated", true))
 	}
 	if e.Left {
 		fields = append(fields, zap.Bool("callerLeft", true))

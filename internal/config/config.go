@@ -24,6 +24,8 @@ type Config struct {
 	Conversation Conversation
 	Guard        Guard
 	Quota        Quota
+	Idempotency  Idempotency
+	Audit        Audit
 	Seal         Seal
 	Stop         Stop
 	Inwebo       Inwebo
@@ -61,6 +63,16 @@ type Guard struct {
 // Quota is what an account may use up.
 type Quota struct {
 	OTPsPerDay int // in a sliding 24 h; 0: no quota
+}
+
+// Idempotency is about calls that are repeated.
+type Idempotency struct {
+	AnswerLife time.Duration // how long an answer is kept
+}
+
+// Audit is about the audit log.
+type Audit struct {
+	Retention time.Duration // how long a line is kept; 0: for ever
 }
 
 // Seal is how records are sealed at rest.

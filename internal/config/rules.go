@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // rule is about settings that must fit each other.
@@ -33,6 +34,11 @@ func (c *Config) rules() []rule {
 			keys:   []string{"inwebo.client_cert_file", "inwebo.client_key_file"},
 			broken: (c.Inwebo.ClientCertFile == "") != (c.Inwebo.ClientKeyFile == ""),
 			advice: "go together: set both or neither",
+		},
+		{
+			keys:   []string{"audit.retention"},
+			broken: c.Audit.Retention > 0 && c.Audit.Retention < 24*time.Hour,
+			advice: "is too short: keep a day at least, or 0 for all",
 		},
 	}
 }

@@ -140,6 +140,17 @@ func (c *Config) guardSettings() []setting {
 			what:   "how many OTPs an account may have in any 24 h; 0 turns the quota off",
 			effect: "inWebo is reported to refuse more than 6.",
 		},
+		{
+			key: "idempotency.answer_life", unit: "duration", preset: "1m",
+			value:  duration(&c.Idempotency.AnswerLife, time.Second, 10*time.Minute),
+			what:   "how long the answer to a request with an `Idempotency-Key` is kept, sealed, for a repeat of it",
+			effect: "Longer than an OTP lives is of no use. A key that was used is refused for 24 h in any case.",
+		},
+		{
+			key: "audit.retention", unit: "duration", preset: "0s", value: duration(&c.Audit.Retention, 0, 100*365*24*time.Hour),
+			what:   "how long a line of the audit log is kept; 0 keeps all",
+			effect: "Lines that are older are deleted: ship them elsewhere before (`pimsd audit list --after ID --json`). Not under 24h.",
+		},
 	}
 }
 

@@ -23,6 +23,13 @@ var (
 	// ErrServiceChoice says that the device knows several services and the configuration names none of them.
 	ErrServiceChoice = errors.New("the service to use is not configured")
 
+	// ErrRepeatUnderWay comes with a Wait: the call that this one repeats is not answered yet.
+	ErrRepeatUnderWay = errors.New("the repeated call is under way")
+	// ErrRepeatSpent says that the answer of the call that this one repeats is not kept any more.
+	ErrRepeatSpent = errors.New("the key of the repeated call is spent")
+	// ErrRepeatDiffers says that another call had the same key. The key is spent with that.
+	ErrRepeatDiffers = errors.New("another call had the same key")
+
 	// ErrPINHeldBack comes with a Wait: the PIN is not forwarded yet.
 	ErrPINHeldBack = errors.New("the PIN is held back")
 	// ErrPINLocked says that no PIN is forwarded until an operator unlocks the account or a new device is enrolled.
@@ -76,8 +83,9 @@ var (
 // has several, the first in this order is the one to name, but for the four that stand before all others; see CauseOf.
 func Causes() []error {
 	return []error{
-		ErrNoDevice, ErrAlreadyEnrolled, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrPINHeldBack, ErrPINLocked,
-		ErrQuota, ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
+		ErrNoDevice, ErrAlreadyEnrolled, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
+		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrQuota, ErrUnreachable, ErrLate, ErrNotInwebo,
+		ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
 		ErrTooManyDevices, ErrRefused,

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // Ask says who asks for what, as the audit log will tell.
@@ -14,6 +16,8 @@ type Ask struct {
 	Account     Account
 	Caller      string
 	Transaction string // the request's UUID; empty for commands
+	// Repeat, when set, lets the call be repeated. Only IssueOTP knows it.
+	Repeat *Repeat
 }
 
 // conversation is one lease of a device, from hold to settle. Only one goroutine at a time has it.
@@ -30,6 +34,7 @@ type conversation struct {
 	hold     uint64        // the revision of the hold
 	doubtful bool          // the device was in doubt when the hold was taken
 	rounds   int           // accepted so far
+	answer   secret.Bytes  // that was kept of the call which this one repeats; empty when it repeats none
 	writes   int
 	left     bool // the caller was answered before the end; a goroutine of ours still settles, and ends it
 
@@ -49,15 +54,20 @@ func (c *conversation) chapter(last bool) chapter {
 
 // enter queues for the account's lane and begins a conversation in it.
 func (s *Service) enter(ctx context.Context, ask Ask, action string, within time.Duration) (*conversation, error) {
+	if err := s.claim(ask); err != nil {
+		return nil, err
+	}
 	patience := time.Now().Add(s.limits.QueueWait)
 	queue, cancel := context.WithDeadline(ctx, patience)
 	defer cancel()
 	leave, err := s.lanes.enter(queue, ask.Account)
 	if err != nil {
+		s.disclaim(ask)
 		return nil, &Wait{ErrBusy, s.busyFor(ask.Account)}
 	}
 	c := &conversation{ask: ask, action: action, id: uuid.Must(uuid.NewV7()).String(), leave: leave, patience: patience, within: within}
 	if err := s.begin(c); err != nil {
+		s.disclaim(ask)
 		leave()
 		return nil, err
 	}

@@ -13,7 +13,8 @@ const (
 )
 
 // take gets the hold of the device: the record as prepare leaves it becomes durable before inWebo hears anything.
-// prepare is given the record with the hold, and refuses it with a cause.
+// prepare is given the record with the hold, and refuses it with a cause. There is no hold when the conversation has an
+// answer then, which was kept.
 func (s *Service) take(ctx context.Context, c *conversation, prepare func(Record, time.Time) (Record, error)) error {
 	return s.whenFree(ctx, c, func() error { return s.tryTake(ctx, c, prepare) })
 }
@@ -43,10 +44,15 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	if err := s.fetch(ctx, c); err != nil {
 		return because(ErrStore, err)
 	}
+	var err error
+	if c.answer, err = s.recall(ctx, c); err != nil || !c.answer.IsEmpty() {
+		return err
+	}
 	now := c.now()
 	c.doubtful = c.record.InDoubt(now)
 	next, err := c.record.held(c.id, now, now.Add(c.within+holdMargin))
 	if err == nil {
+		next.Hold.Repeat = c.ask.Repeat.key()
 		next, err = prepare(next, now)
 	}
 	if err != nil {

@@ -20,6 +20,8 @@ type Issued struct {
 	Rounds int         // 2 when inWebo asked for a resynchronisation first
 	// Blocked says that inWebo gave this OTP and blocks the account from now on.
 	Blocked bool
+	// Kept is the answer of the call that this one repeats. Nothing else is set then.
+	Kept secret.Bytes
 }
 
 // IssueOTP asks inWebo for one OTP of the account's device, with the PIN that its user typed. When it returns the OTP,
@@ -42,8 +44,8 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 		}
 		return r.spent(c.id, now, s.limits)
 	})
-	if err != nil {
-		return Issued{}, err
+	if err != nil || !c.answer.IsEmpty() {
+		return Issued{Kept: c.answer}, err
 	}
 	// A caller who hangs up now must not put the device in doubt.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
@@ -73,7 +75,7 @@ func (s *Service) service(device *Device) (string, error) {
 func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin secret.Text) (Issued, error) {
 	triedAgain := false
 	for {
-		made, o := s.round(ctx, c, sid, pin)
+		o := s.round(ctx, c, sid, pin)
 		if o.fate == refused && wasSlow(o.err) && !triedAgain { // one fresh try (inwebo-protocol.md §7, NOK:TIMEOUT)
 			triedAgain = true
 			if err := s.settleCarried(c, o); err != nil {
@@ -82,38 +84,32 @@ func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin se
 			continue
 		}
 		o.err = c.explain(o)
-		if err := s.settle(c, o, !made.resync); err != nil {
+		if err := s.settle(c, o, !o.resync); err != nil {
 			return Issued{}, err
 		}
-		if !made.resync {
-			return Issued{OTP: made.otp, Step: c.record.Step, Rounds: c.rounds, Blocked: o.blocking == PINBlocked}, nil
+		if !o.resync {
+			return Issued{OTP: o.otp, Step: c.record.Step, Rounds: c.rounds, Blocked: o.blocking == PINBlocked}, nil
 		}
 	}
-}
-
-// made is what an accepted round is good for: an OTP, or a second round.
-type made struct {
-	otp    secret.Text
-	resync bool
 }
 
 var errNoDefi = errors.New("inWebo accepted the proofs and gave nothing to make an OTP of")
 
 // round is one setup and one finalize.
-func (s *Service) round(ctx context.Context, c *conversation, sid string, pin secret.Text) (made, outcome) {
+func (s *Service) round(ctx context.Context, c *conversation, sid string, pin secret.Text) outcome {
 	device, serial := c.record.Device, c.record.Serial
 	challenge, err := s.setup(ctx, device.Identity, sid)
 	if err != nil {
-		return made{}, setupFailed(err)
+		return setupFailed(err)
 	}
 	if deadline, _ := ctx.Deadline(); time.Until(deadline) < s.limits.FinalizeTimeout {
-		return made{}, outcome{fate: unsent, err: ErrLate}
+		return outcome{fate: unsent, err: ErrLate}
 	}
 	kma := ratchet.NewKma(pin, serial)
 	opened := device.State.Open(kma)
 	answer, err := s.inwebo.OTPFinalize(ctx, device.Identity, sid, ratchet.Prove(challenge.Text, opened, serial, pin))
 	if err != nil {
-		return made{}, finalizeFailed(err)
+		return finalizeFailed(err)
 	}
 	resync := answer.WantsSecondRound() && c.rounds == 0
 	makes := !resync && answer.Defi != ""
@@ -125,15 +121,15 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 		r.Device = &after
 		return r
 	})
-	if !makes {
-		if !resync {
-			o.err = because(ErrNotUnderstood, errNoDefi)
-		}
-		return made{resync: resync}, o
+	o.resync = resync
+	switch {
+	case makes: // it leaves the process after the settle only
+		k1 := device.State.Accepted(opened, answer.Sync.Move).Open(kma).K1
+		o.otp = ratchet.OTP(k1, answer.Defi, kma.Secval(device.State.Secret))
+	case !resync:
+		o.err = because(ErrNotUnderstood, errNoDefi)
 	}
-	// The OTP leaves the process after the settle only.
-	k1 := device.State.Accepted(opened, answer.Sync.Move).Open(kma).K1
-	return made{otp: ratchet.OTP(k1, answer.Defi, kma.Secval(device.State.Secret))}, o
+	return o
 }
 
 // setup asks for a challenge, once more when the network broke off: a second challenge only replaces the first.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // fate is how an exchange with inWebo ended, as far as the device is concerned.
@@ -28,6 +29,10 @@ type outcome struct {
 	// wrongPIN says that inWebo counted a proof as wrong.
 	wrongPIN bool
 	blocking Blocking // empty: the answer says nothing of it
+	// finalized says that inWebo has answered a finalize, whatever it answered.
+	finalized bool
+	otp       secret.Text // of an accepted round that makes one
+	resync    bool        // an accepted round that was a resynchronisation: a second one makes the OTP
 	// remember gives the record with what the answer changed of the device: one step of the ratchet. nil: nothing.
 	remember func(Record, time.Time) Record
 }
@@ -46,7 +51,7 @@ func finalizeFailed(err error) outcome {
 	switch {
 	case errors.As(err, &refusal):
 		o := ofRefusal(refusal)
-		o.wrongPIN = refusal.Reason == inwebo.ReasonAccess
+		o.wrongPIN, o.finalized = refusal.Reason == inwebo.ReasonAccess, true
 		return o
 	case errors.Is(err, inwebo.ErrNeverSent):
 		return outcome{fate: unsent, err: faultCause(err)}
@@ -74,7 +79,7 @@ func ofRefusal(refusal *inwebo.Refusal) outcome {
 
 // ofAnswer is the outcome of a finalize that inWebo accepted.
 func ofAnswer(answer inwebo.Finalized, remember func(Record, time.Time) Record) outcome {
-	o := outcome{fate: accepted, blocking: NotBlocked, remember: remember}
+	o := outcome{fate: accepted, blocking: NotBlocked, finalized: true, remember: remember}
 	if answer.Blocked {
 		o.blocking = PINBlocked
 	}

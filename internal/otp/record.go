@@ -74,6 +74,8 @@ type Hold struct {
 	Since        time.Time `json:"since"`
 	// Until is when the hold belongs to nobody any more: the conversation's deadline and a margin after Since.
 	Until time.Time `json:"until"`
+	// Repeat is the key of the call that the conversation is about, when that may be repeated.
+	Repeat string `json:"repeat,omitempty"`
 }
 
 // Doubt is left behind by a conversation whose answer may have moved the ratchet, and was lost.

@@ -125,6 +125,15 @@ func (r *replica) Fetch(ctx context.Context, account otp.Account) (otp.Row, time
 	return r.w.clock.Fetch(ctx, account)
 }
 
+// Recall and Spend are not asked for by its callers.
+func (r *replica) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
+	return r.w.d.memory.Recall(ctx, account, key)
+}
+
+func (r *replica) Spend(ctx context.Context, account otp.Account, key string) error {
+	return r.w.d.memory.Spend(ctx, account, key)
+}
+
 // Create is never called: the device is there.
 func (r *replica) Create(context.Context, otp.Write) error { return otp.ErrExists }
 

@@ -26,6 +26,8 @@ type Limits struct {
 
 	Guard      GuardLimits
 	OTPsPerDay int // in any 24 hours; 0 turns the quota off
+	// AnswerLife is how long an answer is kept for a repeat of its call.
+	AnswerLife time.Duration
 
 	// ServiceID chooses among several services of a device, by id or name; empty: the only one.
 	ServiceID string
@@ -58,6 +60,7 @@ type Service struct {
 	mu       sync.Mutex
 	stopping bool
 	talking  map[*conversation]struct{}
+	claims   map[claim]struct{}
 	quiet    *sync.Cond // talking became empty
 }
 
@@ -68,7 +71,7 @@ func New(store Store, client Inwebo, limits Limits, observer Observer) *Service 
 	}
 	s := &Service{
 		store: store, inwebo: client, limits: limits, observer: observer, random: rand.Reader,
-		lanes: newLanes(), talking: make(map[*conversation]struct{}),
+		lanes: newLanes(), talking: make(map[*conversation]struct{}), claims: make(map[claim]struct{}),
 	}
 	s.life, s.kill = context.WithCancel(context.Background())
 	s.quiet = sync.NewCond(&s.mu)
@@ -139,6 +142,7 @@ func (s *Service) finish(c *conversation) {
 // end is called once for each begin, when nothing of the conversation is left to do.
 func (s *Service) end(c *conversation) {
 	c.leave()
+	s.disclaim(c.ask)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.talking, c)

@@ -59,6 +59,7 @@ func (s *Service) settleHoweverLong(c *conversation, o outcome, last bool) error
 			told = ErrSuperseded
 		}
 		w, err := c.writeOf(id, next, StageOutcome, c.word(told))
+		w.Keep = c.keep(o, told, last)
 		if err == nil {
 			err = s.write(s.life, CommitSettle, w)
 		}

@@ -15,6 +15,8 @@ import (
 // write are safe to repeat: the same Write twice is the same as once, and answers nil both times. So a caller that
 // does not know whether a Write took effect — any error but ErrConflict, ErrExists and ErrBroken says just that —
 // repeats it and learns.
+//
+// Beside the record a store keeps, for a while, answers that a caller may ask for again (contract.md §5).
 type Store interface {
 	// Fetch gives the account's row and the store's time, the only clock that records are compared with.
 	// ErrNotFound (with the store's time) says that the account has no row.
@@ -26,7 +28,16 @@ type Store interface {
 
 	// Replace stores w.Row over the row of revision w.Row.Revision−1, together with the write's audit line.
 	// ErrConflict says that the account's row has another revision or is not there, and nothing was stored.
+	// An answer to keep is stored with it, unless there is one under its key already; but one that is an OTP takes the
+	// place of one that is none, as long as that was not spent.
 	Replace(ctx context.Context, w Write) error
+
+	// Recall gives what is kept of the call that had the key. ErrNotFound says that nothing is.
+	Recall(ctx context.Context, account Account, key string) (Kept, error)
+
+	// Spend forgets the answer and the fingerprint that are kept under the key, and keeps the key. Repeated, or of a key that is
+	// not there, it does nothing.
+	Spend(ctx context.Context, account Account, key string) error
 }
 
 // What a store says. Every other error of a writing verb leaves open whether the Write took effect.
@@ -62,6 +73,22 @@ type Write struct {
 	Row Row
 	// Line is the audit line of the write; its At, Account and everything else come from the domain.
 	Line Line
+	// Keep is the answer of a Replace that a caller may ask for again; nil for most.
+	Keep *Keep
+}
+
+// Keep is an answer, for the case that its call is repeated.
+type Keep struct {
+	Key   string // names the call within its account; 64 lower-hex digits
+	IsOTP bool   // the answer is an OTP
+	Kept
+}
+
+// Kept is what a store has of a call that a caller repeats.
+type Kept struct {
+	At          time.Time    // by the store's clock, microseconds
+	Fingerprint []byte       // of what was asked; empty when the key is spent
+	Answer      secret.Bytes // a sealing store encrypts it; empty when the key is spent
 }
 
 // Line is one line of the audit log. No field of it could carry a secret.

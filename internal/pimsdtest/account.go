@@ -68,6 +68,12 @@ func (a *Account) OTP(pin string) Answer {
 	return a.Daemon.Ask(a.Key, WithPIN(pin))
 }
 
+// Repeatable is OTP with an Idempotency-Key.
+func (a *Account) Repeatable(key, pin string) Answer {
+	a.Daemon.tb.Helper()
+	return a.Daemon.Ask(a.Key, WithPIN(pin), "Idempotency-Key: "+key)
+}
+
 // Verify asks inWebo, as a relying party does, whether an OTP of this account is good. It is good once.
 func (a *Account) Verify(given string) bool {
 	a.Daemon.tb.Helper()

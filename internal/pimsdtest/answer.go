@@ -27,8 +27,8 @@ const pathOTP = "/v1/authentication/otp"
 // WithPIN is the body of the main call.
 func WithPIN(pin string) string { return fmt.Sprintf(`{"action":"withPIN","pinCode":%q}`, pin) }
 
-// Ask makes the main call, with that key and body.
-func (d *Daemon) Ask(key, body string) Answer {
+// Ask makes the main call, with that key and body, and those lines of the header.
+func (d *Daemon) Ask(key, body string, header ...string) Answer {
 	d.tb.Helper()
 	req, err := http.NewRequestWithContext(context.WithoutCancel(d.tb.Context()), http.MethodPost, d.URL(pathOTP), strings.NewReader(body))
 	if err != nil {
@@ -37,6 +37,10 @@ func (d *Daemon) Ask(key, body string) Answer {
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		req.Header.Add(name, value)
+	}
 	return d.Do(req)
 }
 

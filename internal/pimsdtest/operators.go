@@ -2,10 +2,13 @@ package pimsdtest
 
 import (
 	"bytes"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // Ops gets a path of the operators' listener, such as "/readyz?verbose".
@@ -37,6 +40,16 @@ func (d *Daemon) Metrics() map[string]float64 {
 		metrics[line[:cut]] = value
 	}
 	return metrics
+}
+
+// Audit is the audit log.
+func (d *Daemon) Audit() []otp.Audited {
+	d.tb.Helper()
+	lines, err := d.app.Store.AuditAfter(d.tb.Context(), 0, math.MaxInt32)
+	if err != nil {
+		d.tb.Error(err)
+	}
+	return lines
 }
 
 // Log is what the daemon has written so far, in all of its runs.

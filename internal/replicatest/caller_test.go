@@ -1,6 +1,7 @@
 package replicatest_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,12 +18,23 @@ import (
 // callers is how many call at once.
 const callers = 64
 
+// call is one of the main call. What it leaves out is that of a good one.
+type call struct {
+	key     string // an API key; the world's
+	account string
+	pin     string // the right one
+	repeat  string // the Idempotency-Key, if any
+}
+
 // answer is what a caller was told.
 type answer struct {
-	otp   string // empty when there is none
-	code  int    // 0 when there is no error
-	after time.Duration
-	err   error // instead of an answer
+	otp      string // empty when there is none
+	code     int    // 0 when there is no error
+	status   int
+	after    time.Duration
+	body     string
+	replayed bool
+	err      error // instead of an answer
 }
 
 func (a answer) String() string {
@@ -37,16 +49,31 @@ func (a answer) String() string {
 }
 
 // ask asks a process for an OTP, once.
-func (w *world) ask(p *process, account string) answer {
-	body := strings.NewReader(`{"action":"withPIN","pinCode":"` + pin + `"}`)
+func (w *world) ask(p *process, account string) answer { return w.make(p, call{account: account}) }
+
+// request is the call to a process.
+func (w *world) request(p *process, c call) (*http.Request, error) {
+	body := strings.NewReader(`{"action":"withPIN","pinCode":"` + cmp.Or(c.pin, pin) + `"}`)
 	ctx := context.WithoutCancel(w.t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.api+"/v1/authentication/otp", body)
 	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+cmp.Or(c.key, w.key))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Pims-Account", c.account)
+	if c.repeat != "" {
+		req.Header.Set("Idempotency-Key", c.repeat)
+	}
+	return req, nil
+}
+
+// make makes the call, once.
+func (w *world) make(p *process, c call) answer {
+	req, err := w.request(p, c)
+	if err != nil {
 		return answer{err: err}
 	}
-	req.Header.Set("Authorization", "Bearer "+w.key)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Pims-Account", account)
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return answer{err: err}
@@ -61,7 +88,10 @@ func (w *world) ask(p *process, account string) answer {
 		return answer{err: err}
 	}
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // where there is none, there is nothing to wait for
-	return answer{otp: envelope.Result.OTP, code: envelope.Error.Code, after: time.Duration(seconds) * time.Second}
+	return answer{
+		otp: envelope.Result.OTP, code: envelope.Error.Code, status: resp.StatusCode, after: time.Duration(seconds) * time.Second,
+		body: string(text), replayed: resp.Header.Get("Idempotent-Replayed") == "true",
+	}
 }
 
 // askPatiently asks again for as long as the device is busy, when it is told to.

@@ -18,12 +18,13 @@ const patience = 2 * time.Minute
 
 // process is a running pimsd.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	api  string // host:port
-	ops  string // host:port
-	done chan struct{}
-	err  error // of the end; read after done
+	t      *testing.T
+	cmd    *exec.Cmd
+	api    string // host:port
+	ops    string // host:port
+	done   chan struct{}
+	err    error // of the end; read after done
+	killed bool  // by the test
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -119,6 +120,14 @@ func (p *process) resume() {
 	p.signal(syscall.SIGCONT)
 }
 
+// kill ends it at once.
+func (p *process) kill() {
+	p.t.Helper()
+	p.signal(syscall.SIGKILL)
+	<-p.done
+	p.killed = true
+}
+
 // terminate tells it to end and waits until it has.
 func (p *process) terminate() (took time.Duration) {
 	p.t.Helper()
@@ -143,7 +152,7 @@ func (p *process) end() {
 			<-p.done
 		}
 	}
-	if p.err != nil {
+	if p.err != nil && !p.killed {
 		p.t.Errorf("the process ended with %v", p.err)
 	}
 	if p.t.Failed() {

@@ -21,6 +21,7 @@ type Metrics struct {
 	window    prometheus.Histogram
 	commits   *prometheus.CounterVec
 	retrying  prometheus.Gauge
+	refused   *prometheus.CounterVec
 }
 
 // NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
@@ -59,11 +60,15 @@ func NewMetrics(version string, codes []string) *Metrics {
 			Name: "pimsd_settles_retrying",
 			Help: "Answers of inWebo in memory that the store has refused so far and that are being tried again.",
 		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pimsd_refused_callers_total",
+			Help: "Requests of callers who are unknown or not entitled, by what became of their line in the audit log.",
+		}, []string{"line"}),
 	}
 	for _, code := range codes {
 		m.otps.WithLabelValues(code)
 	}
-	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying,
+	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.refused,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
 	return m
 }
@@ -103,6 +108,9 @@ func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues
 
 // SettleRetrying adds change to the number of settles that are being tried again.
 func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
+
+// CountRefusedCaller counts a caller who was refused, by what became of the line about it.
+func (m *Metrics) CountRefusedCaller(line string) { m.refused.WithLabelValues(line).Inc() }
 
 // doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
 const doubtTimeout = 2 * time.Second

@@ -4,10 +4,40 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
+
+// Note adds lines that come with no record, each in a transaction of its own, as its id demands. Their time is the
+// database's, whatever they say.
+func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
+	const note = `INSERT INTO audit (` + lineColumns + `) SELECT audit_base + pg_current_xact_id()::text::bigint, $1, ` + clock + `,
+		$2, $3, $4, $5, $6, $7, $8 FROM house`
+	for _, l := range lines {
+		_, err := s.pool.Exec(ctx, note,
+			uuid.NewString(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step)
+		if err != nil {
+			return describe("note a line in the audit log", err)
+		}
+	}
+	return nil
+}
+
+// linesAtOnce bounds how many lines one statement deletes.
+const linesAtOnce = 10_000
+
+// ForgetLines deletes the oldest lines, as far as they are older than age. There may be more to do when it returns; it is
+// called again and again.
+func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
+	const forget = `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT $1) AND at < ` + clock + ` - $2
+		AND (SELECT at FROM audit ORDER BY id LIMIT 1) < ` + clock + ` - $2`
+	if _, err := s.pool.Exec(ctx, forget, linesAtOnce, age.Microseconds()); err != nil {
+		return describe("forget old lines of the audit log", err)
+	}
+	return nil
+}
 
 // AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit. It
 // gives no line before the transactions of all lower ids have ended, so who goes on after the last id that it has seen

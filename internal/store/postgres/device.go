@@ -31,6 +31,11 @@ const (
 		UPDATE device SET (revision, in_doubt, held_until, body, vault) = ($2, $3, $4, $5, $6)
 		WHERE account = $1 AND revision = $2 - 1 RETURNING 1)` + lineOfWrite
 
+	// replaceAndKeep is replaceRow, with the answer to keep beside it.
+	replaceAndKeep = `WITH written AS (
+		UPDATE device SET (revision, in_doubt, held_until, body, vault) = ($2, $3, $4, $5, $6)
+		WHERE account = $1 AND revision = $2 - 1 RETURNING 1), kept AS (` + keepAnswer + `)` + lineOfWrite
+
 	fetchRow = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
 		d.body, d.vault
 		FROM (VALUES ($1::text)) wanted (account) LEFT JOIN device d USING (account)`
@@ -52,7 +57,11 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 	if w.Row.Revision < 2 {
 		return otp.ErrConflict // there is no row of revision 0
 	}
-	return s.write(ctx, "store the record of an account", replaceRow, w, otp.ErrConflict)
+	statement := replaceRow
+	if w.Keep != nil {
+		statement = replaceAndKeep
+	}
+	return s.write(ctx, "store the record of an account", statement, w, otp.ErrConflict)
 }
 
 // write runs the one statement of a writing verb. refusal is the answer to a write that does not fit.
@@ -61,9 +70,14 @@ func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, 
 		return err
 	}
 	l := w.Line
-	result, err := s.pool.Exec(ctx, statement,
+	args := []any{
 		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.HeldUntil), nonNil(w.Row.Body), nonNil(w.Row.Vault.Reveal()),
-		w.ID, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step)
+		w.ID, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step,
+	}
+	if w.Keep != nil {
+		args = append(args, keepArgs(w.Keep)...)
+	}
+	result, err := s.pool.Exec(ctx, statement, args...)
 	switch {
 	case err != nil:
 		return describe(what, err)

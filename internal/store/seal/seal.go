@@ -50,7 +50,7 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 
 // Replace stores the write with its vault sealed under the current key.
 func (s *Store) Replace(ctx context.Context, w otp.Write) error {
-	w.Row = s.ring.sealRow(w.Row)
+	w.Row, w.Keep = s.ring.sealRow(w.Row), s.ring.sealKeep(w.Row.Account, w.Keep)
 	return s.beneath.Replace(ctx, w)
 }
 

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -20,6 +22,36 @@ func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) (lines []ot
 		return err
 	}, id, limit)
 	return lines, err
+}
+
+// Note adds lines that come with no record. Their time is the store's, whatever they say.
+func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
+	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
+		for _, line := range lines {
+			line.At = now()
+			if _, err := on.noteLine.ExecContext(ctx, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	})
+}
+
+// linesAtOnce bounds how many lines one transaction deletes, and so how long other writes wait for it.
+const linesAtOnce = 1000
+
+// ForgetLines deletes the oldest lines, as far as they are older than age. There may be more to do when it returns; it is
+// called again and again.
+func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
+	before := now().Add(-age).UnixMicro()
+	var due bool
+	if err := s.read.linesDue.QueryRowContext(ctx, before).Scan(&due); err != nil || !due {
+		return err
+	}
+	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
+		_, failure = on.dropLines.ExecContext(ctx, linesAtOnce, before)
+		return nil, failure
+	})
 }
 
 // lineArgs are the values of a line, as insertLine has them; checkWrite has seen that the number fits.

@@ -59,7 +59,9 @@ func replacing(w otp.Write) change {
 		if err != nil || !fits {
 			return unlessRepeated(ctx, on, w, otp.ErrConflict, err)
 		}
-		_, err = on.setDevice.ExecContext(ctx, device...)
+		if _, err = on.setDevice.ExecContext(ctx, device...); err == nil && w.Keep != nil {
+			err = keep(ctx, on, w)
+		}
 		return nil, err
 	}
 }

@@ -12,6 +12,9 @@ type statements struct {
 	lineOfCreate, insertDevice *sql.Stmt
 	lineOfReplace, setDevice   *sql.Stmt
 	writeBefore                *sql.Stmt
+	keepAnswer, spendAnswer    *sql.Stmt
+	spendAnswers, dropAnswers  *sql.Stmt
+	noteLine, dropLines        *sql.Stmt
 	addKey, revokeKey          *sql.Stmt
 	probe                      *sql.Stmt
 
@@ -30,13 +33,16 @@ func (s *statements) close() {
 type queries struct {
 	fetch, list, countDoubt *sql.Stmt
 	auditAfter              *sql.Stmt
+	recall                  *sql.Stmt
+	answersDue, linesDue    *sql.Stmt
 	keyByID, listKeys       *sql.Stmt
 }
 
 const (
-	insertLine = `INSERT INTO audit (write_id, at, account, caller, transaction_id, action, stage, outcome, step)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE `
+	lineColumns   = `write_id, at, account, caller, transaction_id, action, stage, outcome, step`
+	insertLine    = `INSERT INTO audit (` + lineColumns + `) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE `
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
+	answerColumns = `account, key, at, is_otp, fingerprint, answer`
 	keyColumns    = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 )
 
@@ -54,9 +60,18 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.setDevice:    `UPDATE device SET (revision, in_doubt, held_until, body, vault) = (?, ?, ?, ?, ?) WHERE account = ?`,
 		&s.writeBefore: `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),
 			coalesce((SELECT revision FROM device WHERE account = ?), 0)`,
-		&s.addKey:    `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		&s.revokeKey: `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
-		&s.probe:     `UPDATE probe SET at = ? WHERE id = 1`,
+		&s.keepAnswer: `INSERT INTO answer (` + answerColumns + `) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, key) DO UPDATE
+			SET (at, is_otp, fingerprint, answer) = (excluded.at, excluded.is_otp, excluded.fingerprint, excluded.answer)
+			WHERE excluded.is_otp AND NOT answer.is_otp AND answer.answer IS NOT NULL`,
+		&s.spendAnswer: `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = ? AND key = ?`,
+		&s.spendAnswers: `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE (account, key) IN
+			(SELECT account, key FROM answer WHERE answer IS NOT NULL AND at <= ? LIMIT ?)`,
+		&s.dropAnswers: `DELETE FROM answer WHERE (account, key) IN (SELECT account, key FROM answer WHERE at <= ? LIMIT ?)`,
+		&s.noteLine:    `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		&s.dropLines:   `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) AND at < ?`,
+		&s.addKey:      `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		&s.revokeKey:   `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
+		&s.probe:       `UPDATE probe SET at = ? WHERE id = 1`,
 	}
 	err := prepare(ctx, conn, texts)
 	for statement := range texts {
@@ -79,6 +94,10 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)`,
 		&q.auditAfter: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 			FROM audit WHERE id > ? ORDER BY id LIMIT ?`,
+		&q.recall: `SELECT at, fingerprint, answer FROM answer WHERE account = ? AND key = ?`,
+		&q.answersDue: `SELECT EXISTS (SELECT 1 FROM answer WHERE answer IS NOT NULL AND at <= ?)
+			OR EXISTS (SELECT 1 FROM answer WHERE at <= ?)`,
+		&q.linesDue: `SELECT coalesce((SELECT at < ? FROM audit ORDER BY id LIMIT 1), 0)`,
 		&q.keyByID:  `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`,
 		&q.listKeys: `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
 	})

@@ -23,10 +23,11 @@ type Call struct {
 	N       int64 // the how many-th call it is, from 1; all verbs count together
 	Verb    Verb
 	Account otp.Account
-	Write   otp.Write // the zero Write for a Fetch
+	Write   otp.Write // of a Create and a Replace
+	Key     string    // of a Recall and a Spend
 }
 
-// Verb names one of the three calls of otp.Store.
+// Verb names one of the calls of otp.Store.
 type Verb string
 
 // The verbs.
@@ -34,6 +35,8 @@ const (
 	Fetch   Verb = "fetch"
 	Create  Verb = "create"
 	Replace Verb = "replace"
+	Recall  Verb = "recall"
+	Spend   Verb = "spend"
 )
 
 // Fault is how a call goes wrong. The zero Fault lets it go as it would.
@@ -54,22 +57,35 @@ func (b *Breaking) Fetch(ctx context.Context, account otp.Account) (otp.Row, tim
 	return b.Store.Fetch(ctx, account)
 }
 
+// Recall asks Decide, then the store beneath.
+func (b *Breaking) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
+	if fault := b.decide(Call{Verb: Recall, Account: account, Key: key}); fault.Err != nil {
+		return otp.Kept{}, fault.Err
+	}
+	return b.Store.Recall(ctx, account, key)
+}
+
+// Spend asks Decide, then the store beneath.
+func (b *Breaking) Spend(ctx context.Context, account otp.Account, key string) error {
+	return b.write(Call{Verb: Spend, Account: account, Key: key}, func() error { return b.Store.Spend(ctx, account, key) })
+}
+
 // Create asks Decide, then the store beneath.
 func (b *Breaking) Create(ctx context.Context, w otp.Write) error {
-	return b.write(ctx, Call{Verb: Create, Account: w.Row.Account, Write: w}, b.Store.Create)
+	return b.write(Call{Verb: Create, Account: w.Row.Account, Write: w}, func() error { return b.Store.Create(ctx, w) })
 }
 
 // Replace asks Decide, then the store beneath.
 func (b *Breaking) Replace(ctx context.Context, w otp.Write) error {
-	return b.write(ctx, Call{Verb: Replace, Account: w.Row.Account, Write: w}, b.Store.Replace)
+	return b.write(Call{Verb: Replace, Account: w.Row.Account, Write: w}, func() error { return b.Store.Replace(ctx, w) })
 }
 
-func (b *Breaking) write(ctx context.Context, call Call, verb func(context.Context, otp.Write) error) error {
+func (b *Breaking) write(call Call, apply func() error) error {
 	fault := b.decide(call)
 	if fault.Err != nil && !fault.Applied {
 		return fault.Err
 	}
-	if err := verb(ctx, call.Write); err != nil {
+	if err := apply(); err != nil {
 		return err
 	}
 	return fault.Err

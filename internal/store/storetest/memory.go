@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -9,20 +10,29 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // Memory is a store that keeps everything in memory: for tests that are about something else than storing. Its clock
 // is time.Now, and so the bubble's in a synctest. NewMemory makes one.
 type Memory struct {
-	mu    sync.Mutex
-	rows  map[otp.Account]otp.Row
-	ids   map[string]bool
-	lines []otp.Audited
+	mu     sync.Mutex
+	rows   map[otp.Account]otp.Row
+	ids    map[string]bool
+	lines  []otp.Audited
+	logged int64 // the last line's id
+	kept   map[keptAs]otp.Keep
+}
+
+// keptAs is where an answer is kept.
+type keptAs struct {
+	account otp.Account
+	key     string
 }
 
 // NewMemory gives an empty store.
 func NewMemory() *Memory {
-	return &Memory{rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}}
+	return &Memory{rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}}
 }
 
 var (
@@ -78,10 +88,64 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 		return refusal
 	}
 	m.ids[w.ID] = true
+	if w.Keep != nil {
+		m.keep(w.Row.Account, *w.Keep)
+	}
 	m.rows[w.Row.Account] = copyRow(w.Row)
 	line := w.Line
 	line.At = micros(line.At)
-	m.lines = append(m.lines, otp.Audited{ID: int64(len(m.lines) + 1), Line: line})
+	m.log(line)
+	return nil
+}
+
+func (m *Memory) keep(account otp.Account, k otp.Keep) {
+	at := keptAs{account, k.Key}
+	if old, there := m.kept[at]; there && (!k.IsOTP || old.IsOTP || old.Answer.IsEmpty()) {
+		return
+	}
+	k.At = micros(k.At)
+	m.kept[at] = k
+}
+
+// Recall is as otp.Store says.
+func (m *Memory) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return otp.Kept{}, err
+	}
+	k, there := m.kept[keptAs{account, key}]
+	if !there {
+		return otp.Kept{}, otp.ErrNotFound
+	}
+	return k.Kept, nil
+}
+
+// Spend is as otp.Store says.
+func (m *Memory) Spend(ctx context.Context, account otp.Account, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := keptAs{account, key}
+	if k, there := m.kept[at]; there && ctx.Err() == nil {
+		k.Fingerprint, k.Answer = nil, secret.Bytes{}
+		m.kept[at] = k
+	}
+	return ctx.Err()
+}
+
+// ForgetAnswers is as Reader says.
+func (m *Memory) ForgetAnswers(_ context.Context, answerLife, keyLife time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for at, k := range m.kept {
+		switch age := now().Sub(k.At); {
+		case age >= keyLife:
+			delete(m.kept, at)
+		case age >= answerLife:
+			k.Fingerprint, k.Answer = nil, secret.Bytes{}
+			m.kept[at] = k
+		}
+	}
 	return nil
 }
 
@@ -114,8 +178,36 @@ func (m *Memory) CountDoubt(context.Context) (count int, err error) {
 func (m *Memory) AuditAfter(_ context.Context, id int64, limit int) ([]otp.Audited, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	lines := m.lines[min(max(id, 0), int64(len(m.lines))):]
+	first, _ := slices.BinarySearchFunc(m.lines, id, func(line otp.Audited, id int64) int { return cmp.Compare(line.ID, id+1) })
+	lines := m.lines[first:]
 	return slices.Clone(lines[:min(limit, len(lines))]), nil
+}
+
+// Note is as Reader says.
+func (m *Memory) Note(_ context.Context, lines []otp.Line) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, line := range lines {
+		line.At = now()
+		m.log(line)
+	}
+	return nil
+}
+
+// ForgetLines is as Reader says.
+func (m *Memory) ForgetLines(_ context.Context, age time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.lines) > 0 && now().Sub(m.lines[0].At) > age {
+		m.lines = m.lines[1:]
+	}
+	return nil
+}
+
+// log adds a line.
+func (m *Memory) log(line otp.Line) {
+	m.logged++
+	m.lines = append(m.lines, otp.Audited{ID: m.logged, Line: line})
 }
 
 // copyRow gives a row that shares nothing with the one given, as if it had been stored and read.

@@ -7,6 +7,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -21,6 +22,12 @@ type Reader interface {
 	// AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit.
 	// Who goes on after the last id that it has seen misses no line.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
+	// Note adds lines that come with no record, in their order; their time is the store's.
+	Note(ctx context.Context, lines []otp.Line) error
+	// ForgetLines deletes the oldest lines, as far as they are older than age: all of them, when it is called often enough.
+	ForgetLines(ctx context.Context, age time.Duration) error
+	// ForgetAnswers spends the keys of answers that are as old as answerLife, and drops the keys that are as old as keyLife.
+	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error
 }
 
 // Instance is a store under test, on data of its own.
@@ -53,6 +60,10 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"many accounts at once":       testManyAccounts,
 		"the same write from many":    testSameWriteFromMany,
 		"following the audit log":     testFollow,
+		"lines without a record":      testNote,
+		"lines are forgotten":         testForgetLines,
+		"kept answers":                testKeep,
+		"kept answers are forgotten":  testForget,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -25,6 +25,21 @@ CREATE TABLE audit (
     step           bigint NOT NULL CHECK (step >= 0)
 );
 
+-- Answers that are kept for the case that their calls are repeated; see otp.Keep.
+CREATE TABLE answer (
+    account     text COLLATE "C" NOT NULL,
+    key         text    NOT NULL CHECK (length(key) = 64),
+    at          bigint  NOT NULL,
+    is_otp      boolean NOT NULL,
+    fingerprint bytea, -- of the body; NULL, as the answer: the key is spent
+    answer      bytea, -- sealed
+    PRIMARY KEY (account, key),
+    CHECK ((fingerprint IS NULL) = (answer IS NULL))
+);
+
+CREATE INDEX answer_at ON answer (at);
+CREATE INDEX answer_unspent ON answer (at) WHERE answer IS NOT NULL;
+
 CREATE TABLE api_key (
     id           text COLLATE "C" NOT NULL PRIMARY KEY,
     hash         bytea  NOT NULL CHECK (length(hash) = 32), -- SHA-256 of the key's text

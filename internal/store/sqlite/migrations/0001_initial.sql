@@ -29,6 +29,21 @@ CREATE TABLE audit (
     step           INTEGER NOT NULL CHECK (step >= 0)
 ) STRICT;
 
+-- Answers that are kept for the case that their calls are repeated; see otp.Keep.
+CREATE TABLE answer (
+    account     TEXT    NOT NULL,
+    key         TEXT    NOT NULL CHECK (length(key) = 64),
+    at          INTEGER NOT NULL,
+    is_otp      INTEGER NOT NULL CHECK (is_otp IN (0, 1)),
+    fingerprint BLOB, -- of the body; NULL, as the answer: the key is spent
+    answer      BLOB, -- sealed
+    PRIMARY KEY (account, key),
+    CHECK ((fingerprint IS NULL) = (answer IS NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX answer_at ON answer (at);
+CREATE INDEX answer_unspent ON answer (at) WHERE answer IS NOT NULL;
+
 CREATE TABLE api_key (
     id           TEXT    NOT NULL PRIMARY KEY,
     hash         BLOB    NOT NULL CHECK (length(hash) = 32), -- SHA-256 of the key's text

@@ -1,0 +1,124 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Repeat makes a call one that may be repeated: the same Key and Body again get the same answer, for a while, and
+// nothing is asked of inWebo (contract.md §5).
+type Repeat struct {
+	// Key names the call within its account: 64 lower-hex digits, of the caller and what the caller calls it.
+	Key string
+	// Body is what is asked.
+	Body Fingerprinted
+	// Answer gives what the caller is told: of an OTP, or of the error when there is none. The domain keeps it and does not
+	// look into it. It may be called from another goroutine, and after the caller was told that the state is not stored.
+	Answer func(otp secret.Text, err error) secret.Bytes
+}
+
+// Fingerprinted is a text that can be told from others by its fingerprint, from which nobody without a key learns anything.
+type Fingerprinted interface {
+	Fingerprint() []byte
+	// Has tells whether the fingerprint is that of the text. An error that wraps ErrSealed says that its key is missing.
+	Has(fingerprint []byte) (bool, error)
+}
+
+// key is that of a call that may be repeated, and empty for others.
+func (r *Repeat) key() string {
+	if r == nil {
+		return ""
+	}
+	return r.Key
+}
+
+// claim is a call that may be repeated, and is under way in this process.
+type claim struct {
+	account Account
+	key     string
+}
+
+// claim makes the call the one of its key that is under way. It is refused when there is one.
+func (s *Service) claim(ask Ask) error {
+	if ask.Repeat == nil {
+		return nil
+	}
+	wanted := claim{ask.Account, ask.Repeat.Key}
+	s.mu.Lock()
+	_, taken := s.claims[wanted]
+	if !taken {
+		s.claims[wanted] = struct{}{}
+	}
+	s.mu.Unlock()
+	if taken {
+		return &Wait{ErrRepeatUnderWay, s.busyFor(ask.Account)}
+	}
+	return nil
+}
+
+// disclaim undoes claim.
+func (s *Service) disclaim(ask Ask) {
+	if ask.Repeat == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.claims, claim{ask.Account, ask.Repeat.Key})
+}
+
+// recall looks whether the call was made before, after the record was fetched: what is kept is stored together with the
+// record, so a hold that the store takes proves that there is still nothing. It comes before guard and quota.
+func (s *Service) recall(ctx context.Context, c *conversation) (answer secret.Bytes, err error) {
+	repeat := c.ask.Repeat
+	if repeat == nil {
+		return answer, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
+	kept, err := s.store.Recall(ctx, c.ask.Account, repeat.Key)
+	now := c.now()
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return answer, c.record.talksAbout(repeat.Key, now)
+	case err != nil:
+		return answer, because(ErrStore, err)
+	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)):
+		return answer, ErrRepeatSpent
+	}
+	same, err := repeat.Body.Has(kept.Fingerprint)
+	switch {
+	case err != nil:
+		return answer, because(ErrStore, err)
+	case same:
+		return kept.Answer, nil
+	}
+	// Who tries another body may be trying PINs: there is no second try.
+	if err := s.store.Spend(ctx, c.ask.Account, repeat.Key); err != nil {
+		return answer, because(ErrStore, err)
+	}
+	return answer, ErrRepeatDiffers
+}
+
+// talksAbout refuses a repeat of the call that another process is about.
+func (r *Record) talksAbout(key string, now time.Time) error {
+	if r.heldAt(now) && r.Hold.Repeat == key {
+		return &Wait{ErrRepeatUnderWay, r.Hold.Until.Sub(now)}
+	}
+	return nil
+}
+
+// keep is what a repeat of the call will be told, once inWebo has answered a finalize: nil before, since nothing was
+// done that must not be done again. last says that the conversation ends with the outcome.
+func (c *conversation) keep(o outcome, told error, last bool) *Keep {
+	repeat := c.ask.Repeat
+	ends := last || errors.Is(told, ErrSuperseded)
+	if repeat == nil || !ends || !o.finalized && c.rounds == 0 {
+		return nil
+	}
+	return &Keep{Key: repeat.Key, IsOTP: told == nil, Kept: Kept{
+		At: c.now(), Fingerprint: repeat.Body.Fingerprint(), Answer: repeat.Answer(o.otp, told),
+	}}
+}

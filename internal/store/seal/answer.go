@@ -1,0 +1,55 @@
+package seal
+
+import (
+	"context"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// answerPurpose binds a kept answer to its key: another call of the account must not be answered with it.
+func answerPurpose(key string) Purpose { return Purpose("answer " + key) }
+
+// Recall gives what is kept with its answer opened; see Fetch for its errors.
+func (s *Store) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
+	kept, err := s.beneath.Recall(ctx, account, key)
+	if err != nil || kept.Answer.IsEmpty() {
+		return kept, err
+	}
+	kept.Answer, err = s.ring.Open(answerPurpose(key), account, kept.Answer.Reveal())
+	return kept, err
+}
+
+// Spend is as otp.Store says.
+func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
+	return s.beneath.Spend(ctx, account, key)
+}
+
+// sealKeep gives the answer as it may lie in a store.
+func (r *Ring) sealKeep(account otp.Account, keep *otp.Keep) *otp.Keep {
+	if keep == nil {
+		return nil
+	}
+	sealed := *keep
+	sealed.Answer = secret.NewBytes(r.Seal(answerPurpose(keep.Key), account, keep.Answer))
+	return &sealed
+}
+
+// Body gives what a call of the account asks, for fingerprints that are good for its key alone.
+func (r *Ring) Body(account otp.Account, key string, text secret.Bytes) otp.Fingerprinted {
+	return body{r, Purpose("body " + key + " of " + string(account)), text}
+}
+
+type body struct {
+	ring    *Ring
+	purpose Purpose
+	text    secret.Bytes
+}
+
+// Fingerprint is an HMAC under the ring's current key.
+func (b body) Fingerprint() []byte { return b.ring.MAC(b.purpose, b.text.Reveal()) }
+
+// Has is as otp.Fingerprinted says.
+func (b body) Has(fingerprint []byte) (bool, error) {
+	return b.ring.CheckMAC(b.purpose, b.text.Reveal(), fingerprint)
+}

@@ -1,0 +1,114 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// keepKey makes the key of an answer.
+func keepKey(letter string) string { return strings.Repeat(letter, 64) }
+
+// keeping is a write that keeps an answer.
+func keeping(revision uint64, key, answer string, isOTP bool) otp.Write {
+	w := write("alice", revision)
+	w.Keep = &otp.Keep{Key: key, IsOTP: isOTP, Kept: otp.Kept{
+		At: time.Now(), Fingerprint: []byte("print of " + answer), Answer: secret.NewBytes([]byte(answer)),
+	}}
+	return w
+}
+
+// expectKept fails unless that answer is what is kept under the key; an empty one says that the key is spent.
+func expectKept(t testing.TB, s otp.Store, key, answer string) {
+	t.Helper()
+	kept, err := s.Recall(t.Context(), "alice", key)
+	must(t, err)
+	fingerprint := "print of " + answer
+	if answer == "" {
+		fingerprint = ""
+	}
+	if got := string(kept.Answer.Reveal()); got != answer || !bytes.Equal(kept.Fingerprint, []byte(fingerprint)) {
+		t.Errorf("kept is %q with the fingerprint %q, want %q", got, kept.Fingerprint, answer)
+	}
+}
+
+func expectNotKept(t testing.TB, s otp.Store, account otp.Account, key string) {
+	t.Helper()
+	if _, err := s.Recall(t.Context(), account, key); !errors.Is(err, otp.ErrNotFound) {
+		t.Errorf("Recall says %v of what was never kept", err)
+	}
+}
+
+// An answer becomes durable with the record, or not at all.
+func testKeep(t *testing.T, s Instance) {
+	ctx := t.Context()
+	a, b, c := keepKey("a"), keepKey("b"), keepKey("c")
+	must(t, s.Create(ctx, write("alice", 1)))
+	expectNotKept(t, s, "alice", a)
+	must(t, s.Spend(ctx, "alice", a)) // of nothing
+
+	first := keeping(2, a, "an OTP", true)
+	if err := s.Replace(ctx, keeping(3, b, "too early", true)); !errors.Is(err, otp.ErrConflict) {
+		t.Errorf("a write that does not fit: %v", err)
+	}
+	must(t, s.Replace(ctx, first))
+	must(t, s.Replace(ctx, first))
+	expectKept(t, s, a, "an OTP")
+	expectNotKept(t, s, "alice", b)
+	expectNotKept(t, s, "bob", a)
+	kept, err := s.Recall(ctx, "alice", a)
+	must(t, err)
+	if !kept.At.Equal(first.Keep.At.Truncate(time.Microsecond)) || kept.At.Location() != time.UTC {
+		t.Errorf("kept at %v, want %v in UTC", kept.At, first.Keep.At)
+	}
+
+	must(t, s.Replace(ctx, keeping(3, a, "another OTP", true)))
+	must(t, s.Replace(ctx, keeping(4, b, "a refusal", false)))
+	must(t, s.Replace(ctx, keeping(5, b, "another refusal", false)))
+	must(t, s.Replace(ctx, keeping(6, a, "a refusal after an OTP", false)))
+	expectKept(t, s, a, "an OTP")
+	expectKept(t, s, b, "a refusal")
+	must(t, s.Replace(ctx, keeping(7, b, "a late OTP", true)))
+	expectKept(t, s, b, "a late OTP")
+
+	must(t, s.Replace(ctx, keeping(8, c, "a refusal", false)))
+	must(t, s.Spend(ctx, "alice", c))
+	must(t, s.Spend(ctx, "alice", c))
+	must(t, s.Replace(ctx, keeping(9, c, "an OTP that comes too late", true)))
+	expectKept(t, s, c, "")
+
+	s = s.Reopen(t)
+	expectKept(t, s, a, "an OTP")
+	expectKept(t, s, b, "a late OTP")
+	expectKept(t, s, c, "")
+	expectRow(t, fetch(t, s, "alice"), otp.Row{Account: "alice", Revision: 9, Body: fetch(t, s, "alice").Body}, false)
+}
+
+// Answers go before their keys.
+func testForget(t *testing.T, s Instance) {
+	ctx := t.Context()
+	aged := func(revision uint64, key string, age time.Duration) {
+		t.Helper()
+		w := keeping(revision, key, "an OTP", true)
+		w.Keep.At = w.Keep.At.Add(-age)
+		must(t, s.Replace(ctx, w))
+	}
+	must(t, s.Create(ctx, write("alice", 1)))
+	fresh, old, ancient := keepKey("a"), keepKey("b"), keepKey("c")
+	aged(2, fresh, 0)
+	aged(3, old, time.Hour)
+	aged(4, ancient, 30*time.Hour)
+	for range 2 {
+		must(t, s.Reader.ForgetAnswers(ctx, time.Minute, 24*time.Hour))
+		expectKept(t, s, fresh, "an OTP")
+		expectKept(t, s, old, "")
+		expectNotKept(t, s, "alice", ancient)
+	}
+	must(t, s.Reader.ForgetAnswers(ctx, 0, 0))
+	expectNotKept(t, s, "alice", fresh)
+}

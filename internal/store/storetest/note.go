@@ -1,0 +1,52 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// Lines that come with no record stand in the log as others do, at the store's time.
+func testNote(t *testing.T, s Instance) {
+	first := write("alice", 1)
+	must(t, s.Create(t.Context(), first))
+	refused, stranger := write("alice", 1).Line, write("alice", 1).Line
+	stranger.Account = ""
+	_, before, _ := s.Fetch(t.Context(), "alice")
+	must(t, s.Reader.Note(t.Context(), []otp.Line{refused, stranger}))
+	_, after, _ := s.Fetch(t.Context(), "alice")
+	lines := allLines(t, s.Reader)
+	for i := 1; i < len(lines); i++ {
+		if at := lines[i].At; at.Before(before) || at.After(after) {
+			t.Errorf("a line is noted at %v, which is not between %v and %v", at, before, after)
+		}
+		lines[i].At = noon
+	}
+	expectLines(t, lines, []otp.Line{first.Line, refused, stranger})
+}
+
+// The oldest lines go, and those that are left keep their ids.
+func testForgetLines(t *testing.T, s Instance) {
+	w := write("alice", 1)
+	must(t, s.Create(t.Context(), w))
+	for revision := uint64(2); revision < 10; revision++ {
+		next := write("alice", revision)
+		must(t, s.Replace(t.Context(), next))
+	}
+	must(t, s.Reader.Note(t.Context(), []otp.Line{w.Line}))
+	last := allLines(t, s.Reader)[9]
+	age := time.Since(noon) - time.Minute // those of the writes are as old as noon
+	must(t, s.Reader.ForgetLines(t.Context(), age+time.Hour))
+	if got := allLines(t, s.Reader); len(got) != 10 {
+		t.Errorf("%d lines are left, and none was old enough", len(got))
+	}
+	must(t, s.Reader.ForgetLines(t.Context(), age))
+	if got := allLines(t, s.Reader); len(got) != 1 || got[0] != last {
+		t.Errorf("left are %+v, want %+v alone", got, last)
+	}
+	must(t, s.Replace(t.Context(), write("alice", 10)))
+	if got := allLines(t, s.Reader); len(got) != 2 || got[1].ID <= last.ID {
+		t.Errorf("after a line was forgotten, the next is %+v", got)
+	}
+}
