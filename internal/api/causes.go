@@ -86,6 +86,7 @@ func verdicts() []verdict {
 		on(otp.ErrPINLocked, errcodes.AccessRefused, http.StatusLocked),
 		on(otp.ErrQuota, errcodes.QuotaReached, http.StatusTooManyRequests).after(soon),
 
+		on(otp.ErrCircuitOpen, errcodes.NoInternet, http.StatusBadGateway).after(soon),
 		on(otp.ErrUnreachable, errcodes.NoInternet, http.StatusBadGateway),
 		on(otp.ErrLate, errcodes.NoInternet, http.StatusGatewayTimeout),
 		on(otp.ErrNotInwebo, errcodes.CoreNotConfigured, http.StatusInternalServerError),

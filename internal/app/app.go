@@ -49,7 +49,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 		}
 	}()
 	metrics := telemetry.NewMetrics(Build().Version, codes())
-	if a.Core, err = OpenCore(ctx, c, true, observeMetrics(metrics)); err != nil {
+	if a.Core, err = OpenCore(ctx, c, true, observeMetrics(metrics, logger)); err != nil {
 		return nil, err
 	}
 	a.undo.push("store", a.Core.Close)

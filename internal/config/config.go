@@ -86,6 +86,9 @@ type Inwebo struct {
 	Service         string        // id or name; empty: the only one
 	ExchangeTimeout time.Duration // one request, dial and answer included
 	DialTimeout     time.Duration // TCP and TLS, each
+	CircuitFaults   int           // conversations in a row that cannot reach it; 0: the circuit never opens
+	CircuitRest     time.Duration // how long it is left alone then
+	SetupRepeats    int           // of a hundred setups, how many may be sent a second time
 	ProxyURL        secret.Text   // may carry a password; empty: none
 	CAFile          string        // PEM; empty: the system's
 	ClientCertFile  string        // PEM; empty: none

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/pimsd/pimsd/internal/circuit"
 )
 
 // Ask says who asks for what, as the audit log will tell.
@@ -21,7 +23,8 @@ type conversation struct {
 	ask    Ask
 	action string
 	id     string
-	leave  func() // the account's lane
+	leave  func()        // the account's lane
+	way    *circuit.Pass // to inWebo; nil: it asks nothing there
 
 	patience time.Time     // until when it queues for the hold, by this machine's clock
 	within   time.Duration // how long the conversation may take

@@ -21,6 +21,7 @@ type Metrics struct {
 	window    prometheus.Histogram
 	commits   *prometheus.CounterVec
 	retrying  prometheus.Gauge
+	circuit   prometheus.Gauge
 }
 
 // NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
@@ -59,11 +60,15 @@ func NewMetrics(version string, codes []string) *Metrics {
 			Name: "pimsd_settles_retrying",
 			Help: "Answers of inWebo in memory that the store has refused so far and that are being tried again.",
 		}),
+		circuit: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pimsd_inwebo_circuit_state",
+			Help: "Who is let through to inWebo: 0 all, 1 one who finds out whether it can be reached again, 2 nobody.",
+		}),
 	}
 	for _, code := range codes {
 		m.otps.WithLabelValues(code)
 	}
-	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying,
+	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.circuit,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
 	return m
 }
@@ -103,6 +108,9 @@ func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues
 
 // SettleRetrying adds change to the number of settles that are being tried again.
 func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
+
+// SetCircuit publishes who is let through to inWebo: 0 all, 1 one, 2 nobody.
+func (m *Metrics) SetCircuit(state int) { m.circuit.Set(float64(state)) }
 
 // doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
 const doubtTimeout = 2 * time.Second
