@@ -14,6 +14,8 @@ import (
 var (
 	errNoSuchPath      = errors.New("there is no such path")
 	errNoSuchMethod    = errors.New("the path does not have this method")
+	errOverload        = errors.New("too many calls are in flight")
+	errTooFast         = errors.New("the caller sends too fast")
 	errScope           = errors.New("the caller lacks the scope of the call")
 	errContentType     = errors.New("the content type is not JSON")
 	errContentEncoding = errors.New("the body is encoded")
@@ -38,7 +40,8 @@ type verdict struct {
 const (
 	// restart is about how long a replaced instance takes to be back, or another to take over.
 	restart = 5 * time.Second
-	// soon stands where an otp.Wait says how long.
+	// soon stands where the error says how long, and where a second is enough: the least that any caller may send is one
+	// request a second, and places are free again as quickly as calls end.
 	soon = time.Second
 )
 
@@ -110,6 +113,8 @@ func verdicts() []verdict {
 		on(otp.ErrTooManyDevices, errcodes.QuotaReached, http.StatusConflict),
 		on(otp.ErrRefused, errcodes.UnknownError, http.StatusInternalServerError),
 
+		on(errOverload, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(soon),
+		on(errTooFast, errcodes.FacadeNotInitialized, http.StatusTooManyRequests).after(soon),
 		on(authn.ErrKeysUnavailable, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(restart),
 		on(authn.ErrUnauthenticated, errcodes.AuthenticationRequired, http.StatusUnauthorized),
 		on(authn.ErrAccountMissing, errcodes.MissingParameter, http.StatusBadRequest).about(accountHeader),

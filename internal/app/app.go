@@ -19,6 +19,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/shed"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -30,6 +31,7 @@ type App struct {
 	logger   *zap.Logger
 	face     *api.API
 	tokens   *authn.Tokens // nil: no issuer is trusted
+	shown    *certificate  // nil: no TLS
 	api, ops *door
 	undo     undo
 	stopping atomic.Bool
@@ -94,14 +96,16 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	if err != nil {
 		return err
 	}
-	h := a.config.HTTP
+	h, load := a.config.HTTP, a.config.Load
 	a.face = api.New(api.Config{
 		OTPs:     a.OTP,
 		Callers:  callers,
 		Observer: requestObserver{a.logger, metrics},
 		Contract: openapi.Document(),
+		Gate:     shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
+		TrustedProxies: h.TrustedProxies, Unauthenticated: h.Unauthenticated,
 	})
-	longest := a.config.Conversation.QueueWait + a.config.Conversation.Deadline
+	longest := load.Wait + a.config.Conversation.QueueWait + a.config.Conversation.Deadline
 	if a.api, err = openDoor(ctx, "listen", a.config.Listen, counted(metrics, a.face), timeouts{
 		header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
 		write: h.HeaderTimeout + h.BodyTimeout + authn.KeyFetchTimeout + longest + answerTimeout,
@@ -109,7 +113,27 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		return err
 	}
 	a.undo.push("API listener", a.api.close)
+	return a.openTLS(metrics)
+}
+
+// openTLS makes the API's listener speak TLS, when a certificate is configured.
+func (a *App) openTLS(metrics *telemetry.Metrics) (err error) {
+	if a.config.TLS.CertFile == "" {
+		return nil
+	}
+	if a.shown, err = openCertificate(a.config.TLS, a.logger); err != nil {
+		return err
+	}
+	metrics.WatchCertificate(a.shown.expiry)
+	a.api.secure(a.shown.config())
 	return nil
+}
+
+// Reload reads again what can change while the service runs: the certificate.
+func (a *App) Reload() {
+	if a.shown != nil {
+		a.shown.lookNow()
+	}
 }
 
 // answerTimeout is how long a caller may take to read an answer.
@@ -151,6 +175,14 @@ func (a *App) OpsAddress() string { return a.ops.address() }
 // Run serves until ctx ends or a listener fails, and then stops: it returns when nothing of the service runs any more.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
+	beside, end := context.WithCancel(ctx)
+	defer end()
+	if a.shown != nil {
+		go a.shown.follow(beside)
+	}
+	if a.config.HTTP.Unauthenticated {
+		a.logger.Warn("requests without a credential are taken: whoever has an account on this machine can ask for OTPs and try PINs")
+	}
 	go a.warmTokens(ctx)
 	go a.ops.serve(failed)
 	go a.api.serve(failed)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,7 +25,7 @@ func (a *App) callers() (authn.Authenticator, error) {
 		Transport: keyTransport(), Observer: tokenLog{a.logger},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("jwt.issuers_file: %w", err)
+		return nil, issuerFaults(a.config.JWT, err)
 	}
 	a.tokens = tokens
 	a.undo.push("issuers' keys", func() error {
@@ -32,6 +33,19 @@ func (a *App) callers() (authn.Authenticator, error) {
 		return nil
 	})
 	return authn.Either{Keys: keys, Tokens: tokens}, nil
+}
+
+// issuerFaults says of what is wrong with the issuers where in their file it stands.
+func issuerFaults(c config.JWT, err error) error {
+	found, ok := errors.AsType[authn.IssuerFaults](err)
+	if !ok {
+		return fmt.Errorf("jwt.issuers_file: %w", err)
+	}
+	var faults config.Faults
+	for _, fault := range found {
+		faults = append(faults, config.Fault{Setting: c.Issuers[fault.Index].Origin, Problem: fault.Problem})
+	}
+	return faults
 }
 
 func issuers(configured []config.Issuer) []authn.Issuer {

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -20,6 +21,8 @@ type Config struct {
 	DatabaseURL  secret.Text // postgres://…; empty: SQLite in DataDir
 	Ops          Ops
 	HTTP         HTTP
+	TLS          TLS
+	Load         Overload
 	JWT          JWT
 	Conversation Conversation
 	Guard        Guard
@@ -38,11 +41,14 @@ type Ops struct {
 	Listen string // host:port
 }
 
-// HTTP bounds what a caller's connection may take.
+// HTTP bounds what a caller's connection may take, and says what of it is believed.
 type HTTP struct {
 	HeaderTimeout time.Duration // from the connection, or the answer before, to the end of the header
 	BodyTimeout   time.Duration // from the end of the header to the end of the body
 	IdleTimeout   time.Duration // without a request
+
+	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
+	Unauthenticated bool           // requests without a credential are taken
 }
 
 // Conversation bounds one conversation with inWebo.

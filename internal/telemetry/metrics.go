@@ -112,6 +112,15 @@ func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
 // SetCircuit publishes who is let through to inWebo: 0 all, 1 one, 2 nobody.
 func (m *Metrics) SetCircuit(state int) { m.circuit.Set(float64(state)) }
 
+// WatchCertificate publishes when the certificate that callers are shown expires. It is called once, and only when there
+// is one.
+func (m *Metrics) WatchCertificate(expiry func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pimsd_tls_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate of the API's listener expires, in seconds since 1970.",
+	}, func() float64 { return float64(expiry().Unix()) }))
+}
+
 // doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
 const doubtTimeout = 2 * time.Second
 
