@@ -40,7 +40,7 @@ func hangUp(ts *testscript.TestScript, _ bool, _ []string) {
 func isShown(ts *testscript.TestScript, _ bool, args []string) {
 	block, _ := pem.Decode([]byte(ts.ReadFile(args[0])))
 	for range 100 {
-		conn, err := tls.Dial("tcp", ts.Getenv("PIMSD_LISTEN"), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // it is compared
+		conn, err := tls.Dial("tcp", ts.Getenv("PIMSD_LISTEN"), &tls.Config{InsecureSkipVerify: true}) // it is compared
 		if err == nil {
 			same := bytes.Equal(conn.ConnectionState().PeerCertificates[0].Raw, block.Bytes)
 			_ = conn.Close()

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
@@ -70,7 +71,9 @@ func (v verdict) last() verdict {
 
 // verdicts is the one table from causes to codes (contract.md §2). The first row that fits counts, and so the order is
 // that of otp.CauseOf: what may have another cause behind it stands before.
-func verdicts() []verdict {
+func verdicts() []verdict { return slices.Concat(domainVerdicts(), callVerdicts()) }
+
+func domainVerdicts() []verdict {
 	return []verdict{
 		on(otp.ErrInDoubt, errcodes.PostSyncFailed, http.StatusBadGateway),
 		on(otp.ErrSecondRound, errcodes.PostSyncFailed, http.StatusBadGateway),
@@ -112,7 +115,12 @@ func verdicts() []verdict {
 		on(otp.ErrPINFormat, errcodes.InvalidParameter, http.StatusBadRequest).about("pinCode"),
 		on(otp.ErrTooManyDevices, errcodes.QuotaReached, http.StatusConflict),
 		on(otp.ErrRefused, errcodes.UnknownError, http.StatusInternalServerError),
+	}
+}
 
+// callVerdicts are about what a call failed for before the domain was asked.
+func callVerdicts() []verdict {
+	return []verdict{
 		on(errOverload, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(soon),
 		on(errTooFast, errcodes.FacadeNotInitialized, http.StatusTooManyRequests).after(soon),
 		on(authn.ErrKeysUnavailable, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(restart),

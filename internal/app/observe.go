@@ -62,6 +62,8 @@ func (m domainMetrics) Circuit(state circuit.State) {
 	switch state {
 	case circuit.Open:
 		m.logger.Warn("inWebo cannot be reached: it is left alone for a while")
+	case circuit.Probing:
+		m.logger.Info("one conversation finds out whether inWebo can be reached again")
 	case circuit.Closed:
 		m.logger.Info("inWebo answers again")
 	}

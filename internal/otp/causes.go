@@ -79,8 +79,8 @@ var (
 func Causes() []error {
 	return []error{
 		ErrNoDevice, ErrAlreadyEnrolled, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrPINHeldBack, ErrPINLocked,
-		ErrQuota, ErrCircuitOpen, ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
-		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,
+		ErrQuota, ErrCircuitOpen, ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded,
+		ErrSecondRound, ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
 		ErrTooManyDevices, ErrRefused,
 	}

@@ -31,7 +31,7 @@ type flaky struct {
 	asked   int
 }
 
-func newFlaky(t *testing.T, d *device) *flaky {
+func newFlaky(d *device) *flaky {
 	f := &flaky{d: d, on: inwebo.ExchangeOTPSetup}
 	client := newBridge(d.sim)
 	client.meddle = func(exchange inwebo.Exchange) mishap {
@@ -81,7 +81,7 @@ func TestTheCircuitOpensBeforeAnythingIsSpent(t *testing.T) {
 			t.Run(fmt.Sprint(happens, " on ", on), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					f := newFlaky(t, plant(t, sim, inwebosim.Override{}))
+					f := newFlaky(plant(t, sim, inwebosim.Override{}))
 					f.happens, f.on = happens, on
 					wait := f.mustOpen(t)
 					before, asked := f.d.row(t), f.asked
@@ -114,7 +114,7 @@ func TestAnswersNeverOpenTheCircuit(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(k *inwebosim.Knobs) { k.WrongLimit = 5 })
 	synctest.Test(t, func(t *testing.T) {
-		f := newFlaky(t, plant(t, sim, inwebosim.Override{}))
+		f := newFlaky(plant(t, sim, inwebosim.Override{}))
 		for range 20 { // wrong PINs, and then that the account is blocked
 			if err := f.issue(t, secret.NewText("9999")); errors.Is(err, otp.ErrCircuitOpen) {
 				t.Fatal(err)
@@ -134,7 +134,7 @@ func TestOneConversationProbes(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	synctest.Test(t, func(t *testing.T) {
-		f := newFlaky(t, plant(t, sim, inwebosim.Override{}))
+		f := newFlaky(plant(t, sim, inwebosim.Override{}))
 		f.happens = requestLost
 		time.Sleep(f.mustOpen(t))
 		f.happens, f.takes = fine, time.Second
