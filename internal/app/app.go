@@ -30,6 +30,7 @@ type App struct {
 	config   *config.Config
 	logger   *zap.Logger
 	face     *api.API
+	keys     *authn.Keys
 	tokens   *authn.Tokens // nil: no issuer is trusted
 	shown    *certificate  // nil: no TLS
 	api, ops *door
@@ -183,6 +184,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.config.HTTP.Unauthenticated {
 		a.logger.Warn("requests without a credential are taken: whoever has an account on this machine can ask for OTPs and try PINs")
 	}
+	go a.followKeys(beside)
 	go a.warmTokens(ctx)
 	go a.ops.serve(failed)
 	go a.api.serve(failed)

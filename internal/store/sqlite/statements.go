@@ -12,7 +12,7 @@ type statements struct {
 	lineOfCreate, insertDevice *sql.Stmt
 	lineOfReplace, setDevice   *sql.Stmt
 	writeBefore                *sql.Stmt
-	addKey, revokeKey          *sql.Stmt
+	addKey, revokeKey, useKey  *sql.Stmt
 	probe                      *sql.Stmt
 
 	all []*sql.Stmt
@@ -56,6 +56,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 			coalesce((SELECT revision FROM device WHERE account = ?), 0)`,
 		&s.addKey:    `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		&s.revokeKey: `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
+		&s.useKey:    `UPDATE api_key SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`,
 		&s.probe:     `UPDATE probe SET at = ? WHERE id = 1`,
 	}
 	err := prepare(ctx, conn, texts)
