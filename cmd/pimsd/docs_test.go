@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -94,6 +95,7 @@ func TestDocumentsNameSettingsThatExist(t *testing.T) {
 func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics := telemetry.NewMetrics("test", []string{"0"})
 	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
+	metrics.WatchCertificate(time.Now)
 	metrics.CountCommit("hold", "done")
 	scrape := httptest.NewRecorder()
 	telemetry.OpsHandler(metrics).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))

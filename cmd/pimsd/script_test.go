@@ -36,6 +36,9 @@ func TestScripts(t *testing.T) {
 			"ready":        waitUntilReady,
 			"exitstatus":   exitStatus,
 			"postgres":     startPostgres,
+			"certificate":  makeCertificate,
+			"hangup":       hangUp,
+			"shown":        isShown,
 		},
 	})
 }

@@ -8,6 +8,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/shed"
 )
 
 // The routes, as events name them.
@@ -32,7 +34,7 @@ type OTPs interface {
 	IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (otp.Issued, error)
 }
 
-// Config is what an API is made of. All of it is required.
+// Config is what an API is made of. All down to the Contract are required.
 type Config struct {
 	OTPs    OTPs
 	Callers authn.Authenticator
@@ -40,6 +42,13 @@ type Config struct {
 	Fingerprints func(account otp.Account, key string, body secret.Bytes) otp.Fingerprinted
 	Observer     Observer
 	Contract     string // what `GET /openapi.yaml` answers
+
+	Gate  *shed.Gate  // bounds the calls in flight; nil: nothing does
+	Rates *shed.Rates // bounds what a caller may send; nil: nothing does
+	// TrustedProxies are those whose X-Forwarded-For is believed, for the log.
+	TrustedProxies []netip.Prefix
+	// Unauthenticated takes requests without a credential from this machine; it is for loopback listeners only.
+	Unauthenticated bool
 }
 
 // API is the handler of the API listener. It is safe for concurrent use.

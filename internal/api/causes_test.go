@@ -36,6 +36,7 @@ var promised = []struct {
 	{otp.ErrPINHeldBack, 429, 2308, "inwebo: access refused", "2"},
 	{otp.ErrPINLocked, 423, 2308, "inwebo: access refused", ""},
 	{otp.ErrQuota, 429, 2348, "StrongID document quoata reached", "2"},
+	{otp.ErrCircuitOpen, 502, 2202, "Network problem : No internet", "2"},
 	{otp.ErrUnreachable, 502, 2202, "Network problem : No internet", ""},
 	{otp.ErrLate, 504, 2202, "Network problem : No internet", ""},
 	{otp.ErrNotInwebo, 500, 2006, "Core not well configured", ""},

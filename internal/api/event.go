@@ -20,7 +20,7 @@ type Event struct {
 	Transaction string // the request's UUID
 	Method      string // one of HTTP's, else "other"
 	Route       string // the pattern that matched, or RouteNone; never the path
-	Remote      string // address and port of the connection's other end
+	Remote      string // address of the caller: with its port, or without when a trusted proxy told it
 
 	Caller  string // the principal's name; empty before it is known
 	Account string // empty before the caller is known to be entitled to it

@@ -110,7 +110,7 @@ var contract struct {
 	*openapicheck.Checker
 }
 
-func newBench(tb testing.TB) *bench {
+func newBench(tb testing.TB, change ...func(*api.Config)) *bench {
 	tb.Helper()
 	contract.Do(func() { contract.Checker = openapicheck.New(tb) })
 	b := &bench{
@@ -120,9 +120,13 @@ func newBench(tb testing.TB) *bench {
 		callers: &callers{},
 		journal: &journal{},
 	}
-	b.API = api.New(api.Config{
+	config := api.Config{
 		OTPs: b.domain, Callers: b.callers, Observer: b.journal, Contract: openapi.Document(), Fingerprints: printless,
-	})
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	b.API = api.New(config)
 	b.server = httptest.NewUnstartedServer(b.API)
 	b.server.Config.DisableGeneralOptionsHandler = true
 	b.server.Start()

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -46,6 +47,13 @@ func openDoor(ctx context.Context, setting, address string, handler http.Handler
 }
 
 func (d *door) address() string { return d.listener.Addr().String() }
+
+// secure makes the door speak TLS, with what the configuration shows. It comes before serve.
+func (d *door) secure(config *tls.Config) {
+	d.server.Protocols = new(http.Protocols)
+	d.server.Protocols.SetHTTP1(true)
+	d.listener = tls.NewListener(d.listener, config)
+}
 
 // serve answers until the door is closed; its end before that goes to failed.
 func (d *door) serve(failed chan<- error) {

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -20,6 +21,8 @@ type Config struct {
 	DatabaseURL  secret.Text // postgres://…; empty: SQLite in DataDir
 	Ops          Ops
 	HTTP         HTTP
+	TLS          TLS
+	Load         Overload
 	JWT          JWT
 	Conversation Conversation
 	Guard        Guard
@@ -40,11 +43,14 @@ type Ops struct {
 	Listen string // host:port
 }
 
-// HTTP bounds what a caller's connection may take.
+// HTTP bounds what a caller's connection may take, and says what of it is believed.
 type HTTP struct {
 	HeaderTimeout time.Duration // from the connection, or the answer before, to the end of the header
 	BodyTimeout   time.Duration // from the end of the header to the end of the body
 	IdleTimeout   time.Duration // without a request
+
+	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
+	Unauthenticated bool           // requests without a credential are taken
 }
 
 // Conversation bounds one conversation with inWebo.
@@ -98,6 +104,9 @@ type Inwebo struct {
 	Service         string        // id or name; empty: the only one
 	ExchangeTimeout time.Duration // one request, dial and answer included
 	DialTimeout     time.Duration // TCP and TLS, each
+	CircuitFaults   int           // conversations in a row that cannot reach it; 0: the circuit never opens
+	CircuitRest     time.Duration // how long it is left alone then
+	SetupRepeats    int           // of a hundred setups, how many may be sent a second time
 	ProxyURL        secret.Text   // may carry a password; empty: none
 	CAFile          string        // PEM; empty: the system's
 	ClientCertFile  string        // PEM; empty: none

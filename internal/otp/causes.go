@@ -37,6 +37,8 @@ var (
 	// ErrQuota comes with a Wait: the account's OTPs of the last 24 hours are used up.
 	ErrQuota = errors.New("the quota is used up")
 
+	// ErrCircuitOpen comes with a Wait: inWebo could not be reached so often that it is left alone, and nothing was tried.
+	ErrCircuitOpen = errors.New("inWebo is left alone")
 	// ErrUnreachable says that inWebo could not be reached, or broke off.
 	ErrUnreachable = errors.New("inWebo is unreachable")
 	// ErrLate says that inWebo, or the time of the conversation, ran out.
@@ -84,8 +86,8 @@ var (
 func Causes() []error {
 	return []error{
 		ErrNoDevice, ErrAlreadyEnrolled, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
-		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrQuota, ErrUnreachable, ErrLate, ErrNotInwebo,
-		ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
+		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrQuota, ErrCircuitOpen, ErrUnreachable, ErrLate,
+		ErrNotInwebo, ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
 		ErrTooManyDevices, ErrRefused,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pimsd/pimsd/internal/circuit"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -25,7 +26,8 @@ type conversation struct {
 	ask    Ask
 	action string
 	id     string
-	leave  func() // the account's lane
+	leave  func()        // the account's lane
+	way    *circuit.Pass // to inWebo; nil: it asks nothing there
 
 	patience time.Time     // until when it queues for the hold, by this machine's clock
 	within   time.Duration // how long the conversation may take

@@ -49,6 +49,11 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) error {
 		return err
 	}
 	defer s.finish(c)
+	leave, err := s.setOut(c)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	err = s.take(ctx, c, func(r Record, _ time.Time) (Record, error) {
 		if r.Device != nil && !e.Replace {
 			return r, ErrAlreadyEnrolled

@@ -34,6 +34,11 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 		return Issued{}, err
 	}
 	defer s.finish(c)
+	leave, err := s.setOut(c)
+	if err != nil {
+		return Issued{}, err
+	}
+	defer leave()
 	var sid string
 	err = s.take(ctx, c, func(r Record, now time.Time) (Record, error) {
 		if r.Device == nil {
@@ -132,10 +137,13 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	return o
 }
 
-// setup asks for a challenge, once more when the network broke off: a second challenge only replaces the first.
+// setup asks for a challenge, once more when the network broke off or inWebo failed, and the budget for that has
+// something left: a second challenge only replaces the first.
 func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error) {
+	s.repeats.Earn()
 	challenge, err := s.inwebo.OTPSetup(ctx, who, sid)
-	if errors.Is(err, inwebo.ErrNetwork) && ctx.Err() == nil {
+	again := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
+	if again && ctx.Err() == nil && s.repeats.Spend() {
 		return s.inwebo.OTPSetup(ctx, who, sid)
 	}
 	return challenge, err

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
@@ -53,6 +54,17 @@ func (d *Daemon) Key(account string) string {
 		d.tb.Fatal(err)
 	}
 	return text.Reveal()
+}
+
+// KeyUsed is when the store last heard of a use of the key.
+func (d *Daemon) KeyUsed(key string) time.Time {
+	d.tb.Helper()
+	id := strings.Split(key, "_")[1]
+	found, err := d.app.Store.KeyByID(d.tb.Context(), id)
+	if err != nil {
+		d.tb.Error(err)
+	}
+	return found.LastUsedAt
 }
 
 // On is the account as it calls another daemon, a replica of its own.

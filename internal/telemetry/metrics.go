@@ -22,6 +22,7 @@ type Metrics struct {
 	commits   *prometheus.CounterVec
 	retrying  prometheus.Gauge
 	refused   *prometheus.CounterVec
+	circuit   prometheus.Gauge
 }
 
 // NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
@@ -64,11 +65,15 @@ func NewMetrics(version string, codes []string) *Metrics {
 			Name: "pimsd_refused_callers_total",
 			Help: "Requests of callers who are unknown or not entitled, by what became of their line in the audit log.",
 		}, []string{"line"}),
+		circuit: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pimsd_inwebo_circuit_state",
+			Help: "Who is let through to inWebo: 0 all, 1 one who finds out whether it can be reached again, 2 nobody.",
+		}),
 	}
 	for _, code := range codes {
 		m.otps.WithLabelValues(code)
 	}
-	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.refused,
+	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.refused, m.circuit,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
 	return m
 }
@@ -111,6 +116,18 @@ func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
 
 // CountRefusedCaller counts a caller who was refused, by what became of the line about it.
 func (m *Metrics) CountRefusedCaller(line string) { m.refused.WithLabelValues(line).Inc() }
+
+// SetCircuit publishes who is let through to inWebo: 0 all, 1 one, 2 nobody.
+func (m *Metrics) SetCircuit(state int) { m.circuit.Set(float64(state)) }
+
+// WatchCertificate publishes when the certificate that callers are shown expires. It is called once, and only when there
+// is one.
+func (m *Metrics) WatchCertificate(expiry func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pimsd_tls_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate of the API's listener expires, in seconds since 1970.",
+	}, func() float64 { return float64(expiry().Unix()) }))
+}
 
 // doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
 const doubtTimeout = 2 * time.Second
