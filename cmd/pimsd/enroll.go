@@ -43,7 +43,7 @@ keeps the serial of the device, which would otherwise cost one of the devices th
 			return err
 		}
 		return withCore(cmd, c, func(core *app.Core) error {
-			if err := core.OTP.Enroll(cmd.Context(), otp.Ask{Account: who, Caller: caller}, enrolling); err != nil {
+			if _, err := core.OTP.Enroll(cmd.Context(), otp.Ask{Account: who, Caller: caller}, enrolling); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "The device of %q is enrolled and stored. Get an OTP with: pimsd otp --account %q\n", who, who)

@@ -8,6 +8,11 @@ import (
 // accountHeader is where a backend names the account that it calls for (contract.md §3).
 const accountHeader = "X-Pims-Account"
 
+// ask is who asks for whom, as the audit log tells it.
+func (c *call) ask() otp.Ask {
+	return otp.Ask{Account: otp.Account(c.event.Account), Caller: c.event.Caller, Transaction: c.event.Transaction}
+}
+
 // admit finds out who calls and for which account, and whether the caller may. What it finds stands in the event.
 func (a *API) admit(c *call, scope authn.Scope) error {
 	if a.draining.Load() {

@@ -84,6 +84,7 @@ func verdicts() []verdict {
 
 		on(otp.ErrPINHeldBack, errcodes.AccessRefused, http.StatusTooManyRequests).after(soon),
 		on(otp.ErrPINLocked, errcodes.AccessRefused, http.StatusLocked),
+		on(otp.ErrActivations, errcodes.QuotaReached, http.StatusConflict),
 		on(otp.ErrQuota, errcodes.QuotaReached, http.StatusTooManyRequests).after(soon),
 
 		on(otp.ErrUnreachable, errcodes.NoInternet, http.StatusBadGateway),

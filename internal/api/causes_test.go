@@ -32,6 +32,7 @@ var promised = []struct {
 	{otp.ErrServiceChoice, 500, 2006, "Core not well configured", ""},
 	{otp.ErrPINHeldBack, 429, 2308, "inwebo: access refused", "2"},
 	{otp.ErrPINLocked, 423, 2308, "inwebo: access refused", ""},
+	{otp.ErrActivations, 409, 2348, "StrongID document quoata reached", ""},
 	{otp.ErrQuota, 429, 2348, "StrongID document quoata reached", "2"},
 	{otp.ErrUnreachable, 502, 2202, "Network problem : No internet", ""},
 	{otp.ErrLate, 504, 2202, "Network problem : No internet", ""},

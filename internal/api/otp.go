@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 
-	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -20,9 +19,7 @@ type (
 
 func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (otpResult, error) {
 	e := &c.event
-	issued, err := a.config.OTPs.IssueOTP(ctx, otp.Ask{
-		Account: otp.Account(e.Account), Caller: e.Caller, Transaction: e.Transaction,
-	}, req.PIN)
+	issued, err := a.config.OTPs.IssueOTP(ctx, c.ask(), req.PIN)
 	if err != nil {
 		return otpResult{}, err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -97,11 +98,12 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	h := a.config.HTTP
 	a.face = api.New(api.Config{
 		OTPs:     a.OTP,
+		Accounts: a.OTP,
 		Callers:  callers,
 		Observer: requestObserver{a.logger, metrics},
 		Contract: openapi.Document(),
 	})
-	longest := a.config.Conversation.QueueWait + a.config.Conversation.Deadline
+	longest := a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
 	if a.api, err = openDoor(ctx, "listen", a.config.Listen, counted(metrics, a.face), timeouts{
 		header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
 		write: h.HeaderTimeout + h.BodyTimeout + authn.KeyFetchTimeout + longest + answerTimeout,

@@ -93,6 +93,8 @@ func limits(c *config.Config) otp.Limits {
 	return otp.Limits{
 		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: storeTimeout,
 		FinalizeTimeout: c.Inwebo.ExchangeTimeout, OTPsPerDay: c.Quota.OTPsPerDay, ServiceID: c.Inwebo.Service,
-		Guard: otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
+		DeviceName:  c.Inwebo.DeviceName,
+		Activations: otp.ActivationLimits{Warn: c.Activations.WarnAt, Refuse: c.Activations.RefuseAt},
+		Guard:       otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
 	}
 }

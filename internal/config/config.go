@@ -24,6 +24,7 @@ type Config struct {
 	Conversation Conversation
 	Guard        Guard
 	Quota        Quota
+	Activations  Activations
 	Seal         Seal
 	Stop         Stop
 	Inwebo       Inwebo
@@ -61,6 +62,12 @@ type Guard struct {
 // Quota is what an account may use up.
 type Quota struct {
 	OTPsPerDay int // in a sliding 24 h; 0: no quota
+}
+
+// Activations are the limits of an account's SMS activations.
+type Activations struct {
+	WarnAt   int
+	RefuseAt int // 0: no limit
 }
 
 // Seal is how records are sealed at rest.

@@ -27,6 +27,11 @@ type Limits struct {
 	Guard      GuardLimits
 	OTPsPerDay int // in any 24 hours; 0 turns the quota off
 
+	Activations ActivationLimits
+
+	// DeviceName is what inWebo is told to call the devices that are enrolled from now on; it is kept for display.
+	DeviceName string
+
 	// ServiceID chooses among several services of a device, by id or name; empty: the only one.
 	ServiceID string
 }

@@ -21,6 +21,7 @@ type Metrics struct {
 	window    prometheus.Histogram
 	commits   *prometheus.CounterVec
 	retrying  prometheus.Gauge
+	fewLeft   prometheus.Counter
 }
 
 // NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
@@ -59,11 +60,15 @@ func NewMetrics(version string, codes []string) *Metrics {
 			Name: "pimsd_settles_retrying",
 			Help: "Answers of inWebo in memory that the store has refused so far and that are being tried again.",
 		}),
+		fewLeft: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pimsd_few_sms_activations_total",
+			Help: "Enrolments of accounts that have few SMS activations left before inWebo locks them, refused ones included.",
+		}),
 	}
 	for _, code := range codes {
 		m.otps.WithLabelValues(code)
 	}
-	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying,
+	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.fewLeft,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
 	return m
 }
@@ -103,6 +108,9 @@ func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues
 
 // SettleRetrying adds change to the number of settles that are being tried again.
 func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
+
+// CountFewActivations counts an enrolment of an account that has few SMS activations left.
+func (m *Metrics) CountFewActivations() { m.fewLeft.Inc() }
 
 // doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
 const doubtTimeout = 2 * time.Second
