@@ -120,7 +120,7 @@ func (d *dev) show(ctx context.Context, service *app.App, simulator *inwebosim.S
 	began := time.Now()
 	ask := otp.Ask{Account: demoAccount, Caller: caller}
 	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true}
-	if err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
+	if _, err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
 		return fmt.Errorf("enrol the demo account: %w", err)
 	}
 	key, text, err := authn.NewKey(authn.Grant{Account: demoAccount}, now(), time.Time{})

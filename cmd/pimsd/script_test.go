@@ -39,6 +39,10 @@ func TestScripts(t *testing.T) {
 			"certificate":  makeCertificate,
 			"hangup":       hangUp,
 			"shown":        isShown,
+			"knob":         setKnobs,
+			"foreign":      plantForeign,
+			"otps":         issueOTPs,
+			"devices":      countDevices,
 		},
 	})
 }
@@ -55,7 +59,9 @@ func setUpStory(env *testscript.Env) error {
 	env.Values[simulatorKey{}] = simulator
 	env.Setenv("PIMSD_INWEBO_URL", simulator.ProtocolURL())
 	env.Setenv("PIMSD_DATA_DIR", env.WorkDir+"/data")
-	return nil
+	env.Setenv("DEVICES", env.WorkDir+"/foreign/devices")
+	env.Setenv("MADE", env.WorkDir+"/foreign/made")
+	return copyDevices(env.WorkDir + "/foreign")
 }
 
 func simulatorOf(ts *testscript.TestScript) *inwebosim.Simulator {

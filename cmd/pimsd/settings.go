@@ -12,17 +12,24 @@ import (
 
 // withConfig gives the command a flag for every setting, and its body the configuration.
 func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
+	return withArguments(p, cmd, noArgs, func(cmd *cobra.Command, c *config.Config, _ []string) error { return body(cmd, c) })
+}
+
+// withArguments is withConfig for a command that takes arguments.
+func withArguments(
+	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, *config.Config, []string) error,
+) *cobra.Command {
 	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
 	config.Flags(settings)
 	cmd.SetUsageFunc(usageWith(settings))
 	cmd.Flags().AddFlagSet(settings)
-	cmd.Args = noArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.Args = check
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: p.environ, ReadFile: os.ReadFile, Root: p.root})
 		if err != nil {
 			return err
 		}
-		return body(cmd, c)
+		return body(cmd, c, args)
 	}
 	return cmd
 }

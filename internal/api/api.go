@@ -23,8 +23,11 @@ import (
 
 // The routes, as events name them.
 const (
-	RouteOTP      = "/v1/authentication/otp"
-	RouteContract = "/openapi.yaml"
+	RouteOTP        = "/v1/authentication/otp"
+	RouteSMSCode    = "/v1/authentication/smscode"
+	RouteEnrollment = "/v1/authentication/enrollment"
+	RouteAccount    = "/v1/authentication/account"
+	RouteContract   = "/openapi.yaml"
 	// RouteNone stands for every path that there is not.
 	RouteNone = "none"
 )
@@ -34,10 +37,19 @@ type OTPs interface {
 	IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (otp.Issued, error)
 }
 
+// Accounts enrols devices and tells how accounts stand; *otp.Service does.
+type Accounts interface {
+	HasPIN(ctx context.Context, ask otp.Ask, code secret.Text) (bool, error)
+	Enroll(ctx context.Context, ask otp.Ask, enrolling otp.Enrolling) (otp.Activations, error)
+	Status(ctx context.Context, account otp.Account) (otp.Status, error)
+	Unlock(ctx context.Context, ask otp.Ask) error
+}
+
 // Config is what an API is made of. All down to the Contract are required.
 type Config struct {
-	OTPs    OTPs
-	Callers authn.Authenticator
+	OTPs     OTPs
+	Accounts Accounts
+	Callers  authn.Authenticator
 	// Fingerprints tells the body of a call from others: of the account and the key given, and of no others.
 	Fingerprints func(account otp.Account, key string, body secret.Bytes) otp.Fingerprinted
 	Observer     Observer
@@ -64,6 +76,10 @@ type API struct {
 func New(config Config) *API {
 	a := &API{config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts()}
 	a.router.Post(RouteOTP, a.adapt(RouteOTP, handle(a, authn.ScopeOTP, a.otpWithPIN)))
+	a.router.Post(RouteSMSCode, a.adapt(RouteSMSCode, handle(a, authn.ScopeEnroll, a.checkSMSCode)))
+	a.router.Post(RouteEnrollment, a.adapt(RouteEnrollment, handle(a, authn.ScopeEnroll, a.enroll)))
+	a.router.Get(RouteAccount, a.adapt(RouteAccount, a.account))
+	a.router.Post(RouteAccount, a.adapt(RouteAccount, handle(a, authn.ScopeUnlock, a.unlock)))
 	a.router.Get(RouteContract, a.adapt(RouteContract, func(*call) (any, error) { return document(config.Contract), nil }))
 	a.router.NotFound(a.adapt(RouteNone, func(*call) (any, error) { return nil, errNoSuchPath }))
 	a.router.MethodNotAllowed(a.adapt(RouteNone, a.noSuchMethod))

@@ -14,6 +14,11 @@ import (
 // accountHeader is where a backend names the account that it calls for (contract.md §3).
 const accountHeader = "X-Pims-Account"
 
+// ask is who asks for whom, as the audit log tells it.
+func (c *call) ask() otp.Ask {
+	return otp.Ask{Account: otp.Account(c.event.Account), Caller: c.event.Caller, Transaction: c.event.Transaction}
+}
+
 // admit finds out who calls and for which account, and whether the caller may now. What it finds stands in the event. The
 // place that the call has from then on is free when the call ends.
 func (a *API) admit(c *call, scope authn.Scope) error {

@@ -96,6 +96,7 @@ func domainVerdicts() []verdict {
 
 		on(otp.ErrPINHeldBack, errcodes.AccessRefused, http.StatusTooManyRequests).after(soon),
 		on(otp.ErrPINLocked, errcodes.AccessRefused, http.StatusLocked),
+		on(otp.ErrActivations, errcodes.QuotaReached, http.StatusConflict),
 		on(otp.ErrQuota, errcodes.QuotaReached, http.StatusTooManyRequests).after(soon),
 
 		on(otp.ErrCircuitOpen, errcodes.NoInternet, http.StatusBadGateway).after(soon),

@@ -35,6 +35,7 @@ var promised = []struct {
 	{otp.ErrRepeatDiffers, 422, 2102, "Invalid Idempotency-Key parameter", ""},
 	{otp.ErrPINHeldBack, 429, 2308, "inwebo: access refused", "2"},
 	{otp.ErrPINLocked, 423, 2308, "inwebo: access refused", ""},
+	{otp.ErrActivations, 409, 2348, "StrongID document quoata reached", ""},
 	{otp.ErrQuota, 429, 2348, "StrongID document quoata reached", "2"},
 	{otp.ErrCircuitOpen, 502, 2202, "Network problem : No internet", "2"},
 	{otp.ErrUnreachable, 502, 2202, "Network problem : No internet", ""},

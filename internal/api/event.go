@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // Observer hears of every request, once, when its answer is known. It is called on the path of the answer, from many
@@ -34,7 +35,8 @@ type Event struct {
 	Rounds  int    // that the OTP took, else 0
 	Blocked bool   // the OTP was given, and inWebo blocks the account from now on
 
-	Repeated bool // the answer is the one that the first call of its Idempotency-Key got
+	Repeated    bool            // the answer is the one that the first call of its Idempotency-Key got
+	Activations otp.Activations // of the account, as an enrolment found them; else empty
 
 	Err   error  // why there is no result, else nil; its text is for the log, not for callers
 	Stack []byte // of a panic, else nil

@@ -19,6 +19,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/shed"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
@@ -102,6 +103,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	h, load := a.config.HTTP, a.config.Load
 	a.face = api.New(api.Config{
 		OTPs:         a.OTP,
+		Accounts:     a.OTP,
 		Callers:      callers,
 		Fingerprints: a.Ring.Body,
 		Observer:     requestObserver{a.logger, metrics, a.refusals},
@@ -109,7 +111,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
 		TrustedProxies: h.TrustedProxies, Unauthenticated: h.Unauthenticated,
 	})
-	longest := load.Wait + a.config.Conversation.QueueWait + a.config.Conversation.Deadline
+	longest := load.Wait + a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
 	if a.api, err = openDoor(ctx, "listen", a.config.Listen, counted(metrics, a.face), timeouts{
 		header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
 		write: h.HeaderTimeout + h.BodyTimeout + authn.KeyFetchTimeout + longest + answerTimeout,

@@ -29,6 +29,7 @@ type Config struct {
 	Quota        Quota
 	Idempotency  Idempotency
 	Audit        Audit
+	Activations  Activations
 	Seal         Seal
 	Stop         Stop
 	Inwebo       Inwebo
@@ -79,6 +80,12 @@ type Idempotency struct {
 // Audit is about the audit log.
 type Audit struct {
 	Retention time.Duration // how long a line is kept; 0: for ever
+}
+
+// Activations are the limits of an account's SMS activations.
+type Activations struct {
+	WarnAt   int
+	RefuseAt int // 0: no limit
 }
 
 // Seal is how records are sealed at rest.

@@ -34,17 +34,12 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 		return Issued{}, err
 	}
 	defer s.finish(c)
-	leave, err := s.setOut(c)
-	if err != nil {
-		return Issued{}, err
-	}
-	defer leave()
 	var sid string
 	err = s.take(ctx, c, func(r Record, now time.Time) (Record, error) {
 		if r.Device == nil {
 			return r, ErrNoDevice
 		}
-		if sid, err = s.service(r.Device); err != nil {
+		if sid, err = s.limits.service(r.Device); err != nil {
 			return r, err
 		}
 		return r.spent(c.id, now, s.limits)
@@ -59,8 +54,8 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 }
 
 // service gives the sid that the OTP is for.
-func (s *Service) service(device *Device) (string, error) {
-	wanted := s.limits.ServiceID
+func (l Limits) service(device *Device) (string, error) {
+	wanted := l.ServiceID
 	for _, service := range device.Services {
 		if wanted != "" && (service.ID == wanted || service.Name == wanted) {
 			return service.ID, nil
@@ -119,7 +114,7 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	resync := answer.WantsSecondRound() && c.rounds == 0
 	makes := !resync && answer.Defi != ""
 	o := ofAnswer(answer.Finalized, func(r Record, now time.Time) Record {
-		after := r.Device.synced(answer.Sync, r.Device.State.Accepted(opened, answer.Sync.Move))
+		after := r.Device.synced(answer.Sync, r.Device.State.Accepted(opened, answer.Sync.Move).Opened(kma))
 		if makes {
 			after.LastOTPAt = now
 		}
@@ -130,7 +125,7 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	switch {
 	case makes: // it leaves the process after the settle only
 		k1 := device.State.Accepted(opened, answer.Sync.Move).Open(kma).K1
-		o.otp = ratchet.OTP(k1, answer.Defi, kma.Secval(device.State.Secret))
+		o.otp = ratchet.OTP(k1, answer.Defi, kma.Secval(device.State.Opened(kma).Secret))
 	case !resync:
 		o.err = because(ErrNotUnderstood, errNoDefi)
 	}

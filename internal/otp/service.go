@@ -37,6 +37,11 @@ type Limits struct {
 	// SetupRepeats is how many of a hundred setups may be sent a second time when the network broke off.
 	SetupRepeats int
 
+	Activations ActivationLimits
+
+	// DeviceName is what inWebo is told to call the devices that are enrolled from now on; it is kept for display.
+	DeviceName string
+
 	// ServiceID chooses among several services of a device, by id or name; empty: the only one.
 	ServiceID string
 }
@@ -146,6 +151,9 @@ func (s *Service) busyFor(account Account) time.Duration {
 
 // finish ends the conversation, unless the goroutine that still settles it will.
 func (s *Service) finish(c *conversation) {
+	if c.way != nil {
+		c.way.Leave()
+	}
 	if !c.left {
 		s.end(c)
 	}

@@ -6,15 +6,18 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 )
 
-// setOut refuses a conversation while inWebo is left alone, before anything is held or spent for it. It comes after the
-// lane: who queues must not be the one that all others wait for. leave is to be called when the conversation is over.
-func (s *Service) setOut(c *conversation) (leave func(), err error) {
+// setOut refuses a conversation while inWebo is left alone. It comes right before the hold: nothing is held or spent for it
+// then, and who queues for a device is not the one that all others wait for. finish calls Leave.
+func (s *Service) setOut(c *conversation) error {
+	if c.way != nil {
+		return nil
+	}
 	way, wait := s.circuit.Enter()
 	if way == nil {
-		return nil, &Wait{ErrCircuitOpen, wait}
+		return &Wait{ErrCircuitOpen, wait}
 	}
 	c.way = way
-	return way.Leave, nil
+	return nil
 }
 
 // report tells what the outcome says of the way to inWebo, if it says anything. Whatever was answered, the host is there.

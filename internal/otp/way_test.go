@@ -85,9 +85,8 @@ func TestTheCircuitOpensBeforeAnythingIsSpent(t *testing.T) {
 					f.happens, f.on = happens, on
 					wait := f.mustOpen(t)
 					before, asked := f.d.row(t), f.asked
-					for _, err := range []error{
-						f.issue(t, rightPIN), f.Enroll(t.Context(), f.d.ask(), otp.Enrolling{Replace: true}),
-					} {
+					_, enrolling := f.Enroll(t.Context(), f.d.ask(), otp.Enrolling{Replace: true})
+					for _, err := range []error{f.issue(t, rightPIN), enrolling} {
 						if !errors.Is(err, otp.ErrCircuitOpen) {
 							t.Errorf("told %v", err)
 						}
@@ -141,8 +140,10 @@ func TestOneConversationProbes(t *testing.T) {
 		probed := make(chan error)
 		go func() { probed <- f.issue(t, rightPIN) }()
 		synctest.Wait()
-		other, began := otp.Ask{Account: "other", Caller: "test"}, time.Now()
-		_, err := f.IssueOTP(t.Context(), other, rightPIN)
+		other, began := *f.d, time.Now()
+		other.account = "other"
+		other.put(t, f.d.before)
+		_, err := f.IssueOTP(t.Context(), other.ask(), rightPIN)
 		if !errors.Is(err, otp.ErrCircuitOpen) || time.Since(began) > 0 {
 			t.Errorf("beside a probe: %v after %v", err, time.Since(began))
 		}

@@ -23,6 +23,7 @@ type Metrics struct {
 	retrying  prometheus.Gauge
 	refused   *prometheus.CounterVec
 	circuit   prometheus.Gauge
+	fewLeft   prometheus.Counter
 }
 
 // NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
@@ -69,12 +70,16 @@ func NewMetrics(version string, codes []string) *Metrics {
 			Name: "pimsd_inwebo_circuit_state",
 			Help: "Who is let through to inWebo: 0 all, 1 one who finds out whether it can be reached again, 2 nobody.",
 		}),
+		fewLeft: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pimsd_few_sms_activations_total",
+			Help: "Enrolments of accounts that have few SMS activations left before inWebo locks them, refused ones included.",
+		}),
 	}
 	for _, code := range codes {
 		m.otps.WithLabelValues(code)
 	}
 	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.refused, m.circuit,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
+		m.fewLeft, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
 	return m
 }
 
@@ -128,6 +133,9 @@ func (m *Metrics) WatchCertificate(expiry func() time.Time) {
 		Help: "When the certificate of the API's listener expires, in seconds since 1970.",
 	}, func() float64 { return float64(expiry().Unix()) }))
 }
+
+// CountFewActivations counts an enrolment of an account that has few SMS activations left.
+func (m *Metrics) CountFewActivations() { m.fewLeft.Inc() }
 
 // doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
 const doubtTimeout = 2 * time.Second
