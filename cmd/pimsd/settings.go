@@ -12,6 +12,16 @@ import (
 
 // withConfig gives the command a flag for every setting, and its body the configuration.
 func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
+	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
+		if err != nil {
+			return err
+		}
+		return body(cmd, c)
+	})
+}
+
+// withSettings does the same for a body that has something to say when the configuration cannot be used.
+func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, error) error) *cobra.Command {
 	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
 	config.Flags(settings)
 	cmd.SetUsageFunc(usageWith(settings))
@@ -19,10 +29,7 @@ func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: p.environ, ReadFile: os.ReadFile, Root: p.root})
-		if err != nil {
-			return err
-		}
-		return body(cmd, c)
+		return body(cmd, c, err)
 	}
 	return cmd
 }

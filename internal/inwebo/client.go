@@ -126,6 +126,11 @@ func (c *Client) roundTrip(ctx context.Context, name Exchange, query url.Values)
 		return answer{}, sent.fault(name, err)
 	}
 	defer func() { _ = response.Body.Close() }()
+	return readResponse(name, response, &sent)
+}
+
+// readResponse makes an answer of what came back. sent tells how far the request had come.
+func readResponse(name Exchange, response *http.Response, sent *sentTrace) (answer, error) {
 	if response.StatusCode != http.StatusOK { // the body stays unread: that of a 101 has no end
 		return answer{}, statusFault(name, response.StatusCode)
 	}
