@@ -36,6 +36,8 @@ func TestScripts(t *testing.T) {
 			"ready":        waitUntilReady,
 			"exitstatus":   exitStatus,
 			"postgres":     startPostgres,
+			"manager":      playManager,
+			"told":         waitUntilTold,
 		},
 	})
 }
@@ -50,6 +52,7 @@ func setUpStory(env *testscript.Env) error {
 	simulator.Start()
 	env.Defer(func() { _ = simulator.Stop(context.Background()) })
 	env.Values[simulatorKey{}] = simulator
+	env.Values[managerKey{}] = &managed{}
 	env.Setenv("PIMSD_INWEBO_URL", simulator.ProtocolURL())
 	env.Setenv("PIMSD_DATA_DIR", env.WorkDir+"/data")
 	return nil

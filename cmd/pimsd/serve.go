@@ -1,10 +1,13 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/sdnotify"
 )
 
 func newServe(p process) *cobra.Command {
@@ -21,6 +24,7 @@ empty. Settings come from the file named by --config or PIMSD_CONFIG, the enviro
 		if err != nil {
 			return err
 		}
+		a.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
 		return a.Run(cmd.Context())
 	})
 }

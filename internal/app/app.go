@@ -19,6 +19,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/sdnotify"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -34,6 +35,7 @@ type App struct {
 	api, ops *door
 	undo     undo
 	stopping atomic.Bool
+	manager  *sdnotify.Socket // nil: nobody wants to be told
 }
 
 // New builds everything and binds both listeners; nothing is answered before Run. The log goes to w. What it opened is
@@ -162,6 +164,10 @@ func (a *App) Run(ctx context.Context) error {
 	build := Build()
 	a.logger.Info("serving", zap.String("version", build.Version), zap.String("revision", build.Revision),
 		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
+	alive, die := context.WithCancel(context.WithoutCancel(ctx))
+	defer die()
+	a.tell(a.manager.Ready("serving at " + a.APIAddress()))
+	go a.beAlive(alive)
 	select {
 	case <-ctx.Done():
 		return a.stop(nil)
@@ -190,6 +196,7 @@ func (a *App) inBackground(ctx context.Context, name string, work func(context.C
 func (a *App) stop(why error) error {
 	a.stopping.Store(true)
 	a.logger.Info("stopping", zap.Error(why))
+	a.tell(a.manager.Stopping("waiting for conversations with inWebo to end"))
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
 	}
