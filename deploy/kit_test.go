@@ -24,7 +24,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	pimsd = filepath.Join(dir, "pimsd")
 	if err := build(pimsd); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -21,9 +21,13 @@ import (
 // documents gives the texts that people read, by name.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
-	found, err := filepath.Glob("../../docs/*.md")
-	if err != nil || len(found) == 0 {
-		t.Fatalf("no documents: %v", err)
+	var found []string
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/alerts/*.md", "../../deploy/*/*.md", "../../deploy/helm/*/*.md"} {
+		some, err := filepath.Glob(pattern)
+		if err != nil || len(some) == 0 {
+			t.Fatalf("no documents %s: %v", pattern, err)
+		}
+		found = append(found, some...)
 	}
 	texts := map[string]string{}
 	for _, name := range append(found, "../../README.md", "../../ARCHITECTURE.md", "../../CHANGELOG.md") {
@@ -31,7 +35,7 @@ func documents(t *testing.T) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		texts[filepath.Base(name)] = string(text)
+		texts[strings.TrimPrefix(name, "../../")] = string(text)
 	}
 	return texts
 }
@@ -94,6 +98,8 @@ func TestDocumentsNameSettingsThatExist(t *testing.T) {
 func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics := telemetry.NewMetrics("test", []string{"0"})
 	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
+	metrics.WatchCensus([]string{"enrolled"})
+	metrics.WatchThrottles([]string{"quota"})
 	metrics.CountCommit("hold", "done")
 	scrape := httptest.NewRecorder()
 	telemetry.OpsHandler(metrics).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))

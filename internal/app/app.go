@@ -36,6 +36,8 @@ type App struct {
 	undo     undo
 	stopping atomic.Bool
 	manager  *sdnotify.Socket // nil: nobody wants to be told
+
+	tellCensus func(telemetry.Census)
 }
 
 // New builds everything and binds both listeners; nothing is answered before Run. The log goes to w. What it opened is
@@ -58,6 +60,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.undo.push("store", a.Core.Close)
 	metrics.WatchDoubt(a.Store.CountDoubt)
 	a.refusals = newRefusals(a.Store, logger, metrics)
+	a.tellCensus = metrics.WatchCensus(conditions())
 	if err = a.openOps(ctx, metrics); err != nil {
 		return nil, err
 	}
@@ -103,7 +106,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		OTPs:         a.OTP,
 		Callers:      callers,
 		Fingerprints: a.Ring.Body,
-		Observer:     requestObserver{a.logger, metrics, a.refusals},
+		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles())},
 		Contract:     openapi.Document(),
 	})
 	longest := a.config.Conversation.QueueWait + a.config.Conversation.Deadline
@@ -159,15 +162,14 @@ func (a *App) Run(ctx context.Context) error {
 	a.inBackground(ctx, "tokens of issuers", a.warmTokens)
 	a.inBackground(ctx, "housekeeping", a.keepHouse)
 	a.inBackground(ctx, "audit of refused callers", a.refusals.note)
+	a.inBackground(ctx, "census", a.takeCensuses)
 	go a.ops.serve(failed)
 	go a.api.serve(failed)
 	build := Build()
 	a.logger.Info("serving", zap.String("version", build.Version), zap.String("revision", build.Revision),
 		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
-	alive, die := context.WithCancel(context.WithoutCancel(ctx))
-	defer die()
 	a.tell(a.manager.Ready("serving at " + a.APIAddress()))
-	go a.beAlive(alive)
+	a.inBackground(ctx, "watchdog", a.beAlive)
 	select {
 	case <-ctx.Done():
 		return a.stop(nil)

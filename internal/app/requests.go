@@ -11,9 +11,10 @@ import (
 
 // requestObserver writes one log line for each request, and counts it.
 type requestObserver struct {
-	logger   *zap.Logger
-	metrics  *telemetry.Metrics
-	refusals *refusals
+	logger    *zap.Logger
+	metrics   *telemetry.Metrics
+	refusals  *refusals
+	throttled func(by string)
 }
 
 // Observe hears of a request when its answer is known.
@@ -24,6 +25,9 @@ func (o requestObserver) Observe(e api.Event) {
 	}
 	o.metrics.ObserveRequest(e.Route, code, e.Duration)
 	o.refusals.observe(e)
+	if by := throttledBy(e); by != "" {
+		o.throttled(by)
+	}
 	if line := o.logger.Check(levelOf(e), "request"); line != nil {
 		line.Write(fieldsOf(e)...)
 	}
