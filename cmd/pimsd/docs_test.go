@@ -101,6 +101,8 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics.WatchCensus([]string{"enrolled"})
 	metrics.WatchThrottles([]string{"quota"})
 	metrics.CountCommit("hold", "done")
+	metrics.ObserveExchange("otp_setup", "ok", 0)
+	metrics.ObserveRequest("none", "0", 0)
 	scrape := httptest.NewRecorder()
 	telemetry.OpsHandler(metrics).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	exported := scrape.Body.String()
