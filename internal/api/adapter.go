@@ -55,10 +55,13 @@ func (a *API) adapt(route string, h handler) http.HandlerFunc {
 		c := &call{request: r, header: http.Header{}, event: Event{
 			Transaction: uuid.NewString(), Method: methodName(r.Method), Route: route, Remote: r.RemoteAddr,
 		}}
+		traced, span := a.startSpan(r, &c.event)
+		c.request = traced
 		result, err := survive(h, c)
 		status, body := a.answer(c, result, err)
 		c.event.Left = r.Context().Err() != nil
 		c.event.Duration = time.Since(began)
+		endSpan(span, c.event)
 		a.config.Observer.Observe(c.event) // before the answer leaves, so that whoever has it finds its line in the log
 
 		maps.Copy(w.Header(), c.header)

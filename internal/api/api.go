@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-playground/validator/v10"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -39,7 +40,8 @@ type Config struct {
 	// Fingerprints tells the body of a call from others: of the account and the key given, and of no others.
 	Fingerprints func(account otp.Account, key string, body secret.Bytes) otp.Fingerprinted
 	Observer     Observer
-	Contract     string // what `GET /openapi.yaml` answers
+	Tracer       trace.Tracer // of requests; one that makes no spans when nobody traces
+	Contract     string       // what `GET /openapi.yaml` answers
 }
 
 // API is the handler of the API listener. It is safe for concurrent use.

@@ -19,6 +19,8 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/pimsdtest/openapicheck"
 	"github.com/pimsd/pimsd/internal/secret"
+
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -121,7 +123,8 @@ func newBench(tb testing.TB) *bench {
 		journal: &journal{},
 	}
 	b.API = api.New(api.Config{
-		OTPs: b.domain, Callers: b.callers, Observer: b.journal, Contract: openapi.Document(), Fingerprints: printless,
+		Tracer: noop.NewTracerProvider().Tracer(""),
+		OTPs:   b.domain, Callers: b.callers, Observer: b.journal, Contract: openapi.Document(), Fingerprints: printless,
 	})
 	b.server = httptest.NewUnstartedServer(b.API)
 	b.server.Config.DisableGeneralOptionsHandler = true

@@ -102,7 +102,12 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		return err
 	}
 	h := a.config.HTTP
+	tracer, err := a.tracer(ctx)
+	if err != nil {
+		return err
+	}
 	a.face = api.New(api.Config{
+		Tracer:       tracer,
 		OTPs:         a.OTP,
 		Callers:      callers,
 		Fingerprints: a.Ring.Body,

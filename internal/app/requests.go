@@ -50,6 +50,9 @@ func fieldsOf(e api.Event) []zap.Field {
 		zap.String("transaction", e.Transaction), zap.String("method", e.Method), zap.String("route", e.Route),
 		zap.String("remote", e.Remote), zap.Int("code", int(e.Code)), zap.Int("status", e.Status), zap.Duration("took", e.Duration),
 	}
+	if e.Trace != "" {
+		fields = append(fields, zap.String("trace", e.Trace))
+	}
 	if e.Caller != "" {
 		fields = append(fields, zap.String("caller", e.Caller))
 	}

@@ -39,7 +39,8 @@ func (s setting) inFile() setting { return setting{key: s.key + fileSuffix} }
 
 // settings is every setting, once, bound to c.
 func (c *Config) settings() []setting {
-	return slices.Concat(c.serviceSettings(), c.jwtSettings(), c.guardSettings(), c.inweboSettings(), c.exchangeSettings())
+	return slices.Concat(c.serviceSettings(), c.jwtSettings(), c.guardSettings(), c.inweboSettings(), c.exchangeSettings(),
+		c.traceSettings())
 }
 
 func (c *Config) serviceSettings() []setting {
