@@ -31,6 +31,11 @@ race: ## races, sleeping processes, signals and a database that goes away, at fu
 crash: ## kill, fail and cut the power at every call that writes (minutes; Linux)
 	go test -count=1 -timeout 3h -v -run '^(TestCrashSweep|TestPowerLoss)' ./internal/crashtest -whole
 
+.PHONY: deploy
+deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container
+	scripts/need systemd prometheus
+	cd deploy && go vet ./... && go test -count=1 ./...
+
 .PHONY: check
 check: fmt vet lint test ## what a change must pass: formatting, vet, lint, tests
 
@@ -45,6 +50,7 @@ vet:
 .PHONY: lint
 lint: ## golangci-lint, pinned by tools/go.mod
 	$(LINT) run
+	cd deploy && go tool -modfile=../tools/go.mod golangci-lint run
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1000000x: so many executions; 30s: so long)

@@ -22,9 +22,13 @@ import (
 // documents gives the texts that people read, by name.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
-	found, err := filepath.Glob("../../docs/*.md")
-	if err != nil || len(found) == 0 {
-		t.Fatalf("no documents: %v", err)
+	var found []string
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/alerts/*.md", "../../deploy/*/*.md", "../../deploy/helm/*/*.md"} {
+		some, err := filepath.Glob(pattern)
+		if err != nil || len(some) == 0 {
+			t.Fatalf("no documents %s: %v", pattern, err)
+		}
+		found = append(found, some...)
 	}
 	texts := map[string]string{}
 	for _, name := range append(found, "../../README.md", "../../ARCHITECTURE.md", "../../CHANGELOG.md") {
@@ -32,7 +36,7 @@ func documents(t *testing.T) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		texts[filepath.Base(name)] = string(text)
+		texts[strings.TrimPrefix(name, "../../")] = string(text)
 	}
 	return texts
 }
@@ -96,7 +100,11 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics := telemetry.NewMetrics("test", []string{"0"})
 	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
 	metrics.WatchCertificate(time.Now)
+	metrics.WatchCensus([]string{"enrolled"})
+	metrics.WatchThrottles([]string{"quota"})
 	metrics.CountCommit("hold", "done")
+	metrics.ObserveExchange("otp_setup", "ok", 0)
+	metrics.ObserveRequest("none", "0", 0)
 	scrape := httptest.NewRecorder()
 	telemetry.OpsHandler(metrics).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	exported := scrape.Body.String()

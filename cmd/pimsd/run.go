@@ -73,7 +73,7 @@ Try it with "pimsd dev": it needs nothing and touches no real account.`,
 	})
 	root.AddCommand(
 		newServe(p), newDev(p), newSimulator(p), newEnroll(p), newImport(p), newOTP(p), newAccount(p), newKey(p), newAudit(p), newSeal(p),
-		newStore(p), newErrors(), newHealth(p), newVersion(),
+		newStore(p), newCheck(p), newConfig(p), newErrors(), newHealth(p), newVersion(),
 	)
 	return root
 }

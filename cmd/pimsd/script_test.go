@@ -43,6 +43,8 @@ func TestScripts(t *testing.T) {
 			"foreign":      plantForeign,
 			"otps":         issueOTPs,
 			"devices":      countDevices,
+			"manager":      playManager,
+			"told":         waitUntilTold,
 		},
 	})
 }
@@ -57,6 +59,7 @@ func setUpStory(env *testscript.Env) error {
 	simulator.Start()
 	env.Defer(func() { _ = simulator.Stop(context.Background()) })
 	env.Values[simulatorKey{}] = simulator
+	env.Values[managerKey{}] = &managed{}
 	env.Setenv("PIMSD_INWEBO_URL", simulator.ProtocolURL())
 	env.Setenv("PIMSD_DATA_DIR", env.WorkDir+"/data")
 	env.Setenv("DEVICES", env.WorkDir+"/foreign/devices")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/sdnotify"
 )
 
 func newServe(p process) *cobra.Command {
@@ -31,6 +32,7 @@ its TLS certificate again.`,
 		defer signal.Stop(hangup)
 		stop := onEach(hangup, a.Reload)
 		defer stop()
+		a.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
 		return a.Run(cmd.Context())
 	})
 }

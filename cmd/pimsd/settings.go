@@ -19,6 +19,22 @@ func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config
 func withArguments(
 	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, *config.Config, []string) error,
 ) *cobra.Command {
+	return withFlags(p, cmd, check, func(cmd *cobra.Command, args []string, c *config.Config, err error) error {
+		if err != nil {
+			return err
+		}
+		return body(cmd, c, args)
+	})
+}
+
+// withSettings is withConfig for a body that has something to say when the configuration cannot be used.
+func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, error) error) *cobra.Command {
+	return withFlags(p, cmd, noArgs, func(cmd *cobra.Command, _ []string, c *config.Config, err error) error { return body(cmd, c, err) })
+}
+
+func withFlags(
+	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, []string, *config.Config, error) error,
+) *cobra.Command {
 	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
 	config.Flags(settings)
 	cmd.SetUsageFunc(usageWith(settings))
@@ -26,10 +42,7 @@ func withArguments(
 	cmd.Args = check
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: p.environ, ReadFile: os.ReadFile, Root: p.root})
-		if err != nil {
-			return err
-		}
-		return body(cmd, c, args)
+		return body(cmd, args, c, err)
 	}
 	return cmd
 }

@@ -57,6 +57,8 @@ func (a *API) adapt(route string, h handler) http.HandlerFunc {
 			Transaction: uuid.NewString(), Method: methodName(r.Method), Route: route,
 			Remote: remoteOf(r, a.config.TrustedProxies),
 		}}
+		traced, span := a.startSpan(r, &c.event)
+		c.request = traced
 		result, err := survive(h, c)
 		if c.leave != nil {
 			c.leave()
@@ -64,6 +66,7 @@ func (a *API) adapt(route string, h handler) http.HandlerFunc {
 		status, body := a.answer(c, result, err)
 		c.event.Left = r.Context().Err() != nil
 		c.event.Duration = time.Since(began)
+		endSpan(span, c.event)
 		a.config.Observer.Observe(c.event) // before the answer leaves, so that whoever has it finds its line in the log
 
 		maps.Copy(w.Header(), c.header)

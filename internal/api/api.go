@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-playground/validator/v10"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -55,6 +57,8 @@ type Config struct {
 	Observer     Observer
 	Contract     string // what `GET /openapi.yaml` answers
 
+	Tracer trace.Tracer // of requests; nil: nobody traces
+
 	Gate  *shed.Gate  // bounds the calls in flight; nil: nothing does
 	Rates *shed.Rates // bounds what a caller may send; nil: nothing does
 	// TrustedProxies are those whose X-Forwarded-For is believed, for the log.
@@ -74,6 +78,9 @@ type API struct {
 
 // New gives the handler.
 func New(config Config) *API {
+	if config.Tracer == nil {
+		config.Tracer = noop.NewTracerProvider().Tracer("")
+	}
 	a := &API{config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts()}
 	a.router.Post(RouteOTP, a.adapt(RouteOTP, handle(a, authn.ScopeOTP, a.otpWithPIN)))
 	a.router.Post(RouteSMSCode, a.adapt(RouteSMSCode, handle(a, authn.ScopeEnroll, a.checkSMSCode)))

@@ -15,6 +15,8 @@ import (
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 const readTimeout = 5 * time.Second
@@ -38,7 +40,8 @@ func onWire(t *testing.T, f func(t *testing.T, w *wire)) {
 			}},
 		}
 		server := &http.Server{ReadTimeout: readTimeout, IdleTimeout: time.Minute, Handler: api.New(api.Config{
-			OTPs: w.domain, Callers: &callers{}, Observer: w.journal,
+			Tracer: noop.NewTracerProvider().Tracer(""),
+			OTPs:   w.domain, Callers: &callers{}, Observer: w.journal,
 		})}
 		l := &oneConn{conn: theirs, closed: make(chan struct{})}
 		var served sync.WaitGroup

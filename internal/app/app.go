@@ -20,6 +20,7 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/sdnotify"
 	"github.com/pimsd/pimsd/internal/shed"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
@@ -38,6 +39,9 @@ type App struct {
 	api, ops *door
 	undo     undo
 	stopping atomic.Bool
+	manager  *sdnotify.Socket // nil: nobody wants to be told
+
+	tellCensus func(telemetry.Census)
 }
 
 // New builds everything and binds both listeners; nothing is answered before Run. The log goes to w. What it opened is
@@ -60,6 +64,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.undo.push("store", a.Core.Close)
 	metrics.WatchDoubt(a.Store.CountDoubt)
 	a.refusals = newRefusals(a.Store, logger, metrics)
+	a.tellCensus = metrics.WatchCensus(conditions())
 	if err = a.openOps(ctx, metrics); err != nil {
 		return nil, err
 	}
@@ -101,12 +106,17 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		return err
 	}
 	h, load := a.config.HTTP, a.config.Load
+	tracer, err := a.tracer(ctx)
+	if err != nil {
+		return err
+	}
 	a.face = api.New(api.Config{
+		Tracer:       tracer,
 		OTPs:         a.OTP,
 		Accounts:     a.OTP,
 		Callers:      callers,
 		Fingerprints: a.Ring.Body,
-		Observer:     requestObserver{a.logger, metrics, a.refusals},
+		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles())},
 		Contract:     openapi.Document(),
 		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
 		TrustedProxies: h.TrustedProxies, Unauthenticated: h.Unauthenticated,
@@ -191,11 +201,14 @@ func (a *App) Run(ctx context.Context) error {
 	if a.config.HTTP.Unauthenticated {
 		a.logger.Warn("requests without a credential are taken: whoever has an account on this machine can ask for OTPs and try PINs")
 	}
+	a.inBackground(ctx, "census", a.takeCensuses)
 	go a.ops.serve(failed)
 	go a.api.serve(failed)
 	build := Build()
 	a.logger.Info("serving", zap.String("version", build.Version), zap.String("revision", build.Revision),
 		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
+	a.tell(a.manager.Ready("serving at " + a.APIAddress()))
+	a.inBackground(ctx, "watchdog", a.beAlive)
 	select {
 	case <-ctx.Done():
 		return a.stop(nil)
@@ -224,6 +237,7 @@ func (a *App) inBackground(ctx context.Context, name string, work func(context.C
 func (a *App) stop(why error) error {
 	a.stopping.Store(true)
 	a.logger.Info("stopping", zap.Error(why))
+	a.tell(a.manager.Stopping("waiting for conversations with inWebo to end"))
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
 	}

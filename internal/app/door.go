@@ -55,6 +55,15 @@ func (d *door) secure(config *tls.Config) {
 	d.listener = tls.NewListener(d.listener, config)
 }
 
+// loopback is the address at which this process finds the door itself.
+func (d *door) loopback() string {
+	address, ok := d.listener.Addr().(*net.TCPAddr)
+	if !ok || !address.IP.IsUnspecified() {
+		return d.address()
+	}
+	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: address.Port}).String()
+}
+
 // serve answers until the door is closed; its end before that goes to failed.
 func (d *door) serve(failed chan<- error) {
 	if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {

@@ -11,9 +11,10 @@ import (
 
 // requestObserver writes one log line for each request, and counts it.
 type requestObserver struct {
-	logger   *zap.Logger
-	metrics  *telemetry.Metrics
-	refusals *refusals
+	logger    *zap.Logger
+	metrics   *telemetry.Metrics
+	refusals  *refusals
+	throttled func(by string)
 }
 
 // Observe hears of a request when its answer is known.
@@ -28,6 +29,9 @@ func (o requestObserver) Observe(e api.Event) {
 		o.metrics.CountFewActivations()
 		o.logger.Warn("few SMS activations are left: inWebo locks an account after about 20", zap.String("account", e.Account),
 			zap.String("transaction", e.Transaction), zap.Int("smsActivations", e.Activations.Tried))
+	}
+	if by := throttledBy(e); by != "" {
+		o.throttled(by)
 	}
 	if line := o.logger.Check(levelOf(e), "request"); line != nil {
 		line.Write(fieldsOf(e)...)
@@ -50,6 +54,9 @@ func fieldsOf(e api.Event) []zap.Field {
 	fields := []zap.Field{
 		zap.String("transaction", e.Transaction), zap.String("method", e.Method), zap.String("route", e.Route),
 		zap.String("remote", e.Remote), zap.Int("code", int(e.Code)), zap.Int("status", e.Status), zap.Duration("took", e.Duration),
+	}
+	if e.Trace != "" {
+		fields = append(fields, zap.String("trace", e.Trace))
 	}
 	if e.Caller != "" {
 		fields = append(fields, zap.String("caller", e.Caller))

@@ -34,6 +34,7 @@ type Config struct {
 	Stop         Stop
 	Inwebo       Inwebo
 	Log          Log
+	Traces       Traces
 
 	origins map[string]string // by key, of the settings that somebody gave
 	files   map[string]string // by key, of the secrets that came from a file of their own

@@ -41,6 +41,7 @@ func (s setting) inFile() setting { return setting{key: s.key + fileSuffix} }
 func (c *Config) settings() []setting {
 	return slices.Concat(
 		c.serviceSettings(), c.networkSettings(), c.jwtSettings(), c.guardSettings(), c.inweboSettings(), c.exchangeSettings(),
+		c.traceSettings(),
 	)
 }
 

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/tracing"
 )
 
 // Config says where inWebo is and how this device introduces itself.
@@ -97,7 +99,9 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 // exchange sends one request, once, and reads its answer with read.
 func exchange[T any](ctx context.Context, c *Client, name Exchange, query url.Values, read func(answer) (T, error)) (T, error) {
 	start := time.Now()
+	ctx, end := tracing.StartCall(ctx, "inwebo "+string(name))
 	reply, err := readAnswer(ctx, c, name, query, read)
+	end(err)
 	if c.config.Observe != nil {
 		c.config.Observe(name, err, time.Since(start))
 	}
@@ -126,6 +130,11 @@ func (c *Client) roundTrip(ctx context.Context, name Exchange, query url.Values)
 		return answer{}, sent.fault(name, err)
 	}
 	defer func() { _ = response.Body.Close() }()
+	return readResponse(name, response, &sent)
+}
+
+// readResponse makes an answer of what came back. sent tells how far the request had come.
+func readResponse(name Exchange, response *http.Response, sent *sentTrace) (answer, error) {
 	if response.StatusCode != http.StatusOK { // the body stays unread: that of a 101 has no end
 		return answer{}, statusFault(name, response.StatusCode)
 	}

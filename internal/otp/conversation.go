@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/pimsd/pimsd/internal/circuit"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -28,6 +29,7 @@ type conversation struct {
 	id     string
 	leave  func()        // the account's lane
 	way    *circuit.Pass // to inWebo; nil: it asks nothing there
+	span   trace.Span
 
 	patience time.Time     // until when it queues for the hold, by this machine's clock
 	within   time.Duration // how long the conversation may take
@@ -67,7 +69,10 @@ func (s *Service) enter(ctx context.Context, ask Ask, action string, within time
 		s.disclaim(ask)
 		return nil, &Wait{ErrBusy, s.busyFor(ask.Account)}
 	}
-	c := &conversation{ask: ask, action: action, id: uuid.Must(uuid.NewV7()).String(), leave: leave, patience: patience, within: within}
+	c := &conversation{
+		ask: ask, action: action, id: uuid.Must(uuid.NewV7()).String(), leave: leave, patience: patience, within: within,
+		span: trace.SpanFromContext(ctx),
+	}
 	if err := s.begin(c); err != nil {
 		s.disclaim(ask)
 		leave()

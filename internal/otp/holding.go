@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/tracing"
 )
 
 // Waits between two looks at a record that another process holds.
@@ -16,7 +18,10 @@ const (
 // prepare is given the record with the hold, and refuses it with a cause. There is no hold when the conversation has an
 // answer then, which was kept.
 func (s *Service) take(ctx context.Context, c *conversation, prepare func(Record, time.Time) (Record, error)) error {
-	return s.whenFree(ctx, c, func() error { return s.tryTake(ctx, c, prepare) })
+	ctx, end := tracing.Start(ctx, "hold")
+	err := s.whenFree(ctx, c, func() error { return s.tryTake(ctx, c, prepare) })
+	end(err)
+	return err
 }
 
 // whenFree calls try until it finds the device held by nobody and changed by nobody meanwhile, as long as the

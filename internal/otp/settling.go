@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/tracing"
 )
 
 // settleReserve is kept of a conversation's deadline for the store, so that an answer of the last moment can be told.
@@ -52,6 +54,7 @@ func (s *Service) settle(c *conversation, o outcome, last bool) error {
 // settleHoweverLong tries until the store has the outcome, or the process ends. It gives what the caller is told.
 func (s *Service) settleHoweverLong(c *conversation, o outcome, last bool) error {
 	answered, id, base := time.Now(), c.nextWriteID(), c.record
+	end := tracing.Under(c.span, "settle")
 	told := o.err
 	taken := s.insist(func() bool {
 		next, superseded := base.settled(c.chapter(last), o, c.now())
@@ -73,10 +76,12 @@ func (s *Service) settleHoweverLong(c *conversation, o outcome, last bool) error
 		}
 		return false
 	})
-	switch {
-	case !taken:
+	if !taken {
+		end(ErrNotStored)
 		return ErrNotStored
-	case o.fate == accepted:
+	}
+	end(nil)
+	if o.fate == accepted {
 		s.observer.Window(time.Since(answered))
 		c.rounds++
 	}

@@ -14,7 +14,7 @@ import (
 // Ops gets a path of the operators' listener, such as "/readyz?verbose".
 func (d *Daemon) Ops(path string) (status int, body string) {
 	d.tb.Helper()
-	a := d.get("http://" + d.app.OpsAddress() + path)
+	a := d.get(d.OpsURL(path))
 	return a.Status, a.Body
 }
 

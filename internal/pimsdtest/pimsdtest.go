@@ -169,3 +169,6 @@ func (d *Daemon) Restart() {
 
 // URL is that of a path on the API's listener.
 func (d *Daemon) URL(path string) string { return "http://" + d.app.APIAddress() + path }
+
+// OpsURL is that of a path on the operators' listener.
+func (d *Daemon) OpsURL(path string) string { return "http://" + d.app.OpsAddress() + path }

@@ -72,6 +72,13 @@ func TestEachMethodMovesItsMetric(t *testing.T) {
 	m.RequestStarted()
 	m.RequestStarted()()
 	m.WatchDoubt(func(context.Context) (int, error) { return 3, nil })
+	m.WatchThrottles([]string{"quota", "pin_guard"})("quota")
+	tell := m.WatchCensus([]string{"enrolled", "blocked"})
+	expectLines(t, scrape(t, m), `pimsd_accounts{condition="enrolled"} NaN`, `pimsd_api_key_next_expiry_timestamp_seconds NaN`,
+		`pimsd_census_timestamp_seconds 0`)
+	tell(telemetry.Census{At: time.Unix(1500, 0), Accounts: map[string]int{"enrolled": 2}})
+	expectLines(t, scrape(t, m), `pimsd_api_key_next_expiry_timestamp_seconds +Inf`)
+	tell(telemetry.Census{At: time.Unix(1500, 0), Accounts: map[string]int{"enrolled": 2}, NextKeyExpiry: time.Unix(1600, 0)})
 	body := scrape(t, m)
 	expectLines(t, body,
 		`pimsd_request_duration_seconds_sum{code="0",route="/v1/authentication/otp"} 2`,
@@ -83,6 +90,12 @@ func TestEachMethodMovesItsMetric(t *testing.T) {
 		`pimsd_settles_retrying 1`,
 		`pimsd_requests_in_flight 1`,
 		`pimsd_devices_in_doubt 3`,
+		`pimsd_throttled_requests_total{by="quota"} 1`,
+		`pimsd_throttled_requests_total{by="pin_guard"} 0`,
+		`pimsd_accounts{condition="enrolled"} 2`,
+		`pimsd_accounts{condition="blocked"} 0`,
+		`pimsd_census_timestamp_seconds 1500`,
+		`pimsd_api_key_next_expiry_timestamp_seconds 1600`,
 	)
 	for _, part := range []string{`version="v1.2.3"`, `goversion="go1.`, "go_goroutines ", "process_open_fds "} {
 		if !strings.Contains(body, part) {

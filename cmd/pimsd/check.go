@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/checkup"
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+func newCheck(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Try what the service would stand on, and say what is wrong",
+		Long: `Look at the configuration, the store, the sealing keys, the clock, the certificates and the inWebo host, and say in a line
+each what was found, and what to do where that is not good. It changes nothing and touches no account; inWebo is asked a
+question that it refuses for its form.
+
+Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be used.`,
+		Example: `  pimsd check
+  pimsd check --json | jq '.findings[] | select(.outcome == "failed")'`,
+	}
+	asJSON := cmd.Flags().Bool("json", false, "as JSON, with every setting")
+	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
+		r := report{Findings: []checkup.Finding{}, Settings: []shownSetting{}}
+		if err == nil {
+			r.Findings = append(r.Findings, configurationFound(c))
+			r.Findings = append(r.Findings, checkup.Run(cmd.Context(), c)...)
+			r.Settings = settingsOf(c.Effective())
+		} else {
+			r.Findings = append(r.Findings, configurationFaults(err)...)
+		}
+		r.Passed = checkup.Passed(r.Findings)
+		print := printReport
+		if *asJSON {
+			print = func(w io.Writer, r report) error { return printJSON(w, r) }
+		}
+		if printed := print(cmd.OutOrStdout(), r); printed != nil {
+			return printed
+		}
+		switch {
+		case err != nil:
+			return usageError{errCheckConfiguration}
+		case !r.Passed:
+			return errCheckFailed
+		default:
+			return nil
+		}
+	})
+}
+
+var (
+	errCheckConfiguration = errors.New("the configuration cannot be used")
+	errCheckFailed        = errors.New("something is wrong: see the lines that say failed")
+)
+
+// report is all that a check says.
+type report struct {
+	Passed   bool              `json:"passed"`
+	Findings []checkup.Finding `json:"findings"`
+	Settings []shownSetting    `json:"settings"`
+}
+
+const theConfiguration = "configuration"
+
+func configurationFound(c *config.Config) checkup.Finding {
+	all := c.Effective()
+	given := 0
+	for _, e := range all {
+		if c.IsSet(e.Key) {
+			given++
+		}
+	}
+	return checkup.Finding{What: theConfiguration, Outcome: checkup.OK, Detail: fmt.Sprintf("%d settings, %d of them given", len(all), given)}
+}
+
+// configurationFaults gives each fault as a finding.
+func configurationFaults(err error) (findings []checkup.Finding) {
+	const advice = "docs/configuration.md has every setting; pimsd config --default prints a file of them."
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		return []checkup.Finding{{What: theConfiguration, Outcome: checkup.Failed, Detail: err.Error(), Advice: advice}}
+	}
+	for _, fault := range faults {
+		findings = append(findings, checkup.Finding{
+			What: theConfiguration, Outcome: checkup.Failed, Detail: fault.String(), Advice: advice,
+		})
+	}
+	return findings
+}
+
+// printReport writes a line for each finding, and below the configuration's one for each setting that somebody gave.
+func printReport(w io.Writer, r report) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, f := range r.Findings {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", f.Outcome, f.What, joinSentences(oneLine(f.Detail), f.Advice))
+		if f.What != theConfiguration {
+			continue
+		}
+		for _, s := range r.Settings {
+			if s.Origin != "default" {
+				_, _ = fmt.Fprintf(table, "\t  %s\t%s, from %s\n", s.Key, orEmptyText(s.Value), s.Origin)
+			}
+		}
+	}
+	return table.Flush()
+}
+
+func joinSentences(detail, advice string) string {
+	if advice == "" {
+		return detail
+	}
+	return strings.TrimSuffix(detail, ".") + ". " + advice
+}
+
+// oneLine keeps an error of several lines in the table.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

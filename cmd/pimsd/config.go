@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+func newConfig(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Show every setting as it stands, and where it was set",
+		Long: `Show every setting as the service would see it, and where it was set: the file with its line, the environment, a flag, or
+nowhere. Secrets are not shown.
+
+With --default it prints a file with every setting at its default and what it means, to begin one's own with.`,
+		Example: `  pimsd config --default > pimsd.yaml
+  pimsd config --config pimsd.yaml`,
+	}
+	example := cmd.Flags().Bool("default", false, "print a file of settings with every default, explained")
+	asJSON := cmd.Flags().Bool("json", false, "as JSON")
+	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
+		switch out := cmd.OutOrStdout(); {
+		case *example:
+			_, err := io.WriteString(out, config.Example())
+			return err
+		case err != nil:
+			return err
+		case *asJSON:
+			return printJSON(out, settingsOf(c.Effective()))
+		default:
+			return printSettings(out, c.Effective())
+		}
+	})
+}
+
+// shownSetting is a setting in a listing.
+type shownSetting struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Origin string `json:"origin"`
+}
+
+func settingsOf(effective []config.Effective) []shownSetting {
+	shown := []shownSetting{}
+	for _, e := range effective {
+		shown = append(shown, shownSetting{e.Key, e.Text, e.Origin})
+	}
+	return shown
+}
+
+func printSettings(w io.Writer, effective []config.Effective) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "SETTING\tVALUE\tORIGIN")
+	for _, e := range effective {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", e.Key, orEmptyText(e.Text), e.Origin)
+	}
+	return table.Flush()
+}
+
+func orEmptyText(text string) string {
+	if text == "" {
+		return `""`
+	}
+	return text
+}

@@ -1,0 +1,86 @@
+package deploy_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// demonstration reads the file as Compose does, which refuses what it does not know.
+func demonstration(t *testing.T) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{"compose/compose.yaml"}, cli.WithoutEnvironmentResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return project
+}
+
+// Each of pimsd's containers is started with a command line and a configuration that pimsd takes.
+func TestTheDemonstrationIsUnderstood(t *testing.T) {
+	t.Parallel()
+	replicas := 0
+	for name, service := range demonstration(t).Services {
+		for _, volume := range service.Volumes {
+			if _, err := os.Stat(volume.Source); volume.Type == types.VolumeTypeBind && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if service.Image != "pimsd" {
+			continue
+		}
+		output(t, pimsd, append(slices.Clone([]string(service.Command)), "--help")...)
+		if !service.ReadOnly || !slices.Equal(service.CapDrop, []string{"ALL"}) {
+			t.Errorf("%s could write its root, or has capabilities", name)
+		}
+		if service.Command[0] != "serve" {
+			continue
+		}
+		replicas++
+		var environ []string
+		for name, value := range service.Environment {
+			environ = append(environ, name+"="+*value)
+		}
+		c, err := config.Load(config.Input{
+			Environ: append(environ, "HOME=/"), ReadFile: func(string) ([]byte, error) { return nil, errors.New("no file") },
+		})
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case service.StopGracePeriod == nil || longestStop(c).Nanoseconds() >= int64(*service.StopGracePeriod):
+			t.Errorf("%s is killed after %v, and takes %v to stop", name, service.StopGracePeriod, longestStop(c))
+		}
+	}
+	if replicas != 2 {
+		t.Errorf("there are %d replicas", replicas)
+	}
+}
+
+func TestTheDemonstrationIsWatched(t *testing.T) {
+	t.Parallel()
+	there := t.TempDir()
+	for name, text := range map[string]string{"rules.yaml": read(t, rules), "prometheus.yaml": read(t, "compose/prometheus.yaml")} {
+		if err := os.WriteFile(filepath.Join(there, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	output(t, "promtool", "check", "config", filepath.Join(there, "prometheus.yaml"))
+	for name, service := range demonstration(t).Services {
+		scraped := strings.Contains(read(t, "compose/prometheus.yaml"), `"`+name+`:9464"`)
+		if serves := service.Image == "pimsd" && service.Command[0] == "serve"; scraped != serves {
+			t.Errorf("%s: it is scraped: %v, it serves: %v", name, scraped, serves)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+{{- define "pimsd.name" -}}
+{{- if contains "pimsd" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-pimsd" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "pimsd.selector" -}}
+app.kubernetes.io/name: pimsd
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "pimsd.labels" -}}
+{{ include "pimsd.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "pimsd.image" -}}
+{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- /* Combinations that would lose devices, or not start. Every template that makes pods asks. */ -}}
+{{- define "pimsd.refuse" -}}
+{{- if eq .Values.store.kind "sqlite" }}
+{{- if gt (int .Values.replicas) 1 }}
+{{- fail "replicas must be 1 with store.kind sqlite: the devices are on the volume of one pod. For several replicas set store.kind to postgres" }}
+{{- end }}
+{{- else }}
+{{- if lt (int .Values.replicas) 2 }}
+{{- fail "replicas must be 2 or more with store.kind postgres: with one, an upgrade or a drained node stops the service" }}
+{{- end }}
+{{- if not .Values.store.existingSecret }}
+{{- fail "store.existingSecret is missing: with store.kind postgres it must name a Secret with database_url and seal.keys" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "pimsd.pod" -}}
+metadata:
+  annotations:
+    checksum/settings: {{ include "pimsd.settings" . | sha256sum }}
+    {{- with .Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  labels:
+    {{- include "pimsd.labels" . | nindent 4 }}
+    {{- with .Values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "pimsd.name" . }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ add .Values.drainDelaySeconds .Values.stopSeconds }}
+  {{- with .Values.image.pullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    runAsGroup: 65532
+    fsGroup: 65532
+    fsGroupChangePolicy: OnRootMismatch
+    seccompProfile: {type: RuntimeDefault}
+  containers:
+    - name: pimsd
+      image: {{ include "pimsd.image" . }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      args: [serve]
+      env:
+        - {name: PIMSD_CONFIG, value: /etc/pimsd/pimsd.yaml}
+        - {name: PIMSD_LISTEN, value: ":8080"}
+        - {name: PIMSD_OPS_LISTEN, value: ":9464"}
+        - {name: PIMSD_DATA_DIR, value: /var/lib/pimsd}
+        - {name: PIMSD_STOP_DRAIN_DELAY, value: {{ printf "%ds" (int .Values.drainDelaySeconds) }}}
+        {{- if .Values.store.existingSecret }}
+        - {name: PIMSD_SEAL_KEYS_FILE, value: /run/secrets/pimsd/seal.keys}
+        {{- end }}
+        {{- if eq .Values.store.kind "postgres" }}
+        - {name: PIMSD_DATABASE_URL_FILE, value: /run/secrets/pimsd/database_url}
+        {{- end }}
+      ports:
+        - {name: api, containerPort: 8080}
+        - {name: ops, containerPort: 9464}
+      startupProbe:
+        httpGet: {path: /livez, port: ops}
+        periodSeconds: 1
+        failureThreshold: 60
+      readinessProbe:
+        httpGet: {path: /readyz, port: ops}
+        periodSeconds: 2
+        timeoutSeconds: 3
+        failureThreshold: 1
+      livenessProbe:
+        httpGet: {path: /livez, port: ops}
+        periodSeconds: 10
+        timeoutSeconds: 3
+        failureThreshold: 6
+      resources:
+        {{- toYaml .Values.resources | nindent 8 }}
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        capabilities: {drop: [ALL]}
+      volumeMounts:
+        - {name: settings, mountPath: /etc/pimsd, readOnly: true}
+        {{- if eq .Values.store.kind "sqlite" }}
+        - {name: data, mountPath: /var/lib/pimsd}
+        {{- end }}
+        {{- if .Values.store.existingSecret }}
+        - {name: secrets, mountPath: /run/secrets/pimsd, readOnly: true}
+        {{- end }}
+  volumes:
+    - name: settings
+      configMap: {name: {{ include "pimsd.name" . }}}
+    {{- if .Values.store.existingSecret }}
+    - name: secrets
+      secret: {secretName: {{ .Values.store.existingSecret }}, defaultMode: 0440}
+    {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if .Values.affinity }}
+  affinity:
+    {{- toYaml .Values.affinity | nindent 4 }}
+  {{- else if eq .Values.store.kind "postgres" }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "pimsd.selector" . | nindent 10 }}
+  {{- end }}
+{{- end }}
+
+{{- define "pimsd.settings" -}}
+{{- if .Values.settings }}{{ toYaml .Values.settings }}{{ else }}# every setting at its default{{ end }}
+{{- end }}

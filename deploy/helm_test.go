@@ -1,0 +1,301 @@
+package deploy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	admission "k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+const (
+	chart      = "helm/pimsd"
+	kubernetes = "1.33.0" // that the chart is rendered for
+)
+
+// The shapes of the chart, with what they need.
+var (
+	onSQLite   = []string{}
+	onPostgres = []string{"--set", "store.kind=postgres,replicas=2,store.existingSecret=pimsd"}
+	everything = []string{
+		"--set", "serviceMonitor.enabled=true,service.type=LoadBalancer,settings.log.level=debug,image.pullSecrets[0].name=x",
+		"--set", "networkPolicy.operators[0].namespaceSelector.matchLabels.name=watch,networkPolicy.callers[0].ipBlock.cidr=10.0.0.0/8",
+		"--set", "networkPolicy.egress[0].to[0].ipBlock.cidr=10.0.0.0/8,networkPolicy.egress[0].ports[0].port=443",
+		"--set", "serviceAccount.annotations.a=b,podAnnotations.a=b,podLabels.a=b,nodeSelector.a=b,store.storageClass=fast,image.digest=sha256:" +
+			"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	}
+)
+
+func shapes() map[string][]string {
+	return map[string][]string{
+		"SQLite": onSQLite, "PostgreSQL": onPostgres,
+		"SQLite with everything": everything, "PostgreSQL with everything": slices.Concat(onPostgres, everything),
+	}
+}
+
+func helm(t *testing.T, args ...string) (out, all string, err error) {
+	t.Helper()
+	return try(t, "go", append([]string{"tool", "helm"}, args...)...)
+}
+
+func render(t *testing.T, values []string) (out, all string, err error) {
+	t.Helper()
+	return helm(t, append([]string{"template", "shop", chart, "--namespace", "cars", "--kube-version", kubernetes}, values...)...)
+}
+
+func TestTheChartIsClean(t *testing.T) {
+	for name, values := range shapes() {
+		if _, all, err := helm(t, append([]string{"lint", "--strict", "--kube-version", kubernetes, chart}, values...)...); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, all)
+		}
+	}
+}
+
+// What the chart makes is what the API takes, name by name.
+func TestTheChartMakesWhatTheAPITakes(t *testing.T) {
+	schemas := writeSchemas(t)
+	for name, values := range shapes() {
+		rendered, all, err := render(t, values)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, all)
+		}
+		file := filepath.Join(t.TempDir(), "rendered.yaml")
+		if err := os.WriteFile(file, []byte(rendered), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out := output(t, "go", "tool", "kubeconform", "-strict", "-summary", "-output", "json",
+			"-schema-location", schemas+"/{{ .ResourceKind }}{{ .KindSuffix }}.json", file)
+		var told struct {
+			Summary struct{ Valid, Invalid, Errors, Skipped int }
+		}
+		if err := json.Unmarshal([]byte(out), &told); err != nil {
+			t.Fatal(err)
+		}
+		if s := told.Summary; s.Valid != strings.Count(rendered, "\nkind: ") || s.Invalid+s.Errors+s.Skipped > 0 || s.Valid < 5 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+// The one wrong thing in each of these is named in a sentence.
+func TestWrongCombinationsAreRefused(t *testing.T) {
+	for values, want := range map[string]string{
+		"replicas=2":                                 "replicas must be 1 with store.kind sqlite: the devices are on the volume of one pod",
+		"store.kind=postgres,replicas=2":             "store.existingSecret is missing: with store.kind postgres it must name a Secret",
+		"store.kind=postgres,store.existingSecret=x": "replicas must be 2 or more with store.kind postgres",
+		"store.kind=mysql":                           "value must be one of 'sqlite', 'postgres'",
+		"replica=1":                                  "additional properties 'replica' not allowed",
+		"settings.listen=x":                          "invalid propertyName 'listen'",
+		"settings.ops.listen=x":                      "invalid propertyName 'ops'",
+		"settings.stop.drain_delay=1s":               "invalid propertyName 'drain_delay'",
+		"image.digest=latest":                        "does not match pattern",
+		"replicas=0":                                 "minimum: got 0, want 1",
+	} {
+		if out, all, err := render(t, []string{"--set", values}); err == nil || !strings.Contains(all, want) || out != "" {
+			t.Errorf("--set %s: %v\n%s\nwant %q", values, err, all, want)
+		}
+	}
+}
+
+// pods gives the pods of the chart's shapes, by shape, with how many there are of each.
+func pods(t *testing.T) map[string]corev1.PodTemplateSpec {
+	t.Helper()
+	found := map[string]corev1.PodTemplateSpec{}
+	for name, values := range shapes() {
+		rendered, all, err := render(t, values)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, all)
+		}
+		for document := range strings.SplitSeq(rendered, "\n---\n") {
+			switch {
+			case strings.Contains(document, "\nkind: StatefulSet\n"):
+				var set appsv1.StatefulSet
+				strictly(t, document, &set)
+				if *set.Spec.Replicas != 1 || len(set.Spec.VolumeClaimTemplates) != 1 {
+					t.Errorf("%s has %d replicas and %d volumes", name, *set.Spec.Replicas, len(set.Spec.VolumeClaimTemplates))
+				}
+				found[name] = set.Spec.Template
+			case strings.Contains(document, "\nkind: Deployment\n"):
+				var deployment appsv1.Deployment
+				strictly(t, document, &deployment)
+				if *deployment.Spec.Replicas < 2 || deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() != 0 {
+					t.Errorf("%s: %+v", name, deployment.Spec)
+				}
+				found[name] = deployment.Spec.Template
+			}
+		}
+	}
+	if len(found) != len(shapes()) {
+		t.Errorf("pods are made by %v", slices.Collect(maps.Keys(found)))
+	}
+	return found
+}
+
+func strictly(t *testing.T, document string, into any) {
+	t.Helper()
+	if err := yaml.UnmarshalStrict([]byte(document), into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The pods pass the API's own strictest judge of pods.
+func TestPodsAreRestricted(t *testing.T) {
+	checks, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strictest := admission.LevelVersion{Level: admission.LevelRestricted, Version: admission.LatestVersion()}
+	for name, pod := range pods(t) {
+		for _, result := range checks.EvaluatePod(strictest, &pod.ObjectMeta, &pod.Spec) {
+			if !result.Allowed {
+				t.Errorf("%s: %s (%s)", name, result.ForbiddenReason, result.ForbiddenDetail)
+			}
+		}
+		for _, container := range pod.Spec.Containers {
+			if !*container.SecurityContext.ReadOnlyRootFilesystem {
+				t.Errorf("%s: the root file system can be written", name)
+			}
+			for _, probe := range []*corev1.Probe{container.LivenessProbe, container.ReadinessProbe, container.StartupProbe} {
+				if probe.HTTPGet.Port.String() != "ops" {
+					t.Errorf("%s: a probe asks at %s", name, probe.HTTPGet.Port.String())
+				}
+			}
+		}
+	}
+}
+
+// What the pods say in their environment is a configuration, and they may take as long to stop as it takes.
+func TestPodsAreConfigured(t *testing.T) {
+	for name, pod := range pods(t) {
+		var environ []string
+		for _, entry := range pod.Spec.Containers[0].Env {
+			environ = append(environ, entry.Name+"="+entry.Value)
+		}
+		c, err := config.Load(config.Input{Environ: environ, ReadFile: func(path string) ([]byte, error) {
+			switch path {
+			case "/etc/pimsd/pimsd.yaml":
+				return []byte("log:\n  level: debug\n"), nil
+			case "/run/secrets/pimsd/seal.keys", "/run/secrets/pimsd/database_url":
+				return []byte("postgres://host/database"), nil
+			default:
+				return nil, fmt.Errorf("no such file: %s", path)
+			}
+		}})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if onPostgres := strings.HasPrefix(name, "PostgreSQL"); c.DatabaseURL.IsEmpty() == onPostgres || c.Stop.DrainDelay != 5*time.Second {
+			t.Errorf("%s: %+v", name, c)
+		}
+		if given := time.Duration(*pod.Spec.TerminationGracePeriodSeconds) * time.Second; given <= longestStop(c) {
+			t.Errorf("%s: the pod may take %v to stop, and takes %v", name, given, longestStop(c))
+		}
+	}
+}
+
+// kinds are those that the chart makes, by the name that the API's document has for them.
+func kinds() map[string]string {
+	return map[string]string{
+		"statefulset-apps-v1": "io.k8s.api.apps.v1.StatefulSet", "deployment-apps-v1": "io.k8s.api.apps.v1.Deployment",
+		"service-v1": "io.k8s.api.core.v1.Service", "configmap-v1": "io.k8s.api.core.v1.ConfigMap",
+		"serviceaccount-v1": "io.k8s.api.core.v1.ServiceAccount", "poddisruptionbudget-policy-v1": "io.k8s.api.policy.v1.PodDisruptionBudget",
+		"networkpolicy-networking-v1": "io.k8s.api.networking.v1.NetworkPolicy",
+	}
+}
+
+// The modules that carry the API's own documents.
+const (
+	kubernetesModule = "k8s.io/kubernetes@v1.37.2"
+	operatorModule   = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+)
+
+// writeSchemas makes schemas of the API's own documents, closed: what they do not name is refused.
+func writeSchemas(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	write := func(name string, schema any) {
+		text, err := json.Marshal(schema)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	document := read(t, filepath.Join(moduleDir(t, kubernetesModule), "api/openapi-spec/swagger.json"))
+	var swagger struct {
+		Definitions map[string]map[string]any `json:"definitions"`
+	}
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(document, `"#/definitions/`, `"definitions.json#/definitions/`)), &swagger); err != nil {
+		t.Fatal(err)
+	}
+	for _, definition := range swagger.Definitions {
+		closeSchema(definition)
+	}
+	write("definitions.json", swagger)
+	for file, name := range kinds() {
+		if swagger.Definitions[name] == nil {
+			t.Fatalf("the API has no %s", name)
+		}
+		write(file+".json", map[string]string{"$ref": "definitions.json#/definitions/" + name})
+	}
+	var monitor struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct{ OpenAPIV3Schema map[string]any }
+			}
+		}
+	}
+	crd := read(t, filepath.Join(moduleDir(t, operatorModule), "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"))
+	if err := yaml.Unmarshal([]byte(crd), &monitor); err != nil {
+		t.Fatal(err)
+	}
+	schema := monitor.Spec.Versions[0].Schema.OpenAPIV3Schema
+	schema["properties"].(map[string]any)["metadata"] = map[string]string{
+		"$ref": "definitions.json#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
+	}
+	closeSchema(schema)
+	write("servicemonitor-monitoring-v1.json", schema)
+	return dir
+}
+
+// closeSchema refuses, at every depth, the properties that a schema does not name, and knows the one type that is two.
+func closeSchema(schema map[string]any) {
+	if properties, ok := schema["properties"].(map[string]any); ok && schema["additionalProperties"] == nil {
+		schema["additionalProperties"] = false
+		for _, property := range properties {
+			if nested, ok := property.(map[string]any); ok {
+				closeSchema(nested)
+			}
+		}
+	}
+	if items, ok := schema["items"].(map[string]any); ok {
+		closeSchema(items)
+	}
+	if schema["format"] == "int-or-string" {
+		schema["type"] = []string{"integer", "string"}
+	}
+}
+
+// moduleDir is where a module is unpacked; it is checked against its sum as every module.
+func moduleDir(t *testing.T, module string) string {
+	t.Helper()
+	var told struct{ Dir string }
+	if err := json.NewDecoder(bytes.NewBufferString(output(t, "go", "mod", "download", "-json", module))).Decode(&told); err != nil {
+		t.Fatal(err)
+	}
+	return told.Dir
+}

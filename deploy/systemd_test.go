@@ -1,0 +1,59 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+const unit = "systemd/pimsd.service"
+
+// systemd's own judge of exposure: 0 is best, 10 worst.
+func TestTheUnitIsLockedIn(t *testing.T) {
+	t.Parallel()
+	const most = 2.0
+	out := output(t, "systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+	found := regexp.MustCompile(`exposure level for pimsd\.service: ([0-9.]+)`).FindStringSubmatch(out)
+	if found == nil {
+		t.Fatalf("systemd-analyze says:\n%s", out)
+	}
+	if level, err := strconv.ParseFloat(found[1], 64); err != nil || level > most {
+		t.Errorf("the exposure is %s, want %v at most:\n%s", found[1], most, out)
+	}
+}
+
+func TestTheUnitIsUnderstood(t *testing.T) {
+	t.Parallel()
+	there := filepath.Join(t.TempDir(), "pimsd.service")
+	text := strings.ReplaceAll(read(t, unit), "/usr/bin/pimsd", pimsd) // which is where the package puts it
+	if err := os.WriteFile(there, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, all, err := try(t, "systemd-analyze", "verify", "--man=no", there); err != nil || strings.TrimSpace(all) != "" {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, all)
+	}
+}
+
+// What is killed before it has settled may be in doubt.
+func TestTheUnitWaitsForConversations(t *testing.T) {
+	t.Parallel()
+	found := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)$`).FindStringSubmatch(read(t, unit))
+	if found == nil {
+		t.Fatal("the unit has no TimeoutStopSec in seconds")
+	}
+	seconds, _ := strconv.Atoi(found[1]) // they are digits
+	if given := time.Duration(seconds) * time.Second; given < 2*longestStop(config.Default()) {
+		t.Errorf("systemd waits %v; a stop takes up to %v, and more with other settings", given, longestStop(config.Default()))
+	}
+}
+
+// longestStop is what docs/operations.md says of the end.
+func longestStop(c *config.Config) time.Duration {
+	return c.Stop.DrainDelay + c.Conversation.Deadline + c.Stop.SettleAllowance + time.Second
+}

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// censusInterval is how often all accounts are looked at: often enough for what an operator does about them.
+const censusInterval = 5 * time.Minute
+
+// smsNearlyUsedUp is of how many SMS activations on an operator should know: inWebo is reported to lock an account at
+// about 20 (inwebo-protocol.md §7).
+const smsNearlyUsedUp = 15
+
+// The conditions that accounts are counted under.
+const (
+	accountsEnrolled  = "enrolled"
+	accountsBlocked   = "blocked"
+	accountsPINLocked = "pin_locked"
+	accountsQuota     = "quota_used_up"
+	accountsSMS       = "sms_codes_nearly_used_up"
+)
+
+func conditions() []string {
+	return []string{accountsEnrolled, accountsBlocked, accountsPINLocked, accountsQuota, accountsSMS}
+}
+
+// takeCensuses counts accounts and keys, now and then. A census that fails leaves what was counted before.
+func (a *App) takeCensuses(ctx context.Context) {
+	ticks := time.NewTicker(censusInterval)
+	defer ticks.Stop()
+	for {
+		census, err := a.takeCensus(ctx)
+		switch {
+		case err == nil:
+			a.tellCensus(census)
+		case ctx.Err() == nil:
+			a.logger.Warn("accounts and keys could not be counted", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+	}
+}
+
+func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
+	c := telemetry.Census{Accounts: map[string]int{}, At: time.Now()}
+	err := a.EachAccount(ctx, func(status otp.Status) error {
+		for condition, holds := range conditionsOf(status) {
+			if holds {
+				c.Accounts[condition]++
+			}
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return c, err
+	}
+	keys, err := a.Store.ListKeys(ctx)
+	c.NextKeyExpiry = nextExpiry(keys, c.At)
+	return c, err
+}
+
+func conditionsOf(status otp.Status) map[string]bool {
+	return map[string]bool{
+		accountsEnrolled:  status.State != otp.StateNotEnrolled,
+		accountsBlocked:   status.Blocking == otp.PINBlocked,
+		accountsPINLocked: status.PINLocked,
+		accountsQuota:     status.OTPsLeft != nil && *status.OTPsLeft <= 0,
+		accountsSMS:       status.Activations >= smsNearlyUsedUp,
+	}
+}
+
+// nextExpiry is when the first of the keys that are still good expires; zero when none does.
+func nextExpiry(keys []authn.Key, now time.Time) (next time.Time) {
+	for _, key := range keys {
+		good := key.RevokedAt.IsZero() && key.ExpiresAt.After(now)
+		if good && (next.IsZero() || key.ExpiresAt.Before(next)) {
+			next = key.ExpiresAt
+		}
+	}
+	return next
+}

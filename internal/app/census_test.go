@@ -1,0 +1,89 @@
+package app
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/api"
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+func TestAccountsAreCountedUnderWhatHoldsOfThem(t *testing.T) {
+	t.Parallel()
+	left := func(n int) *int { return &n }
+	for name, tc := range map[string]struct {
+		status otp.Status
+		want   []string
+	}{
+		"nothing":          {otp.Status{State: otp.StateNotEnrolled, OTPsLeft: left(6)}, nil},
+		"idle":             {otp.Status{State: otp.StateIdle}, []string{accountsEnrolled}},
+		"held, and used":   {otp.Status{State: otp.StateHeld, OTPsLeft: left(0)}, []string{accountsEnrolled, accountsQuota}},
+		"blocked, locked":  {otp.Status{State: otp.StateNotEnrolled, Blocking: otp.PINBlocked, PINLocked: true}, []string{accountsBlocked, accountsPINLocked}},
+		"some SMS codes":   {otp.Status{State: otp.StateNotEnrolled, Activations: 14}, nil},
+		"nearly no more":   {otp.Status{State: otp.StateNotEnrolled, Activations: 15}, []string{accountsSMS}},
+		"one OTP is left":  {otp.Status{State: otp.StateNotEnrolled, OTPsLeft: left(1)}, nil},
+		"blocking unknown": {otp.Status{State: otp.StateNotEnrolled, Blocking: otp.BlockingUnknown}, nil},
+	} {
+		holding := conditionsOf(tc.status)
+		if len(holding) != len(conditions()) {
+			t.Errorf("%s: %d conditions are looked at, %d published", name, len(holding), len(conditions()))
+		}
+		for _, want := range tc.want {
+			if !holding[want] {
+				t.Errorf("%s: %s does not hold", name, want)
+			}
+			delete(holding, want)
+		}
+		for other, holds := range holding {
+			if holds {
+				t.Errorf("%s: %s holds", name, other)
+			}
+		}
+	}
+}
+
+func TestTheNextKeyToExpire(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000_000, 0)
+	key := func(in time.Duration) authn.Key { return authn.Key{ExpiresAt: now.Add(in)} }
+	revoked := key(time.Second)
+	revoked.RevokedAt = now
+	if got := nextExpiry([]authn.Key{{}, revoked, key(-time.Hour)}, now); !got.IsZero() {
+		t.Errorf("no key is left to expire, and %v is next", got)
+	}
+	if got := nextExpiry([]authn.Key{key(2 * time.Hour), {}, key(time.Hour), revoked}, now); !got.Equal(now.Add(time.Hour)) {
+		t.Errorf("the next expires at %v", got)
+	}
+}
+
+func TestWhatHeldARequestBack(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, tc := range []struct {
+		event api.Event
+		want  string
+	}{
+		{api.Event{}, ""},
+		{api.Event{Err: otp.ErrPINRefused, Code: errcodes.AccessRefused, Status: 403}, ""},
+		{api.Event{Err: otp.ErrPINHeldBack, Code: errcodes.AccessRefused, Status: 429}, "pin_guard"},
+		{api.Event{Err: otp.ErrPINLocked, Code: errcodes.AccessRefused, Status: 423}, "pin_locked"},
+		{api.Event{Err: &otp.Wait{Cause: otp.ErrQuota}, Code: errcodes.QuotaReached, Status: 429}, "quota"},
+		{api.Event{Err: otp.ErrBusy, Code: errcodes.StateNotCorrect, Status: 409}, "busy_device"},
+		{api.Event{Err: otp.ErrStopping, Code: errcodes.FacadeNotInitialized, Status: 503}, ""},
+		{api.Event{Err: authn.ErrKeysUnavailable, Code: errcodes.FacadeNotInitialized, Status: 503}, ""},
+		{api.Event{Code: errcodes.FacadeNotInitialized, Status: 429}, "caller_rate"},
+		{api.Event{Code: errcodes.FacadeNotInitialized, Status: 503}, "overload"},
+	} {
+		seen[tc.want] = true
+		if got := throttledBy(tc.event); got != tc.want {
+			t.Errorf("%+v is held back by %q, want %q", tc.event, got, tc.want)
+		}
+	}
+	for _, by := range throttles() {
+		if !seen[by] {
+			t.Errorf("nothing is held back by %s", by)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package checkup
+
+import (
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// soon is when the end of a certificate is worth a word: long enough before it to get another.
+const soon = 14 * 24 * time.Hour
+
+// lookAtCertificates looks at those that this machine shows to others.
+func lookAtCertificates(c *config.Config, now time.Time) (findings []Finding) {
+	if c.Inwebo.ClientCertFile != "" {
+		findings = append(findings, lookAtPair("certificate for inWebo", "inwebo.client_cert_file and inwebo.client_key_file",
+			c.Inwebo.ClientCertFile, c.Inwebo.ClientKeyFile, now))
+	}
+	return findings
+}
+
+// lookAtPair looks at a certificate and its key, which the settings name.
+func lookAtPair(what, settings, certificateFile, keyFile string, now time.Time) Finding {
+	pair, err := tls.LoadX509KeyPair(certificateFile, keyFile)
+	if err != nil {
+		return fails(what, err.Error(), "Correct "+settings+": both are PEM, and belong together.")
+	}
+	until, from := pair.Leaf.NotAfter.UTC(), pair.Leaf.NotBefore.UTC()
+	detail := fmt.Sprintf("%s, good until %s", certificateFile, until.Format(time.DateTime))
+	switch {
+	case now.After(until):
+		return fails(what, detail+", which is over", "Get a new one.")
+	case now.Before(from):
+		return fails(what, fmt.Sprintf("%s, not good before %s", certificateFile, from.Format(time.DateTime)), "Check the clock, or the certificate.")
+	case until.Sub(now) < soon:
+		return note(what, detail, "Get a new one in time.")
+	default:
+		return ok(what, detail)
+	}
+}

@@ -1,0 +1,61 @@
+// Package checkup looks at what a service with some configuration would stand on: its store, its sealing keys, the clock, its
+// certificates, and the inWebo host. For each it says in a line what it found, and what to do where that is not good.
+//
+// It must never change anything: no store is made, no account is touched, nothing is asked of inWebo that could count.
+// No finding holds a secret.
+package checkup
+
+import (
+	"context"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// Outcome is how good a finding is.
+type Outcome string
+
+// The outcomes. Only Failed keeps a service from doing its work.
+const (
+	OK      Outcome = "ok"
+	Note    Outcome = "note"    // good enough, and worth knowing
+	Failed  Outcome = "failed"  // Advice says what to do
+	Skipped Outcome = "skipped" // could not be looked at, since something before it failed
+)
+
+// Finding is what was found of one thing.
+type Finding struct {
+	What    string  `json:"what"`
+	Outcome Outcome `json:"outcome"`
+	Detail  string  `json:"detail"`           // a phrase
+	Advice  string  `json:"advice,omitempty"` // sentences
+}
+
+// Passed tells whether nothing failed.
+func Passed(findings []Finding) bool {
+	for _, f := range findings {
+		if f.Outcome == Failed {
+			return false
+		}
+	}
+	return true
+}
+
+func ok(what, detail string) Finding            { return Finding{What: what, Outcome: OK, Detail: detail} }
+func note(what, detail, advice string) Finding  { return Finding{what, Note, detail, advice} }
+func fails(what, detail, advice string) Finding { return Finding{what, Failed, detail, advice} }
+func skipped(what, because string) Finding {
+	return Finding{What: what, Outcome: Skipped, Detail: because}
+}
+
+// patience bounds everything together that is asked of the store.
+const patience = 15 * time.Second
+
+// Run looks at everything, in the order in which a service needs it.
+func Run(ctx context.Context, c *config.Config) []Finding {
+	kept, storeClock := lookAtStore(ctx, c)
+	certificates := lookAtCertificates(c, time.Now())
+	asked, inweboClock := lookAtInwebo(ctx, c)
+	findings := append(kept, lookAtClock(storeClock, inweboClock))
+	return append(append(findings, certificates...), asked...)
+}

@@ -1,0 +1,135 @@
+package checkup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
+)
+
+const (
+	theStore = "store"
+	theKeys  = "sealing keys"
+)
+
+// lookAtStore looks at the store and at the keys that its records are sealed with, and reads the store's clock.
+func lookAtStore(ctx context.Context, c *config.Config) ([]Finding, reading) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	store, err := app.OpenStore(ctx, c)
+	switch {
+	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
+		return []Finding{noStore(c), keysBeforeTheStore(ctx, c)}, reading{}
+	case err != nil:
+		return []Finding{fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, "the store cannot be opened")}, reading{}
+	}
+	defer func() { _ = store.Close() }()
+	return []Finding{openStore(ctx, c, store), keysOfTheStore(ctx, c, store)}, readStoreClock(ctx, store)
+}
+
+func adviceOnStore(c *config.Config) string {
+	if !c.DatabaseURL.IsEmpty() {
+		return "Check database_url, and that the database lets this machine and user in."
+	}
+	return "Check data_dir, its disk, and that it belongs to the user of the service."
+}
+
+// noStore is good news before the first start: unless the service could not make one.
+func noStore(c *config.Config) Finding {
+	if !c.DatabaseURL.IsEmpty() {
+		return note(theStore, "the PostgreSQL database answers and is empty", "The service makes the store when it starts.")
+	}
+	for _, folder := range []string{c.DataDir, filepath.Dir(c.DataDir)} {
+		switch err := mayMakeIn(folder); {
+		case err == nil:
+			return note(theStore, "there is none yet in "+c.DataDir, "The service makes it when it starts.")
+		case !errors.Is(err, fs.ErrNotExist):
+			return fails(theStore, fmt.Sprintf("there is none yet, and this user may not write to %s (%v)", folder, err), adviceOnStore(c))
+		}
+	}
+	return fails(theStore, "there is none yet, and there is no folder "+filepath.Dir(c.DataDir)+" to make it in",
+		"Make the folder, or correct data_dir.")
+}
+
+func openStore(ctx context.Context, c *config.Config, store app.Store) Finding {
+	what := "SQLite in " + c.DataDir
+	if !c.DatabaseURL.IsEmpty() {
+		what = "PostgreSQL"
+	}
+	if err := store.Writable(ctx); err != nil {
+		return fails(theStore, what+" takes no writes: "+err.Error(), adviceOnStore(c))
+	}
+	inDoubt, err := store.CountDoubt(ctx)
+	switch {
+	case err != nil:
+		return fails(theStore, what+" cannot be read: "+err.Error(), adviceOnStore(c))
+	case inDoubt > 0:
+		return note(theStore, fmt.Sprintf("%s takes writes; devices in doubt: %d", what, inDoubt),
+			"pimsd account list shows them; docs/operations.md says what to do.")
+	default:
+		return ok(theStore, what+" takes writes, and no device is in doubt")
+	}
+}
+
+// adviceOnKeys is what follows from a ring that cannot be used.
+const adviceOnKeys = "Without the keys nobody can read the devices: give seal.keys or seal.keys_file the lines that the store was sealed with."
+
+func keysBeforeTheStore(ctx context.Context, c *config.Config) Finding {
+	if c.DatabaseURL.IsEmpty() && c.Seal.Keys.IsEmpty() {
+		return note(theKeys, "there are none yet", "The service makes them with the store, in the data directory: back them up, apart from it.")
+	}
+	ring, err := app.OpenRing(ctx, c, nil)
+	if err != nil {
+		return fails(theKeys, err.Error(), "Correct seal.keys or seal.keys_file.")
+	}
+	return ok(theKeys, describeRing(ring, 0))
+}
+
+func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Finding {
+	ring, err := app.OpenRing(ctx, c, store)
+	if err != nil {
+		return fails(theKeys, err.Error(), adviceOnKeys)
+	}
+	census, err := seal.Count(ctx, store)
+	if err != nil {
+		return skipped(theKeys, "the records cannot be counted: "+err.Error())
+	}
+	if err := ring.Check(census); err != nil {
+		return fails(theKeys, err.Error(), adviceOnKeys)
+	}
+	records := 0
+	for _, n := range census {
+		records += n
+	}
+	if damaged := census[seal.Unsealed]; damaged > 0 {
+		return fails(theKeys, fmt.Sprintf("%d of %d records are damaged, or not sealed", damaged, records),
+			"Restore them from a backup, as docs/operations.md says.")
+	}
+	return ok(theKeys, describeRing(ring, records))
+}
+
+func describeRing(ring *seal.Ring, records int) string {
+	return fmt.Sprintf("keys: %d, the current one is %s; records that they open: %d", len(ring.Keys()), ring.Current(), records)
+}
+
+// nobody is an account whose record is not there: only the time that comes with the answer is wanted.
+const nobody otp.Account = "pimsd-check"
+
+func readStoreClock(ctx context.Context, store app.Store) reading {
+	before := time.Now()
+	_, there, err := store.Fetch(ctx, nobody)
+	if err != nil && !errors.Is(err, otp.ErrNotFound) {
+		return reading{}
+	}
+	after := time.Now()
+	return reading{there: there, here: before.Add(after.Sub(before) / 2)}
+}

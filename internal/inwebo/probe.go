@@ -1,0 +1,96 @@
+package inwebo
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+)
+
+// Probe is how far a question that changes nothing came. Behind a proxy, Addresses and Peer are those of the proxy.
+type Probe struct {
+	Addresses []string             // that the name resolved to; empty when there was nothing to resolve
+	Peer      string               // host:port of the connection; empty when there was none
+	TLS       *tls.ConnectionState // nil when there was no TLS, or it failed
+	Took      time.Duration        // from the question to the end of its answer
+	Date      time.Time            // of the answer's header, to the second; zero when there was none
+	Clock     time.Time            // this machine's when the answer began
+	Err       error                // nil: it answers as the mAccess service; else a *Fault
+}
+
+// probeCode is malformed as an SMS code: the answer is a refusal of the syntax (inwebo-protocol.md §7, SN), for no account.
+const probeCode = "-"
+
+// Probe asks the host whether it is the service, in a way that touches no account and no device: it opens an activation
+// with a code that cannot be one. Any answer of the service will do, a refusal above all. Observe does not hear of it.
+func (c *Client) Probe(ctx context.Context) Probe {
+	query := c.query("ActionSetup", "activate", Unactivated())
+	query.Set("code", probeCode)
+	ctx, cancel := context.WithTimeout(ctx, c.config.ExchangeTimeout)
+	defer cancel()
+	var way wayThere
+	var sent sentTrace
+	request := c.request(sent.watch(way.watch(ctx)), query)
+	began := time.Now()
+	response, err := c.transport.RoundTrip(request)
+	p := way.probe()
+	if err != nil {
+		p.Err = sent.fault(ExchangeActivateSetup, err)
+		return p
+	}
+	defer func() { _ = response.Body.Close() }()
+	p.Clock = time.Now()
+	p.Date, _ = http.ParseTime(response.Header.Get("Date")) // zero when there is none
+	_, err = readResponse(ExchangeActivateSetup, response, &sent)
+	if _, refused := errors.AsType[*Refusal](err); !refused {
+		p.Err = err
+	}
+	p.Took = time.Since(began)
+	return p
+}
+
+// wayThere notes the stages of a connection. The transport may go on dialling when the request has ended.
+type wayThere struct {
+	mu sync.Mutex
+	p  Probe
+}
+
+func (w *wayThere) watch(ctx context.Context) context.Context {
+	note := func(set func(*Probe)) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		set(&w.p)
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSDone: func(info httptrace.DNSDoneInfo) {
+			note(func(p *Probe) { p.Addresses = addressesOf(info.Addrs) })
+		},
+		ConnectDone: func(_, address string, err error) {
+			if err == nil {
+				note(func(p *Probe) { p.Peer = address })
+			}
+		},
+		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
+			if err == nil {
+				note(func(p *Probe) { p.TLS = &state })
+			}
+		},
+	})
+}
+
+func addressesOf(found []net.IPAddr) (texts []string) {
+	for _, address := range found {
+		texts = append(texts, address.String())
+	}
+	return texts
+}
+
+func (w *wayThere) probe() Probe {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.p
+}

@@ -1,0 +1,51 @@
+package telemetry
+
+import (
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Census is what was counted of accounts and keys when somebody last looked at all of them.
+type Census struct {
+	At            time.Time
+	Accounts      map[string]int // by a condition that holds of them; one account may be counted under several
+	NextKeyExpiry time.Time      // of the API key that expires first; zero when none does
+}
+
+// WatchCensus publishes what the function that it returns is told. It is called once. Before the first census, and of what
+// was not counted, the metrics say NaN, which alerts on nothing.
+func (m *Metrics) WatchCensus(conditions []string) (tell func(Census)) {
+	accounts := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "pimsd_accounts",
+		Help: "Accounts by a condition that holds of them, as counted last; one account may be counted under several.",
+	}, []string{"condition"})
+	for _, condition := range conditions {
+		accounts.WithLabelValues(condition).Set(math.NaN())
+	}
+	expiry := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pimsd_api_key_next_expiry_timestamp_seconds",
+		Help: "When the API key that expires first does, in seconds since 1970; +Inf when none does, NaN before the first count.",
+	})
+	expiry.Set(math.NaN())
+	counted := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pimsd_census_timestamp_seconds",
+		Help: "When accounts and keys were counted last, in seconds since 1970; 0 before the first time.",
+	})
+	m.registry.MustRegister(accounts, expiry, counted)
+	return func(c Census) {
+		for _, condition := range conditions {
+			accounts.WithLabelValues(condition).Set(float64(c.Accounts[condition]))
+		}
+		expiry.Set(seconds(c.NextKeyExpiry))
+		counted.Set(seconds(c.At))
+	}
+}
+
+func seconds(at time.Time) float64 {
+	if at.IsZero() {
+		return math.Inf(+1)
+	}
+	return float64(at.UnixMilli()) / 1000
+}

@@ -1,0 +1,46 @@
+// Package tracing makes spans below the one that a context carries, with whatever made that one: where nobody traces, it
+// makes none, and costs next to nothing.
+//
+// A span may say what was done and how it ended, and nothing else. It must never get an account, a caller, or anything in
+// which a secret could travel; the words of an error are those that the log may show.
+package tracing
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// name is the instrumentation's, as OpenTelemetry calls it.
+const name = "github.com/pimsd/pimsd"
+
+// End ends a span: with an error, when what it is about failed.
+type End func(err error)
+
+// Start begins a span of that name below the context's.
+func Start(ctx context.Context, what string, attributes ...attribute.KeyValue) (context.Context, End) {
+	return start(ctx, what, trace.WithAttributes(attributes...))
+}
+
+// StartCall is Start for what another machine is asked; it is not told of the trace.
+func StartCall(ctx context.Context, what string) (context.Context, End) {
+	return start(ctx, what, trace.WithSpanKind(trace.SpanKindClient))
+}
+
+// Under is Start for work that outlives the context it was asked in.
+func Under(parent trace.Span, what string) End {
+	_, end := start(trace.ContextWithSpan(context.Background(), parent), what)
+	return end
+}
+
+func start(ctx context.Context, what string, options ...trace.SpanStartOption) (context.Context, End) {
+	ctx, span := trace.SpanFromContext(ctx).TracerProvider().Tracer(name).Start(ctx, what, options...)
+	return ctx, func(err error) {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+	}
+}
