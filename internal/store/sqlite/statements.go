@@ -28,9 +28,7 @@ func (s *statements) close() {
 
 // queries are what readers run, prepared on whichever connection is free.
 type queries struct {
-	fetch, list, countDoubt *sql.Stmt
-	auditAfter              *sql.Stmt
-	keyByID, listKeys       *sql.Stmt
+	list, countDoubt, auditAfter, listKeys *sql.Stmt
 }
 
 const (
@@ -38,6 +36,10 @@ const (
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE `
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
 	keyColumns    = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
+
+	// Those of a lookup.
+	fetchText   = `SELECT ` + deviceColumns + ` FROM device WHERE account = ?`
+	keyByIDText = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
 )
 
 func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error) {
@@ -73,13 +75,11 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 
 func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 	err = prepare(ctx, db, map[**sql.Stmt]string{
-		&q.fetch: `SELECT ` + deviceColumns + ` FROM device WHERE account = ?`,
-		&q.list:  `SELECT ` + deviceColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`,
+		&q.list: `SELECT ` + deviceColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`,
 		&q.countDoubt: `SELECT (SELECT count(*) FROM device WHERE in_doubt = 1)
 			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)`,
 		&q.auditAfter: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 			FROM audit WHERE id > ? ORDER BY id LIMIT ?`,
-		&q.keyByID:  `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`,
 		&q.listKeys: `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
 	})
 	return q, err
