@@ -56,6 +56,11 @@ lint: ## golangci-lint, pinned by tools/go.mod
 fuzz: ## every fuzz target for FUZZTIME (1000000x: so many executions; 30s: so long)
 	scripts/fuzz $(FUZZTIME)
 
+.PHONY: bench
+bench: ## what an OTP costs, against the floor; writes BENCHMARKS.md (minutes; ROWS=a,b for some; Linux)
+	scripts/need postgres
+	CGO_ENABLED=0 go run ./bench -rows '$(ROWS)'
+
 .PHONY: build
 build: ## a static binary, bin/pimsd
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/pimsd ./cmd/pimsd
