@@ -241,9 +241,10 @@ func (a *App) stop(why error) error {
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
 	}
-	patience, cancel := context.WithTimeout(context.Background(), a.config.Conversation.Deadline+a.config.Stop.SettleAllowance)
-	defer cancel()
 	a.face.Drain()
+	a.OTP.Refuse()
+	patience, cancel := context.WithDeadline(context.Background(), a.OTP.LastDeadline().Add(a.config.Stop.SettleAllowance))
+	defer cancel()
 	for _, account := range a.OTP.Drain(patience) {
 		a.logger.Error("gave up storing what inWebo answered: the device is in doubt", zap.String("account", string(account)))
 	}

@@ -26,7 +26,7 @@ func (s *Service) HasPIN(ctx context.Context, ask Ask, code secret.Text) (bool, 
 	if err := s.note(ctx, c, StageAttempt, outcome{}); err != nil {
 		return false, err
 	}
-	c.deadline = time.Now().Add(s.limits.Deadline)
+	s.setDeadline(c)
 	ctx = context.WithoutCancel(ctx) // what was asked is noted, also when the caller hangs up
 	asking, cancel := context.WithDeadline(ctx, c.deadline.Add(-settleReserve))
 	defer cancel()
