@@ -1,12 +1,16 @@
 package app
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // No listener and no transport waits for ever, and no answer is cut off that a call may take the time for.
@@ -28,9 +32,17 @@ func TestEveryTimeoutIsSet(t *testing.T) {
 				name, s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes)
 		}
 	}
-	longest := c.Load.Wait + c.Conversation.QueueWait + c.Conversation.Deadline
+	longest := c.Load.Wait + c.Conversation.QueueWait + otp.EnrolmentDeadlines*c.Conversation.Deadline
 	if least := c.HTTP.HeaderTimeout + c.HTTP.BodyTimeout + longest + time.Second; a.api.server.WriteTimeout < least {
 		t.Errorf("an answer is cut off after %v, and may take %v", a.api.server.WriteTimeout, least)
+	}
+	enrolment, call := longest, longest-c.Conversation.Deadline
+	for _, promised := range []string{
+		fmt.Sprintf("a call takes at most %.0f seconds", call.Seconds()), fmt.Sprintf("An enrolment takes at most %.0f,", enrolment.Seconds()),
+	} {
+		if !strings.Contains(openapi.Document(), promised) {
+			t.Errorf("the contract does not say: %s", promised)
+		}
 	}
 	keys := keyTransport()
 	if keys.DialContext == nil || keys.TLSHandshakeTimeout <= 0 || keys.ResponseHeaderTimeout <= 0 || keys.MaxResponseHeaderBytes <= 0 {
