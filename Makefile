@@ -36,6 +36,10 @@ deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Pr
 	scripts/need systemd prometheus
 	cd deploy && go vet ./... && go test -count=1 ./...
 
+.PHONY: load
+load: ## overload, slow callers, inWebo dead, slow and flapping, at full length (two minutes)
+	go test -count=1 -v ./internal/loadtest -whole
+
 .PHONY: check
 check: fmt vet lint test ## what a change must pass: formatting, vet, lint, tests
 

@@ -83,9 +83,15 @@ func codes() []string {
 	return all
 }
 
-// opsTimeouts bound the operators' listener; a scrape takes the longest.
+// What the operators' listener gives its callers; a scrape takes the longest.
+const (
+	opsReadTimeout  = 5 * time.Second
+	opsWriteTimeout = 15 * time.Second
+	opsIdleTimeout  = time.Minute
+)
+
 func opsTimeouts() timeouts {
-	return timeouts{header: 5 * time.Second, read: 5 * time.Second, write: 15 * time.Second, idle: time.Minute}
+	return timeouts{header: opsReadTimeout, read: opsReadTimeout, write: opsWriteTimeout, idle: opsIdleTimeout}
 }
 
 func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err error) {

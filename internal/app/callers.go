@@ -90,12 +90,14 @@ func issuers(configured []config.Issuer) []authn.Issuer {
 	return trusted
 }
 
+// keyStepTimeout bounds each step of fetching an issuer's keys: connecting, TLS, the head of the answer.
+const keyStepTimeout = 3 * time.Second
+
 // keyTransport fetches issuers' keys, rarely.
 func keyTransport() *http.Transport {
-	const patience = 5 * time.Second
 	return &http.Transport{
-		DialContext: (&net.Dialer{Timeout: patience}).DialContext, TLSHandshakeTimeout: patience,
-		ResponseHeaderTimeout: patience, MaxResponseHeaderBytes: maxHeaderBytes, DisableKeepAlives: true,
+		DialContext: (&net.Dialer{Timeout: keyStepTimeout}).DialContext, TLSHandshakeTimeout: keyStepTimeout,
+		ResponseHeaderTimeout: keyStepTimeout, MaxResponseHeaderBytes: maxHeaderBytes, DisableKeepAlives: true,
 	}
 }
 

@@ -47,13 +47,19 @@ func smsCode(account string) string {
 func (d *Daemon) Key(account string, scopes ...authn.Scope) string {
 	d.tb.Helper()
 	key, text, err := authn.NewKey(authn.Grant{Account: account, Scopes: scopes}, time.Now(), time.Time{})
-	if err == nil {
-		err = d.app.Store.AddKey(d.tb.Context(), key)
-	}
 	if err != nil {
 		d.tb.Fatal(err)
 	}
+	d.StoreKey(key)
 	return text.Reveal()
+}
+
+// StoreKey puts a key into the store as it is.
+func (d *Daemon) StoreKey(key authn.Key) {
+	d.tb.Helper()
+	if err := d.app.Store.AddKey(d.tb.Context(), key); err != nil {
+		d.tb.Fatal(err)
+	}
 }
 
 // KeyUsed is when the store last heard of a use of the key.
