@@ -193,7 +193,8 @@ func TestErrorsTellNoSecret(t *testing.T) {
 	}
 }
 
-// The first answer of a whole daemon gets lost on its way; the repeat carries the same key, and gets an OTP that is good.
+// The first answer of a whole daemon gets lost on its way; the repeat carries the same key, and gets the OTP that was lost:
+// inWebo has given one.
 func TestALostAnswerOfADaemon(t *testing.T) {
 	t.Parallel()
 	a := pimsdtest.Start(t).Enroll("alice", "1234")
@@ -223,6 +224,9 @@ func TestALostAnswerOfADaemon(t *testing.T) {
 	given, err := c.OTP(t.Context(), a.PIN)
 	if err != nil || !a.Verify(given) {
 		t.Errorf("%v", err)
+	}
+	if given := a.Truth().Issued; given != 1 {
+		t.Errorf("inWebo has given %d OTPs", given)
 	}
 	if len(keys) < 2 || len(slices.Compact(keys)) != 1 {
 		t.Errorf("the keys are %q", keys)
