@@ -19,7 +19,7 @@ run: ## the same, and keep serving
 
 .PHONY: test
 test: ## all tests, with the race detector
-	scripts/need cc postgres
+	scripts/need cc postgres curl python3
 	go test -race ./...
 
 .PHONY: race
