@@ -146,3 +146,35 @@ func TestTheGateRunsTheREADME(t *testing.T) {
 		}
 	}
 }
+
+// testName is the name of a test or a fuzz target, as the documents have them in code.
+var testName = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)`")
+
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	known := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, found := range declared.FindAllStringSubmatch(string(text), -1) {
+			known[found[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for name, text := range documents(t) {
+		for _, found := range testName.FindAllStringSubmatch(text, -1) {
+			if named++; !known[found[1]] {
+				t.Errorf("%s names %s, which there is not", name, found[1])
+			}
+		}
+	}
+	if named < 30 {
+		t.Errorf("the documents name %d tests: is docs/security.md still there?", named)
+	}
+}
