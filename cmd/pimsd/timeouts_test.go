@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,9 +32,7 @@ func TestTheTableOfTimeoutsIsThatOfTheCode(t *testing.T) {
 		listed[row[1]] = value
 	}
 	known := settingBounds()
-	for name, value := range constantBounds(t) {
-		known[name] = value
-	}
+	maps.Copy(known, constantBounds(t))
 	if len(known) < 20 {
 		t.Fatalf("only %d time-outs were found: the test looks at the wrong places", len(known))
 	}

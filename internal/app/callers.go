@@ -66,6 +66,14 @@ func (a *App) flushKeys() {
 	}
 }
 
+// CheckIssuers gives what is wrong with the issuers of tokens, as faults of the configuration.
+func CheckIssuers(c config.JWT) error {
+	if err := authn.CheckIssuers(issuers(c.Issuers)); err != nil {
+		return issuerFaults(c, err)
+	}
+	return nil
+}
+
 // issuerFaults says of what is wrong with the issuers where in their file it stands.
 func issuerFaults(c config.JWT, err error) error {
 	found, ok := errors.AsType[authn.IssuerFaults](err)
