@@ -112,8 +112,12 @@ func TestARefusedSetupIsAnAnswer(t *testing.T) {
 		call func() error
 		want error
 	}{
-		{lost, check, otp.ErrUnreachable}, {refused, check, otp.ErrState}, {lost, enrol, otp.ErrUnreachable}, {refused, enrol, otp.ErrState},
-		{lost, enrol, otp.ErrUnreachable}, {lost, check, otp.ErrUnreachable},
+		{lost, check, otp.ErrUnreachable},
+		{refused, check, otp.ErrState},
+		{lost, enrol, otp.ErrUnreachable},
+		{refused, enrol, otp.ErrState},
+		{lost, enrol, otp.ErrUnreachable},
+		{lost, check, otp.ErrUnreachable},
 	} {
 		must(t, e.sim.Plant(step.n))
 		if err := step.call(); otp.CauseOf(err) != step.want {
