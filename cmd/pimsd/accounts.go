@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -14,10 +15,10 @@ import (
 // printAccounts writes a table, an account a line.
 func printAccounts(w io.Writer, all []otp.Status) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ACCOUNT\tSTATE\tDOUBT\tBLOCKED\tLAST OTP\tLEFT\tWRONG PINS\tSMS CODES")
+	_, _ = fmt.Fprintln(table, "ACCOUNT\tSTATE\tDOUBT\tBLOCKED\tSERVICE\tDEVICE\tENROLLED\tLAST OTP\tLEFT\tWRONG PINS\tSMS CODES")
 	for _, s := range all {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", s.Account, s.State, orDash(s.DoubtSince), s.Blocking,
-			orDash(s.LastOTPAt), left(s), wrongPINs(s), s.Activations)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Account, s.State, orDash(s.DoubtSince), s.Blocking,
+			cmp.Or(s.Service, "-"), cmp.Or(s.DeviceName, "-"), orDash(s.EnrolledAt), orDash(s.LastOTPAt), left(s), wrongPINs(s), activations(s))
 	}
 	return table.Flush()
 }
@@ -31,11 +32,13 @@ func printAccount(w io.Writer, s otp.Status) error {
 		{"in doubt since", orDash(s.DoubtSince)},
 		{"blocked at inWebo, as last seen", string(s.Blocking)},
 		{"services", strings.Join(s.Services, ", ")},
+		{"service for OTPs", s.Service},
+		{"device name", s.DeviceName},
 		{"enrolled", orDash(s.EnrolledAt)},
 		{"last OTP", orDash(s.LastOTPAt)},
 		{"OTPs left now", left(s)},
 		{"wrong PINs since the last success", wrongPINs(s)},
-		{"SMS activations tried", strconv.Itoa(s.Activations)},
+		{"SMS activations tried", activations(s)},
 		{"ratchet step", strconv.FormatUint(s.Step, 10)},
 		{"enrolment under way", string(s.Enrolment)},
 	} {
@@ -58,6 +61,13 @@ func left(s otp.Status) string {
 		return "no quota"
 	}
 	return strconv.Itoa(*s.OTPsLeft)
+}
+
+func activations(s otp.Status) string {
+	if s.FewLeft {
+		return strconv.Itoa(s.Activations) + ", few left"
+	}
+	return strconv.Itoa(s.Activations)
 }
 
 func wrongPINs(s otp.Status) string {

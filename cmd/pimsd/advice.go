@@ -3,11 +3,24 @@ package main
 import (
 	"errors"
 
+	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/pickle"
 )
 
-// adviceFor says what a person can do about an error of the domain; empty when its text says it.
+// advised is an error that comes with its own advice.
+type advised struct {
+	error
+	advice string
+}
+
+func (a advised) Unwrap() error { return a.error }
+
+// adviceFor says what a person can do about an error; empty when its text says it.
 func adviceFor(err error) string {
+	if own, ok := errors.AsType[advised](err); ok {
+		return own.advice
+	}
 	for _, a := range advices() {
 		if errors.Is(err, a.cause) {
 			return a.advice
@@ -24,11 +37,25 @@ type advice struct {
 // advices has one for each cause that a person can do something about; the first that fits counts.
 func advices() []advice {
 	return []advice{
+		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll --account A"},
+		{devicefile.ErrForeign, "Give the file as the client left it: otp.bin, or …_otp.pickle."},
+		{pickle.ErrCalls, "No client saves such a file: do not load it with anything else either, for that would run its code."},
+		{devicefile.ErrOtherPIN, "Type the PIN that the other client uses, or leave it out to take the one in the file."},
+
 		{otp.ErrInDoubt, "An earlier answer of inWebo was lost. Try once more; if it is refused again, enrol the device anew."},
 		{otp.ErrSecondRound, "inWebo went on, and the device has what it needs. Ask again."},
 		{otp.ErrNotStored, "Look after the store, then ask again: the device may be in doubt."},
+		{otp.ErrSuperseded, "Another call has used the device meanwhile. Ask again."},
 		{otp.ErrNoDevice, "Enrol one with: pimsd enroll --account A"},
 		{otp.ErrAlreadyEnrolled, "To enrol anew, add --replace; the present device stays until the new one is stored."},
+		{otp.ErrBusy, "Another call is using the device, or its process has died: wait as long as it says, and try again."},
+		{otp.ErrStopping, "Try again."},
+		{otp.ErrSealed, "Give the key that the record was sealed with, in seal.keys or seal.keys_file; pimsd seal list shows which are there."},
+		{otp.ErrStore, "Look after the store: its disk, its database, and whether this user may write to it. Nothing was sent to inWebo."},
+		{otp.ErrActivations, "pimsd makes no more of them than sms_activations.refuse_at, for inWebo locks the account after about 20. " +
+			"To make one all the same, add --force."},
+		{otp.ErrQuota, "inWebo gives about 6 OTPs in 24 hours; pimsd keeps to quota.otps_per_day."},
+		{otp.ErrPINHeldBack, "After a wrong PIN, or a lost answer, pimsd waits before it forwards another PIN."},
 		{otp.ErrPINRefused, "Mind the PIN: inWebo blocks the account at the third wrong one."},
 		{otp.ErrPINLocked, "pimsd forwards no more PINs, so that inWebo does not block the account. Make sure of the PIN, then: " +
 			"pimsd account unlock"},
@@ -37,8 +64,23 @@ func advices() []advice {
 		{otp.ErrSMSCodeFormat, "Type the SMS code as it came, without blanks."},
 		{otp.ErrTooManyDevices, "Remove a device of the account in the brand's app, then order a new SMS code and call again."},
 		{otp.ErrDeviceUnknown, "inWebo does not know the device any more: enrol it anew."},
+		{otp.ErrPINFormat, "A PIN has 4 to 8 digits."},
+		{otp.ErrPINReused, "inWebo answers another question than it was asked. Report it."},
+		{otp.ErrVersion, "inWebo finds inwebo.version too old: set a newer one."},
+		{otp.ErrState, "Try once more. When it stays, another client may be using the device: stop that for good, and enrol anew."},
+		{otp.ErrForbidden, "The account may be blocked, or another client be using the device: check the account in the brand's app, stop the " +
+			"other client for good, and enrol anew."},
+		{otp.ErrNotActivated, "inWebo wants another of its tokens to be activated first: ask the brand's support."},
+		{otp.ErrNoService, "Check in the brand's app that the connected services of the vehicle are active."},
+		{otp.ErrNoSecret, "inWebo has no service that the account could make OTPs for: check in the brand's app that the connected services " +
+			"of the vehicle are active."},
+		{otp.ErrSynchroFailed, "Try once more; if it fails again, enrol the device anew."},
 		{otp.ErrServiceChoice, "The account has several services: set inwebo.service to the id or the name of the one to use."},
 		{otp.ErrNotInwebo, "Check inwebo.url and inwebo.path."},
 		{otp.ErrUnreachable, "Check inwebo.url, the network and the proxy."},
+		{otp.ErrLate, "inWebo is slow, or the network is: try again later."},
+		{otp.ErrNotUnderstood, "Try once more. When it stays, inWebo has changed, or something on the way rewrites its answers: report it."},
+		{otp.ErrRefused, "inWebo refuses for a reason that is not documented. Report it."},
+		{otp.ErrSyntax, "inWebo finds a value of pimsd's own malformed: check inwebo.macid and inwebo.version."},
 	}
 }

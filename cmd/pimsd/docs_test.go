@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -100,6 +101,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
 	metrics.WatchCensus([]string{"enrolled"})
 	metrics.WatchThrottles([]string{"quota"})
+	metrics.WatchCertificate(time.Now)
 	metrics.CountCommit("hold", "done")
 	metrics.ObserveExchange("otp_setup", "ok", 0)
 	metrics.ObserveRequest("none", "0", 0)

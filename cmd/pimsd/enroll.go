@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,34 +23,102 @@ vendor orders (pimsd cannot order one), and the account's PIN. What is missing i
 standard input, a line each: first the SMS code, then the PIN.
 
 An account locks after about 20 SMS codes, so mind the PIN. After a failure, order a new SMS code and call again: pimsd
-keeps the serial of the device, which would otherwise cost one of the devices that the account may have.`,
+keeps the serial of the device, which would otherwise cost one of the devices that the account may have.
+
+At the end one OTP is made, to see that inWebo accepts the proofs of the device; it counts as any other, and is not shown.
+With several services, say which one OTPs are for by the setting inwebo.service; a device with one needs none.`,
 		Example: `  pimsd enroll --account alice --sms-code 123456`,
 	}
+	e := &enrolment{process: p}
+	flags := cmd.Flags()
 	account := addAccount(cmd)
-	code := cmd.Flags().String("sms-code", "", "the `code` of the SMS; asked for when it is left out")
-	replace := cmd.Flags().Bool("replace", false, "enrol anew although the account has a device; it stays until the new one is stored")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		who, err := account()
-		if err != nil {
+	code := flags.String("sms-code", "", "the `code` of the SMS; asked for when it is left out")
+	flags.BoolVar(&e.Replace, "replace", false, "enrol anew although the account has a device; it stays until the new one is stored")
+	flags.BoolVar(&e.Force, "force", false, "make an SMS activation beyond sms_activations.refuse_at; inWebo may lock the account")
+	flags.BoolVar(&e.noCheck, "no-check", false, "make no OTP at the end")
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
+		if e.ask.Account, err = account(); err != nil {
 			return err
 		}
-		enrolling := otp.Enrolling{SMSCode: secret.NewText(*code), Replace: *replace, Progress: func(step otp.EnrolmentStep) {
-			_, _ = fmt.Fprintf(p.stderr, "pimsd: %s …\n", step)
-		}}
-		if enrolling.SMSCode.IsEmpty() {
-			if enrolling.SMSCode, err = p.readSecret("SMS code"); err != nil {
+		e.ask.Caller = caller
+		if e.SMSCode = secret.NewText(*code); e.SMSCode.IsEmpty() {
+			if e.SMSCode, err = p.readSecret("SMS code"); err != nil {
 				return err
 			}
 		}
-		if enrolling.PIN, err = p.readSecret("PIN"); err != nil {
+		if e.PIN, err = p.readPIN(); err != nil {
 			return err
 		}
-		return withCore(cmd, c, func(core *app.Core) error {
-			if err := core.OTP.Enroll(cmd.Context(), otp.Ask{Account: who, Caller: caller}, enrolling); err != nil {
-				return err
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "The device of %q is enrolled and stored. Get an OTP with: pimsd otp --account %q\n", who, who)
-			return err
-		})
+		return withCore(cmd, c, func(core *app.Core) error { return e.run(cmd.Context(), core.OTP) })
 	})
+}
+
+// enrolment is one run of the command.
+type enrolment struct {
+	process
+	otp.Enrolling
+	ask     otp.Ask
+	noCheck bool
+	step    otp.EnrolmentStep // that was begun last; empty before the first
+}
+
+func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
+	e.Progress = func(step otp.EnrolmentStep) {
+		e.step = step
+		e.say("%s …", step)
+	}
+	used, err := service.Enroll(ctx, e.ask, e.Enrolling)
+	if used.FewLeft {
+		e.say("the account has used up %d SMS activations: inWebo locks it after about 20", used.Tried)
+	}
+	if err != nil {
+		return advised{err, strings.TrimSpace(adviceFor(err) + "\n" + e.ofTheCode())}
+	}
+	_, _ = fmt.Fprintf(e.stdout, "The device of %q is enrolled and stored.\n", e.ask.Account)
+	if e.noCheck {
+		return e.sayHow()
+	}
+	return e.check(ctx, service)
+}
+
+// say writes a line for the person who waits.
+func (e *enrolment) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(e.stderr, "pimsd: "+format+"\n", args...)
+}
+
+func (e *enrolment) sayHow() error {
+	_, err := fmt.Fprintf(e.stdout, "Get an OTP with: pimsd otp --account %q\n", e.ask.Account)
+	return err
+}
+
+// ofTheCode says of a failed enrolment whether its SMS code is good for another try.
+func (e *enrolment) ofTheCode() string {
+	switch e.step {
+	case "":
+		return "Nothing was sent to inWebo: the SMS code is not spent."
+	case otp.StepOpen:
+		return "No activation was made: the SMS code is not spent by this, and lives for 15 minutes."
+	default:
+		return "The SMS code may be spent, and counts as an activation: order a new one and call again. The serial of the device is kept."
+	}
+}
+
+// check makes one OTP of the device.
+func (e *enrolment) check(ctx context.Context, service *otp.Service) error {
+	e.say("checking it with one OTP …")
+	_, err := service.IssueOTP(ctx, e.ask, e.PIN)
+	if err == nil {
+		_, _ = fmt.Fprintln(e.stdout, "inWebo accepted the proofs of its first OTP.")
+		return e.sayHow()
+	}
+	advice := adviceFor(err)
+	if errors.Is(err, otp.ErrServiceChoice) {
+		status, errStatus := service.Status(ctx, e.ask.Account)
+		if errStatus != nil {
+			return errors.Join(err, errStatus)
+		}
+		advice = fmt.Sprintf("It makes OTPs for several services: set inwebo.service to one of %q, and then: pimsd otp --account %q",
+			status.Services, e.ask.Account)
+	}
+	return advised{fmt.Errorf("the device is enrolled and stored, but its first OTP failed: %w", err), advice}
 }

@@ -69,18 +69,21 @@ account, or those with a prefix.`,
 
 // listedKey is a key in the listing. Nothing of it opens a door.
 type listedKey struct {
-	ID        string       `json:"id"`
-	For       string       `json:"for"`
-	Scopes    authn.Scopes `json:"scopes"`
-	State     string       `json:"state"`
-	CreatedAt time.Time    `json:"createdAt"`
-	ExpiresAt time.Time    `json:"expiresAt,omitzero"`
+	ID         string       `json:"id"`
+	For        string       `json:"for"`
+	Scopes     authn.Scopes `json:"scopes"`
+	State      string       `json:"state"`
+	CreatedAt  time.Time    `json:"createdAt"`
+	ExpiresAt  time.Time    `json:"expiresAt,omitzero"`
+	LastUsedAt time.Time    `json:"lastUsedAt,omitzero"`
 }
 
 func newKeyList(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the API keys, without what opens a door",
+		Long: `List the API keys, without what opens a door. When a key was last used is noted once a minute, and when the service
+stops.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
@@ -91,7 +94,9 @@ func newKeyList(p process) *cobra.Command {
 			}
 			listed := []listedKey{}
 			for _, key := range keys {
-				listed = append(listed, listedKey{key.ID, whomFor(key), key.Scopes, stateOf(key), key.CreatedAt, key.ExpiresAt})
+				listed = append(listed, listedKey{
+					key.ID, whomFor(key), key.Scopes, stateOf(key), key.CreatedAt, key.ExpiresAt, key.LastUsedAt,
+				})
 			}
 			if *asJSON {
 				return printJSON(cmd.OutOrStdout(), listed)
@@ -125,10 +130,10 @@ func stateOf(key authn.Key) string {
 
 func printKeys(w io.Writer, keys []listedKey) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tFOR\tSCOPES\tSTATE\tCREATED\tEXPIRES")
+	_, _ = fmt.Fprintln(table, "KEY\tFOR\tSCOPES\tSTATE\tCREATED\tEXPIRES\tLAST USED")
 	for _, key := range keys {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", key.ID, key.For, strings.Join(key.Scopes.Names(), " "), key.State,
-			orDash(key.CreatedAt), orDash(key.ExpiresAt))
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key.ID, key.For, strings.Join(key.Scopes.Names(), " "), key.State,
+			orDash(key.CreatedAt), orDash(key.ExpiresAt), orDash(key.LastUsedAt))
 	}
 	return table.Flush()
 }

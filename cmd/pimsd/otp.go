@@ -26,7 +26,7 @@ It works beside a running service, and spends the account's quota as any call do
 		if err != nil {
 			return err
 		}
-		pin, err := p.readSecret("PIN")
+		pin, err := p.readPIN()
 		if err != nil {
 			return err
 		}

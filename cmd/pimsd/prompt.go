@@ -25,6 +25,23 @@ func (p process) readSecret(name string) (secret.Text, error) {
 	}
 }
 
+// readPIN asks for a PIN, and refuses what cannot be one before it costs a guess.
+func (p process) readPIN() (secret.Text, error) {
+	pin, err := p.readSecret("PIN")
+	if err != nil {
+		return pin, err
+	}
+	return checkPIN(pin.Reveal())
+}
+
+// checkPIN takes 4 to 8 digits, or nothing.
+func checkPIN(typed string) (secret.Text, error) {
+	if typed != "" && (len(typed) < 4 || len(typed) > 8 || strings.Trim(typed, "0123456789") != "") {
+		return secret.Text{}, usageError{errors.New("a PIN has 4 to 8 digits")}
+	}
+	return secret.NewText(typed), nil
+}
+
 func (p process) readHidden(prompt string) (string, error) {
 	if fd := int(p.stdin.Fd()); term.IsTerminal(fd) {
 		_, _ = fmt.Fprint(p.stderr, prompt)

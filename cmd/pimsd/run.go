@@ -72,7 +72,7 @@ Try it with "pimsd dev": it needs nothing and touches no real account.`,
 		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(
-		newServe(p), newDev(p), newSimulator(p), newEnroll(p), newOTP(p), newAccount(p), newKey(p), newAudit(p), newSeal(p),
+		newServe(p), newDev(p), newSimulator(p), newEnroll(p), newImport(p), newOTP(p), newAccount(p), newKey(p), newAudit(p), newSeal(p),
 		newStore(p), newCheck(p), newConfig(p), newErrors(), newHealth(p), newVersion(),
 	)
 	return root

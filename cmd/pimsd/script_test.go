@@ -38,6 +38,13 @@ func TestScripts(t *testing.T) {
 			"postgres":     startPostgres,
 			"manager":      playManager,
 			"told":         waitUntilTold,
+			"certificate":  makeCertificate,
+			"hangup":       hangUp,
+			"shown":        isShown,
+			"knob":         setKnobs,
+			"foreign":      plantForeign,
+			"otps":         issueOTPs,
+			"devices":      countDevices,
 		},
 	})
 }
@@ -55,7 +62,9 @@ func setUpStory(env *testscript.Env) error {
 	env.Values[managerKey{}] = &managed{}
 	env.Setenv("PIMSD_INWEBO_URL", simulator.ProtocolURL())
 	env.Setenv("PIMSD_DATA_DIR", env.WorkDir+"/data")
-	return nil
+	env.Setenv("DEVICES", env.WorkDir+"/foreign/devices")
+	env.Setenv("MADE", env.WorkDir+"/foreign/made")
+	return copyDevices(env.WorkDir + "/foreign")
 }
 
 func simulatorOf(ts *testscript.TestScript) *inwebosim.Simulator {

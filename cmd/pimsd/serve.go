@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,8 @@ func newServe(p process) *cobra.Command {
 		Long: `Run the service until it is told to stop (SIGTERM, Ctrl-C), and then for as long as conversations with inWebo need.
 
 The log goes to standard error, a JSON object a line. The store is made in the data directory when that is missing or
-empty. Settings come from the file named by --config or PIMSD_CONFIG, the environment and the flags.`,
+empty. Settings come from the file named by --config or PIMSD_CONFIG, the environment and the flags. SIGHUP makes it read
+its TLS certificate again.`,
 	}
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		a, err := app.New(cmd.Context(), c, p.stderr)
@@ -25,6 +28,27 @@ empty. Settings come from the file named by --config or PIMSD_CONFIG, the enviro
 			return err
 		}
 		a.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+		stop := onEach(hangup, a.Reload)
+		defer stop()
 		return a.Run(cmd.Context())
 	})
+}
+
+// onEach calls do for each signal until stop is called.
+func onEach(signals <-chan os.Signal, do func()) (stop func()) {
+	ended := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-signals:
+				do()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() { close(ended) }
 }

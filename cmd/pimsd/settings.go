@@ -12,24 +12,33 @@ import (
 
 // withConfig gives the command a flag for every setting, and its body the configuration.
 func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
-	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
+	return withArguments(p, cmd, noArgs, func(cmd *cobra.Command, c *config.Config, _ []string) error { return body(cmd, c) })
+}
+
+// withArguments is withConfig for a command that takes arguments.
+func withArguments(
+	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, *config.Config, []string) error,
+) *cobra.Command {
+	withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, args []string, err error) error {
 		if err != nil {
 			return err
 		}
-		return body(cmd, c)
+		return body(cmd, c, args)
 	})
+	cmd.Args = check
+	return cmd
 }
 
-// withSettings does the same for a body that has something to say when the configuration cannot be used.
-func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, error) error) *cobra.Command {
+// withSettings is withConfig for a body that has something to say when the configuration cannot be used.
+func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, []string, error) error) *cobra.Command {
 	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
 	config.Flags(settings)
 	cmd.SetUsageFunc(usageWith(settings))
 	cmd.Flags().AddFlagSet(settings)
 	cmd.Args = noArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: p.environ, ReadFile: os.ReadFile, Root: p.root})
-		return body(cmd, c, err)
+		return body(cmd, c, args, err)
 	}
 	return cmd
 }

@@ -21,6 +21,7 @@ type call struct {
 	body    secret.Bytes // as it came, once it was read
 	header  http.Header  // of the answer
 	event   Event
+	leave   func() // gives the call's place back; nil: it has none
 }
 
 // handler is one stage after the router: the result of a call, or why there is none. It sees no ResponseWriter.
@@ -53,11 +54,15 @@ func (a *API) adapt(route string, h handler) http.HandlerFunc {
 		began := time.Now()
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		c := &call{request: r, header: http.Header{}, event: Event{
-			Transaction: uuid.NewString(), Method: methodName(r.Method), Route: route, Remote: r.RemoteAddr,
+			Transaction: uuid.NewString(), Method: methodName(r.Method), Route: route,
+			Remote: remoteOf(r, a.config.TrustedProxies),
 		}}
 		traced, span := a.startSpan(r, &c.event)
 		c.request = traced
 		result, err := survive(h, c)
+		if c.leave != nil {
+			c.leave()
+		}
 		status, body := a.answer(c, result, err)
 		c.event.Left = r.Context().Err() != nil
 		c.event.Duration = time.Since(began)

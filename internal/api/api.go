@@ -8,22 +8,28 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-playground/validator/v10"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/shed"
 )
 
 // The routes, as events name them.
 const (
-	RouteOTP      = "/v1/authentication/otp"
-	RouteContract = "/openapi.yaml"
+	RouteOTP        = "/v1/authentication/otp"
+	RouteSMSCode    = "/v1/authentication/smscode"
+	RouteEnrollment = "/v1/authentication/enrollment"
+	RouteAccount    = "/v1/authentication/account"
+	RouteContract   = "/openapi.yaml"
 	// RouteNone stands for every path that there is not.
 	RouteNone = "none"
 )
@@ -33,15 +39,31 @@ type OTPs interface {
 	IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (otp.Issued, error)
 }
 
-// Config is what an API is made of. All of it is required.
+// Accounts enrols devices and tells how accounts stand; *otp.Service does.
+type Accounts interface {
+	HasPIN(ctx context.Context, ask otp.Ask, code secret.Text) (bool, error)
+	Enroll(ctx context.Context, ask otp.Ask, enrolling otp.Enrolling) (otp.Activations, error)
+	Status(ctx context.Context, account otp.Account) (otp.Status, error)
+	Unlock(ctx context.Context, ask otp.Ask) error
+}
+
+// Config is what an API is made of. All down to the Contract are required.
 type Config struct {
-	OTPs    OTPs
-	Callers authn.Authenticator
+	OTPs     OTPs
+	Accounts Accounts
+	Callers  authn.Authenticator
 	// Fingerprints tells the body of a call from others: of the account and the key given, and of no others.
 	Fingerprints func(account otp.Account, key string, body secret.Bytes) otp.Fingerprinted
 	Observer     Observer
-	Tracer       trace.Tracer // of requests; one that makes no spans when nobody traces
 	Contract     string       // what `GET /openapi.yaml` answers
+	Tracer       trace.Tracer // of requests; nil: nobody traces
+
+	Gate  *shed.Gate  // bounds the calls in flight; nil: nothing does
+	Rates *shed.Rates // bounds what a caller may send; nil: nothing does
+	// TrustedProxies are those whose X-Forwarded-For is believed, for the log.
+	TrustedProxies []netip.Prefix
+	// Unauthenticated takes requests without a credential from this machine; it is for loopback listeners only.
+	Unauthenticated bool
 }
 
 // API is the handler of the API listener. It is safe for concurrent use.
@@ -55,8 +77,15 @@ type API struct {
 
 // New gives the handler.
 func New(config Config) *API {
+	if config.Tracer == nil {
+		config.Tracer = noop.NewTracerProvider().Tracer("")
+	}
 	a := &API{config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts()}
 	a.router.Post(RouteOTP, a.adapt(RouteOTP, handle(a, authn.ScopeOTP, a.otpWithPIN)))
+	a.router.Post(RouteSMSCode, a.adapt(RouteSMSCode, handle(a, authn.ScopeEnroll, a.checkSMSCode)))
+	a.router.Post(RouteEnrollment, a.adapt(RouteEnrollment, handle(a, authn.ScopeEnroll, a.enroll)))
+	a.router.Get(RouteAccount, a.adapt(RouteAccount, a.account))
+	a.router.Post(RouteAccount, a.adapt(RouteAccount, handle(a, authn.ScopeUnlock, a.unlock)))
 	a.router.Get(RouteContract, a.adapt(RouteContract, func(*call) (any, error) { return document(config.Contract), nil }))
 	a.router.NotFound(a.adapt(RouteNone, func(*call) (any, error) { return nil, errNoSuchPath }))
 	a.router.MethodNotAllowed(a.adapt(RouteNone, a.noSuchMethod))

@@ -1,6 +1,12 @@
 package api
 
 import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -8,24 +14,75 @@ import (
 // accountHeader is where a backend names the account that it calls for (contract.md §3).
 const accountHeader = "X-Pims-Account"
 
-// admit finds out who calls and for which account, and whether the caller may. What it finds stands in the event.
+// ask is who asks for whom, as the audit log tells it.
+func (c *call) ask() otp.Ask {
+	return otp.Ask{Account: otp.Account(c.event.Account), Caller: c.event.Caller, Transaction: c.event.Transaction}
+}
+
+// admit finds out who calls and for which account, and whether the caller may now. What it finds stands in the event. The
+// place that the call has from then on is free when the call ends.
 func (a *API) admit(c *call, scope authn.Scope) error {
 	if a.draining.Load() {
 		return otp.ErrStopping
 	}
-	header := c.request.Header
-	credential, err := authn.ParseBearer(header.Values("Authorization"))
-	if err != nil {
-		return err
+	receive(c.request)
+	leave, ok := a.config.Gate.Enter(c.request.Context())
+	if !ok {
+		return errOverload
 	}
-	principal, err := a.config.Callers.Authenticate(c.request.Context(), credential)
+	c.leave = leave
+	principal, err := a.identify(c.request)
 	if err != nil {
 		return err
 	}
 	c.event.Caller = principal.Name
+	if !a.config.Rates.Take(principal.Name) {
+		return errTooFast
+	}
 	if !principal.Has(scope) {
 		return errScope
 	}
-	c.event.Account, err = principal.ResolveAccount(header.Values(accountHeader))
+	c.event.Account, err = principal.ResolveAccount(c.request.Header.Values(accountHeader))
 	return err
+}
+
+// receive waits for the whole body, so that who sends slowly holds nothing but a connection. What is wrong with the body
+// is said when it is read.
+func receive(r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+}
+
+// failing is the end of a body.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) {
+	if f.err == nil {
+		return 0, io.EOF
+	}
+	return 0, f.err
+}
+
+// identify gives who calls.
+func (a *API) identify(r *http.Request) (authn.Principal, error) {
+	header := r.Header.Values("Authorization")
+	if len(header) == 0 && a.config.Unauthenticated && isLoopback(r.Host) {
+		return authn.Unauthenticated(), nil
+	}
+	credential, err := authn.ParseBearer(header)
+	if err != nil {
+		return authn.Principal{}, err
+	}
+	return a.config.Callers.Authenticate(r.Context(), credential)
+}
+
+// isLoopback tells whether the Host header names this machine. A web page that had its own name resolved to a loopback
+// address would name itself.
+func isLoopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
 }

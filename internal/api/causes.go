@@ -15,6 +15,8 @@ import (
 var (
 	errNoSuchPath      = errors.New("there is no such path")
 	errNoSuchMethod    = errors.New("the path does not have this method")
+	errOverload        = errors.New("too many calls are in flight")
+	errTooFast         = errors.New("the caller sends too fast")
 	errScope           = errors.New("the caller lacks the scope of the call")
 	errContentType     = errors.New("the content type is not JSON")
 	errContentEncoding = errors.New("the body is encoded")
@@ -39,7 +41,8 @@ type verdict struct {
 const (
 	// restart is about how long a replaced instance takes to be back, or another to take over.
 	restart = 5 * time.Second
-	// soon stands where an otp.Wait says how long.
+	// soon stands where the error says how long, and where a second is enough: the least that any caller may send is one
+	// request a second, and places are free again as quickly as calls end.
 	soon = time.Second
 )
 
@@ -93,8 +96,10 @@ func domainVerdicts() []verdict {
 
 		on(otp.ErrPINHeldBack, errcodes.AccessRefused, http.StatusTooManyRequests).after(soon),
 		on(otp.ErrPINLocked, errcodes.AccessRefused, http.StatusLocked),
+		on(otp.ErrActivations, errcodes.QuotaReached, http.StatusConflict),
 		on(otp.ErrQuota, errcodes.QuotaReached, http.StatusTooManyRequests).after(soon),
 
+		on(otp.ErrCircuitOpen, errcodes.NoInternet, http.StatusBadGateway).after(soon),
 		on(otp.ErrUnreachable, errcodes.NoInternet, http.StatusBadGateway),
 		on(otp.ErrLate, errcodes.NoInternet, http.StatusGatewayTimeout),
 		on(otp.ErrNotInwebo, errcodes.CoreNotConfigured, http.StatusInternalServerError),
@@ -120,8 +125,11 @@ func domainVerdicts() []verdict {
 	}
 }
 
+// callerVerdicts are about what a caller may, before the body is looked at.
 func callerVerdicts() []verdict {
 	return []verdict{
+		on(errOverload, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(soon),
+		on(errTooFast, errcodes.FacadeNotInitialized, http.StatusTooManyRequests).after(soon),
 		on(authn.ErrKeysUnavailable, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(restart),
 		on(authn.ErrUnauthenticated, errcodes.AuthenticationRequired, http.StatusUnauthorized),
 		on(authn.ErrAccountMissing, errcodes.MissingParameter, http.StatusBadRequest).about(accountHeader),
@@ -131,6 +139,7 @@ func callerVerdicts() []verdict {
 	}
 }
 
+// requestVerdicts are about the request itself.
 func requestVerdicts() []verdict {
 	return []verdict{
 		on(errNoSuchPath, errcodes.APINotSupported, http.StatusNotFound),

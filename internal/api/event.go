@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // Observer hears of every request, once, when its answer is known. It is called on the path of the answer, from many
@@ -21,7 +22,7 @@ type Event struct {
 	Trace       string // the trace's id, 32 hex digits; empty when nobody traces
 	Method      string // one of HTTP's, else "other"
 	Route       string // the pattern that matched, or RouteNone; never the path
-	Remote      string // address and port of the connection's other end
+	Remote      string // address of the caller: with its port, or without when a trusted proxy told it
 
 	Caller  string // the principal's name; empty before it is known
 	Account string // empty before the caller is known to be entitled to it
@@ -35,7 +36,8 @@ type Event struct {
 	Rounds  int    // that the OTP took, else 0
 	Blocked bool   // the OTP was given, and inWebo blocks the account from now on
 
-	Repeated bool // the answer is the one that the first call of its Idempotency-Key got
+	Repeated    bool            // the answer is the one that the first call of its Idempotency-Key got
+	Activations otp.Activations // of the account, as an enrolment found them; else empty
 
 	Err   error  // why there is no result, else nil; its text is for the log, not for callers
 	Stack []byte // of a panic, else nil

@@ -19,8 +19,6 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/pimsdtest/openapicheck"
 	"github.com/pimsd/pimsd/internal/secret"
-
-	"go.opentelemetry.io/otel/trace/noop"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,14 +31,42 @@ const (
 	aBody   = `{"action":"withPIN","pinCode":"0987"}`
 	fleet   = "pims_token-of-the-fleet"
 	noScope = "pims_token-that-enrols"
+	unlocks = "pims_token-that-unlocks"
 )
 
-// domain is an api.OTPs that answers what it is set to, and counts how often it was asked.
+// domain is an api.OTPs and an api.Accounts that answers what it is set to, and counts how often it was asked.
 type domain struct {
 	mu    sync.Mutex
 	issue func(ctx context.Context) (otp.Issued, error)
 	asked []otp.Ask
 	pins  []string
+
+	err       error // of every other call
+	hasPIN    bool
+	used      otp.Activations
+	status    otp.Status
+	codes     []string // SMS codes
+	enrolling otp.Enrolling
+}
+
+func (d *domain) HasPIN(_ context.Context, ask otp.Ask, code secret.Text) (bool, error) {
+	d.asked, d.codes = append(d.asked, ask), append(d.codes, code.Reveal())
+	return d.hasPIN, d.err
+}
+
+func (d *domain) Enroll(_ context.Context, ask otp.Ask, e otp.Enrolling) (otp.Activations, error) {
+	d.asked, d.codes, d.pins, d.enrolling = append(d.asked, ask), append(d.codes, e.SMSCode.Reveal()), append(d.pins, e.PIN.Reveal()), e
+	return d.used, d.err
+}
+
+func (d *domain) Status(_ context.Context, account otp.Account) (otp.Status, error) {
+	d.asked = append(d.asked, otp.Ask{Account: account})
+	return d.status, d.err
+}
+
+func (d *domain) Unlock(_ context.Context, ask otp.Ask) error {
+	d.asked = append(d.asked, ask)
+	return d.err
 }
 
 func (d *domain) IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (otp.Issued, error) {
@@ -52,7 +78,7 @@ func (d *domain) IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (ot
 	return issue(ctx)
 }
 
-// callers is an authn.Authenticator of three credentials.
+// callers is an authn.Authenticator of four credentials.
 type callers struct{ err error }
 
 func (c *callers) Authenticate(_ context.Context, credential secret.Text) (authn.Principal, error) {
@@ -61,6 +87,7 @@ func (c *callers) Authenticate(_ context.Context, credential secret.Text) (authn
 		aToken:  {Name: "key:alice", Grant: authn.Grant{Account: "alice", Scopes: may}},
 		fleet:   {Name: "key:fleet", Grant: authn.Grant{Backend: true, Prefix: "fleet-", Scopes: may}},
 		noScope: {Name: "key:enrol", Grant: authn.Grant{Account: "alice", Scopes: authn.Scopes{authn.ScopeEnroll}}},
+		unlocks: {Name: "key:ops", Grant: authn.Grant{Account: "alice", Scopes: authn.Scopes{authn.ScopeUnlock}}},
 	}
 	principal, ok := known[credential.Reveal()]
 	switch {
@@ -112,7 +139,7 @@ var contract struct {
 	*openapicheck.Checker
 }
 
-func newBench(tb testing.TB) *bench {
+func newBench(tb testing.TB, change ...func(*api.Config)) *bench {
 	tb.Helper()
 	contract.Do(func() { contract.Checker = openapicheck.New(tb) })
 	b := &bench{
@@ -122,10 +149,13 @@ func newBench(tb testing.TB) *bench {
 		callers: &callers{},
 		journal: &journal{},
 	}
-	b.API = api.New(api.Config{
-		Tracer: noop.NewTracerProvider().Tracer(""),
-		OTPs:   b.domain, Callers: b.callers, Observer: b.journal, Contract: openapi.Document(), Fingerprints: printless,
-	})
+	config := api.Config{
+		OTPs: b.domain, Accounts: b.domain, Callers: b.callers, Observer: b.journal, Contract: openapi.Document(), Fingerprints: printless,
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	b.API = api.New(config)
 	b.server = httptest.NewUnstartedServer(b.API)
 	b.server.Config.DisableGeneralOptionsHandler = true
 	b.server.Start()

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 
-	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -25,9 +24,9 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 	if err != nil {
 		return nil, err
 	}
-	issued, err := a.config.OTPs.IssueOTP(ctx, otp.Ask{
-		Account: otp.Account(e.Account), Caller: e.Caller, Transaction: e.Transaction, Repeat: repeat,
-	}, req.PIN)
+	ask := c.ask()
+	ask.Repeat = repeat
+	issued, err := a.config.OTPs.IssueOTP(ctx, ask, req.PIN)
 	switch {
 	case err != nil:
 		return nil, err

@@ -19,7 +19,9 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/sdnotify"
+	"github.com/pimsd/pimsd/internal/shed"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -30,8 +32,10 @@ type App struct {
 	config   *config.Config
 	logger   *zap.Logger
 	face     *api.API
+	keys     *authn.Keys
 	tokens   *authn.Tokens // nil: no issuer is trusted
 	refusals *refusals
+	shown    *certificate // nil: no TLS
 	api, ops *door
 	undo     undo
 	stopping atomic.Bool
@@ -54,12 +58,13 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 		}
 	}()
 	metrics := telemetry.NewMetrics(Build().Version, codes())
-	if a.Core, err = OpenCore(ctx, c, true, observeMetrics(metrics)); err != nil {
+	if a.Core, err = OpenCore(ctx, c, true, observeMetrics(metrics, logger)); err != nil {
 		return nil, err
 	}
 	a.undo.push("store", a.Core.Close)
 	metrics.WatchDoubt(a.Store.CountDoubt)
 	a.refusals = newRefusals(a.Store, logger, metrics)
+	metrics.ExpectRefusedCallers(refusalNoted, refusalDropped, refusalFailed)
 	a.tellCensus = metrics.WatchCensus(conditions())
 	if err = a.openOps(ctx, metrics); err != nil {
 		return nil, err
@@ -89,7 +94,7 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
 	)
-	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, handler, opsTimeouts(), a.logger); err != nil {
+	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, a.withDocs(handler), opsTimeouts(), a.logger); err != nil {
 		return err
 	}
 	a.undo.push("operators' listener", a.ops.close)
@@ -101,7 +106,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	if err != nil {
 		return err
 	}
-	h := a.config.HTTP
+	h, load := a.config.HTTP, a.config.Load
 	tracer, err := a.tracer(ctx)
 	if err != nil {
 		return err
@@ -109,12 +114,15 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	a.face = api.New(api.Config{
 		Tracer:       tracer,
 		OTPs:         a.OTP,
+		Accounts:     a.OTP,
 		Callers:      callers,
 		Fingerprints: a.Ring.Body,
 		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles())},
 		Contract:     openapi.Document(),
+		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
+		TrustedProxies: h.TrustedProxies, Unauthenticated: h.Unauthenticated,
 	})
-	longest := a.config.Conversation.QueueWait + a.config.Conversation.Deadline
+	longest := load.Wait + a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
 	if a.api, err = openDoor(ctx, "listen", a.config.Listen, counted(metrics, a.face), timeouts{
 		header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
 		write: h.HeaderTimeout + h.BodyTimeout + authn.KeyFetchTimeout + longest + answerTimeout,
@@ -122,7 +130,27 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		return err
 	}
 	a.undo.push("API listener", a.api.close)
+	return a.openTLS(metrics)
+}
+
+// openTLS makes the API's listener speak TLS, when a certificate is configured.
+func (a *App) openTLS(metrics *telemetry.Metrics) (err error) {
+	if a.config.TLS.CertFile == "" {
+		return nil
+	}
+	if a.shown, err = openCertificate(a.config.TLS, a.logger); err != nil {
+		return err
+	}
+	metrics.WatchCertificate(a.shown.expiry)
+	a.api.secure(a.shown.config())
 	return nil
+}
+
+// Reload reads again what can change while the service runs: the certificate.
+func (a *App) Reload() {
+	if a.shown != nil {
+		a.shown.lookNow()
+	}
 }
 
 // answerTimeout is how long a caller may take to read an answer.
@@ -168,6 +196,13 @@ func (a *App) Run(ctx context.Context) error {
 	a.inBackground(ctx, "housekeeping", a.keepHouse)
 	a.inBackground(ctx, "audit of refused callers", a.refusals.note)
 	a.inBackground(ctx, "census", a.takeCensuses)
+	a.inBackground(ctx, "last use of keys", a.followKeys)
+	if a.shown != nil {
+		a.inBackground(ctx, "certificate", a.shown.follow)
+	}
+	if a.config.HTTP.Unauthenticated {
+		a.logger.Warn("requests without a credential are taken: whoever has an account on this machine can ask for OTPs and try PINs")
+	}
 	go a.ops.serve(failed)
 	go a.api.serve(failed)
 	build := Build()

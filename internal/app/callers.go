@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,6 +17,11 @@ import (
 // callers gives who finds out who calls: by API key, and by token when issuers are configured.
 func (a *App) callers() (authn.Authenticator, error) {
 	keys := authn.NewKeys(a.Store, time.Now)
+	a.keys = keys
+	a.undo.push("last use of keys", func() error {
+		a.flushKeys()
+		return nil
+	})
 	if len(a.config.JWT.Issuers) == 0 {
 		return keys, nil
 	}
@@ -24,7 +30,7 @@ func (a *App) callers() (authn.Authenticator, error) {
 		Transport: keyTransport(), Observer: tokenLog{a.logger},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("jwt.issuers_file: %w", err)
+		return nil, issuerFaults(a.config.JWT, err)
 	}
 	a.tokens = tokens
 	a.undo.push("issuers' keys", func() error {
@@ -32,6 +38,45 @@ func (a *App) callers() (authn.Authenticator, error) {
 		return nil
 	})
 	return authn.Either{Keys: keys, Tokens: tokens}, nil
+}
+
+// keyFlush is how long the store may lag behind with when keys were last used.
+const keyFlush = time.Minute
+
+// followKeys has the store note when keys were last used, from time to time until ctx ends.
+func (a *App) followKeys(ctx context.Context) {
+	tick := time.NewTicker(keyFlush)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			a.flushKeys()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// flushKeys tells the log alone when the store does not take it: nobody's call depends on it.
+func (a *App) flushKeys() {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if err := a.keys.Flush(ctx); err != nil {
+		a.logger.Warn("the store does not note when keys were last used", zap.Error(err))
+	}
+}
+
+// issuerFaults says of what is wrong with the issuers where in their file it stands.
+func issuerFaults(c config.JWT, err error) error {
+	found, ok := errors.AsType[authn.IssuerFaults](err)
+	if !ok {
+		return fmt.Errorf("jwt.issuers_file: %w", err)
+	}
+	var faults config.Faults
+	for _, fault := range found {
+		faults = append(faults, config.Fault{Setting: c.Issuers[fault.Index].Origin, Problem: fault.Problem})
+	}
+	return faults
 }
 
 func issuers(configured []config.Issuer) []authn.Issuer {

@@ -98,8 +98,11 @@ const storeTimeout = 5 * time.Second
 func limits(c *config.Config) otp.Limits {
 	return otp.Limits{
 		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: storeTimeout,
+		CircuitFaults: c.Inwebo.CircuitFaults, CircuitRest: c.Inwebo.CircuitRest, SetupRepeats: c.Inwebo.SetupRepeats,
 		FinalizeTimeout: c.Inwebo.ExchangeTimeout, OTPsPerDay: c.Quota.OTPsPerDay, ServiceID: c.Inwebo.Service,
-		AnswerLife: c.Idempotency.AnswerLife,
-		Guard:      otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
+		AnswerLife:  c.Idempotency.AnswerLife,
+		DeviceName:  c.Inwebo.DeviceName,
+		Activations: otp.ActivationLimits{Warn: c.Activations.WarnAt, Refuse: c.Activations.RefuseAt},
+		Guard:       otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
 	}
 }

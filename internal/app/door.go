@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -54,6 +55,13 @@ func (d *door) loopback() string {
 		return d.address()
 	}
 	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: address.Port}).String()
+}
+
+// secure makes the door speak TLS, with what the configuration shows. It comes before serve.
+func (d *door) secure(config *tls.Config) {
+	d.server.Protocols = new(http.Protocols)
+	d.server.Protocols.SetHTTP1(true)
+	d.listener = tls.NewListener(d.listener, config)
 }
 
 // serve answers until the door is closed; its end before that goes to failed.

@@ -4,15 +4,18 @@ import (
 	"errors"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/pimsd/pimsd/internal/circuit"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
 // observeMetrics turns what the domain and the wire let hear into metrics.
-func observeMetrics(m *telemetry.Metrics) Observers {
+func observeMetrics(m *telemetry.Metrics, logger *zap.Logger) Observers {
 	return Observers{
-		OTP: domainMetrics{m},
+		OTP: domainMetrics{m, logger},
 		Exchange: func(exchange inwebo.Exchange, err error, took time.Duration) {
 			m.ObserveExchange(string(exchange), exchangeOutcome(err), took)
 		},
@@ -34,7 +37,10 @@ func exchangeOutcome(err error) string {
 	}
 }
 
-type domainMetrics struct{ *telemetry.Metrics }
+type domainMetrics struct {
+	*telemetry.Metrics
+	logger *zap.Logger
+}
 
 func (m domainMetrics) Committed(what otp.Commit, err error) {
 	outcome := "failed"
@@ -50,3 +56,15 @@ func (m domainMetrics) Committed(what otp.Commit, err error) {
 func (m domainMetrics) Window(answerToCommit time.Duration) { m.ObserveWindow(answerToCommit) }
 
 func (m domainMetrics) Retrying(change int) { m.SettleRetrying(change) }
+
+func (m domainMetrics) Circuit(state circuit.State) {
+	m.SetCircuit(int(state))
+	switch state {
+	case circuit.Open:
+		m.logger.Warn("inWebo cannot be reached: it is left alone for a while")
+	case circuit.Probing:
+		m.logger.Info("one conversation finds out whether inWebo can be reached again")
+	case circuit.Closed:
+		m.logger.Info("inWebo answers again")
+	}
+}

@@ -28,6 +28,11 @@ func (o requestObserver) Observe(e api.Event) {
 	if by := throttledBy(e); by != "" {
 		o.throttled(by)
 	}
+	if e.Activations.FewLeft {
+		o.metrics.CountFewActivations()
+		o.logger.Warn("few SMS activations are left: inWebo locks an account after about 20", zap.String("account", e.Account),
+			zap.String("transaction", e.Transaction), zap.Int("smsActivations", e.Activations.Tried))
+	}
 	if line := o.logger.Check(levelOf(e), "request"); line != nil {
 		line.Write(fieldsOf(e)...)
 	}
@@ -64,6 +69,9 @@ func fieldsOf(e api.Event) []zap.Field {
 	}
 	if e.Repeated {
 		fields = append(fields, zap.Bool("repeated", true))
+	}
+	if e.Activations.Tried > 0 {
+		fields = append(fields, zap.Int("smsActivations", e.Activations.Tried))
 	}
 	if e.Left {
 		fields = append(fields, zap.Bool("callerLeft", true))

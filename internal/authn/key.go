@@ -28,7 +28,7 @@ type Key struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // the first moment at which it is not good any more; zero: never
 	RevokedAt  time.Time // zero: it is not revoked
-	LastUsedAt time.Time // zero: not known
+	LastUsedAt time.Time // a minute or so behind; zero: not known
 }
 
 // NewKey makes a key with what is granted; no scopes in it means ScopeOTP. now is the present, and expires the moment

@@ -21,6 +21,9 @@ type KeyStore interface {
 	// RevokeKey notes that the key is not good any more. A repeat changes nothing; the first moment stays.
 	// ErrNoKey says that there is no such key.
 	RevokeKey(ctx context.Context, id string, at time.Time) error
+	// KeysUsed notes when keys were last used, by their ids, all at once. A moment before the one that is noted already
+	// changes nothing, and neither does an id of no key.
+	KeysUsed(ctx context.Context, last map[string]time.Time) error
 	// ListKeys gives all keys, oldest first, and by id among those of one moment.
 	ListKeys(ctx context.Context) ([]Key, error)
 }
@@ -35,6 +38,7 @@ var (
 type Keys struct {
 	store KeyStore
 	now   func() time.Time
+	uses  uses
 }
 
 // NewKeys gives the authenticator of the keys in store; now is the clock that keys expire by.
@@ -59,5 +63,6 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 	if err != nil || !matches || !key.isGood(k.now()) {
 		return Principal{}, ErrUnauthenticated
 	}
+	k.uses.note(key.ID, k.now())
 	return Principal{Name: key.PrincipalName(), Grant: key.Grant}, nil
 }

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -20,12 +21,15 @@ type Config struct {
 	DatabaseURL  secret.Text // postgres://…; empty: SQLite in DataDir
 	Ops          Ops
 	HTTP         HTTP
+	TLS          TLS
+	Load         Overload
 	JWT          JWT
 	Conversation Conversation
 	Guard        Guard
 	Quota        Quota
 	Idempotency  Idempotency
 	Audit        Audit
+	Activations  Activations
 	Seal         Seal
 	Stop         Stop
 	Inwebo       Inwebo
@@ -39,13 +43,18 @@ type Config struct {
 // Ops is the operators' listener.
 type Ops struct {
 	Listen string // host:port
+	// Try lets the page of the API make calls, which it passes on to the API's listener. It is no setting: pimsd dev sets it.
+	Try bool
 }
 
-// HTTP bounds what a caller's connection may take.
+// HTTP bounds what a caller's connection may take, and says what of it is believed.
 type HTTP struct {
 	HeaderTimeout time.Duration // from the connection, or the answer before, to the end of the header
 	BodyTimeout   time.Duration // from the end of the header to the end of the body
 	IdleTimeout   time.Duration // without a request
+
+	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
+	Unauthenticated bool           // requests without a credential are taken
 }
 
 // Conversation bounds one conversation with inWebo.
@@ -76,6 +85,12 @@ type Audit struct {
 	Retention time.Duration // how long a line is kept; 0: for ever
 }
 
+// Activations are the limits of an account's SMS activations.
+type Activations struct {
+	WarnAt   int
+	RefuseAt int // 0: no limit
+}
+
 // Seal is how records are sealed at rest.
 type Seal struct {
 	Keys secret.Text // a ring, one key a line; see FileOf for the file that it came from
@@ -99,6 +114,9 @@ type Inwebo struct {
 	Service         string        // id or name; empty: the only one
 	ExchangeTimeout time.Duration // one request, dial and answer included
 	DialTimeout     time.Duration // TCP and TLS, each
+	CircuitFaults   int           // conversations in a row that cannot reach it; 0: the circuit never opens
+	CircuitRest     time.Duration // how long it is left alone then
+	SetupRepeats    int           // of a hundred setups, how many may be sent a second time
 	ProxyURL        secret.Text   // may carry a password; empty: none
 	CAFile          string        // PEM; empty: the system's
 	ClientCertFile  string        // PEM; empty: none

@@ -72,6 +72,24 @@ func (c *Config) exchangeSettings() []setting {
 			effect: "It ends before anything is sent, so that nothing is in doubt.",
 		},
 		{
+			key: "inwebo.circuit_faults", unit: "count", preset: "5", value: count(&c.Inwebo.CircuitFaults, 0, 1000),
+			what: "how many conversations in a row may fail to reach inWebo before it is left alone; 0 turns that off",
+			effect: "What counts is that the host is out of reach, cuts the connection, is late, or is missing behind its gateway; an " +
+				"answer, even a refusal, starts the count anew. While it is left alone, callers get code 2202 with `Retry-After`, " +
+				"and nothing is spent.",
+		},
+		{
+			key: "inwebo.circuit_rest", unit: "duration", preset: "5s",
+			value:  duration(&c.Inwebo.CircuitRest, time.Second, 10*time.Minute),
+			what:   "how long inWebo is left alone before one caller finds out whether it is back",
+			effect: "Longer: callers wait longer when it is.",
+		},
+		{
+			key: "inwebo.setup_repeats", unit: "percent", preset: "10", value: count(&c.Inwebo.SetupRepeats, 0, 100),
+			what:   "how many setups in a hundred may be sent a second time when the network breaks off",
+			effect: "Ten are in stock at the start. More: an inWebo in trouble gets more to do. A finalize is never sent twice.",
+		},
+		{
 			key: "inwebo.proxy_url", unit: "URL", secret: true,
 			value:  secretURL(&c.Inwebo.ProxyURL, "http", "https", "socks5"),
 			what:   "the proxy between pimsd and inWebo, `http://`, `https://` or `socks5://`; a secret, since it may carry a password",

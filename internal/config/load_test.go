@@ -253,3 +253,15 @@ func TestTheErrorIsFaults(t *testing.T) {
 		t.Errorf("got %T", err)
 	}
 }
+
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "", " ": "", "10.0.0.0/8": "10.0.0.0/8", "192.0.2.7,2001:db8::/32": "192.0.2.7/32, 2001:db8::/32", "::1": "::1/128",
+	} {
+		c := world{environ: []string{"PIMSD_HTTP_TRUSTED_PROXIES=" + text}}.mustLoad(t)
+		if got := effective(t, c, "http.trusted_proxies").Text; got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -35,17 +36,27 @@ func (c *Config) render(annotated bool) string {
 	return b.String()
 }
 
-// inFileOrder puts the settings without a section first, since YAML has no way to leave a section.
-func (c *Config) inFileOrder() (ordered []setting) {
-	var nested []setting
-	for _, s := range c.settings() {
-		if strings.Contains(s.key, ".") {
-			nested = append(nested, s)
-		} else {
-			ordered = append(ordered, s)
+// inFileOrder puts the settings without a section first, since YAML has no way to leave a section, and those of a section
+// together.
+func (c *Config) inFileOrder() []setting {
+	var sections []string
+	sectionOf := func(s setting) string {
+		section, _, nested := strings.Cut(s.key, ".")
+		if !nested {
+			return ""
 		}
+		return section
 	}
-	return append(ordered, nested...)
+	for _, s := range c.settings() {
+		sections = append(sections, sectionOf(s))
+	}
+	place := func(s setting) int {
+		if section := sectionOf(s); section != "" {
+			return slices.Index(sections, section)
+		}
+		return -1
+	}
+	return slices.SortedStableFunc(slices.Values(c.settings()), func(a, b setting) int { return place(a) - place(b) })
 }
 
 func writeComment(b *strings.Builder, indent string, s setting) {

@@ -39,8 +39,10 @@ func (s setting) inFile() setting { return setting{key: s.key + fileSuffix} }
 
 // settings is every setting, once, bound to c.
 func (c *Config) settings() []setting {
-	return slices.Concat(c.serviceSettings(), c.jwtSettings(), c.guardSettings(), c.inweboSettings(), c.exchangeSettings(),
-		c.traceSettings())
+	return slices.Concat(
+		c.serviceSettings(), c.networkSettings(), c.jwtSettings(), c.guardSettings(), c.inweboSettings(), c.exchangeSettings(),
+		c.traceSettings(),
+	)
 }
 
 func (c *Config) serviceSettings() []setting {
@@ -152,8 +154,23 @@ func (c *Config) guardSettings() []setting {
 			what:   "how long a line of the audit log is kept; 0 keeps all",
 			effect: "Lines that are older are deleted: ship them elsewhere before (`pimsd audit list --after ID --json`). Not under 24h.",
 		},
+		{
+			key: "sms_activations.warn_at", unit: "count", preset: "15", value: count(&c.Activations.WarnAt, 1, inweboActivationLimit),
+			what:   "from how many SMS activations of an account on an enrolment warns that few are left",
+			effect: "An account locks after about 20 of them.",
+		},
+		{
+			key: "sms_activations.refuse_at", unit: "count", preset: "19",
+			value: count(&c.Activations.RefuseAt, 0, inweboActivationLimit),
+			what:  "after how many SMS activations of an account no further one is made; 0 turns the limit off",
+			effect: "Who enrols over REST is then answered with code 2348; an operator may still force one with " +
+				"`pimsd enroll --force`. Without the limit, a client that enrols again and again locks the account.",
+		},
 	}
 }
 
 // inweboPINLimit is the vendor's default for wrong PINs in a row (inwebo-protocol.md §7).
 const inweboPINLimit = 3
+
+// inweboActivationLimit is about how many SMS activations an account has (inwebo-protocol.md §7).
+const inweboActivationLimit = 20

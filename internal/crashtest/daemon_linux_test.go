@@ -99,7 +99,7 @@ func enrol(ctx context.Context, core *app.Core) (step uint64, err error) {
 	if err != nil || status.State != otp.StateNotEnrolled {
 		return status.Step, err
 	}
-	err = core.OTP.Enroll(ctx, otp.Ask{Account: account, Caller: "test"}, otp.Enrolling{
+	_, err = core.OTP.Enroll(ctx, otp.Ask{Account: account, Caller: "test"}, otp.Enrolling{
 		SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin),
 	})
 	if err != nil {

@@ -27,8 +27,8 @@ func accessRefused() Entry {
 		},
 		Wire: []string{"NOK:ACCESS"},
 		Caller: "At 403 ask the person for the PIN again, and never repeat the same PIN by yourself: a few wrong ones block the " +
-			"account at inWebo. At 429 no PIN was tried: wait as long as `Retry-After` says. At 423 no PIN was tried either: " +
-			"send the person to the operator.",
+			"account at inWebo. An enrolment that is refused so has spent its SMS code: order a new one. At 429 no PIN was tried: wait " +
+			"as long as `Retry-After` says. At 423 no PIN was tried either: send the person to the operator.",
 		Operator: "For a 423, make sure that the person knows the PIN and that no client repeats a wrong one, then run " +
 			"`pimsd account unlock`. A forgotten PIN is reset in the brand's app; enrol the account again afterwards.",
 		Source: fromWire,

@@ -33,13 +33,17 @@ func quotaReached() Entry {
 		Code: QuotaReached, Type: pimsError, Label: "StrongID document quoata reached",
 		Causes: []Cause{
 			{http.StatusConflict, false, "inWebo allows the account no further device or SMS activation"},
+			{http.StatusConflict, false, "pimsd makes no further SMS activation, lest inWebo lock the account; nothing was sent"},
 			{http.StatusTooManyRequests, true, "the account has used up its OTPs of 24 hours; no PIN was tried"},
 		},
 		Wire: []string{"NOK:MAXNBTOOLS"},
 		Caller: "At 429 wait as long as `Retry-After` says, which may be hours, and ask for an OTP only when an operation needs one. " +
-			"At 409 the person removes devices that are no longer used, in the brand's app or through its support.",
+			"At 409 do not enrol again. The person removes devices that are no longer used, in the brand's app or through its " +
+			"support, and asks the operator how many SMS activations the account has left.",
 		Operator: "At 429 look for a client that asks again and again. `PIMSD_QUOTA_OTPS_PER_DAY` stands for a limit of inWebo: raise " +
-			"it only when inWebo allows more. At 409 do not go on enrolling: every try costs one of about twenty activations.",
+			"it only when inWebo allows more. At 409 do not go on enrolling: every try costs one of about twenty activations. " +
+			"`pimsd account show` says how many were tried; `pimsd enroll --force` makes one more than " +
+			"`PIMSD_SMS_ACTIVATIONS_REFUSE_AT` allows.",
 		Source: fromWire,
 	}
 }
@@ -47,9 +51,11 @@ func quotaReached() Entry {
 func alreadyEnrolled() Entry {
 	return Entry{
 		Code: AlreadyEnrolled, Type: pimsError, Label: "StrongID enrollment already exists",
-		Causes:   []Cause{{http.StatusConflict, false, "the account has an enrolled device"}},
-		Caller:   "Nothing is to be done: ask for an OTP. Only a device that inWebo no longer accepts needs to be replaced.",
-		Operator: "Enrol again only when the device is lost: a new one counts against the devices that the account may have.",
-		Source:   fromContract,
+		Causes: []Cause{{http.StatusConflict, false, "the account has an enrolled device"}},
+		Caller: "Nothing is to be done: ask for an OTP. Only a device that inWebo no longer accepts needs to be replaced: " +
+			"order an SMS code and enrol with `?replace=true`. The present device stays until the new one is stored.",
+		Operator: "Enrol again only when the device is lost: each enrolment costs one of about twenty SMS activations. On the command line " +
+			"it is `pimsd enroll --replace`.",
+		Source: fromContract,
 	}
 }

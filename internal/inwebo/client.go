@@ -179,8 +179,11 @@ func notUnderstood(name Exchange, why error) error {
 
 func statusFault(name Exchange, status int) error {
 	why := ErrNotService
-	if status >= http.StatusInternalServerError {
+	switch {
+	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
 		why = ErrNetwork
+	case status >= http.StatusInternalServerError:
+		why = ErrServer
 	}
 	return &Fault{name, ErrNoAnswer, why, "HTTP " + strconv.Itoa(status)}
 }

@@ -13,10 +13,13 @@ var (
 	ErrNoAnswer = errors.New("no answer that can be used")
 )
 
-// Why it brought none. A *Fault is one of the four.
+// Why it brought none. A *Fault is one of the five.
 var (
-	// ErrNetwork says that the host could not be reached, broke off, or answered HTTP 5xx.
+	// ErrNetwork says that the host could not be reached, broke off, or is missing behind its gateway:
+	// HTTP 502, 503 and 504.
 	ErrNetwork = errors.New("inWebo could not be reached")
+	// ErrServer says that the host itself failed: HTTP 5xx, but for 502, 503 and 504. It may concern one device alone.
+	ErrServer = errors.New("inWebo failed")
 	// ErrLate says that the time ran out.
 	ErrLate = errors.New("inWebo took too long")
 	// ErrNotService says that the host answers, but not as the mAccess service: HTTP 3xx or 4xx, a web page.
@@ -25,7 +28,7 @@ var (
 	ErrNotUnderstood = errors.New("the answer of inWebo was not understood")
 )
 
-// Fault is an exchange without an answer: ErrNeverSent or ErrNoAnswer, and one of the four causes; errors.Is finds both.
+// Fault is an exchange without an answer: ErrNeverSent or ErrNoAnswer, and one of the five causes; errors.Is finds both.
 type Fault struct {
 	Exchange Exchange
 	how, why error

@@ -158,7 +158,7 @@ func TestNoAnswer(t *testing.T) {
 		"HTTP 500, held open": {func(c *rawConn) {
 			c.say("HTTP/1.1 500 c4n4ry\r\nContent-Length: 9\r\n\r\nc4n4ry")
 			c.wait()
-		}, inwebo.ErrNetwork, "HTTP 500"},
+		}, inwebo.ErrServer, "HTTP 500"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -202,7 +202,8 @@ func TestClosedAtOnce(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	tests := map[string]error{
-		"500": inwebo.ErrNetwork, "502": inwebo.ErrNetwork, "503": inwebo.ErrNetwork, "599": inwebo.ErrNetwork, "999": inwebo.ErrNetwork,
+		"500": inwebo.ErrServer, "501": inwebo.ErrServer, "505": inwebo.ErrServer, "599": inwebo.ErrServer, "999": inwebo.ErrServer,
+		"502": inwebo.ErrNetwork, "503": inwebo.ErrNetwork, "504": inwebo.ErrNetwork,
 		"201": inwebo.ErrNotService, "204": inwebo.ErrNotService, "206": inwebo.ErrNotService, "304": inwebo.ErrNotService,
 		"400": inwebo.ErrNotService, "401": inwebo.ErrNotService, "404": inwebo.ErrNotService, "407": inwebo.ErrNotService,
 	}

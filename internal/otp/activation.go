@@ -36,7 +36,7 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 	a.tell(StepOpen)
 	setup, err := a.inwebo.ActivateSetup(ctx, a.SMSCode)
 	if err != nil {
-		return kfact, kiw, a.fail(blamingCode(setupFailed(err)))
+		return kfact, kiw, a.fail(notActivating(blamingCode(setupFailed(err))))
 	}
 	if kfact, err = ratchet.ParsePublicKey(setup.Kfact); err == nil {
 		kiw, err = kfact.UnsealKey(setup.Kiw)
@@ -106,7 +106,7 @@ func (a *activation) giveSecret(ctx context.Context, kfact ratchet.PublicKey, an
 	a.tell(StepStore)
 	return a.settle(a.conversation, ofAnswer(final, func(r Record, now time.Time) Record {
 		enrolled := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
-		enrolled.EnrolledAt = now
+		enrolled.EnrolledAt, enrolled.Name = now, a.limits.DeviceName
 		r.Device, r.Enrolment, r.Doubt, r.Guard = &enrolled, nil, nil, Guard{}
 		return r
 	}), true)
@@ -147,6 +147,13 @@ func (a *activation) fail(o outcome) error {
 // senseless is the outcome of an answer with which nothing can be done; f says what its request may have done.
 func senseless(f fate, err error) outcome {
 	return outcome{fate: f, err: because(ErrNotUnderstood, err)}
+}
+
+// notActivating is the outcome of an activate setup that was not accepted: nothing that could count as an activation, or
+// as a PIN, has left, whatever inWebo answered.
+func notActivating(o outcome) outcome {
+	o.fate = unsent
+	return o
 }
 
 // blamingCode blames the SMS code for a syntax that the activate setup refused: it is the caller's only argument there.

@@ -17,6 +17,9 @@ const (
 // the PIN: inWebo's own count goes on.
 func (s *Service) Unlock(ctx context.Context, ask Ask) error {
 	return s.amend(ctx, ask, actionUnlock, func(r Record, _ time.Time) (Record, error) {
+		if r.Revision == 1 { // there was no record
+			return r, ErrNoDevice
+		}
 		r.Guard = Guard{}
 		return r, nil
 	})
@@ -55,17 +58,18 @@ func (s *Service) amend(ctx context.Context, ask Ask, action string, change func
 		return err
 	}
 	defer s.finish(c)
-	return s.whenFree(ctx, c, func() error { return s.tryAmend(ctx, c, change) })
+	return s.whenFree(ctx, c, func() error { return s.tryAmend(ctx, c, StageOutcome, outcomeDone, change) })
 }
 
-func (s *Service) tryAmend(ctx context.Context, c *conversation, change func(Record, time.Time) (Record, error)) error {
+// tryAmend looks at the record once, and writes what change makes of it, a record of revision 1 when there is none yet,
+// with a line of that stage and outcome.
+func (s *Service) tryAmend(
+	ctx context.Context, c *conversation, stage Stage, outcome string, change func(Record, time.Time) (Record, error),
+) error {
 	if err := s.fetch(ctx, c); err != nil {
 		return because(ErrStore, err)
 	}
 	now := c.now()
-	if c.record.Revision == 0 {
-		return ErrNoDevice
-	}
 	if c.record.heldAt(now) {
 		return &Wait{ErrBusy, c.record.Hold.Until.Sub(now)}
 	}
@@ -75,7 +79,7 @@ func (s *Service) tryAmend(ctx context.Context, c *conversation, change func(Rec
 	if err != nil {
 		return err
 	}
-	w, err := c.writeOf(c.nextWriteID(), next, StageOutcome, outcomeDone)
+	w, err := c.writeOf(c.nextWriteID(), next, stage, outcome)
 	if err != nil {
 		return because(ErrStore, err)
 	}

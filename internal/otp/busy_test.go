@@ -47,7 +47,7 @@ func TestAWaitForABusyDeviceIsKept(t *testing.T) {
 						}
 						go func() {
 							if enrols {
-								_ = one.Enroll(t.Context(), d.ask(), otp.Enrolling{Replace: true})
+								_, _ = one.Enroll(t.Context(), d.ask(), otp.Enrolling{Replace: true})
 							} else {
 								_, _ = one.IssueOTP(t.Context(), d.ask(), rightPIN)
 							}

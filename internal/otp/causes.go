@@ -34,9 +34,13 @@ var (
 	ErrPINHeldBack = errors.New("the PIN is held back")
 	// ErrPINLocked says that no PIN is forwarded until an operator unlocks the account or a new device is enrolled.
 	ErrPINLocked = errors.New("the PIN is locked")
+	// ErrActivations says that no further SMS activation is made unless it is forced, lest inWebo lock the account.
+	ErrActivations = errors.New("the SMS activations are used up")
 	// ErrQuota comes with a Wait: the account's OTPs of the last 24 hours are used up.
 	ErrQuota = errors.New("the quota is used up")
 
+	// ErrCircuitOpen comes with a Wait: inWebo could not be reached so often that it is left alone, and nothing was tried.
+	ErrCircuitOpen = errors.New("inWebo is left alone")
 	// ErrUnreachable says that inWebo could not be reached, or broke off.
 	ErrUnreachable = errors.New("inWebo is unreachable")
 	// ErrLate says that inWebo, or the time of the conversation, ran out.
@@ -84,8 +88,8 @@ var (
 func Causes() []error {
 	return []error{
 		ErrNoDevice, ErrAlreadyEnrolled, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
-		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrQuota, ErrUnreachable, ErrLate, ErrNotInwebo,
-		ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
+		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
+		ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
 		ErrTooManyDevices, ErrRefused,

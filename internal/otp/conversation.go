@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/pimsd/pimsd/internal/circuit"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -26,7 +27,8 @@ type conversation struct {
 	ask    Ask
 	action string
 	id     string
-	leave  func() // the account's lane
+	leave  func()        // the account's lane
+	way    *circuit.Pass // to inWebo; nil: it asks nothing there
 	span   trace.Span
 
 	patience time.Time     // until when it queues for the hold, by this machine's clock

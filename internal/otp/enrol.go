@@ -15,9 +15,9 @@ import (
 // actionEnroll is the audit log's word for enrolling a device.
 const actionEnroll = "enroll"
 
-// enrolmentDeadlines is how many deadlines of an OTP an enrolment has: it makes three exchanges, and an SMS activation
+// EnrolmentDeadlines is how many deadlines of an OTP an enrolment has: it makes three exchanges, and an SMS activation
 // that runs out of time in the middle is lost.
-const enrolmentDeadlines = 2
+const EnrolmentDeadlines = 2
 
 // Enrolling is what enrolling a device takes.
 type Enrolling struct {
@@ -25,6 +25,8 @@ type Enrolling struct {
 	PIN     secret.Text
 	// Replace allows a new device where the account has one, which stays until the new one is stored.
 	Replace bool
+	// Force allows an activation beyond ActivationLimits.Refuse.
+	Force bool
 	// Progress, when set, hears of each step before it is made.
 	Progress func(EnrolmentStep)
 }
@@ -40,27 +42,36 @@ const (
 	StepStore    EnrolmentStep = "storing the device"
 )
 
-// Enroll makes the account's device with an SMS code and a PIN (inwebo-protocol.md §3). When it returns nil, the device
-// is known to inWebo and durable here. The serial is drawn once for an account, whatever becomes of the enrolment:
-// after a failure the way on is a new SMS code and the same call.
-func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) error {
-	c, err := s.enter(ctx, ask, actionEnroll, enrolmentDeadlines*s.limits.Deadline)
+// Enroll makes the account's device with an SMS code and a PIN (inwebo-protocol.md §3). When it returns no error, the
+// device is known to inWebo and durable here. The serial is drawn once for an account, whatever becomes of the enrolment:
+// after a failure the way on is a new SMS code and the same call. How much the account has used up is told in any case.
+//
+// It takes at most the queue's wait and EnrolmentDeadlines deadlines.
+func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations, error) {
+	c, err := s.enter(ctx, ask, actionEnroll, EnrolmentDeadlines*s.limits.Deadline)
 	if err != nil {
-		return err
+		return Activations{}, err
 	}
 	defer s.finish(c)
+	var used Activations
 	err = s.take(ctx, c, func(r Record, _ time.Time) (Record, error) {
+		used = s.limits.Activations.judge(r.Activations)
 		if r.Device != nil && !e.Replace {
 			return r, ErrAlreadyEnrolled
 		}
-		return s.enrolling(r)
+		if used.Exhausted && !e.Force {
+			return r, ErrActivations
+		}
+		r, err := s.enrolling(r)
+		used = s.limits.Activations.judge(r.Activations)
+		return r, err
 	})
 	if err != nil {
-		return err
+		return used, err
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
-	return (&activation{Service: s, conversation: c, Enrolling: e}).run(ctx)
+	return used, (&activation{Service: s, conversation: c, Enrolling: e}).run(ctx)
 }
 
 // enrolling is the record of an account whose enrolment begins: it has a serial, drawn now only if it had none.

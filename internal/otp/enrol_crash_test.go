@@ -30,7 +30,7 @@ func TestEnrolmentStoreFaults(t *testing.T) {
 					}
 					heard := len(e.sim.History(inwebosim.Match{}))
 					service := otp.New(f.breaking(&e.device, at), wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
-					err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
+					_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
 					drained(t, service)
 					if at.nth > hold.nth {
 						must(t, err)
@@ -93,7 +93,7 @@ func TestKilledWhileEnrolling(t *testing.T) {
 					e.mustEnroll(t, otp.Enrolling{})
 				}
 				process := newMortal(t, e, row.at)
-				if err := process.service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace}); err == nil {
+				if _, err := process.service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace}); err == nil {
 					t.Fatal("the process lives")
 				}
 				<-process.buried
@@ -140,5 +140,6 @@ func (e *enrolee) enrollLater(t *testing.T, replace bool) error {
 	t.Helper()
 	service := otp.New(e.later(), wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
-	return service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
+	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
+	return err
 }

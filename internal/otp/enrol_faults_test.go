@@ -63,7 +63,7 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 		must(t, e.sim.Plant(n))
 	}
 	service := otp.New(e.memory, client, limits(), nil)
-	err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
+	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
 	drained(t, service)
 
 	want := f.cause

@@ -32,7 +32,8 @@ func (e *enrolee) enroll(t testing.TB, limits otp.Limits, how otp.Enrolling) err
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits, nil)
 	defer drained(t, service)
 	how.SMSCode, how.PIN = smsCode, rightPIN
-	return service.Enroll(t.Context(), e.ask(), how)
+	_, err := service.Enroll(t.Context(), e.ask(), how)
+	return err
 }
 
 // mustEnroll enrols the account, and has an OTP of the device verified.

@@ -60,6 +60,9 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 		next.Hold.Repeat = c.ask.Repeat.key()
 		next, err = prepare(next, now)
 	}
+	if err == nil {
+		err = s.setOut(c)
+	}
 	if err != nil {
 		return err
 	}

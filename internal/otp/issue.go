@@ -39,7 +39,7 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 		if r.Device == nil {
 			return r, ErrNoDevice
 		}
-		if sid, err = s.service(r.Device); err != nil {
+		if sid, err = s.limits.service(r.Device); err != nil {
 			return r, err
 		}
 		return r.spent(c.id, now, s.limits)
@@ -54,8 +54,8 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 }
 
 // service gives the sid that the OTP is for.
-func (s *Service) service(device *Device) (string, error) {
-	wanted := s.limits.ServiceID
+func (l Limits) service(device *Device) (string, error) {
+	wanted := l.ServiceID
 	for _, service := range device.Services {
 		if wanted != "" && (service.ID == wanted || service.Name == wanted) {
 			return service.ID, nil
@@ -114,7 +114,7 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	resync := answer.WantsSecondRound() && c.rounds == 0
 	makes := !resync && answer.Defi != ""
 	o := ofAnswer(answer.Finalized, func(r Record, now time.Time) Record {
-		after := r.Device.synced(answer.Sync, r.Device.State.Accepted(opened, answer.Sync.Move))
+		after := r.Device.synced(answer.Sync, r.Device.State.Accepted(opened, answer.Sync.Move).Opened(kma))
 		if makes {
 			after.LastOTPAt = now
 		}
@@ -125,17 +125,20 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	switch {
 	case makes: // it leaves the process after the settle only
 		k1 := device.State.Accepted(opened, answer.Sync.Move).Open(kma).K1
-		o.otp = ratchet.OTP(k1, answer.Defi, kma.Secval(device.State.Secret))
+		o.otp = ratchet.OTP(k1, answer.Defi, kma.Secval(device.State.Opened(kma).Secret))
 	case !resync:
 		o.err = because(ErrNotUnderstood, errNoDefi)
 	}
 	return o
 }
 
-// setup asks for a challenge, once more when the network broke off: a second challenge only replaces the first.
+// setup asks for a challenge, once more when the network broke off or inWebo failed, and the budget for that has
+// something left: a second challenge only replaces the first.
 func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error) {
+	s.repeats.Earn()
 	challenge, err := s.inwebo.OTPSetup(ctx, who, sid)
-	if errors.Is(err, inwebo.ErrNetwork) && ctx.Err() == nil {
+	again := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
+	if again && ctx.Err() == nil && s.repeats.Spend() {
 		return s.inwebo.OTPSetup(ctx, who, sid)
 	}
 	return challenge, err

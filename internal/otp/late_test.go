@@ -85,7 +85,7 @@ func TestTooLateForAnActivation(t *testing.T) {
 		e := &enrolee{device{sim: sim, account: "someone", memory: storetest.NewMemory()}}
 		client := &slowActivation{newBridge(sim), t, 2*limits().Deadline - 2*limits().FinalizeTimeout}
 		service := otp.New(e.memory, client, limits(), nil)
-		err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+		_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
 		drained(t, service)
 		if otp.CauseOf(err) != otp.ErrLate {
 			t.Errorf("told %v", err)

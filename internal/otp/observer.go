@@ -1,6 +1,10 @@
 package otp
 
-import "time"
+import (
+	"time"
+
+	"github.com/pimsd/pimsd/internal/circuit"
+)
 
 // Observer hears what operators watch. Its methods are called on the path of an OTP and must not block.
 type Observer interface {
@@ -10,6 +14,8 @@ type Observer interface {
 	Window(answerToCommit time.Duration)
 	// Retrying hears of a conversation that goes on trying to settle (+1), and of its end (−1).
 	Retrying(change int)
+	// Circuit hears that inWebo is left alone, asked by one to find out, or asked by all again.
+	Circuit(state circuit.State)
 }
 
 // Commit says what a write to the store is for.
@@ -27,3 +33,4 @@ type unobserved struct{}
 func (unobserved) Committed(Commit, error) {}
 func (unobserved) Window(time.Duration)    {}
 func (unobserved) Retrying(int)            {}
+func (unobserved) Circuit(circuit.State)   {}

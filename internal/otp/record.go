@@ -37,7 +37,7 @@ type Record struct {
 
 	// Blocking is what inWebo last let see, for display only.
 	Blocking Blocking `json:"blocking,omitempty"`
-	// Activations counts the SMS activations that were tried: an account locks after about twenty.
+	// Activations counts the SMS activations that inWebo may have heard of: an account locks after about twenty.
 	Activations int `json:"activations,omitempty"`
 }
 
@@ -47,6 +47,7 @@ type Device struct {
 	Services   []inwebo.Service `json:"services,omitempty"`
 	Offline    inwebo.Offline   `json:"offline,omitzero"`
 	State      ratchet.State    `json:"-"`
+	Name       string           `json:"name,omitempty"` // in the user's list of devices, as far as it is known here
 	EnrolledAt time.Time        `json:"enrolledAt,omitzero"`
 	LastOTPAt  time.Time        `json:"lastOTPAt,omitzero"` // zero before the first
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/circuit"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -28,6 +29,18 @@ type Limits struct {
 	OTPsPerDay int // in any 24 hours; 0 turns the quota off
 	// AnswerLife is how long an answer is kept for a repeat of its call.
 	AnswerLife time.Duration
+
+	// CircuitFaults is how many conversations in a row may fail to reach inWebo before it is left alone for CircuitRest;
+	// 0: any number.
+	CircuitFaults int
+	CircuitRest   time.Duration
+	// SetupRepeats is how many of a hundred setups may be sent a second time when the network broke off.
+	SetupRepeats int
+
+	Activations ActivationLimits
+
+	// DeviceName is what inWebo is told to call the devices that are enrolled from now on; it is kept for display.
+	DeviceName string
 
 	// ServiceID chooses among several services of a device, by id or name; empty: the only one.
 	ServiceID string
@@ -53,6 +66,8 @@ type Service struct {
 	observer Observer
 	random   io.Reader
 	lanes    *lanes
+	circuit  *circuit.Breaker
+	repeats  *circuit.Budget
 
 	life context.Context //nolint:containedctx // the service's own; it ends when nobody waits for a settle any more
 	kill context.CancelFunc
@@ -72,6 +87,8 @@ func New(store Store, client Inwebo, limits Limits, observer Observer) *Service 
 	s := &Service{
 		store: store, inwebo: client, limits: limits, observer: observer, random: rand.Reader,
 		lanes: newLanes(), talking: make(map[*conversation]struct{}), claims: make(map[claim]struct{}),
+		circuit: circuit.NewBreaker(limits.CircuitFaults, limits.CircuitRest, observer.Circuit),
+		repeats: circuit.NewBudget(limits.SetupRepeats),
 	}
 	s.life, s.kill = context.WithCancel(context.Background())
 	s.quiet = sync.NewCond(&s.mu)
@@ -134,6 +151,9 @@ func (s *Service) busyFor(account Account) time.Duration {
 
 // finish ends the conversation, unless the goroutine that still settles it will.
 func (s *Service) finish(c *conversation) {
+	if c.way != nil {
+		c.way.Leave()
+	}
 	if !c.left {
 		s.end(c)
 	}

@@ -31,6 +31,9 @@ func (r Record) settled(c chapter, o outcome, now time.Time) (_ Record, supersed
 	if c.last && returned && c.rounds == 0 {
 		r.Quota = r.Quota.giveBack(c.conversation)
 	}
+	if c.last && c.enrols && o.fate == unsent && c.rounds == 0 {
+		r.Activations = max(0, r.Activations-1)
+	}
 	if c.last && returned && c.enrols && r.Enrolment != nil && r.Enrolment.Phase == PhaseEnrolling {
 		r.Enrolment = nil
 	}

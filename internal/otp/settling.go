@@ -20,6 +20,7 @@ const (
 // settle makes the outcome durable and gives what the caller is told: nil when inWebo accepted and the store took it.
 // The caller waits until the deadline; a goroutine goes on after it until the store takes the outcome.
 func (s *Service) settle(c *conversation, o outcome, last bool) error {
+	c.report(o)
 	var decided atomic.Bool // by the goroutine that settles, or by the caller who stops waiting
 	done := make(chan error, 1)
 	go func() {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/circuit"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -63,6 +64,8 @@ func (w *watcher) Window(d time.Duration) {
 	defer w.mu.Unlock()
 	w.windows = append(w.windows, d)
 }
+
+func (w *watcher) Circuit(circuit.State) {}
 
 func (w *watcher) Retrying(change int) {
 	w.mu.Lock()

@@ -12,16 +12,20 @@ import (
 type Status struct {
 	Account     Account        `json:"account"`
 	State       State          `json:"state"`
+	Activated   bool           `json:"isDeviceActivated"`
 	InDoubt     bool           `json:"inDoubt"`
 	DoubtSince  time.Time      `json:"doubtSince,omitzero"`
 	Blocking    Blocking       `json:"isAccountBlocked"`
+	Service     string         `json:"service,omitempty"`  // that OTPs are for; empty when several leave it open
 	Services    []string       `json:"services,omitempty"` // names, or ids of those without
+	DeviceName  string         `json:"deviceName,omitempty"`
 	EnrolledAt  time.Time      `json:"enrolledAt,omitzero"`
 	LastOTPAt   time.Time      `json:"lastOTPAt,omitzero"`
 	OTPsLeft    *int           `json:"otpsLeft,omitempty"` // within the quota; nil when it is off
 	WrongPINs   int            `json:"wrongPINs"`
 	PINLocked   bool           `json:"pinLocked"`
 	Activations int            `json:"smsActivations"`
+	FewLeft     bool           `json:"fewSmsActivationsLeft"`
 	Step        uint64         `json:"step"`
 	Enrolment   EnrolmentPhase `json:"enrolment,omitempty"` // of one that is not through
 }
@@ -59,7 +63,7 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 	st := Status{
 		Account: r.Account, State: StateNotEnrolled, InDoubt: r.InDoubt(now), Blocking: r.Blocking,
 		WrongPINs: r.Guard.Wrong, PINLocked: limits.Guard.Attempts > 0 && r.Guard.Wrong >= limits.Guard.Attempts,
-		Activations: r.Activations, Step: r.Step,
+		Activations: r.Activations, FewLeft: limits.Activations.judge(r.Activations).FewLeft, Step: r.Step,
 	}
 	if st.Blocking == "" {
 		st.Blocking = BlockingUnknown
@@ -79,8 +83,14 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 	}
 	if r.Device != nil {
 		st.State, st.EnrolledAt, st.LastOTPAt = StateIdle, r.Device.EnrolledAt, r.Device.LastOTPAt
+		st.Activated, st.DeviceName = true, r.Device.Name
+		used, _ := limits.service(r.Device)
 		for _, service := range r.Device.Services {
-			st.Services = append(st.Services, cmp.Or(service.Name, service.ID))
+			name := cmp.Or(service.Name, service.ID)
+			st.Services = append(st.Services, name)
+			if service.ID == used {
+				st.Service = name
+			}
 		}
 	}
 	if r.heldAt(now) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
@@ -29,7 +30,7 @@ func (d *Daemon) Enroll(name, pin string) *Account {
 	}
 	ask := otp.Ask{Account: otp.Account(name), Caller: "test"}
 	enrolling := otp.Enrolling{SMSCode: secret.NewText(a.SMSCode), PIN: secret.NewText(pin), Replace: true}
-	if err := d.app.OTP.Enroll(d.tb.Context(), ask, enrolling); err != nil {
+	if _, err := d.app.OTP.Enroll(d.tb.Context(), ask, enrolling); err != nil {
 		d.tb.Fatal(err)
 	}
 	a.Key = d.Key(name)
@@ -42,10 +43,10 @@ func smsCode(account string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Key makes an API key for an account, enrolled or not.
-func (d *Daemon) Key(account string) string {
+// Key makes an API key for an account, enrolled or not, with those scopes, or with that for OTPs alone.
+func (d *Daemon) Key(account string, scopes ...authn.Scope) string {
 	d.tb.Helper()
-	key, text, err := authn.NewKey(authn.Grant{Account: account}, time.Now(), time.Time{})
+	key, text, err := authn.NewKey(authn.Grant{Account: account, Scopes: scopes}, time.Now(), time.Time{})
 	if err == nil {
 		err = d.app.Store.AddKey(d.tb.Context(), key)
 	}
@@ -53,6 +54,17 @@ func (d *Daemon) Key(account string) string {
 		d.tb.Fatal(err)
 	}
 	return text.Reveal()
+}
+
+// KeyUsed is when the store last heard of a use of the key.
+func (d *Daemon) KeyUsed(key string) time.Time {
+	d.tb.Helper()
+	id := strings.Split(key, "_")[1]
+	found, err := d.app.Store.KeyByID(d.tb.Context(), id)
+	if err != nil {
+		d.tb.Error(err)
+	}
+	return found.LastUsedAt
 }
 
 // On is the account as it calls another daemon, a replica of its own.

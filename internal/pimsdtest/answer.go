@@ -21,8 +21,13 @@ type Answer struct {
 	Label       string
 }
 
-// pathOTP is that of the main call (contract.md §1).
-const pathOTP = "/v1/authentication/otp"
+// Paths of the calls (contract.md §1, §4).
+const (
+	pathOTP        = "/v1/authentication/otp"
+	PathSMSCode    = "/v1/authentication/smscode"
+	PathEnrollment = "/v1/authentication/enrollment"
+	PathAccount    = "/v1/authentication/account"
+)
 
 // WithPIN is the body of the main call.
 func WithPIN(pin string) string { return fmt.Sprintf(`{"action":"withPIN","pinCode":%q}`, pin) }
@@ -30,7 +35,13 @@ func WithPIN(pin string) string { return fmt.Sprintf(`{"action":"withPIN","pinCo
 // Ask makes the main call, with that key and body, and those lines of the header.
 func (d *Daemon) Ask(key, body string, header ...string) Answer {
 	d.tb.Helper()
-	req, err := http.NewRequestWithContext(context.WithoutCancel(d.tb.Context()), http.MethodPost, d.URL(pathOTP), strings.NewReader(body))
+	return d.Call(key, http.MethodPost, pathOTP, body, header...)
+}
+
+// Call makes any call of the API, with that key and body, and those lines of the header.
+func (d *Daemon) Call(key, method, path, body string, header ...string) Answer {
+	d.tb.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(d.tb.Context()), method, d.URL(path), strings.NewReader(body))
 	if err != nil {
 		d.tb.Error(err)
 		return Answer{}

@@ -26,7 +26,8 @@ import (
 
 // Setup is what a daemon and its inWebo are made of. It comes with what works; a test changes what it is about.
 type Setup struct {
-	// Config is the default one, with free ports, a new data directory, the log at debug, and neither quota nor PIN guard.
+	// Config is the default one, with free ports, a new data directory, the log at debug, and without what
+	// refuses callers: quota, PIN guard, circuit, rate.
 	// Its Inwebo.URL is nil, which stands for the simulator.
 	Config *config.Config
 	// Inwebo has the default knobs, and takes an OTP from the account alone that it was issued to.
@@ -62,6 +63,7 @@ func Start(tb testing.TB, change ...func(*Setup)) *Daemon {
 	c.DataDir = filepath.Join(tb.TempDir(), "data")
 	c.Log.Level = "debug"
 	c.Quota.OTPsPerDay, c.Guard.Attempts = 0, 0
+	c.Inwebo.CircuitFaults, c.Inwebo.SetupRepeats, c.Load.CallerRate = 0, 100, 0
 	c.Inwebo.URL = nil
 	for _, f := range change {
 		f(&setup)

@@ -159,7 +159,7 @@ func (w *world) enrolOne(account string) {
 	code := "code" + account[len("account-"):]
 	err := w.inwebo.AddAccount(inwebosim.Account{Login: account, Codes: []inwebosim.Code{{Value: code, Once: true}}})
 	if err == nil {
-		err = w.core.OTP.Enroll(w.t.Context(), otp.Ask{Account: otp.Account(account), Caller: "test"},
+		_, err = w.core.OTP.Enroll(w.t.Context(), otp.Ask{Account: otp.Account(account), Caller: "test"},
 			otp.Enrolling{SMSCode: secret.NewText(code), PIN: secret.NewText(pin)})
 	}
 	if err != nil {

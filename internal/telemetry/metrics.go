@@ -22,6 +22,8 @@ type Metrics struct {
 	commits   *prometheus.CounterVec
 	retrying  prometheus.Gauge
 	refused   *prometheus.CounterVec
+	circuit   prometheus.Gauge
+	fewLeft   prometheus.Counter
 }
 
 // NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
@@ -64,12 +66,20 @@ func NewMetrics(version string, codes []string) *Metrics {
 			Name: "pimsd_refused_callers_total",
 			Help: "Requests of callers who are unknown or not entitled, by what became of their line in the audit log.",
 		}, []string{"line"}),
+		circuit: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pimsd_inwebo_circuit_state",
+			Help: "Who is let through to inWebo: 0 all, 1 one who finds out whether it can be reached again, 2 nobody.",
+		}),
+		fewLeft: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pimsd_few_sms_activations_total",
+			Help: "Enrolments of accounts that have few SMS activations left before inWebo locks them, refused ones included.",
+		}),
 	}
 	for _, code := range codes {
 		m.otps.WithLabelValues(code)
 	}
-	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.refused,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
+	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.refused, m.circuit,
+		m.fewLeft, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
 	return m
 }
 
@@ -109,8 +119,30 @@ func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues
 // SettleRetrying adds change to the number of settles that are being tried again.
 func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
 
+// ExpectRefusedCallers publishes what can become of the line about a refused caller, each as 0.
+func (m *Metrics) ExpectRefusedCallers(lines ...string) {
+	for _, line := range lines {
+		m.refused.WithLabelValues(line)
+	}
+}
+
 // CountRefusedCaller counts a caller who was refused, by what became of the line about it.
 func (m *Metrics) CountRefusedCaller(line string) { m.refused.WithLabelValues(line).Inc() }
+
+// SetCircuit publishes who is let through to inWebo: 0 all, 1 one, 2 nobody.
+func (m *Metrics) SetCircuit(state int) { m.circuit.Set(float64(state)) }
+
+// WatchCertificate publishes when the certificate that callers are shown expires. It is called once, and only when there
+// is one.
+func (m *Metrics) WatchCertificate(expiry func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pimsd_tls_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate of the API's listener expires, in seconds since 1970.",
+	}, func() float64 { return float64(expiry().Unix()) }))
+}
+
+// CountFewActivations counts an enrolment of an account that has few SMS activations left.
+func (m *Metrics) CountFewActivations() { m.fewLeft.Inc() }
 
 // doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
 const doubtTimeout = 2 * time.Second

@@ -31,6 +31,14 @@ func (k Kma) Secval(deviceSecret secret.Bytes) secret.Text {
 	return secret.NewText(hex.EncodeToString(out))
 }
 
+// SecretOf undoes Secval, whose form the caller has checked; with another PIN's key it gives another secret.
+func (k Kma) SecretOf(secval secret.Text) secret.Bytes {
+	block, _ := aes.NewCipher(k.key.Reveal())
+	drawn, _ := hex.DecodeString(secval.Reveal())
+	block.Decrypt(drawn, drawn)
+	return secret.NewBytes(drawn)
+}
+
 // EncryptFor encrypts the key itself to inWebo, for the activation (inwebo-protocol.md §3).
 func (k Kma) EncryptFor(kiw PublicKey, random io.Reader) (string, error) {
 	return kiw.Encrypt(random, k.key)

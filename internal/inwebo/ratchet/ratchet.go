@@ -27,6 +27,9 @@ type State struct {
 	Unproven Move
 	// Secret is 16 bytes, the same for every service; empty when the activation gave none.
 	Secret secret.Bytes
+	// Unopened is the Secval of a device that comes from another client without its PIN, KeyDigits hex digits. It stays
+	// as it came until inWebo has accepted a PIN, for nothing in it can tell a wrong one; then it is opened, once.
+	Unopened secret.Text
 }
 
 // Keys are K0 and K1: KeyDigits lower-hex digits each.
@@ -38,6 +41,14 @@ func (s State) Open(kma Kma) Keys { return s.Keys.apply(s.Unproven, kma) }
 // Accepted is the state after inWebo accepted a proof made with opened, and answered with move.
 func (s State) Accepted(opened Keys, move Move) State {
 	s.Keys, s.Unproven = opened, move
+	return s
+}
+
+// Opened is the state after inWebo accepted the PIN behind kma: the secret of a device that came without its PIN is known.
+func (s State) Opened(kma Kma) State {
+	if !s.Unopened.IsEmpty() {
+		s.Secret, s.Unopened = kma.SecretOf(s.Unopened), secret.Text{}
+	}
 	return s
 }
 

@@ -10,12 +10,13 @@ import (
 // Saved is a State in the clear, for the one place that writes it down: it must be sealed before it leaves the process.
 // Keys and the secret are hex; what a State lacks is empty.
 type Saved struct {
-	K0     string   `json:"k0,omitempty"`
-	K1     string   `json:"k1,omitempty"`
-	SentK0 string   `json:"sentK0,omitempty"`
-	SentK1 string   `json:"sentK1,omitempty"`
-	DK1    []string `json:"dK1,omitempty"`
-	Secret string   `json:"secret,omitempty"`
+	K0       string   `json:"k0,omitempty"`
+	K1       string   `json:"k1,omitempty"`
+	SentK0   string   `json:"sentK0,omitempty"`
+	SentK1   string   `json:"sentK1,omitempty"`
+	DK1      []string `json:"dK1,omitempty"`
+	Secret   string   `json:"secret,omitempty"`
+	Unopened string   `json:"secval,omitempty"`
 }
 
 // Save gives the state in the clear.
@@ -23,7 +24,7 @@ func (s State) Save() *Saved {
 	saved := &Saved{
 		K0: s.Keys.K0.Reveal(), K1: s.Keys.K1.Reveal(),
 		SentK0: s.Unproven.K0.Reveal(), SentK1: s.Unproven.K1.Reveal(),
-		Secret: hex.EncodeToString(s.Secret.Reveal()),
+		Secret: hex.EncodeToString(s.Secret.Reveal()), Unopened: s.Unopened.Reveal(),
 	}
 	for _, step := range s.Unproven.DK1 {
 		saved.DK1 = append(saved.DK1, step.Reveal())
@@ -33,7 +34,7 @@ func (s State) Save() *Saved {
 
 // Restore undoes Save, and refuses what no State can hold.
 func Restore(saved Saved) (State, error) {
-	for _, key := range []string{saved.K0, saved.K1, saved.SentK0, saved.SentK1} {
+	for _, key := range []string{saved.K0, saved.K1, saved.SentK0, saved.SentK1, saved.Unopened} {
 		if key != "" && !isKey(key) {
 			return State{}, errors.New("a stored key is not 32 hex digits")
 		}
@@ -46,6 +47,7 @@ func Restore(saved Saved) (State, error) {
 		Keys:     Keys{K0: secret.NewText(saved.K0), K1: secret.NewText(saved.K1)},
 		Unproven: Move{K0: secret.NewText(saved.SentK0), K1: secret.NewText(saved.SentK1)},
 		Secret:   secret.NewBytes(drawn),
+		Unopened: secret.NewText(saved.Unopened),
 	}
 	for _, step := range saved.DK1 {
 		state.Unproven.DK1 = append(state.Unproven.DK1, secret.NewText(step))

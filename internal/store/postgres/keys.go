@@ -51,6 +51,24 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 	return nil
 }
 
+// KeysUsed is as authn.KeyStore says.
+func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
+	var ids []string
+	var moments []int64
+	for id, at := range last {
+		ids, moments = append(ids, id), append(moments, at.UnixMicro())
+	}
+	// Replicas that note the same keys at once take the rows in one order, lest each wait for the other.
+	const statement = `UPDATE api_key SET last_used_at = greatest(last_used_at, used.at) FROM
+		(SELECT api_key.id, new.at FROM unnest($1::text[], $2::bigint[]) AS new (id, at) JOIN api_key USING (id)
+			ORDER BY api_key.id FOR UPDATE OF api_key) AS used
+		WHERE api_key.id = used.id`
+	if _, err := s.pool.Exec(ctx, statement, ids, moments); err != nil {
+		return describe("note the use of API keys", err)
+	}
+	return nil
+}
+
 // KeyByID is as authn.KeyStore says.
 func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 	found, err := s.pool.Query(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`, id)

@@ -39,6 +39,18 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 	})
 }
 
+// KeysUsed is as authn.KeyStore says.
+func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
+	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
+		for id, at := range last {
+			if _, err := affects(ctx, on.useKey, []any{at.UnixMicro(), id}); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	})
+}
+
 // KeyByID is as authn.KeyStore says.
 func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 	if err := s.health.refusal(); err != nil {

@@ -15,7 +15,7 @@ type statements struct {
 	keepAnswer, spendAnswer    *sql.Stmt
 	spendAnswers, dropAnswers  *sql.Stmt
 	noteLine, dropLines        *sql.Stmt
-	addKey, revokeKey          *sql.Stmt
+	addKey, revokeKey, useKey  *sql.Stmt
 	probe                      *sql.Stmt
 
 	all []*sql.Stmt
@@ -71,6 +71,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.dropLines:   `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) AND at < ?`,
 		&s.addKey:      `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		&s.revokeKey:   `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
+		&s.useKey:      `UPDATE api_key SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`,
 		&s.probe:       `UPDATE probe SET at = ? WHERE id = 1`,
 	}
 	err := prepare(ctx, conn, texts)

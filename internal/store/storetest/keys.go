@@ -24,6 +24,7 @@ func RunKeys(t *testing.T, open func(t *testing.T) KeyInstance) {
 	for name, test := range map[string]func(*testing.T, KeyInstance){
 		"keys come back exactly": testExactKeys,
 		"revoked":                testRevoked,
+		"used":                   testUsed,
 		"added at once":          testKeysAtOnce,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -98,6 +99,35 @@ func testRevoked(t *testing.T, s KeyInstance) {
 	}
 	for _, want := range []authn.Key{key, other} {
 		got, err := s.Reopen(t).KeyByID(ctx, want.ID)
+		must(t, err)
+		expectKey(t, got, want)
+	}
+}
+
+func testUsed(t *testing.T, s KeyInstance) {
+	ctx := t.Context()
+	alice, bob := newKey(t, authn.Grant{Account: "alice"}, noon, time.Time{}), newKey(t, authn.Grant{Account: "bob"}, noon, time.Time{})
+	unused := newKey(t, authn.Grant{Backend: true}, noon, time.Time{})
+	for _, key := range []authn.Key{alice, bob, unused} {
+		must(t, s.AddKey(ctx, key))
+	}
+	alice.LastUsedAt, bob.LastUsedAt = noon.Add(time.Hour+time.Microsecond), noon.Add(2*time.Hour)
+	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: alice.LastUsedAt, bob.ID: noon, "aaaaaaaaaaaa": noon}))
+	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: noon, bob.ID: bob.LastUsedAt}))
+	must(t, s.KeysUsed(ctx, nil))
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			at := noon.Add(time.Duration(i) * time.Minute)
+			if err := s.KeysUsed(ctx, map[string]time.Time{alice.ID: at, bob.ID: at}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	s = s.Reopen(t)
+	for _, want := range []authn.Key{alice, bob, unused} {
+		got, err := s.KeyByID(ctx, want.ID)
 		must(t, err)
 		expectKey(t, got, want)
 	}

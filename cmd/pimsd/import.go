@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/devicefile"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+func newImport(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import --account A FILE",
+		Short: "Take over a device of psa_car_controller or of the Home Assistant integration",
+		Long: `Take over the device of another client, without an SMS code: psa_car_controller's otp.bin, of today or of 2021, or the
+pickle of the Home Assistant integration (…_otp.pickle). What it is, is told by its content; nothing in it is executed.
+
+Stop the other client first, and for good: the keys of a device move with each OTP, and two clients of one device tear
+them apart, so that neither gets OTPs any more. Take the file as the client left it, not an older copy. The device starts
+in doubt, until inWebo has accepted it.
+
+The PIN is asked for on a terminal, or read from standard input, and may be left out. It must be the one in the file; pimsd
+does not keep it. Where the file has none, the first PIN that inWebo accepts counts.`,
+		Example: `  pimsd import --account alice otp.bin --dry-run
+  pimsd import --account alice otp.bin`,
+	}
+	account := addAccount(cmd)
+	dryRun := cmd.Flags().Bool("dry-run", false, "say what would be taken over, and change nothing")
+	return withArguments(p, cmd, oneFile, func(cmd *cobra.Command, c *config.Config, args []string) error {
+		who, err := account()
+		if err != nil {
+			return err
+		}
+		device, err := readDevice(args[0])
+		if err != nil {
+			return err
+		}
+		if device.MacID != c.Inwebo.MacID {
+			return errors.New("the device in the file belongs to another white-label service: its macid is not inwebo.macid")
+		}
+		typed, err := p.readOptionalPIN()
+		if err != nil {
+			return err
+		}
+		found, err := device.With(typed)
+		if err != nil {
+			return err
+		}
+		return withCore(cmd, c, func(core *app.Core) error {
+			t := takeover{process: p, ask: otp.Ask{Account: who, Caller: caller}, device: device, found: found}
+			return t.run(cmd.Context(), core.OTP, *dryRun)
+		})
+	})
+}
+
+// oneFile wants the name of one file and nothing else.
+func oneFile(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return usageError{fmt.Errorf("name one FILE, the one in which the other client keeps its device; see %q", cmd.CommandPath()+" --help")}
+}
+
+// readDevice reads a device from a file, of which it reads no more than a device has.
+func readDevice(name string) (devicefile.Device, error) {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", name)
+	}
+	if err != nil {
+		return devicefile.Device{}, usageError{err}
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return devicefile.Device{}, usageError{err}
+	}
+	defer func() { _ = file.Close() }()
+	content, err := io.ReadAll(io.LimitReader(file, devicefile.MaxSize+1))
+	if err != nil {
+		return devicefile.Device{}, fmt.Errorf("read %s: %w", name, err)
+	}
+	return devicefile.Read(content)
+}
+
+// takeover is one run of the command, when the file has been read.
+type takeover struct {
+	process
+	ask    otp.Ask
+	device devicefile.Device
+	found  otp.Found
+}
+
+func (t takeover) run(ctx context.Context, service *otp.Service, dryRun bool) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "A device of %s, for %s", t.device.Client, strings.Join(t.device.Services(), ", "))
+	if t.device.PIN.IsEmpty() {
+		out.WriteString("; the file has no PIN: the first one that inWebo accepts counts")
+	}
+	out.WriteString(".\n")
+	if dryRun {
+		status, err := service.Status(ctx, t.ask.Account)
+		if err != nil {
+			return err
+		}
+		if status.Activated {
+			return advised{otp.ErrAlreadyEnrolled, adviceBeforeImport}
+		}
+		out.WriteString("Nothing was changed (--dry-run).\n")
+	} else {
+		if err := service.Import(ctx, t.ask, t.found); errors.Is(err, otp.ErrAlreadyEnrolled) {
+			return advised{err, adviceBeforeImport}
+		} else if err != nil {
+			return err
+		}
+		fmt.Fprintf(&out, importDone, t.ask.Account, t.device.Client, t.ask.Account)
+	}
+	_, err := io.WriteString(t.stdout, out.String())
+	return err
+}
+
+const adviceBeforeImport = "An account has one device. Import into another account, or remove this one first: pimsd account forget"
+
+const importDone = `It is stored as the device of %q, in doubt until inWebo has accepted it.
+Stop %s for good, and remove its file: two clients of one device tear its keys apart, and both lose it.
+Get an OTP with: pimsd otp --account %q
+`
+
+// readOptionalPIN asks for a PIN that may be left out.
+func (p process) readOptionalPIN() (secret.Text, error) {
+	typed, err := p.readHidden("PIN, or Enter for the one in the file: ")
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("the PIN cannot be read from standard input: %w", err)
+	}
+	return checkPIN(typed)
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+)
+
+// knob NAME VALUE… turns knobs of the simulator; a VALUE is JSON, or a text.
+func setKnobs(ts *testscript.TestScript, _ bool, args []string) {
+	knobs := simulatorOf(ts).Knobs()
+	for i := 0; i < len(args); i += 2 {
+		value := args[i+1]
+		if !json.Valid([]byte(value)) {
+			value = strconv.Quote(value)
+		}
+		ts.Check(json.Unmarshal(fmt.Appendf(nil, "{%q:%s}", args[i], value), &knobs))
+	}
+	ts.Check(simulatorOf(ts).SetKnobs(knobs))
+}
+
+// foreign FILE makes the simulator know the device that another client keeps in testdata FILE, by what FILE.json says.
+func plantForeign(ts *testscript.TestScript, _ bool, args []string) {
+	var v struct{ PIN, Serial, ID, LastSync, SID, K0, K1, Secret string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0]+".json")), &v))
+	synced, err := strconv.ParseInt(v.LastSync, 10, 64)
+	ts.Check(err)
+	ts.Check(simulatorOf(ts).PlantDevice(inwebosim.Device{
+		ID: v.ID, Serial: v.Serial, PIN: v.PIN, Secret: v.Secret, K0: v.K0, K1: v.K1, Services: []string{v.SID}, Tsync: synced,
+	}))
+}
+
+// otps N asks the service for N OTPs with the key that was printed last and PIN 1234, and has each verified.
+func issueOTPs(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	key := strings.TrimSpace(ts.ReadFile("stdout"))
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	for i := range n {
+		request, err := http.NewRequest(http.MethodPost, "http://"+ts.Getenv("PIMSD_LISTEN")+"/v1/authentication/otp",
+			strings.NewReader(`{"action":"withPIN","pinCode":"1234"}`))
+		ts.Check(err)
+		request.Header = http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {"application/json"}}
+		response, err := client.Do(request)
+		ts.Check(err)
+		var answer struct{ Result struct{ OTP string } }
+		ts.Check(json.NewDecoder(response.Body).Decode(&answer))
+		ts.Check(response.Body.Close())
+		if !simulatorOf(ts).Verify(answer.Result.OTP) {
+			ts.Fatalf("OTP %d of %d is not accepted: HTTP %d", i+1, n, response.StatusCode)
+		}
+	}
+}
+
+// devices N wants the simulator to know N devices.
+func countDevices(ts *testscript.TestScript, _ bool, args []string) {
+	if known := len(simulatorOf(ts).DeviceIDs()); strconv.Itoa(known) != args[0] {
+		ts.Fatalf("inWebo knows %d devices, want %s", known, args[0])
+	}
+}
+
+// copyDevices puts the files of other clients into the folder of a story.
+func copyDevices(dir string) error {
+	return os.CopyFS(dir, os.DirFS("../../internal/devicefile/testdata"))
+}

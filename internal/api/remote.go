@@ -1,0 +1,37 @@
+package api
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// forwardedHeader is where proxies on the way say, each for the one before it, who sent them the request.
+const forwardedHeader = "X-Forwarded-For"
+
+// remoteOf gives the address of who sent the request, for the log alone: that of the connection, or, when a trusted proxy
+// is at its other end, the last one in X-Forwarded-For that is no trusted proxy's. What stands before that, anybody may
+// have written. Where the header ends, or is not what proxies write, the last proxy's address is all that is known.
+func remoteOf(r *http.Request, trusted []netip.Prefix) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !isTrusted(peer.Addr(), trusted) {
+		return r.RemoteAddr
+	}
+	remote := r.RemoteAddr
+	chain := strings.Split(strings.Join(r.Header.Values(forwardedHeader), ","), ",")
+	for _, text := range slices.Backward(chain) {
+		address, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil || address.Zone() != "" { // a zone is free text
+			return remote
+		}
+		if remote = address.String(); !isTrusted(address, trusted) {
+			return remote
+		}
+	}
+	return remote
+}
+
+func isTrusted(address netip.Addr, trusted []netip.Prefix) bool {
+	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address.Unmap()) })
+}

@@ -1,0 +1,51 @@
+package authn
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+)
+
+// uses are the moments at which keys were last used, as far as the store does not have them yet. Writing each of them would
+// cost every call a commit.
+type uses struct {
+	mu   sync.Mutex
+	last map[string]time.Time // by the key's id
+}
+
+func (u *uses) note(id string, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.last == nil {
+		u.last = map[string]time.Time{}
+	}
+	if at.After(u.last[id]) {
+		u.last[id] = at
+	}
+}
+
+// take gives what was noted since the last time.
+func (u *uses) take() map[string]time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	taken := u.last
+	u.last = nil
+	return taken
+}
+
+// Flush has the store note when keys were last used, in one write for all that were used since it was last done. What
+// the store does not take is for the next time.
+func (k *Keys) Flush(ctx context.Context) error {
+	taken := k.uses.take()
+	if len(taken) == 0 {
+		return nil
+	}
+	err := k.store.KeysUsed(ctx, maps.Clone(taken))
+	if err != nil {
+		for id, at := range taken {
+			k.uses.note(id, at)
+		}
+	}
+	return err
+}

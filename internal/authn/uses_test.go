@@ -1,0 +1,73 @@
+package authn_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// noted is a KeyStore that keeps what it is told of uses.
+type noted struct {
+	ring
+	told []map[string]time.Time
+	err  error
+}
+
+func (n *noted) KeysUsed(_ context.Context, used map[string]time.Time) error {
+	if n.err != nil {
+		return n.err
+	}
+	n.told = append(n.told, used)
+	return nil
+}
+
+// However often keys are used, the store is told once, of the last time; of what it does not take, again.
+func TestUsesAreToldTogether(t *testing.T) {
+	t.Parallel()
+	alice, aliceText := newKey(t, bound, noon.Add(time.Hour))
+	bob, bobText := newKey(t, bound, time.Time{})
+	store := &noted{ring: ring{keys: map[string]authn.Key{alice.ID: alice, bob.ID: bob}}}
+	now := noon
+	keys := authn.NewKeys(store, func() time.Time { return now })
+	use := func(text string) { _, _ = keys.Authenticate(t.Context(), secret.NewText(text)) }
+	flush := func(want map[string]time.Time) {
+		t.Helper()
+		store.told = nil
+		if err := keys.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case want == nil && len(store.told) == 0:
+		case len(store.told) != 1 || !maps.Equal(store.told[0], want):
+			t.Errorf("the store was told %v, want %v", store.told, want)
+		}
+	}
+	flush(nil)
+	for range 1000 {
+		use(aliceText)
+		now = now.Add(time.Second)
+	}
+	use(bobText)
+	last := now.Add(-time.Second)
+	flush(map[string]time.Time{alice.ID: last, bob.ID: now})
+	flush(nil)
+
+	use(bobText)
+	first := now
+	store.err = errors.New("the disk is full")
+	if err := keys.Flush(t.Context()); !errors.Is(err, store.err) {
+		t.Errorf("the store failed, and Flush says %v", err)
+	}
+	store.err = nil
+	flush(map[string]time.Time{bob.ID: first})
+
+	now = noon.Add(2 * time.Hour) // alice's key has expired
+	use(aliceText)
+	use(aliceText + "x")
+	flush(nil)
+}

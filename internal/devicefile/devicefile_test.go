@@ -1,0 +1,234 @@
+package devicefile_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/devicefile"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// vector says what must come out of a file.
+type vector struct {
+	File       string
+	Importable bool
+	PIN        string
+	Serial     ratchet.Serial
+	MacID      string
+	ID         string
+	LastSync   string
+	SID        string
+	K0, K1     string
+	Secval     string
+	Secret     string
+}
+
+// vectors are the files of testdata/devices: made by the clients themselves, and what is in them said by others.
+func vectors(t *testing.T) (all []vector) {
+	t.Helper()
+	names, err := filepath.Glob("testdata/devices/*.json")
+	if err != nil || len(names) != 4 {
+		t.Fatalf("%d vectors, %v", len(names), err)
+	}
+	for _, name := range names {
+		var v vector
+		if err := json.Unmarshal(content(t, name), &v); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func content(t testing.TB, name string) []byte {
+	t.Helper()
+	read, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	imported := 0
+	for _, v := range vectors(t) {
+		device, err := devicefile.Read(content(t, "testdata/devices/"+v.File))
+		if !v.Importable {
+			if !errors.Is(err, devicefile.ErrNotActivated) {
+				t.Errorf("%s: %v", v.File, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", v.File, err)
+			continue
+		}
+		imported++
+		want := "psa_car_controller"
+		if strings.HasPrefix(v.File, "home") {
+			want = "the Home Assistant integration"
+		}
+		if device.Client != want || device.MacID != v.MacID || device.PIN.Reveal() != v.PIN {
+			t.Errorf("%s: of %s, macid %s", v.File, device.Client, device.MacID)
+		}
+		for _, typed := range []string{"", v.PIN} {
+			found, err := device.With(secret.NewText(typed))
+			if err != nil {
+				t.Errorf("%s: %v", v.File, err)
+			}
+			v.check(t, found)
+		}
+		if _, err := device.With(secret.NewText("4321")); !errors.Is(err, devicefile.ErrOtherPIN) {
+			t.Errorf("%s with another PIN: %v", v.File, err)
+		}
+	}
+	if imported != 3 {
+		t.Errorf("%d files were read", imported)
+	}
+}
+
+// check wants exactly what the vector says.
+func (v vector) check(t *testing.T, found otp.Found) {
+	t.Helper()
+	state := found.State
+	if found.Serial != v.Serial || found.Identity.ID != v.ID || found.Identity.LastSync != v.LastSync ||
+		len(found.Services) != 1 || found.Services[0].ID != v.SID || found.Services[0].Name != "PSA" {
+		t.Errorf("%s: %q %+v %+v", v.File, found.Serial, found.Identity, found.Services)
+	}
+	if state.Keys.K0.Reveal() != v.K0 || state.Keys.K1.Reveal() != v.K1 || hex.EncodeToString(state.Secret.Reveal()) != v.Secret ||
+		!state.Unproven.IsEmpty() || !state.Unopened.IsEmpty() {
+		t.Errorf("%s: other keys or another secret", v.File)
+	}
+	if secval := ratchet.NewKma(secret.NewText(v.PIN), v.Serial).Secval(state.Secret); secval.Reveal() != v.Secval {
+		t.Errorf("%s: the secret gives another secval", v.File)
+	}
+}
+
+// The same devices as other Pythons save them.
+func TestOtherProtocols(t *testing.T) {
+	t.Parallel()
+	all := map[string]vector{}
+	for _, v := range vectors(t) {
+		all[v.File] = v
+	}
+	for name, of := range map[string]string{
+		"protocol2.pickle": "psa_car_controller-2021-otp.bin", "protocol3.pickle": "psa_car_controller-2021-otp.bin",
+		"protocol5.pickle": "home-assistant_otp.pickle",
+	} {
+		device, err := devicefile.Read(content(t, "testdata/made/"+name))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		found, err := device.With(secret.Text{})
+		if err != nil {
+			t.Error(err)
+		}
+		all[of].check(t, found)
+	}
+	if _, err := devicefile.Read(content(t, "testdata/made/protocol0.pickle")); err == nil {
+		t.Error("protocol 0 makes objects by calling")
+	}
+}
+
+// Without a PIN in the file, the secret stays closed, whatever is typed.
+func TestWithoutAPIN(t *testing.T) {
+	t.Parallel()
+	device, err := devicefile.Read(content(t, "testdata/made/without-pin.pickle"))
+	if err != nil || !device.PIN.IsEmpty() {
+		t.Fatalf("%v, with a PIN: %v", err, !device.PIN.IsEmpty())
+	}
+	for _, typed := range []string{"", "1234", "4321"} {
+		found, err := device.With(secret.NewText(typed))
+		if err != nil || !found.State.Secret.IsEmpty() || found.State.Unopened.Reveal() != "9b93584a4dac705e2ae0ef6b1ddda937" {
+			t.Errorf("typed %q: %v", typed, err)
+		}
+	}
+}
+
+func TestTwoServices(t *testing.T) {
+	t.Parallel()
+	device, err := devicefile.Read(content(t, "testdata/made/two-services.pickle"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := device.With(secret.Text{})
+	if err != nil || len(found.Services) != 2 || found.Services[1].ID != "6980" || found.Services[1].Name != "PSA 2" {
+		t.Errorf("%v %+v", err, found.Services)
+	}
+	if names := device.Services(); strings.Join(names, ",") != "PSA,PSA 2" {
+		t.Errorf("the services are %q", names)
+	}
+}
+
+// A good file with one thing changed is no device any more, and no error quotes it. The changes keep lengths.
+func TestSpoiledFiles(t *testing.T) {
+	t.Parallel()
+	good := string(content(t, "testdata/devices/psa_car_controller-otp.bin"))
+	for name, change := range map[string][2]string{
+		"another class":           {"\x03Otp\x94", "\x03Opt\x94"},
+		"another module":          {"psa_car_controller.psa.otp.otp", "psa_car_controller.psa.otp.opt"},
+		"other data":              {"IWData", "IWDate"},
+		"no key":                  {"3fdf8bf898677297844516c340312c5d", "3fdf8bf898677297844516c340312c5g"},
+		"an upper-case key":       {"c35d051f206eaeb1b754e987b0403ba9", "C35D051F206EAEB1B754E987B0403BA9"},
+		"no secval":               {"9b93584a4dac705e2ae0ef6b1ddda937", "9b93584a4dac705e2ae0ef6b1ddda93 "},
+		"no alea":                 {"326edb3191758be847b21af784c90a8a", "326edb3191758be847b21af784c90a8-"},
+		"a semicolon":             {"cd62c6945fb3dcd8", "cd62c6945fb3dcd;"},
+		"no PIN":                  {"\x041234", "\x0412x4"},
+		"a PIN that is no text":   {"codepin\x94\x8c\x041234\x94", "codepin\x94]\x94\x94\x94\x94\x94\x94"},
+		"a key that is not there": {"iwK0", "iwKO"},
+		"cut":                     {"synchroJustDone\x94K\x01ub.", ""},
+		"trailing":                {"K\x01ub.", "K\x01ub.."},
+	} {
+		spoiled := strings.Replace(good, change[0], change[1], 1)
+		if spoiled == good {
+			t.Fatalf("%s: nothing was changed", name)
+		}
+		device, err := devicefile.Read([]byte(spoiled))
+		if err == nil {
+			t.Errorf("%s: it is read as a device of %s", name, device.Client)
+			continue
+		}
+		for _, secret := range []string{"1234", "12x4", "3fdf8b", "c35d05", "C35D", "9b9358", "326edb", "cd62c6"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: the error quotes the file: %v", name, err)
+			}
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, dir := range []string{"testdata/devices", "testdata/made"} {
+		names, err := filepath.Glob(dir + "/*")
+		if err != nil || len(names) == 0 {
+			f.Fatal(err)
+		}
+		for _, name := range names {
+			f.Add(content(f, name))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		device, err := devicefile.Read(data)
+		if err != nil {
+			return
+		}
+		found, err := device.With(secret.Text{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found.Identity.ID == "" || len(found.Services) == 0 || found.State.Secret.IsEmpty() == found.State.Unopened.IsEmpty() {
+			t.Errorf("half a device: %+v", found)
+		}
+		if _, err := ratchet.Restore(*found.State.Save()); err != nil {
+			t.Errorf("no record could keep it: %v", err)
+		}
+	})
+}

@@ -1,0 +1,151 @@
+package devicefile
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/pickle"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// fields are those of the client's object, and of the inWebo data in it.
+type fields struct{ client, data *pickle.Object }
+
+// maxServices is more than any device has.
+const maxServices = 16
+
+// device makes a device of the fields, each checked.
+func (f fields) device(client string) (Device, error) {
+	r := &reader{}
+	id, deviceID, alea := r.text(f.data, "iwid"), r.text(f.client, "device_id"), r.text(f.client, "iwalea")
+	d := Device{Client: client, MacID: r.text(f.client, "macid"), PIN: secret.NewText(r.text(f.client, "codepin"))}
+	k0, k1, secvals := r.text(f.data, "iwK0"), r.text(f.data, "iwK1"), r.texts(f.data, "iwsecval")
+	services := r.services(f.data)
+	offline := inwebo.Offline{J: r.text(f.data, "iwJ"), K: r.text(f.data, "iwK"), H: r.text(f.data, "iwH")}
+	sync := r.text(f.data, "iwTsync")
+	if r.err != nil {
+		return Device{}, r.err
+	}
+	if id == "" || deviceID == "" || k0 == "" || k1 == "" || len(secvals) == 0 || len(services) == 0 {
+		return Device{}, ErrNotActivated
+	}
+	serial, err := ratchet.ParseSerial(deviceID, alea)
+	if err != nil {
+		return Device{}, fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	if err := check(k0, k1, secvals, d.PIN.Reveal()); err != nil {
+		return Device{}, err
+	}
+	d.secval = secret.NewText(secvals[0])
+	d.found = otp.Found{
+		Serial: serial, Identity: inwebo.Identity{ID: id, LastSync: cmp.Or(sync, "0")}, Services: services, Offline: offline,
+		State: ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(k0), K1: secret.NewText(k1)}},
+	}
+	return d, nil
+}
+
+// check wants keys of the form that enters hashes, one device secret for all services, and a PIN that can be one.
+func check(k0, k1 string, secvals []string, pin string) error {
+	for name, key := range map[string]string{"iwK0": k0, "iwK1": k1, "iwsecval": secvals[0]} {
+		if !isKey(key) {
+			return lacking(name)
+		}
+	}
+	if slices.ContainsFunc(secvals, func(other string) bool { return other != secvals[0] }) {
+		return lacking("iwsecval")
+	}
+	if pin != "" && !isPIN(pin) {
+		return lacking("codepin")
+	}
+	return nil
+}
+
+func isKey(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == ratchet.KeyDigits && s == strings.ToLower(s)
+}
+
+func isPIN(s string) bool {
+	return len(s) >= 4 && len(s) <= 8 && strings.Trim(s, "0123456789") == ""
+}
+
+// reader reads fields until one has a form that it should not have.
+type reader struct{ err error }
+
+func (r *reader) text(o *pickle.Object, name string) string {
+	t, err := text(o, name)
+	r.err = cmp.Or(r.err, err)
+	return t
+}
+
+func (r *reader) texts(o *pickle.Object, name string) []string {
+	all, err := texts(o, name)
+	r.err = cmp.Or(r.err, err)
+	return all
+}
+
+// services gives the list of services; those without a name are called by their id.
+func (r *reader) services(o *pickle.Object) []inwebo.Service {
+	ids, names := r.texts(o, "iwsrvid"), r.texts(o, "iwsrvname")
+	services := make([]inwebo.Service, len(ids))
+	for i, id := range ids {
+		services[i] = inwebo.Service{ID: id, Name: id}
+		if len(names) == len(ids) {
+			services[i].Name = names[i]
+		}
+	}
+	return services
+}
+
+// text gives a field that is a text or a number; empty when it is absent or None.
+func text(o *pickle.Object, name string) (string, error) {
+	v, _ := o.Get(name)
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	default:
+		return "", lacking(name)
+	}
+}
+
+// texts gives a field that is a list of texts, or one text when there is one service. A list may be empty.
+func texts(o *pickle.Object, name string) ([]string, error) {
+	v, _ := o.Get(name)
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return []string{v}, nil
+	case *pickle.List:
+		if len(v.Items) > maxServices {
+			return nil, lacking(name)
+		}
+		all := make([]string, len(v.Items))
+		for i, item := range v.Items {
+			text, ok := item.(string)
+			if !ok {
+				return nil, lacking(name)
+			}
+			all[i] = text
+		}
+		return all, nil
+	default:
+		return nil, lacking(name)
+	}
+}
+
+// lacking says which field is not of the form that the known clients give it.
+func lacking(name string) error {
+	return fmt.Errorf("%w: its field %s is missing or has another form", ErrForeign, name)
+}

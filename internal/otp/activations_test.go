@@ -1,0 +1,94 @@
+package otp_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// An activation is counted when inWebo may have heard of it: not before its finalize is sent, and whatever comes of it.
+func TestWhatCountsAsAnActivation(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		at   stage
+		n    inwebosim.Nuisance
+		want int
+	}{
+		"setup refused":    {activateSetup, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:STATE"}, 0},
+		"setup lost":       {activateSetup, inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, 0},
+		"setup senseless":  {activateSetup, inwebosim.Nuisance{Kind: inwebosim.KindHTML}, 0},
+		"finalize refused": {activateFinalize, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, 1},
+		"finalize lost":    {activateFinalize, inwebosim.Nuisance{Kind: inwebosim.KindLostRequest}, 1},
+		"secret refused":   {msFinalize, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:STATE"}, 1},
+		"secret lost":      {msFinalize, inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, 1},
+	} {
+		e := newEnrolee(t, usual)
+		tt.n.Match = tt.at.match
+		must(t, e.sim.Plant(tt.n))
+		if err := e.enroll(t, limits(), otp.Enrolling{}); err == nil {
+			t.Errorf("%s: enrolled", name)
+		}
+		if got := e.record(t).Activations; got != tt.want {
+			t.Errorf("%s: %d activations, want %d", name, got, tt.want)
+		}
+	}
+}
+
+// From the warning on they are told, at the limit they are refused, and an operator may force one.
+func TestActivationLimits(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	limited := generous()
+	limited.Activations = otp.ActivationLimits{Warn: 2, Refuse: 3}
+	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limited, nil)
+	defer drained(t, service)
+	enrol := func(force bool) (otp.Activations, error) {
+		return service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true, Force: force})
+	}
+	for _, want := range []otp.Activations{{Tried: 1}, {Tried: 2, FewLeft: true}, {Tried: 3, FewLeft: true, Exhausted: true}} {
+		if got, err := enrol(false); err != nil || got != want {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
+		}
+	}
+	before := e.row(t)
+	if got, err := enrol(false); !errors.Is(err, otp.ErrActivations) || got != (otp.Activations{Tried: 3, FewLeft: true, Exhausted: true}) {
+		t.Errorf("beyond the limit: %+v, %v", got, err)
+	}
+	if e.row(t).Revision != before.Revision {
+		t.Error("a refused activation has changed the record")
+	}
+	if got, err := enrol(true); err != nil || got.Tried != 4 {
+		t.Errorf("forced: %+v, %v", got, err)
+	}
+	must(t, service.Forget(t.Context(), e.ask()))
+	if _, err := enrol(false); !errors.Is(err, otp.ErrActivations) {
+		t.Errorf("after forgetting the device: %v", err)
+	}
+}
+
+// What the account was asked for with an SMS code is audited, spends nothing and holds nothing.
+func TestHasPIN(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, func(k *inwebosim.Knobs) { k.PinMode = "3" })
+	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
+	defer drained(t, service)
+	if has, err := service.HasPIN(t.Context(), e.ask(), smsCode); err != nil || !has {
+		t.Errorf("%v, %v", has, err)
+	}
+	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}))
+	if has, err := service.HasPIN(t.Context(), e.ask(), smsCode); err != nil || !has { // a setup may be asked once more
+		t.Errorf("after a lost answer: %v, %v", has, err)
+	}
+	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}))
+	if _, err := service.HasPIN(t.Context(), e.ask(), smsCode); !errors.Is(err, otp.ErrBlocked) {
+		t.Errorf("of a blocked account: %v", err)
+	}
+	r := e.record(t)
+	if r.Activations != 0 || r.Hold != nil || r.Serial != "" || r.InDoubt(time.Now()) || r.Blocking != otp.PINBlocked {
+		t.Errorf("it leaves %+v", r)
+	}
+	mustHaveLines(t, &e.device, "attempt", "outcome: done", "attempt", "outcome: done", "attempt", "outcome: "+otp.ErrBlocked.Error())
+}

@@ -1,0 +1,52 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+)
+
+// actionImport is the audit log's word for taking over a device of another client.
+const actionImport = "import"
+
+// Found is a device that another client has activated, as its file has it.
+type Found struct {
+	Serial   ratchet.Serial
+	Identity inwebo.Identity
+	Services []inwebo.Service
+	Offline  inwebo.Offline
+	State    ratchet.State
+}
+
+// ErrNotWhole says that a device lacks what an OTP is made of.
+var ErrNotWhole = errors.New("the device lacks its id, its serial, its keys, its secret or its service")
+
+// Import makes a device that another client has activated the account's own. It starts in doubt: nobody knows whether
+// its file is the newest state. The account's serial is that of the device from then on. ErrAlreadyEnrolled says that the
+// account has a device, ErrNotWhole that what was found is none.
+func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
+	if !found.isWhole() {
+		return ErrNotWhole
+	}
+	return s.amend(ctx, ask, actionImport, func(r Record, now time.Time) (Record, error) {
+		if r.Device != nil {
+			return r, ErrAlreadyEnrolled
+		}
+		r.Serial, r.Enrolment, r.Hold = found.Serial, nil, nil
+		r.Device = &Device{
+			Identity: found.Identity, Services: found.Services, Offline: found.Offline, State: found.State, EnrolledAt: now,
+		}
+		r.Doubt = (*Doubt)(nil).deeper(now, r.Revision)
+		r.Step, r.MovedBy, r.Guard, r.Blocking = r.Step+1, r.Revision, Guard{}, ""
+		return r, nil
+	})
+}
+
+func (f Found) isWhole() bool {
+	state := f.State
+	return f.Identity.ID != "" && f.Serial != "" && len(f.Services) > 0 && !state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() &&
+		state.Secret.IsEmpty() != state.Unopened.IsEmpty()
+}

@@ -1,0 +1,131 @@
+package otp_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// foreign is a device that inWebo knows, as another client's file has it: with the secret, or closed.
+func foreign(t *testing.T, e *enrolee, closed bool) otp.Found {
+	t.Helper()
+	known := inwebosim.Device{
+		ID: "0123456789abcdef", Serial: "phone/_/" + strings.Repeat("ab", 16), PIN: rightPIN.Reveal(), Secret: strings.Repeat("5e", 16),
+		K0: strings.Repeat("0f", 16), K1: strings.Repeat("1f", 16), Services: []string{"4711"}, Tsync: 1_700_000_000,
+	}
+	must(t, e.sim.PlantDevice(known))
+	e.id = known.ID
+	drawn, err := hex.DecodeString(known.Secret)
+	must(t, err)
+	found := otp.Found{
+		Serial: ratchet.Serial(known.Serial), Identity: inwebo.Identity{ID: known.ID, LastSync: "1700000000"},
+		Services: []inwebo.Service{{ID: "4711", Name: "PSA"}},
+		State:    ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(known.K0), K1: secret.NewText(known.K1)}, Secret: secret.NewBytes(drawn)},
+	}
+	if closed {
+		found.State.Unopened = ratchet.NewKma(rightPIN, found.Serial).Secval(found.State.Secret)
+		found.State.Secret = secret.Bytes{}
+	}
+	return found
+}
+
+func (e *enrolee) imported(t *testing.T, found otp.Found) error {
+	t.Helper()
+	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
+	defer drained(t, service)
+	return service.Import(t.Context(), e.ask(), found)
+}
+
+// A device of another client makes OTPs here, with whatever key movement, and is in doubt until inWebo accepts it.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	for _, closed := range []bool{false, true} {
+		for _, movement := range movements {
+			e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Ratchet = movement })
+			found := foreign(t, e, closed)
+			must(t, e.imported(t, found))
+			r := e.record(t)
+			if r.Doubt == nil || r.Serial != found.Serial || r.Activations != 0 || r.Device.EnrolledAt.IsZero() || r.Step != 1 {
+				t.Errorf("an imported device: %+v", r)
+			}
+			e.mustIssue(t)
+			e.mustIssue(t)
+			if r = e.record(t); r.Doubt != nil || r.Device.State.Secret.IsEmpty() || !r.Device.State.Unopened.IsEmpty() {
+				t.Errorf("after an OTP: doubt %+v, closed: %v", r.Doubt, !r.Device.State.Unopened.IsEmpty())
+			}
+		}
+	}
+}
+
+// The secret of a device that came without its PIN is opened by a PIN that inWebo accepts, and by no other.
+func TestAWrongPINOpensNothing(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	found := foreign(t, e, true)
+	must(t, e.imported(t, found))
+	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), generous(), nil)
+	defer drained(t, service)
+	if _, err := service.IssueOTP(t.Context(), e.ask(), wrongPIN); otp.CauseOf(err) != otp.ErrInDoubt {
+		t.Errorf("a wrong PIN: %v", err)
+	}
+	if state := e.record(t).Device.State; !state.Secret.IsEmpty() || !state.Unopened.Equal(found.State.Unopened) {
+		t.Error("a wrong PIN has opened the secret")
+	}
+	atOnce := generous()
+	atOnce.Guard.Pause = 0
+	issued, err := e.issue(t, atOnce)
+	mustVerify(t, &e.device, issued, err)
+}
+
+// An account that has a device keeps it, and half a device is none.
+func TestImportRefuses(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	found := foreign(t, e, false)
+	for name, spoil := range map[string]func(*otp.Found){
+		"no id":       func(f *otp.Found) { f.Identity.ID = "" },
+		"no serial":   func(f *otp.Found) { f.Serial = "" },
+		"no service":  func(f *otp.Found) { f.Services = nil },
+		"no K0":       func(f *otp.Found) { f.State.Keys.K0 = secret.Text{} },
+		"no K1":       func(f *otp.Found) { f.State.Keys.K1 = secret.Text{} },
+		"no secret":   func(f *otp.Found) { f.State.Secret = secret.Bytes{} },
+		"two secrets": func(f *otp.Found) { f.State.Unopened = f.State.Keys.K0 },
+	} {
+		half := found
+		spoil(&half)
+		if err := e.imported(t, half); !errors.Is(err, otp.ErrNotWhole) || e.hasRow() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	must(t, e.imported(t, found))
+	before := e.row(t)
+	if err := e.imported(t, found); !errors.Is(err, otp.ErrAlreadyEnrolled) || e.row(t).Revision != before.Revision {
+		t.Errorf("importing twice: %v", err)
+	}
+}
+
+// After a failed enrolment, or a forgotten device, the account takes over the imported one with its serial; an enrolment
+// after that keeps it.
+func TestImportBringsItsSerial(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE", Match: activateFinalize.match}))
+	if err := e.enroll(t, limits(), otp.Enrolling{}); !errors.Is(err, otp.ErrSMSCode) {
+		t.Fatal(err)
+	}
+	found := foreign(t, e, false)
+	must(t, e.imported(t, found))
+	e.mustIssue(t)
+	must(t, e.enroll(t, limits(), otp.Enrolling{Replace: true}))
+	if r := e.record(t); r.Serial != found.Serial || r.Doubt != nil || r.Activations != 2 {
+		t.Errorf("after enrolling anew: %+v", r)
+	}
+}
