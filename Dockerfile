@@ -1,6 +1,9 @@
-# A static binary in an image that holds nothing else: no shell, no package manager, no root.
+# Builds pimsd from this checkout, and puts it into an image that holds nothing else: no shell, no package manager, no root.
+# deploy/image/Dockerfile makes the same image of a binary that is there already, as releases do.
 
-FROM golang:1.26.8-bookworm AS build
+# Where releases are built, the name is given with its digest: --build-arg GOLANG=golang:1.26.8-bookworm@sha256:…
+ARG GOLANG=golang:1.26.8-bookworm
+FROM ${GOLANG} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download

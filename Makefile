@@ -7,7 +7,7 @@ LINT     := go tool -modfile=tools/go.mod golangci-lint
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## one verified OTP on loopback, nothing to set up, nothing left running
@@ -33,12 +33,21 @@ crash: ## kill, fail and cut the power at every call that writes (minutes; Linux
 
 .PHONY: deploy
 deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container
-	scripts/need systemd prometheus
+	scripts/need systemd prometheus chromium
 	cd deploy && go vet ./... && go test -count=1 ./...
 
 .PHONY: load
 load: ## overload, slow callers, inWebo dead, slow and flapping, at full length (two minutes)
 	go test -count=1 -v ./internal/loadtest -whole
+
+.PHONY: image
+image: ## the image, made of a reproducible binary, and an OTP from the inside of it (root, Linux)
+	scripts/need buildah unshare ip
+	scripts/try-image
+
+.PHONY: release
+release: ## what a release is made of, in dist, and nothing published (builds its tools first: a quarter of an hour)
+	PATH=$(CURDIR)/scripts/path:$$PATH go tool -modfile=tools/goreleaser.mod goreleaser release --snapshot --clean --skip=publish
 
 .PHONY: check
 check: fmt vet lint test ## what a change must pass: formatting, vet, lint, tests

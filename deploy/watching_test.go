@@ -1,13 +1,21 @@
 package deploy_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"math/big"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -122,6 +130,7 @@ func scrape(t *testing.T) string {
 	t.Helper()
 	d := pimsdtest.Start(t)
 	d.Enroll("alice", "1234").OTP("1234")
+	d.Ask("no key", pimsdtest.WithPIN("1234"))
 	status, text := d.Ops("/metrics")
 	if status != http.StatusOK {
 		t.Fatalf("HTTP %d", status)
@@ -129,10 +138,45 @@ func scrape(t *testing.T) string {
 	return text
 }
 
+// scrapeWithTLS is what one answers that shows callers a certificate.
+func scrapeWithTLS(t *testing.T) string {
+	t.Helper()
+	certificate, key := writePair(t)
+	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) { s.Config.TLS.CertFile, s.Config.TLS.KeyFile = certificate, key })
+	_, text := d.Ops("/metrics")
+	return text
+}
+
+// writePair writes a certificate and its key.
+func writePair(t *testing.T) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	public, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write("cert.pem", "CERTIFICATE", public), write("key.pem", "PRIVATE KEY", secret)
+}
+
 // Dashboard, rules, documents and program name the same metrics.
 func TestEveryMetricIsWatchedAndExists(t *testing.T) {
 	t.Parallel()
-	text := scrape(t)
+	text := scrape(t) + scrapeWithTLS(t)
 	var asked []string
 	for _, p := range panels(t) {
 		for _, target := range p.Targets {
@@ -178,4 +222,10 @@ func TestTheDashboardExplainsItself(t *testing.T) {
 		}
 		titles[p.Title] = true
 	}
+}
+
+// serviceOps is the operators' listener of a service.
+func serviceOps(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSuffix(pimsdtest.Start(t).OpsURL("/"), "/")
 }

@@ -40,6 +40,8 @@ off unless it is set. The simulator's nuisances are the flags of "pimsd simulato
 	}}
 	flags := cmd.Flags()
 	flags.BoolVar(&d.once, "once", false, "end after the first verified OTP; all ports are chosen freely")
+	flags.StringVar(&d.simulator.Listen, "simulator-listen", d.simulator.Listen, "`host:port` of the simulator's protocol and of /FS")
+	flags.StringVar(&d.simulator.Control, "simulator-control", d.simulator.Control, "`host:port` of the simulator's control door")
 	flags.Uint64Var(&d.simulator.Seed, "seed", 0, "repeat the simulator's run of this `seed`; 0 draws one")
 	addKnobs(flags, &d.simulator.Knobs)
 	return withConfig(p, cmd, d.run)
@@ -76,6 +78,7 @@ func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (remove fu
 	if c.Inwebo.URL, err = url.Parse(simulator.ProtocolURL()); err != nil {
 		return nil, err
 	}
+	c.Ops.Try = true
 	if !c.IsSet("quota.otps_per_day") {
 		c.Quota.OTPsPerDay = 0
 	}
@@ -152,7 +155,7 @@ Get the next one:
 
 %s
 
-Operators' listener: http://%s/metrics, /livez, /readyz?verbose
+Operators' listener: http://%s/metrics, /livez, /readyz?verbose; the API to read and try: http://%[2]s/docs/
 Simulator: %s (control: %s); verify an OTP, once, within 30 s:
 
 %s

@@ -14,17 +14,13 @@ import (
 // censusInterval is how often all accounts are looked at: often enough for what an operator does about them.
 const censusInterval = 5 * time.Minute
 
-// smsNearlyUsedUp is of how many SMS activations on an operator should know: inWebo is reported to lock an account at
-// about 20 (inwebo-protocol.md §7).
-const smsNearlyUsedUp = 15
-
 // The conditions that accounts are counted under.
 const (
 	accountsEnrolled  = "enrolled"
 	accountsBlocked   = "blocked"
 	accountsPINLocked = "pin_locked"
 	accountsQuota     = "quota_used_up"
-	accountsSMS       = "sms_codes_nearly_used_up"
+	accountsSMS       = "few_sms_activations_left"
 )
 
 func conditions() []string {
@@ -75,7 +71,7 @@ func conditionsOf(status otp.Status) map[string]bool {
 		accountsBlocked:   status.Blocking == otp.PINBlocked,
 		accountsPINLocked: status.PINLocked,
 		accountsQuota:     status.OTPsLeft != nil && *status.OTPsLeft <= 0,
-		accountsSMS:       status.Activations >= smsNearlyUsedUp,
+		accountsSMS:       status.FewLeft,
 	}
 }
 

@@ -21,8 +21,7 @@ func TestAccountsAreCountedUnderWhatHoldsOfThem(t *testing.T) {
 		"idle":             {otp.Status{State: otp.StateIdle}, []string{accountsEnrolled}},
 		"held, and used":   {otp.Status{State: otp.StateHeld, OTPsLeft: left(0)}, []string{accountsEnrolled, accountsQuota}},
 		"blocked, locked":  {otp.Status{State: otp.StateNotEnrolled, Blocking: otp.PINBlocked, PINLocked: true}, []string{accountsBlocked, accountsPINLocked}},
-		"some SMS codes":   {otp.Status{State: otp.StateNotEnrolled, Activations: 14}, nil},
-		"nearly no more":   {otp.Status{State: otp.StateNotEnrolled, Activations: 15}, []string{accountsSMS}},
+		"nearly no more":   {otp.Status{State: otp.StateNotEnrolled, FewLeft: true}, []string{accountsSMS}},
 		"one OTP is left":  {otp.Status{State: otp.StateNotEnrolled, OTPsLeft: left(1)}, nil},
 		"blocking unknown": {otp.Status{State: otp.StateNotEnrolled, Blocking: otp.BlockingUnknown}, nil},
 	} {

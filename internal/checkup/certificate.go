@@ -20,6 +20,9 @@ func lookAtCertificates(c *config.Config, now time.Time) (findings []Finding) {
 		findings = append(findings, lookAtPair("certificate for inWebo", "inwebo.client_cert_file and inwebo.client_key_file",
 			c.Inwebo.ClientCertFile, c.Inwebo.ClientKeyFile, now))
 	}
+	if c.TLS.CertFile != "" {
+		findings = append(findings, lookAtPair("certificate for callers", "tls.cert_file and tls.key_file", c.TLS.CertFile, c.TLS.KeyFile, now))
+	}
 	return findings
 }
 

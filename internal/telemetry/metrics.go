@@ -119,6 +119,13 @@ func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues
 // SettleRetrying adds change to the number of settles that are being tried again.
 func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
 
+// ExpectRefusedCallers publishes what can become of the line about a refused caller, each as 0.
+func (m *Metrics) ExpectRefusedCallers(lines ...string) {
+	for _, line := range lines {
+		m.refused.WithLabelValues(line)
+	}
+}
+
 // CountRefusedCaller counts a caller who was refused, by what became of the line about it.
 func (m *Metrics) CountRefusedCaller(line string) { m.refused.WithLabelValues(line).Inc() }
 

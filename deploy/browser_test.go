@@ -1,0 +1,172 @@
+package deploy_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+var shot = flag.String("shot", "", "write what the browser shows into this file, as PNG")
+
+// dev is a running `pimsd dev`, as it tells of itself.
+type dev struct{ ops, simulator, key string }
+
+// startDev starts one on ports of its own, and waits until it greets.
+func startDev(t *testing.T) dev {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	const any = "127.0.0.1:0"
+	cmd := exec.CommandContext(ctx, pimsd, "dev", "--listen", any, "--ops-listen", any, "--simulator-listen", any, "--simulator-control", any)
+	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	var out journal
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // it ends because it was told to
+	})
+	for range 600 {
+		if strings.Contains(out.String(), "Ctrl-C ends it.") {
+			find := func(expr string) string { return regexp.MustCompile(expr).FindStringSubmatch(out.String())[1] }
+			return dev{find(`(http://[^ ]+)/docs/`), find(`Simulator: (http://[^ ]+)`), find(`Bearer (pims_\w+)`)}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("pimsd dev does not greet:\n%s", out.String())
+	return dev{}
+}
+
+// journal keeps what is written to it.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// browser is a headless Chromium, with what it asked for and complained about.
+func browser(t *testing.T) (ctx context.Context, asked, complaints *journal) {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1200, 2000),
+		chromedp.UserDataDir(t.TempDir()))
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
+	ctx, end := chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(end)
+	asked, complaints = &journal{}, &journal{}
+	ctx, end = chromedp.NewContext(ctx, chromedp.WithListener(func(event any) {
+		switch e := event.(type) {
+		case *network.EventRequestWillBeSent:
+			_, _ = asked.Write([]byte(e.Request.URL + "\n"))
+		case *log.EventEntryAdded:
+			_, _ = complaints.Write([]byte(e.Entry.Text + "\n"))
+		case *runtime.EventExceptionThrown:
+			_, _ = complaints.Write([]byte(e.ExceptionDetails.Text + "\n"))
+		}
+	}))
+	t.Cleanup(end)
+	return ctx, asked, complaints
+}
+
+// A person opens the page of the API, gives it the key, and gets an OTP that verifies. The page loads nothing from elsewhere,
+// and the browser finds nothing to complain about.
+func TestAPersonTriesTheAPIInABrowser(t *testing.T) {
+	d := startDev(t)
+	ctx, asked, complaints := browser(t)
+	const call = "#operations-authentication-getOtpWithPin"
+	err := chromedp.Do(ctx,
+		chromedp.Navigate(d.ops+"/docs/"),
+		chromedp.WaitVisible(call),
+		chromedp.Click("button.authorize"),
+		chromedp.WaitVisible("#auth-bearer-value"),
+		chromedp.SendKeys("#auth-bearer-value", d.key),
+		chromedp.Click(".auth-btn-wrapper button.authorize"),
+		chromedp.Click(".auth-btn-wrapper button.btn-done"),
+		chromedp.Click(call+" .opblock-summary-control"),
+		chromedp.Click(call+" .try-out__btn"),
+		chromedp.Click(call+" button.execute"),
+		chromedp.WaitVisible(call+" .live-responses-table .response-col_status"),
+	)
+	if *shot != "" {
+		picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		if err := errors.Join(err, os.WriteFile(*shot, picture, 0o600)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err != nil {
+		t.Fatalf("%v\nasked for:\n%s\ncomplaints:\n%s", err, asked, complaints)
+	}
+	shown := func(what string) string {
+		text, err := chromedp.Run(ctx, chromedp.Text(call+" .live-responses-table tbody "+what))
+		if err != nil {
+			t.Error(err)
+		}
+		return text
+	}
+	status, answer := shown(".response-col_status"), shown(".highlight-code")
+	found := regexp.MustCompile(`"otp":\s*"([a-z0-9]+)"`).FindStringSubmatch(answer)
+	if !strings.HasPrefix(status, "200") || found == nil || !verifies(t, d, found[1]) {
+		t.Errorf("the page shows %q: %s", status, answer)
+	}
+	for line := range strings.Lines(asked.String()) {
+		if !strings.HasPrefix(line, d.ops+"/docs/") && !strings.HasPrefix(line, "data:") {
+			t.Errorf("the page asks elsewhere: %s", line)
+		}
+	}
+	if text := complaints.String(); text != "" {
+		t.Errorf("the browser complains: %s", text)
+	}
+}
+
+// verifies asks the simulator as a relying party does.
+func verifies(t *testing.T, d dev, otp string) bool {
+	t.Helper()
+	var answer struct{ Err string }
+	get(t, d.simulator+"/FS?"+url.Values{
+		"action": {"authenticateExtended"}, "serviceId": {"1"}, "userId": {"demo"}, "token": {otp}, "format": {"json"},
+	}.Encode(), &answer)
+	return answer.Err == "OK"
+}
+
+// Beside a service, the page shows and does not call.
+func TestThePageOfAServiceDoesNotCall(t *testing.T) {
+	t.Parallel()
+	resp, err := http.Get(serviceOps(t) + "/docs/page.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text := make([]byte, 4096)
+	n, _ := resp.Body.Read(text)
+	if !strings.Contains(string(text[:n]), "supportedSubmitMethods: []") {
+		t.Errorf("the page could call: %s", text[:n])
+	}
+}

@@ -1,0 +1,72 @@
+// Package apidocs is the page on which people read the API: the OpenAPI document in Swagger UI, which is embedded (assets, with
+// its licence; scripts/vendor-swagger-ui brings a newer one).
+//
+// It must never load anything from elsewhere, which its content security policy forbids to the browser, and never pass a call
+// on unless it was told where to: on an operators' listener that others share, that would be a way around.
+package apidocs
+
+import (
+	"embed"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+//go:embed assets
+var assets embed.FS
+
+//go:embed page-read.js
+var pageRead string
+
+//go:embed page-try.js
+var pageTry string
+
+// Path is where the page is served.
+const Path = "/docs/"
+
+// tryPath is what calls that the page makes begin with.
+const tryPath = "/docs/try"
+
+// policy lets the page load from its own origin alone. Swagger UI draws its arrows as data: images.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Handler serves the page of the contract, an OpenAPI document in YAML whose server is "/". With try, calls from the page are
+// passed on to that URL; nil shows the document and offers none.
+func Handler(contract string, try *url.URL) http.Handler {
+	r := chi.NewRouter()
+	r.Use(middleware.GetHead, middleware.SetHeader("Content-Security-Policy", policy),
+		middleware.SetHeader("X-Content-Type-Options", "nosniff"), middleware.SetHeader("Referrer-Policy", "no-referrer"))
+	script := pageRead
+	if try != nil {
+		script = pageTry
+		contract = strings.Replace(contract, "\n  - url: /\n", "\n  - url: "+tryPath+"\n", 1)
+		r.Handle(tryPath+"/*", http.StripPrefix(tryPath, passOn(try)))
+	}
+	files, _ := fs.Sub(assets, "assets") // the only error is a name that is not valid
+	r.Get("/docs", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, Path, http.StatusPermanentRedirect) })
+	r.Get(Path+"page.js", text("text/javascript; charset=utf-8", script))
+	r.Get(Path+"openapi.yaml", text("application/yaml", contract))
+	r.Get(Path+"*", http.StripPrefix(Path, http.FileServerFS(files)).ServeHTTP)
+	return r
+}
+
+func text(kind, content string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Cache-Control", "no-store")
+		_, _ = io.WriteString(w, content) // who asked has gone when this fails
+	}
+}
+
+// passOn passes calls on that the page itself has made: a browser says of every other page that it is one.
+func passOn(to *url.URL) http.Handler {
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	return http.NewCrossOriginProtection().Handler(proxy)
+}

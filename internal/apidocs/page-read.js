@@ -1,0 +1,4 @@
+SwaggerUIBundle({
+  dom_id: "#page", url: "openapi.yaml", validatorUrl: null, deepLinking: false,
+  supportedSubmitMethods: [], // this page only shows; the operators' listener has no calls to try
+});

@@ -1,0 +1,3 @@
+SwaggerUIBundle({
+  dom_id: "#page", url: "openapi.yaml", validatorUrl: null, deepLinking: false,
+});
