@@ -19,7 +19,7 @@ run: ## the same, and keep serving
 
 .PHONY: test
 test: ## all tests, with the race detector
-	scripts/need cc postgres
+	scripts/need cc postgres curl python3
 	go test -race ./...
 
 .PHONY: race
@@ -35,6 +35,10 @@ crash: ## kill, fail and cut the power at every call that writes (minutes; Linux
 deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container
 	scripts/need systemd prometheus chromium
 	cd deploy && go vet ./... && go test -count=1 ./...
+
+.PHONY: load
+load: ## overload, slow callers, inWebo dead, slow and flapping, at full length (two minutes)
+	go test -count=1 -v ./internal/loadtest -whole
 
 .PHONY: image
 image: ## the image, made of a reproducible binary, and an OTP from the inside of it (root, Linux)
@@ -64,6 +68,11 @@ lint: ## golangci-lint, pinned by tools/go.mod
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1000000x: so many executions; 30s: so long)
 	scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## what an OTP costs, against the floor; writes BENCHMARKS.md (minutes; ROWS=a,b for some; Linux)
+	scripts/need postgres
+	CGO_ENABLED=0 go run ./bench -rows '$(ROWS)'
 
 .PHONY: build
 build: ## a static binary, bin/pimsd

@@ -40,7 +40,7 @@ func printAccount(w io.Writer, s otp.Status) error {
 		{"wrong PINs since the last success", wrongPINs(s)},
 		{"SMS activations tried", activations(s)},
 		{"ratchet step", strconv.FormatUint(s.Step, 10)},
-		{"enrolment under way", string(s.Enrolment)},
+		{"unfinished enrolment", string(s.Enrolment)},
 	} {
 		if fact[1] != "" {
 			_, _ = fmt.Fprintf(table, "%s\t%s\n", fact[0], fact[1])

@@ -21,8 +21,9 @@ func adviceFor(err error) string {
 	if own, ok := errors.AsType[advised](err); ok {
 		return own.advice
 	}
+	cause := otp.CauseOf(err)
 	for _, a := range advices() {
-		if errors.Is(err, a.cause) {
+		if a.cause == cause || cause == nil && errors.Is(err, a.cause) {
 			return a.advice
 		}
 	}
@@ -34,7 +35,7 @@ type advice struct {
 	advice string
 }
 
-// advices has one for each cause that a person can do something about; the first that fits counts.
+// advices has one for each cause that a command can meet.
 func advices() []advice {
 	return []advice{
 		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll --account A"},
@@ -78,6 +79,7 @@ func advices() []advice {
 		{otp.ErrServiceChoice, "The account has several services: set inwebo.service to the id or the name of the one to use."},
 		{otp.ErrNotInwebo, "Check inwebo.url and inwebo.path."},
 		{otp.ErrUnreachable, "Check inwebo.url, the network and the proxy."},
+		{otp.ErrCircuitOpen, "inWebo could not be reached several times in a row: check inwebo.url, the network and the proxy, and wait."},
 		{otp.ErrLate, "inWebo is slow, or the network is: try again later."},
 		{otp.ErrNotUnderstood, "Try once more. When it stays, inWebo has changed, or something on the way rewrites its answers: report it."},
 		{otp.ErrRefused, "inWebo refuses for a reason that is not documented. Report it."},

@@ -26,7 +26,7 @@ Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be 
   pimsd check --json | jq '.findings[] | select(.outcome == "failed")'`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON, with every setting")
-	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, _ []string, err error) error {
+	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
 		r := report{Findings: []checkup.Finding{}, Settings: []shownSetting{}}
 		if err == nil {
 			r.Findings = append(r.Findings, configurationFound(c))

@@ -23,7 +23,7 @@ With --default it prints a file with every setting at its default and what it me
 	}
 	example := cmd.Flags().Bool("default", false, "print a file of settings with every default, explained")
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, _ []string, err error) error {
+	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
 		switch out := cmd.OutOrStdout(); {
 		case *example:
 			_, err := io.WriteString(out, config.Example())

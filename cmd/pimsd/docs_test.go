@@ -99,9 +99,9 @@ func TestDocumentsNameSettingsThatExist(t *testing.T) {
 func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics := telemetry.NewMetrics("test", []string{"0"})
 	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
+	metrics.WatchCertificate(time.Now)
 	metrics.WatchCensus([]string{"enrolled"})
 	metrics.WatchThrottles([]string{"quota"})
-	metrics.WatchCertificate(time.Now)
 	metrics.CountCommit("hold", "done")
 	metrics.ObserveExchange("otp_setup", "ok", 0)
 	metrics.ObserveRequest("none", "0", 0)
@@ -144,5 +144,37 @@ func TestTheGateRunsTheREADME(t *testing.T) {
 		if !strings.Contains(string(makefile), "\n"+target[1]+":") {
 			t.Errorf("the README names make %s, which is no target", target[1])
 		}
+	}
+}
+
+// testName is the name of a test or a fuzz target, as the documents have them in code.
+var testName = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)`")
+
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	known := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, found := range declared.FindAllStringSubmatch(string(text), -1) {
+			known[found[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for name, text := range documents(t) {
+		for _, found := range testName.FindAllStringSubmatch(text, -1) {
+			if named++; !known[found[1]] {
+				t.Errorf("%s names %s, which there is not", name, found[1])
+			}
+		}
+	}
+	if named < 30 {
+		t.Errorf("the documents name %d tests: is docs/security.md still there?", named)
 	}
 }

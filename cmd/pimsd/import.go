@@ -29,7 +29,7 @@ them apart, so that neither gets OTPs any more. Take the file as the client left
 in doubt, until inWebo has accepted it.
 
 The PIN is asked for on a terminal, or read from standard input, and may be left out. It must be the one in the file; pimsd
-does not keep it. Where the file has none, the first PIN that inWebo accepts counts.`,
+does not keep it. Where the file has none, none is asked for: the first PIN that inWebo accepts counts, so mind it.`,
 		Example: `  pimsd import --account alice otp.bin --dry-run
   pimsd import --account alice otp.bin`,
 	}
@@ -47,9 +47,11 @@ does not keep it. Where the file has none, the first PIN that inWebo accepts cou
 		if device.MacID != c.Inwebo.MacID {
 			return errors.New("the device in the file belongs to another white-label service: its macid is not inwebo.macid")
 		}
-		typed, err := p.readOptionalPIN()
-		if err != nil {
-			return err
+		var typed secret.Text
+		if !device.PIN.IsEmpty() {
+			if typed, err = p.readOptionalPIN(); err != nil {
+				return err
+			}
 		}
 		found, err := device.With(typed)
 		if err != nil {

@@ -36,8 +36,6 @@ func TestScripts(t *testing.T) {
 			"ready":        waitUntilReady,
 			"exitstatus":   exitStatus,
 			"postgres":     startPostgres,
-			"manager":      playManager,
-			"told":         waitUntilTold,
 			"certificate":  makeCertificate,
 			"hangup":       hangUp,
 			"shown":        isShown,
@@ -45,6 +43,8 @@ func TestScripts(t *testing.T) {
 			"foreign":      plantForeign,
 			"otps":         issueOTPs,
 			"devices":      countDevices,
+			"manager":      playManager,
+			"told":         waitUntilTold,
 		},
 	})
 }

@@ -19,26 +19,30 @@ func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config
 func withArguments(
 	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, *config.Config, []string) error,
 ) *cobra.Command {
-	withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, args []string, err error) error {
+	return withFlags(p, cmd, check, func(cmd *cobra.Command, args []string, c *config.Config, err error) error {
 		if err != nil {
 			return err
 		}
 		return body(cmd, c, args)
 	})
-	cmd.Args = check
-	return cmd
 }
 
 // withSettings is withConfig for a body that has something to say when the configuration cannot be used.
-func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, []string, error) error) *cobra.Command {
+func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, error) error) *cobra.Command {
+	return withFlags(p, cmd, noArgs, func(cmd *cobra.Command, _ []string, c *config.Config, err error) error { return body(cmd, c, err) })
+}
+
+func withFlags(
+	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, []string, *config.Config, error) error,
+) *cobra.Command {
 	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
 	config.Flags(settings)
 	cmd.SetUsageFunc(usageWith(settings))
 	cmd.Flags().AddFlagSet(settings)
-	cmd.Args = noArgs
+	cmd.Args = check
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: p.environ, ReadFile: os.ReadFile, Root: p.root})
-		return body(cmd, c, args, err)
+		return body(cmd, args, c, err)
 	}
 	return cmd
 }

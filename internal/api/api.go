@@ -55,8 +55,9 @@ type Config struct {
 	// Fingerprints tells the body of a call from others: of the account and the key given, and of no others.
 	Fingerprints func(account otp.Account, key string, body secret.Bytes) otp.Fingerprinted
 	Observer     Observer
-	Contract     string       // what `GET /openapi.yaml` answers
-	Tracer       trace.Tracer // of requests; nil: nobody traces
+	Contract     string // what `GET /openapi.yaml` answers
+
+	Tracer trace.Tracer // of requests; nil: nobody traces
 
 	Gate  *shed.Gate  // bounds the calls in flight; nil: nothing does
 	Rates *shed.Rates // bounds what a caller may send; nil: nothing does

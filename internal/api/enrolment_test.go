@@ -173,7 +173,7 @@ func TestEveryCauseOfTheOtherCalls(t *testing.T) {
 	fromStore := []error{otp.ErrStore, otp.ErrSealed, otp.ErrStopping}
 	fromBusy := append([]error{&otp.Wait{Cause: otp.ErrBusy, For: time.Second}}, fromStore...)
 	fromInwebo := append([]error{
-		otp.ErrUnreachable, otp.ErrLate, otp.ErrNotInwebo, otp.ErrNotUnderstood, otp.ErrSMSCode, otp.ErrSMSCodeFormat, otp.ErrSyntax,
+		&otp.Wait{Cause: otp.ErrCircuitOpen, For: time.Second}, otp.ErrUnreachable, otp.ErrLate, otp.ErrNotInwebo, otp.ErrNotUnderstood, otp.ErrSMSCode, otp.ErrSMSCodeFormat, otp.ErrSyntax,
 		otp.ErrPINRefused, otp.ErrVersion, otp.ErrBlocked, otp.ErrState, otp.ErrDeviceUnknown, otp.ErrNotActivated, otp.ErrNoService,
 		otp.ErrPINReused, otp.ErrSynchroFailed, otp.ErrForbidden, otp.ErrPINFormat, otp.ErrTooManyDevices, otp.ErrRefused,
 	}, fromBusy...)

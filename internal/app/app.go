@@ -64,7 +64,6 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.undo.push("store", a.Core.Close)
 	metrics.WatchDoubt(a.Store.CountDoubt)
 	a.refusals = newRefusals(a.Store, logger, metrics)
-	metrics.ExpectRefusedCallers(refusalNoted, refusalDropped, refusalFailed)
 	a.tellCensus = metrics.WatchCensus(conditions())
 	if err = a.openOps(ctx, metrics); err != nil {
 		return nil, err
@@ -84,9 +83,15 @@ func codes() []string {
 	return all
 }
 
-// opsTimeouts bound the operators' listener; a scrape takes the longest.
+// What the operators' listener gives its callers; a scrape takes the longest.
+const (
+	opsReadTimeout  = 5 * time.Second
+	opsWriteTimeout = 15 * time.Second
+	opsIdleTimeout  = time.Minute
+)
+
 func opsTimeouts() timeouts {
-	return timeouts{header: 5 * time.Second, read: 5 * time.Second, write: 15 * time.Second, idle: time.Minute}
+	return timeouts{header: opsReadTimeout, read: opsReadTimeout, write: opsWriteTimeout, idle: opsIdleTimeout}
 }
 
 func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err error) {
@@ -94,7 +99,7 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
 	)
-	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, a.withDocs(handler), opsTimeouts(), a.logger); err != nil {
+	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, handler, opsTimeouts(), a.logger); err != nil {
 		return err
 	}
 	a.undo.push("operators' listener", a.ops.close)
@@ -195,7 +200,6 @@ func (a *App) Run(ctx context.Context) error {
 	a.inBackground(ctx, "tokens of issuers", a.warmTokens)
 	a.inBackground(ctx, "housekeeping", a.keepHouse)
 	a.inBackground(ctx, "audit of refused callers", a.refusals.note)
-	a.inBackground(ctx, "census", a.takeCensuses)
 	a.inBackground(ctx, "last use of keys", a.followKeys)
 	if a.shown != nil {
 		a.inBackground(ctx, "certificate", a.shown.follow)
@@ -203,6 +207,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.config.HTTP.Unauthenticated {
 		a.logger.Warn("requests without a credential are taken: whoever has an account on this machine can ask for OTPs and try PINs")
 	}
+	a.inBackground(ctx, "census", a.takeCensuses)
 	go a.ops.serve(failed)
 	go a.api.serve(failed)
 	build := Build()
@@ -242,9 +247,10 @@ func (a *App) stop(why error) error {
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
 	}
-	patience, cancel := context.WithTimeout(context.Background(), a.config.Conversation.Deadline+a.config.Stop.SettleAllowance)
-	defer cancel()
 	a.face.Drain()
+	a.OTP.Refuse()
+	patience, cancel := context.WithDeadline(context.Background(), a.OTP.LastDeadline().Add(a.config.Stop.SettleAllowance))
+	defer cancel()
 	for _, account := range a.OTP.Drain(patience) {
 		a.logger.Error("gave up storing what inWebo answered: the device is in doubt", zap.String("account", string(account)))
 	}

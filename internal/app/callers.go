@@ -66,6 +66,14 @@ func (a *App) flushKeys() {
 	}
 }
 
+// CheckIssuers gives what is wrong with the issuers of tokens, as faults of the configuration.
+func CheckIssuers(c config.JWT) error {
+	if err := authn.CheckIssuers(issuers(c.Issuers)); err != nil {
+		return issuerFaults(c, err)
+	}
+	return nil
+}
+
 // issuerFaults says of what is wrong with the issuers where in their file it stands.
 func issuerFaults(c config.JWT, err error) error {
 	found, ok := errors.AsType[authn.IssuerFaults](err)
@@ -90,12 +98,14 @@ func issuers(configured []config.Issuer) []authn.Issuer {
 	return trusted
 }
 
+// keyStepTimeout bounds each step of fetching an issuer's keys: connecting, TLS, the head of the answer.
+const keyStepTimeout = 3 * time.Second
+
 // keyTransport fetches issuers' keys, rarely.
 func keyTransport() *http.Transport {
-	const patience = 5 * time.Second
 	return &http.Transport{
-		DialContext: (&net.Dialer{Timeout: patience}).DialContext, TLSHandshakeTimeout: patience,
-		ResponseHeaderTimeout: patience, MaxResponseHeaderBytes: maxHeaderBytes, DisableKeepAlives: true,
+		DialContext: (&net.Dialer{Timeout: keyStepTimeout}).DialContext, TLSHandshakeTimeout: keyStepTimeout,
+		ResponseHeaderTimeout: keyStepTimeout, MaxResponseHeaderBytes: maxHeaderBytes, DisableKeepAlives: true,
 	}
 }
 

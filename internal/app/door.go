@@ -48,6 +48,13 @@ func openDoor(ctx context.Context, setting, address string, handler http.Handler
 
 func (d *door) address() string { return d.listener.Addr().String() }
 
+// secure makes the door speak TLS, with what the configuration shows. It comes before serve.
+func (d *door) secure(config *tls.Config) {
+	d.server.Protocols = new(http.Protocols)
+	d.server.Protocols.SetHTTP1(true)
+	d.listener = tls.NewListener(d.listener, config)
+}
+
 // loopback is the address at which this process finds the door itself.
 func (d *door) loopback() string {
 	address, ok := d.listener.Addr().(*net.TCPAddr)
@@ -55,13 +62,6 @@ func (d *door) loopback() string {
 		return d.address()
 	}
 	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: address.Port}).String()
-}
-
-// secure makes the door speak TLS, with what the configuration shows. It comes before serve.
-func (d *door) secure(config *tls.Config) {
-	d.server.Protocols = new(http.Protocols)
-	d.server.Protocols.SetHTTP1(true)
-	d.listener = tls.NewListener(d.listener, config)
 }
 
 // serve answers until the door is closed; its end before that goes to failed.

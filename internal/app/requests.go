@@ -25,13 +25,13 @@ func (o requestObserver) Observe(e api.Event) {
 	}
 	o.metrics.ObserveRequest(e.Route, code, e.Duration)
 	o.refusals.observe(e)
-	if by := throttledBy(e); by != "" {
-		o.throttled(by)
-	}
 	if e.Activations.FewLeft {
 		o.metrics.CountFewActivations()
 		o.logger.Warn("few SMS activations are left: inWebo locks an account after about 20", zap.String("account", e.Account),
 			zap.String("transaction", e.Transaction), zap.Int("smsActivations", e.Activations.Tried))
+	}
+	if by := throttledBy(e); by != "" {
+		o.throttled(by)
 	}
 	if line := o.logger.Check(levelOf(e), "request"); line != nil {
 		line.Write(fieldsOf(e)...)

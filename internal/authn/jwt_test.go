@@ -9,9 +9,11 @@ import (
 )
 
 // garage gives header and claims of a good token of parts.
-func garage() (head, body object) {
+func garage() (head, body object) { return garageAt(noon) }
+
+func garageAt(now time.Time) (head, body object) {
 	return header("EdDSA", "parts").but("typ", "at+jwt"),
-		object{"iss": partsURL, "aud": []string{"other", "urn:pims"}, "exp": noon.Add(time.Hour).Unix(), "garage": "7"}
+		object{"iss": partsURL, "aud": []string{"other", "urn:pims"}, "exp": now.Add(time.Hour).Unix(), "garage": "7"}
 }
 
 func TestTokensThatAreTaken(t *testing.T) {

@@ -56,6 +56,7 @@ func Run(ctx context.Context, c *config.Config) []Finding {
 	kept, storeClock := lookAtStore(ctx, c)
 	certificates := lookAtCertificates(c, time.Now())
 	asked, inweboClock := lookAtInwebo(ctx, c)
+	certificates = append(certificates, lookAtIssuers(c)...)
 	findings := append(kept, lookAtClock(storeClock, inweboClock))
 	return append(append(findings, certificates...), asked...)
 }

@@ -44,7 +44,7 @@ type Config struct {
 type Ops struct {
 	Listen string // host:port
 	// Try lets the page of the API make calls, which it passes on to the API's listener. It is no setting: pimsd dev sets it.
-	Try bool
+	Try bool `setting:"none"`
 }
 
 // HTTP bounds what a caller's connection may take, and says what of it is believed.

@@ -57,7 +57,7 @@ func (c *Config) networkSettings() []setting {
 			effect: "Fewer: less memory, and earlier refusals with code 2001. A call that queues for its device counts.",
 		},
 		{
-			key: "load.waiting", unit: "count", preset: "1024", value: count(&c.Load.Waiting, 0, 1_000_000),
+			key: "load.waiting", unit: "count", preset: "512", value: count(&c.Load.Waiting, 0, 1_000_000),
 			what:   "how many calls may wait for one of those places",
 			effect: "The others are refused at once, with 503 and code 2001.",
 		},

@@ -51,8 +51,9 @@ func report(what string, about any) { fmt.Println(what, about) }
 
 // What a child reports.
 const (
-	reportEnrolled = "enrolled" // and the ratchet step
-	reportOTP      = "otp"      // and the OTP
+	reportEnrolling = "enrolling" // and how many OTPs are to come
+	reportEnrolled  = "enrolled"  // and the ratchet step
+	reportOTP       = "otp"       // and the OTP
 )
 
 // issue is the child: it makes its store, enrols a device, asks for OTPs, and reports what it gets. Its arguments are the
@@ -70,6 +71,7 @@ func issue(ctx context.Context, args []string, start func(context.Context, *conf
 	if err != nil {
 		return err
 	}
+	report(reportEnrolling, count)
 	step, err := enrol(ctx, service.Core)
 	if err != nil {
 		return err

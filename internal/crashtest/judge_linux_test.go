@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/app"
@@ -75,6 +77,7 @@ func (w *world) judge(ctx context.Context, core *app.Core, wait func(time.Durati
 		return "", err
 	}
 	f, err := w.told.compare(status, w.told.last(truth), truth.Step)
+	err = errors.Join(err, w.told.audit(ctx, core, truth, truth.Step))
 	if f == foundNone {
 		_, enrolling := enrol(ctx, core)
 		return f, errors.Join(err, enrolling, w.nextOTP(ctx, core, false))
@@ -118,6 +121,37 @@ func (t *told) compare(status otp.Status, told, accepted uint32) (found, error) 
 		err = errors.Join(err, fmt.Errorf("inWebo accepted %d rounds, %d are stored, and the device is %s", accepted, stored, f))
 	}
 	return f, err
+}
+
+// audit holds the audit log against what inWebo has counted in its accepted rounds, and what the world was told: every OTP
+// has the line of its attempt, and every one that was told the line of its outcome.
+func (t *told) audit(ctx context.Context, core *app.Core, truth inwebosim.Truth, accepted uint32) error {
+	lines, err := core.Store.AuditAfter(ctx, 0, math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	attempts, counted, done := 0, 0, map[uint64]bool{}
+	for _, line := range lines {
+		switch {
+		case line.Action == "otp" && line.Stage == otp.StageAttempt:
+			attempts++
+		case line.Action == "otp" && line.Outcome == "done":
+			done[line.Step] = true
+		}
+	}
+	for _, issued := range truth.OTPs {
+		if issued.Step > accepted {
+			continue
+		}
+		counted++
+		if slices.Contains(t.otps, issued.OTP) && !done[t.base+uint64(issued.Step)] {
+			err = fmt.Errorf("the OTP of round %d was told, and its outcome is not in the audit log", issued.Step)
+		}
+	}
+	if attempts < counted {
+		err = errors.Join(err, fmt.Errorf("inWebo counts %d OTPs, and the audit log has %d attempts", counted, attempts))
+	}
+	return err
 }
 
 // verify has inWebo verify every OTP that the world was told, and makes sure that no finalize was sent twice.

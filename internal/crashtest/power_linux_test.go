@@ -3,6 +3,7 @@ package crashtest_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -121,7 +122,8 @@ func (b *blackout) try(ctx context.Context, folder string, c cut) {
 			if err != nil {
 				return "", err
 			}
-			return c.told.compare(status, c.told.last(truth), c.accepted)
+			f, err := c.told.compare(status, c.told.last(truth), c.accepted)
+			return f, errors.Join(err, c.told.audit(ctx, core, truth, c.accepted))
 		})
 	}
 	b.mu.Lock()

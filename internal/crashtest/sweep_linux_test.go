@@ -84,6 +84,7 @@ func (p point) verdict(isAt bool) (verdict crashtest.Verdict, hit bool) {
 // sweep tries points, some at a time, and counts what it finds.
 type sweep struct {
 	child string
+	otps  int           // that the child asks for
 	seats chan struct{} // taken by who uses the processor
 
 	mu     sync.Mutex
@@ -94,7 +95,7 @@ type sweep struct {
 
 func newSweep(child string) *sweep {
 	return &sweep{
-		child: child, seats: make(chan struct{}, 4),
+		child: child, otps: otpCount, seats: make(chan struct{}, 4),
 		counts: map[kind]map[found]int{}, told: map[kind]int{}, faults: map[point]error{},
 	}
 }
@@ -129,7 +130,7 @@ func (s *sweep) try(t *testing.T, p point) {
 	w := newWorld(t, p.manner)
 	defer w.end(t)
 	var reached bool
-	log, _, err := w.run(t.Context(), s.child, otpCount, p.decide(&reached))
+	log, _, err := w.run(t.Context(), s.child, s.otps, p.decide(&reached))
 	if err == nil && p.kind == killedAgain && reached {
 		again := point{killedBefore, 1 + p.n%startCalls, p.manner}
 		log, _, err = w.run(t.Context(), s.child, 0, again.decide(new(bool)))

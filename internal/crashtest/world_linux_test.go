@@ -43,10 +43,11 @@ type world struct {
 
 // told is what the world was told, and must be true for ever.
 type told struct {
-	enrolled bool
-	base     uint64 // the step after the enrolment
-	stored   uint64 // the step that the child found when it started last
-	otps     []string
+	enrolling, enrolled bool
+
+	base   uint64 // the step after the enrolment
+	stored uint64 // the step that the child found when it started last
+	otps   []string
 }
 
 func newWorld(t *testing.T, m manner) *world {
@@ -106,6 +107,8 @@ func (w *world) run(ctx context.Context, child string, otps int, decide func(cra
 func (t *told) hear(line []byte) {
 	what, about, _ := strings.Cut(string(bytes.TrimSpace(line)), " ")
 	switch what {
+	case reportEnrolling:
+		t.enrolling = true
 	case reportEnrolled:
 		_, _ = fmt.Sscan(about, &t.stored)
 		if !t.enrolled { // else it started again

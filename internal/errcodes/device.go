@@ -53,9 +53,13 @@ func activationRequired() Entry {
 func noService() Entry {
 	return Entry{
 		Code: NoService, Type: pimsError, Label: "inwebo: No service is available", WithPIN: true,
-		Causes: []Cause{{http.StatusConflict, false, "inWebo has no service for which the device may make an OTP"}},
-		Wire:   []string{"NOK:NOSRV"},
-		Caller: "Repeating does not help. Check in the brand's app that the connected services of the vehicle are active.",
+		Causes: []Cause{
+			{http.StatusConflict, false, "inWebo has no service for which the device may make an OTP"},
+			{http.StatusConflict, false, "inWebo enrolled the device without asking for its secret, so that it could make no OTP"},
+		},
+		Wire: []string{"NOK:NOSRV"},
+		Caller: "Repeating does not help. Check in the brand's app that the connected services of the vehicle are active. After an " +
+			"enrolment the SMS code is spent: order a new one when they are.",
 		Operator: "When the services are active, enrol the account again. With several services, compare the one that is " +
 			"configured with those of the device.",
 		Source: fromWire,

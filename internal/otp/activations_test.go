@@ -92,3 +92,41 @@ func TestHasPIN(t *testing.T) {
 	}
 	mustHaveLines(t, &e.device, "attempt", "outcome: done", "attempt", "outcome: done", "attempt", "outcome: "+otp.ErrBlocked.Error())
 }
+
+// Who asks by an SMS code, or fails to enrol, tells of the way to inWebo what others do: a refusal is an answer.
+func TestARefusedSetupIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	limited := cautious()
+	limited.CircuitFaults, limited.CircuitRest = 2, time.Minute
+	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limited, nil)
+	defer drained(t, service)
+	check := func() error { _, err := service.HasPIN(t.Context(), e.ask(), smsCode); return err }
+	enrol := func() error {
+		_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+		return err
+	}
+	lost, refused := inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:STATE"}
+	for i, step := range []struct {
+		n    inwebosim.Nuisance
+		call func() error
+		want error
+	}{
+		{lost, check, otp.ErrUnreachable},
+		{refused, check, otp.ErrState},
+		{lost, enrol, otp.ErrUnreachable},
+		{refused, enrol, otp.ErrState},
+		{lost, enrol, otp.ErrUnreachable},
+		{lost, check, otp.ErrUnreachable},
+	} {
+		must(t, e.sim.Plant(step.n))
+		if err := step.call(); otp.CauseOf(err) != step.want {
+			t.Errorf("step %d: %v, want %v", i+1, err, step.want)
+		}
+	}
+	for _, call := range []func() error{check, enrol} {
+		if err := call(); !errors.Is(err, otp.ErrCircuitOpen) {
+			t.Errorf("after two faults in a row: %v", err)
+		}
+	}
+}

@@ -58,7 +58,14 @@ func (s *Service) amend(ctx context.Context, ask Ask, action string, change func
 		return err
 	}
 	defer s.finish(c)
-	return s.whenFree(ctx, c, func() error { return s.tryAmend(ctx, c, StageOutcome, outcomeDone, change) })
+	return s.note(ctx, c, StageOutcome, outcomeDone, change)
+}
+
+// note writes a line of the audit log, with what change makes of the record, when nobody holds the device.
+func (s *Service) note(
+	ctx context.Context, c *conversation, stage Stage, word string, change func(Record, time.Time) (Record, error),
+) error {
+	return s.whenFree(ctx, c, func() error { return s.tryAmend(ctx, c, stage, word, change) })
 }
 
 // tryAmend looks at the record once, and writes what change makes of it, a record of revision 1 when there is none yet,

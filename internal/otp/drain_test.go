@@ -13,6 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/storetest"
 )
 
@@ -35,6 +36,65 @@ func TestDrainWaitsForASettle(t *testing.T) {
 			t.Errorf("after a drain: %v", err)
 		}
 		d.mustGoOn(t, newBridge(sim), false)
+	})
+}
+
+// Who only queues for a device that another process holds is sent away by a drain, and is nothing that it gives up.
+func TestDrainSendsQueuersAway(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d, client := plant(t, sim, inwebosim.Override{}), newBridge(sim)
+		client.after = func(_ inwebo.Exchange, happens mishap) mishap {
+			time.Sleep(time.Second)
+			return happens
+		}
+		holder, queuing := otp.New(d.memory, client, limits(), nil), otp.New(d.memory, newBridge(sim), limits(), nil)
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			issued, err := holder.IssueOTP(t.Context(), d.ask(), rightPIN)
+			mustVerify(t, d, issued, err)
+		})
+		time.Sleep(time.Second / 2)
+		callers.Go(func() {
+			if _, err := queuing.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrStopping) {
+				t.Errorf("who queues is told %v", err)
+			}
+		})
+		time.Sleep(time.Second / 10)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if left := queuing.Drain(ended); len(left) != 0 {
+			t.Errorf("given up: %v", left)
+		}
+		callers.Wait()
+	})
+}
+
+// The last deadline is that of the longest conversation under way: an enrolment has more time than an OTP.
+func TestLastDeadline(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{})
+		service := otp.New(d.memory, silent{}, limits(), nil)
+		if last := service.LastDeadline(); !last.Equal(time.Now()) {
+			t.Errorf("%v with no conversation", time.Until(last))
+		}
+		var callers sync.WaitGroup
+		callers.Go(func() { _, _ = service.IssueOTP(t.Context(), d.ask(), rightPIN) })
+		synctest.Wait()
+		if left := time.Until(service.LastDeadline()); left != limits().Deadline {
+			t.Errorf("%v after the beginning of an OTP", left)
+		}
+		other := d.ask()
+		other.Account = "other"
+		callers.Go(func() { _, _ = service.Enroll(t.Context(), other, otp.Enrolling{SMSCode: secret.NewText("1"), PIN: rightPIN}) })
+		synctest.Wait()
+		if left := time.Until(service.LastDeadline()); left != otp.EnrolmentDeadlines*limits().Deadline {
+			t.Errorf("%v after the beginning of an enrolment", left)
+		}
+		callers.Wait()
 	})
 }
 

@@ -34,6 +34,8 @@ func (s *Service) whenFree(ctx context.Context, c *conversation, try func() erro
 			continue // another process was quicker; see what it left
 		case !errors.Is(err, ErrBusy) || time.Now().Add(look).After(c.patience):
 			return err
+		case s.isStopping():
+			return ErrStopping
 		}
 		select {
 		case <-ctx.Done():
@@ -45,7 +47,7 @@ func (s *Service) whenFree(ctx context.Context, c *conversation, try func() erro
 
 // tryTake looks at the record once, and writes the hold if nobody has one.
 func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Record, time.Time) (Record, error)) error {
-	c.deadline = time.Now().Add(c.within)
+	s.setDeadline(c)
 	if err := s.fetch(ctx, c); err != nil {
 		return because(ErrStore, err)
 	}
@@ -72,7 +74,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	}
 	switch err := s.write(ctx, CommitHold, w); {
 	case err == nil:
-		c.record, c.hold = next, next.Revision
+		s.holds(c, next)
 		return nil
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
 		return err
@@ -97,7 +99,7 @@ func (s *Service) undoHold(c *conversation, w Write, held Record) {
 			return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
 		})
 		if known && err == nil {
-			c.record, c.hold = held, held.Revision
+			s.holds(c, held)
 			_ = s.settleHoweverLong(c, outcome{fate: unsent, err: ErrStore}, true)
 		}
 	}()

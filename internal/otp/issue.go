@@ -137,11 +137,16 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error) {
 	s.repeats.Earn()
 	challenge, err := s.inwebo.OTPSetup(ctx, who, sid)
-	again := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
-	if again && ctx.Err() == nil && s.repeats.Spend() {
+	if s.mayRepeat(ctx, err) {
 		return s.inwebo.OTPSetup(ctx, who, sid)
 	}
 	return challenge, err
+}
+
+// mayRepeat tells whether a setup that ended with err is made once more.
+func (s *Service) mayRepeat(ctx context.Context, err error) bool {
+	brokeOff := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
+	return brokeOff && ctx.Err() == nil && s.repeats.Spend()
 }
 
 // settleCarried makes durable what a refusal carried, in the middle of a conversation.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,9 +194,9 @@ func TestALateSettleKeepsTheOTP(t *testing.T) {
 	sim := started(t, func(*inwebosim.Knobs) {})
 	synctest.Test(t, func(t *testing.T) {
 		d := plant(t, sim, inwebosim.Override{})
-		var working bool
+		var working atomic.Bool
 		service := otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
-			if c.Verb == storetest.Replace && c.Write.Keep != nil && !working {
+			if c.Verb == storetest.Replace && c.Write.Keep != nil && !working.Load() {
 				return storetest.Fault{Err: errStoreFault}
 			}
 			return storetest.Fault{}
@@ -206,7 +207,7 @@ func TestALateSettleKeepsTheOTP(t *testing.T) {
 		if _, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN); !errors.Is(err, otp.ErrRepeatUnderWay) {
 			t.Errorf("while it is being settled: %v", err)
 		}
-		working = true
+		working.Store(true)
 		time.Sleep(5 * time.Second)
 		again, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
 		text, isOTP := strings.CutPrefix(string(again.Kept.Reveal()), "OTP ")

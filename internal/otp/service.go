@@ -102,8 +102,42 @@ func (s *Service) Refuse() {
 	s.stopping = true
 }
 
-// Drain refuses new calls and waits until every conversation is settled, or ctx ends. It gives the accounts whose
-// outcome it gave up, which are in doubt from then on: none, when all were settled in time.
+func (s *Service) isStopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
+
+// setDeadline lets the time of the conversation begin now.
+func (s *Service) setDeadline(c *conversation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.deadline = time.Now().Add(c.within)
+}
+
+// holds says that the conversation has got its hold, with that record.
+func (s *Service) holds(c *conversation, held Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.record, c.hold = held, held.Revision
+}
+
+// LastDeadline is when the last of the conversations under way is over, but for an outcome that the store does not take.
+// It is now when there is none.
+func (s *Service) LastDeadline() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := time.Now()
+	for c := range s.talking {
+		if c.deadline.After(last) {
+			last = c.deadline
+		}
+	}
+	return last
+}
+
+// Drain refuses new calls, and those that have no hold yet, and waits until every conversation is settled, or ctx ends. It
+// gives the accounts whose outcome it gave up, which are in doubt from then on: none, when all were settled in time.
 func (s *Service) Drain(ctx context.Context) []Account {
 	s.Refuse()
 	stop := context.AfterFunc(ctx, func() {
@@ -119,7 +153,9 @@ func (s *Service) Drain(ctx context.Context) []Account {
 	}
 	var givenUp []Account
 	for c := range s.talking {
-		givenUp = append(givenUp, c.ask.Account)
+		if c.hold != 0 {
+			givenUp = append(givenUp, c.ask.Account)
+		}
 	}
 	s.kill() // not before they are named: a conversation that is given up is forgotten at once
 	slices.Sort(givenUp)

@@ -1,8 +1,8 @@
 package otp
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
@@ -23,15 +23,21 @@ func (s *Service) HasPIN(ctx context.Context, ask Ask, code secret.Text) (bool, 
 		return false, err
 	}
 	defer s.finish(c)
-	if err := s.note(ctx, c, StageAttempt, outcome{}); err != nil {
+	err = s.note(ctx, c, StageAttempt, "", func(r Record, _ time.Time) (Record, error) { return r, s.setOut(c) })
+	if err != nil {
 		return false, err
 	}
-	c.deadline = time.Now().Add(s.limits.Deadline)
+	s.setDeadline(c)
 	ctx = context.WithoutCancel(ctx) // what was asked is noted, also when the caller hangs up
 	asking, cancel := context.WithDeadline(ctx, c.deadline.Add(-settleReserve))
 	defer cancel()
 	setup, o := s.askPINMode(asking, code)
-	if err := s.note(ctx, c, StageOutcome, o); err != nil && o.err == nil {
+	c.report(o)
+	err = s.note(ctx, c, StageOutcome, c.word(o.err), func(r Record, _ time.Time) (Record, error) {
+		r.Blocking = cmp.Or(o.blocking, r.Blocking)
+		return r, nil
+	})
+	if err != nil && o.err == nil {
 		return false, err
 	}
 	return setup.PINMode&inwebo.PINExisting != 0, o.err
@@ -39,28 +45,13 @@ func (s *Service) HasPIN(ctx context.Context, ask Ask, code secret.Text) (bool, 
 
 // askPINMode makes the activate setup, once more when the network broke off.
 func (s *Service) askPINMode(ctx context.Context, code secret.Text) (inwebo.ActivateSetup, outcome) {
+	s.repeats.Earn()
 	setup, err := s.inwebo.ActivateSetup(ctx, code)
-	if errors.Is(err, inwebo.ErrNetwork) && ctx.Err() == nil {
+	if s.mayRepeat(ctx, err) {
 		setup, err = s.inwebo.ActivateSetup(ctx, code)
 	}
 	if err != nil {
 		return setup, notActivating(blamingCode(setupFailed(err)))
 	}
-	return setup, outcome{}
-}
-
-// note writes a line of the audit log. Of the record it changes what the outcome lets see of the account's blocking.
-func (s *Service) note(ctx context.Context, c *conversation, stage Stage, o outcome) error {
-	word := ""
-	if stage == StageOutcome {
-		word = c.word(o.err)
-	}
-	return s.whenFree(ctx, c, func() error {
-		return s.tryAmend(ctx, c, stage, word, func(r Record, _ time.Time) (Record, error) {
-			if o.blocking != "" {
-				r.Blocking = o.blocking
-			}
-			return r, nil
-		})
-	})
+	return setup, outcome{fate: accepted}
 }

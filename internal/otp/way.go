@@ -23,7 +23,8 @@ func (s *Service) setOut(c *conversation) error {
 // report tells what the outcome says of the way to inWebo, if it says anything. Whatever was answered, the host is there.
 func (c *conversation) report(o outcome) {
 	is := func(cause error) bool { return errors.Is(o.err, cause) }
-	answered := o.fate == accepted || o.fate == refused ||
+	_, refusal := errors.AsType[*inwebo.Refusal](o.err) // whatever its fate
+	answered := o.fate == accepted || refusal ||
 		is(inwebo.ErrServer) || is(inwebo.ErrNotService) || is(inwebo.ErrNotUnderstood)
 	switch {
 	case c.way == nil:

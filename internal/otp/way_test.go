@@ -86,7 +86,8 @@ func TestTheCircuitOpensBeforeAnythingIsSpent(t *testing.T) {
 					wait := f.mustOpen(t)
 					before, asked := f.d.row(t), f.asked
 					_, enrolling := f.Enroll(t.Context(), f.d.ask(), otp.Enrolling{Replace: true})
-					for _, err := range []error{f.issue(t, rightPIN), enrolling} {
+					_, checking := f.HasPIN(t.Context(), f.d.ask(), smsCode)
+					for _, err := range []error{f.issue(t, rightPIN), enrolling, checking} {
 						if !errors.Is(err, otp.ErrCircuitOpen) {
 							t.Errorf("told %v", err)
 						}

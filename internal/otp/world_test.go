@@ -142,7 +142,7 @@ func (w *world) issueAlone(r *replica, pin secret.Text) error {
 	before, heard := w.d.row(w.t), w.d.truth(w.t).Requests
 	err := w.issue(r, pin)
 	switch cause := otp.CauseOf(err); cause { //nolint:errorlint // the outermost cause is the question
-	case otp.ErrBusy, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrQuota:
+	case otp.ErrBusy, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrQuota, otp.ErrCircuitOpen:
 		after := w.d.row(w.t)
 		if after.Revision != before.Revision || !bytes.Equal(after.Body, before.Body) || w.d.truth(w.t).Requests != heard {
 			w.fault("a request that was refused as %v changed something", cause)

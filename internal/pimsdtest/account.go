@@ -46,14 +46,31 @@ func smsCode(account string) string {
 // Key makes an API key for an account, enrolled or not, with those scopes, or with that for OTPs alone.
 func (d *Daemon) Key(account string, scopes ...authn.Scope) string {
 	d.tb.Helper()
-	key, text, err := authn.NewKey(authn.Grant{Account: account, Scopes: scopes}, time.Now(), time.Time{})
-	if err == nil {
-		err = d.app.Store.AddKey(d.tb.Context(), key)
-	}
+	return d.keyFor(authn.Grant{Account: account, Scopes: scopes})
+}
+
+// BackendKey makes a backend's API key, for all accounts with the prefix.
+func (d *Daemon) BackendKey(prefix string, scopes ...authn.Scope) string {
+	d.tb.Helper()
+	return d.keyFor(authn.Grant{Backend: true, Prefix: prefix, Scopes: scopes})
+}
+
+func (d *Daemon) keyFor(grant authn.Grant) string {
+	d.tb.Helper()
+	key, text, err := authn.NewKey(grant, time.Now(), time.Time{})
 	if err != nil {
 		d.tb.Fatal(err)
 	}
+	d.StoreKey(key)
 	return text.Reveal()
+}
+
+// StoreKey puts a key into the store as it is.
+func (d *Daemon) StoreKey(key authn.Key) {
+	d.tb.Helper()
+	if err := d.app.Store.AddKey(d.tb.Context(), key); err != nil {
+		d.tb.Fatal(err)
+	}
 }
 
 // KeyUsed is when the store last heard of a use of the key.

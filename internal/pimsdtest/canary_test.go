@@ -130,6 +130,24 @@ func everythingGoesWrong(t *testing.T, a *pimsdtest.Account, wrong string, note 
 			note(a.OTP(a.PIN))
 		}
 	}
+	a.Key = a.Daemon.Key(a.Name, "otp", "enroll", "unlock")
+	for _, mode := range []string{"activate", "ms"} {
+		for _, kind := range []inwebosim.Kind{inwebosim.KindLostAnswer, inwebosim.KindTruncated, inwebosim.KindErr} {
+			for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
+				plant(t, a.Daemon, inwebosim.Nuisance{
+					Kind: kind, Match: inwebosim.Match{Action: action, Mode: mode}, Err: "NOK:" + a.SMSCode, Bytes: -9, Times: 1,
+				})
+				newCode(t, a)
+				note(check(a))
+				note(enrol(a, "?replace=true"))
+				note(enrol(a, "?replace="+a.PIN))
+				a.Daemon.Inwebo.ClearNuisances()
+			}
+		}
+	}
+	newCode(t, a)
+	note(enrol(a, "?replace=true"))
+	note(status(a))
 	for _, c := range inputCauses() {
 		note(a.Daemon.Ask(a.Key, strings.ReplaceAll(c.body, "1234", a.PIN)))
 	}

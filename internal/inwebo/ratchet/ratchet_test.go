@@ -194,3 +194,25 @@ func TestSerial(t *testing.T) {
 		t.Error("a secret was made of too little randomness")
 	}
 }
+
+// The secret of a device that came without its PIN stays closed, whatever is told, saved and restored, until a PIN was
+// accepted; then it is opened once, and another PIN changes it no more.
+func TestAnUnopenedSecret(t *testing.T) {
+	right, wrong := ratchet.NewKma(secret.NewText("1234"), serial), ratchet.NewKma(secret.NewText("9999"), serial)
+	drawn := secret.NewBytes([]byte("sixteen bytes!!!"))
+	state := ratchet.State{Unopened: right.Secval(drawn)}.Told(mustMove(t, "", "", key("1")))
+	state, err := ratchet.Restore(*state.Save())
+	if err != nil || !state.Unopened.Equal(right.Secval(drawn)) || !state.Secret.IsEmpty() {
+		t.Fatalf("it does not stay closed: %v", err)
+	}
+	opened := state.Opened(right)
+	if string(opened.Secret.Reveal()) != string(drawn.Reveal()) || !opened.Unopened.IsEmpty() {
+		t.Error("the right PIN opens another secret")
+	}
+	if again := opened.Opened(wrong); string(again.Secret.Reveal()) != string(drawn.Reveal()) {
+		t.Error("an opened secret is opened again")
+	}
+	if _, err := ratchet.Restore(ratchet.Saved{Unopened: "12"}); err == nil {
+		t.Error("a secval of one byte is restored")
+	}
+}

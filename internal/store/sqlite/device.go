@@ -112,7 +112,11 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	if err := s.health.refusal(); err != nil {
 		return otp.Row{}, time.Time{}, err
 	}
-	row, err := scanRow(s.read.fetch.QueryRowContext(ctx, string(account)))
+	var row otp.Row
+	err := s.lookups.row(ctx, (*lookup).fetching, string(account), func(from scanner) (err error) {
+		row, err = scanRow(from)
+		return err
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return otp.Row{}, now(), otp.ErrNotFound

@@ -56,7 +56,11 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 	if err := s.health.refusal(); err != nil {
 		return authn.Key{}, err
 	}
-	key, err := scanKey(s.read.keyByID.QueryRowContext(ctx, id))
+	var key authn.Key
+	err := s.lookups.row(ctx, (*lookup).findingKey, id, func(from scanner) (err error) {
+		key, err = scanKey(from)
+		return err
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return authn.Key{}, authn.ErrNoKey

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"io/fs"
 	"os"
@@ -157,15 +158,27 @@ func TestNoMigrationUnderAnothersFeet(t *testing.T) {
 func TestEveryConnectionHasItsPragmas(t *testing.T) {
 	t.Parallel()
 	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
-	expect := func(conn *sql.Conn, name, want string) {
+	expect := func(conn driver.Conn, name, want string) {
 		t.Helper()
-		var got string
-		if err := conn.QueryRowContext(t.Context(), "PRAGMA "+name).Scan(&got); err != nil || got != want {
+		if got, err := ask(t.Context(), conn, "PRAGMA "+name); err != nil || got != want {
 			t.Errorf("%s is %q, want %q (%v)", name, got, want, err)
 		}
 	}
-	conns := []*sql.Conn{s.writer.conn}
+	expectAll := func(conn driver.Conn) {
+		t.Helper()
+		expect(conn, "journal_mode", "wal")
+		expect(conn, "synchronous", "2")
+		expect(conn, "foreign_keys", "1")
+		expect(conn, "busy_timeout", "5000")
+		expect(conn, "locking_mode", "normal")
+	}
 	for range readers {
+		l := <-s.lookups
+		defer func() { s.lookups <- l }()
+		expectAll(l.conn)
+	}
+	conns := []*sql.Conn{s.writer.conn}
+	for range listers {
 		conn, err := s.db.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -174,11 +187,10 @@ func TestEveryConnectionHasItsPragmas(t *testing.T) {
 		conns = append(conns, conn)
 	}
 	for _, conn := range conns {
-		expect(conn, "journal_mode", "wal")
-		expect(conn, "synchronous", "2")
-		expect(conn, "foreign_keys", "1")
-		expect(conn, "busy_timeout", "5000")
-		expect(conn, "locking_mode", "normal")
+		err := conn.Raw(func(raw any) error { expectAll(raw.(driver.Conn)); return nil })
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -26,7 +26,8 @@ import (
 const FileName = "pimsd.db"
 
 const (
-	readers      = 4                // connections for reading
+	readers      = 4                // connections for lookups
+	listers      = 2                // connections for other reading
 	busyTimeout  = 5 * time.Second  // the longest wait for another process that writes
 	closeTimeout = 10 * time.Second // the longest that Close takes
 )
@@ -45,10 +46,11 @@ type Options struct {
 
 // Store is a database that is open. Its methods may be called at any time from anywhere.
 type Store struct {
-	db     *sql.DB
-	read   queries
-	writer *writer
-	health *health
+	db      *sql.DB
+	read    queries
+	lookups lookups
+	writer  *writer
+	health  *health
 
 	closeOnce sync.Once
 	closeErr  error
@@ -88,8 +90,8 @@ func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) 
 
 func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, err error) {
 	db := openPool(path, standardPragmas())
-	db.SetMaxOpenConns(readers + 1) // and the writer
-	db.SetMaxIdleConns(readers + 1)
+	db.SetMaxOpenConns(listers + 1) // and the writer
+	db.SetMaxIdleConns(listers + 1)
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -115,7 +117,11 @@ func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, 
 	if s.read, err = prepareQueries(ctx, db); err != nil {
 		return nil, err
 	}
+	if s.lookups, err = openLookups(ctx, &connector{path: path, pragmas: standardPragmas()}, readers); err != nil {
+		return nil, err
+	}
 	if s.writer, err = startWriter(ctx, conn, s.health, o.ObserveCommit); err != nil {
+		s.lookups.close(readers)
 		return nil, err
 	}
 	return s, nil
@@ -128,6 +134,7 @@ func (s *Store) Close() error {
 		closed := make(chan error, 1)
 		go func() {
 			s.writer.stop()
+			s.lookups.close(readers)
 			closed <- s.db.Close()
 		}()
 		select {

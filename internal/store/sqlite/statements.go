@@ -31,11 +31,8 @@ func (s *statements) close() {
 
 // queries are what readers run, prepared on whichever connection is free.
 type queries struct {
-	fetch, list, countDoubt *sql.Stmt
-	auditAfter              *sql.Stmt
-	recall                  *sql.Stmt
-	answersDue, linesDue    *sql.Stmt
-	keyByID, listKeys       *sql.Stmt
+	list, countDoubt, auditAfter, listKeys *sql.Stmt
+	recall, answersDue, linesDue           *sql.Stmt
 }
 
 const (
@@ -44,6 +41,10 @@ const (
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
 	answerColumns = `account, key, at, is_otp, fingerprint, answer`
 	keyColumns    = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
+
+	// Those of a lookup.
+	fetchText   = `SELECT ` + deviceColumns + ` FROM device WHERE account = ?`
+	keyByIDText = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
 )
 
 func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error) {
@@ -89,8 +90,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 
 func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 	err = prepare(ctx, db, map[**sql.Stmt]string{
-		&q.fetch: `SELECT ` + deviceColumns + ` FROM device WHERE account = ?`,
-		&q.list:  `SELECT ` + deviceColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`,
+		&q.list: `SELECT ` + deviceColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`,
 		&q.countDoubt: `SELECT (SELECT count(*) FROM device WHERE in_doubt = 1)
 			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)`,
 		&q.auditAfter: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
@@ -99,7 +99,6 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 		&q.answersDue: `SELECT EXISTS (SELECT 1 FROM answer WHERE answer IS NOT NULL AND at <= ?)
 			OR EXISTS (SELECT 1 FROM answer WHERE at <= ?)`,
 		&q.linesDue: `SELECT coalesce((SELECT at < ? FROM audit ORDER BY id LIMIT 1), 0)`,
-		&q.keyByID:  `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`,
 		&q.listKeys: `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
 	})
 	return q, err

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+// lab is what all rows share: the programs, the simulated inWebo, one real device, and the stores that are stocked with
+// copies of it.
+type lab struct {
+	scratch  string
+	progress io.Writer
+	profiles string
+	against  string
+
+	self, pimsd string // programs
+	started     int    // processes so far
+	fleets      int    // so far
+	inwebo      *simulator
+	model       model
+	stocks      map[string]*stock
+	postgres    *pgtest.Server // nil until a row wants it
+}
+
+// model is the device that all others are copies of.
+type model struct {
+	device         inwebosim.Device // as inWebo knows it
+	row            otp.Row          // as pimsd knows it, the vault in the clear
+	intent, result int              // bytes of the two writes of its last OTP
+}
+
+func (l *lab) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(l.progress, "bench: "+format+"\n", args...)
+}
+
+// build makes everything that no row can do without.
+func (l *lab) build(ctx context.Context) (err error) {
+	l.stocks = map[string]*stock{}
+	if l.self, err = os.Executable(); err != nil {
+		return err
+	}
+	l.pimsd = filepath.Join(l.scratch, "pimsd")
+	l.say("building pimsd")
+	//nolint:gosec // the folder is ours
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", l.pimsd, "./cmd/pimsd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build pimsd, from the root of the repository: %w\n%s", err, text)
+	}
+	if l.inwebo, err = l.startSimulator(ctx); err != nil {
+		return err
+	}
+	if l.model, err = l.enrolModel(ctx); err != nil {
+		return errors.Join(fmt.Errorf("enrol the device that all others are copies of: %w", err), l.close())
+	}
+	return nil
+}
+
+// close ends what build and stock have started.
+func (l *lab) close() error {
+	err := l.inwebo.stop()
+	if l.postgres != nil {
+		err = errors.Join(err, l.postgres.Remove())
+	}
+	return err
+}
+
+// enrolModel enrols a device as pimsd does, and has it make its first OTPs.
+func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
+	c := config.Default()
+	c.DataDir = filepath.Join(l.scratch, "model")
+	if c.Inwebo.URL, err = url.Parse(l.inwebo.doors.Protocol); err != nil {
+		return m, err
+	}
+	core, err := app.OpenCore(ctx, c, true, app.Observers{})
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, core.Close()) }()
+	weighed := &scales{Store: core.Store}
+	store := seal.New(weighed, core.Ring)
+	service := otp.New(store, inwebo.New(inwebo.Config{
+		BaseURL: c.Inwebo.URL, Path: c.Inwebo.Path, MacID: c.Inwebo.MacID, Version: c.Inwebo.Version, UserAgent: c.Inwebo.UserAgent,
+		DeviceName: c.Inwebo.DeviceName, Language: c.Inwebo.Language,
+		ExchangeTimeout: c.Inwebo.ExchangeTimeout, DialTimeout: c.Inwebo.DialTimeout,
+	}), otp.Limits{
+		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: time.Second,
+		FinalizeTimeout: c.Inwebo.ExchangeTimeout, Guard: otp.GuardLimits{Attempts: c.Guard.Attempts, Unanswered: c.Guard.Unanswered},
+	}, nil)
+	ask := otp.Ask{ // as long as those of real requests
+		Account: otp.Account(fleet{Name: "0000"}.account(0)), Caller: "key:0123456789ab", Transaction: "01234567-89ab-cdef-0123-456789abcdef",
+	}
+	if _, err := service.Enroll(ctx, ask, otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}); err != nil {
+		return m, err
+	}
+	for range 2 {
+		if _, err := service.IssueOTP(ctx, ask, secret.NewText(pin)); err != nil {
+			return m, err
+		}
+	}
+	m.intent, m.result = weighed.last[0], weighed.last[1]
+	if m.row, _, err = store.Fetch(ctx, ask.Account); err != nil {
+		return m, err
+	}
+	if m.row.Body, err = asFirst(m.row.Body); err != nil {
+		return m, err
+	}
+	m.device, err = l.onlyDevice(ctx)
+	return m, err
+}
+
+// asFirst is the body of a record as it may stand in an account's first row, before any conversation.
+func asFirst(body []byte) ([]byte, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return nil, err
+	}
+	members["movedBy"] = json.RawMessage("0")
+	return json.Marshal(members)
+}
+
+// onlyDevice is the one that inWebo knows.
+func (l *lab) onlyDevice(ctx context.Context) (d inwebosim.Device, err error) {
+	var ids []string
+	if err := l.inwebo.control(ctx, http.MethodGet, "/devices", nil, &ids); err != nil {
+		return d, err
+	}
+	if len(ids) != 1 {
+		return d, fmt.Errorf("inWebo knows %d devices", len(ids))
+	}
+	err = l.inwebo.control(ctx, http.MethodGet, "/devices/"+ids[0]+"/export", nil, &d)
+	return d, err
+}
+
+// scales is a store that weighs the last two writes.
+type scales struct {
+	otp.Store
+	last [2]int
+}
+
+// Replace stores the write and notes how many bytes it has.
+func (s *scales) Replace(ctx context.Context, w otp.Write) error {
+	const numbers = 6 * 8 // revision, flag, and times
+	l := w.Line
+	bytes := numbers + len(w.ID) + len(w.Row.Account) + len(w.Row.Body) + len(w.Row.Vault.Reveal()) +
+		len(l.Account) + len(l.Caller) + len(l.Transaction) + len(l.Action) + len(l.Stage) + len(l.Outcome)
+	s.last = [2]int{s.last[1], bytes}
+	return s.Store.Replace(ctx, w)
+}

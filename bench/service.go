@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// service is a pimsd on a stock.
+type service struct {
+	*process
+	api, ops string        // host:port
+	ready    time.Duration // from its start until it said that it is ready
+}
+
+// serve starts the program pimsd on the stock and waits until it is ready. With profiles, it is one that writes them at its end.
+func (l *lab) serve(ctx context.Context, pimsd string, s *stock) (*service, error) {
+	ports, err := freePorts(ctx, 2)
+	if err != nil {
+		return nil, err
+	}
+	v := &service{api: ports[0], ops: ports[1]}
+	environ := append([]string{"PIMSD_LISTEN=" + v.api, "PIMSD_OPS_LISTEN=" + v.ops}, s.environ...)
+	program := []string{pimsd, "serve"}
+	if l.profiles != "" {
+		program = []string{l.self, roleService, l.profiles}
+	}
+	began := time.Now()
+	if v.process, err = l.start(ctx, "pimsd", environ, program[0], program[1:]...); err != nil {
+		return nil, err
+	}
+	for !isReady(ctx, v.ops) {
+		if time.Since(began) > patience {
+			return nil, errors.Join(errors.New("pimsd does not get ready"), v.stop())
+		}
+		time.Sleep(time.Millisecond)
+	}
+	v.ready = time.Since(began)
+	return v, nil
+}
+
+// freePorts gives addresses on which nobody listens.
+func freePorts(ctx context.Context, n int) (addresses []string, err error) {
+	for range n {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = listener.Close() }() // all of them at the end, so that none is given twice
+		addresses = append(addresses, listener.Addr().String())
+	}
+	return addresses, nil
+}
+
+func isReady(ctx context.Context, ops string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ops+"/readyz", nil)
+	return err == nil && call(request, nil) == nil
+}
+
+// counted is what a service has counted of itself since its start.
+type counted struct {
+	allocations
+	Commits float64 // writes of records that became durable
+}
+
+// count reads the service's metrics.
+func (v *service) count(ctx context.Context) (c counted, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.ops+"/metrics", nil)
+	if err != nil {
+		return c, err
+	}
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		return c, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	return readMetrics(response.Body)
+}
+
+func readMetrics(text io.Reader) (c counted, err error) {
+	for lines := bufio.NewScanner(text); ; {
+		if !lines.Scan() {
+			return c, lines.Err()
+		}
+		name, number, _ := strings.Cut(lines.Text(), " ")
+		value, err := strconv.ParseFloat(number, 64)
+		switch {
+		case err != nil: // a comment
+		case name == "go_memstats_mallocs_total":
+			c.Objects = value
+		case name == "go_memstats_alloc_bytes_total":
+			c.Bytes = value
+		case strings.HasPrefix(name, "pimsd_commits_total{") && strings.Contains(name, `outcome="done"`):
+			c.Commits += value
+		}
+	}
+}
+
+// runService is `pimsd serve`, with its profiles in the folder at its end.
+func runService(ctx context.Context, environ []string, folder string, log io.Writer) error {
+	c, err := config.Load(config.Input{Environ: environ, ReadFile: os.ReadFile, Root: os.Geteuid() == 0})
+	if err != nil {
+		return err
+	}
+	runtime.SetBlockProfileRate(10_000)
+	runtime.SetMutexProfileFraction(10)
+	cpu, err := os.Create(filepath.Join(folder, "cpu.pprof")) //nolint:gosec // whoever runs the bench names the folder
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return err
+	}
+	a, err := app.New(ctx, c, log)
+	if err == nil {
+		err = a.Run(ctx)
+	}
+	pprof.StopCPUProfile()
+	err = errors.Join(err, cpu.Close())
+	for _, name := range []string{"allocs", "block", "mutex"} {
+		err = errors.Join(err, writeProfile(name, folder))
+	}
+	return err
+}
+
+func writeProfile(name, folder string) error {
+	file, err := os.Create(filepath.Join(folder, name+".pprof")) //nolint:gosec // the same
+	if err != nil {
+		return fmt.Errorf("write a profile: %w", err)
+	}
+	return errors.Join(pprof.Lookup(name).WriteTo(file, 0), file.Close())
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+)
+
+// simulatorDoors are what the simulator's process says when it serves.
+type simulatorDoors struct{ Protocol, Control string }
+
+// runSimulator is the simulated inWebo, with the default knobs and no memory of requests. Each line of orders is a fleet,
+// which it plants and answers with a line. It ends with ctx.
+func runSimulator(ctx context.Context, orders io.Reader, answers io.Writer) error {
+	s, err := inwebosim.New(inwebosim.Options{Seed: 1, HistoryLimit: -1})
+	if err != nil {
+		return err
+	}
+	s.Start()
+	answer := json.NewEncoder(answers)
+	if err := answer.Encode(simulatorDoors{s.ProtocolURL(), s.ControlURL()}); err != nil {
+		return err
+	}
+	for order := json.NewDecoder(orders); ; {
+		var f fleet
+		switch err := order.Decode(&f); {
+		case errors.Is(err, io.EOF):
+			<-ctx.Done()
+			return s.Stop(context.WithoutCancel(ctx))
+		case err != nil:
+			return err
+		}
+		for i := range f.Count {
+			if err := s.PlantDevice(f.device(i)); err != nil {
+				return err
+			}
+		}
+		if err := answer.Encode(f.Count); err != nil {
+			return err
+		}
+	}
+}
+
+// simulator is that process, seen from outside.
+type simulator struct {
+	*process
+	doors   simulatorDoors
+	answers *json.Decoder
+}
+
+func (l *lab) startSimulator(ctx context.Context) (*simulator, error) {
+	p, err := l.start(ctx, "simulator", nil, l.self, roleSimulator)
+	if err != nil {
+		return nil, err
+	}
+	s := &simulator{process: p, answers: json.NewDecoder(bufio.NewReader(p.stdout))}
+	if err := s.answers.Decode(&s.doors); err != nil {
+		return nil, errors.Join(fmt.Errorf("the simulator does not start: %w", err), p.stop())
+	}
+	return s, nil
+}
+
+// plant makes the devices of the fleet known.
+func (s *simulator) plant(f fleet) error {
+	if err := json.NewEncoder(s.stdin).Encode(f); err != nil {
+		return err
+	}
+	var count int
+	if err := s.answers.Decode(&count); err != nil {
+		return fmt.Errorf("the simulator plants no devices: %w", err)
+	}
+	return nil
+}
+
+// delay makes each exchange from now on take so much longer.
+func (s *simulator) delay(ctx context.Context, d time.Duration) error {
+	if err := s.control(ctx, http.MethodDelete, "/nuisances", nil, nil); err != nil || d == 0 {
+		return err
+	}
+	return s.control(ctx, http.MethodPost, "/nuisances",
+		inwebosim.Nuisance{Kind: inwebosim.KindDelay, Times: -1, Delay: inwebosim.Duration(d)}, nil)
+}
+
+// issued is how many OTPs it has issued in all.
+func (s *simulator) issued(ctx context.Context) (int, error) {
+	var totals inwebosim.Tally
+	err := s.control(ctx, http.MethodGet, "/totals", nil, &totals)
+	return int(totals.Issued), err
+}
+
+// control calls the simulator's control door.
+func (s *simulator) control(ctx context.Context, method, path string, body, answer any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, s.doors.Control+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return call(request, answer)
+}
+
+// call makes a request and reads the JSON that answers it, if any is wanted.
+func call(request *http.Request, answer any) error {
+	client := &http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("%s %s answers %s", request.Method, request.URL.Path, response.Status)
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(response.Body).Decode(answer)
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+// The kinds of stores.
+const (
+	inSQLite   = "SQLite"
+	inPostgres = "PostgreSQL"
+)
+
+// stock is a store full of devices that inWebo knows too.
+type stock struct {
+	fleet   fleet
+	key     string   // a backend's API key
+	environ []string // the settings of a pimsd on this store
+}
+
+// stock gives the store of that kind with so many accounts, and fills it if it is the first to ask for it.
+func (l *lab) stock(ctx context.Context, kind string, count int) (*stock, error) {
+	name := fmt.Sprintf("%s-%d", kind, count)
+	if s := l.stocks[name]; s != nil {
+		return s, nil
+	}
+	s := &stock{fleet: l.newFleet(count)}
+	c := config.Default()
+	c.DataDir = filepath.Join(l.scratch, name)
+	s.environ = []string{
+		"PIMSD_DATA_DIR=" + c.DataDir, "PIMSD_INWEBO_URL=" + l.inwebo.doors.Protocol, "PIMSD_QUOTA_OTPS_PER_DAY=0",
+	}
+	if kind == inPostgres {
+		if err := l.newDatabase(ctx, c, s); err != nil {
+			return nil, err
+		}
+	}
+	l.say("filling %s with %d accounts", kind, count)
+	if err := l.fill(ctx, c, s); err != nil {
+		return nil, fmt.Errorf("fill %s: %w", kind, err)
+	}
+	if err := l.inwebo.plant(s.fleet); err != nil {
+		return nil, err
+	}
+	l.stocks[name] = s
+	return s, nil
+}
+
+// newFleet gives a fleet that no other shares a name with.
+func (l *lab) newFleet(count int) fleet {
+	l.fleets++
+	return fleet{Name: fmt.Sprintf("%04x", l.fleets), Count: count, Of: l.model.device}
+}
+
+// newDatabase makes an empty database, and keys to seal it with.
+func (l *lab) newDatabase(ctx context.Context, c *config.Config, s *stock) (err error) {
+	if l.postgres == nil {
+		if l.postgres, err = pgtest.Start(); err != nil {
+			return err
+		}
+	}
+	conn, err := pgx.Connect(ctx, l.postgres.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	database := "bench" + s.fleet.Name
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+database); err != nil {
+		return err
+	}
+	if err := conn.Close(ctx); err != nil {
+		return err
+	}
+	drawn := make([]byte, 32)
+	if _, err := rand.Read(drawn); err != nil {
+		return err
+	}
+	keys, address := base64.StdEncoding.EncodeToString(drawn), l.postgres.URL(database)
+	c.Seal.Keys, c.DatabaseURL = secret.NewText(keys), secret.NewText(address)
+	s.environ = append(s.environ, "PIMSD_SEAL_KEYS="+keys, "PIMSD_DATABASE_URL="+address)
+	return nil
+}
+
+// fill fills a new store with the fleet and a key, sealed as pimsd seals.
+func (l *lab) fill(ctx context.Context, c *config.Config, s *stock) (err error) {
+	core, err := app.OpenCore(ctx, c, true, app.Observers{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, core.Close()) }()
+	key, text, err := authn.NewKey(authn.Grant{Backend: true}, time.Now(), time.Time{})
+	if err != nil {
+		return err
+	}
+	s.key = text.Reveal()
+	filling := filling{lab: l, fleet: s.fleet, ring: core.Ring}
+	if store, ok := core.Store.(*postgres.Store); ok {
+		return store.Load(ctx, postgres.Contents{Rows: filling.rows(), Lines: noLines(), Keys: []authn.Key{key}})
+	}
+	return errors.Join(core.Store.AddKey(ctx, key), filling.create(ctx, core.Store))
+}
+
+func noLines() iter.Seq2[otp.Audited, error] { return func(func(otp.Audited, error) bool) {} }
+
+// filling is a store that is being filled.
+type filling struct {
+	*lab
+	fleet fleet
+	ring  *seal.Ring
+	done  atomic.Int64
+}
+
+// row is that of the account i, sealed.
+func (f *filling) row(i int) otp.Row {
+	row := f.fleet.row(f.model.row, i)
+	row.Vault = secret.NewBytes(f.ring.Seal(seal.Vault, row.Account, row.Vault))
+	if done := f.done.Add(1); done%100_000 == 0 {
+		f.say("%d of %d accounts", done, f.fleet.Count)
+	}
+	return row
+}
+
+// rows are all of them.
+func (f *filling) rows() iter.Seq2[otp.Row, error] {
+	return func(yield func(otp.Row, error) bool) {
+		for i := range f.fleet.Count {
+			if !yield(f.row(i), nil) {
+				return
+			}
+		}
+	}
+}
+
+// create stores them by many callers, whose writes share their commits.
+func (f *filling) create(ctx context.Context, store otp.Store) error {
+	const callers = 512
+	errs := make([]error, callers)
+	var all sync.WaitGroup
+	for c := range callers {
+		all.Go(func() {
+			for i := c; i < f.fleet.Count && errs[c] == nil; i += callers {
+				row := f.row(i)
+				errs[c] = store.Create(ctx, otp.Write{ID: uuid.Must(uuid.NewV7()).String(), Row: row, Line: otp.Line{
+					At: time.Now(), Account: row.Account, Caller: "bench", Action: "enroll", Stage: otp.StageOutcome, Outcome: "done",
+				}})
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}

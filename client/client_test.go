@@ -1,0 +1,129 @@
+package client_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/client"
+	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/pimsdtest"
+)
+
+func of(t *testing.T, a *pimsdtest.Account) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Options{URL: a.Daemon.URL(""), Key: a.Key, MaxWait: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// The whole life of an account, through the client, against a whole daemon.
+func TestAgainstADaemon(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
+		s.Config.Guard.Attempts, s.Config.Guard.Pause, s.Config.Quota.OTPsPerDay = 2, time.Second, 6
+	})
+	a := fresh(t, d, "alice", "246810")
+	c, ctx := of(t, a), t.Context()
+
+	_, err := c.OTP(ctx, a.PIN)
+	wantCode(t, err, client.UnknownDevice)
+	if status, err := c.CheckSMSCode(ctx, a.SMSCode); err != nil || status != client.NotEnrolled {
+		t.Errorf("%v, %v", status, err)
+	}
+	wantCode(t, c.Enroll(ctx, client.Enrollment{PIN: a.PIN, SMSCode: "nobodys"}), client.InvalidSMSCode)
+	if err := c.Enroll(ctx, client.Enrollment{PIN: a.PIN, SMSCode: a.SMSCode}); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, c.Enroll(ctx, client.Enrollment{PIN: a.PIN, SMSCode: a.SMSCode}), client.EnrollmentExists)
+	wantCode(t, c.Enroll(ctx, client.Enrollment{PIN: a.PIN, SMSCode: a.SMSCode, Replace: true}), client.InvalidSMSCode) // it is spent
+
+	_, err = c.OTP(ctx, "4321")
+	wantCode(t, err, client.AccessRefused)
+	_, err = c.OTP(ctx, "12")
+	wantCode(t, err, client.InvalidParameter)
+	given, err := c.OTP(ctx, a.PIN) // waits until the guard forwards a PIN again
+	if err != nil || !a.Verify(given) {
+		t.Fatalf("%v", err)
+	}
+	state, err := c.Account(ctx)
+	if err != nil || !state.DeviceActivated || state.Blocked != client.NotBlocked || state.State != "idle" || *state.OTPsLeft != 5 ||
+		state.SMSActivations != 3 || state.EnrolledAt.IsZero() || state.LastOTPAt.IsZero() || state.InDoubt {
+		t.Errorf("%+v, %v", state, err)
+	}
+	if err := c.Unlock(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// wantCode wants a typed error of that code, which says what an operator looks for and no secret.
+func wantCode(t *testing.T, err error, code client.Code) {
+	t.Helper()
+	failed, ok := errors.AsType[*client.Error](err)
+	if !ok || !errors.Is(err, code) || errors.Is(err, code+1) || failed.Code != code || failed.Status < 400 ||
+		!strings.HasPrefix(failed.RequestID, failed.TransactionID) || !strings.Contains(err.Error(), failed.TransactionID) {
+		t.Fatalf("%+v, want code %d", err, code)
+	}
+}
+
+// A backend's key names the account of each call.
+func TestForABackend(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t)
+	d.Enroll("fleet-1", "1234")
+	second := d.Enroll("fleet-2", "567890")
+	c, err := client.New(client.Options{URL: d.URL("/"), Key: d.BackendKey("fleet-"), Account: "fleet-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if given, err := c.For("fleet-2").OTP(t.Context(), second.PIN); err != nil || !second.Verify(given) {
+		t.Error(err)
+	}
+	if state, err := c.Account(t.Context()); err != nil || !state.DeviceActivated {
+		t.Errorf("%+v, %v", state, err)
+	}
+	_, err = c.For("alice").Account(t.Context())
+	wantCode(t, err, client.AuthenticationRequired)
+	_, err = c.For("").Account(t.Context())
+	wantCode(t, err, client.MissingParameter)
+}
+
+func TestOptionsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	for _, o := range []client.Options{
+		{Key: "k"},
+		{URL: "pimsd.example:8080", Key: "k"},
+		{URL: "ftp://pimsd.example", Key: "k"},
+		{URL: "http://", Key: "k"},
+		{URL: "http://x\x7f", Key: "k"},
+		{URL: "http://127.0.0.1"},
+	} {
+		if _, err := client.New(o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
+	}
+}
+
+// The client knows every code of the catalogue.
+func TestEveryCodeIsKnown(t *testing.T) {
+	t.Parallel()
+	known := []client.Code{
+		client.UnknownError, client.FacadeNotInitialized, client.APINotSupported, client.DuplicateCommand, client.CoreNotConfigured,
+		client.MissingParameter, client.InvalidParameter, client.NoInternet, client.AuthenticationRequired, client.InvalidSMSCode,
+		client.AccessRefused, client.VersionError, client.AccountBlocked, client.StateNotCorrect, client.UnknownDevice,
+		client.ActivationRequired, client.NoService, client.PasswordReused, client.PostSyncFailed, client.ForbiddenOperation,
+		client.QuotaReached, client.EnrollmentExists,
+	}
+	all := errcodes.All()
+	if len(all) != len(known) {
+		t.Fatalf("the catalogue has %d codes, the client %d", len(all), len(known))
+	}
+	for i, entry := range all {
+		if int(known[i]) != int(entry.Code) {
+			t.Errorf("the client has %d where the catalogue has %v", known[i], entry.Code)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package client_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/pimsdtest"
+)
+
+// examples gives the code of docs/clients.md in a language, as it stands there.
+func examples(t *testing.T, language string) (blocks []string) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, found[1])
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("there is no example in %s", language)
+	}
+	return blocks
+}
+
+// run runs a command with what the examples expect of their environment, and gives what it prints.
+func run(t *testing.T, a *pimsdtest.Account, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Env = append(os.Environ(), "URL="+a.Daemon.URL(""), "KEY="+a.Key, "PIN="+a.PIN, "CODE="+a.SMSCode)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func TestExamplesOfCurl(t *testing.T) {
+	t.Parallel()
+	a := fresh(t, pimsdtest.Start(t), "alice", "246810")
+	for i, block := range examples(t, "sh") {
+		said := run(t, a, "bash", "-euo", "pipefail", "-c", block)
+		var answer struct {
+			Status string
+			Result map[string]any
+		}
+		if err := json.Unmarshal([]byte(said), &answer); err != nil || answer.Status != "SUCCEEDED" {
+			t.Fatalf("example %d: %s", i+1, said)
+		}
+		switch i {
+		case 0:
+			if answer.Result["status"] != "NotEnrolled" {
+				t.Errorf("the check of a code: %s", said)
+			}
+		case 2:
+			if given, ok := answer.Result["otp"].(string); !ok || !a.Verify(given) {
+				t.Errorf("the OTP is not accepted: %s", said)
+			}
+		case 3:
+			if answer.Result["isDeviceActivated"] != true {
+				t.Errorf("the account: %s", said)
+			}
+		}
+	}
+}
+
+func TestExampleOfPython(t *testing.T) {
+	t.Parallel()
+	a := pimsdtest.Start(t).Enroll("alice", "1234")
+	for _, block := range examples(t, "python") {
+		if given := run(t, a, "python3", "-c", block); !a.Verify(given) {
+			t.Errorf("the OTP is not accepted: %s", given)
+		}
+	}
+}
+
+func TestExampleOfGo(t *testing.T) {
+	t.Parallel()
+	a := pimsdtest.Start(t).Enroll("alice", "1234")
+	for _, block := range examples(t, "go") {
+		program := filepath.Join(t.TempDir(), "main.go")
+		if err := os.WriteFile(program, []byte(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if given := run(t, a, "go", "run", program); !a.Verify(given) {
+			t.Errorf("the OTP is not accepted: %s", given)
+		}
+	}
+}
+
+// The examples that cannot run here make the same calls at least.
+func TestExamplesNameTheCalls(t *testing.T) {
+	t.Parallel()
+	for _, language := range []string{"kotlin", "swift"} {
+		for _, block := range examples(t, language) {
+			for _, part := range []string{
+				"v1/authentication/otp", `"withPIN"`, `"pinCode"`, "v1/authentication/enrollment", `"enroll"`, `"smsCode"`, "Idempotency-Key", "Retry-After",
+				"Authorization", "Bearer", "application/json",
+			} {
+				if !strings.Contains(block, part) {
+					t.Errorf("%s lacks %s", language, part)
+				}
+			}
+		}
+	}
+}
+
+// fresh is an account that has an SMS code, and a key that may do everything, and no device yet.
+func fresh(t *testing.T, d *pimsdtest.Daemon, name, code string) *pimsdtest.Account {
+	t.Helper()
+	if err := d.Inwebo.AddAccount(inwebosim.Account{Login: name, Codes: []inwebosim.Code{{Value: code, Once: true}}}); err != nil {
+		t.Fatal(err)
+	}
+	return &pimsdtest.Account{Daemon: d, Name: name, PIN: "1234", SMSCode: code, Key: d.Key(name, "otp", "enroll", "unlock")}
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/devicefile"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/pickle"
+)
+
+// Whatever a command fails with, a person is told what to do, and of two causes about the one that the audit log has.
+func TestEveryCauseHasItsAdvice(t *testing.T) {
+	t.Parallel()
+	overHTTP := []error{otp.ErrRepeatUnderWay, otp.ErrRepeatSpent, otp.ErrRepeatDiffers}
+	for _, cause := range append(otp.Causes(), devicefile.ErrNotActivated, devicefile.ErrForeign, devicefile.ErrOtherPIN, pickle.ErrCalls) {
+		advice := adviceFor(fmt.Errorf("a detail: %w", cause))
+		if !slices.Contains(overHTTP, cause) && !strings.HasSuffix(advice, ".") && !strings.Contains(advice, "pimsd ") {
+			t.Errorf("%q comes with the advice %q", cause, advice)
+		}
+	}
+	for _, outer := range otp.Causes() {
+		for _, inner := range otp.Causes() {
+			err := fmt.Errorf("%w: %w", outer, inner)
+			if got, want := adviceFor(err), adviceFor(otp.CauseOf(err)); got != want {
+				t.Errorf("%v: the advice is %q, want %q", err, got, want)
+			}
+		}
+	}
+}

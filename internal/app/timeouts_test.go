@@ -1,0 +1,51 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	openapi "github.com/pimsd/pimsd/api"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// No listener and no transport waits for ever, and no answer is cut off that a call may take the time for.
+func TestEveryTimeoutIsSet(t *testing.T) {
+	c := config.Default()
+	c.Listen, c.Ops.Listen, c.DataDir = "127.0.0.1:0", "127.0.0.1:0", t.TempDir()
+	a, err := New(t.Context(), c, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.undo.all(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for name, s := range map[string]*http.Server{"the API": a.api.server, "the operators' listener": a.ops.server} {
+		if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
+			t.Errorf("%s: %v to the header's end, %v to the body's, %v to the answer's, %v idle, %d bytes of header",
+				name, s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes)
+		}
+	}
+	longest := c.Load.Wait + c.Conversation.QueueWait + otp.EnrolmentDeadlines*c.Conversation.Deadline
+	if least := c.HTTP.HeaderTimeout + c.HTTP.BodyTimeout + longest + time.Second; a.api.server.WriteTimeout < least {
+		t.Errorf("an answer is cut off after %v, and may take %v", a.api.server.WriteTimeout, least)
+	}
+	enrolment, call := longest, longest-c.Conversation.Deadline
+	for _, promised := range []string{
+		fmt.Sprintf("a call takes at most %.0f seconds", call.Seconds()), fmt.Sprintf("An enrolment takes at most %.0f,", enrolment.Seconds()),
+	} {
+		if !strings.Contains(openapi.Document(), promised) {
+			t.Errorf("the contract does not say: %s", promised)
+		}
+	}
+	keys := keyTransport()
+	if keys.DialContext == nil || keys.TLSHandshakeTimeout <= 0 || keys.ResponseHeaderTimeout <= 0 || keys.MaxResponseHeaderBytes <= 0 {
+		t.Error("fetching an issuer's keys lacks a bound")
+	}
+}

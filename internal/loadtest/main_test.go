@@ -1,0 +1,31 @@
+package loadtest_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// whole asks for the full length, where `make test` takes a few seconds.
+var whole = flag.Bool("whole", false, "run the overload at its full length")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "64"); err != nil { // those that may run side by side wait more than they work
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(os.Exit))
+}
+
+// either is the time for `make test`, or that for the whole.
+func either(some, all time.Duration) time.Duration {
+	if *whole {
+		return all
+	}
+	return some
+}
+
+const aPIN = "1234"
