@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -29,8 +28,9 @@ type dev struct{ ops, simulator, key string }
 func startDev(t *testing.T) dev {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	const any = "127.0.0.1:0"
-	cmd := exec.CommandContext(ctx, pimsd, "dev", "--listen", any, "--ops-listen", any, "--simulator-listen", any, "--simulator-control", any)
+	const anyPort = "127.0.0.1:0"
+	cmd := exec.CommandContext(ctx, pimsd, "dev", "--listen", anyPort, "--ops-listen", anyPort,
+		"--simulator-listen", anyPort, "--simulator-control", anyPort)
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var out journal
@@ -154,19 +154,4 @@ func verifies(t *testing.T, d dev, otp string) bool {
 		"action": {"authenticateExtended"}, "serviceId": {"1"}, "userId": {"demo"}, "token": {otp}, "format": {"json"},
 	}.Encode(), &answer)
 	return answer.Err == "OK"
-}
-
-// Beside a service, the page shows and does not call.
-func TestThePageOfAServiceDoesNotCall(t *testing.T) {
-	t.Parallel()
-	resp, err := http.Get(serviceOps(t) + "/docs/page.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text := make([]byte, 4096)
-	n, _ := resp.Body.Read(text)
-	if !strings.Contains(string(text[:n]), "supportedSubmitMethods: []") {
-		t.Errorf("the page could call: %s", text[:n])
-	}
 }

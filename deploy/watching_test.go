@@ -223,9 +223,3 @@ func TestTheDashboardExplainsItself(t *testing.T) {
 		titles[p.Title] = true
 	}
 }
-
-// serviceOps is the operators' listener of a service.
-func serviceOps(t *testing.T) string {
-	t.Helper()
-	return strings.TrimSuffix(pimsdtest.Start(t).OpsURL("/"), "/")
-}

@@ -36,11 +36,11 @@ Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be 
 			r.Findings = append(r.Findings, configurationFaults(err)...)
 		}
 		r.Passed = checkup.Passed(r.Findings)
-		print := printReport
+		show := printReport
 		if *asJSON {
-			print = func(w io.Writer, r report) error { return printJSON(w, r) }
+			show = func(w io.Writer, r report) error { return printJSON(w, r) }
 		}
-		if printed := print(cmd.OutOrStdout(), r); printed != nil {
+		if printed := show(cmd.OutOrStdout(), r); printed != nil {
 			return printed
 		}
 		switch {

@@ -1,7 +1,7 @@
 package apidocs_test
 
 import (
-	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,46 +13,35 @@ import (
 	"github.com/pimsd/pimsd/internal/apidocs"
 )
 
-func ask(t *testing.T, h http.Handler, method, target string, header http.Header) *http.Response {
+func ask(t *testing.T, h http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader("{}"))
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	return w.Result()
-}
-
-func body(t *testing.T, r *http.Response) string {
-	t.Helper()
-	text, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return w
 }
 
 // Everything that the page names is there, under a policy that lets nothing else in.
 func TestThePageIsWhole(t *testing.T) {
 	t.Parallel()
 	h := apidocs.Handler(openapi.Document(), nil)
-	page := body(t, ask(t, h, http.MethodGet, "/docs/", nil))
+	page := ask(t, h, http.MethodGet, "/docs/", nil).Body.String()
 	named := regexp.MustCompile(`(?:src|href)="([^":,]+)"`).FindAllStringSubmatch(page, -1)
 	if len(named) != 3 {
 		t.Errorf("the page names %q", named)
 	}
 	for _, name := range append(named, []string{"", "openapi.yaml"}, []string{"", "LICENSE"}, []string{"", ""}) {
 		r := ask(t, h, http.MethodGet, "/docs/"+name[1], nil)
-		if r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self';") {
-			t.Errorf("%s: %d, %v", name[1], r.StatusCode, r.Header)
+		if r.Code != http.StatusOK || !strings.HasPrefix(r.Header().Get("Content-Security-Policy"), "default-src 'none'; script-src 'self';") {
+			t.Errorf("%s: %d, %v", name[1], r.Code, r.Header())
 		}
 	}
-	if got := body(t, ask(t, h, http.MethodGet, "/docs/openapi.yaml", nil)); got != openapi.Document() {
+	if got := ask(t, h, http.MethodGet, "/docs/openapi.yaml", nil).Body.String(); got != openapi.Document() {
 		t.Error("the document is another")
 	}
-	if r := ask(t, h, http.MethodGet, "/docs", nil); r.Header.Get("Location") != "/docs/" {
-		t.Errorf("/docs: %d %v", r.StatusCode, r.Header)
+	if r := ask(t, h, http.MethodGet, "/docs", nil); r.Header().Get("Location") != "/docs/" {
+		t.Errorf("/docs: %d %v", r.Code, r.Header())
 	}
 }
 
@@ -70,7 +59,7 @@ func TestCallsArePassedOnWhereThatIsMeant(t *testing.T) {
 	}
 	const call = "/docs/try/v1/authentication/otp"
 	trying, reading := apidocs.Handler(openapi.Document(), to), apidocs.Handler(openapi.Document(), nil)
-	if !strings.Contains(body(t, ask(t, trying, http.MethodGet, "/docs/openapi.yaml", nil)), "\n  - url: /docs/try\n") {
+	if !strings.Contains(ask(t, trying, http.MethodGet, "/docs/openapi.yaml", nil).Body.String(), "\n  - url: /docs/try\n") {
 		t.Error("the document does not say where its calls go")
 	}
 	for _, tc := range []struct {
@@ -85,9 +74,9 @@ func TestCallsArePassedOnWhereThatIsMeant(t *testing.T) {
 	} {
 		asked = nil
 		r := ask(t, tc.handler, http.MethodPost, call, http.Header{"Sec-Fetch-Site": {tc.from}})
-		if passed := len(asked) == 1 && asked[0] == "POST /v1/authentication/otp"; r.StatusCode != tc.status && r.StatusCode != http.StatusMethodNotAllowed ||
+		if passed := len(asked) == 1 && asked[0] == "POST /v1/authentication/otp"; r.Code != tc.status && r.Code != http.StatusMethodNotAllowed ||
 			passed != (tc.status == http.StatusOK) {
-			t.Errorf("%s: HTTP %d, the API was asked %v", tc.from, r.StatusCode, asked)
+			t.Errorf("%s: HTTP %d, the API was asked %v", tc.from, r.Code, asked)
 		}
 	}
 }

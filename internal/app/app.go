@@ -99,7 +99,7 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
 	)
-	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, handler, opsTimeouts(), a.logger); err != nil {
+	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, a.withDocs(handler), opsTimeouts(), a.logger); err != nil {
 		return err
 	}
 	a.undo.push("operators' listener", a.ops.close)

@@ -20,9 +20,6 @@ func lookAtCertificates(c *config.Config, now time.Time) (findings []Finding) {
 		findings = append(findings, lookAtPair("certificate for inWebo", "inwebo.client_cert_file and inwebo.client_key_file",
 			c.Inwebo.ClientCertFile, c.Inwebo.ClientKeyFile, now))
 	}
-	if c.TLS.CertFile != "" {
-		findings = append(findings, lookAtPair("certificate for callers", "tls.cert_file and tls.key_file", c.TLS.CertFile, c.TLS.KeyFile, now))
-	}
 	return findings
 }
 
@@ -38,7 +35,8 @@ func lookAtPair(what, settings, certificateFile, keyFile string, now time.Time) 
 	case now.After(until):
 		return fails(what, detail+", which is over", "Get a new one.")
 	case now.Before(from):
-		return fails(what, fmt.Sprintf("%s, not good before %s", certificateFile, from.Format(time.DateTime)), "Check the clock, or the certificate.")
+		detail = fmt.Sprintf("%s, not good before %s", certificateFile, from.Format(time.DateTime))
+		return fails(what, detail, "Check the clock, or the certificate.")
 	case until.Sub(now) < soon:
 		return note(what, detail, "Get a new one in time.")
 	default:

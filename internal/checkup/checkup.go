@@ -7,6 +7,7 @@ package checkup
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/config"
@@ -57,6 +58,5 @@ func Run(ctx context.Context, c *config.Config) []Finding {
 	certificates := lookAtCertificates(c, time.Now())
 	asked, inweboClock := lookAtInwebo(ctx, c)
 	certificates = append(certificates, lookAtIssuers(c)...)
-	findings := append(kept, lookAtClock(storeClock, inweboClock))
-	return append(append(findings, certificates...), asked...)
+	return slices.Concat(kept, []Finding{lookAtClock(storeClock, inweboClock)}, certificates, asked)
 }

@@ -68,7 +68,8 @@ func answered(c config.Inwebo, p inwebo.Probe) Finding {
 	case p.Err == nil:
 		return ok(byAnswer, fmt.Sprintf("the mAccess service, in %v", p.Took.Round(time.Millisecond)))
 	case errors.Is(p.Err, inwebo.ErrNotService), errors.Is(p.Err, inwebo.ErrNotUnderstood):
-		return fails(byAnswer, p.Err.Error(), fmt.Sprintf("Check inwebo.url and inwebo.path (%s): newer versions of the service use /iwcxf/MAC.", c.Path))
+		return fails(byAnswer, p.Err.Error(),
+			fmt.Sprintf("Check inwebo.url and inwebo.path (%s): newer versions of the service use /iwcxf/MAC.", c.Path))
 	default:
 		return fails(byAnswer, p.Err.Error(), "inWebo may be down: try again, and ask its status page.")
 	}

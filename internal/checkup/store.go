@@ -81,7 +81,8 @@ func openStore(ctx context.Context, c *config.Config, store app.Store) Finding {
 }
 
 // adviceOnKeys is what follows from a ring that cannot be used.
-const adviceOnKeys = "Without the keys nobody can read the devices: give seal.keys or seal.keys_file the lines that the store was sealed with."
+const adviceOnKeys = "Without the keys nobody can read the devices: give seal.keys or seal.keys_file the lines that the store was " +
+	"sealed with."
 
 func keysBeforeTheStore(ctx context.Context, c *config.Config) Finding {
 	if c.DatabaseURL.IsEmpty() && c.Seal.Keys.IsEmpty() {
