@@ -57,6 +57,21 @@ func (l *lab) build(ctx context.Context) (err error) {
 	if l.self, err = os.Executable(); err != nil {
 		return err
 	}
+	if l.pimsd == "" {
+		if err := l.buildPimsd(ctx); err != nil {
+			return err
+		}
+	}
+	if l.inwebo, err = l.startSimulator(ctx); err != nil {
+		return err
+	}
+	if l.model, err = l.enrolModel(ctx); err != nil {
+		return errors.Join(fmt.Errorf("enrol the device that all others are copies of: %w", err), l.close())
+	}
+	return nil
+}
+
+func (l *lab) buildPimsd(ctx context.Context) error {
 	l.pimsd = filepath.Join(l.scratch, "pimsd")
 	l.say("building pimsd")
 	//nolint:gosec // the folder is ours
@@ -64,12 +79,6 @@ func (l *lab) build(ctx context.Context) (err error) {
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build pimsd, from the root of the repository: %w\n%s", err, text)
-	}
-	if l.inwebo, err = l.startSimulator(ctx); err != nil {
-		return err
-	}
-	if l.model, err = l.enrolModel(ctx); err != nil {
-		return errors.Join(fmt.Errorf("enrol the device that all others are copies of: %w", err), l.close())
 	}
 	return nil
 }

@@ -66,6 +66,7 @@ type options struct {
 	report   string  // the page that is made of them
 	length   float64 // of the rows, in their usual length
 	profiles string  // where the profiles of pimsd go; empty: none are taken
+	pimsd    string  // the program that is measured; empty: this tree's
 	against  string  // another pimsd, which stands in for the floor; empty: the floor
 }
 
@@ -78,7 +79,8 @@ func parseOptions(args []string) (o options, err error) {
 	flags.StringVar(&o.report, "report", "BENCHMARKS.md", "the `file` that is written from them")
 	flags.Float64Var(&o.length, "length", 1, "how many times its usual length a row has; below 1 it is a rehearsal, and nothing is kept")
 	flags.StringVar(&o.profiles, "profiles", "", "write the profiles of pimsd to this `folder`; what is measured meanwhile is not kept")
-	flags.StringVar(&o.against, "against", "", "compare with this other pimsd `program` instead of the floor, and keep nothing: before and after")
+	flags.StringVar(&o.pimsd, "pimsd", "", "measure this pimsd `program`, and keep nothing; empty: that of this tree, which is built")
+	flags.StringVar(&o.against, "against", "", "compare with this pimsd `program` instead of the floor, and keep nothing")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -97,7 +99,7 @@ func (o options) measure(ctx context.Context, progress, table io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	l := &lab{scratch: scratch, progress: progress, profiles: o.profiles, against: o.against}
+	l := &lab{scratch: scratch, progress: progress, profiles: o.profiles, pimsd: o.pimsd, against: o.against}
 	if err := l.build(ctx); err != nil {
 		return err
 	}
@@ -109,7 +111,7 @@ func (o options) measure(ctx context.Context, progress, table io.Writer) (err er
 			return fmt.Errorf("row %s: %w", row.name, err)
 		}
 		printFigures(table, figures)
-		if o.length < 1 || o.profiles != "" || o.against != "" {
+		if o.length < 1 || o.profiles+o.pimsd+o.against != "" {
 			continue
 		}
 		if err := o.keep(figures); err != nil {

@@ -67,7 +67,7 @@ func rows() []row {
 		count int
 	}{{"100k", some}, {"1m", many}} {
 		for _, kind := range []string{inSQLite, inPostgres} {
-			slow, name := size.count == many, strings.ToLower(kind)+"-"+size.name
+			slow, name := size.count == many, shortNames()[kind]+"-"+size.name
 			what := fmt.Sprintf("pimsd on %s, %d accounts and %d", kind, size.count, few)
 			all = append(all,
 				row{name + "-start", what + ", from its start", slow, starts{kind, size.count}},
@@ -80,6 +80,10 @@ func rows() []row {
 		}
 	}
 	return all
+}
+
+func shortNames() map[string]string {
+	return map[string]string{inSQLite: "sqlite", inPostgres: "postgres"}
 }
 
 // againstFloor compares a pimsd on a store of that kind with the floor.

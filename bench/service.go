@@ -38,6 +38,7 @@ func (l *lab) serve(ctx context.Context, pimsd string, s *stock) (*service, erro
 	program := []string{pimsd, "serve"}
 	if l.profiles != "" {
 		program = []string{l.self, roleService, l.profiles}
+		environ = append(environ, "GOGC=400") // as the command has it by itself
 	}
 	began := time.Now()
 	if v.process, err = l.start(ctx, "pimsd", environ, program[0], program[1:]...); err != nil {
