@@ -33,9 +33,7 @@ func (l *lab) start(ctx context.Context, name string, environ []string, program 
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()                 // the process has its own
-	p.cmd = exec.CommandContext(ctx, program, args...) //nolint:gosec // one of ours
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-	p.cmd.WaitDelay = patience
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) //nolint:gosec // one of ours
 	p.cmd.Env, p.cmd.Stderr = append([]string{}, environ...), log
 	dieWithParent(p.cmd)
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
