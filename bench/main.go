@@ -5,7 +5,7 @@
 // take turns, round by round, and so does which of them goes first: only ratios of what was measured side by side mean
 // anything on a machine that does other things as well. The command must never measure a pimsd with anything turned off
 // that a caller, an operator or an auditor would miss: callers are authenticated, devices sealed, PINs guarded, attempts
-// audited, requests logged and counted. The quota alone is off, or nobody would get OTPs enough.
+// audited, requests logged and counted. The quota alone is off, or nobody would get OTPs enough, and no caller is held back.
 package main
 
 import (

@@ -32,7 +32,7 @@ func (l *lab) start(ctx context.Context, name string, environ []string, program 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }()                 // the process has its own
+	defer func() { _ = log.Close() }()                                        // the process has its own
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) //nolint:gosec // one of ours
 	p.cmd.Env, p.cmd.Stderr = append([]string{}, environ...), log
 	dieWithParent(p.cmd)

@@ -121,7 +121,8 @@ An OTP that can never cost a device takes two exchanges with inWebo and two dura
 those and nothing else: a bare net/http handler that makes the same two exchanges with the same simulator, over connections
 that it keeps, and two appends of the same size to a journal, group-committed and synced with fdatasync, and answers always
 the same JSON. pimsd has everything on: callers authenticated by API key, devices sealed, PIN guard, audit, metrics, a log
-line for each request, SQLite unless a row says otherwise. Its quota alone is off, or no account would get enough OTPs.
+line for each request, SQLite unless a row says otherwise. Its quota alone is off, or no account would get enough OTPs, and
+one key may call as often as it can.
 
 Load generator, simulator, floor and pimsd are processes of their own on one machine, on loopback. The two sides take turns,
 and so does which of them goes first; a row has twenty parts, and what stands here is the median of the parts, a ratio the

@@ -44,6 +44,17 @@ func TestRowsAndGoals(t *testing.T) {
 	}
 }
 
+func TestReadShare(t *testing.T) {
+	t.Parallel()
+	const text = "Type: cpu\nShowing nodes accounting for 0.63s, 12.09% of 5.21s total\n      flat  flat%   sum%        cum   cum%\n"
+	if share, err := readShare(text); err != nil || share != 12.09 {
+		t.Errorf("read as %v, %v", share, err)
+	}
+	if _, err := readShare("no profile"); err == nil {
+		t.Error("no share is read as one")
+	}
+}
+
 func TestMedians(t *testing.T) {
 	t.Parallel()
 	var all [segments][2]measured

@@ -54,6 +54,10 @@ func rows() []row {
 			how: contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inSQLite)},
 		},
 		{
+			name: "shares", what: "what pimsd spends its processor time on with 64 callers, by profile",
+			how: shares{contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inSQLite)}},
+		},
+		{
 			name: "callers-256", what: "pimsd and the floor, 256 callers",
 			how: contest{callers: 256, turn: 1_024, pairs: goodFor, sides: againstFloor(inSQLite)},
 		},
