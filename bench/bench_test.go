@@ -120,7 +120,7 @@ func TestProcessorTimeIsThatOfTheProcess(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	for ctx.Err() == nil { //nolint:revive // it is the processor's time that is spent
+	for ctx.Err() == nil { // it is the processor that is to be busy
 	}
 	after, err := cpuTime(os.Getpid())
 	if err != nil || after <= before {

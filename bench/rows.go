@@ -75,11 +75,11 @@ func rows() []row {
 			what := fmt.Sprintf("pimsd on %s, %d accounts and %d", kind, size.count, few)
 			all = append(all,
 				row{name + "-start", what + ", from its start", slow, starts{kind, size.count}},
-				row{name + "-even", what + ", 64 callers, all accounts alike", slow, contest{
-					callers: crowded, turn: 512, pairs: goodFor, sides: againstFew(kind, size.count, false),
+				row{name + "-even", what + ", 256 callers, all accounts alike", slow, contest{
+					callers: 256, turn: 1_024, pairs: goodFor, sides: againstFew(kind, size.count, false),
 				}},
-				row{name + "-hot", what + ", 64 callers, nine of ten calls to 1 % of the accounts", slow, contest{
-					callers: crowded, turn: 512, pairs: goodFor, sides: againstFew(kind, size.count, true),
+				row{name + "-hot", what + ", 256 callers, nine of ten calls to 1 % of the accounts", slow, contest{
+					callers: 256, turn: 1_024, pairs: goodFor, sides: againstFew(kind, size.count, true),
 				}})
 		}
 	}
