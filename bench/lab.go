@@ -117,7 +117,8 @@ func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
 	ask := otp.Ask{ // as long as those of real requests
 		Account: otp.Account(fleet{Name: "0000"}.account(0)), Caller: "key:0123456789ab", Transaction: "01234567-89ab-cdef-0123-456789abcdef",
 	}
-	if _, err := service.Enroll(ctx, ask, otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}); err != nil {
+	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}
+	if _, err := service.Enroll(ctx, ask, enrolling); err != nil {
 		return m, err
 	}
 	for range 2 {

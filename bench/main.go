@@ -55,6 +55,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(o.rows) == 0 {
+		return o.tell()
+	}
 	return o.measure(ctx, os.Stderr, os.Stdout)
 }
 
@@ -73,7 +76,7 @@ type options struct {
 func parseOptions(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	names := flags.String("rows", "",
-		"the `names` of the rows to measure, joined by commas; empty: all that take minutes. All are:\n"+describeRows())
+		"the `names` of the rows to measure, joined by commas; empty: all that take minutes; none: write the report alone. All are:\n"+describeRows())
 	flags.StringVar(&o.scratch, "scratch", "", "where a new `folder` holds the stores, on a disk; empty: where temporary files go")
 	flags.StringVar(&o.results, "results", "bench/results.json", "the `file` that keeps the figures of each row until it is measured again")
 	flags.StringVar(&o.report, "report", "BENCHMARKS.md", "the `file` that is written from them")
@@ -134,10 +137,19 @@ func (o options) keep(f figures) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		os.WriteFile(o.results, append(text, '\n'), 0o644), //nolint:gosec // figures are for everybody
-		os.WriteFile(o.report, []byte(report(all)), 0o644), //nolint:gosec // the same
-	)
+	if err := os.WriteFile(o.results, append(text, '\n'), 0o644); err != nil { //nolint:gosec // figures are for everybody
+		return err
+	}
+	return o.tell()
+}
+
+// tell writes the report of what is kept.
+func (o options) tell() error {
+	all, err := readResults(o.results)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.report, []byte(report(all)), 0o644) //nolint:gosec // the same
 }
 
 func readResults(file string) (all []figures, err error) {

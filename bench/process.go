@@ -22,6 +22,8 @@ type process struct {
 	stdin  io.WriteCloser
 	stdout io.ReadCloser
 	log    string // the file with its standard error
+	ended  chan struct{}
+	err    error // of its end; read after ended
 }
 
 // start starts a program with an environment of its own. Its log goes to a file, as a service's does.
@@ -45,6 +47,11 @@ func (l *lab) start(ctx context.Context, name string, environ []string, program 
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+	p.ended = make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		p.err = p.cmd.Wait()
+	}()
 	return p, nil
 }
 
@@ -56,9 +63,10 @@ func (p *process) stop() error {
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	}
-	err = errors.Join(err, p.stdin.Close())
-	if ended := p.cmd.Wait(); ended != nil && p.cmd.ProcessState.Sys() != nil {
-		err = errors.Join(err, fmt.Errorf("%s: %w\n%s", p.name, ended, p.lastWords()))
+	_ = p.stdin.Close() // who reads orders reads to their end; when it fails, the process has ended
+	<-p.ended
+	if p.err != nil {
+		err = errors.Join(err, fmt.Errorf("%s: %w\n%s", p.name, p.err, p.lastWords()))
 	}
 	return err
 }

@@ -128,10 +128,13 @@ func againstFew(kind string, count int, hot bool) func(context.Context, *lab, in
 	}
 }
 
-// chooseRows gives the rows of those names, or all that are not slow.
+// chooseRows gives the rows of those names, none, or all that are not slow.
 func chooseRows(names string) (chosen []row, err error) {
 	if names == "" {
 		return slices.DeleteFunc(rows(), func(r row) bool { return r.slow }), nil
+	}
+	if names == "none" {
+		return nil, nil
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		i := placeOf(name)

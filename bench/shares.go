@@ -57,8 +57,8 @@ func (s shares) measure(ctx context.Context, l *lab, length float64) (figures, e
 
 // shareOf is the percentage of the samples of a profile that have one of the functions in their stack.
 func shareOf(ctx context.Context, profile, functions string) (float64, error) {
-	//nolint:gosec // the arguments are ours
-	text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount=1000000", "-nodefraction=0", "-focus="+functions, profile).CombinedOutput()
+	arguments := []string{"tool", "pprof", "-top", "-nodecount=1000000", "-nodefraction=0", "-focus=" + functions, profile}
+	text, err := exec.CommandContext(ctx, "go", arguments...).CombinedOutput() //nolint:gosec // the arguments are ours
 	if err != nil {
 		return 0, fmt.Errorf("read the profile: %w\n%s", err, text)
 	}
