@@ -33,12 +33,12 @@ func hotSteps(tb testing.TB) []hotpath.Step {
 		tb.Fatal(err)
 	}
 	return []hotpath.Step{
-		{Name: "encode", Most: 16, Do: func() {
+		{Name: "encode", Most: 17, Do: func() {
 			if _, err := otp.Encode(record); err != nil {
 				tb.Fatal(err)
 			}
 		}},
-		{Name: "decode", Most: 46, Do: func() {
+		{Name: "decode", Most: 50, Do: func() {
 			if _, err := otp.Decode(row); err != nil {
 				tb.Fatal(err)
 			}

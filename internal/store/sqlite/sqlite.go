@@ -29,7 +29,7 @@ const FileName = "pimsd.db"
 
 const (
 	readers      = 4                // connections for lookups
-	listers      = 2                // connections for other reading
+	listers      = 4                // connections for other reading
 	busyTimeout  = 5 * time.Second  // the longest wait for another process that writes
 	closeTimeout = 10 * time.Second // the longest that Close takes
 )
