@@ -19,28 +19,31 @@ const (
 // caller is a client with one connection that it keeps, and as little else as a client can do with: it shares the machine
 // with what it measures.
 type caller struct {
-	conn    net.Conn
+	address string
+	conn    net.Conn // nil before the first request: a service closes a connection on which none comes
 	reader  *bufio.Reader
 	head    []byte // of every request, up to the name of the account
 	tail    []byte // and from there on
 	request []byte
 }
 
-func newCaller(ctx context.Context, address, key string) (*caller, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
+func newCaller(address, key string) *caller {
 	return &caller{
-		conn: conn, reader: bufio.NewReader(conn),
+		address: address,
 		head: fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
 			"Content-Type: application/json\r\nContent-Length: %d\r\nX-Pims-Account: ", otpPath, address, key, len(otpBody)),
 		tail: []byte("\r\n\r\n" + otpBody),
-	}, nil
+	}
 }
 
 // ask asks for an OTP of the account, and tells how long the answer took. What is not an OTP is an error.
-func (c *caller) ask(account string) (time.Duration, error) {
+func (c *caller) ask(ctx context.Context, account string) (took time.Duration, err error) {
+	if c.conn == nil {
+		if c.conn, err = new(net.Dialer).DialContext(ctx, "tcp", c.address); err != nil {
+			return 0, err
+		}
+		c.reader = bufio.NewReader(c.conn)
+	}
 	c.request = append(append(append(c.request[:0], c.head...), account...), c.tail...)
 	began := time.Now()
 	if err := c.conn.SetDeadline(began.Add(patience)); err != nil {
@@ -54,7 +57,7 @@ func (c *caller) ask(account string) (time.Duration, error) {
 		return 0, err
 	}
 	body, err := io.ReadAll(response.Body)
-	took := time.Since(began)
+	took = time.Since(began)
 	_ = response.Body.Close()
 	if err != nil {
 		return 0, err
@@ -65,4 +68,8 @@ func (c *caller) ask(account string) (time.Duration, error) {
 	return took, nil
 }
 
-func (c *caller) close() { _ = c.conn.Close() }
+func (c *caller) close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
+}

@@ -48,7 +48,7 @@ func (c contest) measure(ctx context.Context, l *lab, length float64) (f figures
 	}
 	rounds := max(1, int(float64(c.pairs)*length)/(segments*c.turn))
 	for range max(2, rounds) { // warm
-		if _, err := c.round(sides, 0); err != nil {
+		if _, err := c.round(ctx, sides, 0); err != nil {
 			return f, err
 		}
 	}
@@ -88,7 +88,7 @@ func (c contest) segment(ctx context.Context, sides [2]*side, rounds int) (m [2]
 		if err := ctx.Err(); err != nil {
 			return m, err
 		}
-		both, err := c.round(sides, r%2)
+		both, err := c.round(ctx, sides, r%2)
 		if err != nil {
 			return m, err
 		}
@@ -109,9 +109,9 @@ func (c contest) segment(ctx context.Context, sides [2]*side, rounds int) (m [2]
 }
 
 // round is a turn of each side.
-func (c contest) round(sides [2]*side, first int) (m [2]measured, err error) {
+func (c contest) round(ctx context.Context, sides [2]*side, first int) (m [2]measured, err error) {
 	for _, s := range []int{first, 1 - first} {
-		if m[s].took, m[s].together, err = sides[s].turn(max(c.turn, c.callers)); err != nil {
+		if m[s].took, m[s].together, err = sides[s].turn(ctx, max(c.turn, c.callers)); err != nil {
 			return m, err
 		}
 	}

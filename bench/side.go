@@ -32,7 +32,7 @@ func (l *lab) pimsdSide(ctx context.Context, name, program string, s *stock, cal
 		return nil, err
 	}
 	d := &side{name: name, process: v.process, count: v.count, fleet: s.fleet}
-	return d, d.connect(ctx, v.api, s.key, callers)
+	return d.called(v.api, s.key, callers), nil
 }
 
 // floorSide is the floor with callers.
@@ -63,19 +63,16 @@ func (l *lab) floorSide(ctx context.Context, accounts, callers int) (*side, erro
 		}
 		return c, call(request, &c.allocations)
 	}}
-	return d, d.connect(ctx, address, "pims_unused", callers)
+	return d.called(address, "pims_unused", callers), nil
 }
 
-func (d *side) connect(ctx context.Context, address, key string, callers int) error {
+// called gives the side its callers.
+func (d *side) called(address, key string, callers int) *side {
 	for i := range callers {
-		c, err := newCaller(ctx, address, key)
-		if err != nil {
-			return errors.Join(err, d.close())
-		}
-		d.callers = append(d.callers, c)
+		d.callers = append(d.callers, newCaller(address, key))
 		d.random = append(d.random, rand.New(rand.NewPCG(1, uint64(i)))) //nolint:gosec // which account is next is no secret
 	}
-	return nil
+	return d
 }
 
 func (d *side) close() error {
@@ -96,7 +93,7 @@ func (d *side) account(caller int) string {
 
 // turn has the callers ask for n OTPs, each for the next as soon as it has the one before. It gives how long each took, and
 // all of them together.
-func (d *side) turn(n int) (took []time.Duration, together time.Duration, err error) {
+func (d *side) turn(ctx context.Context, n int) (took []time.Duration, together time.Duration, err error) {
 	each := n / len(d.callers)
 	took = make([]time.Duration, each*len(d.callers))
 	errs := make([]error, len(d.callers))
@@ -105,7 +102,7 @@ func (d *side) turn(n int) (took []time.Duration, together time.Duration, err er
 	for i, c := range d.callers {
 		all.Go(func() {
 			for j := range each {
-				if took[i*each+j], errs[i] = c.ask(d.account(i)); errs[i] != nil {
+				if took[i*each+j], errs[i] = c.ask(ctx, d.account(i)); errs[i] != nil {
 					return
 				}
 			}
