@@ -35,7 +35,7 @@ func (l *lab) serve(ctx context.Context, pimsd string, s *stock) (*service, erro
 	program := []string{pimsd, "serve"}
 	if l.profiles != "" {
 		program = []string{l.self, roleService, l.profiles}
-		environ = append(environ, "GOGC=400") // as the command has it by itself
+		environ = append(environ, "GOGC=300") // as the command has it by itself
 	}
 	began := time.Now()
 	p, err := l.start(ctx, "pimsd", environ, program[0], program[1:]...)

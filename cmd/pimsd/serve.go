@@ -58,9 +58,9 @@ func onEach(signals <-chan os.Signal, do func()) (stop func()) {
 }
 
 const (
-	// garbagePercent lets the heap grow to five times what lives in it. That is a few megabytes, and by Go's own default
+	// garbagePercent lets the heap grow to four times what lives in it. That is a few megabytes, and by Go's own default
 	// it would be collected dozens of times a second under load.
-	garbagePercent = 400
+	garbagePercent = 300
 	// memoryLimit, in bytes, is from where on garbage is collected as often as it takes to stay below. Thousands of calls
 	// at once fit under it, and it fits under the limit of a container with 256 MiB.
 	memoryLimit = 192 << 20
