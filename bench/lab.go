@@ -57,6 +57,21 @@ func (l *lab) build(ctx context.Context) (err error) {
 	if l.self, err = os.Executable(); err != nil {
 		return err
 	}
+	if l.pimsd == "" {
+		if err := l.buildPimsd(ctx); err != nil {
+			return err
+		}
+	}
+	if l.inwebo, err = l.startSimulator(ctx); err != nil {
+		return err
+	}
+	if l.model, err = l.enrolModel(ctx); err != nil {
+		return errors.Join(fmt.Errorf("enrol the device that all others are copies of: %w", err), l.close())
+	}
+	return nil
+}
+
+func (l *lab) buildPimsd(ctx context.Context) error {
 	l.pimsd = filepath.Join(l.scratch, "pimsd")
 	l.say("building pimsd")
 	//nolint:gosec // the folder is ours
@@ -64,12 +79,6 @@ func (l *lab) build(ctx context.Context) (err error) {
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build pimsd, from the root of the repository: %w\n%s", err, text)
-	}
-	if l.inwebo, err = l.startSimulator(ctx); err != nil {
-		return err
-	}
-	if l.model, err = l.enrolModel(ctx); err != nil {
-		return errors.Join(fmt.Errorf("enrol the device that all others are copies of: %w", err), l.close())
 	}
 	return nil
 }
@@ -108,7 +117,8 @@ func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
 	ask := otp.Ask{ // as long as those of real requests
 		Account: otp.Account(fleet{Name: "0000"}.account(0)), Caller: "key:0123456789ab", Transaction: "01234567-89ab-cdef-0123-456789abcdef",
 	}
-	if _, err := service.Enroll(ctx, ask, otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}); err != nil {
+	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}
+	if _, err := service.Enroll(ctx, ask, enrolling); err != nil {
 		return m, err
 	}
 	for range 2 {

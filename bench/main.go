@@ -5,7 +5,7 @@
 // take turns, round by round, and so does which of them goes first: only ratios of what was measured side by side mean
 // anything on a machine that does other things as well. The command must never measure a pimsd with anything turned off
 // that a caller, an operator or an auditor would miss: callers are authenticated, devices sealed, PINs guarded, attempts
-// audited, requests logged and counted. The quota alone is off, or nobody would get OTPs enough.
+// audited, requests logged and counted. The quota alone is off, or nobody would get OTPs enough, and no caller is held back.
 package main
 
 import (
@@ -55,6 +55,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(o.rows) == 0 {
+		return o.tell()
+	}
 	return o.measure(ctx, os.Stderr, os.Stdout)
 }
 
@@ -66,19 +69,21 @@ type options struct {
 	report   string  // the page that is made of them
 	length   float64 // of the rows, in their usual length
 	profiles string  // where the profiles of pimsd go; empty: none are taken
+	pimsd    string  // the program that is measured; empty: this tree's
 	against  string  // another pimsd, which stands in for the floor; empty: the floor
 }
 
 func parseOptions(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	names := flags.String("rows", "",
-		"the `names` of the rows to measure, joined by commas; empty: all that take minutes. All are:\n"+describeRows())
+		"the `names` of the rows to measure, joined by commas; empty: all that take minutes; none: write the report alone. All are:\n"+describeRows())
 	flags.StringVar(&o.scratch, "scratch", "", "where a new `folder` holds the stores, on a disk; empty: where temporary files go")
 	flags.StringVar(&o.results, "results", "bench/results.json", "the `file` that keeps the figures of each row until it is measured again")
 	flags.StringVar(&o.report, "report", "BENCHMARKS.md", "the `file` that is written from them")
 	flags.Float64Var(&o.length, "length", 1, "how many times its usual length a row has; below 1 it is a rehearsal, and nothing is kept")
 	flags.StringVar(&o.profiles, "profiles", "", "write the profiles of pimsd to this `folder`; what is measured meanwhile is not kept")
-	flags.StringVar(&o.against, "against", "", "compare with this other pimsd `program` instead of the floor, and keep nothing: before and after")
+	flags.StringVar(&o.pimsd, "pimsd", "", "measure this pimsd `program`, and keep nothing; empty: that of this tree, which is built")
+	flags.StringVar(&o.against, "against", "", "compare with this pimsd `program` instead of the floor, and keep nothing")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -97,7 +102,7 @@ func (o options) measure(ctx context.Context, progress, table io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	l := &lab{scratch: scratch, progress: progress, profiles: o.profiles, against: o.against}
+	l := &lab{scratch: scratch, progress: progress, profiles: o.profiles, pimsd: o.pimsd, against: o.against}
 	if err := l.build(ctx); err != nil {
 		return err
 	}
@@ -109,7 +114,7 @@ func (o options) measure(ctx context.Context, progress, table io.Writer) (err er
 			return fmt.Errorf("row %s: %w", row.name, err)
 		}
 		printFigures(table, figures)
-		if o.length < 1 || o.profiles != "" || o.against != "" {
+		if o.length < 1 || o.profiles+o.pimsd+o.against != "" {
 			continue
 		}
 		if err := o.keep(figures); err != nil {
@@ -132,10 +137,19 @@ func (o options) keep(f figures) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		os.WriteFile(o.results, append(text, '\n'), 0o644), //nolint:gosec // figures are for everybody
-		os.WriteFile(o.report, []byte(report(all)), 0o644), //nolint:gosec // the same
-	)
+	if err := os.WriteFile(o.results, append(text, '\n'), 0o644); err != nil { //nolint:gosec // figures are for everybody
+		return err
+	}
+	return o.tell()
+}
+
+// tell writes the report of what is kept.
+func (o options) tell() error {
+	all, err := readResults(o.results)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.report, []byte(report(all)), 0o644) //nolint:gosec // the same
 }
 
 func readResults(file string) (all []figures, err error) {

@@ -22,6 +22,8 @@ type process struct {
 	stdin  io.WriteCloser
 	stdout io.ReadCloser
 	log    string // the file with its standard error
+	ended  chan struct{}
+	err    error // of its end; read after ended
 }
 
 // start starts a program with an environment of its own. Its log goes to a file, as a service's does.
@@ -32,10 +34,8 @@ func (l *lab) start(ctx context.Context, name string, environ []string, program 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }()                 // the process has its own
-	p.cmd = exec.CommandContext(ctx, program, args...) //nolint:gosec // one of ours
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-	p.cmd.WaitDelay = patience
+	defer func() { _ = log.Close() }()                                        // the process has its own
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) //nolint:gosec // one of ours
 	p.cmd.Env, p.cmd.Stderr = append([]string{}, environ...), log
 	dieWithParent(p.cmd)
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
@@ -47,6 +47,11 @@ func (l *lab) start(ctx context.Context, name string, environ []string, program 
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+	p.ended = make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		p.err = p.cmd.Wait()
+	}()
 	return p, nil
 }
 
@@ -58,9 +63,10 @@ func (p *process) stop() error {
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	}
-	err = errors.Join(err, p.stdin.Close())
-	if ended := p.cmd.Wait(); ended != nil && p.cmd.ProcessState.Sys() != nil {
-		err = errors.Join(err, fmt.Errorf("%s: %w\n%s", p.name, ended, p.lastWords()))
+	_ = p.stdin.Close() // who reads orders reads to their end; when it fails, the process has ended
+	<-p.ended
+	if p.err != nil {
+		err = errors.Join(err, fmt.Errorf("%s: %w\n%s", p.name, p.err, p.lastWords()))
 	}
 	return err
 }

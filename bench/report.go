@@ -62,6 +62,7 @@ func report(all []figures) string {
 		}
 		fmt.Fprintf(&page, "| %s | %s %s | %s | %s |\n", g.what, sign, strconv.FormatFloat(g.bound, 'f', -1, 64), measured, verdict)
 	}
+	page.WriteString(reportWhy)
 	for _, f := range all {
 		fmt.Fprintf(&page, "\n## %s\n\n%s. Pairs: %d.\n\n| figure | %s | %s | ratio | quartiles of the ratio |\n|---|---|---|---|---|\n",
 			f.Row, strings.ToUpper(f.What[:1])+f.What[1:], f.Pairs, f.Sides[0], f.Sides[1])
@@ -112,22 +113,3 @@ func printFigures(w io.Writer, f figures) {
 	_, _ = fmt.Fprintln(table)
 	_ = table.Flush() // who asked has gone when this fails
 }
-
-const reportHead = `# What an OTP costs
-
-<!-- Written by ` + "`make bench`" + ` from bench/results.json: measure anew instead of changing it here. -->
-
-An OTP that can never cost a device takes two exchanges with inWebo and two durable writes. The floor is a service that does
-those and nothing else: a bare net/http handler that makes the same two exchanges with the same simulator, over connections
-that it keeps, and two appends of the same size to a journal, group-committed and synced with fdatasync, and answers always
-the same JSON. pimsd has everything on: callers authenticated by API key, devices sealed, PIN guard, audit, metrics, a log
-line for each request, SQLite unless a row says otherwise. Its quota alone is off, or no account would get enough OTPs.
-
-Load generator, simulator, floor and pimsd are processes of their own on one machine, on loopback. The two sides take turns,
-and so does which of them goes first; a row has twenty parts, and what stands here is the median of the parts, a ratio the
-median of the ratios in each part. On a machine that does other things as well, the ratios mean something and the rest little.
-CPU is user and system of the service's process alone. How many OTPs were given is held against what the simulator has issued.
-
-` + "`make bench`" + ` measures what takes minutes, ` + "`make bench ROWS=sqlite-1m-start,sqlite-1m-even`" + ` the rows that it is told;
-` + "`go run ./bench -h`" + ` lists them.
-`

@@ -54,6 +54,10 @@ func rows() []row {
 			how: contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inSQLite)},
 		},
 		{
+			name: "shares", what: "what pimsd spends its processor time on with 64 callers, by profile",
+			how: shares{contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inSQLite)}},
+		},
+		{
 			name: "callers-256", what: "pimsd and the floor, 256 callers",
 			how: contest{callers: 256, turn: 1_024, pairs: goodFor, sides: againstFloor(inSQLite)},
 		},
@@ -67,19 +71,23 @@ func rows() []row {
 		count int
 	}{{"100k", some}, {"1m", many}} {
 		for _, kind := range []string{inSQLite, inPostgres} {
-			slow, name := size.count == many, strings.ToLower(kind)+"-"+size.name
+			slow, name := size.count == many, shortNames()[kind]+"-"+size.name
 			what := fmt.Sprintf("pimsd on %s, %d accounts and %d", kind, size.count, few)
 			all = append(all,
 				row{name + "-start", what + ", from its start", slow, starts{kind, size.count}},
-				row{name + "-even", what + ", 64 callers, all accounts alike", slow, contest{
-					callers: crowded, turn: 512, pairs: goodFor, sides: againstFew(kind, size.count, false),
+				row{name + "-even", what + ", 256 callers, all accounts alike", slow, contest{
+					callers: 256, turn: 1_024, pairs: goodFor, sides: againstFew(kind, size.count, false),
 				}},
-				row{name + "-hot", what + ", 64 callers, nine of ten calls to 1 % of the accounts", slow, contest{
-					callers: crowded, turn: 512, pairs: goodFor, sides: againstFew(kind, size.count, true),
+				row{name + "-hot", what + ", 256 callers, nine of ten calls to 1 % of the accounts", slow, contest{
+					callers: 256, turn: 1_024, pairs: goodFor, sides: againstFew(kind, size.count, true),
 				}})
 		}
 	}
 	return all
+}
+
+func shortNames() map[string]string {
+	return map[string]string{inSQLite: "sqlite", inPostgres: "postgres"}
 }
 
 // againstFloor compares a pimsd on a store of that kind with the floor.
@@ -120,10 +128,13 @@ func againstFew(kind string, count int, hot bool) func(context.Context, *lab, in
 	}
 }
 
-// chooseRows gives the rows of those names, or all that are not slow.
+// chooseRows gives the rows of those names, none, or all that are not slow.
 func chooseRows(names string) (chosen []row, err error) {
 	if names == "" {
 		return slices.DeleteFunc(rows(), func(r row) bool { return r.slow }), nil
+	}
+	if names == "none" {
+		return nil, nil
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		i := placeOf(name)

@@ -2,11 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,43 +28,48 @@ type service struct {
 	ready    time.Duration // from its start until it said that it is ready
 }
 
-// serve starts the program pimsd on the stock and waits until it is ready. With profiles, it is one that writes them at its end.
+// serve starts the program pimsd on the stock and waits until it is ready. With profiles, it is one that writes them at its
+// end.
 func (l *lab) serve(ctx context.Context, pimsd string, s *stock) (*service, error) {
-	ports, err := freePorts(ctx, 2)
-	if err != nil {
-		return nil, err
-	}
-	v := &service{api: ports[0], ops: ports[1]}
-	environ := append([]string{"PIMSD_LISTEN=" + v.api, "PIMSD_OPS_LISTEN=" + v.ops}, s.environ...)
+	environ := append([]string{"PIMSD_LISTEN=127.0.0.1:0", "PIMSD_OPS_LISTEN=127.0.0.1:0"}, s.environ...)
 	program := []string{pimsd, "serve"}
 	if l.profiles != "" {
 		program = []string{l.self, roleService, l.profiles}
+		environ = append(environ, "GOGC=400") // as the command has it by itself
 	}
 	began := time.Now()
-	if v.process, err = l.start(ctx, "pimsd", environ, program[0], program[1:]...); err != nil {
+	p, err := l.start(ctx, "pimsd", environ, program[0], program[1:]...)
+	if err != nil {
 		return nil, err
 	}
-	for !isReady(ctx, v.ops) {
+	v := &service{process: p}
+	for !v.findDoors() || !isReady(ctx, v.ops) {
+		select {
+		case <-p.ended:
+			return nil, v.stop()
+		case <-time.After(time.Millisecond):
+		}
 		if time.Since(began) > patience {
 			return nil, errors.Join(errors.New("pimsd does not get ready"), v.stop())
 		}
-		time.Sleep(time.Millisecond)
 	}
 	v.ready = time.Since(began)
 	return v, nil
 }
 
-// freePorts gives addresses on which nobody listens.
-func freePorts(ctx context.Context, n int) (addresses []string, err error) {
-	for range n {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = listener.Close() }() // all of them at the end, so that none is given twice
-		addresses = append(addresses, listener.Addr().String())
+// findDoors finds the addresses of a service in its log, if they stand there by now.
+func (v *service) findDoors() bool {
+	if v.ops != "" {
+		return true
 	}
-	return addresses, nil
+	text, _ := os.ReadFile(v.log) // what cannot be read yet, may be a millisecond later
+	for line := range bytes.Lines(text) {
+		var serving struct{ Message, Listen, Ops string }
+		if json.Unmarshal(line, &serving) == nil && serving.Message == "serving" {
+			v.api, v.ops = serving.Listen, serving.Ops
+		}
+	}
+	return v.ops != ""
 }
 
 func isReady(ctx context.Context, ops string) bool {

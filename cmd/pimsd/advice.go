@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/pimsd/pimsd/internal/devicefile"
@@ -21,9 +22,9 @@ func adviceFor(err error) string {
 	if own, ok := errors.AsType[advised](err); ok {
 		return own.advice
 	}
-	cause := otp.CauseOf(err)
+	cause := cmp.Or(otp.CauseOf(err), err)
 	for _, a := range advices() {
-		if a.cause == cause || cause == nil && errors.Is(err, a.cause) {
+		if errors.Is(cause, a.cause) {
 			return a.advice
 		}
 	}

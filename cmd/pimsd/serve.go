@@ -57,13 +57,24 @@ func onEach(signals <-chan os.Signal, do func()) (stop func()) {
 	return func() { close(ended) }
 }
 
-// garbagePercent lets the heap grow to five times what lives in it. That is a few megabytes, and by Go's own default it
-// would be collected dozens of times a second under load.
-const garbagePercent = 400
+const (
+	// garbagePercent lets the heap grow to five times what lives in it. That is a few megabytes, and by Go's own default
+	// it would be collected dozens of times a second under load.
+	garbagePercent = 400
+	// memoryLimit, in bytes, is from where on garbage is collected as often as it takes to stay below. Thousands of calls
+	// at once fit under it, and it fits under the limit of a container with 256 MiB.
+	memoryLimit = 192 << 20
+)
 
 // collectLess collects garbage less often than Go does by itself, unless the environment says how often.
 func collectLess(environ []string) {
-	if !slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, "GOGC=") }) {
+	given := func(name string) bool {
+		return slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, name+"=") })
+	}
+	if !given("GOGC") {
 		debug.SetGCPercent(garbagePercent)
+	}
+	if !given("GOMEMLIMIT") {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }

@@ -15,7 +15,7 @@ type member struct {
 // readObject gives the members of body in their order. It refuses with errBody what is not one JSON object in UTF-8, and
 // every object in it that has a name twice: encoding/json alone would take the last, and another reader the first.
 func readObject(body []byte) ([]member, error) {
-	if !utf8.Valid(body) || !json.Valid(body) || !namesOnce(tokens(body)) {
+	if !utf8.Valid(body) || !json.Valid(body) {
 		return nil, errBody
 	}
 	d := tokens(body)
@@ -23,16 +23,19 @@ func readObject(body []byte) ([]member, error) {
 		return nil, errBody
 	}
 	var members []member
+	seen := map[string]bool{}
 	for d.More() {
 		name, err := nextName(d)
-		if err != nil {
+		if err != nil || seen[name] {
 			return nil, errBody
 		}
-		m := member{name: name}
-		if err := d.Decode(&m.value); err != nil {
+		seen[name] = true
+		start := d.InputOffset()
+		if !namesOnce(d) {
 			return nil, errBody
 		}
-		members = append(members, m)
+		value := bytes.TrimLeft(body[start:d.InputOffset()], ": \t\r\n") // what stands between a name and its value
+		members = append(members, member{name, value})
 	}
 	return members, nil
 }

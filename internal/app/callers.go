@@ -19,7 +19,7 @@ func (a *App) callers() (authn.Authenticator, error) {
 	keys := authn.NewKeys(a.Store, time.Now)
 	a.keys = keys
 	a.undo.push("last use of keys", func() error {
-		a.flushKeys()
+		a.flushKeys(closePatience)
 		return nil
 	})
 	if len(a.config.JWT.Issuers) == 0 {
@@ -50,7 +50,7 @@ func (a *App) followKeys(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			a.flushKeys()
+			a.flushKeys(storeTimeout)
 		case <-ctx.Done():
 			return
 		}
@@ -58,8 +58,8 @@ func (a *App) followKeys(ctx context.Context) {
 }
 
 // flushKeys tells the log alone when the store does not take it: nobody's call depends on it.
-func (a *App) flushKeys() {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+func (a *App) flushKeys(patience time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := a.keys.Flush(ctx); err != nil {
 		a.logger.Warn("the store does not note when keys were last used", zap.Error(err))

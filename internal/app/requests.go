@@ -51,10 +51,11 @@ func levelOf(e api.Event) zapcore.Level {
 }
 
 func fieldsOf(e api.Event) []zap.Field {
-	fields := []zap.Field{
+	const most = 18
+	fields := append(make([]zap.Field, 0, most),
 		zap.String("transaction", e.Transaction), zap.String("method", e.Method), zap.String("route", e.Route),
 		zap.String("remote", e.Remote), zap.Int("code", int(e.Code)), zap.Int("status", e.Status), zap.Duration("took", e.Duration),
-	}
+	)
 	if e.Trace != "" {
 		fields = append(fields, zap.String("trace", e.Trace))
 	}

@@ -97,7 +97,7 @@ func tlsConfig(config Config) *tls.Config {
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // exchange sends one request, once, and reads its answer with read.
-func exchange[T any](ctx context.Context, c *Client, name Exchange, query url.Values, read func(answer) (T, error)) (T, error) {
+func exchange[T any](ctx context.Context, c *Client, name Exchange, query *query, read func(answer) (T, error)) (T, error) {
 	start := time.Now()
 	ctx, end := tracing.StartCall(ctx, "inwebo "+string(name))
 	reply, err := readAnswer(ctx, c, name, query, read)
@@ -108,7 +108,7 @@ func exchange[T any](ctx context.Context, c *Client, name Exchange, query url.Va
 	return reply, err
 }
 
-func readAnswer[T any](ctx context.Context, c *Client, name Exchange, query url.Values, read func(answer) (T, error)) (T, error) {
+func readAnswer[T any](ctx context.Context, c *Client, name Exchange, query *query, read func(answer) (T, error)) (T, error) {
 	var none T
 	a, err := c.roundTrip(ctx, name, query)
 	if err != nil {
@@ -121,7 +121,7 @@ func readAnswer[T any](ctx context.Context, c *Client, name Exchange, query url.
 	return reply, nil
 }
 
-func (c *Client) roundTrip(ctx context.Context, name Exchange, query url.Values) (answer, error) {
+func (c *Client) roundTrip(ctx context.Context, name Exchange, query *query) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.ExchangeTimeout)
 	defer cancel()
 	var sent sentTrace
@@ -155,17 +155,24 @@ func readResponse(name Exchange, response *http.Response, sent *sentTrace) (answ
 // request is a GET that http.Transport cannot send twice: with a body that is there, though empty, and cannot be had
 // again, it is not replayable when a reused connection dies. "identity" makes it go out bare all the same: without it
 // the transport tries for 200 ms to see whether the body is empty, and on a busy machine sends it chunked.
-func (c *Client) request(ctx context.Context, query url.Values) *http.Request {
+func (c *Client) request(ctx context.Context, query *query) *http.Request {
 	target := c.url
-	target.RawQuery = query.Encode()
+	target.RawQuery = query.text.String()
 	request := &http.Request{
 		Method: http.MethodGet, URL: &target,
 		Header:           http.Header{"User-Agent": {c.config.UserAgent}, "Connection": {"Keep-Alive"}},
-		Body:             io.NopCloser(bytes.NewReader(nil)),
+		Body:             nothing{},
 		TransferEncoding: []string{"identity"},
 	}
 	return request.WithContext(ctx)
 }
+
+// nothing is a body that is there and empty.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error)         { return 0, io.EOF }
+func (nothing) WriteTo(io.Writer) (int64, error) { return 0, nil } // without it, io.Copy takes a buffer
+func (nothing) Close() error                     { return nil }
 
 // isWebPage tells a page for people from a broken answer of the service.
 func isWebPage(text []byte) bool {

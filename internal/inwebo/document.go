@@ -35,6 +35,14 @@ func parseDocument(text []byte) (*document, error) {
 	if len(text) > maxAnswerBytes {
 		return nil, errors.New("it is longer than 64 KiB")
 	}
+	if d, ok := parsePlain(text); ok {
+		return d, nil
+	}
+	return parseTokens(text)
+}
+
+// parseTokens reads every document that there can be.
+func parseTokens(text []byte) (*document, error) {
 	decoder := xml.NewDecoder(bytes.NewReader(text))
 	d := &documentReader{fields: make(map[string][]string)}
 	for {

@@ -2,12 +2,16 @@ package inwebo
 
 import (
 	"net/http"
-	"net/url"
+	"slices"
 	"testing"
 )
 
 // The reading of documents, opened to its law.
-var ParseDocument = parseDocument
+var (
+	ParseDocument = parseDocument
+	ParsePlain    = parsePlain
+	ParseTokens   = parseTokens
+)
 
 // NewTransport opens the transport, to show what it would do with a request that can be repeated.
 var NewTransport = newTransport
@@ -18,7 +22,11 @@ func (d *document) Root() string { return d.root }
 // Fields gives the children.
 func (d *document) Fields() map[string][]string { return d.fields }
 
-// Request opens what goes out.
-func (c *Client) Request(t testing.TB, query url.Values) *http.Request {
-	return c.request(t.Context(), query)
+// Request opens what goes out; parameters are names and values by turns.
+func (c *Client) Request(t testing.TB, parameters ...string) *http.Request {
+	q := &query{}
+	for pair := range slices.Chunk(parameters, 2) {
+		q.Set(pair[0], pair[1])
+	}
+	return c.request(t.Context(), q)
 }

@@ -7,7 +7,6 @@ package inwebo
 
 import (
 	"context"
-	"net/url"
 	"strconv"
 
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
@@ -71,10 +70,12 @@ func (c *Client) ActivateFinalize(ctx context.Context, a Activation) (ActivateFi
 // ServiceSecret is the device secret for one service, encrypted under that service's ms_key.
 type ServiceSecret struct{ ID, Value string }
 
+// modeMS is the one mode whose requests carry no version (inwebo-protocol.md §1).
+const modeMS = "ms"
+
 // MSFinalize gives inWebo the device secret for each service (inwebo-protocol.md §3, step 3).
 func (c *Client) MSFinalize(ctx context.Context, who Identity, secrets []ServiceSecret, proofs ratchet.Proofs) (Finalized, error) {
-	query := c.query("ActionFinalize", "ms", who)
-	query.Del("version")
+	query := c.query("ActionFinalize", modeMS, who)
 	query.Set("ms_n", strconv.Itoa(len(secrets)))
 	for i, s := range secrets {
 		query.Set("ms_id"+strconv.Itoa(i), s.ID)
@@ -104,21 +105,13 @@ func (c *Client) OTPFinalize(ctx context.Context, who Identity, sid string, proo
 	return exchange(ctx, c, ExchangeOTPFinalize, query, readOTPFinalize)
 }
 
-// query has the parameters common to all requests.
-func (c *Client) query(action, mode string, who Identity) url.Values {
-	return url.Values{
-		"action": {action}, "mode": {mode}, "id": {who.ID}, "lastsync": {who.LastSync},
-		"macid": {c.config.MacID}, "version": {c.config.Version},
-	}
-}
-
 // addFinalize adds what only the finalize of activate and of otp carry; ack is sent empty, not left out.
-func (c *Client) addFinalize(query url.Values) {
+func (c *Client) addFinalize(query *query) {
 	query.Set("lang", c.config.Language)
 	query.Set("ack", "")
 }
 
-func addProofs(query url.Values, p ratchet.Proofs) {
+func addProofs(query *query, p ratchet.Proofs) {
 	query.Set("R0", p.R0)
 	query.Set("R1", p.R1)
 	query.Set("R2", p.R2)

@@ -2,7 +2,6 @@ package inwebo_test
 
 import (
 	"io"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,7 +21,7 @@ func (slowEnd) Read([]byte) (int, error) {
 func TestTheRequestIsBare(t *testing.T) {
 	const want = "GET /iwws/c4n4ry?a=%26+%C3%A9&b= HTTP/1.1\r\nHost: 127.0.0.1:9\r\nUser-Agent: c4n4ry-agent\r\nConnection: Keep-Alive\r\n\r\n"
 	synctest.Test(t, func(t *testing.T) {
-		request := newClient(t, target(t, "http://127.0.0.1:9")).Request(t, url.Values{"b": {""}, "a": {"& é"}})
+		request := newClient(t, target(t, "http://127.0.0.1:9")).Request(t, "a", "& é", "b", "")
 		request.Body = io.NopCloser(slowEnd{})
 		var sent strings.Builder
 		if err := request.Write(&sent); err != nil || sent.String() != want {

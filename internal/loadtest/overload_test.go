@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	places   = 16 // calls in flight
-	exchange = 200 * time.Millisecond
+	places   = 8 // calls in flight
+	exchange = 400 * time.Millisecond
 	overload = 5 // times the capacity
 )
 
-// crowd is as many accounts as never meet themselves, and one who calls for all of them.
+// crowd is so many accounts that none is called for while it is called for already, and one who calls for them in turn.
 type crowd struct {
 	accounts []*pimsdtest.Account
 	client   *http.Client
@@ -154,7 +154,7 @@ func TestOverload(t *testing.T) {
 		s.Config.Log.Level = "error"
 		s.Inwebo.HistoryLimit, s.Inwebo.Knobs.OTPLife = -1, inwebosim.Duration(time.Second)
 	})
-	c := newCrowd(t, d, 4*places)
+	c := newCrowd(t, d, 16*places)
 	if err := d.Inwebo.Plant(inwebosim.Nuisance{Kind: inwebosim.KindDelay, Delay: inwebosim.Duration(exchange), Times: -1}); err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +169,9 @@ func TestOverload(t *testing.T) {
 		"heap %.1f MiB before, %.1f MiB after; %d goroutines before, %d after",
 		capacity, otp, overload, goodput, 100*goodput/capacity, quantile(crowded.given, 0.5), quantile(crowded.given, 0.99),
 		len(crowded.turnedAway), quantile(crowded.turnedAway, 0.5), refusal, before, after, goroutines, runtime.NumGoroutine())
-	least := 0.8 // of a short run, on a machine that may have other things to do
+	least, most := 0.7, otp/2 // of a short run, on a machine that may have other things to do
 	if *whole {
-		least = 0.9
+		least, most = 0.9, otp/8
 	}
 	switch {
 	case len(calm.turnedAway) > 0 || len(calm.strange)+len(crowded.strange) > 0:
@@ -180,7 +180,7 @@ func TestOverload(t *testing.T) {
 		t.Errorf("%.1f OTPs a second of %.1f", goodput, capacity)
 	case len(crowded.turnedAway) < 2*len(crowded.given) || crowded.retries != len(crowded.turnedAway):
 		t.Errorf("%d were refused, %d of them with a Retry-After", len(crowded.turnedAway), crowded.retries)
-	case refusal > otp/2 || quantile(crowded.turnedAway, 0.5) > otp/8:
+	case quantile(crowded.turnedAway, 0.5) > most || *whole && refusal > otp/2:
 		t.Errorf("a refusal takes %v, or %v; an OTP %v", quantile(crowded.turnedAway, 0.5), refusal, otp)
 	case after > before+8:
 		t.Errorf("%.1f MiB before, %.1f MiB after", before, after)

@@ -3,7 +3,7 @@ package otp
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,9 +62,7 @@ func (s *Service) enter(ctx context.Context, ask Ask, action string, within time
 		return nil, err
 	}
 	patience := time.Now().Add(s.limits.QueueWait)
-	queue, cancel := context.WithDeadline(ctx, patience)
-	defer cancel()
-	leave, err := s.lanes.enter(queue, ask.Account)
+	leave, err := s.lanes.enter(ctx, ask.Account, patience)
 	if err != nil {
 		s.disclaim(ask)
 		return nil, &Wait{ErrBusy, s.busyFor(ask.Account)}
@@ -114,7 +112,7 @@ func (s *Service) write(ctx context.Context, what Commit, w Write) error {
 // nextWriteID names the conversation's next write; a repeat of that write keeps its name.
 func (c *conversation) nextWriteID() string {
 	c.writes++
-	return fmt.Sprintf("%s/%d", c.id, c.writes)
+	return c.id + "/" + strconv.Itoa(c.writes)
 }
 
 // writeOf is the write of next under id, with its audit line.

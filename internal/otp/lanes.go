@@ -3,6 +3,7 @@ package otp
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // lanes queue the callers of one process, an account a lane, so that they need not fight over the record.
@@ -19,9 +20,9 @@ type lane struct {
 
 func newLanes() *lanes { return &lanes{open: make(map[Account]*lane)} }
 
-// enter waits for the account's turn. leave is to be called once, by whoever has it then; the error is the context's.
-// A lane that is free is entered at once, even by who would not wait at all.
-func (l *lanes) enter(ctx context.Context, account Account) (leave func(), err error) {
+// enter waits for the account's turn, until patience at the latest. leave is to be called once, by whoever has it then; the
+// error is the context's. A lane that is free is entered at once, even by who would not wait at all.
+func (l *lanes) enter(ctx context.Context, account Account, patience time.Time) (leave func(), err error) {
 	a := l.join(account)
 	leave = func() {
 		<-a.turn
@@ -32,6 +33,8 @@ func (l *lanes) enter(ctx context.Context, account Account) (leave func(), err e
 		return leave, nil
 	default:
 	}
+	ctx, cancel := context.WithDeadline(ctx, patience)
+	defer cancel()
 	select {
 	case a.turn <- struct{}{}:
 		return leave, nil

@@ -153,8 +153,16 @@ func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 func deviceArgs(row otp.Row) []any {
 	return []any{
 		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
-		append([]byte{}, row.Body...), append([]byte{}, row.Vault.Reveal()...), // never nil, which would be NULL
+		append([]byte{}, row.Body...), nonNil(row.Vault.Reveal()),
 	}
+}
+
+// nonNil is b, which SQLite would take for NULL if it were nil.
+func nonNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 // scanner is a row of a result.

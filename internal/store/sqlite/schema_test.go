@@ -14,7 +14,7 @@ import (
 // later are migrations of a pimsd to come.
 func later(scripts ...string) migrations { return append(builtIn(), scripts...) }
 
-func openWith(t *testing.T, dir string, m migrations) *Store {
+func openWith(t testing.TB, dir string, m migrations) *Store {
 	t.Helper()
 	s, err := openOrCreate(t.Context(), Options{Dir: dir}, m)
 	if err != nil {
@@ -24,7 +24,7 @@ func openWith(t *testing.T, dir string, m migrations) *Store {
 	return s
 }
 
-func closeStore(t *testing.T, s *Store) {
+func closeStore(t testing.TB, s *Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Error(err)

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"modernc.org/sqlite"
+
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -27,7 +29,7 @@ const FileName = "pimsd.db"
 
 const (
 	readers      = 4                // connections for lookups
-	listers      = 2                // connections for other reading
+	listers      = 4                // connections for other reading
 	busyTimeout  = 5 * time.Second  // the longest wait for another process that writes
 	closeTimeout = 10 * time.Second // the longest that Close takes
 )
@@ -89,6 +91,9 @@ func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) 
 }
 
 func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, err error) {
+	// As every build of SQLite for Linux does: fsync would journal the time of each commit as well. Where there is no
+	// such call, SQLite goes on with the one that it has.
+	_, _ = sqlite.Fdatasync(true)
 	db := openPool(path, standardPragmas())
 	db.SetMaxOpenConns(listers + 1) // and the writer
 	db.SetMaxIdleConns(listers + 1)

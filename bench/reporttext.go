@@ -1,0 +1,42 @@
+package main
+
+const reportHead = `# What an OTP costs
+
+<!-- Written by ` + "`make bench`" + ` from bench/results.json: measure anew instead of changing it here. -->
+
+An OTP that can never cost a device takes two exchanges with inWebo and two durable writes. The floor is a service that does
+those and nothing else: a bare net/http handler that makes the same two exchanges with the same simulator, over connections
+that it keeps, and two appends of the same size to a journal, group-committed and synced with fdatasync, and answers always
+the same JSON. pimsd has everything on: callers authenticated by API key, devices sealed, PIN guard, audit, metrics, a log
+line for each request, SQLite unless a row says otherwise. Its quota alone is off, or no account would get enough OTPs, and
+one key may call as often as it can.
+
+Load generator, simulator, floor and pimsd are processes of their own on one machine, on loopback. The two sides take turns,
+and so does which of them goes first; a row has twenty parts, and what stands here is the median of the parts, a ratio the
+median of the ratios in each part. On a machine that does other things as well, the ratios mean something and the rest little.
+CPU is user and system of the service's process alone. How many OTPs were given is held against what the simulator has issued.
+
+` + "`make bench`" + ` measures what takes minutes, ` + "`make bench ROWS=sqlite-1m-start,sqlite-1m-even`" + ` the rows that it is told;
+` + "`go run ./bench -h`" + ` lists them.
+`
+
+const reportWhy = `
+## What stands between pimsd and the floor
+
+No one part does: row ` + "`shares`" + ` has them, and none of them is a third of the whole. What the floor does not do:
+
+- It appends bytes. SQLite changes pages, of a table of records, a table of audit lines and the index of their ids, writes
+  them to its log, and later into the database.
+- It reads nothing. Each request here reads its key and its record, each in a transaction of its own: a key that is revoked
+  by a command is refused by the next request, and a record that another process has changed is seen.
+- It keeps its devices in memory, in the clear. Here a record is opened once and sealed twice for each OTP, under a key that is
+  derived for its account, and its JSON is read once and written twice.
+- It believes everybody. Here a body is read strictly, a caller is looked up, held to a rate and answered in an envelope, and
+  each request is logged and counted.
+
+With one caller the same work takes several times as long as with 64: everything sleeps and is woken in between, and finds
+its caches cold. That is why the ratio of the times is what the ratio of the processor's time is, also there.
+
+What was tried and left out again, since what it gained could not be told from noise: to remember ciphers between the three
+uses in an OTP, and a larger cache of pages for the connection that writes.
+`
