@@ -76,7 +76,8 @@ type options struct {
 func parseOptions(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	names := flags.String("rows", "",
-		"the `names` of the rows to measure, joined by commas; empty: all that take minutes; none: write the report alone. All are:\n"+describeRows())
+		"the `names` of the rows to measure, joined by commas; empty: all that take minutes; none: write the report alone. "+
+			"All are:\n"+describeRows())
 	flags.StringVar(&o.scratch, "scratch", "", "where a new `folder` holds the stores, on a disk; empty: where temporary files go")
 	flags.StringVar(&o.results, "results", "bench/results.json", "the `file` that keeps the figures of each row until it is measured again")
 	flags.StringVar(&o.report, "report", "BENCHMARKS.md", "the `file` that is written from them")

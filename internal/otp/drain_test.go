@@ -89,7 +89,9 @@ func TestLastDeadline(t *testing.T) {
 		}
 		other := d.ask()
 		other.Account = "other"
-		callers.Go(func() { _, _ = service.Enroll(t.Context(), other, otp.Enrolling{SMSCode: secret.NewText("1"), PIN: rightPIN}) })
+		callers.Go(func() {
+			_, _ = service.Enroll(t.Context(), other, otp.Enrolling{SMSCode: secret.NewText("1"), PIN: rightPIN})
+		})
 		synctest.Wait()
 		if left := time.Until(service.LastDeadline()); left != otp.EnrolmentDeadlines*limits().Deadline {
 			t.Errorf("%v after the beginning of an enrolment", left)
