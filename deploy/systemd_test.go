@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 const unit = "systemd/pimsd.service"
@@ -55,5 +56,5 @@ func TestTheUnitWaitsForConversations(t *testing.T) {
 
 // longestStop is what docs/operations.md says of the end.
 func longestStop(c *config.Config) time.Duration {
-	return c.Stop.DrainDelay + c.Conversation.Deadline + c.Stop.SettleAllowance + time.Second
+	return c.Stop.DrainDelay + otp.EnrolmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance + 2*time.Second
 }

@@ -64,6 +64,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.undo.push("store", a.Core.Close)
 	metrics.WatchDoubt(a.Store.CountDoubt)
 	a.refusals = newRefusals(a.Store, logger, metrics)
+	metrics.ExpectRefusedCallers(refusalNoted, refusalDropped, refusalFailed)
 	a.tellCensus = metrics.WatchCensus(conditions())
 	if err = a.openOps(ctx, metrics); err != nil {
 		return nil, err

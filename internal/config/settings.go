@@ -54,7 +54,7 @@ func (c *Config) serviceSettings() []setting {
 		},
 		{
 			key: "ops.listen", unit: "host:port", preset: "127.0.0.1:9464", value: address(&c.Ops.Listen),
-			what:   "where `/metrics`, `/livez` and `/readyz` are served",
+			what:   "where `/metrics`, `/livez`, `/readyz` and the API to read (`/docs/`) are served",
 			effect: "They ask for no credentials: only operators and their machines should reach it.",
 		},
 		{

@@ -1,0 +1,53 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// What releases are made of is there, the unit is put where its paths say, and the package's scripts are ones that a shell reads.
+func TestReleasesAreMadeOfWhatIsThere(t *testing.T) {
+	t.Parallel()
+	var release struct {
+		Nfpms []struct {
+			Bindir   string
+			Scripts  map[string]string
+			Contents []struct{ Src, Dst, Type string }
+		}
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "../.goreleaser.yaml")), &release); err != nil {
+		t.Fatal(err)
+	}
+	if len(release.Nfpms) != 1 || len(release.Nfpms[0].Contents) < 5 {
+		t.Fatalf("the release has the packages %+v", release.Nfpms)
+	}
+	made := t.TempDir()
+	output(t, "../scripts/completions", made)
+	put := map[string]bool{}
+	for _, content := range release.Nfpms[0].Contents {
+		put[content.Dst] = true
+		from := filepath.Join("..", content.Src)
+		if name, ok := strings.CutPrefix(content.Src, "dist-completions/"); ok {
+			from = filepath.Join(made, name)
+		}
+		if info, err := os.Stat(from); content.Type != "dir" && (err != nil || info.Size() == 0) {
+			t.Errorf("%s: %v", content.Src, err)
+		}
+	}
+	for _, script := range release.Nfpms[0].Scripts {
+		output(t, "sh", "-n", filepath.Join("..", script))
+	}
+	text := read(t, unit)
+	for _, path := range []string{"/etc/pimsd/pimsd.yaml", "/etc/pimsd/credentials"} {
+		if !put[path] || !strings.Contains(text, path) {
+			t.Errorf("the unit and the package do not agree on %s", path)
+		}
+	}
+	if !strings.Contains(text, "ExecStart="+release.Nfpms[0].Bindir+"/pimsd serve\n") {
+		t.Errorf("the unit starts another program than the package brings to %s", release.Nfpms[0].Bindir)
+	}
+}
