@@ -30,8 +30,8 @@ func settings(dir, inwebo string) (*config.Config, error) {
 	c := config.Default()
 	c.Listen, c.Ops.Listen, c.DataDir = "127.0.0.1:0", "127.0.0.1:0", dir
 	c.Quota.OTPsPerDay, c.Guard.Attempts = 0, 0
-	c.Conversation.Deadline, c.Conversation.QueueWait = 2*time.Second, time.Second
-	c.Inwebo.ExchangeTimeout, c.Inwebo.DialTimeout = 700*time.Millisecond, 700*time.Millisecond
+	c.Conversation.Deadline, c.Conversation.QueueWait = 4*time.Second, time.Second
+	c.Inwebo.ExchangeTimeout, c.Inwebo.DialTimeout = 1500*time.Millisecond, 1500*time.Millisecond
 	c.Stop.SettleAllowance = 0
 	var err error
 	c.Inwebo.URL, err = url.Parse(inwebo)

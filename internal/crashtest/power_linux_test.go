@@ -167,7 +167,7 @@ func TestPowerLoss(t *testing.T) {
 	long.record(t, 6*otpCount, pass)
 	long.compareFiles(t)
 
-	time.Sleep(5 * time.Second) // no hold is respected any more: a device that is behind is in doubt
+	time.Sleep(7 * time.Second) // no hold is respected any more: a device that is behind is in doubt
 	for _, tc := range []struct {
 		name string
 		*recording
