@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pimsd/pimsd/internal/checkup"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/pimsdtest"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
@@ -62,7 +63,9 @@ func (c canaries) watch(a *pimsdtest.Account) {
 func TestNoSecretEscapes(t *testing.T) {
 	t.Parallel()
 	const pin, wrong = "80517263", "90617253"
+	traces := collect(t)
 	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
+		s.Config.Traces.OTLPURL = traces.url + "/v1/traces"
 		s.Inwebo.Knobs.Ratchet, s.Inwebo.Knobs.SecondRound = inwebosim.RatchetK0K1dK1, inwebosim.SecondRoundEveryOther
 		s.Inwebo.Knobs.LostFinalize, s.Inwebo.Knobs.WrongLimit = inwebosim.LostFinalizeLenient, 0
 	})
@@ -88,10 +91,14 @@ func TestNoSecretEscapes(t *testing.T) {
 	secrets.escaped(t, "/metrics", metrics, "pimsd_otp_requests_total")
 	secrets.escaped(t, "/readyz?verbose", readyz, "store")
 	secrets.escaped(t, "the arguments", strings.Join(os.Args, " "), "test")
+	secrets.escaped(t, "the configuration", fmt.Sprintf("%+v", d.Config.Effective()), "inwebo.url")
+	secrets.escaped(t, "a check", fmt.Sprintf("%+v", checkup.Run(t.Context(), d.Config)), "inWebo")
 
+	secrets.escaped(t, "the audit log", fmt.Sprintf("%+v", d.Audit()), a.Name)
 	delete(secrets, "the serial") // stands in records: it opens nothing
 	secrets.escaped(t, "the files of the open store", everyFile(t, copied(t, d.Config.DataDir)), a.Name)
 	d.Stop()
+	secrets.escaped(t, "the traces", traces.texts.String(), "finalize")
 	secrets.escaped(t, "the data directory", everyFile(t, d.Config.DataDir), a.Name)
 }
 
