@@ -70,7 +70,7 @@ func newWorld(t *testing.T, store, with settings, knobs inwebosim.Knobs) *world 
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}},
 		settings: settings{
 			"LISTEN": "127.0.0.1:0", "OPS_LISTEN": "127.0.0.1:0", "INWEBO_URL": inwebo.ProtocolURL(),
-			"QUOTA_OTPS_PER_DAY": "0", "PIN_GUARD_ATTEMPTS": "0", "CONVERSATION_QUEUE_WAIT": "5m",
+			"QUOTA_OTPS_PER_DAY": "0", "PIN_GUARD_ATTEMPTS": "0", "CONVERSATION_QUEUE_WAIT": "5m", "LOAD_CALLER_RATE": "0",
 		},
 	}
 	maps.Copy(w.settings, store)
