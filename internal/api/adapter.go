@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -18,7 +17,8 @@ import (
 // call is one request on its way, with what the stages find out about it.
 type call struct {
 	request *http.Request
-	body    secret.Bytes // as it came, once it was read
+	body    secret.Bytes // as it came
+	cut     error        // why the body ends where it does; nil: it is whole
 	header  http.Header  // of the answer
 	event   Event
 	leave   func() // gives the call's place back; nil: it has none
@@ -53,7 +53,7 @@ func (a *API) adapt(route string, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		c := &call{request: r, header: http.Header{}, event: Event{
+		c := &call{request: r, header: w.Header(), event: Event{
 			Transaction: uuid.NewString(), Method: methodName(r.Method), Route: route,
 			Remote: remoteOf(r, a.config.TrustedProxies),
 		}}
@@ -69,7 +69,6 @@ func (a *API) adapt(route string, h handler) http.HandlerFunc {
 		endSpan(span, c.event)
 		a.config.Observer.Observe(c.event) // before the answer leaves, so that whoever has it finds its line in the log
 
-		maps.Copy(w.Header(), c.header)
 		w.WriteHeader(status)
 		_, _ = w.Write(body) // who asked has gone when this fails
 	}

@@ -3,12 +3,9 @@ package api
 import (
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
-
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // readMembers reads the request's body as one strict JSON object. The faults: content type, size, body, in that order.
@@ -21,15 +18,13 @@ func readMembers(c *call) ([]member, error) {
 			return nil, errContentEncoding
 		}
 	}
-	body, err := io.ReadAll(c.request.Body)
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+	if _, ok := errors.AsType[*http.MaxBytesError](c.cut); ok {
 		return nil, errTooLarge
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBody, err)
+	if c.cut != nil {
+		return nil, fmt.Errorf("%w: %w", errBody, c.cut)
 	}
-	c.body = secret.NewBytes(body)
-	return readObject(body)
+	return readObject(c.body.Reveal())
 }
 
 // isJSON tells whether the one value is application/json. Its parameters say nothing: JSON is UTF-8 (RFC 8259 §8.1).

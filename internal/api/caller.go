@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // accountHeader is where a backend names the account that it calls for (contract.md §3).
@@ -25,7 +25,7 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 	if a.draining.Load() {
 		return otp.ErrStopping
 	}
-	receive(c.request)
+	c.receive()
 	leave, ok := a.config.Gate.Enter(c.request.Context())
 	if !ok {
 		return errOverload
@@ -47,20 +47,10 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 }
 
 // receive waits for the whole body, so that who sends slowly holds nothing but a connection. What is wrong with the body
-// is said when it is read.
-func receive(r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
-}
-
-// failing is the end of a body.
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) {
-	if f.err == nil {
-		return 0, io.EOF
-	}
-	return 0, f.err
+// is said when it is looked at.
+func (c *call) receive() {
+	body, err := io.ReadAll(c.request.Body)
+	c.body, c.cut = secret.NewBytes(body), err
 }
 
 // identify gives who calls.

@@ -24,12 +24,12 @@ func hotSteps(tb testing.TB) []hotpath.Step {
 	tb.Helper()
 	b := newBench(tb)
 	return []hotpath.Step{
-		{Name: "body", Most: 40, Do: func() {
+		{Name: "body", Most: 38, Do: func() {
 			if _, _, err := api.ReadObject([]byte(aBody)); err != nil {
 				tb.Fatal(err)
 			}
 		}},
-		{Name: "request and answer", Most: 112, Do: func() {
+		{Name: "request and answer", Most: 101, Do: func() {
 			r := httptest.NewRequest(http.MethodPost, api.RouteOTP, strings.NewReader(aBody))
 			r.Header.Set("Authorization", "Bearer "+aToken)
 			r.Header.Set("Content-Type", "application/json")

@@ -55,13 +55,15 @@ type Client struct {
 	config    Config
 	transport *http.Transport
 	url       url.URL
+	header    http.Header // of every request; nobody changes it
 }
 
 // New makes a client. It does not connect.
 func New(config Config) *Client {
 	target := *config.BaseURL
 	target.Path = strings.TrimSuffix(target.Path, "/") + config.Path // URL.JoinPath drops the slash behind a bare host
-	return &Client{config: config, transport: newTransport(config), url: target}
+	header := http.Header{"User-Agent": {config.UserAgent}, "Connection": {"Keep-Alive"}}
+	return &Client{config: config, transport: newTransport(config), url: target, header: header}
 }
 
 func newTransport(config Config) *http.Transport {
@@ -159,10 +161,8 @@ func (c *Client) request(ctx context.Context, query *query) *http.Request {
 	target := c.url
 	target.RawQuery = query.text.String()
 	request := &http.Request{
-		Method: http.MethodGet, URL: &target,
-		Header:           http.Header{"User-Agent": {c.config.UserAgent}, "Connection": {"Keep-Alive"}},
-		Body:             nothing{},
-		TransferEncoding: []string{"identity"},
+		Method: http.MethodGet, URL: &target, Header: c.header,
+		Body: nothing{}, TransferEncoding: []string{"identity"},
 	}
 	return request.WithContext(ctx)
 }

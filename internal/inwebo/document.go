@@ -6,14 +6,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // document is an answer: a root, and one level of children with text (inwebo-protocol.md §1).
 type document struct {
-	root   string
-	fields map[string][]string // in the order of the document; more than one only where isList
+	root     string
+	children []child // in their order; only those that are lists have names that repeat
+}
+
+type child struct{ name, text string }
+
+// maxChildren bounds the children of an answer; the largest answer seen has about twenty.
+const maxChildren = 1024
+
+// add takes the next child.
+func (d *document) add(name, text string) error {
+	if len(d.children) == maxChildren {
+		return errors.New("it has more than 1024 elements")
+	}
+	if !isList(name) && d.has(name) {
+		return errors.New("an element that is no list stands twice")
+	}
+	d.children = append(d.children, child{name, text})
+	return nil
+}
+
+func (d *document) has(name string) bool {
+	return slices.ContainsFunc(d.children, func(c child) bool { return c.name == name })
 }
 
 // Roots of the two kinds of answer.
@@ -35,7 +57,7 @@ func parseDocument(text []byte) (*document, error) {
 	if len(text) > maxAnswerBytes {
 		return nil, errors.New("it is longer than 64 KiB")
 	}
-	if d, ok := parsePlain(text); ok {
+	if d, ok := parsePlain(string(text)); ok {
 		return d, nil
 	}
 	return parseTokens(text)
@@ -44,7 +66,7 @@ func parseDocument(text []byte) (*document, error) {
 // parseTokens reads every document that there can be.
 func parseTokens(text []byte) (*document, error) {
 	decoder := xml.NewDecoder(bytes.NewReader(text))
-	d := &documentReader{fields: make(map[string][]string)}
+	d := &documentReader{}
 	for {
 		start := decoder.InputOffset()
 		token, err := decoder.RawToken()
@@ -62,10 +84,9 @@ func parseTokens(text []byte) (*document, error) {
 
 // documentReader is the state between two tokens.
 type documentReader struct {
-	root   string
-	open   []string
-	text   strings.Builder
-	fields map[string][]string
+	document
+	open []string
+	text strings.Builder
 }
 
 // take reads one token, which begins at the byte start.
@@ -117,12 +138,7 @@ func (d *documentReader) end(element xml.EndElement) error {
 	if last == 0 {
 		return nil
 	}
-	name := element.Name.Local
-	if len(d.fields[name]) > 0 && !isList(name) {
-		return errors.New("an element that is no list stands twice")
-	}
-	d.fields[name] = append(d.fields[name], d.text.String())
-	return nil
+	return d.add(element.Name.Local, d.text.String())
 }
 
 func (d *documentReader) chars(text []byte) error {
@@ -140,15 +156,17 @@ func (d *documentReader) finish() (*document, error) {
 	if d.root == "" || len(d.open) > 0 {
 		return nil, errors.New("it ends too early")
 	}
-	return &document{d.root, d.fields}, nil
+	return &d.document, nil
 }
 
 var errForeignRoot = errors.New("its root is not the expected one")
 
 // text gives the text of a child, empty when it is absent.
 func (d *document) text(name string) string {
-	if values := d.fields[name]; len(values) > 0 {
-		return values[0]
+	for _, c := range d.children {
+		if c.name == name {
+			return c.text
+		}
 	}
 	return ""
 }
@@ -156,7 +174,7 @@ func (d *document) text(name string) string {
 // list gives the n values of a child that repeats, where n is the number that the answer says there are. When it says
 // none, an empty element is none.
 func (d *document) list(name string, n int) ([]string, error) {
-	values := d.fields[name]
+	values := d.all(name)
 	if n == 0 && strings.Join(values, "") == "" {
 		return nil, nil
 	}
@@ -164,6 +182,15 @@ func (d *document) list(name string, n int) ([]string, error) {
 		return values, nil
 	}
 	return nil, fmt.Errorf("the number of %s does not fit", name)
+}
+
+func (d *document) all(name string) (values []string) {
+	for _, c := range d.children {
+		if c.name == name {
+			values = append(values, c.text)
+		}
+	}
+	return values
 }
 
 // maxListed bounds the lists of an answer; more services on one device have not been heard of.

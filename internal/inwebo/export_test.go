@@ -9,7 +9,7 @@ import (
 // The reading of documents, opened to its law.
 var (
 	ParseDocument = parseDocument
-	ParsePlain    = parsePlain
+	ParsePlain    = func(text []byte) (*document, bool) { return parsePlain(string(text)) }
 	ParseTokens   = parseTokens
 )
 
@@ -19,8 +19,14 @@ var NewTransport = newTransport
 // Root gives the name of the root.
 func (d *document) Root() string { return d.root }
 
-// Fields gives the children.
-func (d *document) Fields() map[string][]string { return d.fields }
+// Fields gives the children by their names.
+func (d *document) Fields() map[string][]string {
+	fields := make(map[string][]string, len(d.children))
+	for _, c := range d.children {
+		fields[c.name] = append(fields[c.name], c.text)
+	}
+	return fields
+}
 
 // Request opens what goes out; parameters are names and values by turns.
 func (c *Client) Request(t testing.TB, parameters ...string) *http.Request {

@@ -1,18 +1,18 @@
 package inwebo
 
-import (
-	"bytes"
-	"slices"
-)
+import "strings"
 
 // declaration is what an answer begins with.
 const declaration = `<?xml version="1.0" encoding="UTF-8"?>`
 
+// usualChildren is more than most answers have.
+const usualChildren = 16
+
 // parsePlain reads an answer as it nearly always is: the declaration, a known root, and in it elements of letters, digits
 // and _ with ASCII text that needs no second look. Of any other it says so, and parseDocument reads it token by token. What
 // both read is the same.
-func parsePlain(text []byte) (_ *document, ok bool) {
-	text, ok = bytes.CutPrefix(text, []byte(declaration))
+func parsePlain(text string) (_ *document, ok bool) {
+	text, ok = strings.CutPrefix(text, declaration)
 	if !ok {
 		return nil, false
 	}
@@ -20,42 +20,40 @@ func parsePlain(text []byte) (_ *document, ok bool) {
 	if !ok || root != rootSetup && root != rootFinalize {
 		return nil, false
 	}
-	d := &document{root, make(map[string][]string, 16)}
-	for !bytes.HasPrefix(text, []byte("</")) {
+	d := &document{root, make([]child, 0, usualChildren)}
+	for !strings.HasPrefix(text, "</") {
 		var name, end string
 		if name, text, ok = cutTag(text, "<"); !ok {
 			return nil, false
 		}
-		length := bytes.IndexByte(text, '<')
-		if length < 0 || slices.ContainsFunc(text[:length], needsSecondLook) || len(d.fields[name]) > 0 && !isList(name) {
+		length := strings.IndexByte(text, '<')
+		if length < 0 || strings.ContainsFunc(text[:length], needsSecondLook) || d.add(name, text[:length]) != nil {
 			return nil, false
 		}
-		value := string(text[:length])
 		if end, text, ok = cutTag(text[length:], "</"); !ok || end != name {
 			return nil, false
 		}
-		d.fields[name] = append(d.fields[name], value)
 	}
 	end, text, ok := cutTag(text, "</")
-	return d, ok && end == root && len(text) == 0
+	return d, ok && end == root && text == ""
 }
 
 // cutTag cuts a tag off the front that has nothing but a name in it.
-func cutTag(text []byte, open string) (name string, rest []byte, ok bool) {
-	rest, ok = bytes.CutPrefix(text, []byte(open))
-	length := bytes.IndexByte(rest, '>')
+func cutTag(text, open string) (name, rest string, ok bool) {
+	rest, ok = strings.CutPrefix(text, open)
+	length := strings.IndexByte(rest, '>')
 	if !ok || length < 1 || !isLetter(rest[0]) {
-		return "", nil, false
+		return "", "", false
 	}
-	for _, b := range rest[:length] {
+	for _, b := range []byte(rest[:length]) {
 		if !isLetter(b) && b != '_' && (b < '0' || b > '9') {
-			return "", nil, false
+			return "", "", false
 		}
 	}
-	return string(rest[:length]), rest[length+1:], true
+	return rest[:length], rest[length+1:], true
 }
 
 func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
-// needsSecondLook tells the bytes that XML has rules for, or UTF-8.
-func needsSecondLook(b byte) bool { return b < ' ' || b > '~' || b == '&' || b == ']' || b == '>' }
+// needsSecondLook tells the characters that XML has rules for, and those that are no ASCII.
+func needsSecondLook(r rune) bool { return r < ' ' || r > '~' || r == '&' || r == ']' || r == '>' }

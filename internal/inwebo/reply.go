@@ -191,7 +191,7 @@ func readServices(a answer, n int) ([]Service, error) {
 		return nil, err
 	}
 	names := make([]string, n) // a list without names is still a list of services
-	if _, named := a.fields["s_name"]; named {
+	if a.has("s_name") {
 		if names, err = a.list("s_name", n); err != nil {
 			return nil, err
 		}

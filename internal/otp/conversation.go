@@ -98,7 +98,15 @@ func (s *Service) fetch(ctx context.Context, c *conversation) error {
 
 // write makes the record durable, with the audit line of the stage.
 func (s *Service) write(ctx context.Context, what Commit, w Write) error {
-	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	return s.writeBy(ctx, time.Now().Add(s.limits.StoreTimeout), what, w)
+}
+
+// writeBy is write for who waits until then, and no longer than for any write.
+func (s *Service) writeBy(ctx context.Context, until time.Time, what Commit, w Write) error {
+	if longest := time.Now().Add(s.limits.StoreTimeout); until.After(longest) {
+		until = longest
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	verb := s.store.Replace
 	if w.Row.Revision == 1 {

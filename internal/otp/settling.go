@@ -18,13 +18,22 @@ const (
 )
 
 // settle makes the outcome durable and gives what the caller is told: nil when inWebo accepted and the store took it.
-// The caller waits until the deadline; a goroutine goes on after it until the store takes the outcome.
+// The first try is the caller's own, for it is nearly always the last. After that a goroutine tries until the store takes
+// the outcome, and the caller waits for it until the deadline.
 func (s *Service) settle(c *conversation, o outcome, last bool) error {
 	c.report(o)
+	p := s.settling(c, o, last)
+	goOn := s.insist
+	if time.Now().Before(c.deadline) {
+		if p.try(c.deadline) {
+			return p.taken()
+		}
+		goOn = s.tryAgain
+	}
 	var decided atomic.Bool // by the goroutine that settles, or by the caller who stops waiting
 	done := make(chan error, 1)
 	go func() {
-		err := s.settleHoweverLong(c, o, last)
+		err := p.ended(goOn(p.tryAnyTime))
 		if decided.CompareAndSwap(false, true) {
 			done <- err
 			return
@@ -53,46 +62,79 @@ func (s *Service) settle(c *conversation, o outcome, last bool) error {
 
 // settleHoweverLong tries until the store has the outcome, or the process ends. It gives what the caller is told.
 func (s *Service) settleHoweverLong(c *conversation, o outcome, last bool) error {
-	answered, id, base := time.Now(), c.nextWriteID(), c.record
-	end := tracing.Under(c.span, "settle")
-	told := o.err
-	taken := s.insist(func() bool {
-		next, superseded := base.settled(c.chapter(last), o, c.now())
-		told = o.err
-		if superseded && o.fate == accepted || !last && !next.heldBy(c.id) {
-			told = ErrSuperseded
-		}
-		w, err := c.writeOf(id, next, StageOutcome, c.word(told))
-		w.Keep = c.keep(o, told, last)
-		if err == nil {
-			err = s.write(s.life, CommitSettle, w)
-		}
-		if err == nil {
-			c.record = next
-			return true
-		}
-		if errors.Is(err, ErrConflict) && s.fetch(s.life, c) == nil {
-			base = c.record
-		}
-		return false
-	})
-	if !taken {
-		end(ErrNotStored)
-		return ErrNotStored
+	p := s.settling(c, o, last)
+	return p.ended(s.insist(p.tryAnyTime))
+}
+
+// settling is an outcome on its way into the store. Every try is the same write, of what the record is by then.
+type settling struct {
+	*conversation
+	service  *Service
+	outcome  outcome
+	last     bool
+	id       string // of the write
+	base     Record // what the outcome is applied to
+	told     error  // what the caller is told when the store takes it
+	answered time.Time
+	end      tracing.End
+}
+
+func (s *Service) settling(c *conversation, o outcome, last bool) *settling {
+	return &settling{
+		conversation: c, service: s, outcome: o, last: last, id: c.nextWriteID(), base: c.record, told: o.err,
+		answered: time.Now(), end: tracing.Under(c.span, "settle"),
 	}
-	end(nil)
-	if o.fate == accepted {
-		s.observer.Window(time.Since(answered))
-		c.rounds++
+}
+
+// try writes the outcome, once, and tells whether the store has it at that time at the latest.
+func (p *settling) try(until time.Time) bool {
+	next, superseded := p.base.settled(p.chapter(p.last), p.outcome, p.now())
+	p.told = p.outcome.err
+	if superseded && p.outcome.fate == accepted || !p.last && !next.heldBy(p.conversation.id) {
+		p.told = ErrSuperseded
 	}
-	return told
+	w, err := p.writeOf(p.id, next, StageOutcome, p.word(p.told))
+	w.Keep = p.keep(p.outcome, p.told, p.last)
+	if err == nil {
+		err = p.service.writeBy(p.service.life, until, CommitSettle, w)
+	}
+	if err == nil {
+		p.record = next
+		return true
+	}
+	if errors.Is(err, ErrConflict) && p.service.fetch(p.service.life, p.conversation) == nil {
+		p.base = p.record
+	}
+	return false
+}
+
+// tryAnyTime is try for whom no caller waits.
+func (p *settling) tryAnyTime() bool { return p.try(time.Now().Add(p.service.limits.StoreTimeout)) }
+
+// taken is what the caller is told of an outcome that the store has.
+func (p *settling) taken() error {
+	p.end(nil)
+	if p.outcome.fate == accepted {
+		p.service.observer.Window(time.Since(p.answered))
+		p.rounds++
+	}
+	return p.told
+}
+
+// ended is what the caller is told when no more tries follow.
+func (p *settling) ended(taken bool) error {
+	if taken {
+		return p.taken()
+	}
+	p.end(ErrNotStored)
+	return ErrNotStored
 }
 
 // insist repeats try, which says whether it is done, with pauses that grow. It gives false when nobody waits any more.
-func (s *Service) insist(try func() bool) bool {
-	if try() {
-		return true
-	}
+func (s *Service) insist(try func() bool) bool { return try() || s.tryAgain(try) }
+
+// tryAgain is insist for who has tried once.
+func (s *Service) tryAgain(try func() bool) bool {
 	s.observer.Retrying(+1)
 	defer s.observer.Retrying(-1)
 	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {

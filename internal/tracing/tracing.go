@@ -36,7 +36,11 @@ func Under(parent trace.Span, what string) End {
 }
 
 func start(ctx context.Context, what string, options ...trace.SpanStartOption) (context.Context, End) {
-	ctx, span := trace.SpanFromContext(ctx).TracerProvider().Tracer(name).Start(ctx, what, options...)
+	parent := trace.SpanFromContext(ctx)
+	if !parent.SpanContext().IsValid() { // nobody traces
+		return ctx, func(error) {}
+	}
+	ctx, span := parent.TracerProvider().Tracer(name).Start(ctx, what, options...)
 	return ctx, func(err error) {
 		if err != nil {
 			span.SetStatus(codes.Error, err.Error())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync/atomic"
 
@@ -16,7 +15,7 @@ import (
 
 // health knows whether the store can still promise anything. Once broken, it stays so.
 type health struct {
-	files identity
+	files *identity // for the writer alone
 	cause atomic.Pointer[error]
 }
 
@@ -90,37 +89,4 @@ func isPassing(code int) bool {
 		lib.SQLITE_INTERRUPT,                     // the caller went away
 		lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, // what was written is at fault
 	}, code)
-}
-
-// identity is which files a store has open. A database that is moved away, deleted or replaced while it is open would
-// take writes that nobody finds again.
-type identity []openFile
-
-type openFile struct {
-	path string
-	info os.FileInfo
-}
-
-func identify(path string) (identity, error) {
-	var files identity
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		info, err := os.Stat(path + suffix)
-		if err != nil {
-			return nil, fmt.Errorf("look at the files of the store: %w", err)
-		}
-		files = append(files, openFile{path + suffix, info})
-	}
-	return files, nil
-}
-
-func (i identity) check() error {
-	for _, file := range i {
-		switch info, err := os.Stat(file.path); {
-		case err != nil:
-			return fmt.Errorf("a file of the store is out of reach while it is open: %w", err)
-		case !os.SameFile(info, file.info):
-			return fmt.Errorf("%s was replaced while it was open: stop the service before files of the store are touched", file.path)
-		}
-	}
-	return nil
 }

@@ -217,7 +217,7 @@ func TestTheLogDoesNotGrowForEver(t *testing.T) {
 		if err := errors.Join(together(s, changes...)...); err != nil {
 			t.Fatal(err)
 		}
-		info, err := os.Stat(s.health.files[1].path)
+		info, err := os.Stat(s.health.files.files[1].path)
 		if err != nil {
 			t.Fatal(err)
 		}
