@@ -93,7 +93,7 @@ func TestTheJournalKeepsWhatItIsGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"one;", "two;"} {
-		if err := j.append([]byte(text)); err != nil {
+		if err := j.append(t.Context(), "", []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}

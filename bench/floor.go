@@ -17,6 +17,7 @@ import (
 type floorOrder struct {
 	Inwebo  string // its base URL
 	Journal string // a file that it makes
+	Records string // a folder that it makes for a store, which takes the place of the journal; empty: none does
 	Intent  int    // bytes of the write before the exchanges …
 	Result  int    // … and of that after them
 	Fleet   fleet
@@ -30,12 +31,12 @@ func runFloor(ctx context.Context, orders io.Reader, answers io.Writer) error {
 	if err := json.NewDecoder(orders).Decode(&order); err != nil {
 		return err
 	}
-	journal, err := openJournal(order.Journal)
+	memory, err := order.open(ctx)
 	if err != nil {
 		return err
 	}
 	f := &floor{
-		journal: journal, intent: make([]byte, order.Intent), result: make([]byte, order.Result),
+		memory: memory, intent: make([]byte, order.Intent), result: make([]byte, order.Result),
 		base: order.Inwebo + "/iwws/MAC?", devices: make(map[string]*floorDevice, order.Fleet.Count),
 		transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute, DisableCompression: true},
 	}
@@ -60,9 +61,17 @@ func runFloor(ctx context.Context, orders io.Reader, answers io.Writer) error {
 	return nil
 }
 
+// open makes what the floor remembers with.
+func (o floorOrder) open(ctx context.Context) (durable, error) {
+	if o.Records != "" {
+		return openRecords(ctx, o.Records, o.Fleet)
+	}
+	return openJournal(o.Journal)
+}
+
 // floor is the service.
 type floor struct {
-	journal        *journal
+	memory         durable
 	intent, result []byte
 	base           string
 	transport      *http.Transport
@@ -85,13 +94,14 @@ func (f *floor) otp(r *http.Request) error {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return err
 	}
-	d := f.devices[r.Header.Get("X-Pims-Account")]
+	account := r.Header.Get("X-Pims-Account")
+	d := f.devices[account]
 	if d == nil {
 		return errors.New("no such account")
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := f.journal.append(f.intent); err != nil {
+	if err := f.memory.append(r.Context(), account, f.intent); err != nil {
 		return err
 	}
 	answer, err := f.exchange(r.Context(), d.setup())
@@ -103,7 +113,7 @@ func (f *floor) otp(r *http.Request) error {
 		return err
 	}
 	d.step(textOf(answer, "dK1"))
-	return f.journal.append(f.result)
+	return f.memory.append(r.Context(), account, f.result)
 }
 
 // exchange asks inWebo one question. An answer that is not OK is an error.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"runtime"
 )
@@ -45,7 +46,7 @@ func openJournal(name string) (*journal, error) {
 }
 
 // append makes text durable.
-func (j *journal) append(text []byte) error {
+func (j *journal) append(_ context.Context, _ string, text []byte) error {
 	done := make(chan error, 1)
 	j.jobs <- job{text, done}
 	return <-done

@@ -54,6 +54,18 @@ func rows() []row {
 			how: contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inSQLite)},
 		},
 		{
+			name: "store-one", what: "the floor on pimsd's SQLite store and the floor, one caller",
+			how: contest{callers: 1, turn: 1, pairs: 4_000, sides: floors},
+		},
+		{
+			name: "store-delay", what: "the floor on pimsd's SQLite store and the floor, 16 callers, each exchange takes 10 ms longer",
+			how: contest{callers: 16, turn: 80, pairs: 3_200, delay: 10 * time.Millisecond, sides: floors},
+		},
+		{
+			name: "store-64", what: "the floor on pimsd's SQLite store and the floor, 64 callers",
+			how: contest{callers: crowded, turn: 512, pairs: goodFor, sides: floors},
+		},
+		{
 			name: "shares", what: "what pimsd spends its processor time on with 64 callers, by profile",
 			how: shares{contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inSQLite)}},
 		},
@@ -106,9 +118,19 @@ func againstFloor(kind string) func(context.Context, *lab, int) ([2]*side, error
 			}
 			return sides, err
 		}
-		sides[1], err = l.floorSide(ctx, few, callers)
+		sides[1], err = l.floorSide(ctx, few, callers, false)
 		return sides, err
 	}
+}
+
+// floors compares the floor with itself: what is between them is the store that one of them has.
+func floors(ctx context.Context, l *lab, callers int) (sides [2]*side, err error) {
+	for i := range sides {
+		if sides[i], err = l.floorSide(ctx, few, callers, i == 0); err != nil {
+			return sides, err
+		}
+	}
+	return sides, nil
 }
 
 // againstFew compares a pimsd with many accounts with one that has few.
