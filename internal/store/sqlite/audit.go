@@ -40,8 +40,8 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 // linesAtOnce bounds how many lines one transaction deletes, and so how long other writes wait for it.
 const linesAtOnce = 1000
 
-// ForgetLines deletes the oldest lines, as far as they are older than age. There may be more to do when it returns; it is
-// called again and again.
+// ForgetLines deletes the oldest lines, as far as they are older than age, and never the newest: the ids go on from there.
+// There may be more to do when it returns; it is called again and again.
 func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
 	before := now().Add(-age).UnixMicro()
 	var due bool

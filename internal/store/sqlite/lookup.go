@@ -7,13 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// lookups are the connections for the two reads that every request makes. They go past database/sql, whose goroutines,
-// locks and conversions take longer than these reads do: they find one row by its key, and nobody needs to interrupt them.
-type lookups chan *lookup
+// lookups make the two reads that every request makes. They go past database/sql, whose goroutines, locks and conversions
+// take longer than these reads do: they find one row by its key, and nobody needs to interrupt them.
+//
+// Every commit makes other connections than the writer's read their pages anew. So a lookup that finds the writer idle takes
+// the writer's connection, where a lone caller's always is; the others have connections of their own.
+type lookups struct {
+	beside chan *lookup // closed with the store
+	among  *lookup      // on the writer's connection, for who has its turn
+	turn   *sync.Mutex
+}
 
 // lookup is one of the connections, for one read at a time.
 type lookup struct {
@@ -30,26 +38,37 @@ type query struct {
 func (l *lookup) fetching() *query   { return l.fetch }
 func (l *lookup) findingKey() *query { return l.keyByID }
 
-// openLookups opens n connections.
-func openLookups(ctx context.Context, to driver.Connector, n int) (lookups, error) {
-	all := make(lookups, n)
-	for range n {
-		conn, err := to.Connect(ctx)
+// openLookups opens n connections, and shares that of the writer.
+func openLookups(ctx context.Context, to driver.Connector, n int, w *writer) (l *lookups, err error) {
+	l = &lookups{beside: make(chan *lookup, n), turn: &w.turn}
+	defer func() {
 		if err != nil {
-			all.close(len(all))
-			return nil, err
+			l.close(len(l.beside))
 		}
-		l := &lookup{conn: conn}
-		all <- l
-		if l.fetch, err = prepareLookup(ctx, conn, fetchText); err == nil {
-			l.keyByID, err = prepareLookup(ctx, conn, keyByIDText)
+	}()
+	err = w.conn.Raw(func(conn any) (err error) {
+		l.among, err = newLookup(ctx, conn.(driver.Conn)) //nolint:forcetypeassert // database/sql has made it one
+		return err
+	})
+	for i := 0; i < n && err == nil; i++ {
+		var conn driver.Conn
+		if conn, err = to.Connect(ctx); err != nil {
+			break
 		}
-		if err != nil {
-			all.close(len(all))
-			return nil, err
-		}
+		var one *lookup
+		one, err = newLookup(ctx, conn)
+		l.beside <- one
 	}
-	return all, nil
+	return l, err
+}
+
+// newLookup prepares one, which is to be closed even if that fails.
+func newLookup(ctx context.Context, conn driver.Conn) (l *lookup, err error) {
+	l = &lookup{conn: conn}
+	if l.fetch, err = prepareLookup(ctx, conn, fetchText); err == nil {
+		l.keyByID, err = prepareLookup(ctx, conn, keyByIDText)
+	}
+	return l, err
 }
 
 func prepareLookup(ctx context.Context, conn driver.Conn, text string) (*query, error) {
@@ -64,31 +83,45 @@ func prepareLookup(ctx context.Context, conn driver.Conn, text string) (*query, 
 	return &query{Stmt: statement}, nil
 }
 
-// close waits for the reads under way and closes all n connections. Later reads fail.
-func (l lookups) close(n int) {
+// close waits for the reads under way and closes all n connections but the writer's, which nobody takes any more by then.
+// Later reads fail.
+func (l *lookups) close(n int) {
+	l.among.finish()
 	for range n {
-		one := <-l
-		for _, q := range []*query{one.fetch, one.keyByID} {
-			if q != nil {
-				_ = q.Close() // what it could say, its last run has said
-			}
-		}
+		one := <-l.beside
+		one.finish()
 		_ = one.conn.Close() // it was only read from
 	}
-	close(l)
+	close(l.beside)
+}
+
+// finish gives up the statements.
+func (l *lookup) finish() {
+	if l == nil {
+		return
+	}
+	for _, q := range []*query{l.fetch, l.keyByID} {
+		if q != nil {
+			_ = q.Close() // what it could say, its last run has said
+		}
+	}
 }
 
 // row hands over the row of the key, which use must not keep. sql.ErrNoRows says that there is none.
-func (l lookups) row(ctx context.Context, which func(*lookup) *query, key string, use func(scanner) error) error {
+func (l *lookups) row(ctx context.Context, which func(*lookup) *query, key string, use func(scanner) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if l.turn.TryLock() {
+		defer l.turn.Unlock()
+		return which(l.among).row(key, use)
+	}
 	select {
-	case one, open := <-l:
+	case one, open := <-l.beside:
 		if !open {
 			return errClosed
 		}
-		defer func() { l <- one }()
+		defer func() { l.beside <- one }()
 		return which(one).row(key, use)
 	case <-ctx.Done():
 		return ctx.Err()

@@ -173,8 +173,8 @@ func TestEveryConnectionHasItsPragmas(t *testing.T) {
 		expect(conn, "locking_mode", "normal")
 	}
 	for range readers {
-		l := <-s.lookups
-		defer func() { s.lookups <- l }()
+		l := <-s.lookups.beside
+		defer func() { s.lookups.beside <- l }()
 		expectAll(l.conn)
 	}
 	conns := []*sql.Conn{s.writer.conn}

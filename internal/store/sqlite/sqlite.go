@@ -50,7 +50,7 @@ type Options struct {
 type Store struct {
 	db      *sql.DB
 	read    queries
-	lookups lookups
+	lookups *lookups
 	writer  *writer
 	health  *health
 
@@ -122,11 +122,11 @@ func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, 
 	if s.read, err = prepareQueries(ctx, db); err != nil {
 		return nil, err
 	}
-	if s.lookups, err = openLookups(ctx, &connector{path: path, pragmas: standardPragmas()}, readers); err != nil {
+	if s.writer, err = startWriter(ctx, conn, s.health, o.ObserveCommit); err != nil {
 		return nil, err
 	}
-	if s.writer, err = startWriter(ctx, conn, s.health, o.ObserveCommit); err != nil {
-		s.lookups.close(readers)
+	if s.lookups, err = openLookups(ctx, &connector{path: path, pragmas: standardPragmas()}, readers, s.writer); err != nil {
+		s.writer.stop()
 		return nil, err
 	}
 	return s, nil
@@ -140,7 +140,7 @@ func (s *Store) Close() error {
 		go func() {
 			s.writer.stop()
 			s.lookups.close(readers)
-			closed <- s.db.Close()
+			closed <- errors.Join(s.writer.conn.Close(), s.db.Close())
 		}()
 		select {
 		case s.closeErr = <-closed:

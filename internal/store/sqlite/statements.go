@@ -69,7 +69,8 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 			(SELECT account, key FROM answer WHERE answer IS NOT NULL AND at <= ? LIMIT ?)`,
 		&s.dropAnswers: `DELETE FROM answer WHERE (account, key) IN (SELECT account, key FROM answer WHERE at <= ? LIMIT ?)`,
 		&s.noteLine:    `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		&s.dropLines:   `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) AND at < ?`,
+		&s.dropLines:   `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) AND at < ?
+			AND id < (SELECT max(id) FROM audit)`,
 		&s.addKey:      `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		&s.revokeKey:   `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
 		&s.useKey:      `UPDATE api_key SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`,
@@ -98,7 +99,8 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 		&q.recall: `SELECT at, fingerprint, answer FROM answer WHERE account = ? AND key = ?`,
 		&q.answersDue: `SELECT EXISTS (SELECT 1 FROM answer WHERE answer IS NOT NULL AND at <= ?)
 			OR EXISTS (SELECT 1 FROM answer WHERE at <= ?)`,
-		&q.linesDue: `SELECT coalesce((SELECT at < ? FROM audit ORDER BY id LIMIT 1), 0)`,
+		&q.linesDue: `SELECT EXISTS (SELECT 1 FROM audit WHERE id = (SELECT min(id) FROM audit) AND at < ?
+			AND id < (SELECT max(id) FROM audit))`,
 		&q.listKeys: `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
 	})
 	return q, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -24,6 +25,7 @@ var errClosed = errors.New("the store is closed")
 // transaction, and answers them when that has become durable or has failed.
 type writer struct {
 	conn    *sql.Conn
+	turn    sync.Mutex // of who uses the connection: the writer, or a lookup while there is nothing to write
 	on      *statements
 	health  *health
 	observe func(writes int, took time.Duration, err error)
@@ -61,12 +63,12 @@ func startWriter(ctx context.Context, conn *sql.Conn, h *health, observe func(in
 	return w, nil
 }
 
-// stop ends the writer after the transaction that is under way.
+// stop ends the writer after the transaction that is under way. Its connection is closed after that.
 func (w *writer) stop() {
 	close(w.quit)
 	<-w.done
+	w.turn.Lock() // for good
 	w.on.close()
-	_ = w.conn.Close() // gives it back to the pool, which closes it
 }
 
 // do has a job done and gives its answer. When ctx ends first, the job may be done all the same.
@@ -131,6 +133,8 @@ func (w *writer) take(batch []*job) []*job {
 }
 
 func (w *writer) answer(batch []*job) {
+	w.turn.Lock()
+	defer w.turn.Unlock()
 	w.health.check()
 	err := w.health.refusal()
 	if err == nil {

@@ -49,4 +49,10 @@ func testForgetLines(t *testing.T, s Instance) {
 	if got := allLines(t, s.Reader); len(got) != 2 || got[1].ID <= last.ID {
 		t.Errorf("after a line was forgotten, the next is %+v", got)
 	}
+	newest := allLines(t, s.Reader)[1].ID
+	must(t, s.Reader.ForgetLines(t.Context(), -time.Hour)) // all of them
+	must(t, s.Replace(t.Context(), write("alice", 11)))
+	if got := allLines(t, s.Reader); len(got) > 2 || got[len(got)-1].ID <= newest {
+		t.Errorf("after all lines were forgotten, up to %d, there are %+v", newest, got)
+	}
 }

@@ -24,7 +24,7 @@ type Reader interface {
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
 	// Note adds lines that come with no record, in their order; their time is the store's.
 	Note(ctx context.Context, lines []otp.Line) error
-	// ForgetLines deletes the oldest lines, as far as they are older than age: all of them, when it is called often enough.
+	// ForgetLines deletes the oldest lines, as far as they are older than age: all of them but the newest, when it is called often enough.
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are as old as answerLife, and drops the keys that are as old as keyLife.
 	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error

@@ -15,9 +15,9 @@ CREATE TABLE device (
 CREATE INDEX device_in_doubt ON device (account) WHERE in_doubt = 1;
 CREATE INDEX device_held ON device (held_until) WHERE held_until IS NOT NULL;
 
--- One line for each write of a record, stored with it. AUTOINCREMENT: no id is ever given twice.
+-- One line for each write of a record, stored with it. No id is ever given twice, since the newest line is never deleted.
 CREATE TABLE audit (
-    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    id             INTEGER PRIMARY KEY,
     write_id       TEXT    NOT NULL UNIQUE CHECK (length(write_id) BETWEEN 1 AND 64),
     at             INTEGER NOT NULL,
     account        TEXT    NOT NULL,
