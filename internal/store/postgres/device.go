@@ -102,6 +102,11 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 	case revision < w.Row.Revision:
 		return errors.New("another write has the same id: each needs one of its own")
 	}
+	// Who stops waiting for a write makes it visible before the synchronous standbys have it. They take writes in their
+	// order, and so have this one when they have another.
+	if _, err := s.pool.Exec(ctx, probe); err != nil {
+		return fmt.Errorf("%s: it is stored already, and whether it is durable is not known: %w", what, withoutURL(err))
+	}
 	return nil
 }
 
