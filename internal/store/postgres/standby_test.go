@@ -2,9 +2,13 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
 )
@@ -19,16 +23,28 @@ func TestARepeatWaitsForTheStandbyToo(t *testing.T) {
 	}
 	set(t, own, "synchronous_standby_names = 'one_that_is_gone'")
 	waitForStandbys(t, store)
-	replace := func(ctx context.Context) error { return store.Replace(ctx, write(2)) }
+	w := write(2)
+	w.Keep = &otp.Keep{Key: strings.Repeat("a", 64), Kept: otp.Kept{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
+	replace := func(ctx context.Context) error { return store.Replace(ctx, w) }
+	recall := func(ctx context.Context) error {
+		_, err := store.Recall(ctx, "a", w.Keep.Key)
+		return err
+	}
 	for n := range 3 {
 		if err := within(t, time.Second, replace); err == nil {
 			t.Errorf("try %d is answered as durable, and no standby has the write", n+1)
 		}
 		waitForRevision(t, store, 2)
+		if err := within(t, time.Second, recall); err == nil || errors.Is(err, otp.ErrNotFound) {
+			t.Errorf("after try %d, the answer that came with it is recalled: %v", n+1, err)
+		}
 	}
 	set(t, own, "synchronous_standby_names = ''")
 	if err := within(t, time.Minute, replace); err != nil {
 		t.Errorf("with no standby to wait for: %v", err)
+	}
+	if err := within(t, time.Minute, recall); err != nil {
+		t.Errorf("and its answer: %v", err)
 	}
 	waitForRevision(t, store, 2)
 }
