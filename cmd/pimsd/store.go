@@ -31,8 +31,8 @@ func newStoreCopy(p process) *cobra.Command {
 		Long: `Copy accounts, API keys and the audit log of the SQLite store into an empty PostgreSQL database, read everything back and
 compare it.
 
-Stop the service first, and see to it that it stays stopped: two stores of one device tear its ratchet apart. Afterwards
-give the service the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
+Stop the service first, which is checked, and see to it that it stays stopped: two stores of one device tear its ratchet
+apart. Afterwards give the service the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
 	}
 	file := cmd.Flags().String("to-url-file", "", "the `file` that holds the postgres:// URL to copy to (required)")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
@@ -45,6 +45,9 @@ give the service the URL (database_url) and the same sealing keys (seal.keys), a
 		url, err := os.ReadFile(*file)
 		if err != nil {
 			return usageError{fmt.Errorf("--to-url-file: %w", err)}
+		}
+		if err := app.CheckStopped(cmd.Context(), c); err != nil {
+			return err
 		}
 		return withCore(cmd, c, func(core *app.Core) error {
 			copied, err := core.CopyToPostgres(cmd.Context(), secret.NewText(strings.TrimSpace(string(url))))

@@ -253,7 +253,7 @@ func (a *App) stop(why error) error {
 	patience, cancel := context.WithDeadline(context.Background(), a.OTP.LastDeadline().Add(a.config.Stop.SettleAllowance))
 	defer cancel()
 	for _, account := range a.OTP.Drain(patience) {
-		a.logger.Error("gave up storing what inWebo answered: the device is in doubt", zap.String("account", string(account)))
+		a.logger.Error("gave up storing how a conversation ended: the device is in doubt", zap.String("account", string(account)))
 	}
 	err := errors.Join(why, a.undo.all())
 	a.logger.Info("stopped", zap.Error(err))

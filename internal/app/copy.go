@@ -8,13 +8,20 @@ import (
 	"iter"
 	"reflect"
 
+	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
 // Copied says how much a copy of a store has.
 type Copied struct{ Accounts, Lines, Keys int }
+
+// CheckStopped fails when the service, or a command, has the SQLite store of the configuration open.
+func CheckStopped(ctx context.Context, c *config.Config) error {
+	return sqlite.CheckUnused(ctx, c.DataDir)
+}
 
 // CopyToPostgres copies everything that the store holds into the empty PostgreSQL database of the URL, reads it back and
 // compares it. The service must be stopped: two stores of one device tear its ratchet apart.

@@ -148,6 +148,38 @@ func TestDrainGivesUp(t *testing.T) {
 	}
 }
 
+// A hold of which nobody knows whether it was stored is among what a drain gives up: its device may come into doubt.
+func TestDrainGivesUpAHold(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for name, isStored := range map[string]bool{"stored": true, "not stored": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := plant(t, sim, inwebosim.Override{})
+				service := otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
+					if c.Verb != storetest.Replace {
+						return storetest.Fault{}
+					}
+					return storetest.Fault{Err: errStoreFault, Applied: isStored}
+				}}, newBridge(sim), limits(), nil)
+				if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrStore {
+					t.Errorf("the caller is told %v", err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if left := service.Drain(ctx); !slices.Equal(left, []otp.Account{d.account}) {
+					t.Errorf("given up: %v, want %v", left, d.account)
+				}
+				time.Sleep(time.Minute)
+				if r := d.record(t); r.InDoubt(time.Now()) != isStored {
+					t.Errorf("the record is %+v", r)
+				}
+			})
+		})
+	}
+}
+
 // A drain at any moment under load ends in time: callers are answered, what was given verifies, and no device is left
 // held or in doubt.
 func TestDrainUnderLoad(t *testing.T) {

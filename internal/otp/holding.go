@@ -91,6 +91,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 // answered meanwhile, and the lane stays closed.
 func (s *Service) undoHold(c *conversation, w Write, held Record) {
 	c.left = true
+	s.holds(c, held) // perhaps: who gives it up must name the account
 	go func() {
 		defer s.end(c)
 		var err error
@@ -99,7 +100,6 @@ func (s *Service) undoHold(c *conversation, w Write, held Record) {
 			return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
 		})
 		if known && err == nil {
-			s.holds(c, held)
 			_ = s.settleHoweverLong(c, outcome{fate: unsent, err: ErrStore}, true)
 		}
 	}()

@@ -137,7 +137,8 @@ func (s *Service) LastDeadline() time.Time {
 }
 
 // Drain refuses new calls, and those that have no hold yet, and waits until every conversation is settled, or ctx ends. It
-// gives the accounts whose outcome it gave up, which are in doubt from then on: none, when all were settled in time.
+// gives the accounts whose outcome it gave up, which are in doubt when their holds are over, but for those whose hold is
+// not stored after all: none, when all were settled in time.
 func (s *Service) Drain(ctx context.Context) []Account {
 	s.Refuse()
 	stop := context.AfterFunc(ctx, func() {

@@ -3,9 +3,11 @@ package pimsdtest_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -131,6 +133,29 @@ func TestAnAnswerOutlivesTheDaemonToo(t *testing.T) {
 		t.Errorf("%v devices in doubt", n)
 	}
 	wantOTP(t, a)
+}
+
+// A daemon that cannot wait any longer for its store ends, and names the account whose outcome it gave up.
+func TestAnAnswerThatIsGivenUpIsNamed(t *testing.T) {
+	t.Parallel()
+	a := enrolled(t, shortDeadline, func(s *pimsdtest.Setup) { s.Config.Stop.SettleAllowance = 0 })
+	unlock := lockAtAnswer(t, a)
+	if got := a.OTP(aPIN); got.Code != 2316 {
+		t.Errorf("%s", got.Body)
+	}
+	a.Daemon.Stop()
+	unlock()
+	wantGivenUp(t, a)
+}
+
+func wantGivenUp(t *testing.T, a *pimsdtest.Account) {
+	t.Helper()
+	said := slices.ContainsFunc(strings.Split(a.Daemon.Log(), "\n"), func(line string) bool {
+		return strings.Contains(line, "gave up") && strings.Contains(line, fmt.Sprintf(`"account":%q`, a.Name))
+	})
+	if !said {
+		t.Errorf("the log does not name the account that was given up:\n%s", a.Daemon.Log())
+	}
 }
 
 // The store fails and inWebo is not asked; the operators see it, and a restart heals it.

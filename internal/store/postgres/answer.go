@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +36,11 @@ func (s *Store) Recall(ctx context.Context, account otp.Account, key string) (ot
 		return otp.Kept{}, otp.ErrNotFound
 	case err != nil:
 		return otp.Kept{}, describe("recall an answer", err)
+	}
+	if answer != nil {
+		if err := s.standbysHaveAll(ctx); err != nil {
+			return otp.Kept{}, fmt.Errorf("recall an answer: %w", err)
+		}
 	}
 	return otp.Kept{At: time.UnixMicro(at).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}, nil
 }

@@ -102,6 +102,19 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 	case revision < w.Row.Revision:
 		return errors.New("another write has the same id: each needs one of its own")
 	}
+	if err := s.standbysHaveAll(ctx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// standbysHaveAll returns when all that was visible is durable, on the synchronous standbys too: who stops waiting for a
+// write makes it visible before they have it. They take writes in their order, and so have it when they have another. The
+// error never says that the write is untouched.
+func (s *Store) standbysHaveAll(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, probe); err != nil {
+		return fmt.Errorf("it is stored, and whether that is durable is not known: %w", withoutURL(err))
+	}
 	return nil
 }
 

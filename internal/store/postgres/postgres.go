@@ -70,10 +70,12 @@ func open(ctx context.Context, url secret.Text, prepare func(context.Context, *p
 	return &Store{pool}, nil
 }
 
-// refuseLooseDurability looks at each new connection: what the server answers must survive its crash.
+// refuseLooseDurability looks at each new connection: what the server answers must survive its crash. The connection
+// keeps what it was accepted with, whatever the server's configuration says later.
 func refuseLooseDurability(ctx context.Context, conn *pgx.Conn) error {
 	var synchronousCommit, fsync string
-	err := conn.QueryRow(ctx, `SELECT current_setting('synchronous_commit'), current_setting('fsync')`).Scan(&synchronousCommit, &fsync)
+	const keep = `SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false), current_setting('fsync')`
+	err := conn.QueryRow(ctx, keep).Scan(&synchronousCommit, &fsync)
 	switch {
 	case err != nil:
 		return err
@@ -94,11 +96,14 @@ func (s *Store) Close() error {
 
 // Writable proves that a write becomes durable now, by making one that changes nothing and takes no room.
 func (s *Store) Writable(ctx context.Context) error {
-	if _, err := s.pool.Exec(ctx, `UPDATE house SET probed_at = `+clock+` WHERE id = 1`); err != nil {
+	if _, err := s.pool.Exec(ctx, probe); err != nil {
 		return describe("find out whether the store can be written", err)
 	}
 	return nil
 }
+
+// probe changes nothing that matters, and takes no room.
+const probe = `UPDATE house SET probed_at = ` + clock + ` WHERE id = 1`
 
 // clock is the database's time in microseconds.
 const clock = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`

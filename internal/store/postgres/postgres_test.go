@@ -16,6 +16,21 @@ func TestMain(m *testing.M) {
 	os.Exit(pgtest.Main(m, func(s *pgtest.Server) { server = s }))
 }
 
+// ownServer is a server that the test may change, and end.
+func ownServer(t *testing.T) *pgtest.Server {
+	t.Helper()
+	own, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := own.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return own
+}
+
 // open opens the store of a database, making its schema.
 func open(t *testing.T, url secret.Text) *postgres.Store {
 	t.Helper()

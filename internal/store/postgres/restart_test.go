@@ -1,22 +1,10 @@
 package postgres_test
 
-import (
-	"testing"
-
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
-)
+import "testing"
 
 // A server that crashed and came back has every write that it acknowledged, and the store goes on by itself.
 func TestCrashOfTheServer(t *testing.T) {
-	own, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := own.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
+	own := ownServer(t)
 	store := open(t, own.Database(t))
 	if err := store.Create(t.Context(), write(1)); err != nil {
 		t.Fatal(err)

@@ -22,8 +22,9 @@ const Vault Purpose = "vault"
 // names account and key.
 var ErrDamaged = errors.New("it was changed, or sealed for somebody or something else")
 
-// What is sealed is a byte that says this form, the key's id, and what AES-256-GCM makes: a random nonce of 12 bytes,
-// as many bytes as were sealed, and a tag of 16. A MAC has the same head.
+// What is sealed is a byte that says this form, which is the schema of what is sealed, the key's id, and what AES-256-GCM
+// makes: a random nonce of 12 bytes, as many bytes as were sealed, and a tag of 16. A MAC has the same head. Text of another
+// layout takes another Purpose.
 const (
 	form       = 1
 	headBytes  = 1 + idBytes

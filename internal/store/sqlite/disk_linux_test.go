@@ -64,6 +64,32 @@ func breakByWriting(ctx context.Context, dir string) error {
 	return errors.Join(err, store.Broken(), store.Close())
 }
 
+// When the disk fails under a migration, it may have been made or not: the backup stays.
+func TestADiskThatFailsUnderAMigration(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	aStore(t, dir)
+	if err := process(t, "migrate", dir).Run(); err != nil {
+		t.Fatal(err)
+	}
+	backups, err := filepath.Glob(filepath.Join(dir, "*.backup-v*"))
+	if err != nil || len(backups) != 1 {
+		t.Errorf("the backups are %v (%v)", backups, err)
+	}
+	verify(t, dir)
+}
+
+func migrateOnADiskThatFails(ctx context.Context, dir string) error {
+	if err := limitFiles(1_000_000); err != nil {
+		return err
+	}
+	err := sqlite.Migrate(ctx, dir, "CREATE TABLE cats (name BLOB); INSERT INTO cats VALUES (zeroblob(10000000))")
+	if err == nil || !strings.Contains(err.Error(), "whether it was done is not known") || !strings.Contains(err.Error(), ".backup-v") {
+		return fmt.Errorf("a migration on a disk that fails says %w", err)
+	}
+	return nil
+}
+
 func limitFiles(size uint64) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {

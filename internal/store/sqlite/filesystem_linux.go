@@ -45,7 +45,11 @@ func unsafeFileSystems() map[uint32]string {
 		0x19830326:             "BeeGFS",
 		0xaad7aaea:             "PanFS",
 		0x013111a8:             "IBRIX",
+		0x20030528:             "OrangeFS",
+		0x61636673:             "ACFS",
+		0xbeefdead:             "StorNext",
 		0x786f4256:             "a VirtualBox share",
+		0x7c7c6673:             "a Parallels share",
 		0xbacbacbc:             "a VMware share",
 	}
 }

@@ -21,6 +21,7 @@ func children() map[string]func(ctx context.Context, dir string) error {
 		"broken":   breakByWriting,
 		"full":     fillTheDisk,
 		"readonly": openWhatCannotBeWritten,
+		"migrate":  migrateOnADiskThatFails,
 	}
 }
 

@@ -90,10 +90,12 @@ func (m migrations) bringUpToDate(ctx context.Context, path string) error {
 		if err != nil {
 			return fmt.Errorf("back %s up before it is migrated: %w", path, err)
 		}
-		if err := m.migrate(ctx, conn, path); err != nil {
+		if err := m.migrate(ctx, conn, path); errors.Is(err, errUnchanged) {
 			// The backup has the same in it as the database, and a service that starts again and again must not fill
 			// the disk with more of them.
 			return errors.Join(err, os.Remove(backup))
+		} else if err != nil {
+			return fmt.Errorf("%w; %s is from before it", err, backup)
 		}
 		return nil
 	})
@@ -103,18 +105,26 @@ func (m migrations) bringUpToDate(ctx context.Context, path string) error {
 	return err
 }
 
-// migrate runs the scripts that are missing, in one transaction. After an error that ends with its connection.
+// errUnchanged says of a migration that failed that the database is as it was before.
+var errUnchanged = errors.New("nothing of it was done")
+
+// migrate runs the scripts that are missing, in one transaction. After an error that ends with its connection. Of a disk that
+// fails nobody knows what it has; every other error wraps errUnchanged.
 func (m migrations) migrate(ctx context.Context, conn *sql.Conn, path string) error {
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("migrate %s: %w", path, err)
+		return fmt.Errorf("migrate %s: %w: %w", path, errUnchanged, err)
 	}
 	from, err := m.version(ctx, conn, path) // another process may have been faster
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnchanged, err)
 	}
 	script := strings.Join(append(slices.Clone(m[from:]), fmt.Sprintf("PRAGMA user_version = %d", len(m)), "COMMIT"), "\n;\n")
 	if _, err := conn.ExecContext(ctx, script); err != nil {
-		return fmt.Errorf("migrate %s from version %d to %d, nothing of it was done: %w", path, from, len(m), err)
+		outcome := errUnchanged
+		if code, _ := resultCode(err); code == lib.SQLITE_IOERR {
+			outcome = errors.New("whether it was done is not known")
+		}
+		return fmt.Errorf("migrate %s from version %d to %d, %w: %w", path, from, len(m), outcome, err)
 	}
 	return nil
 }

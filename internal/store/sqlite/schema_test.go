@@ -155,6 +155,25 @@ func TestNoMigrationUnderAnothersFeet(t *testing.T) {
 	}
 }
 
+func TestUnused(t *testing.T) {
+	t.Parallel()
+	dir := oldStore(t)
+	if err := CheckUnused(t.Context(), dir); err != nil {
+		t.Errorf("nobody has it open: %v", err)
+	}
+	s := openWith(t, dir, builtIn())
+	if err := CheckUnused(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "is open elsewhere") {
+		t.Errorf("it is open: %v", err)
+	}
+	if err := s.Replace(t.Context(), benchWrite(1, 2)); err != nil {
+		t.Errorf("the other goes on: %v", err)
+	}
+	closeStore(t, s)
+	if err := CheckUnused(t.Context(), dir); err != nil {
+		t.Errorf("it is closed again: %v", err)
+	}
+}
+
 func TestEveryConnectionHasItsPragmas(t *testing.T) {
 	t.Parallel()
 	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())

@@ -1,0 +1,99 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
+)
+
+// stocked is a store with an account of two revisions and a key, all of which change may make different.
+func stocked(t *testing.T, key authn.Key, change func(w *otp.Write)) Store {
+	t.Helper()
+	store := emptyStore(t)
+	for revision := range uint64(2) {
+		w := otp.Write{
+			ID:   fmt.Sprint("write ", revision),
+			Row:  otp.Row{Account: "alice", Revision: revision + 1, Body: []byte("{}"), Vault: secret.NewBytes([]byte("sealed"))},
+			Line: otp.Line{Account: "alice", At: time.UnixMicro(1).UTC(), Stage: otp.StageOutcome, Step: revision},
+		}
+		verb := store.Create
+		if revision > 0 {
+			change(&w)
+			verb = store.Replace
+		}
+		if err := verb(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.AddKey(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func emptyStore(t *testing.T) Store {
+	t.Helper()
+	store, err := sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: filepath.Join(t.TempDir(), "data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
+}
+
+// A copy that differs in anything from what it was made of is no copy.
+func TestCopiesAreCompared(t *testing.T) {
+	t.Parallel()
+	key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := key
+	other.CreatedAt = key.CreatedAt.Add(time.Hour)
+	for name, tc := range map[string]struct {
+		key    authn.Key
+		change func(*otp.Write)
+		same   bool
+	}{
+		"the same":           {key, func(*otp.Write) {}, true},
+		"another vault":      {key, func(w *otp.Write) { w.Row.Vault = secret.NewBytes([]byte("Sealed")) }, false},
+		"another body":       {key, func(w *otp.Write) { w.Row.Body = []byte("[]") }, false},
+		"another doubt":      {key, func(w *otp.Write) { w.Row.InDoubt = true }, false},
+		"another hold":       {key, func(w *otp.Write) { w.Row.HeldUntil = time.UnixMicro(2) }, false},
+		"another audit line": {key, func(w *otp.Write) { w.Line.Step++ }, false},
+		"another key":        {other, func(*otp.Write) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from, to := stocked(t, key, func(*otp.Write) {}), stocked(t, tc.key, tc.change)
+			if _, err := compare(t.Context(), from, to); (err == nil) != tc.same || !tc.same && !errors.Is(err, errDiffer) {
+				t.Errorf("the comparison says %v", err)
+			}
+		})
+	}
+}
+
+func TestACopyLacksNothingAndHasNothingMore(t *testing.T) {
+	t.Parallel()
+	key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, empty := stocked(t, key, func(*otp.Write) {}), emptyStore(t)
+	for _, pair := range [][2]Store{{some, empty}, {empty, some}} {
+		if _, err := compare(t.Context(), pair[0], pair[1]); !errors.Is(err, errDiffer) {
+			t.Errorf("the comparison says %v", err)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+)
+
+// A write that the server has, and the standby that it waits for has not, is not durable, however often it is repeated:
+// the standby may become the server.
+func TestARepeatWaitsForTheStandbyToo(t *testing.T) {
+	own := ownServer(t)
+	store := open(t, own.Database(t))
+	if err := store.Create(t.Context(), write(1)); err != nil {
+		t.Fatal(err)
+	}
+	set(t, own, "synchronous_standby_names = 'one_that_is_gone'")
+	waitForStandbys(t, store)
+	w := write(2)
+	w.Keep = &otp.Keep{Key: strings.Repeat("a", 64), Kept: otp.Kept{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
+	replace := func(ctx context.Context) error { return store.Replace(ctx, w) }
+	recall := func(ctx context.Context) error {
+		_, err := store.Recall(ctx, "a", w.Keep.Key)
+		return err
+	}
+	for n := range 3 {
+		if err := within(t, time.Second, replace); err == nil {
+			t.Errorf("try %d is answered as durable, and no standby has the write", n+1)
+		}
+		waitForRevision(t, store, 2)
+		if err := within(t, time.Second, recall); err == nil || errors.Is(err, otp.ErrNotFound) {
+			t.Errorf("after try %d, the answer that came with it is recalled: %v", n+1, err)
+		}
+	}
+	set(t, own, "synchronous_standby_names = ''")
+	if err := within(t, time.Minute, replace); err != nil {
+		t.Errorf("with no standby to wait for: %v", err)
+	}
+	if err := within(t, time.Minute, recall); err != nil {
+		t.Errorf("and its answer: %v", err)
+	}
+	waitForRevision(t, store, 2)
+}
+
+// A server that is told to be less careful goes on to be careful with connections that were accepted before.
+func TestDurabilityCannotBeTakenFromAnOpenStore(t *testing.T) {
+	own := ownServer(t)
+	store := open(t, own.Database(t))
+	set(t, own, "synchronous_commit = off")
+	set(t, own, "synchronous_standby_names = 'one_that_is_gone'")
+	waitForStandbys(t, store)
+}
+
+// set changes a setting of the server, which takes it up soon.
+func set(t *testing.T, own *pgtest.Server, setting string) {
+	t.Helper()
+	own.Exec(t, own.URL("postgres"), "ALTER SYSTEM SET "+setting)
+	own.Exec(t, own.URL("postgres"), "SELECT pg_reload_conf()")
+}
+
+// waitForStandbys waits until writes wait for a standby that does not come.
+func waitForStandbys(t *testing.T, store *postgres.Store) {
+	t.Helper()
+	for range 1000 {
+		if within(t, time.Second, store.Writable) != nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("no write ever waits for the standby")
+}
+
+func within(t *testing.T, patience time.Duration, do func(context.Context) error) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return do(ctx)
+}
+
+// waitForRevision waits until the server shows the write of a caller who has given up.
+func waitForRevision(t *testing.T, store *postgres.Store, want uint64) {
+	t.Helper()
+	for range 1000 {
+		row, _, err := store.Fetch(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.Revision == want {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("the row never has revision %d", want)
+}
