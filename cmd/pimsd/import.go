@@ -49,7 +49,7 @@ does not keep it. Where the file has none, none is asked for: the first PIN that
 		}
 		var typed secret.Text
 		if !device.PIN.IsEmpty() {
-			if typed, err = p.readOptionalPIN(); err != nil {
+			if typed, err = p.readOptionalPIN(cmd.Context()); err != nil {
 				return err
 			}
 		}
@@ -137,8 +137,8 @@ Get an OTP with: pimsd otp --account %q
 `
 
 // readOptionalPIN asks for a PIN that may be left out.
-func (p process) readOptionalPIN() (secret.Text, error) {
-	typed, err := p.readHidden("PIN, or Enter for the one in the file: ")
+func (p process) readOptionalPIN(ctx context.Context) (secret.Text, error) {
+	typed, err := p.readHidden(ctx, "PIN, or Enter for the one in the file: ")
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("the PIN cannot be read from standard input: %w", err)
 	}
