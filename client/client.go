@@ -116,8 +116,9 @@ type Enrollment struct {
 	Replace bool
 }
 
-// Enroll enrols a device for the account. When its outcome is not known — an error that is no *Error, or NoInternet — the
-// way on is a new SMS code and the same call. The key needs the scope enroll.
+// Enroll enrols a device for the account. When its outcome is not known — an error that is no *Error, or NoInternet — ask
+// how the Account stands: if no device is activated, the way on is a new SMS code and the same call. The key needs the scope
+// enroll.
 func (c *Client) Enroll(ctx context.Context, e Enrollment) error {
 	path := "/v1/authentication/enrollment"
 	if e.Replace {

@@ -2,6 +2,11 @@ package client_test
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,8 +37,14 @@ func examples(t *testing.T, language string) (blocks []string) {
 // run runs a command with what the examples expect of their environment, and gives what it prints.
 func run(t *testing.T, a *pimsdtest.Account, name string, args ...string) string {
 	t.Helper()
+	return runAt(t, a, a.Daemon.URL(""), name, args...)
+}
+
+// runAt is run against something before the account's daemon.
+func runAt(t *testing.T, a *pimsdtest.Account, address, name string, args ...string) string {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Env = append(os.Environ(), "URL="+a.Daemon.URL(""), "KEY="+a.Key, "PIN="+a.PIN, "CODE="+a.SMSCode)
+	cmd.Env = append(os.Environ(), "URL="+address, "KEY="+a.Key, "PIN="+a.PIN, "CODE="+a.SMSCode)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)
@@ -72,12 +83,72 @@ func TestExamplesOfCurl(t *testing.T) {
 
 func TestExampleOfPython(t *testing.T) {
 	t.Parallel()
-	a := pimsdtest.Start(t).Enroll("alice", "1234")
+	a := fresh(t, pimsdtest.Start(t), "alice", "246810")
+	const uses = "\nprint(otp("
 	for _, block := range examples(t, "python") {
-		if given := run(t, a, "python3", "-c", block); !a.Verify(given) {
-			t.Errorf("the OTP is not accepted: %s", given)
+		enrolling := strings.Replace(block, uses, "\nenroll(os.environ['PIN'], os.environ['CODE'])"+uses, 1)
+		for _, program := range []string{enrolling, block} {
+			if given := run(t, a, "python3", "-c", program); !a.Verify(given) {
+				t.Errorf("the OTP is not accepted: %s", given)
+			}
+		}
+		refused := *a
+		refused.PIN = "4321"
+		program := strings.Replace(block, uses, "\ntry: otp(os.environ['PIN'])\nexcept PimsdError as e: print(e.status, e.code)\nexit()"+uses, 1)
+		if said := run(t, &refused, "python3", "-c", program); said != "403 2308" {
+			t.Errorf("a refused PIN: %s", said)
 		}
 	}
+}
+
+// The examples that ask for an OTP repeat the request when they are told to wait, and nothing else of theirs is printed.
+func TestExamplesWait(t *testing.T) {
+	t.Parallel()
+	a := pimsdtest.Start(t).Enroll("alice", "1234")
+	for language, command := range map[string][]string{"sh": {"bash", "-euo", "pipefail", "-c"}, "python": {"python3", "-c"}} {
+		for _, block := range examples(t, language) {
+			if !strings.Contains(block, "withPIN") {
+				continue
+			}
+			front := busyOnce(t, a)
+			said := runAt(t, a, front.URL, command[0], append(command[1:], block)...)
+			var answer struct{ Result struct{ OTP string } }
+			if json.Unmarshal([]byte(said), &answer) == nil {
+				said = answer.Result.OTP
+			}
+			if !a.Verify(said) {
+				t.Errorf("%s: it prints %s", language, said)
+			}
+		}
+	}
+}
+
+// busyOnce is the account's daemon behind a front that has no place for the first call, and wants all to have one key.
+func busyOnce(t *testing.T, a *pimsdtest.Account) *httptest.Server {
+	t.Helper()
+	target, err := url.Parse(a.Daemon.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	first := make(chan string, 1)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key := r.Header.Get("Idempotency-Key")
+		select {
+		case first <- key:
+			w.Header().Set("Retry-After", "1")
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"transactionId":"953cfefb-bc72","status":"FAILED","error":{"code":2001,"label":"Facade not initialized"}}`)
+		default:
+			if before := <-first; key == "" || key != before {
+				t.Errorf("the repeat has the key %q, the first had %q", key, before)
+			}
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(front.Close)
+	return front
 }
 
 func TestExampleOfGo(t *testing.T) {
@@ -118,4 +189,14 @@ func fresh(t *testing.T, d *pimsdtest.Daemon, name, code string) *pimsdtest.Acco
 		t.Fatal(err)
 	}
 	return &pimsdtest.Account{Daemon: d, Name: name, PIN: "1234", SMSCode: code, Key: d.Key(name, "otp", "enroll", "unlock")}
+}
+
+// Whoever imports the package gets nothing else with it but the standard library.
+func TestNothingButTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")
+	out, err := list.Output()
+	if others := strings.TrimSpace(string(out)); err != nil || others != "github.com/pimsd/pimsd/client" {
+		t.Errorf("%v: it stands on %q", err, others)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -114,7 +113,7 @@ later enrolment, since a new one would cost one of the devices that the account 
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
 	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Ask) error {
 		if !*sure {
-			if err := p.confirm(fmt.Sprintf("Type %s to remove its device: ", ask.Account), string(ask.Account)); err != nil {
+			if err := p.confirm(ctx, fmt.Sprintf("Type %s to remove its device: ", ask.Account), string(ask.Account)); err != nil {
 				return err
 			}
 		}
@@ -123,13 +122,13 @@ later enrolment, since a new one would cost one of the devices that the account 
 }
 
 // confirm asks the person to type the word, on standard input.
-func (p process) confirm(question, word string) error {
+func (p process) confirm(ctx context.Context, question, word string) error {
 	_, _ = fmt.Fprint(p.stderr, question)
-	line, err := p.lines.ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	line, err := p.readLine(ctx)
+	if err != nil {
 		return fmt.Errorf("the confirmation cannot be read from standard input: %w", err)
 	}
-	if trimLine(line) != word {
+	if line != word {
 		return errors.New("not confirmed: nothing was changed (--yes confirms without asking)")
 	}
 	return nil

@@ -31,6 +31,8 @@ func adviceFor(err error) string {
 	return ""
 }
 
+const adviceAsLeft = "Give the file as the client left it: otp.bin, or …_otp.pickle."
+
 type advice struct {
 	cause  error
 	advice string
@@ -40,7 +42,9 @@ type advice struct {
 func advices() []advice {
 	return []advice{
 		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll --account A"},
-		{devicefile.ErrForeign, "Give the file as the client left it: otp.bin, or …_otp.pickle."},
+		{devicefile.ErrForeign, adviceAsLeft},
+		{pickle.ErrMalformed, adviceAsLeft},
+		{pickle.ErrTooLarge, adviceAsLeft},
 		{pickle.ErrCalls, "No client saves such a file: do not load it with anything else either, for that would run its code."},
 		{devicefile.ErrOtherPIN, "Type the PIN that the other client uses, or leave it out to take the one in the file."},
 

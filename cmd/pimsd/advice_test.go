@@ -15,7 +15,10 @@ import (
 func TestEveryCauseHasItsAdvice(t *testing.T) {
 	t.Parallel()
 	overHTTP := []error{otp.ErrRepeatUnderWay, otp.ErrRepeatSpent, otp.ErrRepeatDiffers}
-	for _, cause := range append(otp.Causes(), devicefile.ErrNotActivated, devicefile.ErrForeign, devicefile.ErrOtherPIN, pickle.ErrCalls) {
+	ofFiles := []error{
+		devicefile.ErrNotActivated, devicefile.ErrForeign, devicefile.ErrOtherPIN, pickle.ErrCalls, pickle.ErrMalformed, pickle.ErrTooLarge,
+	}
+	for _, cause := range append(otp.Causes(), ofFiles...) {
 		advice := adviceFor(fmt.Errorf("a detail: %w", cause))
 		if !slices.Contains(overHTTP, cause) && !strings.HasSuffix(advice, ".") && !strings.Contains(advice, "pimsd ") {
 			t.Errorf("%q comes with the advice %q", cause, advice)

@@ -42,11 +42,11 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 		}
 		e.ask.Caller = caller
 		if e.SMSCode = secret.NewText(*code); e.SMSCode.IsEmpty() {
-			if e.SMSCode, err = p.readSecret("SMS code"); err != nil {
+			if e.SMSCode, err = p.readSecret(cmd.Context(), "SMS code"); err != nil {
 				return err
 			}
 		}
-		if e.PIN, err = p.readPIN(); err != nil {
+		if e.PIN, err = p.readPIN(cmd.Context()); err != nil {
 			return err
 		}
 		return withCore(cmd, c, func(core *app.Core) error { return e.run(cmd.Context(), core.OTP) })

@@ -49,7 +49,7 @@ does not keep it. Where the file has none, none is asked for: the first PIN that
 		}
 		var typed secret.Text
 		if !device.PIN.IsEmpty() {
-			if typed, err = p.readOptionalPIN(); err != nil {
+			if typed, err = p.readOptionalPIN(cmd.Context()); err != nil {
 				return err
 			}
 		}
@@ -59,7 +59,7 @@ does not keep it. Where the file has none, none is asked for: the first PIN that
 		}
 		return withCore(cmd, c, func(core *app.Core) error {
 			t := takeover{process: p, ask: otp.Ask{Account: who, Caller: caller}, device: device, found: found}
-			return t.run(cmd.Context(), core.OTP, *dryRun)
+			return t.run(cmd.Context(), core, *dryRun)
 		})
 	})
 }
@@ -101,7 +101,10 @@ type takeover struct {
 	found  otp.Found
 }
 
-func (t takeover) run(ctx context.Context, service *otp.Service, dryRun bool) error {
+func (t takeover) run(ctx context.Context, core *app.Core, dryRun bool) error {
+	if err := t.mayBegin(ctx, core); err != nil {
+		return err
+	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "A device of %s, for %s", t.device.Client, strings.Join(t.device.Services(), ", "))
 	if t.device.PIN.IsEmpty() {
@@ -109,18 +112,9 @@ func (t takeover) run(ctx context.Context, service *otp.Service, dryRun bool) er
 	}
 	out.WriteString(".\n")
 	if dryRun {
-		status, err := service.Status(ctx, t.ask.Account)
-		if err != nil {
-			return err
-		}
-		if status.Activated {
-			return advised{otp.ErrAlreadyEnrolled, adviceBeforeImport}
-		}
-		out.WriteString("Nothing was changed (--dry-run).\n")
+		fmt.Fprintf(&out, importDryRun, t.device.Client)
 	} else {
-		if err := service.Import(ctx, t.ask, t.found); errors.Is(err, otp.ErrAlreadyEnrolled) {
-			return advised{err, adviceBeforeImport}
-		} else if err != nil {
+		if err := core.OTP.Import(ctx, t.ask, t.found); err != nil {
 			return err
 		}
 		fmt.Fprintf(&out, importDone, t.ask.Account, t.device.Client, t.ask.Account)
@@ -129,7 +123,29 @@ func (t takeover) run(ctx context.Context, service *otp.Service, dryRun bool) er
 	return err
 }
 
+// mayBegin refuses an account that has a device, and a device that an account has: two accounts that make OTPs of one
+// device tear its keys apart as two clients do.
+func (t takeover) mayBegin(ctx context.Context, core *app.Core) error {
+	return core.EachAccount(ctx, func(status otp.Status) error {
+		switch {
+		case status.Account == t.ask.Account && status.Activated:
+			return advised{otp.ErrAlreadyEnrolled, adviceBeforeImport}
+		case status.DeviceID == t.found.Identity.ID:
+			return advised{
+				fmt.Errorf("the account %q has the device in the file already", status.Account),
+				fmt.Sprintf("Two accounts of one device tear its keys apart. Use that account, or remove the device there first: "+
+					"pimsd account forget --account %q", status.Account),
+			}
+		default:
+			return nil
+		}
+	})
+}
+
 const adviceBeforeImport = "An account has one device. Import into another account, or remove this one first: pimsd account forget"
+
+const importDryRun = `Nothing was changed (--dry-run). Stop %s for good before you import it.
+`
 
 const importDone = `It is stored as the device of %q, in doubt until inWebo has accepted it.
 Stop %s for good, and remove its file: two clients of one device tear its keys apart, and both lose it.
@@ -137,8 +153,8 @@ Get an OTP with: pimsd otp --account %q
 `
 
 // readOptionalPIN asks for a PIN that may be left out.
-func (p process) readOptionalPIN() (secret.Text, error) {
-	typed, err := p.readHidden("PIN, or Enter for the one in the file: ")
+func (p process) readOptionalPIN(ctx context.Context) (secret.Text, error) {
+	typed, err := p.readHidden(ctx, "PIN, or Enter for the one in the file: ")
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("the PIN cannot be read from standard input: %w", err)
 	}

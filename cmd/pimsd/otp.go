@@ -26,7 +26,7 @@ It works beside a running service, and spends the account's quota as any call do
 		if err != nil {
 			return err
 		}
-		pin, err := p.readPIN()
+		pin, err := p.readPIN(cmd.Context())
 		if err != nil {
 			return err
 		}

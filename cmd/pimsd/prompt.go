@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +14,8 @@ import (
 
 // readSecret asks for a secret on a terminal, without echo, and otherwise takes the next line of standard input. A PIN
 // is never an argument: every user of a machine can read the arguments of its processes.
-func (p process) readSecret(name string) (secret.Text, error) {
-	typed, err := p.readHidden(name + ": ")
+func (p process) readSecret(ctx context.Context, name string) (secret.Text, error) {
+	typed, err := p.readHidden(ctx, name+": ")
 	switch {
 	case err != nil:
 		return secret.Text{}, fmt.Errorf("the %s cannot be read from standard input: %w", name, err)
@@ -26,8 +27,8 @@ func (p process) readSecret(name string) (secret.Text, error) {
 }
 
 // readPIN asks for a PIN, and refuses what cannot be one before it costs a guess.
-func (p process) readPIN() (secret.Text, error) {
-	pin, err := p.readSecret("PIN")
+func (p process) readPIN(ctx context.Context) (secret.Text, error) {
+	pin, err := p.readSecret(ctx, "PIN")
 	if err != nil {
 		return pin, err
 	}
@@ -42,18 +43,58 @@ func checkPIN(typed string) (secret.Text, error) {
 	return secret.NewText(typed), nil
 }
 
-func (p process) readHidden(prompt string) (string, error) {
-	if fd := int(p.stdin.Fd()); term.IsTerminal(fd) {
-		_, _ = fmt.Fprint(p.stderr, prompt)
-		typed, err := term.ReadPassword(fd)
-		_, _ = fmt.Fprintln(p.stderr)
-		return string(typed), err
+// readHidden reads a line: on a terminal without an echo, after the prompt.
+func (p process) readHidden(ctx context.Context, prompt string) (string, error) {
+	fd := int(p.stdin.Fd())
+	if !term.IsTerminal(fd) {
+		return p.readLine(ctx)
 	}
-	line, err := p.lines.ReadString('\n')
-	if errors.Is(err, io.EOF) {
-		err = nil
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
 	}
-	return trimLine(line), err
+	_, _ = fmt.Fprint(p.stderr, prompt)
+	typed, err := unlessInterrupted(ctx, func() (string, error) {
+		line, err := term.ReadPassword(fd)
+		return string(line), err
+	})
+	if ctx.Err() != nil { // the read goes on, and would leave the terminal without its echo
+		_ = term.Restore(fd, before)
+	}
+	_, _ = fmt.Fprintln(p.stderr)
+	return typed, err
+}
+
+// readLine reads a line of standard input, which may be the last and lack its end.
+func (p process) readLine(ctx context.Context) (string, error) {
+	return unlessInterrupted(ctx, func() (string, error) {
+		line, err := p.lines.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return trimLine(line), err
+	})
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// unlessInterrupted waits for a read, which nothing can end but its input, or until the command is told to end.
+func unlessInterrupted(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		line, err := read()
+		done <- result{line, err}
+	}()
+	select {
+	case r := <-done:
+		return r.line, r.err
+	case <-ctx.Done():
+		return "", errInterrupted
+	}
 }
 
 func trimLine(line string) string { return strings.TrimRight(line, "\r\n") }

@@ -40,22 +40,48 @@ func terminal(t *testing.T) (person, command *os.File) {
 	return person, command
 }
 
-// typeHidden waits until the terminal does not echo any more, and then types a line.
-func typeHidden(t *testing.T, person *os.File, line string) {
+// withStore gives the environment of a command that finds a simulator and a store.
+func withStore(t *testing.T) (environ []string) {
 	t.Helper()
-	for looks := 0; ; looks++ {
-		state, err := unix.IoctlGetTermios(int(person.Fd()), unix.TCGETS)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if state.Lflag&unix.ECHO == 0 {
-			break
-		}
+	simulator, err := inwebosim.New(inwebosim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	simulator.Start()
+	t.Cleanup(func() { _ = simulator.Stop(context.Background()) })
+	environ = append(os.Environ(), "PIMSD_INWEBO_URL="+simulator.ProtocolURL(), "PIMSD_DATA_DIR="+t.TempDir()+"/data")
+	dev := exec.CommandContext(t.Context(), "pimsd", "dev", "--once") // makes the store
+	dev.Env = environ
+	if out, err := dev.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return environ
+}
+
+// waitUntilHidden waits until the terminal does not echo any more.
+func waitUntilHidden(t *testing.T, person *os.File) {
+	t.Helper()
+	for looks := 0; echoes(t, person); looks++ {
 		if looks == 1000 {
 			t.Fatal("the terminal goes on echoing")
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+func echoes(t *testing.T, terminal *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+// typeHidden waits until the terminal does not echo any more, and then types a line.
+func typeHidden(t *testing.T, person *os.File, line string) {
+	t.Helper()
+	waitUntilHidden(t, person)
 	if _, err := person.WriteString(line + "\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -64,19 +90,7 @@ func typeHidden(t *testing.T, person *os.File, line string) {
 // On a terminal the PIN, and the SMS code, are asked for by name and typed without an echo.
 func TestSecretsAreTypedWithoutAnEcho(t *testing.T) {
 	t.Parallel()
-	simulator, err := inwebosim.New(inwebosim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	simulator.Start()
-	t.Cleanup(func() { _ = simulator.Stop(context.Background()) })
-	environ := append(os.Environ(), "PIMSD_INWEBO_URL="+simulator.ProtocolURL(), "PIMSD_DATA_DIR="+t.TempDir()+"/data")
-	dev := exec.CommandContext(t.Context(), "pimsd", "dev", "--once") // makes the store
-	dev.Env = environ
-	if out, err := dev.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-
+	environ := withStore(t)
 	person, command := terminal(t)
 	var said bytes.Buffer
 	enroll := exec.CommandContext(t.Context(), "pimsd", "enroll", "--account", "alice")
@@ -100,5 +114,30 @@ func TestSecretsAreTypedWithoutAnEcho(t *testing.T) {
 	}
 	if text := said.String(); !strings.Contains(text, "SMS code: \nPIN: \n") || !strings.Contains(text, "is enrolled and stored") {
 		t.Errorf("it says %q", text)
+	}
+}
+
+// Who thinks better of it while the PIN is asked for ends the command with one signal, and gets the echo back.
+func TestAPromptCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	environ := withStore(t)
+	for _, args := range [][]string{{"enroll", "--account", "alice"}, {"otp", "--account", "alice"}} {
+		person, command := terminal(t)
+		var said bytes.Buffer
+		asking := exec.CommandContext(t.Context(), "pimsd", args...)
+		asking.Env, asking.Stdin, asking.Stdout, asking.Stderr = environ, command, &said, &said
+		if err := asking.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitUntilHidden(t, person)
+		if err := asking.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if err := asking.Wait(); asking.ProcessState.ExitCode() != statusFailed || !strings.Contains(said.String(), "interrupted") {
+			t.Errorf("%s: %v: %q", args[0], err, said.String())
+		}
+		if !echoes(t, person) {
+			t.Errorf("%s leaves the terminal without an echo", args[0])
+		}
 	}
 }

@@ -67,6 +67,21 @@ func countDevices(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// service N sets inwebo.service to the id of the N-th service, counted from 1, of a device that has as many.
+func chooseService(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for _, id := range simulatorOf(ts).DeviceIDs() {
+		truth, err := simulatorOf(ts).Truth(id)
+		ts.Check(err)
+		if len(truth.Services) >= n {
+			ts.Setenv("PIMSD_INWEBO_SERVICE", truth.Services[n-1])
+			return
+		}
+	}
+	ts.Fatalf("no device has %d services", n)
+}
+
 // copyDevices puts the files of other clients into the folder of a story.
 func copyDevices(dir string) error {
 	return os.CopyFS(dir, os.DirFS("../../internal/devicefile/testdata"))

@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"foreign":      plantForeign,
 			"otps":         issueOTPs,
 			"devices":      countDevices,
+			"service":      chooseService,
 			"manager":      playManager,
 			"told":         waitUntilTold,
 		},

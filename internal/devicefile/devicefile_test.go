@@ -169,7 +169,7 @@ func TestTwoServices(t *testing.T) {
 	}
 }
 
-// A good file with one thing changed is no device any more, and no error quotes it. The changes keep lengths.
+// A good file with one thing changed is no device any more, and no error quotes it. The changes fit the format.
 func TestSpoiledFiles(t *testing.T) {
 	t.Parallel()
 	good := string(content(t, "testdata/devices/psa_car_controller-otp.bin"))
@@ -185,6 +185,9 @@ func TestSpoiledFiles(t *testing.T) {
 		"no PIN":                  {"\x041234", "\x0412x4"},
 		"a PIN that is no text":   {"codepin\x94\x8c\x041234\x94", "codepin\x94]\x94\x94\x94\x94\x94\x94"},
 		"a key that is not there": {"iwK0", "iwKO"},
+		"a terminal's escape":     {"\x8c\x03PSA", "\x8c\x03\x1b[m"},
+		"a control in an id":      {"1aa0b0579ee2003c", "1aa0b0579ee2003\r"},
+		"too long a name":         {"\x8c\x03PSA", "X\x01\x04\x00\x00" + strings.Repeat("A", 1025)},
 		"cut":                     {"synchroJustDone\x94K\x01ub.", ""},
 		"trailing":                {"K\x01ub.", "K\x01ub.."},
 	} {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
@@ -18,8 +19,11 @@ import (
 // fields are those of the client's object, and of the inWebo data in it.
 type fields struct{ client, data *pickle.Object }
 
-// maxServices is more than any device has.
-const maxServices = 16
+// maxServices and maxText, in bytes, are more than any device has.
+const (
+	maxServices = 16
+	maxText     = 1 << 10
+)
 
 // device makes a device of the fields, each checked.
 func (f fields) device(client string) (Device, error) {
@@ -111,7 +115,7 @@ func text(o *pickle.Object, name string) (string, error) {
 	case nil:
 		return "", nil
 	case string:
-		return v, nil
+		return plain(v, name)
 	case int64:
 		return strconv.FormatInt(v, 10), nil
 	default:
@@ -126,7 +130,8 @@ func texts(o *pickle.Object, name string) ([]string, error) {
 	case nil:
 		return nil, nil
 	case string:
-		return []string{v}, nil
+		one, err := plain(v, name)
+		return []string{one}, err
 	case *pickle.List:
 		if len(v.Items) > maxServices {
 			return nil, lacking(name)
@@ -137,12 +142,23 @@ func texts(o *pickle.Object, name string) ([]string, error) {
 			if !ok {
 				return nil, lacking(name)
 			}
-			all[i] = text
+			var err error
+			if all[i], err = plain(text, name); err != nil {
+				return nil, err
+			}
 		}
 		return all, nil
 	default:
 		return nil, lacking(name)
 	}
+}
+
+// plain refuses a text that could play tricks on the terminal on which it is shown, or that is longer than any of a device.
+func plain(text, name string) (string, error) {
+	if len(text) > maxText || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return "", lacking(name)
+	}
+	return text, nil
 }
 
 // lacking says which field is not of the form that the known clients give it.

@@ -61,8 +61,8 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (inweb
 	if err != nil {
 		return answer, a.fail(finalizeFailed(err))
 	}
-	if len(answer.MSIDs) == 0 {
-		return answer, a.fail(outcome{fate: lost, err: ErrNoSecret})
+	if err := usable(answer); err != nil {
+		return answer, a.fail(outcome{fate: lost, err: err})
 	}
 	fresh := Device{Identity: inwebo.Unactivated()}.synced(answer.Sync, ratchet.State{Secret: drawn}.Told(answer.Sync.Move))
 	return answer, a.settle(a.conversation, ofAnswer(answer.Finalized, func(r Record, now time.Time) Record {
@@ -73,6 +73,21 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (inweb
 		return r
 	}), false)
 }
+
+// usable tells why an activation cannot be gone on with; nil when it can. Proofs made without keys would be refused as those
+// of a wrong PIN, of which an account has three.
+func usable(answer inwebo.ActivateFinalize) error {
+	switch {
+	case len(answer.MSIDs) == 0:
+		return ErrNoSecret
+	case answer.Sync.ID == "" || answer.Sync.Move.K0.IsEmpty() || answer.Sync.Move.K1.IsEmpty():
+		return because(ErrNotUnderstood, errHalfActivated)
+	default:
+		return nil
+	}
+}
+
+var errHalfActivated = errors.New("inWebo activated a device and did not give it an id and both keys")
 
 // request makes what the activate finalize sends, and draws the device secret.
 func (a *activation) request(kiw ratchet.PublicKey) (request inwebo.Activation, drawn secret.Bytes, err error) {
@@ -103,11 +118,15 @@ func (a *activation) giveSecret(ctx context.Context, kfact ratchet.PublicKey, an
 	if err != nil {
 		return a.fail(finalizeFailed(err))
 	}
+	enrolled := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
+	if len(enrolled.Services) == 0 { // there is nothing that it could be asked for, and nothing that would ever change that
+		return a.fail(outcome{fate: lost, err: ErrNoService})
+	}
 	a.tell(StepStore)
 	return a.settle(a.conversation, ofAnswer(final, func(r Record, now time.Time) Record {
-		enrolled := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
-		enrolled.EnrolledAt, enrolled.Name = now, a.limits.DeviceName
-		r.Device, r.Enrolment, r.Doubt, r.Guard = &enrolled, nil, nil, Guard{}
+		device := enrolled
+		device.EnrolledAt, device.Name = now, a.limits.DeviceName
+		r.Device, r.Enrolment, r.Doubt, r.Guard = &device, nil, nil, Guard{}
 		return r
 	}), true)
 }

@@ -28,11 +28,16 @@ func TestWhatCountsAsAnActivation(t *testing.T) {
 		e := newEnrolee(t, usual)
 		tt.n.Match = tt.at.match
 		must(t, e.sim.Plant(tt.n))
-		if err := e.enroll(t, limits(), otp.Enrolling{}); err == nil {
+		warning := limits()
+		warning.Activations.Warn = 1
+		service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), warning, nil)
+		told, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+		drained(t, service)
+		if err == nil {
 			t.Errorf("%s: enrolled", name)
 		}
-		if got := e.record(t).Activations; got != tt.want {
-			t.Errorf("%s: %d activations, want %d", name, got, tt.want)
+		if got := e.record(t).Activations; got != tt.want || told != (otp.Activations{Tried: tt.want, FewLeft: tt.want > 0}) {
+			t.Errorf("%s: %d activations, want %d; told %+v", name, got, tt.want, told)
 		}
 	}
 }

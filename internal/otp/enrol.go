@@ -62,16 +62,19 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 		if used.Exhausted && !e.Force {
 			return r, ErrActivations
 		}
-		r, err := s.enrolling(r)
-		used = s.limits.Activations.judge(r.Activations)
-		return r, err
+		return s.enrolling(r)
 	})
 	if err != nil {
 		return used, err
 	}
+	used = s.limits.Activations.judge(c.record.Activations)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
-	return used, (&activation{Service: s, conversation: c, Enrolling: e}).run(ctx)
+	err = (&activation{Service: s, conversation: c, Enrolling: e}).run(ctx)
+	if !c.left { // and so the record is ours to read: one that never reached inWebo is not counted any more
+		used = s.limits.Activations.judge(c.record.Activations)
+	}
+	return used, err
 }
 
 // enrolling is the record of an account whose enrolment begins: it has a serial, drawn now only if it had none.

@@ -136,30 +136,42 @@ func TestARefusedActivationLeavesTheOldDeviceAlone(t *testing.T) {
 	}
 }
 
-// An activation whose keys cannot be used, or whose Kfact is none, is not understood.
+// An activation that lacks what an OTP is made of, or with whose keys nothing can be done, makes no device.
 func TestSenselessActivation(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		at    stage
 		field string
+		value string // empty: the field is missing
 		phase otp.EnrolmentPhase
+		cause error
 	}{
-		"Kfact":  {activateSetup, "Kfact", ""},
-		"Kiw":    {activateSetup, "Kiw", ""},
-		"ms_key": {activateFinalize, "ms_key", otp.PhaseActivated},
+		"Kfact":       {activateSetup, "Kfact", "abcd", "", otp.ErrNotUnderstood},
+		"Kiw":         {activateSetup, "Kiw", "abcd", "", otp.ErrNotUnderstood},
+		"ms_key":      {activateFinalize, "ms_key", "abcd", otp.PhaseActivated, otp.ErrNotUnderstood},
+		"no id":       {activateFinalize, "id", "", otp.PhaseEnrolling, otp.ErrNotUnderstood},
+		"no K0":       {activateFinalize, "K0", "", otp.PhaseEnrolling, otp.ErrNotUnderstood},
+		"no K1":       {activateFinalize, "K1", "", otp.PhaseEnrolling, otp.ErrNotUnderstood},
+		"no services": {activateFinalize, "s_n", "", otp.PhaseActivated, otp.ErrNoService},
+		"no service":  {activateFinalize, "s_n", "0", otp.PhaseActivated, otp.ErrNoService},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnrolee(t, usual)
-			must(t, e.sim.Plant(inwebosim.Nuisance{
-				Kind: inwebosim.KindExtra, Match: row.at.match, Drop: []string{row.field}, Fields: []inwebosim.Field{{Name: row.field, Value: "abcd"}},
-			}))
-			if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrNotUnderstood {
-				t.Errorf("told %v", err)
+			n := inwebosim.Nuisance{Kind: inwebosim.KindExtra, Match: row.at.match, Drop: []string{row.field}}
+			n.Fields = []inwebosim.Field{{Name: row.field, Value: row.value}}
+			if row.field == "s_n" {
+				n.Drop = append(n.Drop, "s_id", "s_name")
 			}
-			if r := e.record(t); (r.Enrolment == nil) != (row.phase == "") || r.Device != nil || r.Hold != nil {
+			must(t, e.sim.Plant(n))
+			if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != row.cause {
+				t.Errorf("told %v, want %v", err, row.cause)
+			}
+			r := e.record(t)
+			if r.Device != nil || r.Hold != nil || (r.Enrolment == nil) != (row.phase == "") || r.Enrolment != nil && r.Enrolment.Phase != row.phase {
 				t.Errorf("%+v", r)
 			}
+			e.mustGoOnUnenrolled(t, false, false)
 			e.mustEnroll(t, otp.Enrolling{})
 			e.mustHaveOneSerial(t)
 		})

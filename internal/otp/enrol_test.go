@@ -3,6 +3,7 @@ package otp_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -32,22 +33,31 @@ func TestEnrol(t *testing.T) {
 	}
 }
 
-// An activation that asks for no secret makes no device, says so, and costs the account nothing but the SMS code.
+// An activation that asks for no secret makes no device, says so, and costs the account nothing but the SMS code. A device
+// that was there stays, in doubt.
 func TestEnrolWithoutASecret(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Secrets = 0 })
-	if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrNoSecret {
-		t.Errorf("enrolling: %v", err)
+	for _, replace := range []bool{false, true} {
+		e := newEnrolee(t, usual)
+		var before otp.Record
+		if replace {
+			e.mustEnroll(t, otp.Enrolling{})
+			before = e.record(t)
+		}
+		audited := e.lines(t)
+		e.turn(t, func(k *inwebosim.Knobs) { k.Secrets = 0 })
+		if err := e.enroll(t, limits(), otp.Enrolling{Replace: replace}); otp.CauseOf(err) != otp.ErrNoSecret {
+			t.Errorf("enrolling: %v", err)
+		}
+		if r := e.record(t); !reflect.DeepEqual(r.Device, before.Device) || (r.Doubt != nil) != replace || r.Hold != nil {
+			t.Errorf("it leaves %+v", r)
+		}
+		mustHaveLines(t, &e.device, append(audited, "attempt", "outcome: "+otp.ErrNoSecret.Error())...)
+		e.mustGoOnUnenrolled(t, replace, true)
+		e.turn(t, func(k *inwebosim.Knobs) { k.Secrets = 1 })
+		e.mustEnroll(t, otp.Enrolling{Replace: replace})
+		e.mustHaveOneSerial(t)
 	}
-	if _, err := e.issue(t, limits()); !errors.Is(err, otp.ErrNoDevice) {
-		t.Errorf("an OTP of it: %v", err)
-	}
-	mustHaveLines(t, &e.device, "attempt", "outcome: "+otp.ErrNoSecret.Error())
-	knobs := e.sim.Knobs()
-	knobs.Secrets = 1
-	must(t, e.sim.SetKnobs(knobs))
-	e.mustEnroll(t, otp.Enrolling{})
-	e.mustHaveOneSerial(t)
 }
 
 // With several services one must be chosen, by id or by name; with one there is no choice.

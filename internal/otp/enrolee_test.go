@@ -26,6 +26,14 @@ func newEnrolee(t testing.TB, turn func(*inwebosim.Knobs)) *enrolee {
 
 func usual(*inwebosim.Knobs) {}
 
+// turn turns knobs of a simulator that runs.
+func (e *enrolee) turn(t testing.TB, turn func(*inwebosim.Knobs)) {
+	t.Helper()
+	knobs := e.sim.Knobs()
+	turn(&knobs)
+	must(t, e.sim.SetKnobs(knobs))
+}
+
 // enroll enrols the account, in a process of its own, on its store and over sockets.
 func (e *enrolee) enroll(t testing.TB, limits otp.Limits, how otp.Enrolling) error {
 	t.Helper()

@@ -18,6 +18,7 @@ type Status struct {
 	Blocking    Blocking       `json:"isAccountBlocked"`
 	Service     string         `json:"service,omitempty"`  // that OTPs are for; empty when several leave it open
 	Services    []string       `json:"services,omitempty"` // names, or ids of those without
+	DeviceID    string         `json:"-"`                  // inWebo's, to tell devices apart; empty when there is none
 	DeviceName  string         `json:"deviceName,omitempty"`
 	EnrolledAt  time.Time      `json:"enrolledAt,omitzero"`
 	LastOTPAt   time.Time      `json:"lastOTPAt,omitzero"`
@@ -83,7 +84,7 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 	}
 	if r.Device != nil {
 		st.State, st.EnrolledAt, st.LastOTPAt = StateIdle, r.Device.EnrolledAt, r.Device.LastOTPAt
-		st.Activated, st.DeviceName = true, r.Device.Name
+		st.Activated, st.DeviceID, st.DeviceName = true, r.Device.Identity.ID, r.Device.Name
 		used, _ := limits.service(r.Device)
 		for _, service := range r.Device.Services {
 			name := cmp.Or(service.Name, service.ID)
