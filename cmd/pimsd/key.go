@@ -13,6 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 func newKey(p process) *cobra.Command {
@@ -58,7 +59,10 @@ account, or those with a prefix.`,
 			return usageError{err}
 		}
 		return withCore(cmd, c, func(core *app.Core) error {
-			if err := core.Store.AddKey(cmd.Context(), key); err != nil {
+			err := audited(cmd.Context(), core, aboutKey(actionKeyCreate, key), otp.Account(key.Account), func() error {
+				return core.Store.AddKey(cmd.Context(), key)
+			})
+			if err != nil {
 				return fmt.Errorf("store the key: %w", err)
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), text.Reveal())
@@ -150,11 +154,21 @@ func newKeyRevoke(p process) *cobra.Command {
 			return usageError{errors.New("--key is missing: name the key by its id")}
 		}
 		return withCore(cmd, c, func(core *app.Core) error {
-			if err := core.Store.RevokeKey(cmd.Context(), *id, now()); err != nil {
+			key, err := core.Store.KeyByID(cmd.Context(), *id)
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", *id)
+			err = audited(cmd.Context(), core, aboutKey(actionKeyRevoke, key), otp.Account(key.Account), func() error {
+				return core.Store.RevokeKey(cmd.Context(), key.ID, now())
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", *id)
 			return err
 		})
 	})
 }
+
+// aboutKey names the key in the audit log as the lines of its calls do.
+func aboutKey(action string, key authn.Key) string { return action + " " + key.PrincipalName() }

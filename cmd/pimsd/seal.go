@@ -106,11 +106,6 @@ run this with --no-new-key.`,
 	noNewKey := cmd.Flags().Bool("no-new-key", false, "seal under the key that is the current one already")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		return withCore(cmd, c, func(core *app.Core) error {
-			if !*noNewKey {
-				if err := addKey(core.Ring); err != nil {
-					return err
-				}
-			}
 			sealed := 0
 			rotation := seal.Rotation{
 				Rows: core.Store, Store: core.Store, Ring: core.Ring, Caller: caller,
@@ -119,10 +114,18 @@ run this with --no-new-key.`,
 					_, _ = fmt.Fprintf(p.stderr, "pimsd: sealed %d of %d found, %d held or just changed\n", done.Sealed, done.Found, done.Waiting)
 				},
 			}
-			if err := rotation.Run(cmd.Context()); err != nil {
+			err := audited(cmd.Context(), core, actionSealRotate, "", func() error {
+				if !*noNewKey {
+					if err := addKey(core.Ring); err != nil {
+						return err
+					}
+				}
+				return rotation.Run(cmd.Context())
+			})
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d records were sealed anew; all are under key %s.\n", sealed, core.Ring.Current())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records were sealed anew; all are under key %s.\n", sealed, core.Ring.Current())
 			return err
 		})
 	})

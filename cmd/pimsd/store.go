@@ -50,7 +50,11 @@ apart. Afterwards give the service the URL (database_url) and the same sealing k
 			return err
 		}
 		return withCore(cmd, c, func(core *app.Core) error {
-			copied, err := core.CopyToPostgres(cmd.Context(), secret.NewText(strings.TrimSpace(string(url))))
+			var copied app.Copied
+			err := audited(cmd.Context(), core, actionStoreCopy, "", func() (err error) {
+				copied, err = core.CopyToPostgres(cmd.Context(), secret.NewText(strings.TrimSpace(string(url))))
+				return err
+			})
 			if err != nil {
 				return err
 			}

@@ -121,10 +121,11 @@ func TestQuotaProperty(t *testing.T) {
 		for i := range rapid.IntRange(1, 60).Draw(t, "calls") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 12*60).Draw(t, "minutes")) * time.Minute)
 			conversation := string(rune('A' + i))
-			next, err := q.take(conversation, now, perDay)
+			late := time.Duration(rapid.IntRange(0, 17).Draw(t, "late")) * time.Second // as inWebo's answer may be
+			next, err := q.take(conversation, now, now.Add(17*time.Second), perDay)
 			if err != nil {
 				later := now.Add(waitOf(t, err, ErrQuota))
-				if _, err := q.take(conversation, later, perDay); err != nil {
+				if _, err := q.take(conversation, later, later, perDay); err != nil {
 					t.Fatalf("after the wait: %v", err)
 				}
 				if q.Left(now, perDay) != 0 {
@@ -140,7 +141,7 @@ func TestQuotaProperty(t *testing.T) {
 				q = q.giveBack(conversation)
 				continue
 			}
-			taken = append(taken, now)
+			taken = append(taken, now.Add(late))
 			if n := len(taken); n > perDay && taken[n-1].Sub(taken[n-1-perDay]) < quotaWindow {
 				t.Fatalf("%d OTPs within 24 h", perDay+1)
 			}
@@ -149,7 +150,7 @@ func TestQuotaProperty(t *testing.T) {
 }
 
 func TestQuotaOffTakesNothing(t *testing.T) {
-	if q, err := (Quota{}).take("a", epoch, 0); err != nil || len(q.Units) != 0 {
+	if q, err := (Quota{}).take("a", epoch, epoch, 0); err != nil || len(q.Units) != 0 {
 		t.Errorf("%+v, %v", q, err)
 	}
 }

@@ -22,6 +22,6 @@ func (r Record) spent(conversation string, now time.Time, limits Limits) (Record
 	if r.Guard, err = r.Guard.take(conversation, now, limits.Guard); err != nil {
 		return r, err
 	}
-	r.Quota, err = r.Quota.take(conversation, now, limits.OTPsPerDay)
+	r.Quota, err = r.Quota.take(conversation, now, r.Hold.Until, limits.OTPsPerDay)
 	return r, err
 }

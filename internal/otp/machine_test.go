@@ -2,6 +2,7 @@ package otp_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -25,6 +26,7 @@ const (
 	sleep   = "sleep"   // one caller, and the process sleeps on the way
 	wake    = "wake"    // all that sleep
 	restart = "restart" // an orderly one
+	unlock  = "unlock"  // here and at inWebo, by somebody who has made sure of the PIN
 	pass    = "pass"    // time
 	leap    = "leap"    // of the store's clock
 )
@@ -50,7 +52,7 @@ func drawOp(t *rapid.T) op {
 	one := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(t, label) }
 	mishaps := rapid.SliceOfN(rapid.SampledFrom([]mishap{fine, neverSent, requestLost, answerLost, nonsense}), 0, 2)
 	o := op{
-		Do:      one("do", ask, ask, ask, ask, ask, crowd, crash, sleep, sleep, wake, restart, pass, pass, leap),
+		Do:      one("do", ask, ask, ask, ask, ask, crowd, crash, sleep, sleep, wake, restart, unlock, pass, pass, leap),
 		Replica: rapid.IntRange(0, processes-1).Draw(t, "replica"),
 		Right:   rapid.IntRange(0, 3).Draw(t, "right") > 0,
 	}
@@ -176,6 +178,10 @@ func (w *world) happen(o op) {
 	case restart:
 		w.drain(r)
 		w.replicas[o.Replica] = newReplica(w)
+	case unlock:
+		if len(w.asleep) == 0 { // what a sleeper may yet send is forgotten with the rest
+			w.unlock(r)
+		}
 	case pass:
 		time.Sleep(o.Time)
 	case leap:
@@ -254,6 +260,20 @@ func (w *world) drain(r *replica) {
 	}
 }
 
+// unlock lets guesses through again, unless somebody has the device.
+func (w *world) unlock(r *replica) {
+	switch err := r.service.Unlock(w.t.Context(), w.d.ask()); {
+	case errors.Is(err, otp.ErrBusy): // by a process that died
+	case err != nil:
+		w.fault("unlock: %v", err)
+	default:
+		must(w.t, w.d.sim.Unblock(w.d.id))
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.wrongs = nil
+	}
+}
+
 // end lets everything come to rest, and asks with the right PIN once more.
 func (w *world) end() {
 	w.wakeAll()
@@ -265,8 +285,7 @@ func (w *world) end() {
 	w.checkSteps()
 	r := newReplica(w)
 	defer w.drain(r)
-	must(w.t, w.d.sim.Unblock(w.d.id))
-	must(w.t, r.service.Unlock(w.t.Context(), w.d.ask()))
+	w.unlock(r)
 	wasInStep := w.d.inStep(w.t)
 	err := w.issueAlone(r, rightPIN)
 	switch record := w.d.record(w.t); {

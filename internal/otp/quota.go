@@ -16,11 +16,12 @@ type Quota struct {
 // Unit is one OTP.
 type Unit struct {
 	Conversation string    `json:"conversation"`
-	At           time.Time `json:"at"`
+	At           time.Time `json:"at"` // by when inWebo has counted it
 }
 
-// take takes a unit for the conversation, of perDay in any 24 hours; 0 turns the quota off.
-func (q Quota) take(conversation string, now time.Time, perDay int) (Quota, error) {
+// take takes a unit for the conversation, of perDay in any 24 hours; 0 turns the quota off. inWebo may count the OTP as late as
+// until, and is to see no more than the quota in 24 hours of its own.
+func (q Quota) take(conversation string, now, until time.Time, perDay int) (Quota, error) {
 	units := slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return now.Sub(u.At) >= quotaWindow })
 	if perDay == 0 {
 		return Quota{units}, nil
@@ -28,7 +29,7 @@ func (q Quota) take(conversation string, now time.Time, perDay int) (Quota, erro
 	if excess := len(units) - perDay; excess >= 0 {
 		return Quota{units}, &Wait{ErrQuota, quotaWindow - now.Sub(units[excess].At)}
 	}
-	return Quota{append(units, Unit{conversation, now})}, nil
+	return Quota{append(units, Unit{conversation, until})}, nil
 }
 
 // giveBack returns the conversation's unit.

@@ -108,10 +108,10 @@ func (w *world) unanswered(now time.Time) (count int) {
 	return count
 }
 
-// checkQuota looks at the last 24 hours but a minute: a unit is as old as its hold, and the OTP a little younger.
+// checkQuota looks at the last 24 hours, as inWebo counts them.
 func (w *world) checkQuota() {
 	w.mu.Lock()
-	day := slices.DeleteFunc(slices.Clone(w.issued), func(at time.Time) bool { return w.clock.now().Sub(at) > 24*time.Hour-time.Minute })
+	day := slices.DeleteFunc(slices.Clone(w.issued), func(at time.Time) bool { return w.clock.now().Sub(at) >= 24*time.Hour })
 	leapt := w.leapt
 	w.mu.Unlock()
 	if len(day) > limits().OTPsPerDay && !leapt {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/checkup"
 	"github.com/pimsd/pimsd/internal/inwebosim"
@@ -63,8 +64,9 @@ func (c canaries) watch(a *pimsdtest.Account) {
 func TestNoSecretEscapes(t *testing.T) {
 	t.Parallel()
 	const pin, wrong = "80517263", "90617253"
-	traces := collect(t)
+	traces, tokens := collect(t), newIssuer(t)
 	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
+		s.Config.JWT.Issuers = append(s.Config.JWT.Issuers, tokens.Issuer)
 		s.Config.Traces.OTLPURL = traces.url + "/v1/traces"
 		s.Inwebo.Knobs.Ratchet, s.Inwebo.Knobs.SecondRound = inwebosim.RatchetK0K1dK1, inwebosim.SecondRoundEveryOther
 		s.Inwebo.Knobs.LostFinalize, s.Inwebo.Knobs.WrongLimit = inwebosim.LostFinalizeLenient, 0
@@ -82,11 +84,23 @@ func TestNoSecretEscapes(t *testing.T) {
 			fmt.Fprintln(shown, got.Status, got.Header, got.Body)
 		}
 	}
+	for life, want := range map[time.Duration]int{time.Hour: http.StatusOK, -time.Hour: http.StatusUnauthorized} {
+		token := tokens.token(a.Name, life)
+		for part := range strings.SplitSeq(token, ".") {
+			secrets.add("a token", part)
+		}
+		got := d.Ask(token, pimsdtest.WithPIN(pin))
+		if note(got); got.Status != want {
+			t.Errorf("a token: %s", got.Body)
+		}
+		note(d.Ask(token[:len(token)-2], pimsdtest.WithPIN(pin)))
+	}
 	everythingGoesWrong(t, a, wrong, note)
 
 	_, readyz := d.Ops("/readyz?verbose")
 	_, metrics := d.Ops("/metrics")
 	secrets.escaped(t, "the log", d.Log(), a.Name)
+	secrets.escaped(t, "the log of tokens", d.Log(), "token refused")
 	secrets.escaped(t, "the failures", shown.String(), "FAILED")
 	secrets.escaped(t, "/metrics", metrics, "pimsd_otp_requests_total")
 	secrets.escaped(t, "/readyz?verbose", readyz, "store")

@@ -25,7 +25,7 @@ func TestBruteForce(t *testing.T) {
 			told := map[string]int{}
 			together(count, func(caller, item int) {
 				a := w.make(processes[caller%f.processes], call{
-					account: account, key: keys[caller%len(keys)], pin: fmt.Sprintf("%05d", item),
+					account: account, key: keys[caller/f.processes%len(keys)], pin: fmt.Sprintf("%05d", item),
 				})
 				mu.Lock()
 				defer mu.Unlock()

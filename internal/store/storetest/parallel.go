@@ -156,7 +156,8 @@ func testSameWriteFromMany(t *testing.T, s Instance) {
 	}
 }
 
-// testFollow reads the audit log while others write it, going on after the last id each time: it misses nothing.
+// testFollow reads the audit log while others write it, going on after the last id each time: it misses nothing and repeats
+// nothing.
 func testFollow(t *testing.T, s Instance) {
 	const writers, writes = 8, 20
 	var all sync.WaitGroup
@@ -177,6 +178,9 @@ func testFollow(t *testing.T, s Instance) {
 		lines, err := s.Reader.AuditAfter(t.Context(), last, 50)
 		must(t, err)
 		for _, line := range lines {
+			if seen[line.Account] || line.ID <= last {
+				t.Errorf("line %d, of %s, comes again or late", line.ID, line.Account)
+			}
 			last = line.ID
 			seen[line.Account] = true
 		}
