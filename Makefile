@@ -33,7 +33,7 @@ crash: ## kill, fail and cut the power at every call that writes (minutes; Linux
 
 .PHONY: deploy
 deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container
-	scripts/need systemd prometheus chromium
+	scripts/need systemd prometheus chromium sqlite3
 	cd deploy && go vet ./... && go test -count=1 -timeout 1h ./... # the first time, helm is compiled in it
 
 .PHONY: load
