@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +113,19 @@ func TestWrongCombinationsAreRefused(t *testing.T) {
 	} {
 		if out, all, err := render(t, []string{"--set", values}); err == nil || !strings.Contains(all, want) || out != "" {
 			t.Errorf("--set %s: %v\n%s\nwant %q", values, err, all, want)
+		}
+	}
+}
+
+// What the chart's document has one type is a chart that can be made.
+func TestTheChartsCommandsRun(t *testing.T) {
+	installs := regexp.MustCompile(`(?m)^    helm install cars pimsd/(.*)$`).FindAllStringSubmatch(read(t, chart+"/README.md"), -1)
+	if len(installs) != 2 {
+		t.Fatalf("the document installs %q", installs)
+	}
+	for _, install := range installs {
+		if out, all, err := render(t, strings.Fields(install[1])); err != nil || out == "" {
+			t.Errorf("helm install%s: %v\n%s", install[1], err, all)
 		}
 	}
 }
