@@ -1,8 +1,8 @@
 # Builds pimsd from this checkout, and puts it into an image that holds nothing else: no shell, no package manager, no root.
 # deploy/image/Dockerfile makes the same image of a binary that is there already, as releases do.
 
-# Where releases are built, the name is given with its digest: --build-arg GOLANG=golang:1.26.8-bookworm@sha256:…
-ARG GOLANG=golang:1.26.8-bookworm
+# The toolchain, by its digest: what a registry answers under that name is refused when it is anything else.
+ARG GOLANG=golang:1.26.8-bookworm@sha256:a688600ca24f8a4d3ca77f95b0dd40704a9fc787c826660eb7ba0b641b8b175d
 FROM ${GOLANG} AS build
 WORKDIR /src
 COPY go.mod go.sum ./

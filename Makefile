@@ -41,8 +41,8 @@ guard: ## PIN guard and quota through HISTORIES (10000) random histories of wron
 
 .PHONY: deploy
 deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container
-	scripts/need systemd prometheus chromium
-	cd deploy && go vet ./... && go test -count=1 ./...
+	scripts/need systemd prometheus chromium sqlite3
+	cd deploy && go vet ./... && go test -count=1 -timeout 1h ./... # the first time, helm is compiled in it
 
 .PHONY: load
 load: ## overload, slow callers, inWebo dead, slow and flapping, at full length (two minutes)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,5 +83,38 @@ func TestTheDemonstrationIsWatched(t *testing.T) {
 		if serves := service.Image == "pimsd" && service.Command[0] == "serve"; scraped != serves {
 			t.Errorf("%s: it is scraped: %v, it serves: %v", name, scraped, serves)
 		}
+	}
+}
+
+// What the demonstration's document sends people to is there: the addresses, and the containers that commands run in.
+func TestTheDemonstrationsDocumentLeads(t *testing.T) {
+	t.Parallel()
+	document := read(t, "compose/README.md")
+	project := demonstration(t)
+	published := map[string]bool{}
+	for _, service := range project.Services {
+		for _, port := range service.Ports {
+			published[port.HostIP+":"+port.Published] = true
+		}
+	}
+	addresses := regexp.MustCompile(`http://([0-9.]+:\d+)`).FindAllStringSubmatch(document, -1)
+	for _, address := range addresses {
+		if !published[address[1]] {
+			t.Errorf("nothing is published at %s", address[1])
+		}
+	}
+	commands := regexp.MustCompile(`(?m)^    docker compose -f deploy/compose/compose\.yaml exec (?:-T )?(\S+) /pimsd (.*)$`).FindAllStringSubmatch(document, -1)
+	for _, command := range commands {
+		if service, ok := project.Services[command[1]]; !ok || service.Command[0] != "serve" {
+			t.Errorf("%s serves nobody", command[1])
+		}
+		words, _, _ := strings.Cut(command[2], " <") // from the shell's side
+		output(t, pimsd, append(strings.Fields(words), "--help")...)
+	}
+	if len(addresses) < 5 || len(commands) != 2 {
+		t.Errorf("the document has the addresses %q and the commands %q", addresses, commands)
+	}
+	if board := read(t, dashboard); !strings.Contains(document, "/d/pimsd`") || !strings.Contains(board, `"uid": "pimsd"`) {
+		t.Error("the dashboard is elsewhere")
 	}
 }

@@ -1,12 +1,12 @@
 package deploy_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -92,6 +92,8 @@ func TestTheChartMakesWhatTheAPITakes(t *testing.T) {
 
 // The one wrong thing in each of these is named in a sentence.
 func TestWrongCombinationsAreRefused(t *testing.T) {
+	usual := config.Default()
+	usualStop := (longestStop(usual) - usual.Stop.DrainDelay).Seconds()
 	for values, want := range map[string]string{
 		"replicas=2":                                 "replicas must be 1 with store.kind sqlite: the devices are on the volume of one pod",
 		"store.kind=postgres,replicas=2":             "store.existingSecret is missing: with store.kind postgres it must name a Secret",
@@ -103,9 +105,27 @@ func TestWrongCombinationsAreRefused(t *testing.T) {
 		"settings.stop.drain_delay=1s":               "invalid propertyName 'drain_delay'",
 		"image.digest=latest":                        "does not match pattern",
 		"replicas=0":                                 "minimum: got 0, want 1",
+		fmt.Sprintf("stopSeconds=%.0f", usualStop):   fmt.Sprintf("stopSeconds must be more than %.0f with these settings", usualStop),
+		"settings.conversation.deadline=17s":         "stopSeconds must be more than 46 with these settings",
+		"settings.stop.settle_allowance=13s":         "stopSeconds must be more than 45 with these settings",
+		"settings.conversation.deadline=1m":          "does not match pattern",
+		"serviceMonitor.enabled=true":                "networkPolicy.operators is empty, which keeps out the Prometheus of serviceMonitor.enabled",
 	} {
 		if out, all, err := render(t, []string{"--set", values}); err == nil || !strings.Contains(all, want) || out != "" {
 			t.Errorf("--set %s: %v\n%s\nwant %q", values, err, all, want)
+		}
+	}
+}
+
+// What the chart's document has one type is a chart that can be made.
+func TestTheChartsCommandsRun(t *testing.T) {
+	installs := regexp.MustCompile(`(?m)^    helm install cars pimsd/(.*)$`).FindAllStringSubmatch(read(t, chart+"/README.md"), -1)
+	if len(installs) != 2 {
+		t.Fatalf("the document installs %q", installs)
+	}
+	for _, install := range installs {
+		if out, all, err := render(t, strings.Fields(install[1])); err != nil || out == "" {
+			t.Errorf("helm install%s: %v\n%s", install[1], err, all)
 		}
 	}
 }
@@ -204,98 +224,4 @@ func TestPodsAreConfigured(t *testing.T) {
 			t.Errorf("%s: the pod may take %v to stop, and takes %v", name, given, longestStop(c))
 		}
 	}
-}
-
-// kinds are those that the chart makes, by the name that the API's document has for them.
-func kinds() map[string]string {
-	return map[string]string{
-		"statefulset-apps-v1": "io.k8s.api.apps.v1.StatefulSet", "deployment-apps-v1": "io.k8s.api.apps.v1.Deployment",
-		"service-v1": "io.k8s.api.core.v1.Service", "configmap-v1": "io.k8s.api.core.v1.ConfigMap",
-		"serviceaccount-v1": "io.k8s.api.core.v1.ServiceAccount", "poddisruptionbudget-policy-v1": "io.k8s.api.policy.v1.PodDisruptionBudget",
-		"networkpolicy-networking-v1": "io.k8s.api.networking.v1.NetworkPolicy",
-	}
-}
-
-// The modules that carry the API's own documents.
-const (
-	kubernetesModule = "k8s.io/kubernetes@v1.37.2"
-	operatorModule   = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
-)
-
-// writeSchemas makes schemas of the API's own documents, closed: what they do not name is refused.
-func writeSchemas(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	write := func(name string, schema any) {
-		text, err := json.Marshal(schema)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	document := read(t, filepath.Join(moduleDir(t, kubernetesModule), "api/openapi-spec/swagger.json"))
-	var swagger struct {
-		Definitions map[string]map[string]any `json:"definitions"`
-	}
-	if err := json.Unmarshal([]byte(strings.ReplaceAll(document, `"#/definitions/`, `"definitions.json#/definitions/`)), &swagger); err != nil {
-		t.Fatal(err)
-	}
-	for _, definition := range swagger.Definitions {
-		closeSchema(definition)
-	}
-	write("definitions.json", swagger)
-	for file, name := range kinds() {
-		if swagger.Definitions[name] == nil {
-			t.Fatalf("the API has no %s", name)
-		}
-		write(file+".json", map[string]string{"$ref": "definitions.json#/definitions/" + name})
-	}
-	var monitor struct {
-		Spec struct {
-			Versions []struct {
-				Schema struct{ OpenAPIV3Schema map[string]any }
-			}
-		}
-	}
-	crd := read(t, filepath.Join(moduleDir(t, operatorModule), "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"))
-	if err := yaml.Unmarshal([]byte(crd), &monitor); err != nil {
-		t.Fatal(err)
-	}
-	schema := monitor.Spec.Versions[0].Schema.OpenAPIV3Schema
-	schema["properties"].(map[string]any)["metadata"] = map[string]string{
-		"$ref": "definitions.json#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
-	}
-	closeSchema(schema)
-	write("servicemonitor-monitoring-v1.json", schema)
-	return dir
-}
-
-// closeSchema refuses, at every depth, the properties that a schema does not name, and knows the one type that is two.
-func closeSchema(schema map[string]any) {
-	if properties, ok := schema["properties"].(map[string]any); ok && schema["additionalProperties"] == nil {
-		schema["additionalProperties"] = false
-		for _, property := range properties {
-			if nested, ok := property.(map[string]any); ok {
-				closeSchema(nested)
-			}
-		}
-	}
-	if items, ok := schema["items"].(map[string]any); ok {
-		closeSchema(items)
-	}
-	if schema["format"] == "int-or-string" {
-		schema["type"] = []string{"integer", "string"}
-	}
-}
-
-// moduleDir is where a module is unpacked; it is checked against its sum as every module.
-func moduleDir(t *testing.T, module string) string {
-	t.Helper()
-	var told struct{ Dir string }
-	if err := json.NewDecoder(bytes.NewBufferString(output(t, "go", "mod", "download", "-json", module))).Decode(&told); err != nil {
-		t.Fatal(err)
-	}
-	return told.Dir
 }

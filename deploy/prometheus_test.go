@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -44,6 +45,11 @@ func TestPrometheusAnswersTheDashboard(t *testing.T) {
 			answers[p.Title+"\n"+target.LegendFormat] = answer
 		}
 	}
+	for _, fault := range []string{"OTPs", "inWebo", "callers and accounts"} {
+		if !answers["Who is at fault\n"+fault].everAbove(0) {
+			t.Errorf("the dashboard does not show what happened because of: %s", fault)
+		}
+	}
 	for _, state := range rulesOf(t, base) {
 		if state.Health != "ok" {
 			t.Errorf("the rule %s is %s: %s", state.Name, state.Health, state.LastError)
@@ -72,7 +78,9 @@ func load(t *testing.T, d *pimsdtest.Daemon) {
 	for i := range 8 {
 		accounts = append(accounts, d.Enroll(fmt.Sprintf("account-%d", i), "1234"))
 	}
-	stumbles := d.Enroll("stumbles", "1234")
+	unserved, unanswered, guesses := d.Enroll("unserved", "1234"), d.Enroll("unanswered", "1234"), d.Enroll("guesses", "1234")
+	refusal := inwebosim.Nuisance{Kind: inwebosim.KindErr, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}, Err: "NOK:NOSRV", Times: 1}
+	silence := inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer, Match: refusal.Match, Times: 1}
 	end := time.Now().Add(loaded)
 	var callers sync.WaitGroup
 	for i, a := range accounts {
@@ -88,14 +96,12 @@ func load(t *testing.T, d *pimsdtest.Daemon) {
 		})
 	}
 	callers.Go(func() {
-		for n := 0; time.Now().Before(end); n++ {
-			kind := inwebosim.KindErr
-			if n%2 == 0 {
-				kind = inwebosim.KindLostAnswer
-			}
-			stumbles.Plant(inwebosim.Nuisance{Kind: kind, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}, Err: "NOK:NOSRV", Times: 1})
-			stumbles.OTP("1234")
-			stumbles.OTP("9999")
+		for time.Now().Before(end) {
+			unserved.Plant(refusal)
+			unserved.OTP("1234")
+			unanswered.Plant(silence)
+			unanswered.OTP("1234")
+			guesses.OTP("9999")
 			d.Ask("no key", pimsdtest.WithPIN("1234"))
 			time.Sleep(200 * time.Millisecond)
 		}
@@ -159,10 +165,13 @@ type series []struct {
 	Values [][2]any          `json:"values"` // time, text
 }
 
-func (s series) hasNumbers() bool {
+func (s series) hasNumbers() bool { return s.everAbove(math.Inf(-1)) }
+
+// everAbove tells whether there is a number above the limit; NaN is none.
+func (s series) everAbove(limit float64) bool {
 	for _, one := range s {
 		for _, value := range one.Values {
-			if n, err := strconv.ParseFloat(value[1].(string), 64); err == nil && n == n {
+			if n, err := strconv.ParseFloat(value[1].(string), 64); err == nil && n > limit {
 				return true
 			}
 		}

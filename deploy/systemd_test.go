@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -51,6 +52,34 @@ func TestTheUnitWaitsForConversations(t *testing.T) {
 	seconds, _ := strconv.Atoi(found[1]) // they are digits
 	if given := time.Duration(seconds) * time.Second; given < 2*longestStop(config.Default()) {
 		t.Errorf("systemd waits %v; a stop takes up to %v, and more with other settings", given, longestStop(config.Default()))
+	}
+}
+
+// A command beside the service has its environment, and so its store, whatever the shell has. Only the namespaces, for which
+// one has to be root, are left out.
+func TestACommandBesideTheServiceSeesWhatItSees(t *testing.T) {
+	t.Parallel()
+	home, stubs := t.TempDir(), t.TempDir()
+	serve := exec.CommandContext(t.Context(), pimsd, "serve")
+	serve.Env = []string{"PIMSD_DATA_DIR=" + home, "PIMSD_LISTEN=" + free(t), "PIMSD_OPS_LISTEN=" + free(t), "PIMSD_INWEBO_URL=http://127.0.0.1:1"}
+	serve.Cancel = func() error { return serve.Process.Signal(os.Interrupt) }
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = serve.Wait() }) // it ends because it was told to
+	for name, does := range map[string]string{
+		"systemctl": "echo " + strconv.Itoa(serve.Process.Pid),
+		"nsenter":   `while [ "$1" != -- ]; do shift; done; shift 2; exec ` + pimsd + ` "$@"`,
+	} {
+		if err := os.WriteFile(filepath.Join(stubs, name), []byte("#!/bin/sh\n"+does+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := output(t, "bash", "-euc", "PATH="+stubs+":$PATH\n"+
+		"until "+pimsd+" health --ops-listen "+serve.Env[2][len("PIMSD_OPS_LISTEN="):]+" 2>/dev/null; do sleep 0.1; done\n"+
+		"systemd/pimsd-beside config; systemd/pimsd-beside account list")
+	if !regexp.MustCompile(`data_dir +`+home+` `).MatchString(told) || !strings.Contains(told, "ACCOUNT") {
+		t.Errorf("it sees:\n%s", told)
 	}
 }
 

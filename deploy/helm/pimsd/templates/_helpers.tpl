@@ -33,6 +33,19 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- fail "store.existingSecret is missing: with store.kind postgres it must name a Secret with database_url and seal.keys" }}
 {{- end }}
 {{- end }}
+{{- if le (int .Values.stopSeconds) (int (include "pimsd.longestStop" .)) }}
+{{- fail (printf "stopSeconds must be more than %s with these settings: a pod that is killed while it stops leaves devices in doubt" (include "pimsd.longestStop" .)) }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.operators) }}
+{{- fail "networkPolicy.operators is empty, which keeps out the Prometheus of serviceMonitor.enabled: name where it runs" }}
+{{- end }}
+{{- end }}
+
+{{- /* In seconds, how long a pod may take to stop after the drain delay. 15s and 10s are pimsd's own defaults. */ -}}
+{{- define "pimsd.longestStop" -}}
+{{- $deadline := dig "conversation" "deadline" "15s" .Values.settings | trimSuffix "s" | int }}
+{{- $allowance := dig "stop" "settle_allowance" "10s" .Values.settings | trimSuffix "s" | int }}
+{{- add (mul 2 $deadline) $allowance 2 }}
 {{- end }}
 
 {{- define "pimsd.pod" -}}
