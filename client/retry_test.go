@@ -203,10 +203,13 @@ func TestALostAnswerOfADaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	var once sync.Once
+	var mu sync.Mutex
 	var keys []string
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		keys = append(keys, r.Header.Get("Idempotency-Key"))
+		mu.Unlock()
 		loses := false
 		once.Do(func() { loses = true })
 		if !loses {

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/pickle"
 )
@@ -163,9 +162,7 @@ func TestHostilePickles(t *testing.T) { // not parallel: it looks at the memory,
 	for name, tt := range hostile() {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		began := time.Now()
 		v, err := pickle.Read([]byte(tt.data))
-		took := time.Since(began)
 		runtime.ReadMemStats(&after)
 		if !errors.Is(err, tt.want) || v != nil {
 			t.Errorf("%s: %v, %v; want %v", name, v, err, tt.want)
@@ -173,8 +170,8 @@ func TestHostilePickles(t *testing.T) { // not parallel: it looks at the memory,
 		if err != nil && strings.Contains(err.Error(), "pwned") {
 			t.Errorf("%s: the error quotes the file: %v", name, err)
 		}
-		if used := after.TotalAlloc - before.TotalAlloc; used > 16<<20 || took > time.Second {
-			t.Errorf("%s: it took %d bytes and %v", name, used, took)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 16<<20 {
+			t.Errorf("%s: it took %d bytes", name, used)
 		}
 	}
 	if left, err := filepath.Glob("*"); err != nil || len(left) > 0 {
