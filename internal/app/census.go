@@ -14,6 +14,13 @@ import (
 // censusInterval is how often all accounts are looked at: often enough for what an operator does about them.
 const censusInterval = 5 * time.Minute
 
+// A census rests so many times as long as it counts. However many accounts there are, callers have to share no more than
+// a fiftieth of a core and of the disk with it.
+const (
+	censusRests = 49
+	censusStep  = 256 // accounts that are counted between two rests
+)
+
 // The conditions that accounts are counted under.
 const (
 	accountsEnrolled  = "enrolled"
@@ -49,11 +56,16 @@ func (a *App) takeCensuses(ctx context.Context) {
 
 func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
 	c := telemetry.Census{Accounts: map[string]int{}, At: time.Now()}
+	began, counted := time.Now(), 0
 	err := a.EachAccount(ctx, func(status otp.Status) error {
 		for condition, holds := range conditionsOf(status) {
 			if holds {
 				c.Accounts[condition]++
 			}
+		}
+		if counted++; counted%censusStep == 0 {
+			rest(ctx, censusRests*time.Since(began))
+			began = time.Now()
 		}
 		return ctx.Err()
 	})
@@ -63,6 +75,14 @@ func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
 	keys, err := a.Store.ListKeys(ctx)
 	c.NextKeyExpiry = nextExpiry(keys, c.At)
 	return c, err
+}
+
+// rest waits that long, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 func conditionsOf(status otp.Status) map[string]bool {
