@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,7 +145,8 @@ func asFirst(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	members["movedBy"] = json.RawMessage("0")
-	return json.Marshal(members)
+	text, err := json.Marshal(members)
+	return append(text, bytes.Repeat([]byte{' '}, max(0, len(body)-len(text)))...), err // as long as it was
 }
 
 // onlyDevice is the one that inWebo knows.

@@ -33,7 +33,7 @@ func hotSteps(tb testing.TB) []hotpath.Step {
 		tb.Fatal(err)
 	}
 	return []hotpath.Step{
-		{Name: "encode", Most: 17, Do: func() {
+		{Name: "encode", Most: 18, Do: func() {
 			if _, err := otp.Encode(record); err != nil {
 				tb.Fatal(err)
 			}
