@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -102,14 +103,21 @@ func (p *settling) try(until time.Time) bool {
 		p.record = next
 		return true
 	}
-	if errors.Is(err, ErrConflict) && p.service.fetch(p.service.life, p.conversation) == nil {
+	if errors.Is(err, ErrConflict) && p.fetchBy(until) == nil {
 		p.base = p.record
 	}
 	return false
 }
 
-// tryAnyTime is try for whom no caller waits.
-func (p *settling) tryAnyTime() bool { return p.try(time.Now().Add(p.service.limits.StoreTimeout)) }
+// tryAnyTime is try for whom no caller waits: a write and a read have each the time that they may take.
+func (p *settling) tryAnyTime() bool { return p.try(time.Now().Add(2 * p.service.limits.StoreTimeout)) }
+
+// fetchBy reads the record anew, for who waits until then.
+func (p *settling) fetchBy(until time.Time) error {
+	ctx, cancel := context.WithDeadline(p.service.life, until)
+	defer cancel()
+	return p.service.fetch(ctx, p.conversation)
+}
 
 // taken is what the caller is told of an outcome that the store has.
 func (p *settling) taken() error {

@@ -133,6 +133,53 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 	}
 }
 
+// deaf is a store whose reads hang until their time is over, once it is told to.
+type deaf struct {
+	otp.Store
+	now bool
+}
+
+func (d *deaf) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+	if d.now {
+		<-ctx.Done()
+		return otp.Row{}, time.Time{}, ctx.Err()
+	}
+	return d.Store.Fetch(ctx, account)
+}
+
+// A settle that meets a changed record just before the deadline, and cannot read it, keeps its caller no longer than one
+// that cannot be written.
+func TestASettleThatCannotReadAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d, client := plant(t, sim, inwebosim.Override{}), newBridge(sim)
+		store := &deaf{Store: d.memory}
+		breaking := &storetest.Breaking{Store: store, Decide: func(c storetest.Call) storetest.Fault {
+			if c.N == settle1.nth {
+				store.now = true
+				return storetest.Fault{Err: otp.ErrConflict}
+			}
+			return storetest.Fault{}
+		}}
+		client.after = func(exchange inwebo.Exchange, happens mishap) mishap {
+			if exchange == inwebo.ExchangeOTPFinalize {
+				time.Sleep(limits().Deadline - time.Second)
+			}
+			return happens
+		}
+		service := otp.New(breaking, client, limits(), nil)
+		start := time.Now()
+		_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+		if otp.CauseOf(err) != otp.ErrNotStored || time.Since(start) != limits().Deadline {
+			t.Errorf("after %v the caller is told %v", time.Since(start), err)
+		}
+		drained(t, service)
+		d.mustRemain(t, remains{1, false, 0, 1, 1}, false)
+		d.mustGoOn(t, newBridge(sim), false)
+	})
+}
+
 // mustBeBusy wants that the lane of the device is closed: others wait, are told so, and inWebo hears nothing of them.
 func (d *device) mustBeBusy(t *testing.T, service *otp.Service) {
 	t.Helper()

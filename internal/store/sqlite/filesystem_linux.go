@@ -2,6 +2,9 @@ package sqlite
 
 import (
 	"fmt"
+	"os"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +25,17 @@ func judgeFileSystem(dir string, magic uint32) error {
 			"PIMSD_DATA_DIR, or use PostgreSQL by PIMSD_DATABASE_URL", dir, name)
 	}
 	return nil
+}
+
+// changedAt is when a directory last changed, and so when anything was last moved into or out of it; zero when that is not
+// known, as for the root of a FAT. It is not the time of modification, which rsync and tar set back to that of the backup
+// that they restore.
+func changedAt(directory os.FileInfo) time.Time {
+	stat, ok := directory.Sys().(*syscall.Stat_t)
+	if !ok || stat.Ctim.Nano() <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(stat.Ctim.Unix())
 }
 
 // unsafeFileSystems maps what statfs(2) says to what it means.

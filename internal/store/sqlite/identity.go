@@ -13,7 +13,7 @@ type identity struct {
 	directory openFile
 	files     []openFile
 	// unchanged is the directory's time of change when the files were last looked at; zero when a later change could bear
-	// the same time.
+	// the same time, or the time is not known.
 	unchanged time.Time
 }
 
@@ -53,7 +53,7 @@ func lookAt(path string) (openFile, error) {
 // last time has the same files in it; looking at it alone spares every transaction two calls of the system.
 func (i *identity) check() error {
 	info, err := i.directory.again()
-	if err == nil && !i.unchanged.IsZero() && info.ModTime().Equal(i.unchanged) {
+	if err == nil && !i.unchanged.IsZero() && changedAt(info).Equal(i.unchanged) {
 		return nil
 	}
 	for _, file := range i.files {
@@ -62,8 +62,8 @@ func (i *identity) check() error {
 		}
 	}
 	i.unchanged = time.Time{}
-	if err == nil && time.Since(info.ModTime()) > coarse {
-		i.unchanged = info.ModTime()
+	if err == nil && time.Since(changedAt(info)) > coarse {
+		i.unchanged = changedAt(info)
 	}
 	return nil
 }

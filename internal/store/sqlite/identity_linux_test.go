@@ -1,19 +1,29 @@
 package sqlite
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // Of a directory that was quiet for long, only the directory is looked at; a file that is moved out of it, or replaced,
-// is missed all the same.
+// is missed all the same, even by who sets the directory's times back.
 func TestAQuietDirectory(t *testing.T) {
 	t.Parallel()
 	for name, disturb := range map[string]func(database string) error{
 		"moved":    func(database string) error { return os.Rename(database, database+".old") },
 		"replaced": func(database string) error { return os.Rename(database+"-wal", database) },
+		"restored with its times": func(database string) error {
+			directory, err := os.Stat(filepath.Dir(database))
+			if err != nil {
+				return err
+			}
+			restored := os.Rename(database+"-wal", database)
+			return errors.Join(restored, os.Chtimes(filepath.Dir(database), directory.ModTime(), directory.ModTime()))
+		},
 		"moved with its directory": func(database string) error {
 			directory := filepath.Dir(database)
 			return os.Rename(directory, directory+".old")
@@ -36,10 +46,7 @@ func TestAQuietDirectory(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustBeSame(t, files, false) // what has just changed may change again at the same time
-			longAgo := time.Now().Add(-time.Hour)
-			if err := os.Chtimes(directory, longAgo, longAgo); err != nil {
-				t.Fatal(err)
-			}
+			time.Sleep(coarse + time.Second/10)
 			mustBeSame(t, files, true)
 			mustBeSame(t, files, true)
 			if err := disturb(database); err != nil {
@@ -57,5 +64,18 @@ func mustBeSame(t *testing.T, files *identity, believed bool) {
 	t.Helper()
 	if err := files.check(); err != nil || files.unchanged.IsZero() == believed {
 		t.Fatalf("%v; the directory was last changed at %v", err, files.unchanged)
+	}
+}
+
+// unknown is a file whose file system has no times for it.
+type unknown struct{ os.FileInfo }
+
+func (unknown) Sys() any { return &syscall.Stat_t{} }
+
+// A directory that never says when it changed is never believed.
+func TestADirectoryWithoutTimes(t *testing.T) {
+	t.Parallel()
+	if at := changedAt(unknown{}); !at.IsZero() {
+		t.Errorf("it last changed at %v", at)
 	}
 }
