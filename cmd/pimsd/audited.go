@@ -17,7 +17,8 @@ const (
 )
 
 // audited does what an administrator asks, between the line of the attempt in the audit log and that of its outcome. When
-// the store does not take the first, nothing is done; an attempt without an outcome failed, or was interrupted.
+// the store does not take the first, nothing is done. An attempt without an outcome failed, or was interrupted, or was done
+// and the error says so.
 func audited(ctx context.Context, core *app.Core, action string, account otp.Account, do func() error) error {
 	note := func(stage otp.Stage, outcome string) error {
 		err := core.Store.Note(ctx, []otp.Line{{Account: account, Caller: caller, Action: action, Stage: stage, Outcome: outcome}})
@@ -32,5 +33,8 @@ func audited(ctx context.Context, core *app.Core, action string, account otp.Acc
 	if err := do(); err != nil {
 		return err
 	}
-	return note(otp.StageOutcome, "done")
+	if err := note(otp.StageOutcome, "done"); err != nil {
+		return fmt.Errorf("%s was done, and the line that says so is missing: %w", action, err)
+	}
+	return nil
 }
