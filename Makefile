@@ -18,9 +18,10 @@ run: ## the same, and keep serving
 	go run ./cmd/pimsd dev
 
 .PHONY: test
-test: ## all tests, with the race detector
+test: ## all tests, with the race detector, and a little of every fuzz target
 	scripts/need cc postgres curl python3
 	go test -race ./...
+	scripts/fuzz 1000x
 
 .PHONY: race
 race: ## races, sleeping processes, signals and a database that goes away, at full length (half an hour)
