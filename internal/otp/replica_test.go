@@ -42,6 +42,7 @@ type replica struct {
 	dead    bool
 	stopped chan struct{} // closed when it is stopped for a while
 	woken   chan struct{}
+	held    int    // the moment of its last hold
 	told    *event // what it has been told by inWebo and not yet stored
 }
 
@@ -105,7 +106,7 @@ func (r *replica) after(exchange inwebo.Exchange, happens mishap) mishap {
 	if exchange != inwebo.ExchangeOTPFinalize {
 		return happens
 	}
-	answer := r.w.finalized()
+	answer := r.w.finalized(r.lastHold())
 	if r.reach(atAnswer) {
 		return answerLost
 	}
@@ -154,6 +155,9 @@ func (r *replica) Replace(ctx context.Context, w otp.Write) error {
 	if err == nil && w.Line.Stage == otp.StageOutcome {
 		r.stored()
 	}
+	if err == nil && w.Line.Stage == otp.StageAttempt {
+		r.holds(r.w.moment())
+	}
 	if r.reach(after) {
 		return errDead
 	}
@@ -167,6 +171,18 @@ func (r *replica) nextFault() (next storetest.Fault) {
 		next, r.writes = r.writes[0], r.writes[1:]
 	}
 	return next
+}
+
+func (r *replica) holds(moment int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = moment
+}
+
+func (r *replica) lastHold() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held
 }
 
 func (r *replica) stored() {

@@ -19,7 +19,7 @@ import (
 type event struct {
 	at              time.Time // by the store's clock
 	wrong, accepted bool
-	settled         bool // and some process has stored what came of it
+	settled         int  // the moment at which some process stored what came of it; 0: none has
 	old             bool // its guess is held back no more
 }
 
@@ -40,6 +40,7 @@ type world struct {
 	wrongs   []*event    // since the last success
 	issued   []time.Time // by the store's clock
 	overlaps int         // setups that were given up
+	moments  int         // holds and outcomes that were stored
 	stops    int
 	leapt    bool // the store's clock went back
 	faults   []string
@@ -72,8 +73,9 @@ func (w *world) expect(exchange inwebo.Exchange, happens mishap) {
 	}
 }
 
-// finalized reads from the simulator's tally what became of the finalize that it has just judged.
-func (w *world) finalized() *event {
+// finalized reads from the simulator's tally what became of the finalize that it has just judged, of the conversation that
+// got its hold at that moment.
+func (w *world) finalized(held int) *event {
 	tally := w.d.truth(w.t).Tally
 	e := &event{at: w.clock.now(), wrong: tally.WrongProofs > w.tally.WrongProofs, accepted: tally.Step > w.tally.Step}
 	w.mu.Lock()
@@ -88,7 +90,7 @@ func (w *world) finalized() *event {
 		w.issued = append(w.issued, e.at)
 	}
 	w.tally = tally
-	excess := int(tally.WrongInARow) - w.unanswered(e.at) - limits().Guard.Attempts
+	excess := int(tally.WrongInARow) - w.unanswered(e.at, held) - limits().Guard.Attempts
 	w.mu.Unlock()
 	if excess > 0 {
 		w.fault("inWebo counts %d wrong PINs in a row", tally.WrongInARow)
@@ -97,15 +99,24 @@ func (w *world) finalized() *event {
 	return e
 }
 
-// unanswered counts the wrong PINs since the last success whose answers were lost for longer than they are held back.
-func (w *world) unanswered(now time.Time) (count int) {
+// unanswered counts the wrong PINs since the last success whose answers were lost for longer than they are held back, as far
+// as the guard could know at that moment: one that a sleeper stores after that comes too late.
+func (w *world) unanswered(now time.Time, moment int) (count int) {
 	for _, e := range w.wrongs {
 		e.old = e.old || now.Sub(e.at) >= limits().Guard.Unanswered-time.Minute
-		if !e.settled && e.old {
+		if e.old && (e.settled == 0 || e.settled > moment) {
 			count++
 		}
 	}
 	return count
+}
+
+// moment gives the next one.
+func (w *world) moment() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moments++
+	return w.moments
 }
 
 // checkQuota looks at the last 24 hours, as inWebo counts them.
@@ -120,9 +131,10 @@ func (w *world) checkQuota() {
 }
 
 func (w *world) settled(e *event) {
+	moment := w.moment()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	e.settled = true
+	e.settled = moment
 }
 
 // issue asks for an OTP; one that is given verifies.
@@ -173,7 +185,7 @@ func (w *world) check() {
 		w.fault("the device lags behind, and is not in doubt: %+v", r)
 	}
 	w.mu.Lock()
-	counted, overlaps := int(truth.WrongInARow)-w.unanswered(w.clock.now()), w.overlaps+w.stops
+	counted, overlaps := int(truth.WrongInARow)-w.unanswered(w.clock.now(), w.moments), w.overlaps+w.stops
 	w.mu.Unlock()
 	if known := r.Guard.Wrong + len(r.Guard.Guesses); known < counted && !truth.Blocked {
 		w.fault("inWebo counts %d wrong PINs, the guard knows of %d", counted, known)
@@ -203,7 +215,7 @@ func (w *world) checkSteps() {
 	}
 	accepted := 0
 	for _, e := range w.events {
-		if e.accepted && e.settled {
+		if e.accepted && e.settled > 0 {
 			accepted++
 		}
 	}
