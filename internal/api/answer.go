@@ -91,7 +91,7 @@ func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
 	if c.event.Repeated {
 		h.Set("Idempotent-Replayed", "true")
 	}
-	if r.closes || a.draining.Load() {
+	if r.closes || a.leaving.Load() {
 		h.Set("Connection", "close")
 	}
 	c.event.Code, c.event.Status, c.event.Err = r.code, r.status, err

@@ -73,7 +73,8 @@ type API struct {
 	router   chi.Router
 	rules    *validator.Validate
 	verdicts []verdict
-	draining atomic.Bool
+	leaving  atomic.Bool // every answer is the last one of its connection
+	draining atomic.Bool // and no call is taken any more
 }
 
 // New gives the handler.
@@ -96,9 +97,15 @@ func New(config Config) *API {
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
 
-// Drain makes every call that comes from now on answer that the service is stopping, and every answer from now on the
-// last one of its connection. Calls under way go on.
-func (a *API) Drain() { a.draining.Store(true) }
+// Leave makes every answer from now on the last one of its connection: whoever sends on one that is kept alive would meet
+// its end when the listener closes. Calls are taken as before.
+func (a *API) Leave() { a.leaving.Store(true) }
+
+// Drain is Leave, and makes every call that comes from now on answer that the service is stopping. Calls under way go on.
+func (a *API) Drain() {
+	a.Leave()
+	a.draining.Store(true)
+}
 
 // noSuchMethod answers what the router takes for a wrong method: that it is, or, of a method that HTTP does not know
 // either, maybe a wrong path.

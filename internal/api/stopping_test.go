@@ -39,6 +39,18 @@ func TestADrainingServiceTakesNoCalls(t *testing.T) {
 	}
 }
 
+// A service that is about to go takes calls, each as the last one of its connection.
+func TestALeavingServiceKeepsNoConnection(t *testing.T) {
+	b := newBench(t)
+	if got := b.send(t, request{body: aBody}); got.status != 200 || got.closes {
+		t.Errorf("before: %d, and the connection closes: %v", got.status, got.closes)
+	}
+	b.Leave()
+	if got := b.send(t, request{body: aBody}); got.status != 200 || !got.closes {
+		t.Errorf("when it leaves: %d, and the connection closes: %v", got.status, got.closes)
+	}
+}
+
 // A domain that stops first ends the connection as well; a refusal does not.
 func TestADomainThatStopsEndsTheConnection(t *testing.T) {
 	b := newBench(t)

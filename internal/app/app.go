@@ -245,6 +245,7 @@ func (a *App) stop(why error) error {
 	a.stopping.Store(true)
 	a.logger.Info("stopping", zap.Error(why))
 	a.tell(a.manager.Stopping("waiting for conversations with inWebo to end"))
+	a.face.Leave()
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
 	}

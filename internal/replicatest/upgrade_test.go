@@ -82,7 +82,7 @@ func (b *balancer) ask(account string) (a answer) {
 // those that inWebo refuses.
 func TestUpgradeUnderLoad(t *testing.T) {
 	noLeaks(t)
-	w := newWorld(t, onPostgres(database)(t), settings{"STOP_DRAIN_DELAY": "300ms"}, inwebosim.DefaultKnobs())
+	w := newWorld(t, onPostgres(database)(t), settings{"STOP_DRAIN_DELAY": "1500ms"}, inwebosim.DefaultKnobs())
 	accounts := w.enrol(16)
 	refused := accounts[0]
 	replicas := w.starts(2)
