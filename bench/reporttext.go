@@ -23,9 +23,10 @@ CPU is user and system of the service's process alone. How many OTPs were given 
 const reportWhy = `
 ## What stands between pimsd and the floor
 
-No one part does: row ` + "`shares`" + ` has them. The largest is the store: rows ` + "`store-one`, `store-delay` and `store-64`" + ` are the floor once
-more, with pimsd's SQLite store in place of its journal and nothing else of pimsd around it. With 16 callers the store alone is
-further from the floor than the goal allows, whatever stands on it, and of the other goals it leaves little for all the rest.
+No one part does: row ` + "`shares`" + ` has them. The largest is the store: rows ` + "`store-one`, `store-delay` and `store-64`" + `
+are the floor once more, with pimsd's SQLite store in place of its journal and nothing else of pimsd around it. With 16 callers
+the store alone is further from the floor than the goal allows, whatever stands on it, and of the other goals it leaves little
+for all the rest.
 
 What the floor does not do:
 
