@@ -88,8 +88,7 @@ func (p poisoning) check(t *testing.T, a *pimsdtest.Account, cross *crossing, th
 	took := time.Since(began)
 	cross.turn(before.ID, action, "")
 
-	told := fmt.Sprint(answer.Status, " ", answer.Code)
-	if !slices.Contains(p.outcomes, told) || (answer.OTP != "") != (told == given) {
+	if told := told(answer); !slices.Contains(p.outcomes, told) || (answer.OTP != "") != (told == given) {
 		t.Errorf("told %s, want one of %q: %s", told, p.outcomes, answer.Body)
 	}
 	if answer.OTP != "" && !a.Verify(answer.OTP) {

@@ -2,6 +2,7 @@ package pimsdtest_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/pimsdtest"
@@ -85,4 +86,35 @@ func TestDoubtEndsWithAnEnrolment(t *testing.T) {
 		t.Errorf("%v devices in doubt after a new enrolment", n)
 	}
 	wantOTP(t, again)
+}
+
+// Why a device that fell behind must lock its account where inWebo counts old keys as wrong PINs: one right PIN more than
+// the guard forwards, and inWebo has blocked it. Without the guard that is what happens.
+func TestRightPINsOfADeviceThatFellBehind(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		attempts int
+		told     []int
+		counted  uint32
+		blocked  bool
+	}{
+		{attempts: 2, told: []int{2316, 2316, 2308, 2308}, counted: 2},
+		{attempts: 0, told: []int{2316, 2316, 2310, 2310}, counted: 3, blocked: true},
+	} {
+		a := enrolled(t, func(s *pimsdtest.Setup) {
+			s.Config.Guard.Attempts, s.Config.Guard.Pause, s.Config.Guard.Unanswered = tc.attempts, 0, time.Millisecond
+		})
+		loseAnswer(t, a, true)
+		for i, want := range tc.told {
+			if got := a.OTP(a.PIN); got.Code != want {
+				t.Errorf("%d attempts, call %d: %s, want %d", tc.attempts, i+1, got.Body, want)
+			}
+		}
+		if truth := a.Truth(); truth.WrongInARow != tc.counted || truth.Blocked != tc.blocked {
+			t.Errorf("%d attempts: inWebo has counted %d, blocked: %v", tc.attempts, truth.WrongInARow, truth.Blocked)
+		}
+		if !tc.blocked {
+			wantOTP(t, a.Daemon.Enroll(a.Name, a.PIN))
+		}
+	}
 }
