@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // FileName is the name of the key file in a data directory.
@@ -34,7 +35,7 @@ func OpenFile(path string, mayCreate bool) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{source: sourceOf(path), path: path}
+	r := &Ring{source: sourceOf(path), path: path, opened: time.Now()}
 	r.known.Store(&known{keys: keys, info: info})
 	return r, nil
 }
@@ -56,7 +57,11 @@ func (r *Ring) Reload() error {
 // follow reads the file again if it has changed, or could not be read before. All that can come of a fault is that
 // nothing is learnt: the keys stay, and who misses a key is told why.
 func (r *Ring) follow() {
-	if r.path == "" || r.known.Load().isOf(r.path) {
+	if r.path == "" {
+		return
+	}
+	r.looked.Store(int64(time.Since(r.opened)))
+	if r.known.Load().isOf(r.path) {
 		return
 	}
 	r.read.Lock()

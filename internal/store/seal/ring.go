@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -14,15 +15,21 @@ import (
 
 // Ring has the keys: the current one, which seals, and others, which still open. It is safe for concurrent use.
 //
-// A ring from a file follows the file: it looks whether the file has changed before it seals, and when it meets a key
-// that it does not know. So every process on one file seals under a new current key from the moment that the file says
-// so. A look is one stat(2); only a file that has changed is read.
+// A ring from a file follows the file: it looks whether the file has changed when it meets a key that it does not know, and
+// before it seals, unless it has looked within the last second. So every process on one file seals under a new current key
+// a second after the file says so. A look is one stat(2); only a file that has changed is read.
 type Ring struct {
 	source string // in errors: the name of a setting, or of a file
 	path   string // of the file; empty when the ring comes from a text
 	known  atomic.Pointer[known]
 	read   sync.Mutex // held by the one who reads the file again
+
+	opened time.Time
+	looked atomic.Int64 // when the file was last looked at: nanoseconds since opened
 }
+
+// lag is how long a ring may go on with the keys of a file that has changed.
+const lag = time.Second
 
 // known is what a Ring knows; it is replaced, never changed.
 type known struct {
@@ -74,7 +81,9 @@ func (r *Ring) Check(census Census) error {
 
 // current gives the key that seals.
 func (r *Ring) current() Key {
-	r.follow()
+	if time.Since(r.opened)-time.Duration(r.looked.Load()) >= lag {
+		r.follow()
+	}
 	return r.known.Load().keys[0]
 }
 

@@ -44,15 +44,15 @@ const (
 	// action is the audit log's word for what a rotation does to a record.
 	action = "seal-rotate"
 	// notice is how long a write may be on its way that was sealed before its process saw the new current key: longer
-	// than a call of the store may take.
-	notice = 10 * time.Second
+	// than a call of the store may take, after the time that the process may take to see it.
+	notice = 10*time.Second + lag
 	// pause lies between two looks at the records that are held.
 	pause = 250 * time.Millisecond
 )
 
 // Run rotates until no record is left under another key than the current one, or ctx ends. Every process must have
 // been given the current key before, as those on the ring's own file are: without it, it could neither read a record
-// that was rotated nor settle an answer for it. Run takes 10 s at least, for it goes through the records once more when
+// that was rotated nor settle an answer for it. Run takes 11 s at least, for it goes through the records once more when
 // every process has surely begun to seal under the current key.
 //
 // Records that do not open are left as they are; the error then says how many, and why the first of them does not. An

@@ -113,7 +113,7 @@ func TestRotateBehindTheBackOfAHolder(t *testing.T) {
 		limits := otp.Limits{
 			Deadline: 15 * time.Second, FinalizeTimeout: 5 * time.Second, QueueWait: 10 * time.Second, StoreTimeout: 5 * time.Second,
 		}
-		paused := otp.New(seal.New(memory, old), slowInwebo{finalize: 30 * time.Second}, limits, nil)
+		paused := otp.New(seal.New(memory, old), slowInwebo{finalize: 40 * time.Second}, limits, nil)
 		answered := make(chan error, 1)
 		go func() {
 			_, err := paused.IssueOTP(t.Context(), otp.Ask{Account: "alice"}, secret.NewText("1234"))

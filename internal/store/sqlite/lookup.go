@@ -29,9 +29,10 @@ type lookup struct {
 	fetch, keyByID *query
 }
 
-// query is a statement, and room for what it finds.
+// query is a statement, and room for its arguments and what it finds.
 type query struct {
 	driver.Stmt
+	args   []driver.NamedValue
 	values record
 }
 
@@ -107,14 +108,14 @@ func (l *lookup) finish() {
 	}
 }
 
-// row hands over the row of the key, which use must not keep. sql.ErrNoRows says that there is none.
-func (l *lookups) row(ctx context.Context, which func(*lookup) *query, key string, use func(scanner) error) error {
+// row hands over the row that the arguments find, which use must not keep. sql.ErrNoRows says that there is none.
+func (l *lookups) row(ctx context.Context, which func(*lookup) *query, args []any, use func(scanner) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if l.turn.TryLock() {
 		defer l.turn.Unlock()
-		return which(l.among).row(key, use)
+		return which(l.among).row(args, use)
 	}
 	select {
 	case one, open := <-l.beside:
@@ -122,18 +123,23 @@ func (l *lookups) row(ctx context.Context, which func(*lookup) *query, key strin
 			return errClosed
 		}
 		defer func() { l.beside <- one }()
-		return which(one).row(key, use)
+		return which(one).row(args, use)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (q *query) row(key string, use func(scanner) error) (err error) {
+func (q *query) row(args []any, use func(scanner) error) (err error) {
 	statement, ok := q.Stmt.(driver.StmtQueryContext)
 	if !ok {
 		return fmt.Errorf("a statement of the type %T takes no queries", q.Stmt)
 	}
-	rows, err := statement.QueryContext(context.Background(), []driver.NamedValue{{Ordinal: 1, Value: key}})
+	for i, arg := range args {
+		q.args = append(q.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	}
+	rows, err := statement.QueryContext(context.Background(), q.args)
+	clear(q.args)
+	q.args = q.args[:0]
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,8 @@ PRAGMA application_id = 0x70696d73;
 
 -- The record of each account. Times are microseconds since 1970, in UTC, everywhere.
 CREATE TABLE device (
-    account    TEXT    NOT NULL PRIMARY KEY CHECK (length(account) BETWEEN 1 AND 128),
+    place      INTEGER PRIMARY KEY, -- a hash of the account; any other where that is taken
+    account    TEXT    NOT NULL UNIQUE CHECK (length(account) BETWEEN 1 AND 128),
     revision   INTEGER NOT NULL CHECK (revision >= 1),
     in_doubt   INTEGER NOT NULL CHECK (in_doubt IN (0, 1)),
     held_until INTEGER, -- NULL: nobody holds the device
