@@ -1,33 +1,76 @@
 package pimsdtest_test
 
 import (
+	"bufio"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/checkup"
-	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/pimsdtest"
+	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
-// canaries are the secrets of a run, by what they are.
+// canaries are the secrets of a run, by what they are, in every form that they may be found in.
 type canaries map[string]map[string]bool
 
+// add notes a secret: as it is written, and as the hex of that; the bytes that it is the hex of, when it is, and upper case.
 func (c canaries) add(what, value string) {
-	if len(value) < 6 {
-		return // an OTP so short may stand anywhere by chance
+	if len(value) < 6 || strings.Trim(value, "0") == "" {
+		return // an OTP so short may stand anywhere by chance; a device has a secret of zeros before it has its own
 	}
+	c.addForms(what, value, hex.EncodeToString([]byte(value)))
+	if bytes, err := hex.DecodeString(value); err == nil && len(bytes) >= 8 {
+		c.addForms(what, string(bytes), strings.ToUpper(value))
+	}
+}
+
+func (c canaries) addForms(what string, forms ...string) {
 	if c[what] == nil {
 		c[what] = map[string]bool{}
 	}
-	c[what][value] = true
+	for _, form := range forms {
+		c[what][form] = true
+	}
+}
+
+// addSealingKey notes every piece of a key that records are sealed with: half a key that was left behind is too much.
+func (c canaries) addSealingKey(t *testing.T, line string) {
+	t.Helper()
+	key, err := base64.StdEncoding.DecodeString(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for form, piece := range map[string]int{string(key): 8, line: 12, hex.EncodeToString(key): 12, fmt.Sprintf("%X", key): 12} {
+		for i := range len(form) - piece + 1 {
+			c.addForms("the sealing key", form[i:i+piece])
+		}
+	}
+}
+
+// sealingLine is the sealing key as it is written down: in the setting, or in the file of the data directory.
+func sealingLine(t *testing.T, c *config.Config) string {
+	t.Helper()
+	text := c.Seal.Keys.Reveal()
+	if text == "" {
+		text = fileText(t, filepath.Join(c.DataDir, seal.FileName))
+	}
+	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+		if line := lines.Text(); !strings.HasPrefix(line, "#") {
+			return line[strings.Index(line, ":")+1:] // behind its id, if it has one
+		}
+	}
+	t.Fatal("there is no sealing key")
+	return ""
 }
 
 // escaped wants none of the secrets in a text. But it wants that which must be there, or else nothing was looked at.
@@ -36,13 +79,36 @@ func (c canaries) escaped(t *testing.T, where, text, there string) {
 	if !strings.Contains(text, there) {
 		t.Errorf("%s does not even have %q", where, there)
 	}
-	for what, values := range c {
-		for value := range values {
-			if strings.Contains(text, value) {
-				t.Errorf("%s has escaped to %s: %s", what, where, value)
+	for _, found := range c.foundIn(text) {
+		t.Errorf("to %s has escaped %s", where, found)
+	}
+}
+
+// foundIn names all secrets that are in a text. It goes through the text once, however many they are: it may be a process.
+func (c canaries) foundIn(text string) []string {
+	const head = 6 // what every form has at least
+	var begins [1 << 16]bool
+	byHead := map[string][]string{}
+	kinds := map[string]string{}
+	for what, forms := range c {
+		for form := range forms {
+			begins[int(form[0])<<8|int(form[1])] = true
+			byHead[form[:head]] = append(byHead[form[:head]], form)
+			kinds[form] = what
+		}
+	}
+	found := map[string]bool{}
+	for i := range len(text) - head + 1 {
+		if !begins[int(text[i])<<8|int(text[i+1])] {
+			continue
+		}
+		for _, form := range byHead[text[i:i+head]] {
+			if strings.HasPrefix(text[i:], form) {
+				found[fmt.Sprintf("%s: %q", kinds[form], form)] = true
 			}
 		}
 	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // watch notes what inWebo knows and hears of the device.
@@ -60,48 +126,16 @@ func (c canaries) watch(a *pimsdtest.Account) {
 	}
 }
 
-// A whole run, in which about everything goes wrong that can, with every secret known: none of them shows.
+// None of the secrets shows in anything that a run leaves behind, on SQLite.
 func TestNoSecretEscapes(t *testing.T) {
 	t.Parallel()
-	const pin, wrong = "80517263", "90617253"
-	traces, tokens := collect(t), newIssuer(t)
-	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
-		s.Config.JWT.Issuers = append(s.Config.JWT.Issuers, tokens.Issuer)
-		s.Config.Traces.OTLPURL = traces.url + "/v1/traces"
-		s.Inwebo.Knobs.Ratchet, s.Inwebo.Knobs.SecondRound = inwebosim.RatchetK0K1dK1, inwebosim.SecondRoundEveryOther
-		s.Inwebo.Knobs.LostFinalize, s.Inwebo.Knobs.WrongLimit = inwebosim.LostFinalizeLenient, 0
-	})
-	a := d.Enroll("alice of the canaries", pin)
-	secrets, shown := canaries{}, &strings.Builder{}
-	secrets.add("the PIN", pin)
-	secrets.add("a wrong PIN", wrong)
-	secrets.add("the SMS code", a.SMSCode)
-	secrets.add("the API key", a.Key)
-	note := func(got pimsdtest.Answer) {
-		secrets.add("an OTP", got.OTP)
-		secrets.watch(a)
-		if got.OTP == "" {
-			fmt.Fprintln(shown, got.Status, got.Header, got.Body)
-		}
-	}
-	for life, want := range map[time.Duration]int{time.Hour: http.StatusOK, -time.Hour: http.StatusUnauthorized} {
-		token := tokens.token(a.Name, life)
-		for part := range strings.SplitSeq(token, ".") {
-			secrets.add("a token", part)
-		}
-		got := d.Ask(token, pimsdtest.WithPIN(pin))
-		if note(got); got.Status != want {
-			t.Errorf("a token: %s", got.Body)
-		}
-		note(d.Ask(token[:len(token)-2], pimsdtest.WithPIN(pin)))
-	}
-	everythingGoesWrong(t, a, wrong, note)
-
+	o := goThrough(t)
+	d, a, secrets := o.daemon, o.account, o.secrets
 	_, readyz := d.Ops("/readyz?verbose")
 	_, metrics := d.Ops("/metrics")
 	secrets.escaped(t, "the log", d.Log(), a.Name)
 	secrets.escaped(t, "the log of tokens", d.Log(), "token refused")
-	secrets.escaped(t, "the failures", shown.String(), "FAILED")
+	secrets.escaped(t, "the failures", o.refused, "FAILED")
 	secrets.escaped(t, "/metrics", metrics, "pimsd_otp_requests_total")
 	secrets.escaped(t, "/readyz?verbose", readyz, "store")
 	secrets.escaped(t, "the arguments", strings.Join(os.Args, " "), "test")
@@ -112,7 +146,7 @@ func TestNoSecretEscapes(t *testing.T) {
 	delete(secrets, "the serial") // stands in records: it opens nothing
 	secrets.escaped(t, "the files of the open store", everyFile(t, copied(t, d.Config.DataDir)), a.Name)
 	d.Stop()
-	secrets.escaped(t, "the traces", traces.texts.String(), "finalize")
+	secrets.escaped(t, "the traces", o.traces.texts.String(), "finalize")
 	secrets.escaped(t, "the data directory", everyFile(t, d.Config.DataDir), a.Name)
 }
 
@@ -130,95 +164,27 @@ func copied(t *testing.T, dir string) string {
 	return to
 }
 
-// everythingGoesWrong asks and asks, and notes every answer.
-func everythingGoesWrong(t *testing.T, a *pimsdtest.Account, wrong string, note func(pimsdtest.Answer)) {
-	t.Helper()
-	for i := range 4 {
-		note(a.Repeatable(fmt.Sprint("key ", i), a.PIN)) // whose answers are kept
-		note(a.Repeatable(fmt.Sprint("key ", i), a.PIN))
-	}
-	note(a.OTP(wrong))
-	for _, kind := range []inwebosim.Kind{
-		inwebosim.KindLostAnswer, inwebosim.KindCut, inwebosim.KindTruncated, inwebosim.KindOtherRoot, inwebosim.KindDuplicate,
-		inwebosim.KindDoctype, inwebosim.KindHTML, inwebosim.KindEmpty, inwebosim.KindErr, inwebosim.KindExtra, inwebosim.KindStatus,
-	} {
-		for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
-			a.Plant(inwebosim.Nuisance{
-				Kind: kind, Match: inwebosim.Match{Action: action}, Err: "NOK:" + a.SMSCode, Bytes: -9,
-				Status: http.StatusFound, Location: a.Daemon.Inwebo.ProtocolURL() + "/iwws/MAC?code=" + a.SMSCode,
-			})
-			note(a.OTP(a.PIN))
-			note(a.OTP(a.PIN))
-		}
-	}
-	a.Key = a.Daemon.Key(a.Name, "otp", "enroll", "unlock")
-	for _, mode := range []string{"activate", "ms"} {
-		for _, kind := range []inwebosim.Kind{inwebosim.KindLostAnswer, inwebosim.KindTruncated, inwebosim.KindErr} {
-			for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
-				plant(t, a.Daemon, inwebosim.Nuisance{
-					Kind: kind, Match: inwebosim.Match{Action: action, Mode: mode}, Err: "NOK:" + a.SMSCode, Bytes: -9, Times: 1,
-				})
-				newCode(t, a)
-				note(check(a))
-				note(enrol(a, "?replace=true"))
-				note(enrol(a, "?replace="+a.PIN))
-				a.Daemon.Inwebo.ClearNuisances()
-			}
-		}
-	}
-	newCode(t, a)
-	note(enrol(a, "?replace=true"))
-	note(status(a))
-	for _, c := range inputCauses() {
-		note(a.Daemon.Ask(a.Key, strings.ReplaceAll(c.body, "1234", a.PIN)))
-	}
-	for _, req := range strays(a) {
-		req.URL.Path += "/" + a.PIN
-		req.URL.RawQuery = "key=" + a.Key
-		note(a.Daemon.Do(req))
-	}
-	note(a.Daemon.Ask(a.Key+"a", pimsdtest.WithPIN(a.PIN)))
-	for _, where := range []string{"http://127.0.0.1:1", "https" + a.Daemon.Inwebo.ProtocolURL()[len("http"):], echo(t, a.Daemon.Inwebo.Handler())} {
-		elsewhere(func(*testing.T, *pimsdtest.Account) string { return where })(t, a)
-		note(a.OTP(a.PIN))
-	}
-}
-
-// echo is the URL of inWebo behind something that answers a finalize with the request line, which is no HTTP.
-func echo(t *testing.T, inwebo http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("action") != pimsdtest.ActionFinalize {
-			inwebo.ServeHTTP(w, r)
-			return
-		}
-		inwebo.ServeHTTP(httptest.NewRecorder(), r) // so that inWebo has heard the secrets
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_, _ = conn.Write([]byte(r.RequestURI + "\r\n"))
-		_ = conn.Close()
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// everyFile is all that the files below a directory hold.
+// everyFile is all that the files below a directory hold, but for the one that holds the sealing keys.
 func everyFile(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
+		if err == nil && entry.Type().IsRegular() && entry.Name() != seal.FileName {
+			all.WriteString(fileText(t, path))
 		}
-		text, err := os.ReadFile(path)
-		all.Write(text)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all.String()
+}
+
+func fileText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -1,6 +1,7 @@
 package pimsdtest_test
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"testing"
@@ -14,6 +15,11 @@ import (
 // onPostgres keeps a daemon's devices in an empty PostgreSQL database that ends with the test.
 func onPostgres(t *testing.T) func(*pimsdtest.Setup) {
 	t.Helper()
+	return keptBy(startPostgres(t))
+}
+
+func startPostgres(t *testing.T) *pgtest.Server {
+	t.Helper()
 	server, err := pgtest.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -23,9 +29,16 @@ func onPostgres(t *testing.T) func(*pimsdtest.Setup) {
 			t.Error(err)
 		}
 	})
+	return server
+}
+
+// keptBy has the server keep a daemon's devices, sealed under a key of their own.
+func keptBy(server *pgtest.Server) func(*pimsdtest.Setup) {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // does not fail
 	return func(s *pimsdtest.Setup) {
 		s.Config.DatabaseURL = secret.NewText(server.URL("postgres"))
-		s.Config.Seal.Keys = secret.NewText(base64.StdEncoding.EncodeToString(make([]byte, 32)))
+		s.Config.Seal.Keys = secret.NewText(base64.StdEncoding.EncodeToString(key))
 	}
 }
 

@@ -111,6 +111,9 @@ func (s *Server) giveUpRoot() error {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
+// Dir is the folder of all that the server writes: its log, and in "data" what it keeps.
+func (s *Server) Dir() string { return s.dir }
+
 func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
