@@ -15,20 +15,48 @@ const sealKeysSetting = "seal.keys"
 // openRing gives the keys that the store is sealed with: those of the setting, or of a file in the data directory. That
 // file is made with the store.
 func openRing(ctx context.Context, c *config.Config, store Store, create bool) (*seal.Ring, error) {
-	switch file := c.FileOf(sealKeysSetting); {
-	case file != "":
-		return seal.OpenFile(file, false)
-	case !c.Seal.Keys.IsEmpty():
+	file, err := keyFile(c)
+	switch {
+	case err != nil:
+		return nil, err
+	case file == "":
 		return seal.FromText(sealKeysSetting, c.Seal.Keys)
-	case !c.DatabaseURL.IsEmpty():
-		return nil, errors.New("seal.keys is missing: with PostgreSQL every replica needs the same sealing keys; " +
-			"make one with `head -c 32 /dev/urandom | base64`, keep it safe, and give it to all of them")
+	case !create || c.FileOf(sealKeysSetting) != "":
+		return seal.OpenFile(file, false)
 	}
 	first, err := store.List(ctx, "", 1)
 	if err != nil {
 		return nil, err
 	}
-	return seal.OpenFile(filepath.Join(c.DataDir, seal.FileName), create && len(first) == 0)
+	return seal.OpenFile(file, len(first) == 0)
+}
+
+// SealNames names the sealing keys that the configuration gives, which must exist. The keys themselves stay where they are.
+func SealNames(c *config.Config) (seal.Names, error) {
+	file, err := keyFile(c)
+	switch {
+	case err != nil:
+		return seal.Names{}, err
+	case file == "":
+		return seal.NamesInText(sealKeysSetting, c.Seal.Keys)
+	default:
+		return seal.NamesInFile(file)
+	}
+}
+
+// keyFile is the file that the sealing keys are in; empty when the setting itself has them.
+func keyFile(c *config.Config) (string, error) {
+	switch file := c.FileOf(sealKeysSetting); {
+	case file != "":
+		return file, nil
+	case !c.Seal.Keys.IsEmpty():
+		return "", nil
+	case !c.DatabaseURL.IsEmpty():
+		return "", errors.New("seal.keys is missing: with PostgreSQL every replica needs the same sealing keys; " +
+			"make one with `head -c 32 /dev/urandom | base64`, keep it safe, and give it to all of them")
+	default:
+		return filepath.Join(c.DataDir, seal.FileName), nil
+	}
 }
 
 // sampleSize is how many records a start looks at: all of a small store, and a sample of a big one, for it must be quick.

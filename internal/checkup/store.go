@@ -28,7 +28,7 @@ func lookAtStore(ctx context.Context, c *config.Config) ([]Finding, reading) {
 	store, err := app.OpenStore(ctx, c)
 	switch {
 	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
-		return []Finding{noStore(c), keysBeforeTheStore(ctx, c)}, reading{}
+		return []Finding{noStore(c), keysBeforeTheStore(c)}, reading{}
 	case err != nil:
 		return []Finding{fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, "the store cannot be opened")}, reading{}
 	}
@@ -84,19 +84,19 @@ func openStore(ctx context.Context, c *config.Config, store app.Store) Finding {
 const adviceOnKeys = "Without the keys nobody can read the devices: give seal.keys or seal.keys_file the lines that the store was " +
 	"sealed with."
 
-func keysBeforeTheStore(ctx context.Context, c *config.Config) Finding {
-	if c.DatabaseURL.IsEmpty() && c.Seal.Keys.IsEmpty() {
+func keysBeforeTheStore(c *config.Config) Finding {
+	if c.DatabaseURL.IsEmpty() && c.Seal.Keys.IsEmpty() && c.FileOf("seal.keys") == "" {
 		return note(theKeys, "there are none yet", "The service makes them with the store, in the data directory: back them up, apart from it.")
 	}
-	ring, err := app.OpenRing(ctx, c, nil)
+	names, err := app.SealNames(c)
 	if err != nil {
 		return fails(theKeys, err.Error(), "Correct seal.keys or seal.keys_file.")
 	}
-	return ok(theKeys, describeRing(ring, 0))
+	return ok(theKeys, describe(names, 0))
 }
 
 func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Finding {
-	ring, err := app.OpenRing(ctx, c, store)
+	names, err := app.SealNames(c)
 	if err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
@@ -104,7 +104,7 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 	if err != nil {
 		return skipped(theKeys, "the records cannot be counted: "+err.Error())
 	}
-	if err := ring.Check(census); err != nil {
+	if err := names.Check(census); err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
 	records := 0
@@ -115,11 +115,11 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 		return fails(theKeys, fmt.Sprintf("%d of %d records are damaged, or not sealed", damaged, records),
 			"Restore them from a backup, as docs/operations.md says.")
 	}
-	return ok(theKeys, describeRing(ring, records))
+	return ok(theKeys, describe(names, records))
 }
 
-func describeRing(ring *seal.Ring, records int) string {
-	return fmt.Sprintf("keys: %d, the current one is %s; records that they open: %d", len(ring.Keys()), ring.Current(), records)
+func describe(names seal.Names, records int) string {
+	return fmt.Sprintf("keys: %d, the current one is %s; records that they open: %d", len(names.Keys()), names.Current(), records)
 }
 
 // nobody is an account whose record is not there: only the time that comes with the answer is wanted.

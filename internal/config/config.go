@@ -93,7 +93,7 @@ type Activations struct {
 
 // Seal is how records are sealed at rest.
 type Seal struct {
-	Keys secret.Text // a ring, one key a line; see FileOf for the file that it came from
+	Keys secret.Text // a ring, one key a line; empty when FileOf names the file that it is in
 }
 
 // Stop bounds the end of the service.
@@ -151,7 +151,7 @@ func (c *Config) Effective() []Effective {
 	var all []Effective
 	for _, s := range c.settings() {
 		e := Effective{Key: s.key, Text: s.value.text(), Origin: c.origin(s.key)}
-		if s.secret && e.Text != "" {
+		if s.secret && (e.Text != "" || s.stays && c.files[s.key] != "") {
 			e.Text = secret.Placeholder
 		}
 		all = append(all, e)

@@ -14,7 +14,7 @@ import (
 type Input struct {
 	Flags    *pflag.FlagSet                    // with the flags of Flags, parsed; nil: none
 	Environ  []string                          // NAME=value, as os.Environ gives it
-	ReadFile func(path string) ([]byte, error) // reads the file of settings and the files of secrets
+	ReadFile func(path string) ([]byte, error) // reads the file of settings and the files of secrets, into bytes for Load to keep
 	Root     bool                              // the process runs as root, which decides about the default of data_dir
 }
 
@@ -68,6 +68,10 @@ func (l *loader) take(s setting, src source, origin, text string, inFile bool) {
 			l.broken[s.key] = true
 			l.fault(origin, "names a file that cannot be read: %v", err)
 			return
+		}
+		if s.stays {
+			clear(content)
+			content = nil
 		}
 		text = strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	}

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"net/url"
@@ -187,6 +188,30 @@ func TestSecretsFromFiles(t *testing.T) {
 				t.Errorf("%s: the effective value shows %q", name, text)
 			}
 		}
+	}
+}
+
+// The sealing keys of a file stay there: whoever opens records reads them, and a check does not.
+func TestSealingKeysStayInTheirFile(t *testing.T) {
+	t.Parallel()
+	content := []byte("c2VhbGluZyBrZXk=\n")
+	c, err := config.Load(config.Input{
+		Environ: []string{"PIMSD_SEAL_KEYS_FILE=/keys", "PIMSD_CONFIG=/f"}, Root: true,
+		ReadFile: func(path string) ([]byte, error) {
+			if path == "/f" {
+				return []byte("seal:\n  keys: b3ZlcnJpZGRlbg==\n"), nil
+			}
+			return content, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Seal.Keys.IsEmpty() || c.FileOf("seal.keys") != "/keys" || !bytes.Equal(content, make([]byte, len(content))) {
+		t.Errorf("the keys are in the configuration, or %q in memory", content)
+	}
+	if text := effective(t, c, "seal.keys").Text; text != "[secret]" {
+		t.Errorf("the effective value shows %q", text)
 	}
 }
 

@@ -25,6 +25,7 @@ type setting struct {
 	what   string // a phrase
 	effect string // what follows from another value, in sentences
 	secret bool
+	stays  bool // a secret that stays in its file, when it has one: whoever needs it reads it there
 	value  value
 }
 
@@ -84,7 +85,7 @@ func (c *Config) serviceSettings() []setting {
 			effect: "Set it above the idle time-out of a load balancer in front, or that one sends requests into closed connections.",
 		},
 		{
-			key: "seal.keys", unit: "keys", secret: true, value: secretText(&c.Seal.Keys),
+			key: "seal.keys", unit: "keys", secret: true, stays: true, value: secretText(&c.Seal.Keys),
 			what: "the keys that seal the devices at rest, a base64 of 32 bytes a line, the current one first",
 			effect: "Empty: `seal.keys` in the data directory, made at the first start; with PostgreSQL they must be given, since every " +
 				"replica needs the same. As a file they can be rotated by `pimsd seal rotate`.",

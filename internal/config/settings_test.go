@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"io/fs"
 	"reflect"
 	"strings"
@@ -89,7 +90,7 @@ func loadBytes(content []byte) (*Config, error) {
 			if name != "f" {
 				return nil, fs.ErrNotExist
 			}
-			return content, nil
+			return bytes.Clone(content), nil
 		},
 	})
 }

@@ -28,16 +28,21 @@ func OpenFile(path string, mayCreate bool) (*Ring, error) {
 		}
 	}
 	keys, info, err := readFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the key file %s is missing, and a new one would not open what may be sealed already: "+
-			"put it back, or name the right one: %w", path, fs.ErrNotExist)
-	}
 	if err != nil {
-		return nil, err
+		return nil, ifMissing(path, err)
 	}
 	r := &Ring{source: sourceOf(path), path: path, opened: time.Now()}
 	r.known.Store(&known{keys: keys, info: info})
 	return r, nil
+}
+
+// ifMissing says of a key file that is not there what that means; other errors it leaves.
+func ifMissing(path string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("the key file %s is missing, and a new one would not open what may be sealed already: "+
+		"put it back, or name the right one: %w", path, fs.ErrNotExist)
 }
 
 // sourceOf is how errors speak of a key file.
@@ -90,10 +95,17 @@ func (k *known) isOf(path string) bool {
 }
 
 // readFile reads the key file, and says as which file it was read.
-func readFile(path string) ([]Key, fs.FileInfo, error) {
-	fault := func(err error) ([]Key, fs.FileInfo, error) {
-		return nil, nil, fmt.Errorf("read the sealing keys: %w", err)
-	}
+func readFile(path string) (keys []Key, info fs.FileInfo, err error) {
+	info, err = lendFile(path, func(text []byte) error {
+		keys, err = parse(sourceOf(path), text)
+		return err
+	})
+	return keys, info, err
+}
+
+// lendFile lets use have the text of the key file, which is gone when it returns, and says as which file it was read.
+func lendFile(path string, use func(text []byte) error) (fs.FileInfo, error) {
+	fault := func(err error) (fs.FileInfo, error) { return nil, fmt.Errorf("read the sealing keys: %w", err) }
 	if info, err := os.Stat(path); err != nil {
 		return fault(err)
 	} else if !info.Mode().IsRegular() { // to open a pipe would wait for its other end
@@ -112,13 +124,14 @@ func readFile(path string) ([]Key, fs.FileInfo, error) {
 		return fault(fmt.Errorf("others than its owner may use %s (its mode is %#o): make it 0600, or 0640 for a group that reads it; "+
 			"who was not meant to read it may know the keys", path, mode))
 	}
-	text, err := io.ReadAll(io.LimitReader(file, fileLimit+1))
-	if err != nil {
+	text := make([]byte, fileLimit+1) // a buffer that grows would leave smaller ones behind
+	defer clear(text)
+	n, err := io.ReadFull(file, text)
+	switch {
+	case err == nil:
+		return fault(fmt.Errorf("%s is over %d KiB: it is no key file", path, fileLimit>>10))
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return fault(err)
 	}
-	if len(text) > fileLimit {
-		return fault(fmt.Errorf("%s is over %d KiB: it is no key file", path, fileLimit>>10))
-	}
-	keys, err := parse(sourceOf(path), string(text))
-	return keys, info, err
+	return info, use(text[:n])
 }

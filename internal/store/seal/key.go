@@ -37,13 +37,20 @@ func NewKey(random io.Reader) (Key, error) {
 	if _, err := io.ReadFull(random, drawn); err != nil {
 		return Key{}, fmt.Errorf("draw a sealing key: %w", err)
 	}
-	return keyOf(drawn), nil
+	return Key{idOf(drawn), secret.NewBytes(drawn)}, nil
 }
 
-// keyOf makes a key of its keyBytes bytes.
-func keyOf(text []byte) Key {
-	sum := sha256.Sum256(append([]byte("pimsd sealing key id 1:"), text...))
-	return Key{KeyID(hex.EncodeToString(sum[:idBytes])), secret.NewBytes(text)}
+// idOf names a key of keyBytes bytes, and leaves nothing of it in memory.
+func idOf(key []byte) (id KeyID) {
+	wipingStack(func() {
+		hash := sha256.New()
+		hash.Write([]byte("pimsd sealing key id 1:"))
+		hash.Write(key)
+		id = KeyID(hex.EncodeToString(hash.Sum(nil)[:idBytes]))
+		hash.Reset() // which leaves the key in the hash's buffer
+		hash.Write(make([]byte, sha256.BlockSize-1))
+	})
+	return id
 }
 
 // ID gives the key's name.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +40,9 @@ type known struct {
 // FromText makes a ring of a text: the value of a setting, or the content of a credential. source is the name under
 // which errors speak of it. The error names every line that is wrong, and no key.
 func FromText(source string, text secret.Text) (*Ring, error) {
-	keys, err := parse(source, text.Reveal())
+	bytes := []byte(text.Reveal())
+	defer clear(bytes)
+	keys, err := parse(source, bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -54,30 +55,20 @@ func FromText(source string, text secret.Text) (*Ring, error) {
 func (r *Ring) Current() KeyID { return r.current().id }
 
 // Keys names all keys, the current one first.
-func (r *Ring) Keys() (ids []KeyID) {
+func (r *Ring) Keys() []KeyID { return r.names().ids }
+
+// names are those of the keys that the ring has by now.
+func (r *Ring) names() Names {
 	r.follow()
+	n := Names{source: r.source}
 	for _, key := range r.known.Load().keys {
-		ids = append(ids, key.id)
+		n.ids = append(n.ids, key.id)
 	}
-	return ids
+	return n
 }
 
-// Check tells whether the ring opens everything that the census has counted. The error wraps otp.ErrSealed and names
-// every key that is missing, with the number of records that need it.
-func (r *Ring) Check(census Census) error {
-	r.follow()
-	var missing []string
-	for _, id := range census.Keys() {
-		if _, ok := r.known.Load().find(id); !ok && id != Unsealed {
-			missing = append(missing, fmt.Sprintf("%s (%d records)", id, census[id]))
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s lacks keys that records are sealed under: %s; give it their lines back: %w",
-		r.source, strings.Join(missing, ", "), otp.ErrSealed)
-}
+// Check tells whether the ring opens everything that the census has counted; see [Names.Check].
+func (r *Ring) Check(census Census) error { return r.names().Check(census) }
 
 // current gives the key that seals.
 func (r *Ring) current() Key {
