@@ -54,7 +54,7 @@ func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
 	})
 }
 
-// lineArgs are the values of a line, in the order of lineColumns; checkWrite has seen that the number fits.
+// lineArgs are the values of a line, as insertLine has them; checkWrite has seen that the number fits.
 func lineArgs(w otp.Write) []any {
 	l := w.Line
 	return []any{

@@ -2,12 +2,11 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -28,6 +27,19 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 	return s.writer.do(ctx, creating(w))
 }
 
+func creating(w otp.Write) change {
+	line := append(lineArgs(w), string(w.Row.Account))
+	device := deviceArgs(w.Row)
+	return func(ctx context.Context, on *statements) (refusal, failure error) {
+		fits, err := affects(ctx, on.lineOfCreate, line)
+		if err != nil || !fits {
+			return unlessRepeated(ctx, on, w, otp.ErrExists, err)
+		}
+		_, err = on.insertDevice.ExecContext(ctx, device...)
+		return nil, err
+	}
+}
+
 // Replace is as otp.Store says.
 func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 	if w.Row.Revision < 2 {
@@ -39,24 +51,9 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 	return s.writer.do(ctx, replacing(w))
 }
 
-func creating(w otp.Write) change {
-	place := placeArgs(w.Row.Account)
-	line := append(lineArgs(w), place...)
-	device := append([]any{place[0], place[0], place[1]}, deviceArgs(w.Row)...)
-	return func(ctx context.Context, on *statements) (refusal, failure error) {
-		fits, err := affects(ctx, on.lineOfCreate, line)
-		if err != nil || !fits {
-			return unlessRepeated(ctx, on, w, otp.ErrExists, err)
-		}
-		_, err = on.insertDevice.ExecContext(ctx, device...)
-		return nil, err
-	}
-}
-
 func replacing(w otp.Write) change {
-	place := placeArgs(w.Row.Account)
-	line := append(append(lineArgs(w), place...), int64(w.Row.Revision-1))
-	device := append(deviceArgs(w.Row), place...)
+	line := append(lineArgs(w), string(w.Row.Account), int64(w.Row.Revision-1))
+	device := slices.Concat(deviceArgs(w.Row)[1:], []any{string(w.Row.Account)})
 	return func(ctx context.Context, on *statements) (refusal, failure error) {
 		fits, err := affects(ctx, on.lineOfReplace, line)
 		if err != nil || !fits {
@@ -116,7 +113,7 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 		return otp.Row{}, time.Time{}, err
 	}
 	var row otp.Row
-	err := s.lookups.row(ctx, (*lookup).fetching, placeArgs(account), func(from scanner) (err error) {
+	err := s.lookups.row(ctx, (*lookup).fetching, string(account), func(from scanner) (err error) {
 		row, err = scanRow(from)
 		return err
 	})
@@ -151,19 +148,11 @@ func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 	return count, nil
 }
 
-// placeArgs are the values of ofAccount: where the record of an account lies, unless another's is there, and the account. A
-// place has no sign, so those that SQLite chooses itself are among all others.
-func placeArgs(account otp.Account) []any {
-	sum := sha256.Sum256([]byte(account))
-	place := int64(binary.BigEndian.Uint64(sum[:8]) >> 1) //nolint:gosec // its first bit is zero
-	return []any{place, string(account), string(account)}
-}
-
-// deviceArgs are the values of deviceColumns but the account; checkWrite has seen that the numbers fit. They share nothing with the
+// deviceArgs are the values of deviceColumns; checkWrite has seen that the numbers fit. They share nothing with the
 // row: its owner may go on with it while the writer, perhaps after a cancelled call, has yet to write it.
 func deviceArgs(row otp.Row) []any {
 	return []any{
-		int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
+		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
 		append([]byte{}, row.Body...), nonNil(row.Vault.Reveal()),
 	}
 }

@@ -23,15 +23,15 @@ func hotSteps(tb testing.TB) []hotpath.Step {
 	write := benchWrite(1, revision)
 	must(s.Create(tb.Context(), write))
 	return []hotpath.Step{
-		{Name: "key by id", Most: 44, Do: func() {
+		{Name: "key by id", Most: 46, Do: func() {
 			_, err := s.KeyByID(tb.Context(), key.ID)
 			must(err)
 		}},
-		{Name: "fetch", Most: 37, Do: func() {
+		{Name: "fetch", Most: 35, Do: func() {
 			_, _, err := s.Fetch(tb.Context(), write.Row.Account)
 			must(err)
 		}},
-		{Name: "replace", Most: 65, Do: func() {
+		{Name: "replace", Most: 64, Do: func() {
 			revision++
 			must(s.Replace(tb.Context(), benchWrite(1, revision)))
 		}},

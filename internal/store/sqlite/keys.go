@@ -57,7 +57,7 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 		return authn.Key{}, err
 	}
 	var key authn.Key
-	err := s.lookups.row(ctx, (*lookup).findingKey, []any{id}, func(from scanner) (err error) {
+	err := s.lookups.row(ctx, (*lookup).findingKey, id, func(from scanner) (err error) {
 		key, err = scanKey(from)
 		return err
 	})

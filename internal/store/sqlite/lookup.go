@@ -29,10 +29,9 @@ type lookup struct {
 	fetch, keyByID *query
 }
 
-// query is a statement, and room for its arguments and what it finds.
+// query is a statement, and room for what it finds.
 type query struct {
 	driver.Stmt
-	args   []driver.NamedValue
 	values record
 }
 
@@ -108,14 +107,14 @@ func (l *lookup) finish() {
 	}
 }
 
-// row hands over the row that the arguments find, which use must not keep. sql.ErrNoRows says that there is none.
-func (l *lookups) row(ctx context.Context, which func(*lookup) *query, args []any, use func(scanner) error) error {
+// row hands over the row of the key, which use must not keep. sql.ErrNoRows says that there is none.
+func (l *lookups) row(ctx context.Context, which func(*lookup) *query, key string, use func(scanner) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if l.turn.TryLock() {
 		defer l.turn.Unlock()
-		return which(l.among).row(args, use)
+		return which(l.among).row(key, use)
 	}
 	select {
 	case one, open := <-l.beside:
@@ -123,23 +122,18 @@ func (l *lookups) row(ctx context.Context, which func(*lookup) *query, args []an
 			return errClosed
 		}
 		defer func() { l.beside <- one }()
-		return which(one).row(args, use)
+		return which(one).row(key, use)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (q *query) row(args []any, use func(scanner) error) (err error) {
+func (q *query) row(key string, use func(scanner) error) (err error) {
 	statement, ok := q.Stmt.(driver.StmtQueryContext)
 	if !ok {
 		return fmt.Errorf("a statement of the type %T takes no queries", q.Stmt)
 	}
-	for i, arg := range args {
-		q.args = append(q.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
-	}
-	rows, err := statement.QueryContext(context.Background(), q.args)
-	clear(q.args)
-	q.args = q.args[:0]
+	rows, err := statement.QueryContext(context.Background(), []driver.NamedValue{{Ordinal: 1, Value: key}})
 	if err != nil {
 		return err
 	}

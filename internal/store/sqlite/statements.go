@@ -37,19 +37,13 @@ type queries struct {
 
 const (
 	lineColumns   = `write_id, at, account, caller, transaction_id, action, stage, outcome, step`
-	insertLine    = `INSERT INTO audit (` + lineColumns + `) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?`
+	insertLine    = `INSERT INTO audit (` + lineColumns + `) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE `
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
 	answerColumns = `account, key, at, is_otp, fingerprint, answer`
 	keyColumns    = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 
-	// ofAccount is the condition for the record of an account; placeArgs are its parameters. A record that lies where its
-	// account's should be is found in one tree, without the index of accounts: in a large store each page counts that need
-	// not be looked at. One whose place another account's has taken is found by that index.
-	ofAccount = `place = coalesce((SELECT place FROM device WHERE place = ? AND account = ?),
-		(SELECT place FROM device WHERE account = ?))`
-
 	// Those of a lookup.
-	fetchText   = `SELECT ` + deviceColumns + ` FROM device WHERE ` + ofAccount
+	fetchText   = `SELECT ` + deviceColumns + ` FROM device WHERE account = ?`
 	keyByIDText = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
 )
 
@@ -60,13 +54,11 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.commit:   `COMMIT`,
 		&s.rollback: `ROLLBACK`,
 		// The audit line goes first: whether it can be written is whether the write fits.
-		&s.lineOfCreate: insertLine + ` WHERE NOT EXISTS (SELECT 1 FROM device WHERE ` + ofAccount + `)
+		&s.lineOfCreate: insertLine + `NOT EXISTS (SELECT 1 FROM device WHERE account = ?) ON CONFLICT (write_id) DO NOTHING`,
+		&s.lineOfReplace: insertLine + `EXISTS (SELECT 1 FROM device WHERE account = ? AND revision = ?)
 			ON CONFLICT (write_id) DO NOTHING`,
-		&s.lineOfReplace: insertLine + ` WHERE EXISTS (SELECT 1 FROM device WHERE ` + ofAccount + ` AND revision = ?)
-			ON CONFLICT (write_id) DO NOTHING`,
-		&s.insertDevice: `INSERT INTO device (place, ` + deviceColumns + `)
-			VALUES (CASE WHEN EXISTS (SELECT 1 FROM device WHERE place = ?) THEN NULL ELSE ? END, ?, ?, ?, ?, ?, ?)`,
-		&s.setDevice: `UPDATE device SET (revision, in_doubt, held_until, body, vault) = (?, ?, ?, ?, ?) WHERE ` + ofAccount,
+		&s.insertDevice: `INSERT INTO device (` + deviceColumns + `) VALUES (?, ?, ?, ?, ?, ?)`,
+		&s.setDevice:    `UPDATE device SET (revision, in_doubt, held_until, body, vault) = (?, ?, ?, ?, ?) WHERE account = ?`,
 		&s.writeBefore: `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),
 			coalesce((SELECT revision FROM device WHERE account = ?), 0)`,
 		&s.keepAnswer: `INSERT INTO answer (` + answerColumns + `) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, key) DO UPDATE
@@ -76,7 +68,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.spendAnswers: `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE (account, key) IN
 			(SELECT account, key FROM answer WHERE answer IS NOT NULL AND at <= ? LIMIT ?)`,
 		&s.dropAnswers: `DELETE FROM answer WHERE (account, key) IN (SELECT account, key FROM answer WHERE at <= ? LIMIT ?)`,
-		&s.noteLine:    insertLine,
+		&s.noteLine:    `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		&s.dropLines: `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) AND at < ?
 			AND id < (SELECT max(id) FROM audit)`,
 		&s.addKey:    `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,

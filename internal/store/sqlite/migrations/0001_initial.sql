@@ -3,8 +3,7 @@ PRAGMA application_id = 0x70696d73;
 
 -- The record of each account. Times are microseconds since 1970, in UTC, everywhere.
 CREATE TABLE device (
-    place      INTEGER PRIMARY KEY, -- a hash of the account; any other where that is taken
-    account    TEXT    NOT NULL UNIQUE CHECK (length(account) BETWEEN 1 AND 128),
+    account    TEXT    NOT NULL PRIMARY KEY CHECK (length(account) BETWEEN 1 AND 128),
     revision   INTEGER NOT NULL CHECK (revision >= 1),
     in_doubt   INTEGER NOT NULL CHECK (in_doubt IN (0, 1)),
     held_until INTEGER, -- NULL: nobody holds the device
