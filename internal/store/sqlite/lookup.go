@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -15,12 +14,13 @@ import (
 // lookups make the two reads that every request makes. They go past database/sql, whose goroutines, locks and conversions
 // take longer than these reads do: they find one row by its key, and nobody needs to interrupt them.
 //
-// Every commit makes other connections than the writer's read their pages anew. So a lookup that finds the writer idle takes
-// the writer's connection, where a lone caller's always is; the others have connections of their own.
+// Every commit makes other connections than the writer's read their pages anew, and in a large store those are many. So a
+// lookup takes the writer's connection when it finds the writer idle, as a lone caller always does, and when it finds many
+// writes: then it waits for the end of the transaction. The others have connections of their own.
 type lookups struct {
 	beside chan *lookup // closed with the store
 	among  *lookup      // on the writer's connection, for who has its turn
-	turn   *sync.Mutex
+	writer *writer
 }
 
 // lookup is one of the connections, for one read at a time.
@@ -40,7 +40,7 @@ func (l *lookup) findingKey() *query { return l.keyByID }
 
 // openLookups opens n connections, and shares that of the writer.
 func openLookups(ctx context.Context, to driver.Connector, n int, w *writer) (l *lookups, err error) {
-	l = &lookups{beside: make(chan *lookup, n), turn: &w.turn}
+	l = &lookups{beside: make(chan *lookup, n), writer: w}
 	defer func() {
 		if err != nil {
 			l.close(len(l.beside))
@@ -112,9 +112,12 @@ func (l *lookups) row(ctx context.Context, which func(*lookup) *query, key strin
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if l.turn.TryLock() {
-		defer l.turn.Unlock()
+	if l.writer.turn.TryLock() {
+		defer l.writer.turn.Unlock()
 		return which(l.among).row(key, use)
+	}
+	if l.writer.crowd.Load() >= manyWrites {
+		return l.writer.look(ctx, func() error { return which(l.among).row(key, use) })
 	}
 	select {
 	case one, open := <-l.beside:

@@ -5,35 +5,96 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// A caller who goes away while all connections are busy waits no longer, and nobody else notices.
+// A caller who goes away while all connections are busy waits no longer, and nobody else notices: neither when the lookup
+// waits for a connection of its own, nor when it waits for the writer's.
 func TestALookupWaitsNoLongerThanItsCaller(t *testing.T) {
 	t.Parallel()
-	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
-	s.writer.turn.Lock()
+	for _, crowd := range []int32{1, manyWrites} {
+		s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
+		s.writer.crowd.Store(crowd)
+		s.writer.turn.Lock()
+		giveBack := takeAll(s)
+		gone, leave := context.WithCancel(t.Context())
+		answered := make(chan error)
+		go func() {
+			_, _, err := s.Fetch(gone, "alice")
+			answered <- err
+		}()
+		leave()
+		if err := <-answered; !errors.Is(err, context.Canceled) {
+			t.Errorf("who has gone is told %v", err)
+		}
+		giveBack()
+		s.writer.turn.Unlock()
+		if _, _, err := s.Fetch(t.Context(), "alice"); !errors.Is(err, otp.ErrNotFound) || s.Broken() != nil {
+			t.Errorf("who comes then is told %v; broken: %v", err, s.Broken())
+		}
+	}
+}
+
+// takeAll takes the lookups' own connections.
+func takeAll(s *Store) (giveBack func()) {
 	var taken []*lookup
 	for range readers {
 		taken = append(taken, <-s.lookups.beside)
 	}
-	gone, leave := context.WithCancel(t.Context())
-	answered := make(chan error)
-	go func() {
-		_, _, err := s.Fetch(gone, "alice")
-		answered <- err
-	}()
-	leave()
-	if err := <-answered; !errors.Is(err, context.Canceled) {
-		t.Errorf("who has gone is told %v", err)
+	return func() {
+		for _, l := range taken {
+			s.lookups.beside <- l
+		}
 	}
-	for _, l := range taken {
-		s.lookups.beside <- l
+}
+
+// Among many writes a lookup waits for the writer's connection, and sees all that was stored before.
+func TestALookupAmongManyWrites(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
+	first := benchWrite(1, 1)
+	if err := s.Create(t.Context(), first); err != nil {
+		t.Fatal(err)
 	}
-	s.writer.turn.Unlock()
-	if _, _, err := s.Fetch(t.Context(), "alice"); !errors.Is(err, otp.ErrNotFound) || s.Broken() != nil {
-		t.Errorf("who comes then is told %v; broken: %v", err, s.Broken())
+	defer takeAll(s)()
+	for revision := uint64(2); revision < 50; revision++ {
+		s.writer.crowd.Store(manyWrites)
+		s.writer.turn.Lock()
+		found := make(chan uint64)
+		go func() {
+			row, _, err := s.Fetch(t.Context(), first.Row.Account)
+			if err != nil {
+				t.Error(err)
+			}
+			found <- row.Revision
+		}()
+		select {
+		case <-found:
+			t.Fatal("a lookup has used the connection of somebody else")
+		case <-time.After(time.Millisecond):
+		}
+		s.writer.turn.Unlock()
+		if got := <-found; got != revision-1 {
+			t.Errorf("found is revision %d, want %d", got, revision-1)
+		}
+		if err := s.Replace(t.Context(), benchWrite(1, revision)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What a closed store says does not depend on how it was used before.
+func TestALookupAfterManyWrites(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
+	s.writer.crowd.Store(manyWrites)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Fetch(t.Context(), "alice"); !errors.Is(err, errClosed) {
+		t.Errorf("a closed store says %v", err)
 	}
 }
 

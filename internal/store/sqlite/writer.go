@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -31,9 +32,10 @@ type writer struct {
 	observe func(writes int, took time.Duration, err error)
 
 	jobs       chan *job
+	looks      chan *look
 	quit, done chan struct{}
-	crowded    bool // the last transaction had more than one job
-	unsaved    int  // writes since the log was last written back
+	crowd      atomic.Int32 // jobs of the last transaction
+	unsaved    int          // writes since the log was last written back
 }
 
 // change is something to do within a transaction. A refusal, such as a conflict, is the answer to this change alone; a
@@ -57,7 +59,7 @@ func startWriter(ctx context.Context, conn *sql.Conn, h *health, observe func(in
 	}
 	w := &writer{
 		conn: conn, on: on, health: h, observe: observe,
-		jobs: make(chan *job), quit: make(chan struct{}), done: make(chan struct{}),
+		jobs: make(chan *job), looks: make(chan *look), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.work()
 	return w, nil
@@ -101,6 +103,8 @@ func (w *writer) work() {
 		select {
 		case <-w.quit:
 			return
+		case first := <-w.looks:
+			w.lookFor(first)
 		case first := <-w.jobs:
 			w.answer(w.gather(first))
 		}
@@ -111,11 +115,11 @@ func (w *writer) work() {
 // ones that have just been answered may be about to come back. Nobody waits for anything that is not running already.
 func (w *writer) gather(first *job) []*job {
 	batch := w.take([]*job{first})
-	if w.crowded {
+	if w.crowd.Load() > 1 {
 		runtime.Gosched()
 		batch = w.take(batch)
 	}
-	w.crowded = len(batch) > 1
+	w.crowd.Store(int32(len(batch))) //nolint:gosec // at most maxBatch
 	return batch
 }
 
@@ -135,6 +139,7 @@ func (w *writer) take(batch []*job) []*job {
 func (w *writer) answer(batch []*job) {
 	w.turn.Lock()
 	defer w.turn.Unlock()
+	w.lookForAll()
 	w.health.check()
 	err := w.health.refusal()
 	if err == nil {
