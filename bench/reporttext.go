@@ -43,9 +43,11 @@ With one caller the same work takes several times as long as with 64: everything
 its caches cold. That is why the ratio of the times is what the ratio of the processor's time is, also there.
 
 What was tried and left out again, since what it gained could not be told from noise: to remember ciphers between the three
-uses in an OTP, a larger cache of pages for the connection that writes, and a build that follows a profile of itself. What was
-not tried, since it would cost what pimsd is for: to believe in a key or a record of a moment ago without looking.
+uses in an OTP, a build that follows a profile of itself, a third thread for Go to run on, a table of records without the index of
+holds and one of audit lines without that of their ids, and records that lie where a hash of their account says. What was not
+tried, since it would cost what pimsd is for: to believe in a key or a record of a moment ago without looking.
 
 A store of a million accounts costs more than one of a thousand because each write meets a page of its own: it has to be read
-first, and no two writes of a transaction share one. Where a hundredth of the accounts makes nine of ten calls, little of that is left.
+first, and no two writes of a transaction share one. It would cost more still if lookups had their own connections, whose pages
+each commit makes them read anew: among many writes they wait for the writer's, which has room for the inner pages of its trees.
 `

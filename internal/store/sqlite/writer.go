@@ -18,6 +18,9 @@ const (
 	maxBatch = 512
 	// checkpointEvery is after how many writes the log is written back into the database: 8 to 25 MB of log.
 	checkpointEvery = 1024
+	// writerCache is room for 8 MiB of pages, which fill as they are needed: the inner ones of the trees of a million accounts
+	// are 3 MiB, and those of the records between hold and settle are wanted again.
+	writerCache = `PRAGMA cache_size = -8192`
 )
 
 var errClosed = errors.New("the store is closed")
@@ -50,6 +53,9 @@ type job struct {
 }
 
 func startWriter(ctx context.Context, conn *sql.Conn, h *health, observe func(int, time.Duration, error)) (*writer, error) {
+	if _, err := conn.ExecContext(ctx, writerCache); err != nil {
+		return nil, fmt.Errorf("give the writer room for pages: %w", err)
+	}
 	on, err := prepareStatements(ctx, conn)
 	if err != nil {
 		return nil, err
