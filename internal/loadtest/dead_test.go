@@ -15,8 +15,8 @@ import (
 
 const circuitState = "pimsd_inwebo_circuit_state"
 
-// behindProxy is a daemon with a circuit, whose inWebo is behind a proxy, and accounts on it.
-func behindProxy(t *testing.T, accounts int, more ...func(*pimsdtest.Setup)) (*proxy, *pimsdtest.Daemon, []*pimsdtest.Account) {
+// behindProxy is a daemon with a circuit, whose inWebo is behind a proxy, and ten accounts on it.
+func behindProxy(t *testing.T, more ...func(*pimsdtest.Setup)) (*proxy, *pimsdtest.Daemon, []*pimsdtest.Account) {
 	t.Helper()
 	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
 		impatient(s)
@@ -27,7 +27,7 @@ func behindProxy(t *testing.T, accounts int, more ...func(*pimsdtest.Setup)) (*p
 		}
 	})
 	var all []*pimsdtest.Account
-	for i := range accounts {
+	for i := range 10 {
 		all = append(all, d.Enroll(fmt.Sprint("account ", i), aPIN))
 	}
 	between := newProxy(t, strings.TrimPrefix(d.Inwebo.ProtocolURL(), "http://"))
@@ -94,7 +94,7 @@ func recovered(t *testing.T, all []*pimsdtest.Account) {
 // When inWebo is dead, callers are told so quickly, and when to come back; when it is back, so is pimsd.
 func TestInweboIsDead(t *testing.T) {
 	t.Parallel()
-	between, d, all := behindProxy(t, 10)
+	between, d, all := behindProxy(t)
 	everybody(t, all, given)
 	between.Stop()
 	everybody(t, all, unreachable, late) // late: on a machine that has much else to do
@@ -122,7 +122,7 @@ func TestInweboIsDead(t *testing.T) {
 // When inWebo is silent, the first callers wait for it, and those who come later do not.
 func TestInweboIsSilent(t *testing.T) {
 	t.Parallel()
-	between, d, all := behindProxy(t, 10)
+	between, d, all := behindProxy(t)
 	between.poison(t, toxic{"timeout", map[string]int{"timeout": 0}}, upstream)
 	everybody(t, all, late, unreachable)
 	began := time.Now()

@@ -27,7 +27,7 @@ func TestInweboFlaps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			between, d, all := behindProxy(t, 10, func(s *pimsdtest.Setup) { turn(&s.Inwebo.Knobs) })
+			between, d, all := behindProxy(t, func(s *pimsdtest.Setup) { turn(&s.Inwebo.Knobs) })
 			whileItFlaps(t, between, func() { everybody(t, all, given, unreachable, late, waiting, behind) })
 			fell := stragglers(t, all, behind)
 			if len(fell) > 0 && d.Inwebo.Knobs().Ratchet == inwebosim.RatchetNone {
@@ -46,7 +46,7 @@ func TestInweboFlapsAndCountsOldKeys(t *testing.T) {
 	for _, mode := range []inwebosim.LostFinalize{inwebosim.LostFinalizeLenient, inwebosim.LostFinalizeStrict} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
-			between, d, all := behindProxy(t, 10, func(s *pimsdtest.Setup) {
+			between, d, all := behindProxy(t, func(s *pimsdtest.Setup) {
 				s.Inwebo.Knobs.LostFinalize, s.Config.Guard.Pause = mode, time.Second
 			})
 			whileItFlaps(t, between, func() { everybody(t, all, given, unreachable, late, waiting, behind, locked) })

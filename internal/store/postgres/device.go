@@ -170,16 +170,6 @@ func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {
 	return row, err
 }
 
-// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the database's clock.
-func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM device WHERE in_doubt)
-		+ (SELECT count(*) FROM device WHERE NOT in_doubt AND held_until < `+clock+`)`).Scan(&count)
-	if err != nil {
-		return 0, describe("count the devices in doubt", err)
-	}
-	return count, nil
-}
-
 func microsOrNull(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil

@@ -28,7 +28,10 @@ const (
 )
 
 // Store is a database that is open. Its methods may be called at any time from anywhere.
-type Store struct{ pool *pgxpool.Pool }
+type Store struct {
+	pool    *pgxpool.Pool
+	overdue *rested
+}
 
 var (
 	_ otp.Store      = (*Store)(nil)
@@ -67,7 +70,9 @@ func open(ctx context.Context, url secret.Text, prepare func(context.Context, *p
 		pool.Close()
 		return nil, describe("open the database", err)
 	}
-	return &Store{pool}, nil
+	s := &Store{pool: pool}
+	s.overdue = newRested(s.countOverdue)
+	return s, nil
 }
 
 // refuseLooseDurability looks at each new connection: what the server answers must survive its crash. The connection
@@ -90,6 +95,7 @@ func refuseLooseDurability(ctx context.Context, conn *pgx.Conn) error {
 
 // Close ends the store when the verbs under way have been answered.
 func (s *Store) Close() error {
+	s.overdue.end()
 	s.pool.Close()
 	return nil
 }

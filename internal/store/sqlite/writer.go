@@ -125,7 +125,7 @@ func (w *writer) gather(first *job) []*job {
 		runtime.Gosched()
 		batch = w.take(batch)
 	}
-	w.crowd.Store(int32(len(batch))) //nolint:gosec // at most maxBatch
+	w.crowd.Store(int32(len(batch)))
 	return batch
 }
 

@@ -1,0 +1,113 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the database's clock. Among so many
+// accounts that the latter take long to find, their number is up to a minute or two old.
+func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
+	if err := s.pool.QueryRow(ctx, `SELECT count(*) FROM device WHERE in_doubt`).Scan(&count); err != nil {
+		return 0, describe("count the devices in doubt", err)
+	}
+	overdue, err := s.overdue.count(ctx)
+	return count + overdue, err
+}
+
+// countOverdue reads the whole table: an index of holds would make every write of a record touch every index.
+func (s *Store) countOverdue(ctx context.Context) (count int, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT count(*) FROM device WHERE NOT in_doubt AND held_until < `+clock).Scan(&count)
+	if err != nil {
+		return 0, describe("count the devices whose holder's time is over", err)
+	}
+	return count, nil
+}
+
+const (
+	// quick is a count that need not rest.
+	quick = 50 * time.Millisecond
+	// rests is how many times as long as it took a longer count rests, so that it takes a fiftieth of a core at most.
+	rests = 49
+	// longest bounds a count.
+	longest = 5 * time.Minute
+)
+
+// rested is a count that is taken for all who ask, and no more often than it may be.
+type rested struct {
+	take func(context.Context) (int, error)
+	life context.Context //nolint:containedctx // of the store, which ends the count under way
+	end  context.CancelFunc
+
+	mu    sync.Mutex
+	last  *tally    // that went well; nil before the first
+	now   *tally    // under way; nil when none is
+	again time.Time // when the next may begin
+}
+
+func newRested(take func(context.Context) (int, error)) *rested {
+	life, end := context.WithCancel(context.Background())
+	return &rested{take: take, life: life, end: end}
+}
+
+// tally is one count. Its result is there when done is closed.
+type tally struct {
+	done  chan struct{}
+	count int
+	err   error
+}
+
+// count gives the newest count there is: one that is taken now, if that is quick, or else the last. For the first it waits as
+// long as ctx lets it; the count goes on without it.
+func (r *rested) count(ctx context.Context) (int, error) {
+	last, now := r.begin()
+	if now != nil {
+		patience := ctx
+		if last != nil {
+			var enough context.CancelFunc
+			patience, enough = context.WithTimeout(ctx, quick)
+			defer enough()
+		}
+		select {
+		case <-now.done:
+			last = now
+		case <-patience.Done():
+		}
+	}
+	if last == nil {
+		return 0, errors.New("the devices whose holder's time is over are still being counted")
+	}
+	return last.count, last.err
+}
+
+// begin begins a count, unless one is under way or the last one rests.
+func (r *rested) begin() (last, now *tally) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now == nil && !time.Now().Before(r.again) {
+		r.now = &tally{done: make(chan struct{})}
+		go r.finish(r.now)
+	}
+	return r.last, r.now
+}
+
+// finish takes the count. One that fails is no reason to rest, and not kept.
+func (r *rested) finish(t *tally) {
+	defer close(t.done)
+	ctx, cancel := context.WithTimeout(r.life, longest)
+	defer cancel()
+	began := time.Now()
+	t.count, t.err = r.take(ctx)
+	took := time.Since(began)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now = nil
+	if t.err != nil {
+		return
+	}
+	if r.last = t; took > quick {
+		r.again = time.Now().Add(rests * took)
+	}
+}
