@@ -31,8 +31,8 @@ const (
 	quick = 50 * time.Millisecond
 	// rests is how many times as long as it took a longer count rests, so that it takes a fiftieth of a core at most.
 	rests = 49
-	// longest bounds a count.
-	longest = 5 * time.Minute
+	// countTimeout bounds a count.
+	countTimeout = 5 * time.Minute
 )
 
 // rested is a count that is taken for all who ask, and no more often than it may be.
@@ -96,7 +96,7 @@ func (r *rested) begin() (last, now *tally) {
 // finish takes the count. One that fails is no reason to rest, and not kept.
 func (r *rested) finish(t *tally) {
 	defer close(t.done)
-	ctx, cancel := context.WithTimeout(r.life, longest)
+	ctx, cancel := context.WithTimeout(r.life, countTimeout)
 	defer cancel()
 	began := time.Now()
 	t.count, t.err = r.take(ctx)
