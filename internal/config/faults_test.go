@@ -90,16 +90,16 @@ func TestFaults(t *testing.T) {
 		},
 		{
 			environ("PIMSD_INWEBO_DIAL_TIMEOUT=7s"),
-			[]string{"inwebo.exchange_timeout (6s) and PIMSD_INWEBO_DIAL_TIMEOUT (7s) do not fit: " +
+			[]string{"PIMSD_INWEBO_DIAL_TIMEOUT (7s) and inwebo.exchange_timeout (6s) do not fit: " +
 				"connecting is part of the exchange, so its time-out must not be longer"},
 		},
 		{
 			environ("PIMSD_OPS_LISTEN=127.0.0.1:8080"),
-			[]string{"listen (127.0.0.1:8080) and PIMSD_OPS_LISTEN (127.0.0.1:8080) are the same: give the operators' listener a port of its own"},
+			[]string{"PIMSD_OPS_LISTEN (127.0.0.1:8080) and listen (127.0.0.1:8080) are the same: give the operators' listener a port of its own"},
 		},
 		{
 			environ("PIMSD_INWEBO_CLIENT_KEY_FILE=/k"),
-			[]string{"inwebo.client_cert_file () and PIMSD_INWEBO_CLIENT_KEY_FILE (/k) go together: set both or neither"},
+			[]string{"PIMSD_INWEBO_CLIENT_KEY_FILE (/k) and inwebo.client_cert_file () go together: set both or neither"},
 		},
 	} {
 		_, err := tc.world.load(t)

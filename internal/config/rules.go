@@ -62,18 +62,18 @@ func (l *loader) checkRules() {
 	}
 }
 
-// describe names settings with their values, each as its author wrote it.
+// describe names settings with their values, each as its author wrote it; those that nobody wrote come last.
 func (l *loader) describe(keys []string) string {
-	var parts []string
+	var written, preset []string
 	for _, e := range l.config.Effective() {
 		if !slices.Contains(keys, e.Key) {
 			continue
 		}
-		name := e.Origin
-		if name == originDefault {
-			name = e.Key
+		if e.Origin == originDefault {
+			preset = append(preset, e.Key+" ("+e.Text+")")
+		} else {
+			written = append(written, e.Origin+" ("+e.Text+")")
 		}
-		parts = append(parts, name+" ("+e.Text+")")
 	}
-	return strings.Join(parts, " and ")
+	return strings.Join(append(written, preset...), " and ")
 }
