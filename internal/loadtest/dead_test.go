@@ -66,11 +66,11 @@ func everybody(t *testing.T, all []*pimsdtest.Account, allowed ...string) []pims
 // told is status and code of an answer.
 func told(a pimsdtest.Answer) string { return fmt.Sprint(a.Status, " ", a.Code) }
 
-// patiently asks until there is an OTP, a few times: who is told to wait waits.
+// patiently asks until there is an OTP, a few times: who is told to wait waits, but not for ever.
 func patiently(a *pimsdtest.Account) pimsdtest.Answer {
 	answer := a.OTP(aPIN)
 	for tries := 0; answer.OTP == "" && tries < 5; tries++ {
-		time.Sleep(max(retryAfter(answer), 100*time.Millisecond))
+		time.Sleep(min(max(retryAfter(answer), 100*time.Millisecond), 3*time.Second))
 		answer = a.OTP(aPIN)
 	}
 	return answer
