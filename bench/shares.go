@@ -22,7 +22,7 @@ func parts() []part {
 		{"audit lines and sealing together", audit + "|" + sealing},
 		{"audit lines, into their table and its index", audit},
 		{"sealing and opening devices", sealing},
-		{"all writing to the store, syncs included", `sqlite\.\(\*writer\)\.work`},
+		{"all writing to the store, syncs included", `sqlite\.\(\*writer\)\.(transact|save)`},
 		{"reading keys and records", `sqlite\.\(\*query\)\.row`},
 		{"records to JSON and back", `otp\.(Decode|encode)`},
 		{"exchanges with inWebo", `internal/inwebo\.|net/http\.\(\*(persistConn|Transport)\)`},

@@ -22,11 +22,11 @@ func Of(tb testing.TB, pid int) string {
 	return within(tb, pid, 0, math.MaxInt64)
 }
 
-// Near gives the same of this process, so many bytes on either side of what an address points to.
-func Near(tb testing.TB, address any, bytes int64) string {
+// Near gives the same of this process, within reach bytes on either side of what an address points to.
+func Near(tb testing.TB, address any, reach int64) string {
 	tb.Helper()
 	at := int64(reflect.ValueOf(address).Pointer()) &^ (page - 1)
-	return within(tb, os.Getpid(), at-bytes, at+bytes)
+	return within(tb, os.Getpid(), at-reach, at+reach)
 }
 
 func within(tb testing.TB, pid int, first, end int64) string {

@@ -74,11 +74,7 @@ func testCertificate(t *testing.T) (certificate, key string, roots *x509.CertPoo
 
 func leafOf(t *testing.T, file string) *x509.Certificate {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parsePEM(t, text)
+	return parsePEM(t, []byte(fileText(t, file)))
 }
 
 func writePEM(t *testing.T, file, kind string, der []byte) {

@@ -14,7 +14,10 @@ func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 		return 0, describe("count the devices in doubt", err)
 	}
 	overdue, err := s.overdue.count(ctx)
-	return count + overdue, err
+	if err != nil {
+		return 0, err
+	}
+	return count + overdue, nil
 }
 
 // countOverdue reads the whole table: an index of holds would make every write of a record touch every index.

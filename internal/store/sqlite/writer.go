@@ -26,10 +26,10 @@ const (
 var errClosed = errors.New("the store is closed")
 
 // writer is the one that writes: it has a connection for itself, takes all jobs that wait, runs them in one
-// transaction, and answers them when that has become durable or has failed.
+// transaction, and answers them when that has become durable or has failed. Before the next one it does the lookups that wait.
 type writer struct {
 	conn    *sql.Conn
-	turn    sync.Mutex // of who uses the connection: the writer, or a lookup while there is nothing to write
+	turn    sync.Mutex // of who uses the connection: the writer, or a lookup that finds nobody there
 	on      *statements
 	health  *health
 	observe func(writes int, took time.Duration, err error)
@@ -37,7 +37,7 @@ type writer struct {
 	jobs       chan *job
 	looks      chan *look
 	quit, done chan struct{}
-	crowd      atomic.Int32 // jobs of the last transaction
+	crowd      atomic.Int32 // jobs of the newest transaction
 	unsaved    int          // writes since the log was last written back
 }
 
