@@ -78,13 +78,13 @@ func (s *Service) recall(ctx context.Context, c *conversation) (answer secret.By
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	kept, err := s.store.Recall(ctx, c.ask.Account, repeat.Key)
+	_, kept, _, err := s.store.FetchWithResponse(ctx, c.ask.Account, repeat.Key)
 	now := c.now()
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return answer, c.record.talksAbout(repeat.Key, now)
-	case err != nil:
+	case err != nil && !errors.Is(err, ErrNotFound):
 		return answer, because(ErrStore, err)
+	case kept == nil:
+		return answer, c.record.talksAbout(repeat.Key, now)
 	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)):
 		return answer, ErrRepeatSpent
 	}

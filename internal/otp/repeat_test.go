@@ -256,7 +256,7 @@ func TestALateOTPReplacesARefusal(t *testing.T) {
 func TestAKeyThatCannotBeSpent(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
-	for _, verb := range []storetest.Verb{storetest.Recall, storetest.Spend} {
+	for _, verb := range []storetest.Verb{storetest.FetchWithResponse, storetest.Spend} {
 		d := plant(t, sim, inwebosim.Override{})
 		service := otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
 			if c.Verb == verb && d.truth(t).Finalizes > 0 {

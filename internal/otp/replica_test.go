@@ -126,9 +126,13 @@ func (r *replica) Fetch(ctx context.Context, account otp.Account) (otp.Row, time
 	return r.w.clock.Fetch(ctx, account)
 }
 
-// Recall and Spend are not asked for by its callers.
-func (r *replica) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
-	return r.w.d.memory.Recall(ctx, account, key)
+// FetchWithResponse, BySerial and Spend are not called by its callers.
+func (r *replica) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
+	return r.w.d.memory.FetchWithResponse(ctx, account, key)
+}
+
+func (r *replica) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
+	return r.w.d.memory.BySerial(ctx, serial)
 }
 
 func (r *replica) Spend(ctx context.Context, account otp.Account, key string) error {

@@ -13,7 +13,7 @@ import (
 //
 // Every verb is durable when it returns nil: it survives a crash of the process and a loss of power. The verbs that
 // write are safe to repeat: the same Write twice is the same as once, and answers nil both times. So a caller that
-// does not know whether a Write took effect — any error but ErrConflict, ErrExists and ErrBroken says just that —
+// does not know whether a Write took effect — any error but ErrConflict, ErrExists, ErrDeviceTaken and ErrBroken says just that —
 // repeats it and learns.
 //
 // Beside the record a store keeps, for a while, answers that a caller may ask for again (contract.md §5).
@@ -23,17 +23,23 @@ type Store interface {
 	Fetch(ctx context.Context, account Account) (Row, time.Time, error)
 
 	// Create stores the first row of an account, revision 1, together with the write's audit line.
-	// ErrExists says that the account has one already, and nothing was stored.
+	// ErrExists says that the account has one already, ErrDeviceTaken that another account has the claimed device; nothing
+	// was stored then.
 	Create(ctx context.Context, w Write) error
 
 	// Replace stores w.Row over the row of revision w.Row.Revision−1, together with the write's audit line.
-	// ErrConflict says that the account's row has another revision or is not there, and nothing was stored.
+	// ErrConflict says that the account's row has another revision or is not there, ErrDeviceTaken that another account has
+	// the claimed device; nothing was stored then.
 	// An answer to keep is stored with it, unless there is one under its key already; but one that is an OTP takes the
 	// place of one that is none, as long as that was not spent.
 	Replace(ctx context.Context, w Write) error
 
-	// Recall gives what is kept of the call that had the key. ErrNotFound says that nothing is.
-	Recall(ctx context.Context, account Account, key string) (Kept, error)
+	// FetchWithResponse is Fetch, and returns from the same consistent read what is stored of the call that had the key:
+	// nil when nothing is. A missing row is ErrNotFound here too, and a stored response is returned with it.
+	FetchWithResponse(ctx context.Context, account Account, key string) (Row, *Kept, time.Time, error)
+
+	// BySerial returns the rows of all accounts that have or had the device with that serial, without their Vault.
+	BySerial(ctx context.Context, serial string) ([]Row, error)
 
 	// Spend forgets the answer and the fingerprint that are kept under the key, and keeps the key. Repeated, or of a key that is
 	// not there, it does nothing.
@@ -45,6 +51,8 @@ var (
 	ErrNotFound = errors.New("the account has no record")
 	ErrExists   = errors.New("the account has a record already")
 	ErrConflict = errors.New("the record was changed by another writer")
+	// ErrDeviceTaken means that the device that the Write claims is the active device of another account. Nothing was stored.
+	ErrDeviceTaken = errors.New("the device belongs to another account")
 	// ErrUntouched says that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
 	// is repeated: no room, no connection, a statement that was rolled back.
 	ErrUntouched = errors.New("the store failed and stored nothing")
@@ -64,6 +72,21 @@ type Row struct {
 	HeldUntil time.Time    // the zero time when nobody holds the device; microseconds count
 	Body      []byte       // JSON, without secrets
 	Vault     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
+
+	// UnreadAnswers is the number of kept finalize answers in the Vault that could not be read, for counting. Lists and
+	// BySerial return it; the two fetches leave it at 0, since the Vault is at hand there.
+	UnreadAnswers int
+	// Claim is the device that the account has or had. Lists and BySerial return it, the two fetches do not. Create and
+	// Replace ignore it: Write.Claim changes it.
+	Claim Claim
+}
+
+// Claim names an account's device. The zero Claim is that of an account that has never had one.
+type Claim struct {
+	Serial string // at most 256 characters
+	// Active reports whether the account has the device now, or an enrollment of it under way. No two accounts have an
+	// active claim of the same serial.
+	Active bool
 }
 
 // Write is what becomes durable together.
@@ -71,6 +94,8 @@ type Write struct {
 	// ID is unique to this write and at most 64 characters; a repeat carries the same.
 	ID  string
 	Row Row
+	// Claim, when it is not nil, replaces the account's claim of a device. Most writes leave it as it is.
+	Claim *Claim
 	// Line is the audit line of the write; its At, Account and everything else come from the domain.
 	Line Line
 	// Keep is the answer of a Replace that a caller may ask for again; nil for most.

@@ -2,11 +2,8 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -16,7 +13,7 @@ const (
 	answerColumns = `account, key, at, is_otp, fingerprint, answer`
 
 	// keepAnswer stores the answer of a write if the statement before it, named written, has stored the row.
-	keepAnswer = `INSERT INTO answer (` + answerColumns + `) SELECT $1, $16, $17, $18, $19, $20 FROM written
+	keepAnswer = `INSERT INTO answer (` + answerColumns + `) SELECT $1, $19, $20, $21, $22, $23 FROM written
 		ON CONFLICT (account, key) DO UPDATE
 		SET (at, is_otp, fingerprint, answer) = (excluded.at, excluded.is_otp, excluded.fingerprint, excluded.answer)
 		WHERE excluded.is_otp AND NOT answer.is_otp AND answer.answer IS NOT NULL`
@@ -26,23 +23,41 @@ func keepArgs(k *otp.Keep) []any {
 	return []any{k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal()}
 }
 
-// Recall is as otp.Store says.
-func (s *Store) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
-	var at int64
-	var fingerprint, answer []byte
-	const recall = `SELECT at, fingerprint, answer FROM answer WHERE account = $1 AND key = $2`
-	switch err := s.pool.QueryRow(ctx, recall, string(account), key).Scan(&at, &fingerprint, &answer); {
-	case errors.Is(err, pgx.ErrNoRows):
-		return otp.Kept{}, otp.ErrNotFound
-	case err != nil:
-		return otp.Kept{}, describe("recall an answer", err)
+// FetchWithResponse is as otp.Store says: one statement, and so one snapshot. The time is the database's.
+func (s *Store) FetchWithResponse(
+	ctx context.Context, account otp.Account, key string,
+) (otp.Row, *otp.Kept, time.Time, error) {
+	const fetch = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
+		d.body, d.vault,
+		a.account IS NOT NULL, coalesce(a.at, 0), a.fingerprint, a.answer
+		FROM (VALUES ($1::text)) wanted (account) LEFT JOIN device d USING (account)
+		LEFT JOIN answer a ON a.account = wanted.account AND a.key = $2`
+	row := otp.Row{Account: account}
+	var at, answeredAt int64
+	var found, answered bool
+	var heldUntil *int64
+	var vault, fingerprint, answer []byte
+	err := s.pool.QueryRow(ctx, fetch, string(account), key).Scan(
+		&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
+		&answered, &answeredAt, &fingerprint, &answer)
+	if err != nil {
+		return otp.Row{}, nil, time.Time{}, describe("fetch the record of an account", err)
 	}
 	if answer != nil {
 		if err := s.standbysHaveAll(ctx); err != nil {
-			return otp.Kept{}, fmt.Errorf("recall an answer: %w", err)
+			return otp.Row{}, nil, time.Time{}, fmt.Errorf("fetch a stored response: %w", err)
 		}
 	}
-	return otp.Kept{At: time.UnixMicro(at).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}, nil
+	var kept *otp.Kept
+	if answered {
+		kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
+	}
+	now := time.UnixMicro(at).UTC()
+	if !found {
+		return otp.Row{}, kept, now, otp.ErrNotFound
+	}
+	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
+	return row, kept, now, nil
 }
 
 // Spend is as otp.Store says.

@@ -17,23 +17,28 @@ import (
 const maxWriteID = 64
 
 const (
-	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
+	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers, serial, active`
 	lineColumns   = `id, write_id, at, account, caller, transaction_id, action, stage, outcome, step`
 
 	// lineOfWrite stores the audit line if the statement before it, named written, has stored the row.
 	lineOfWrite = ` INSERT INTO audit (` + lineColumns + `)
 		SELECT (SELECT audit_base FROM house) + pg_current_xact_id()::text::bigint, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM written`
 
+	// updateDevice leaves the claim as it is when $17 and $18 are null.
+	updateDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active)
+		= ($2, $3, $4, $5, $6, $16, coalesce($17, serial), coalesce($18, active))`
+
 	createRow = `WITH written AS (
-		INSERT INTO device (` + deviceColumns + `) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account) DO NOTHING RETURNING 1)` + lineOfWrite
+		INSERT INTO device (` + deviceColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $16, coalesce($17, ''), coalesce($18, false))
+		ON CONFLICT (account) DO NOTHING RETURNING 1)` + lineOfWrite
 
 	replaceRow = `WITH written AS (
-		UPDATE device SET (revision, in_doubt, held_until, body, vault) = ($2, $3, $4, $5, $6)
+		` + updateDevice + `
 		WHERE account = $1 AND revision = $2 - 1 RETURNING 1)` + lineOfWrite
 
 	// replaceAndKeep is replaceRow, with the answer to keep beside it.
 	replaceAndKeep = `WITH written AS (
-		UPDATE device SET (revision, in_doubt, held_until, body, vault) = ($2, $3, $4, $5, $6)
+		` + updateDevice + `
 		WHERE account = $1 AND revision = $2 - 1 RETURNING 1), kept AS (` + keepAnswer + `)` + lineOfWrite
 
 	fetchRow = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
@@ -73,12 +78,18 @@ func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, 
 	args := []any{
 		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.HeldUntil), nonNil(w.Row.Body), nonNil(w.Row.Vault.Reveal()),
 		w.ID, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step,
+		w.Row.UnreadAnswers, nil, nil,
+	}
+	if w.Claim != nil {
+		args[16], args[17] = w.Claim.Serial, w.Claim.Active
 	}
 	if w.Keep != nil {
 		args = append(args, keepArgs(w.Keep)...)
 	}
 	result, err := s.pool.Exec(ctx, statement, args...)
 	switch {
+	case isTaken(err):
+		return s.unlessRepeated(ctx, what, w, otp.ErrDeviceTaken)
 	case err != nil:
 		return describe(what, err)
 	case result.RowsAffected() == 1:
@@ -148,6 +159,30 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	return row, now, nil
 }
 
+// BySerial is as otp.Store says.
+func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
+	const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active
+		FROM device WHERE serial = $1 AND serial <> '' ORDER BY account`
+	found, err := s.pool.Query(ctx, bySerial, serial)
+	if err != nil {
+		return nil, describe("find the accounts of a device", err)
+	}
+	rows, err := pgx.CollectRows(found, scanRow)
+	if err != nil {
+		return nil, describe("find the accounts of a device", err)
+	}
+	return rows, nil
+}
+
+// CountUnreadAnswers returns the number of kept finalize answers that could not be read.
+func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
+	const countUnread = `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`
+	if err := s.pool.QueryRow(ctx, countUnread).Scan(&count); err != nil {
+		return 0, describe("count the answers that could not be read", err)
+	}
+	return count, nil
+}
+
 // List gives rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
 // account is before all others.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
@@ -165,7 +200,8 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {
 	var heldUntil *int64
 	var vault []byte
-	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault)
+	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
+		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active)
 	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

@@ -15,6 +15,17 @@ const (
 	crashShutdown = "57P02"
 )
 
+// What it says of a write that a unique index refuses.
+const (
+	uniqueViolation = "23505"
+)
+
+// isTaken reports whether a write was undone because the device that it claims is the active one of another account.
+func isTaken(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == uniqueViolation && refused.ConstraintName == "device_active"
+}
+
 // describe says what was to be done, and whether anything of it can have been stored: the server has undone a statement
 // that it answers with an error, and what never reached the server is not there.
 func describe(what string, err error) error {

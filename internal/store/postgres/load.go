@@ -37,7 +37,8 @@ func (s *Store) Load(ctx context.Context, c Contents) error {
 		}
 		err := errors.Join(
 			load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
-				return []any{string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal())}
+				return []any{string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal()),
+					r.UnreadAnswers, r.Claim.Serial, r.Claim.Active}
 			}),
 			load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.Audited) []any {
 				copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here

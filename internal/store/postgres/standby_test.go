@@ -27,7 +27,7 @@ func TestARepeatWaitsForTheStandbyToo(t *testing.T) {
 	w.Keep = &otp.Keep{Key: strings.Repeat("a", 64), Kept: otp.Kept{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
 	replace := func(ctx context.Context) error { return store.Replace(ctx, w) }
 	recall := func(ctx context.Context) error {
-		_, err := store.Recall(ctx, "a", w.Keep.Key)
+		_, _, _, err := store.FetchWithResponse(ctx, "a", w.Keep.Key)
 		return err
 	}
 	for n := range 3 {

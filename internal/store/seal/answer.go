@@ -2,6 +2,7 @@ package seal
 
 import (
 	"context"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -10,14 +11,24 @@ import (
 // answerPurpose binds a kept answer to its key: another call of the account must not be answered with it.
 func answerPurpose(key string) Purpose { return Purpose("answer " + key) }
 
-// Recall gives what is kept with its answer opened; see Fetch for its errors.
-func (s *Store) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
-	kept, err := s.beneath.Recall(ctx, account, key)
-	if err != nil || kept.Answer.IsEmpty() {
-		return kept, err
+// FetchWithResponse returns the row with its vault opened and the stored response with its answer opened; see Fetch for
+// its errors.
+func (s *Store) FetchWithResponse(
+	ctx context.Context, account otp.Account, key string,
+) (otp.Row, *otp.Kept, time.Time, error) {
+	row, kept, now, err := s.beneath.FetchWithResponse(ctx, account, key)
+	if kept != nil && !kept.Answer.IsEmpty() {
+		opened := *kept
+		var sealed error
+		if opened.Answer, sealed = s.ring.Open(answerPurpose(key), account, kept.Answer.Reveal()); sealed != nil {
+			return otp.Row{}, nil, now, sealed
+		}
+		kept = &opened
 	}
-	kept.Answer, err = s.ring.Open(answerPurpose(key), account, kept.Answer.Reveal())
-	return kept, err
+	if err == nil {
+		row, err = s.ring.openRow(row)
+	}
+	return row, kept, now, err
 }
 
 // Spend is as otp.Store says.

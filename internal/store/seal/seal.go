@@ -42,6 +42,11 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	return row, now, err
 }
 
+// BySerial is as otp.Store says.
+func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
+	return s.beneath.BySerial(ctx, serial)
+}
+
 // Create stores the write with its vault sealed under the current key.
 func (s *Store) Create(ctx context.Context, w otp.Write) error {
 	w.Row = s.ring.sealRow(w.Row)

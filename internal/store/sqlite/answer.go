@@ -2,12 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // keep stores the answer of a write, within its transaction.
@@ -15,22 +12,6 @@ func keep(ctx context.Context, on *statements, w otp.Write) error {
 	k := w.Keep
 	_, err := on.keepAnswer.ExecContext(ctx, string(w.Row.Account), k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal())
 	return err
-}
-
-// Recall is as otp.Store says.
-func (s *Store) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
-	if err := s.health.refusal(); err != nil {
-		return otp.Kept{}, err
-	}
-	var at int64
-	var fingerprint, answer []byte
-	switch err := s.read.recall.QueryRowContext(ctx, string(account), key).Scan(&at, &fingerprint, &answer); {
-	case errors.Is(err, sql.ErrNoRows):
-		return otp.Kept{}, otp.ErrNotFound
-	case err != nil:
-		return otp.Kept{}, s.readError("recall an answer", err)
-	}
-	return otp.Kept{At: time.UnixMicro(at).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}, nil
 }
 
 // Spend is as otp.Store says.

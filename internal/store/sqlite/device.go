@@ -31,11 +31,16 @@ func creating(w otp.Write) change {
 	line := append(lineArgs(w), string(w.Row.Account))
 	device := deviceArgs(w.Row)
 	return func(ctx context.Context, on *statements) (refusal, failure error) {
+		if refusal, failure = refuseClaim(ctx, on, w, otp.ErrExists); refusal != nil || failure != nil {
+			return refusal, failure
+		}
 		fits, err := affects(ctx, on.lineOfCreate, line)
 		if err != nil || !fits {
 			return unlessRepeated(ctx, on, w, otp.ErrExists, err)
 		}
-		_, err = on.insertDevice.ExecContext(ctx, device...)
+		if _, err = on.insertDevice.ExecContext(ctx, device...); err == nil {
+			err = setClaim(ctx, on, w)
+		}
 		return nil, err
 	}
 }
@@ -55,12 +60,18 @@ func replacing(w otp.Write) change {
 	line := append(lineArgs(w), string(w.Row.Account), int64(w.Row.Revision-1))
 	device := slices.Concat(deviceArgs(w.Row)[1:], []any{string(w.Row.Account)})
 	return func(ctx context.Context, on *statements) (refusal, failure error) {
+		if refusal, failure = refuseClaim(ctx, on, w, otp.ErrConflict); refusal != nil || failure != nil {
+			return refusal, failure
+		}
 		fits, err := affects(ctx, on.lineOfReplace, line)
 		if err != nil || !fits {
 			return unlessRepeated(ctx, on, w, otp.ErrConflict, err)
 		}
 		if _, err = on.setDevice.ExecContext(ctx, device...); err == nil && w.Keep != nil {
 			err = keep(ctx, on, w)
+		}
+		if err == nil {
+			err = setClaim(ctx, on, w)
 		}
 		return nil, err
 	}
@@ -75,6 +86,35 @@ func checkWrite(w otp.Write) error {
 		return errors.New("a revision and a ratchet step must be less than 2⁶³")
 	}
 	_, err := otp.ParseAccount(string(w.Row.Account))
+	return err
+}
+
+// refuseClaim refuses a write that claims the device of another account, unless it does not fit anyway (which unlike the
+// claim is refused with misfit) or is stored already.
+func refuseClaim(ctx context.Context, on *statements, w otp.Write, misfit error) (refusal, failure error) {
+	if w.Claim == nil || !w.Claim.Active {
+		return nil, nil
+	}
+	var taken, known bool
+	var revision uint64
+	if err := on.claimed.QueryRowContext(ctx, w.Claim.Serial, string(w.Row.Account)).Scan(&taken); err != nil || !taken {
+		return nil, err
+	}
+	err := on.writeBefore.QueryRowContext(ctx, w.ID, string(w.Row.Account)).Scan(&known, &revision)
+	switch {
+	case err != nil || known:
+		return nil, err
+	case revision != w.Row.Revision-1:
+		return misfit, nil
+	}
+	return otp.ErrDeviceTaken, nil
+}
+
+func setClaim(ctx context.Context, on *statements, w otp.Write) error {
+	if w.Claim == nil {
+		return nil
+	}
+	_, err := on.setClaim.ExecContext(ctx, w.Claim.Serial, w.Claim.Active, string(w.Row.Account))
 	return err
 }
 
@@ -126,11 +166,58 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	return row, now(), nil
 }
 
+// FetchWithResponse is as otp.Store says: one statement, and so one snapshot.
+func (s *Store) FetchWithResponse(
+	ctx context.Context, account otp.Account, key string,
+) (row otp.Row, kept *otp.Kept, at time.Time, err error) {
+	if err := s.health.refusal(); err != nil {
+		return row, nil, at, err
+	}
+	var found, answered bool
+	var heldUntil sql.NullInt64
+	var vault, fingerprint, answer []byte
+	var answeredAt int64
+	err = s.read.withResponse.QueryRowContext(ctx, string(account), key).Scan(
+		&found, &row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &answered, &answeredAt, &fingerprint, &answer)
+	if err != nil {
+		return otp.Row{}, nil, time.Time{}, s.readError("fetch the record of an account", err)
+	}
+	if answered {
+		kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
+	}
+	if !found {
+		return otp.Row{}, kept, now(), otp.ErrNotFound
+	}
+	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
+	return row, kept, now(), nil
+}
+
+// BySerial is as otp.Store says.
+func (s *Store) BySerial(ctx context.Context, serial string) (rows []otp.Row, err error) {
+	err = s.each(ctx, "find the accounts of a device", s.read.bySerial, func(row *sql.Rows) error {
+		r, err := scanListed(row)
+		rows = append(rows, r)
+		return err
+	}, serial)
+	return rows, err
+}
+
+// CountUnreadAnswers returns the number of kept finalize answers that could not be read.
+func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
+	if err := s.health.refusal(); err != nil {
+		return 0, err
+	}
+	if err := s.read.countUnread.QueryRowContext(ctx).Scan(&count); err != nil {
+		return 0, s.readError("count the answers that could not be read", err)
+	}
+	return count, nil
+}
+
 // List gives rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
 // account is before all others.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) (rows []otp.Row, err error) {
 	err = s.each(ctx, "list the records", s.read.list, func(row *sql.Rows) error {
-		r, err := scanRow(row)
+		r, err := scanListed(row)
 		rows = append(rows, r)
 		return err
 	}, string(after), limit)
@@ -153,7 +240,7 @@ func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 func deviceArgs(row otp.Row) []any {
 	return []any{
 		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
-		append([]byte{}, row.Body...), nonNil(row.Vault.Reveal()),
+		append([]byte{}, row.Body...), nonNil(row.Vault.Reveal()), row.UnreadAnswers,
 	}
 }
 
@@ -172,6 +259,16 @@ func scanRow(from scanner) (row otp.Row, err error) {
 	var heldUntil sql.NullInt64
 	var vault []byte
 	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault)
+	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
+	return row, err
+}
+
+// scanListed reads listedColumns.
+func scanListed(from scanner) (row otp.Row, err error) {
+	var heldUntil sql.NullInt64
+	var vault []byte
+	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &row.UnreadAnswers,
+		&row.Claim.Serial, &row.Claim.Active)
 	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

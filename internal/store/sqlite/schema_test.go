@@ -81,7 +81,7 @@ func TestMigrated(t *testing.T) {
 	}
 
 	names := backups(t, dir)
-	if len(names) != 1 || !strings.HasPrefix(filepath.Base(names[0]), "pimsd.db.backup-v1-20") {
+	if len(names) != 1 || !strings.HasPrefix(filepath.Base(names[0]), fmt.Sprintf("pimsd.db.backup-v%d-20", len(builtIn()))) {
 		t.Fatalf("the backups are %v", names)
 	}
 	if info, err := os.Stat(names[0]); err != nil || info.Mode() != 0o600 {

@@ -13,6 +13,7 @@ type statements struct {
 	lineOfReplace, setDevice   *sql.Stmt
 	writeBefore                *sql.Stmt
 	keepAnswer, spendAnswer    *sql.Stmt
+	claimed, setClaim          *sql.Stmt
 	spendAnswers, dropAnswers  *sql.Stmt
 	noteLine, dropLines        *sql.Stmt
 	addKey, revokeKey, useKey  *sql.Stmt
@@ -32,18 +33,21 @@ func (s *statements) close() {
 // queries are what readers run, prepared on whichever connection is free.
 type queries struct {
 	list, countDoubt, auditAfter, listKeys *sql.Stmt
-	recall, answersDue, linesDue           *sql.Stmt
+	withResponse, answersDue, linesDue     *sql.Stmt
+	bySerial, countUnread                  *sql.Stmt
 }
 
 const (
 	lineColumns   = `write_id, at, account, caller, transaction_id, action, stage, outcome, step`
 	insertLine    = `INSERT INTO audit (` + lineColumns + `) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE `
-	deviceColumns = `account, revision, in_doubt, held_until, body, vault`
+	rowColumns    = `account, revision, in_doubt, held_until, body, vault`
+	deviceColumns = rowColumns + `, unread_answers`
+	listedColumns = deviceColumns + `, serial, active`
 	answerColumns = `account, key, at, is_otp, fingerprint, answer`
 	keyColumns    = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 
 	// Those of a lookup.
-	fetchText   = `SELECT ` + deviceColumns + ` FROM device WHERE account = ?`
+	fetchText   = `SELECT ` + rowColumns + ` FROM device WHERE account = ?`
 	keyByIDText = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
 )
 
@@ -57,8 +61,10 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.lineOfCreate: insertLine + `NOT EXISTS (SELECT 1 FROM device WHERE account = ?) ON CONFLICT (write_id) DO NOTHING`,
 		&s.lineOfReplace: insertLine + `EXISTS (SELECT 1 FROM device WHERE account = ? AND revision = ?)
 			ON CONFLICT (write_id) DO NOTHING`,
-		&s.insertDevice: `INSERT INTO device (` + deviceColumns + `) VALUES (?, ?, ?, ?, ?, ?)`,
-		&s.setDevice:    `UPDATE device SET (revision, in_doubt, held_until, body, vault) = (?, ?, ?, ?, ?) WHERE account = ?`,
+		&s.insertDevice: `INSERT INTO device (` + deviceColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		&s.setDevice:    `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers) = (?, ?, ?, ?, ?, ?) WHERE account = ?`,
+		&s.claimed:      `SELECT EXISTS (SELECT 1 FROM device WHERE serial = ? AND serial <> '' AND active = 1 AND account <> ?)`,
+		&s.setClaim:     `UPDATE device SET (serial, active) = (?, ?) WHERE account = ?`,
 		&s.writeBefore: `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),
 			coalesce((SELECT revision FROM device WHERE account = ?), 0)`,
 		&s.keepAnswer: `INSERT INTO answer (` + answerColumns + `) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, key) DO UPDATE
@@ -91,12 +97,19 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 
 func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 	err = prepare(ctx, db, map[**sql.Stmt]string{
-		&q.list: `SELECT ` + deviceColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`,
+		&q.list: `SELECT ` + listedColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`,
 		&q.countDoubt: `SELECT (SELECT count(*) FROM device WHERE in_doubt = 1)
 			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)`,
 		&q.auditAfter: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 			FROM audit WHERE id > ? ORDER BY id LIMIT ?`,
-		&q.recall: `SELECT at, fingerprint, answer FROM answer WHERE account = ? AND key = ?`,
+		&q.withResponse: `SELECT d.account IS NOT NULL, coalesce(d.account, ''), coalesce(d.revision, 0), coalesce(d.in_doubt, 0),
+			d.held_until, d.body, d.vault,
+			a.account IS NOT NULL, coalesce(a.at, 0), a.fingerprint, a.answer
+			FROM (SELECT ? AS account) wanted LEFT JOIN device d USING (account)
+			LEFT JOIN answer a ON a.account = wanted.account AND a.key = ?`,
+		&q.bySerial: `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active
+			FROM device WHERE serial = ? AND serial <> '' ORDER BY account`,
+		&q.countUnread: `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`,
 		&q.answersDue: `SELECT EXISTS (SELECT 1 FROM answer WHERE answer IS NOT NULL AND at <= ?)
 			OR EXISTS (SELECT 1 FROM answer WHERE at <= ?)`,
 		&q.linesDue: `SELECT EXISTS (SELECT 1 FROM audit WHERE id = (SELECT min(id) FROM audit) AND at < ?

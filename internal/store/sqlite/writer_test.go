@@ -95,7 +95,7 @@ func TestAFailureIsForAll(t *testing.T) {
 	t.Parallel()
 	s, commits := observed(t)
 	bad := func(ctx context.Context, on *statements) (refusal, failure error) {
-		_, err := on.insertDevice.ExecContext(ctx, "alice", 0, false, nil, nil, nil)
+		_, err := on.insertDevice.ExecContext(ctx, "alice", 0, false, nil, nil, nil, 0)
 		return nil, err
 	}
 	for i, err := range together(s, creating(benchWrite(1, 1)), bad, creating(benchWrite(2, 1))) {

@@ -24,7 +24,7 @@ type Call struct {
 	Verb    Verb
 	Account otp.Account
 	Write   otp.Write // of a Create and a Replace
-	Key     string    // of a Recall and a Spend
+	Key     string    // of a FetchWithResponse and a Spend
 }
 
 // Verb names one of the calls of otp.Store.
@@ -35,8 +35,10 @@ const (
 	Fetch   Verb = "fetch"
 	Create  Verb = "create"
 	Replace Verb = "replace"
-	Recall  Verb = "recall"
 	Spend   Verb = "spend"
+
+	FetchWithResponse Verb = "fetch with response"
+	BySerial          Verb = "by serial"
 )
 
 // Fault is how a call goes wrong. The zero Fault lets it go as it would.
@@ -57,12 +59,20 @@ func (b *Breaking) Fetch(ctx context.Context, account otp.Account) (otp.Row, tim
 	return b.Store.Fetch(ctx, account)
 }
 
-// Recall asks Decide, then the store beneath.
-func (b *Breaking) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
-	if fault := b.decide(Call{Verb: Recall, Account: account, Key: key}); fault.Err != nil {
-		return otp.Kept{}, fault.Err
+// FetchWithResponse asks Decide, then the store beneath.
+func (b *Breaking) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
+	if fault := b.decide(Call{Verb: FetchWithResponse, Account: account, Key: key}); fault.Err != nil {
+		return otp.Row{}, nil, time.Time{}, fault.Err
 	}
-	return b.Store.Recall(ctx, account, key)
+	return b.Store.FetchWithResponse(ctx, account, key)
+}
+
+// BySerial asks Decide, then the store beneath.
+func (b *Breaking) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
+	if fault := b.decide(Call{Verb: BySerial}); fault.Err != nil {
+		return nil, fault.Err
+	}
+	return b.Store.BySerial(ctx, serial)
 }
 
 // Spend asks Decide, then the store beneath.

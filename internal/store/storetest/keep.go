@@ -26,8 +26,12 @@ func keeping(revision uint64, key, answer string, isOTP bool) otp.Write {
 // expectKept fails unless that answer is what is kept under the key; an empty one says that the key is spent.
 func expectKept(t testing.TB, s otp.Store, key, answer string) {
 	t.Helper()
-	kept, err := s.Recall(t.Context(), "alice", key)
+	_, kept, _, err := s.FetchWithResponse(t.Context(), "alice", key)
 	must(t, err)
+	if kept == nil {
+		t.Errorf("nothing is kept, want %q", answer)
+		return
+	}
 	fingerprint := "print of " + answer
 	if answer == "" {
 		fingerprint = ""
@@ -39,8 +43,8 @@ func expectKept(t testing.TB, s otp.Store, key, answer string) {
 
 func expectNotKept(t testing.TB, s otp.Store, account otp.Account, key string) {
 	t.Helper()
-	if _, err := s.Recall(t.Context(), account, key); !errors.Is(err, otp.ErrNotFound) {
-		t.Errorf("Recall says %v of what was never kept", err)
+	if _, kept, _, err := s.FetchWithResponse(t.Context(), account, key); kept != nil || err != nil && !errors.Is(err, otp.ErrNotFound) {
+		t.Errorf("a response that was never kept: %v, %v", kept, err)
 	}
 }
 
@@ -61,8 +65,12 @@ func testKeep(t *testing.T, s Instance) {
 	expectKept(t, s, a, "an OTP")
 	expectNotKept(t, s, "alice", b)
 	expectNotKept(t, s, "bob", a)
-	kept, err := s.Recall(ctx, "alice", a)
+	row, kept, now, err := s.FetchWithResponse(ctx, "alice", a)
 	must(t, err)
+	expectRow(t, row, fetch(t, s, "alice"), true)
+	if now.IsZero() || kept == nil {
+		t.Fatalf("the row and its response: at %v, %v", now, kept)
+	}
 	if !kept.At.Equal(first.Keep.At.Truncate(time.Microsecond)) || kept.At.Location() != time.UTC {
 		t.Errorf("kept at %v, want %v in UTC", kept.At, first.Keep.At)
 	}

@@ -44,6 +44,10 @@ var (
 func (m *Memory) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.fetch(ctx, account)
+}
+
+func (m *Memory) fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	if err := ctx.Err(); err != nil {
 		return otp.Row{}, time.Time{}, err
 	}
@@ -86,16 +90,33 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 		return errors.New("another write has the same id")
 	case !fits:
 		return refusal
+	case w.Claim != nil && m.taken(*w.Claim, w.Row.Account):
+		return otp.ErrDeviceTaken
 	}
 	m.ids[w.ID] = true
 	if w.Keep != nil {
 		m.keep(w.Row.Account, *w.Keep)
 	}
-	m.rows[w.Row.Account] = copyRow(w.Row)
+	row := copyRow(w.Row)
+	row.Claim = m.rows[w.Row.Account].Claim
+	if w.Claim != nil {
+		row.Claim = *w.Claim
+	}
+	m.rows[w.Row.Account] = row
 	line := w.Line
 	line.At = micros(line.At)
 	m.log(line)
 	return nil
+}
+
+// taken reports whether another account than that one has the device.
+func (m *Memory) taken(claim otp.Claim, by otp.Account) bool {
+	for account, row := range m.rows {
+		if claim.Active && claim.Serial != "" && row.Claim == claim && account != by {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Memory) keep(account otp.Account, k otp.Keep) {
@@ -107,18 +128,30 @@ func (m *Memory) keep(account otp.Account, k otp.Keep) {
 	m.kept[at] = k
 }
 
-// Recall is as otp.Store says.
-func (m *Memory) Recall(ctx context.Context, account otp.Account, key string) (otp.Kept, error) {
+// FetchWithResponse is as otp.Store says.
+func (m *Memory) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return otp.Kept{}, err
+	row, at, err := m.fetch(ctx, account)
+	if k, there := m.kept[keptAs{account, key}]; there && ctx.Err() == nil {
+		return row, &k.Kept, at, err
 	}
-	k, there := m.kept[keptAs{account, key}]
-	if !there {
-		return otp.Kept{}, otp.ErrNotFound
+	return row, nil, at, err
+}
+
+// BySerial is as otp.Store says.
+func (m *Memory) BySerial(ctx context.Context, serial string) (rows []otp.Row, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, row := range m.rows {
+		if serial != "" && row.Claim.Serial == serial {
+			row = copyRow(row)
+			row.Vault = secret.Bytes{}
+			rows = append(rows, row)
+		}
 	}
-	return k.Kept, nil
+	slices.SortFunc(rows, func(a, b otp.Row) int { return cmp.Compare(a.Account, b.Account) })
+	return rows, ctx.Err()
 }
 
 // Spend is as otp.Store says.
@@ -170,6 +203,16 @@ func (m *Memory) CountDoubt(context.Context) (count int, err error) {
 		if row.InDoubt || !row.HeldUntil.IsZero() && row.HeldUntil.Before(now()) {
 			count++
 		}
+	}
+	return count, nil
+}
+
+// CountUnreadAnswers is as Reader says.
+func (m *Memory) CountUnreadAnswers(context.Context) (count int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, row := range m.rows {
+		count += row.UnreadAnswers
 	}
 	return count, nil
 }

@@ -19,6 +19,8 @@ type Reader interface {
 	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
 	// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock.
 	CountDoubt(ctx context.Context) (int, error)
+	// CountUnreadAnswers returns the sum of UnreadAnswers over all rows.
+	CountUnreadAnswers(ctx context.Context) (int, error)
 	// AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit.
 	// Who goes on after the last id that it has seen misses no line.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
@@ -54,6 +56,8 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"reopened":                    testReopen,
 		"list":                        testList,
 		"devices in doubt":            testCountDoubt,
+		"claims of devices":           testClaims,
+		"unread answers":              testUnreadAnswers,
 		"cancelled":                   testCancelled,
 		"cancelled in the middle":     testCancelledInTheMiddle,
 		"many writers of one account": testOneAccount,

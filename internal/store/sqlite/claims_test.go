@@ -1,0 +1,49 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// A store of the first schema knows after its migration who has which device; a damaged body claims nothing.
+func TestMigrateClaims(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	path, err := findOrMakeDatabase(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := builtIn()[:1].bringUpToDate(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	const insert = `INSERT INTO device VALUES (?, 1, 0, NULL, CAST(? AS BLOB), x'00')`
+	err = withConnection(t.Context(), path, standardPragmas(), func(conn *sql.Conn) error {
+		for account, body := range map[string]string{
+			"alice": `{"schema":1,"serial":"phone/_/1","device":{"identity":{}}}  `, "bob": `{"serial":"phone/_/1","device":{}}`,
+			"carol": `{"serial":"phone/_/2"}`, "dave": `{"serial":"phone/_/3","enrolment":{}}`, "erin": `damaged`, "frank": "",
+		} {
+			if _, err := conn.ExecContext(context.Background(), insert, account, body); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := openWith(t, dir, builtIn()).List(t.Context(), "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []otp.Claim{
+		{Serial: "phone/_/1", Active: true}, {Serial: "phone/_/1"}, {Serial: "phone/_/2"}, {Serial: "phone/_/3", Active: true}, {}, {},
+	} {
+		if rows[i].Claim != want {
+			t.Errorf("the claim of %s is %+v, want %+v", rows[i].Account, rows[i].Claim, want)
+		}
+	}
+}

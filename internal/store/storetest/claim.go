@@ -1,0 +1,119 @@
+package storetest
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+func claiming(account otp.Account, revision uint64, claim otp.Claim) otp.Write {
+	w := write(account, revision)
+	w.Claim = &claim
+	return w
+}
+
+// A device is the active one of at most one account, and a claim lasts until a write changes it.
+func testClaims(t *testing.T, s Instance) {
+	ctx := t.Context()
+	active, released := otp.Claim{Serial: "phone/_/1", Active: true}, otp.Claim{Serial: "phone/_/1"}
+	expectClaims := func(want map[otp.Account]otp.Claim) {
+		t.Helper()
+		rows, err := s.BySerial(ctx, active.Serial)
+		must(t, err)
+		for _, row := range rows {
+			if row.Claim != want[row.Account] || !row.Vault.IsEmpty() || len(row.Body) == 0 {
+				t.Errorf("the claim of %s is %+v, want %+v", row.Account, row.Claim, want[row.Account])
+			}
+		}
+		if len(rows) != len(want) {
+			t.Errorf("%d accounts have or had the device, want %d", len(rows), len(want))
+		}
+	}
+	must(t, s.Create(ctx, claiming("alice", 1, active)))
+	must(t, s.Create(ctx, write("bob", 1)))
+	must(t, s.Create(ctx, claiming("dave", 1, otp.Claim{})))
+	must(t, s.Create(ctx, claiming("erin", 1, otp.Claim{Active: true})))
+	must(t, s.Create(ctx, claiming("frank", 1, otp.Claim{Active: true})))
+	for name, refused := range map[string]error{
+		"create":  s.Create(ctx, claiming("carol", 1, active)),
+		"replace": s.Replace(ctx, claiming("bob", 2, active)),
+	} {
+		if !errors.Is(refused, otp.ErrDeviceTaken) {
+			t.Errorf("%s with the device of another account: %v", name, refused)
+		}
+	}
+	if err := s.Replace(ctx, claiming("bob", 3, active)); !errors.Is(err, otp.ErrConflict) {
+		t.Errorf("a write that fits neither revision nor claim: %v", err)
+	}
+	if _, _, err := s.Fetch(ctx, "carol"); !errors.Is(err, otp.ErrNotFound) || fetch(t, s, "bob").Revision != 1 {
+		t.Errorf("a refused claim has stored something (%v)", err)
+	}
+	must(t, s.Replace(ctx, write("alice", 2)))
+	expectClaims(map[otp.Account]otp.Claim{"alice": active})
+	must(t, s.Replace(ctx, claiming("alice", 3, released)))
+	must(t, s.Replace(ctx, claiming("bob", 2, active)))
+	expectClaims(map[otp.Account]otp.Claim{"alice": released, "bob": active})
+	if err := s.Replace(ctx, claiming("alice", 4, active)); !errors.Is(err, otp.ErrDeviceTaken) {
+		t.Errorf("taking a device back: %v", err)
+	}
+	s = s.Reopen(t)
+	expectClaims(map[otp.Account]otp.Claim{"alice": released, "bob": active})
+	rows, err := s.Reader.List(ctx, "", 10)
+	must(t, err)
+	if rows[0].Claim != released || rows[1].Claim != active {
+		t.Errorf("the list has the claims %+v and %+v", rows[0].Claim, rows[1].Claim)
+	}
+	testOneClaim(t, s)
+}
+
+// Of many accounts that claim one device at the same time, one gets it.
+func testOneClaim(t *testing.T, s Instance) {
+	t.Helper()
+	claim := otp.Claim{Serial: "phone/_/2", Active: true}
+	accounts := []otp.Account{"p", "q", "r", "s"}
+	results := make([]error, len(accounts))
+	var all sync.WaitGroup
+	for i, account := range accounts {
+		all.Go(func() { results[i] = s.Create(t.Context(), claiming(account, 1, claim)) })
+	}
+	all.Wait()
+	won := 0
+	for i, err := range results {
+		switch {
+		case err == nil:
+			won++
+		case !errors.Is(err, otp.ErrDeviceTaken):
+			t.Errorf("%s: %v", accounts[i], err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d accounts have claimed one device", won)
+	}
+}
+
+// Kept answers are counted without opening a vault.
+func testUnreadAnswers(t *testing.T, s Instance) {
+	ctx := t.Context()
+	expect := func(want int) {
+		t.Helper()
+		if got, err := s.Reader.CountUnreadAnswers(ctx); err != nil || got != want {
+			t.Errorf("there are %d unread answers (%v), want %d", got, err, want)
+		}
+	}
+	unread := func(account otp.Account, revision uint64, count int) otp.Write {
+		w := write(account, revision)
+		w.Row.UnreadAnswers = count
+		return w
+	}
+	expect(0)
+	must(t, s.Create(ctx, unread("alice", 1, 2)))
+	must(t, s.Create(ctx, unread("bob", 1, 1)))
+	expect(3)
+	if rows, err := s.Reader.List(ctx, "", 1); err != nil || rows[0].UnreadAnswers != 2 {
+		t.Errorf("the list has %+v (%v)", rows, err)
+	}
+	must(t, s.Replace(ctx, unread("alice", 2, 0)))
+	expect(1)
+}
