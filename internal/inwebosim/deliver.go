@@ -25,6 +25,8 @@ func (s *Simulator) deliver(w http.ResponseWriter, n *Nuisance, ans answer) {
 		s.drip(w, n, n.body(ans))
 	case KindHTML:
 		send(w, "text/html; charset=utf-8", n.body(ans))
+	case KindForm:
+		send(w, n.form().header(), n.body(ans))
 	default:
 		send(w, contentTypeXML, n.body(ans))
 	}

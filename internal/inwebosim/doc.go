@@ -15,6 +15,9 @@
 //   - what changes how the service behaves is a knob ([Knobs]), named and documented by the client bug that it exposes;
 //   - what goes wrong once is a [Nuisance], planted for the next matching request or given a chance of striking each one.
 //
+// [OddForms] lists odd ways of writing and sending an answer, and for each what a client must make of it: whether
+// its err can be read, and whether the step that it carries can be used. A [Nuisance] of [KindForm] plants one.
+//
 // Everything random comes from [Options].Seed, per device, so a run can be replayed whatever the order in
 // which devices talk.
 //

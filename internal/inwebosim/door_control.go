@@ -38,6 +38,7 @@ func (s *Simulator) controlRoutes() []controlRoute {
 		{"GET /nuisances", "those not used up", tell(func() any { return s.Planted() })},
 		{"POST /nuisances", "plant one", posted(func(n Nuisance) error { return s.Plant(n) })},
 		{"DELETE /nuisances", "remove all", act(s.ClearNuisances)},
+		{"GET /forms", "the odd forms that a nuisance of kind form can name", tell(func() any { return OddForms() })},
 		{"GET /history", "requests; ?action= ?mode= ?id= ?after=NUMBER", s.controlHistory},
 		{"DELETE /history", "forget them", act(s.ClearHistory)},
 		{"GET /totals", "the tallies of all devices together", tell(func() any { return s.Totals() })},

@@ -39,7 +39,7 @@ func (s *Simulator) serveMAC(w http.ResponseWriter, r *http.Request) {
 	ans := answer{root: rootOf(x.Action)}
 	isProcessed := n.processes()
 	if isProcessed {
-		ans = s.process(p)
+		ans = s.process(s.knobsFor(&n), p)
 	}
 	ans = n.alter(ans)
 	s.history.finish(x, n.outcome(ans), isProcessed, false)
@@ -84,9 +84,19 @@ func rootOf(action string) string {
 	return actionSetup
 }
 
-// process is the service itself: one request in, one answer out.
-func (s *Simulator) process(p url.Values) answer {
+// knobsFor returns the knobs for one request, turned so that its answer has what the nuisance is about.
+func (s *Simulator) knobsFor(n *Nuisance) *Knobs {
 	k := s.knobs.Load()
+	if !n.form().needsServices {
+		return k
+	}
+	turned := *k
+	turned.ResyncEvery = 1
+	return &turned
+}
+
+// process is the service itself: one request in, one answer out.
+func (s *Simulator) process(k *Knobs, p url.Values) answer {
 	action, mode := p.Get("action"), p.Get("mode")
 	switch {
 	case !known(action, mode), k.StrictParameters && !wellFormed(p):

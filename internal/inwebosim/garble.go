@@ -8,9 +8,11 @@ import (
 
 const webPage = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body><p>Please sign in to continue.</p></body></html>\n"
 
-// alter changes the answer's fields as the kinds err and extra say.
+// alter changes the answer's fields as the kinds err, extra and form say.
 func (n *Nuisance) alter(ans answer) answer {
 	switch {
+	case n.Kind == KindForm:
+		return n.form().edited(ans)
 	case n.Kind == KindErr:
 		ans.fields = slices.DeleteFunc(ans.fields, func(f Field) bool { return f.Name == "err" })
 		ans.fields = append([]Field{{"err", n.Err}}, ans.fields...)
@@ -54,6 +56,8 @@ func (n *Nuisance) body(ans answer) []byte {
 		return nil
 	case KindHTML:
 		return []byte(webPage)
+	case KindForm:
+		return n.form().body(ans)
 	default:
 		return doc
 	}

@@ -56,13 +56,16 @@ const (
 	// KindExtra adds Fields, or one unknown element when there are none, and leaves out those named in
 	// Drop; it exposes a client that refuses what it does not know or misses nothing.
 	KindExtra Kind = "extra"
+	// KindForm writes or sends the answer in the odd form that Form names; it exposes a client that reads
+	// answers in the form alone that it has seen so far.
+	KindForm Kind = "form"
 )
 
 func kinds() []Kind {
 	return []Kind{
 		KindDelay, KindLostRequest, KindLostAnswer, KindCut, KindTruncated, KindOtherRoot, KindNested,
 		KindDuplicate, KindTrailing, KindDoctype, KindEntityBomb, KindHuge, KindEmpty, KindHTML,
-		KindStatus, KindDrip, KindErr, KindExtra,
+		KindStatus, KindDrip, KindErr, KindExtra, KindForm,
 	}
 }
 
@@ -104,8 +107,10 @@ type Nuisance struct {
 	Err      string   `json:"err,omitempty"`
 	Fields   []Field  `json:"fields,omitempty"`
 	Drop     []string `json:"drop,omitempty"`
+	Form     Form     `json:"form,omitempty"`
 
-	number int // given when it is planted: what its chance is drawn by
+	number int   // given when it is planted: what its chance is drawn by
+	odd    *form // found when it is planted; nil unless the kind is KindForm
 }
 
 // validate reports every fault.
@@ -124,6 +129,10 @@ func (n Nuisance) validate() error {
 	refuse(n.Kind == KindErr && n.Err == "", "err needs the literal err to answer")
 	refuse(n.Kind == KindDrip && (n.Bytes < 1 || n.Interval <= 0), "drip needs positive bytes and interval")
 	refuse(n.Kind == KindLostRequest && n.Process != nil && *n.Process, "a lost-request is not processed: use lost-answer")
+	if n.Kind == KindForm {
+		_, err := findForm(n.Form)
+		faults = append(faults, err)
+	}
 	for _, f := range n.Fields {
 		refuse(f.Name == "" || strings.ContainsAny(f.Name, "<>&/ "), fmt.Sprintf("field name %q is no XML name", f.Name))
 	}
@@ -161,6 +170,9 @@ func (ns *nuisances) plant(add []Nuisance) error {
 			if n.Chance > 0 {
 				n.Times = -1
 			}
+		}
+		if f, err := findForm(n.Form); n.Kind == KindForm && err == nil {
+			n.odd = &f
 		}
 		ns.last++
 		n.number = ns.last

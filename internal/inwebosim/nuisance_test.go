@@ -49,6 +49,7 @@ func nuisanceEffects() map[string]nuisanceEffect {
 		"err OK:BLOCKED":       {Nuisance{Kind: KindErr, Err: "OK:BLOCKED", Process: new(true)}, "OK:BLOCKED", true, true},
 		"extra":                {Nuisance{Kind: KindExtra}, "OK", true, true},
 		"extra and dropped":    {Nuisance{Kind: KindExtra, Drop: []string{"err"}, Fields: []Field{{"err", "NOK:<&>"}}}, "NOK:<&>", true, true},
+		"form":                 {Nuisance{Kind: KindForm, Form: "root-attributes"}, "OK", true, true},
 	}
 }
 
@@ -172,6 +173,7 @@ func TestNuisanceFaults(t *testing.T) {
 		"no kind": {}, "kind": {Kind: "x"}, "skip": {Kind: KindDelay, Skip: -1}, "chance": {Kind: KindDelay, Chance: 1.1},
 		"delay": {Kind: KindDelay, Delay: -1}, "status": {Kind: KindStatus}, "err": {Kind: KindErr}, "drip": {Kind: KindDrip},
 		"lost and processed": {Kind: KindLostRequest, Process: new(true)}, "field": {Kind: KindExtra, Fields: []Field{{"a b", ""}}},
+		"form": {Kind: KindForm, Form: "none"},
 	} {
 		if err := s.Plant(Nuisance{Kind: KindEmpty}, n); err == nil || len(s.Planted()) != 0 {
 			t.Errorf("%s: %v, planted %d", name, err, len(s.Planted()))
