@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/tracing"
@@ -102,7 +104,7 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 func exchange[T any](ctx context.Context, c *Client, name Exchange, query *query, read func(answer) (T, error)) (T, error) {
 	start := time.Now()
 	ctx, end := tracing.StartCall(ctx, "inwebo "+string(name))
-	reply, err := readAnswer(ctx, c, name, query, read)
+	reply, err := roundTripAndRead(ctx, c, name, query, read)
 	end(err)
 	if c.config.Observe != nil {
 		c.config.Observe(name, err, time.Since(start))
@@ -110,7 +112,7 @@ func exchange[T any](ctx context.Context, c *Client, name Exchange, query *query
 	return reply, err
 }
 
-func readAnswer[T any](ctx context.Context, c *Client, name Exchange, query *query, read func(answer) (T, error)) (T, error) {
+func roundTripAndRead[T any](ctx context.Context, c *Client, name Exchange, query *query, read func(answer) (T, error)) (T, error) {
 	var none T
 	a, err := c.roundTrip(ctx, name, query)
 	if err != nil {
@@ -118,7 +120,7 @@ func readAnswer[T any](ctx context.Context, c *Client, name Exchange, query *que
 	}
 	reply, err := read(a)
 	if err != nil {
-		return none, notUnderstood(name, err)
+		return none, answerFault(name, a, err)
 	}
 	return reply, nil
 }
@@ -144,14 +146,7 @@ func readResponse(name Exchange, response *http.Response, sent *sentTrace) (answ
 	if err != nil {
 		return answer{}, sent.fault(name, err)
 	}
-	document, err := parseDocument(text)
-	switch {
-	case err != nil && isWebPage(text):
-		return answer{}, &Fault{name, ErrNoAnswer, ErrNotService, "it answers with a web page"}
-	case err != nil:
-		return answer{}, notUnderstood(name, err)
-	}
-	return newAnswer(name, document)
+	return readDocument(name, text)
 }
 
 // request is a GET that http.Transport cannot send twice: with a body that is there, though empty, and cannot be had
@@ -180,8 +175,18 @@ func isWebPage(text []byte) bool {
 	return bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.Contains(start, []byte("<html"))
 }
 
-func notUnderstood(name Exchange, why error) error {
-	return &Fault{name, ErrNoAnswer, ErrNotUnderstood, why.Error()}
+// localErrors are the errors of a machine that has nothing left to make a connection with.
+var localErrors = [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM}
+
+// isLocal reports whether err is one of localErrors. The resolver keeps only the text of an error.
+func isLocal(err error) bool {
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	for _, local := range localErrors {
+		if errors.Is(err, local) || isDNS && strings.HasSuffix(dns.Err, local.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 func statusFault(name Exchange, status int) error {
@@ -209,8 +214,11 @@ func (s *sentTrace) fault(name Exchange, err error) *Fault {
 	if s.connected.Load() {
 		f.how = ErrNoAnswer
 	}
-	if isLate(err) {
+	switch {
+	case isLate(err):
 		f.why = ErrLate
+	case isLocal(err):
+		f.why = ErrLocal
 	}
 	return f
 }

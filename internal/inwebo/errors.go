@@ -3,6 +3,8 @@ package inwebo
 import (
 	"errors"
 	"fmt"
+
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // How far an exchange came when it brought no answer. A *Fault is one of the two.
@@ -13,8 +15,11 @@ var (
 	ErrNoAnswer = errors.New("no answer that can be used")
 )
 
-// Why it brought none. A *Fault is one of the five.
+// Why it brought none. A *Fault is one of the first six; an *Unreadable is the last.
 var (
+	// ErrLocal means that this machine has no file descriptors, ports or memory left for a connection. The host is not
+	// at fault.
+	ErrLocal = errors.New("this machine cannot make a connection")
 	// ErrNetwork says that the host could not be reached, broke off, or is missing behind its gateway:
 	// HTTP 502, 503 and 504.
 	ErrNetwork = errors.New("inWebo could not be reached")
@@ -24,11 +29,13 @@ var (
 	ErrLate = errors.New("inWebo took too long")
 	// ErrNotService says that the host answers, but not as the mAccess service: HTTP 3xx or 4xx, a web page.
 	ErrNotService = errors.New("the host does not answer as the inWebo service")
-	// ErrNotUnderstood says that the answer was broken or foreign.
+	// ErrNotUnderstood means that the answer to a setup was broken or foreign.
 	ErrNotUnderstood = errors.New("the answer of inWebo was not understood")
+	// ErrUnreadable means that inWebo answered a finalize, and the answer could not be read. It may have moved the device.
+	ErrUnreadable = errors.New("the answer of inWebo could not be read")
 )
 
-// Fault is an exchange without an answer: ErrNeverSent or ErrNoAnswer, and one of the five causes; errors.Is finds both.
+// Fault is an exchange without an answer: ErrNeverSent or ErrNoAnswer, and one of the causes; errors.Is finds both.
 type Fault struct {
 	Exchange Exchange
 	how, why error
@@ -52,6 +59,9 @@ type Refusal struct {
 	Exchange Exchange
 	Reason   Reason
 	Sync     Sync
+	// Unusable is the whole answer when something of its ratchet step cannot be used; Sync carries nothing of the step
+	// then. It is empty when the refusal carried no step, or a usable one.
+	Unusable secret.Bytes
 }
 
 // Error names the reason, never the answer.

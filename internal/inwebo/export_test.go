@@ -36,3 +36,6 @@ func (c *Client) Request(t testing.TB, parameters ...string) *http.Request {
 	}
 	return c.request(t.Context(), q)
 }
+
+// DialFault returns the error of an exchange whose connection could not be made because of err.
+func DialFault(name Exchange, err error) error { return new(sentTrace).fault(name, err) }

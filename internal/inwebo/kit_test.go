@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -159,7 +160,8 @@ func assertFault(t testing.TB, err error, exchange inwebo.Exchange, how, why err
 	}
 	for _, kind := range []error{
 		inwebo.ErrNeverSent, inwebo.ErrNoAnswer,
-		inwebo.ErrNetwork, inwebo.ErrLate, inwebo.ErrNotService, inwebo.ErrNotUnderstood,
+		inwebo.ErrLocal, inwebo.ErrNetwork, inwebo.ErrServer, inwebo.ErrLate, inwebo.ErrNotService, inwebo.ErrNotUnderstood,
+		inwebo.ErrUnreadable,
 	} {
 		if got, want := errors.Is(err, kind), slices.Contains([]error{how, why}, kind); got != want {
 			t.Errorf("%v: Is(%q) is %t", err, kind, got)
@@ -172,4 +174,36 @@ func assertFault(t testing.TB, err error, exchange inwebo.Exchange, how, why err
 	if err.Error() != want {
 		t.Errorf("%q; want %q", err, want)
 	}
+}
+
+// assertUnreadable checks that err is an answer to a finalize that is kept whole.
+func assertUnreadable(t testing.TB, err error, exchange inwebo.Exchange, answer string, accepted bool, detail string) {
+	t.Helper()
+	u, ok := errors.AsType[*inwebo.Unreadable](err)
+	if !ok || u.Exchange != exchange || u.Accepted != accepted {
+		t.Fatalf("%#v; want an unreadable answer of %s, accepted %t", err, exchange, accepted)
+	}
+	if got := string(u.Answer.Reveal()); got != answer {
+		t.Errorf("%s: kept %d bytes; want the answer of %d", exchange, len(got), len(answer))
+	}
+	if !errors.Is(err, inwebo.ErrNoAnswer) || !errors.Is(err, inwebo.ErrUnreadable) || errors.Is(err, inwebo.ErrNotUnderstood) {
+		t.Errorf("%v is not just ErrNoAnswer and ErrUnreadable", err)
+	}
+	if want := string(exchange) + ": " + inwebo.ErrNoAnswer.Error() + ": " + inwebo.ErrUnreadable.Error() + ": " + detail; err.Error() != want {
+		t.Errorf("%q; want %q", err, want)
+	}
+	if _, err := inwebo.ReadAnswer(exchange, u.Answer); exchange != inwebo.ExchangeActivateFinalize && !errors.Is(err, inwebo.ErrUnreadable) {
+		t.Errorf("%s: read again: %v; want it unreadable", exchange, err)
+	}
+}
+
+// isSetup reports whether the call cannot move a device.
+func (c call) isSetup() bool { return strings.HasPrefix(c.answer, "<ActionSetup>") }
+
+// notRead is why a body that carries no document of the service is no answer to the call.
+func (c call) notRead() error {
+	if c.isSetup() {
+		return inwebo.ErrNotUnderstood
+	}
+	return inwebo.ErrNotService
 }

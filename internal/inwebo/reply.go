@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // Sync is what an answer changes in the device's state (inwebo-protocol.md §4); what is empty stays as it is.
@@ -83,28 +84,30 @@ func (o OTPFinalize) WantsSecondRound() bool { return o.Sync.Offline.J != "" }
 // answer is a document whose err has been read and is OK.
 type answer struct {
 	*document
+	body    []byte // as it arrived
 	blocked bool
 }
 
 // newAnswer reads err, and turns every refusal into a *Refusal.
-func newAnswer(exchange Exchange, d *document) (answer, error) {
+func newAnswer(exchange Exchange, d *document, body []byte) (answer, error) {
 	if d.root != rootOf(exchange) {
-		return answer{}, notUnderstood(exchange, errForeignRoot)
+		return answer{}, documentFault(exchange, body, errForeignRoot)
 	}
-	text := d.text("err")
-	status, name, _ := strings.Cut(text, ":")
-	switch {
-	case text == "OK", text == "OK:BLOCKED":
-		return answer{d, name == "BLOCKED"}, nil
-	case status == "NOK":
-		sync, err := readSync(answer{document: d})
-		if err != nil {
-			return answer{}, notUnderstood(exchange, err)
-		}
-		return answer{}, &Refusal{exchange, reasonOf(name), sync}
-	default:
-		return answer{}, notUnderstood(exchange, errors.New("its err is neither OK nor NOK"))
+	a := answer{document: d, body: body}
+	var accepted bool
+	if accepted, a.blocked = acceptance(d); accepted {
+		return a, nil
 	}
+	status, name, _ := strings.Cut(d.text("err"), ":")
+	if status != "NOK" {
+		return answer{}, answerFault(exchange, a, errors.New("its err is neither OK nor NOK"))
+	}
+	sync, err := readSync(a)
+	refusal := &Refusal{Exchange: exchange, Reason: reasonOf(name), Sync: sync}
+	if err != nil {
+		refusal.Unusable = secret.NewBytes(body)
+	}
+	return answer{}, refusal
 }
 
 func rootOf(exchange Exchange) string {
@@ -176,29 +179,32 @@ func readSync(a answer) (Sync, error) {
 		ID: a.text("id"), LastSync: a.text("Tsync"), Move: move,
 		Offline: Offline{J: a.text("J"), K: a.text("K"), H: a.text("H")},
 	}
-	n, none, err := a.count("s_n")
-	if err != nil || none {
-		return sync, err
+	if services, ok := readServices(a); ok {
+		sync.Services, sync.HasServices = services, true
 	}
-	sync.HasServices = true
-	sync.Services, err = readServices(a, n)
-	return sync, err
+	return sync, nil
 }
 
-func readServices(a answer, n int) ([]Service, error) {
+// readServices reads the list of services. It reports false when the answer has none, or one that does not add up: it
+// enters no proof, so it is dropped.
+func readServices(a answer) (services []Service, ok bool) {
+	n, none, err := a.count("s_n")
+	if err != nil || none {
+		return nil, false
+	}
 	ids, err := a.list("s_id", n)
 	if err != nil {
-		return nil, err
+		return nil, false
 	}
 	names := make([]string, n) // a list without names is still a list of services
 	if a.has("s_name") {
 		if names, err = a.list("s_name", n); err != nil {
-			return nil, err
+			return nil, false
 		}
 	}
-	services := make([]Service, n)
+	services = make([]Service, n)
 	for i := range services {
 		services[i] = Service{ids[i], names[i]}
 	}
-	return services, nil
+	return services, true
 }

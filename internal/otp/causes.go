@@ -175,7 +175,7 @@ func faultCause(err error) error {
 		return because(ErrLate, err)
 	case errors.Is(err, inwebo.ErrNotService):
 		return because(ErrNotInwebo, err)
-	case errors.Is(err, inwebo.ErrNotUnderstood):
+	case errors.Is(err, inwebo.ErrNotUnderstood), errors.Is(err, inwebo.ErrUnreadable):
 		return because(ErrNotUnderstood, err)
 	default:
 		return because(ErrUnreachable, err)

@@ -66,6 +66,7 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
 	drained(t, service)
 
+	f.cause = f.causeAt(at.exchange)
 	want := f.cause
 	if at == activateSetup && f.name == "NOK:SN" {
 		want = otp.ErrSMSCodeFormat

@@ -58,6 +58,16 @@ func silences(sim *inwebosim.Simulator) []exchangeFault {
 	}
 }
 
+// causeAt returns the cause that the caller is told when the fault happens to exchange. A document that is not the
+// service's own is a fault of the host where it answers a finalize; the answer to an ms finalize is torn before its root.
+func (f exchangeFault) causeAt(exchange inwebo.Exchange) error {
+	isFinalize := exchange != inwebo.ExchangeActivateSetup && exchange != inwebo.ExchangeOTPSetup
+	if isFinalize && f.name == "foreign XML" || exchange == inwebo.ExchangeMSFinalize && f.name == "answer torn" {
+		return otp.ErrNotInwebo
+	}
+	return f.cause
+}
+
 func refusals() (faults []exchangeFault) {
 	for err, cause := range map[string]error{
 		"NOK:ACCESS": otp.ErrPINRefused, "NOK:VERSION": otp.ErrVersion, "NOK:NOK_BLOCKED": otp.ErrBlocked, "NOK:BLOCKED": otp.ErrBlocked,
@@ -143,6 +153,7 @@ func TestRefusals(t *testing.T) {
 
 // test lets the fault happen at that point of one conversation, and then asks for another OTP.
 func (f exchangeFault) test(t *testing.T, sim *inwebosim.Simulator, at point, movement inwebosim.Ratchet) {
+	f.cause = f.causeAt(at.exchange)
 	d := plant(t, sim, inwebosim.Override{Ratchet: movement, SecondRound: secondRound(at.round)})
 	service := otp.New(d.memory, f.plantedAt(t, d, at), limits(), nil)
 

@@ -25,7 +25,7 @@ func (c *conversation) report(o outcome) {
 	is := func(cause error) bool { return errors.Is(o.err, cause) }
 	_, refusal := errors.AsType[*inwebo.Refusal](o.err) // whatever its fate
 	answered := o.fate == accepted || refusal ||
-		is(inwebo.ErrServer) || is(inwebo.ErrNotService) || is(inwebo.ErrNotUnderstood)
+		is(inwebo.ErrServer) || is(inwebo.ErrNotService) || is(inwebo.ErrNotUnderstood) || is(inwebo.ErrUnreadable)
 	switch {
 	case c.way == nil:
 	case answered:
