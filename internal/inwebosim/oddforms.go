@@ -43,6 +43,12 @@ func (f OddForm) StepUsable() bool {
 	})
 }
 
+// Harmless reports whether a client must go on as after any other answer: neither its step nor what the exchange
+// was made for is spoiled.
+func (f OddForm) Harmless() bool {
+	return f.Readable() && !slices.ContainsFunc(f.Spoils, func(name string) bool { return name != "services" && name != "J" })
+}
+
 // Fits reports whether the form is made for the exchange of that action and mode.
 func (f OddForm) Fits(action, mode string) bool {
 	return slices.Contains(f.At, Match{Action: action, Mode: mode})
@@ -86,7 +92,7 @@ type form struct {
 
 // forms lists every odd form with how it is made.
 func forms() []form {
-	return slices.Concat(elementForms(), documentForms())
+	return slices.Concat(elementForms(), documentForms(), encodingForms(), stepForms())
 }
 
 // findForm returns the form of that name.

@@ -36,7 +36,7 @@ func declarations() []form {
 			return declared(`<?xml version="1.1" encoding="UTF-8"?>`, undeclared(ans))
 		}),
 		written("declaration-utf8", "the encoding UTF8, which is no registered name", func(ans answer) []byte {
-			return declared(`<?xml version="1.0" encoding="UTF8"?>`, undeclared(accented(ans)))
+			return declared(declarationOf("UTF8"), undeclared(accented(ans)))
 		}),
 	}
 }
@@ -144,11 +144,6 @@ func undeclared(ans answer) []byte { return ans.document()[len(xmlDeclaration):]
 // declared puts a declaration in front of a document that has none.
 func declared(declaration string, doc []byte) []byte {
 	return append([]byte(declaration), doc...)
-}
-
-// accented is the answer with a message that is not ASCII, of characters that ISO-8859-1 has.
-func accented(ans answer) answer {
-	return answer{ans.root, append(slices.Clone(ans.fields), Field{"m_text", "Citroën déjà là"})}
 }
 
 // withRoot is the document with attributes on its root.

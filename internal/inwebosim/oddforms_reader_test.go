@@ -189,7 +189,7 @@ func (r *oddReply) judge(list []Field) {
 		return
 	}
 	r.reading, r.fields = ReadingComplete, values
-	for _, name := range slices.Concat(stepFields(), []string{"challenge", "defi", "J"}) {
+	for _, name := range slices.Concat(stepFields(), []string{"challenge", "defi", "Kiw", "J"}) {
 		if given := slices.Compact(values[name]); len(given) > 1 || len(given) == 1 && given[0] != "" && !usable(name, given[0]) {
 			r.spoil(name)
 		}
@@ -223,6 +223,8 @@ func usable(name, value string) bool {
 		return isDigits(value)
 	case "challenge":
 		return isDigits(strings.TrimPrefix(value, "-"))
+	case "Kiw":
+		return isLowerHex(value, len(value))
 	default:
 		return isASCII(value)
 	}
