@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // withConfig gives the command a flag for every setting, and its body the configuration.
@@ -41,10 +41,22 @@ func withFlags(
 	cmd.Flags().AddFlagSet(settings)
 	cmd.Args = check
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: p.environ, ReadFile: os.ReadFile, Root: p.root})
+		c, err := config.Load(config.Input{
+			Flags: cmd.Flags(), Environ: p.environ, ReadFile: readFile, ReadSecret: readSecretFile, Root: p.root,
+		})
 		return body(cmd, args, c, err)
 	}
 	return cmd
+}
+
+// maxConfigFile bounds, in bytes, what is read of a file that a setting or a flag names.
+const maxConfigFile = 1 << 20
+
+func readFile(path string) ([]byte, error) { return input.ReadFile(path, maxConfigFile) }
+
+func readSecretFile(path string) ([]byte, error) {
+	file, err := input.ReadSecretFile(path, maxConfigFile)
+	return file.Content, err
 }
 
 // helpWidth is how wide the help of settings may get.

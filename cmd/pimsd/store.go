@@ -3,13 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -42,7 +41,7 @@ apart. Afterwards give the service the URL (database_url) and the same sealing k
 		if !c.DatabaseURL.IsEmpty() {
 			return usageError{errors.New("database_url is set: the store that is copied is the SQLite one in data_dir; unset it for this command")}
 		}
-		url, err := os.ReadFile(*file)
+		url, err := readSecretFile(*file)
 		if err != nil {
 			return usageError{fmt.Errorf("--to-url-file: %w", err)}
 		}
@@ -52,7 +51,7 @@ apart. Afterwards give the service the URL (database_url) and the same sealing k
 		return withCore(cmd, c, func(core *app.Core) error {
 			var copied app.Copied
 			err := audited(cmd.Context(), core, actionStoreCopy, "", func() (err error) {
-				copied, err = core.CopyToPostgres(cmd.Context(), secret.NewText(strings.TrimSpace(string(url))))
+				copied, err = core.CopyToPostgres(cmd.Context(), secret.NewText(string(input.Trim(url))))
 				return err
 			})
 			if err != nil {

@@ -37,6 +37,15 @@ func TestFaults(t *testing.T) {
 		{file("listen: :1\n---\nlisten: :1\n"), []string{"pimsd.yaml holds several documents: keep one, without ---"}},
 		{file("listen: \"a\n"), []string{"pimsd.yaml:1 is not YAML: could not find end character of double-quoted text"}},
 		{file(strings.Repeat("#", 64<<10+1)), []string{"pimsd.yaml is larger than 64 KiB: that is no file of settings"}},
+		{file("l\x00i\x00\xff"), []string{"pimsd.yaml is not text in UTF-8: save it in that encoding"}},
+		{
+			world{files: map[string]string{"/s": "\r\n"}, environ: []string{"PIMSD_DATABASE_URL_FILE=/s"}},
+			[]string{"PIMSD_DATABASE_URL_FILE names a file that is empty: write the secret into /s"},
+		},
+		{
+			world{files: map[string]string{"/s": ""}, environ: []string{"PIMSD_SEAL_KEYS_FILE=/s"}},
+			[]string{"PIMSD_SEAL_KEYS_FILE names a file that is empty: write the secret into /s"},
+		},
 		{environ("PIMSD_CONFIG=gone.yaml"), []string{"gone.yaml cannot be read: open gone.yaml: file does not exist"}},
 		{environ("PIMSD_LISTE=:1"), []string{"PIMSD_LISTE is no setting: the nearest is PIMSD_LISTEN"}},
 		{environ("PIMSD_LISTEN_FILE=/s"), []string{"PIMSD_LISTEN_FILE is no setting: the nearest is PIMSD_LISTEN"}},
@@ -47,7 +56,7 @@ func TestFaults(t *testing.T) {
 		},
 		{
 			environ("PIMSD_DATABASE_URL_FILE=/gone"),
-			[]string{"PIMSD_DATABASE_URL_FILE names a file that cannot be read: open /gone: file does not exist"},
+			[]string{"PIMSD_DATABASE_URL_FILE names a file that cannot be used: open /gone: file does not exist"},
 		},
 		{
 			world{files: map[string]string{"pimsd.yaml": "log:\n  level: loud\n"}, environ: []string{"PIMSD_LOG_LEVEL=info"}, args: []string{"--listen=x"}},

@@ -8,19 +8,27 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // Input is all that a configuration depends on.
 type Input struct {
 	Flags    *pflag.FlagSet                    // with the flags of Flags, parsed; nil: none
-	Environ  []string                          // NAME=value, as os.Environ gives it
-	ReadFile func(path string) ([]byte, error) // reads the file of settings and the files of secrets, into bytes for Load to keep
-	Root     bool                              // the process runs as root, which decides about the default of data_dir
+	Environ  []string                          // NAME=value, as os.Environ returns it
+	ReadFile func(path string) ([]byte, error) // reads the files of settings and issuers
+	// ReadSecret reads a file that holds a secret, into bytes that Load may clear, and refuses one that others could read;
+	// nil means ReadFile.
+	ReadSecret func(path string) ([]byte, error)
+	Root       bool // the process runs as root, which decides about the default of data_dir
 }
 
 // Load reads file, environment and flags; of a setting that is given in several of them, the last of these wins.
 // The error is of type Faults and names everything that is wrong, also in a value that another one overrides.
 func Load(in Input) (*Config, error) {
+	if in.ReadSecret == nil {
+		in.ReadSecret = in.ReadFile
+	}
 	l := &loader{in: in, config: Default(), from: map[string]source{}, broken: map[string]bool{}}
 	l.settings = l.config.settings()
 	l.readFile()
@@ -63,22 +71,35 @@ func (l *loader) take(s setting, src source, origin, text string, inFile bool) {
 	delete(l.config.files, s.key)
 	if inFile {
 		l.config.files[s.key] = text
-		content, err := l.in.ReadFile(text)
-		if err != nil {
-			l.broken[s.key] = true
-			l.fault(origin, "names a file that cannot be read: %v", err)
+		var ok bool
+		if text, ok = l.secretIn(s, origin, text); !ok {
 			return
 		}
-		if s.stays {
-			clear(content)
-			content = nil
-		}
-		text = strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	}
-	if err := s.value.set(text); err != nil {
+	if err := s.value.set(input.Trim(text)); err != nil {
 		l.broken[s.key] = true
 		l.fault(origin, "%v", err)
 	}
+}
+
+// secretIn returns what the file of a secret holds: nothing when the secret stays there. It reports whether the file can be
+// used. An empty file is a fault, because the setting without a value may mean something else: another store, for one.
+func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool) {
+	content, err := l.in.ReadSecret(path)
+	switch {
+	case err != nil:
+		l.fault(origin, "names a file that cannot be used: %v", err)
+	case len(input.Trim(content)) == 0:
+		l.fault(origin, "names a file that is empty: write the secret into %s", path)
+	default:
+		defer clear(content)
+		if s.stays {
+			return "", true
+		}
+		return string(content), true
+	}
+	l.broken[s.key] = true
+	return "", false
 }
 
 // find gives the setting of that name, which is one of env, flag or key, and whether it is the name for a secret's file.

@@ -290,3 +290,48 @@ func TestNetworks(t *testing.T) {
 		}
 	}
 }
+
+// Editors, shells and orchestrators add a byte order mark or a line break that nobody typed.
+func TestMarksAndLineBreaksAroundValuesAreRemoved(t *testing.T) {
+	t.Parallel()
+	const url, key = "postgres://user:pass@host/db", "c2VhbGluZyBrZXk="
+	for name, w := range map[string]world{
+		"a file of settings": {files: map[string]string{"pimsd.yaml": "\ufefflisten: :1\r\ndatabase_url: " + url + "\r\nseal:\r\n  keys: " + key + "\r\n"}},
+		"a block in a file":  {files: map[string]string{"pimsd.yaml": "listen: :1\ndatabase_url: |\n  " + url + "\nseal:\n  keys: " + key + "\n"}},
+		"the environment":    {environ: []string{"PIMSD_LISTEN=:1\n", "PIMSD_DATABASE_URL=" + url + "\n", "PIMSD_SEAL_KEYS=\ufeff" + key + "\r\n"}},
+		"the files of secrets": {
+			files:   map[string]string{"/url": "\ufeff" + url + "\r\n"},
+			environ: []string{"PIMSD_LISTEN=:1", "PIMSD_DATABASE_URL_FILE=/url", "PIMSD_SEAL_KEYS=" + key},
+		},
+	} {
+		c := w.mustLoad(t)
+		if c.Listen != ":1" || c.DatabaseURL.Reveal() != url || c.Seal.Keys.Reveal() != key {
+			t.Errorf("%s: listens on %q, %q, %q", name, c.Listen, c.DatabaseURL.Reveal(), c.Seal.Keys.Reveal())
+		}
+	}
+}
+
+func TestIssuersFileMayBeginWithByteOrderMark(t *testing.T) {
+	t.Parallel()
+	c := world{
+		files:   map[string]string{"/issuers": "\ufeff- name: login\n"},
+		environ: []string{"PIMSD_JWT_ISSUERS_FILE=/issuers"},
+	}.mustLoad(t)
+	if len(c.JWT.Issuers) != 1 || c.JWT.Issuers[0].Name != "login" {
+		t.Errorf("%+v", c.JWT.Issuers)
+	}
+}
+
+func TestSecretFilesAreReadBySecretReader(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"PIMSD_DATABASE_URL_FILE", "PIMSD_SEAL_KEYS_FILE", "PIMSD_INWEBO_PROXY_URL_FILE"} {
+		_, err := config.Load(config.Input{
+			Environ: []string{name + "=/loose"}, Root: true,
+			ReadFile:   func(string) ([]byte, error) { return []byte("x"), nil },
+			ReadSecret: func(string) ([]byte, error) { return nil, errors.New("others may use /loose") },
+		})
+		if err == nil || !strings.Contains(err.Error(), name+" names a file that cannot be used: others may use /loose") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -106,9 +106,12 @@ and flags win over both. «pimsd.example.yaml» is a file with every setting at 
 - A name that is not known is an error, in the file and among the variables that start with «` + envPrefix + `». So is a
   value that is wrong, even where another one overrides it. All faults are reported at once, and pimsd does not start
   with any.
-- A secret can be given as the name of a file that holds it, under its name with «_file» or «_FILE» added; a line break
-  at the end of that file does not count. Its value is no flag, since every user of a machine can read the arguments of
-  its processes.
+- A secret can be given as the name of a file that holds it, under its name with «_file» or «_FILE» added. Its value is
+  no flag, since every user of a machine can read the arguments of its processes.
+- A UTF-8 byte order mark at the start of a file or a value, and one line break at its end, do not count.
+- Only the owner of a file with a secret may write it, its group may read it, and no other user may do anything with it: make it
+  «0600» or «0640». Docker, Swarm and Kubernetes mount secrets with «0444», «0644» or «0660»: on tmpfs or a read-only mount
+  these are accepted, with a warning.
 - A duration is a number with its unit: «500ms», «15s», «2m».
 
 | setting | value | default | what it is, and what follows from it |

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // maxFileBytes is far above any file of settings, and bounds what a wrong path can cost.
@@ -27,8 +30,12 @@ func (l *loader) parseYAML(name string, content []byte) (body ast.Node, ok bool)
 		l.fault(name, "is larger than 64 KiB: that is no file of settings")
 		return nil, false
 	}
+	if !utf8.Valid(content) {
+		l.fault(name, "is not text in UTF-8: save it in that encoding")
+		return nil, false
+	}
 	// Duplicates are looked for below: the parser would print what it takes for their name.
-	file, err := parser.ParseBytes(content, 0, parser.AllowDuplicateMapKey())
+	file, err := parser.ParseBytes(input.Trim(content), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		l.faultYAML(name, err)
 		return nil, false

@@ -3,10 +3,11 @@ package seal
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // FileName is the name of the key file in a data directory.
@@ -14,9 +15,6 @@ const FileName = "seal.keys"
 
 // fileLimit is more than any key file has: a bigger one is some other file.
 const fileLimit = 64 << 10
-
-// forbidden are the permissions that a key file must not give: only its owner may write it, and its group at most read.
-const forbidden fs.FileMode = 0o037
 
 // OpenFile makes a ring of the key file at path. If the file is missing and mayCreate, it is made, with one new key,
 // durably and readable for its owner alone; who calls has made sure that nothing is sealed yet, for no new key opens
@@ -103,7 +101,8 @@ func readFile(path string) (keys []Key, info fs.FileInfo, err error) {
 	return keys, info, err
 }
 
-// lendFile lets use have the text of the key file, which is gone when it returns, and says as which file it was read.
+// lendFile lets use have the text of the key file, which is gone when it returns, and returns as which file it was read.
+// Permissions are those of every file with a secret: [input.ReadSecretFile] has the rule.
 func lendFile(path string, use func(text []byte) error) (fs.FileInfo, error) {
 	fault := func(err error) (fs.FileInfo, error) { return nil, fmt.Errorf("read the sealing keys: %w", err) }
 	if info, err := os.Stat(path); err != nil {
@@ -111,27 +110,10 @@ func lendFile(path string, use func(text []byte) error) (fs.FileInfo, error) {
 	} else if !info.Mode().IsRegular() { // to open a pipe would wait for its other end
 		return fault(fmt.Errorf("%s is not a file", path))
 	}
-	file, err := os.Open(path)
+	file, err := input.ReadSecretFile(path, fileLimit)
 	if err != nil {
 		return fault(err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
-	info, err := file.Stat()
-	if err != nil {
-		return fault(err)
-	}
-	if mode := info.Mode().Perm(); mode&forbidden != 0 {
-		return fault(fmt.Errorf("others than its owner may use %s (its mode is %#o): make it 0600, or 0640 for a group that reads it; "+
-			"who was not meant to read it may know the keys", path, mode))
-	}
-	text := make([]byte, fileLimit+1) // a buffer that grows would leave smaller ones behind
-	defer clear(text)
-	n, err := io.ReadFull(file, text)
-	switch {
-	case err == nil:
-		return fault(fmt.Errorf("%s is over %d KiB: it is no key file", path, fileLimit>>10))
-	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-		return fault(err)
-	}
-	return info, use(text[:n])
+	defer clear(file.Content)
+	return file.Info, use(file.Content)
 }

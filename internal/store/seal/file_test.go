@@ -78,8 +78,8 @@ func TestFileFaults(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		"readable by all":       {withMode(0o604), "its mode is 0604"},
-		"writable by its group": {withMode(0o620), "its mode is 0620"},
+		"writable by all":       {withMode(0o606), "its mode is 0606"},
+		"executable by a group": {withMode(0o650), "its mode is 0650"},
 		"executable by all":     {withMode(0o601), "its mode is 0601"},
 		"readable by its group": {withMode(0o640), ""},
 		"read-only":             {withMode(0o400), ""},

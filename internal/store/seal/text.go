@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -27,7 +28,7 @@ func eachKey(source string, text []byte, take func(KeyID, []byte)) error {
 		decoded = make([]byte, len(text)) // more than any line needs
 	)
 	defer clear(decoded)
-	for i, line := range bytes.Split(text, []byte("\n")) {
+	for i, line := range bytes.Split(input.Trim(text), []byte("\n")) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' {
 			continue

@@ -20,11 +20,12 @@ func TestRingText(t *testing.T) {
 		text string
 		want []seal.KeyID
 	}{
-		"one key":            {line(1), []seal.KeyID{one}},
-		"the first of two":   {line(2) + "\n" + line(1) + "\n", []seal.KeyID{two, one}},
-		"with ids":           {string(one) + ":" + line(1) + "\n" + string(two) + ":" + line(2), []seal.KeyID{one, two}},
-		"comments, blanks":   {"# keys\n\n \t" + line(1) + " \n#" + line(3) + "\n" + line(2), []seal.KeyID{one, two}},
-		"ends as on Windows": {line(1) + "\r\n" + line(2) + "\r\n", []seal.KeyID{one, two}},
+		"one key":                {line(1), []seal.KeyID{one}},
+		"the first of two":       {line(2) + "\n" + line(1) + "\n", []seal.KeyID{two, one}},
+		"with ids":               {string(one) + ":" + line(1) + "\n" + string(two) + ":" + line(2), []seal.KeyID{one, two}},
+		"comments, blanks":       {"# keys\n\n \t" + line(1) + " \n#" + line(3) + "\n" + line(2), []seal.KeyID{one, two}},
+		"with a byte order mark": {"\ufeff" + line(1) + "\r\n", []seal.KeyID{one}},
+		"ends as on Windows":     {line(1) + "\r\n" + line(2) + "\r\n", []seal.KeyID{one, two}},
 	} {
 		ring, err := seal.FromText("the ring", secret.NewText(tc.text))
 		if err != nil || !slices.Equal(ring.Keys(), tc.want) || ring.Current() != tc.want[0] {
