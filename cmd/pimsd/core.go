@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // withCore opens the store that the service uses, lets body work with it, and waits until everything is settled.
@@ -27,6 +29,21 @@ func withCore(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) 
 		err = errors.Join(err, core.Close())
 	}()
 	return body(core)
+}
+
+// withConversation is withCore for a body that talks to inWebo. No signal cuts it off; a person who sends one is told that the
+// command waits.
+func (p process) withConversation(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) error {
+	longest := c.Conversation.QueueWait + otp.EnrolmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance
+	release := p.signals.Protect(func() {
+		_, _ = fmt.Fprintf(p.stderr, "pimsd: told to end; the command waits until its conversation with inWebo is stored, %v at most: "+
+			"killed now, it could cost the device\n", longest)
+	})
+	defer release()
+	if cmd.Context().Err() != nil {
+		return errInterrupted
+	}
+	return withCore(cmd, c, body)
 }
 
 // now is the commands' clock.

@@ -106,6 +106,8 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 	if err != nil {
 		return err
 	}
+	release := d.signals.Protect(service.StillStopping)
+	defer release()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
@@ -141,13 +143,13 @@ func (d *dev) show(ctx context.Context, service *app.App, simulator *inwebosim.S
 	if err := demo.verify(ctx, given); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(d.stdout, "OTP %s of account %q: issued over HTTP and verified by the simulator, %d ms after the start.\n",
+	_, err = fmt.Fprintf(d.stdout, "OTP %s of account %q: issued over HTTP and verified by the simulator, %d ms after the start.\n",
 		given.Reveal(), demoAccount, time.Since(began).Milliseconds())
-	if !d.once {
-		_, _ = fmt.Fprintf(d.stdout, devGreeting,
+	if err == nil && !d.once {
+		_, err = fmt.Fprintf(d.stdout, devGreeting,
 			demo.curl(), service.OpsAddress(), simulator.ProtocolURL(), simulator.ControlURL(), demo.verifyLine())
 	}
-	return nil
+	return err
 }
 
 const devGreeting = `

@@ -49,7 +49,7 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 		if e.PIN, err = p.readPIN(cmd.Context()); err != nil {
 			return err
 		}
-		return withCore(cmd, c, func(core *app.Core) error { return e.run(cmd.Context(), core.OTP) })
+		return p.withConversation(cmd, c, func(core *app.Core) error { return e.run(cmd.Context(), core.OTP) })
 	})
 }
 
@@ -74,11 +74,25 @@ func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
 	if err != nil {
 		return advised{err, strings.TrimSpace(adviceFor(err) + "\n" + e.ofTheCode())}
 	}
-	_, _ = fmt.Fprintf(e.stdout, "The device of %q is enrolled and stored.\n", e.ask.Account)
-	if e.noCheck {
+	_, err = fmt.Fprintf(e.stdout, "The device of %q is enrolled and stored.\n", e.ask.Account)
+	switch {
+	case err != nil:
+		return e.enrolledBut(err)
+	case e.noCheck:
 		return e.sayHow()
+	case ctx.Err() != nil:
+		return e.enrolledBut(errInterrupted)
+	default:
+		return e.check(ctx, service)
 	}
-	return e.check(ctx, service)
+}
+
+// enrolledBut is the error of a command that failed when the device was stored already.
+func (e *enrolment) enrolledBut(err error) error {
+	return advised{
+		fmt.Errorf("the device of %q is enrolled and stored, and was not checked: %w", e.ask.Account, err),
+		fmt.Sprintf("See it with: pimsd account show --account %q. An OTP checks it: pimsd otp --account %[1]q", e.ask.Account),
+	}
 }
 
 // say writes a line for the person who waits.

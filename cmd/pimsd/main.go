@@ -10,8 +10,6 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
-	"syscall"
 )
 
 func main() { os.Exit(mainStatus()) }
@@ -19,11 +17,10 @@ func main() { os.Exit(mainStatus()) }
 func mainStatus() int {
 	// net/http quotes unexpected bytes of answers to the standard logger, and they may be keys; the service logs by zap.
 	log.SetOutput(io.Discard)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, told, stop := listen(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	return run(ctx, os.Args[1:], process{
 		stdin: os.Stdin, lines: bufio.NewReader(os.Stdin), stdout: os.Stdout, stderr: os.Stderr,
-		environ: os.Environ(), root: os.Geteuid() == 0,
+		environ: os.Environ(), root: os.Geteuid() == 0, signals: told,
 	})
 }

@@ -30,13 +30,18 @@ It works beside a running service, and spends the account's quota as any call do
 		if err != nil {
 			return err
 		}
-		return withCore(cmd, c, func(core *app.Core) error {
+		return p.withConversation(cmd, c, func(core *app.Core) error {
 			issued, err := core.OTP.IssueOTP(cmd.Context(), otp.Ask{Account: who, Caller: caller}, pin)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), issued.OTP.Reveal())
-			return err
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), issued.OTP.Reveal()); err != nil {
+				return advised{
+					fmt.Errorf("the OTP was made and is lost: %w", err),
+					"The device is stored, and not in doubt; the OTP counts in the quota. Ask again, with an output that is read.",
+				}
+			}
+			return nil
 		})
 	})
 }

@@ -27,19 +27,25 @@ type process struct {
 	stdout, stderr io.Writer
 	environ        []string
 	root           bool
+	signals        *signals
 }
 
 // usageError is a command line that cannot be understood.
 type usageError struct{ error }
 
-// run carries out one command line and gives the exit status.
+// run carries out one command line and returns the exit status. A command whose output could not be written has failed.
 func run(ctx context.Context, args []string, p process) int {
+	out := &output{to: p.stdout}
+	p.stdout = out
 	root := newRoot(p)
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return statusDone
 	}

@@ -2,11 +2,9 @@ package main
 
 import (
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +17,8 @@ func newServe(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the service",
-		Long: `Run the service until it is told to stop (SIGTERM, Ctrl-C), and then for as long as conversations with inWebo need.
+		Long: `Run the service until it is told to stop (SIGTERM, Ctrl-C), and then for as long as conversations with inWebo need. Further
+signals do not make it faster: a service that is killed (SIGKILL) in a conversation leaves the device in doubt.
 
 The log goes to standard error, a JSON object a line. The store is made in the data directory when that is missing or
 empty. Settings come from the file named by --config or PIMSD_CONFIG, the environment and the flags. SIGHUP makes it read
@@ -31,30 +30,12 @@ its TLS certificate again.`,
 		if err != nil {
 			return err
 		}
-		hangup := make(chan os.Signal, 1)
-		signal.Notify(hangup, syscall.SIGHUP)
-		defer signal.Stop(hangup)
-		stop := onEach(hangup, a.Reload)
-		defer stop()
+		release := p.signals.Protect(a.StillStopping)
+		defer release()
+		p.signals.OnHangup(a.Reload)
 		a.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
 		return a.Run(cmd.Context())
 	})
-}
-
-// onEach calls do for each signal until stop is called.
-func onEach(signals <-chan os.Signal, do func()) (stop func()) {
-	ended := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-signals:
-				do()
-			case <-ended:
-				return
-			}
-		}
-	}()
-	return func() { close(ended) }
 }
 
 const (

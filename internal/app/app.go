@@ -229,6 +229,11 @@ func (a *App) Run(ctx context.Context) error {
 	}
 }
 
+// StillStopping logs, for an operator who has told the service to stop, what it waits for.
+func (a *App) StillStopping() {
+	a.logger.Info("told to stop: waiting for conversations with inWebo to be stored; killed now, their devices would be in doubt")
+}
+
 // inBackground runs work until the service stops. It ends before what was built before it is taken down.
 func (a *App) inBackground(ctx context.Context, name string, work func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
