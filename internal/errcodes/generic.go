@@ -9,7 +9,7 @@ func unknownError() Entry {
 			{http.StatusInternalServerError, false, "something happened that nobody foresaw"},
 			{
 				http.StatusInternalServerError, false,
-				"inWebo's answer is not understood: a broken or foreign document, or an unknown refusal",
+				"inWebo's answer is not understood: a broken or foreign document in answer to a setup, or an unknown refusal",
 			},
 			{http.StatusInternalServerError, false, "the store failed before inWebo was asked; nothing was spent"},
 		},
@@ -74,7 +74,7 @@ func coreNotConfigured() Entry {
 		Causes: []Cause{
 			{
 				http.StatusInternalServerError, false,
-				"the inWebo host answers, but not as the mAccess service: HTTP 3xx or 4xx, or a web page",
+				"the inWebo host answers, but not as the mAccess service: HTTP 3xx or 4xx, a web page, or in answer to a finalize any other document",
 			},
 			{http.StatusInternalServerError, false, "the sealing key that the account's record needs is missing"},
 		},
