@@ -50,10 +50,13 @@ func (r *Ring) change(edit func([]Key) ([]Key, error)) error {
 	}
 	return whileLocked(filepath.Dir(path), func() error {
 		keys, info, err := readFile(path)
-		if err != nil {
-			return err
+		if err == nil {
+			err = r.state.Load().mayBecome(keys, r.source) // a foreign file must not get a key that then seals here
 		}
-		if keys, err = edit(keys); err != nil {
+		if err == nil {
+			keys, err = edit(keys)
+		}
+		if err != nil {
 			return err
 		}
 		if err := writeFile(path, keys, info); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/input"
@@ -30,7 +31,7 @@ func OpenFile(path string, mayCreate bool) (*Ring, error) {
 		return nil, ifMissing(path, err)
 	}
 	r := &Ring{source: sourceOf(path), path: path, opened: time.Now()}
-	r.known.Store(&known{keys: keys, info: info})
+	r.state.Store(&state{keys: keys, info: info})
 	return r, nil
 }
 
@@ -47,7 +48,7 @@ func ifMissing(path string, err error) error {
 func sourceOf(path string) string { return "the key file " + path }
 
 // Reload reads the file again, whether or not it has changed. After an error the ring keeps the keys that it has; the
-// error says what is wrong with the file, as a health check may want to know. A ring from a text has nothing to read.
+// error says what is wrong with the file, as Fault does. A ring from a text has nothing to read.
 func (r *Ring) Reload() error {
 	if r.path == "" {
 		return nil
@@ -57,39 +58,61 @@ func (r *Ring) Reload() error {
 	return r.reread()
 }
 
-// follow reads the file again if it has changed, or could not be read before. All that can come of a fault is that
-// nothing is learnt: the keys stay, and who misses a key is told why.
-func (r *Ring) follow() {
+// refresh reads the file again if it has changed, or could not be used before. After a fault the keys stay, and the state
+// says why.
+func (r *Ring) refresh() {
 	if r.path == "" {
 		return
 	}
 	r.looked.Store(int64(time.Since(r.opened)))
-	if r.known.Load().isOf(r.path) {
+	if r.state.Load().isOf(r.path) {
 		return
 	}
 	r.read.Lock()
 	defer r.read.Unlock()
-	if !r.known.Load().isOf(r.path) { // nobody else was quicker
+	if !r.state.Load().isOf(r.path) { // no other goroutine was faster
 		_ = r.reread()
 	}
 }
 
-// reread must be called by who holds r.read.
+// reread reads the file and takes over what it says, if it may. The caller must hold r.read.
 func (r *Ring) reread() error {
+	old := r.state.Load()
 	keys, info, err := readFile(r.path)
-	if err != nil {
-		old := r.known.Load()
-		keys, info = old.keys, old.info
+	if err == nil {
+		err = old.mayBecome(keys, r.source)
 	}
-	r.known.Store(&known{keys, info, err})
+	next := &state{keys: keys, info: info}
+	if err != nil {
+		next = &state{keys: old.keys, info: old.info, fault: err}
+	}
+	r.state.Store(next)
 	return err
 }
 
-// isOf tells whether it was read from the file as it is now.
-func (k *known) isOf(path string) bool {
+// mayBecome returns why the keys of a file must not take the place of those in use: the current key is not among them, or
+// another key has the name of a known one.
+func (s *state) mayBecome(keys []Key, source string) error {
+	for _, key := range s.keys {
+		for _, other := range keys {
+			if other.id == key.id && !other.equal(key) {
+				return fmt.Errorf("%s has another key under the name %s: %w; put the right file back", source, key.id, ErrCurrentKeyMissing)
+			}
+		}
+	}
+	current := s.keys[0].id
+	if slices.ContainsFunc(keys, func(key Key) bool { return key.id == current }) {
+		return nil
+	}
+	return fmt.Errorf("%s lacks key %s, under which records have been sealed until now: %w; put the right file back, "+
+		"or give this one the key's line", source, current, ErrCurrentKeyMissing)
+}
+
+// isOf reports whether the state was read from the file as it is now.
+func (s *state) isOf(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && k.fault == nil && os.SameFile(info, k.info) &&
-		info.Size() == k.info.Size() && info.ModTime().Equal(k.info.ModTime())
+	return err == nil && s.fault == nil && os.SameFile(info, s.info) &&
+		info.Size() == s.info.Size() && info.Mode() == s.info.Mode() && info.ModTime().Equal(s.info.ModTime())
 }
 
 // readFile reads the key file, and says as which file it was read.

@@ -178,7 +178,7 @@ func TestFollowBrokenFile(t *testing.T) {
 			t.Errorf("%s: Reload says %v", name, err)
 		}
 		must(t, os.RemoveAll(path))
-		must(t, withText(line(2))(path))
+		must(t, withText(line(2)+"\n"+line(1))(path))
 		if _, err := ring.Open(seal.Vault, "alice", later); err != nil {
 			t.Errorf("%s: when the file is well again: %v", name, err)
 		}

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -17,10 +18,14 @@ import (
 // A ring from a file follows the file: it looks whether the file has changed when it meets a key that it does not know, and
 // before it seals, unless it has looked within the last second. So every process on one file seals under a new current key
 // a second after the file says so. A look is one stat(2); only a file that has changed is read.
+//
+// What a file says later is taken over only when it has the key that has sealed until then: a file without it belongs to
+// another store, or comes from an old backup, and a device that is sealed under its keys is lost when the right file is
+// back. The ring then goes on with the keys that it has, and Fault says so.
 type Ring struct {
 	source string // in errors: the name of a setting, or of a file
 	path   string // of the file; empty when the ring comes from a text
-	known  atomic.Pointer[known]
+	state  atomic.Pointer[state]
 	read   sync.Mutex // held by the one who reads the file again
 
 	opened time.Time
@@ -30,12 +35,15 @@ type Ring struct {
 // lag is how long a ring may go on with the keys of a file that has changed.
 const lag = time.Second
 
-// known is what a Ring knows; it is replaced, never changed.
-type known struct {
+// state is what a Ring knows; it is replaced, never changed.
+type state struct {
 	keys  []Key       // at least one; the first is the current one
 	info  fs.FileInfo // of the file from which they were read
-	fault error       // why the file could not be read again since
+	fault error       // why the file, as it is now, cannot be used; nil: it can
 }
+
+// ErrCurrentKeyMissing says that the key which seals is not among the keys where it should be.
+var ErrCurrentKeyMissing = errors.New("the current sealing key is missing")
 
 // FromText makes a ring of a text: the value of a setting, or the content of a credential. source is the name under
 // which errors speak of it. The error names every line that is wrong, and no key.
@@ -47,8 +55,16 @@ func FromText(source string, text secret.Text) (*Ring, error) {
 		return nil, err
 	}
 	r := &Ring{source: source}
-	r.known.Store(&known{keys: keys})
+	r.state.Store(&state{keys: keys})
 	return r, nil
+}
+
+// Fault looks at the file, and returns why the ring cannot use it as it is now; nil means that the ring has what the file
+// says. It wraps ErrCurrentKeyMissing when the file can be read and lacks the key that seals here. With any fault the ring
+// goes on with the keys that it has, but a process that starts now does not have them. A ring from a text has no faults.
+func (r *Ring) Fault() error {
+	r.refresh()
+	return r.state.Load().fault
 }
 
 // Current names the key that seals.
@@ -59,9 +75,9 @@ func (r *Ring) Keys() []KeyID { return r.names().ids }
 
 // names are those of the keys that the ring has by now.
 func (r *Ring) names() Names {
-	r.follow()
+	r.refresh()
 	n := Names{source: r.source}
-	for _, key := range r.known.Load().keys {
+	for _, key := range r.state.Load().keys {
 		n.ids = append(n.ids, key.id)
 	}
 	return n
@@ -73,18 +89,18 @@ func (r *Ring) Check(census Census) error { return r.names().Check(census) }
 // current gives the key that seals.
 func (r *Ring) current() Key {
 	if time.Since(r.opened)-time.Duration(r.looked.Load()) >= lag {
-		r.follow()
+		r.refresh()
 	}
-	return r.known.Load().keys[0]
+	return r.state.Load().keys[0]
 }
 
 // key gives the key of that name. The error continues a sentence that ends with "under".
 func (r *Ring) key(id KeyID) (Key, error) {
-	if key, ok := r.known.Load().find(id); ok {
+	if key, ok := r.state.Load().find(id); ok {
 		return key, nil
 	}
-	r.follow()
-	now := r.known.Load()
+	r.refresh()
+	now := r.state.Load()
 	if key, ok := now.find(id); ok {
 		return key, nil
 	}
@@ -94,10 +110,10 @@ func (r *Ring) key(id KeyID) (Key, error) {
 	return Key{}, fmt.Errorf("key %s, which %s does not have; give it the key's line back: %w", id, r.source, otp.ErrSealed)
 }
 
-func (k *known) find(id KeyID) (Key, bool) {
-	i := slices.IndexFunc(k.keys, func(key Key) bool { return key.id == id })
+func (s *state) find(id KeyID) (Key, bool) {
+	i := slices.IndexFunc(s.keys, func(key Key) bool { return key.id == id })
 	if i < 0 {
 		return Key{}, false
 	}
-	return k.keys[i], true
+	return s.keys[i], true
 }

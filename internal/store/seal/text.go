@@ -45,7 +45,8 @@ func eachKey(source string, text []byte, take func(KeyID, []byte)) error {
 		take(id, key)
 	}
 	if len(lines)+len(faults) == 0 {
-		return fmt.Errorf("%s has no sealing key: give it one, the base64 of 32 random bytes", source)
+		return fmt.Errorf("%s has no sealing key: %w; put the keys back, or give a new store one, the base64 of 32 random bytes",
+			source, ErrCurrentKeyMissing)
 	}
 	return errors.Join(faults...)
 }
