@@ -35,6 +35,7 @@ type App struct {
 	keys     *authn.Keys
 	tokens   *authn.Tokens // nil: no issuer is trusted
 	refusals *refusals
+	keyring  *keyringWatch
 	shown    *certificate // nil: no TLS
 	api, ops *door
 	undo     undo
@@ -62,6 +63,8 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 		return nil, err
 	}
 	a.undo.push("store", a.Core.Close)
+	a.keyring = &keyringWatch{ring: a.Ring, logger: logger}
+	metrics.WatchSealingKeys(a.keyring.usable)
 	metrics.WatchDoubt(a.Store.CountDoubt)
 	a.refusals = newRefusals(a.Store, logger, metrics)
 	metrics.ExpectRefusedCallers(refusalNoted, refusalDropped, refusalFailed)
@@ -99,6 +102,7 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	handler := telemetry.OpsHandler(metrics,
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
+		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.note},
 	)
 	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, a.withDocs(handler), opsTimeouts(), a.logger); err != nil {
 		return err
@@ -207,6 +211,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.inBackground(ctx, "housekeeping", a.keepHouse)
 	a.inBackground(ctx, "audit of refused callers", a.refusals.note)
 	a.inBackground(ctx, "last use of keys", a.followKeys)
+	a.inBackground(ctx, "sealing keys", a.keyring.follow)
 	if a.shown != nil {
 		a.inBackground(ctx, "certificate", a.shown.follow)
 	}

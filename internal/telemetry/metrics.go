@@ -141,6 +141,19 @@ func (m *Metrics) WatchCertificate(expiry func() time.Time) {
 	}, func() float64 { return float64(expiry().Unix()) }))
 }
 
+// WatchSealingKeys publishes whether the sealing keys can be used as they are now. It is called once.
+func (m *Metrics) WatchSealingKeys(usable func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pimsd_sealing_keys_usable",
+		Help: "1 while the sealing keys can be used as they are given now; 0 when the service goes on with those that it has in memory.",
+	}, func() float64 {
+		if usable() {
+			return 1
+		}
+		return 0
+	}))
+}
+
 // CountFewActivations counts an enrolment of an account that has few SMS activations left.
 func (m *Metrics) CountFewActivations() { m.fewLeft.Inc() }
 
