@@ -57,6 +57,11 @@ func (m domainMetrics) Window(answerToCommit time.Duration) { m.ObserveWindow(an
 
 func (m domainMetrics) Retrying(change int) { m.SettleRetrying(change) }
 
+func (m domainMetrics) Panicked(task string, err error, stack []byte) {
+	m.CountPanic(task)
+	m.logger.Error("a task of the domain panicked, and goes on", zap.String("task", task), zap.Error(err), zap.ByteString("stack", stack))
+}
+
 func (m domainMetrics) Circuit(state circuit.State) {
 	m.SetCircuit(int(state))
 	switch state {

@@ -15,20 +15,22 @@ type activation struct {
 	*Service
 	*conversation
 	Enrolling
-	kma ratchet.Kma
+	serial ratchet.Serial
+	kma    ratchet.Kma
 }
 
 func (a *activation) run(ctx context.Context) error {
-	a.kma = ratchet.NewKma(a.PIN, a.record.Serial)
+	a.serial = a.record.Serial
+	a.kma = ratchet.NewKma(a.PIN, a.serial)
 	kfact, kiw, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
-	answer, err := a.activate(ctx, kiw)
+	answer, fresh, err := a.activate(ctx, kiw)
 	if err != nil {
 		return err
 	}
-	return a.giveSecret(ctx, kfact, answer)
+	return a.giveSecret(ctx, kfact, answer, fresh)
 }
 
 // open makes the activate setup, and gives Kfact, and Kiw unsealed.
@@ -47,31 +49,26 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 	return kfact, kiw, nil
 }
 
-// activate makes the activate finalize, and stores what came of it before inWebo hears of the device again.
-func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (inwebo.ActivateFinalize, error) {
+// activate makes the activate finalize, and stores what came of it before inWebo hears of the device again. It returns
+// the answer, and the device as the answer left it.
+func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answer inwebo.ActivateFinalize, fresh Device, err error) {
 	a.tell(StepActivate)
 	request, drawn, err := a.request(kiw)
 	if err != nil {
-		return inwebo.ActivateFinalize{}, a.fail(senseless(unsent, err))
+		return answer, fresh, a.fail(senseless(unsent, err))
 	}
 	if deadline, _ := ctx.Deadline(); time.Until(deadline) < 2*a.limits.FinalizeTimeout { // for the ms finalize, too
-		return inwebo.ActivateFinalize{}, a.fail(outcome{fate: unsent, err: ErrLate})
+		return answer, fresh, a.fail(outcome{fate: unsent, err: ErrLate})
 	}
-	answer, err := a.inwebo.ActivateFinalize(ctx, request)
-	if err != nil {
-		return answer, a.fail(finalizeFailed(err))
+	if answer, err = a.inwebo.ActivateFinalize(ctx, request); err != nil {
+		return answer, fresh, a.fail(finalizeFailed(err))
 	}
 	if err := usable(answer); err != nil {
-		return answer, a.fail(outcome{fate: lost, err: err})
+		return answer, fresh, a.fail(outcome{fate: lost, err: err})
 	}
-	fresh := Device{Identity: inwebo.Unactivated()}.synced(answer.Sync, ratchet.State{Secret: drawn}.Told(answer.Sync.Move))
-	return answer, a.settle(a.conversation, ofAnswer(answer.Finalized, func(r Record, now time.Time) Record {
-		r.Enrolment = &Enrolment{Phase: PhaseActivated, Device: fresh, Challenge: answer.Challenge}
-		if r.Device != nil { // inWebo may know the old one no more
-			r.Doubt = r.Doubt.deeper(now, a.hold)
-		}
-		return r
-	}), false)
+	fresh = Device{Origin: a.id, Identity: inwebo.Unactivated()}.
+		synced(answer.Sync, ratchet.State{Secret: drawn}.Told(answer.Sync.Move))
+	return answer, fresh, a.settle(a.conversation, ofAnswer(answer.Finalized, activated{fresh, answer.Challenge}), false)
 }
 
 // usable tells why an activation cannot be gone on with; nil when it can. Proofs made without keys would be refused as those
@@ -91,7 +88,7 @@ var errHalfActivated = errors.New("inWebo activated a device and did not give it
 
 // request makes what the activate finalize sends, and draws the device secret.
 func (a *activation) request(kiw ratchet.PublicKey) (request inwebo.Activation, drawn secret.Bytes, err error) {
-	request = inwebo.Activation{Code: a.SMSCode, Serial: a.record.Serial, Proofs: ratchet.ActivationProofs(a.record.Serial)}
+	request = inwebo.Activation{Code: a.SMSCode, Serial: a.serial, Proofs: ratchet.ActivationProofs(a.serial)}
 	if drawn, err = ratchet.NewSecret(a.random); err != nil {
 		return request, drawn, err
 	}
@@ -103,9 +100,10 @@ func (a *activation) request(kiw ratchet.PublicKey) (request inwebo.Activation, 
 }
 
 // giveSecret makes the ms finalize. The enrolment is through when inWebo accepted it and the store has it.
-func (a *activation) giveSecret(ctx context.Context, kfact ratchet.PublicKey, answer inwebo.ActivateFinalize) error {
+func (a *activation) giveSecret(
+	ctx context.Context, kfact ratchet.PublicKey, answer inwebo.ActivateFinalize, fresh Device,
+) error {
 	a.tell(StepSecret)
-	fresh := a.record.Enrolment.Device
 	secrets, err := a.sealSecrets(kfact, answer, fresh.State.Secret)
 	if err != nil {
 		return a.fail(senseless(lost, err))
@@ -114,21 +112,17 @@ func (a *activation) giveSecret(ctx context.Context, kfact ratchet.PublicKey, an
 		return a.fail(outcome{fate: lost, err: ErrLate})
 	}
 	opened := fresh.State.Open(a.kma)
-	final, err := a.inwebo.MSFinalize(ctx, fresh.Identity, secrets, ratchet.Prove(answer.Challenge, opened, a.record.Serial, a.PIN))
+	final, err := a.inwebo.MSFinalize(ctx, fresh.Identity, secrets, ratchet.Prove(answer.Challenge, opened, a.serial, a.PIN))
 	if err != nil {
 		return a.fail(finalizeFailed(err))
 	}
-	enrolled := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
-	if len(enrolled.Services) == 0 { // there is nothing that it could be asked for, and nothing that would ever change that
+	device := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
+	device.Name = a.limits.DeviceName
+	if len(device.Services) == 0 { // there is nothing that it could be asked for, and nothing that would ever change that
 		return a.fail(outcome{fate: lost, err: ErrNoService})
 	}
 	a.tell(StepStore)
-	return a.settle(a.conversation, ofAnswer(final, func(r Record, now time.Time) Record {
-		device := enrolled
-		device.EnrolledAt, device.Name = now, a.limits.DeviceName
-		r.Device, r.Enrolment, r.Doubt, r.Guard = &device, nil, nil, Guard{}
-		return r
-	}), true)
+	return a.settle(a.conversation, ofAnswer(final, enrolled{device}), true)
 }
 
 // sealSecrets encrypts the device secret to each service; ids and keys belong together by position.
@@ -159,7 +153,7 @@ func (a *activation) tell(step EnrolmentStep) {
 // fail settles an enrolment that ends here, and gives what the caller is told. What a refusal carries is about the
 // device that does not come to be; the account's old one, if it has one, stays as it is.
 func (a *activation) fail(o outcome) error {
-	o.remember = nil
+	o.change = nil
 	return a.settle(a.conversation, o, true)
 }
 

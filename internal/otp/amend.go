@@ -45,7 +45,8 @@ func (s *Service) Forget(ctx context.Context, ask Ask) error {
 		if r.Device == nil && r.Enrolment == nil {
 			return r, ErrNoDevice
 		}
-		r.Device, r.Enrolment, r.Hold, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
+		r = r.released()
+		r.Device, r.Enrolment, r.Doubt, r.Blocking = nil, nil, nil, ""
 		r.Step, r.MovedBy = r.Step+1, r.Revision // no answer that is still on its way brings the device back
 		return r, nil
 	})
@@ -73,16 +74,16 @@ func (s *Service) note(
 func (s *Service) tryAmend(
 	ctx context.Context, c *conversation, stage Stage, outcome string, change func(Record, time.Time) (Record, error),
 ) error {
-	if err := s.fetch(ctx, c); err != nil {
+	next, err := s.fetch(ctx, c)
+	if err != nil {
 		return because(ErrStore, err)
 	}
 	now := c.now()
-	if c.record.heldAt(now) {
-		return &Wait{ErrBusy, c.record.Hold.Until.Sub(now)}
+	if next.heldAt(now) {
+		return &Wait{ErrBusy, next.Hold.Until.Sub(now)}
 	}
-	next := c.record
 	next.Revision++
-	next, err := change(next, now)
+	next, err = change(next, now)
 	if err != nil {
 		return err
 	}

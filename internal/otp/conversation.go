@@ -34,7 +34,7 @@ type conversation struct {
 	patience time.Time     // until when it queues for the hold, by this machine's clock
 	within   time.Duration // how long the conversation may take
 	deadline time.Time     // by this machine's clock
-	record   Record        // as last written
+	record   Record        // as this conversation last wrote it, and never as another left it
 	hold     uint64        // the revision of the hold
 	doubtful bool          // the device was in doubt when the hold was taken
 	rounds   int           // accepted so far
@@ -51,9 +51,11 @@ func (c *conversation) now() time.Time {
 	return c.fetchedAt.Add(time.Since(c.fetched)).Truncate(time.Microsecond)
 }
 
-// chapter is what settling an outcome must know of the conversation.
-func (c *conversation) chapter(last bool) chapter {
-	return chapter{conversation: c.id, hold: c.hold, rounds: c.rounds, enrols: c.action == actionEnroll, last: last}
+// settleParams is what settling an outcome must know of the conversation.
+func (c *conversation) settleParams(last bool) settleParams {
+	return settleParams{
+		conversation: c.id, rounds: c.rounds, enrolls: c.action == actionEnroll, last: last, left: c.record,
+	}
 }
 
 // enter queues for the account's lane and begins a conversation in it.
@@ -79,21 +81,22 @@ func (s *Service) enter(ctx context.Context, ask Ask, action string, within time
 	return c, nil
 }
 
-// fetch reads the record and the store's time. A missing record is an empty one of revision 0.
-func (s *Service) fetch(ctx context.Context, c *conversation) error {
+// fetch returns the record as it is stored now, and sets the store's time. A missing record is an empty one of
+// revision 0.
+func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	row, now, err := s.store.Fetch(ctx, c.ask.Account)
-	c.fetchedAt, c.fetched = now, time.Now()
+	if !now.IsZero() {
+		c.fetchedAt, c.fetched = now, time.Now()
+	}
 	switch {
 	case errors.Is(err, ErrNotFound):
-		c.record = Record{Account: c.ask.Account}
-		return nil
+		return Record{Account: c.ask.Account}, nil
 	case err != nil:
-		return err
+		return Record{}, err
 	}
-	c.record, err = Decode(row)
-	return err
+	return Decode(row)
 }
 
 // write makes the record durable, with the audit line of the stage.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
@@ -74,7 +76,7 @@ func (d *device) put(t testing.TB, r otp.Record) {
 	r.Account, r.Revision = d.account, 1
 	row, err := otp.Encode(r)
 	must(t, err)
-	must(t, d.memory.Create(context.Background(), otp.Write{ID: string(d.account), Row: row, Line: otp.Line{Action: "plant"}}))
+	must(t, d.memory.Create(context.Background(), otp.Write{ID: uuid.NewString(), Row: row, Line: otp.Line{Action: "plant"}}))
 }
 
 func (d *device) row(t testing.TB) otp.Row {

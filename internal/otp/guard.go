@@ -90,3 +90,20 @@ func (g Guard) lost(conversation string) Guard {
 func (g Guard) accepted() Guard {
 	return Guard{Guesses: slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool { return guess.Over })}
 }
+
+// regain takes the conversation's guess as left has it, where g does not have it.
+func (g Guard) regain(conversation string, left Guard) Guard {
+	isIt := func(guess Guess) bool { return guess.Conversation == conversation }
+	g.Guesses = regained(g.Guesses, left.Guesses, isIt)
+	slices.SortStableFunc(g.Guesses, func(a, b Guess) int { return a.At.Compare(b.At) })
+	return g
+}
+
+// regained is a copy of have, with the element of left that isIt finds if have has none.
+func regained[T any](have, left []T, isIt func(T) bool) []T {
+	have = slices.Clone(have)
+	if i := slices.IndexFunc(left, isIt); i >= 0 && !slices.ContainsFunc(have, isIt) {
+		have = append(have, left[i])
+	}
+	return have
+}

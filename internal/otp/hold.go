@@ -8,8 +8,9 @@ func (r Record) held(conversation string, now, until time.Time) (Record, error) 
 	if r.heldAt(now) {
 		return r, &Wait{ErrBusy, r.Hold.Until.Sub(now)}
 	}
-	if r.Hold != nil { // its holder died, or sleeps: what it sent, nobody knows
+	if r.Hold != nil { // its holder died, or sleeps: what it sent is unknown
 		r.Doubt = r.Doubt.deeper(r.Hold.Until, r.Hold.Revision)
+		r = r.released()
 	}
 	r.Revision++
 	r.Hold = &Hold{Conversation: conversation, Revision: r.Revision, Since: now, Until: until}

@@ -48,10 +48,11 @@ func (s *Service) whenFree(ctx context.Context, c *conversation, try func() erro
 // tryTake looks at the record once, and writes the hold if nobody has one.
 func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Record, time.Time) (Record, error)) error {
 	s.setDeadline(c)
-	if err := s.fetch(ctx, c); err != nil {
+	found, err := s.fetch(ctx, c)
+	if err != nil {
 		return because(ErrStore, err)
 	}
-	var err error
+	c.record = found
 	if c.answer, err = s.recall(ctx, c); err != nil || !c.answer.IsEmpty() {
 		return err
 	}
@@ -95,12 +96,15 @@ func (s *Service) undoHold(c *conversation, w Write, held Record) {
 	go func() {
 		defer s.end(c)
 		var err error
-		known := s.insist(func() bool {
-			err = s.write(s.life, CommitHold, w)
-			return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
+		known := s.retryUntilStored(func() (known bool) {
+			s.protect("hold", func() {
+				err = s.write(s.life, CommitHold, w)
+				known = err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
+			})
+			return known
 		})
 		if known && err == nil {
-			_ = s.settleHoweverLong(c, outcome{fate: unsent, err: ErrStore}, true)
+			_ = s.settleToCompletion(c, outcome{fate: unsent, err: ErrStore}, true)
 		}
 	}()
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 )
@@ -31,13 +33,16 @@ func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 	if !found.isWhole() {
 		return ErrNotWhole
 	}
+	origin := uuid.Must(uuid.NewV7()).String()
 	return s.amend(ctx, ask, actionImport, func(r Record, now time.Time) (Record, error) {
 		if r.Device != nil {
 			return r, ErrAlreadyEnrolled
 		}
-		r.Serial, r.Enrolment, r.Hold = found.Serial, nil, nil
+		r = r.released()
+		r.Serial, r.Enrolment = found.Serial, nil
 		r.Device = &Device{
 			Identity: found.Identity, Services: found.Services, Offline: found.Offline, State: found.State, EnrolledAt: now,
+			Origin: origin,
 		}
 		r.Doubt = (*Doubt)(nil).deeper(now, r.Revision)
 		r.Step, r.MovedBy, r.Guard, r.Blocking = r.Step+1, r.Revision, Guard{}, ""

@@ -113,19 +113,12 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	}
 	resync := answer.WantsSecondRound() && c.rounds == 0
 	makes := !resync && answer.Defi != ""
-	o := ofAnswer(answer.Finalized, func(r Record, now time.Time) Record {
-		after := r.Device.synced(answer.Sync, r.Device.State.Accepted(opened, answer.Sync.Move).Opened(kma))
-		if makes {
-			after.LastOTPAt = now
-		}
-		r.Device = &after
-		return r
-	})
+	step := moved{sync: answer.Sync, proven: &proven{opened, kma}, issues: makes}
+	o := ofAnswer(answer.Finalized, step)
 	o.resync = resync
 	switch {
 	case makes: // it leaves the process after the settle only
-		k1 := device.State.Accepted(opened, answer.Sync.Move).Open(kma).K1
-		o.otp = ratchet.OTP(k1, answer.Defi, kma.Secval(device.State.Opened(kma).Secret))
+		o.otp = step.otpOf(device.State, answer.Defi)
 	case !resync:
 		o.err = because(ErrNotUnderstood, errNoDefi)
 	}
@@ -151,7 +144,7 @@ func (s *Service) mayRepeat(ctx context.Context, err error) bool {
 
 // settleCarried makes durable what a refusal carried, in the middle of a conversation.
 func (s *Service) settleCarried(c *conversation, o outcome) error {
-	if o.remember == nil {
+	if o.change == nil {
 		return nil
 	}
 	if err := s.settle(c, o, false); errors.Is(err, ErrNotStored) || errors.Is(err, ErrSuperseded) {

@@ -12,6 +12,8 @@ type Observer interface {
 	Committed(what Commit, err error)
 	// Window hears how long an answer of inWebo that moved the ratchet was not yet durable.
 	Window(answerToCommit time.Duration)
+	// Panicked hears of a panic in a task that goes on all the same. err and stack carry no secret.
+	Panicked(task string, err error, stack []byte)
 	// Retrying hears of a conversation that goes on trying to settle (+1), and of its end (−1).
 	Retrying(change int)
 	// Circuit hears that inWebo is left alone, asked by one to find out, or asked by all again.
@@ -30,7 +32,8 @@ const (
 
 type unobserved struct{}
 
-func (unobserved) Committed(Commit, error) {}
-func (unobserved) Window(time.Duration)    {}
-func (unobserved) Retrying(int)            {}
-func (unobserved) Circuit(circuit.State)   {}
+func (unobserved) Committed(Commit, error)        {}
+func (unobserved) Window(time.Duration)           {}
+func (unobserved) Retrying(int)                   {}
+func (unobserved) Panicked(string, error, []byte) {}
+func (unobserved) Circuit(circuit.State)          {}

@@ -2,7 +2,6 @@ package otp
 
 import (
 	"errors"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -33,8 +32,8 @@ type outcome struct {
 	finalized bool
 	otp       secret.Text // of an accepted round that makes one
 	resync    bool        // an accepted round that was a resynchronisation: a second one makes the OTP
-	// remember gives the record with what the answer changed of the device: one step of the ratchet. nil: nothing.
-	remember func(Record, time.Time) Record
+	// change is what the answer changed of the device: one step of the ratchet. nil: nothing.
+	change change
 }
 
 // setupFailed is the outcome of a conversation whose setup brought no challenge.
@@ -66,20 +65,14 @@ func ofRefusal(refusal *inwebo.Refusal) outcome {
 		o.blocking = PINBlocked
 	}
 	if !refusal.Sync.IsEmpty() { // not seen yet, and possible (inwebo-protocol.md §4)
-		o.remember = func(r Record, _ time.Time) Record {
-			if r.Device != nil {
-				device := r.Device.synced(refusal.Sync, r.Device.State.Told(refusal.Sync.Move))
-				r.Device = &device
-			}
-			return r
-		}
+		o.change = moved{sync: refusal.Sync}
 	}
 	return o
 }
 
 // ofAnswer is the outcome of a finalize that inWebo accepted.
-func ofAnswer(answer inwebo.Finalized, remember func(Record, time.Time) Record) outcome {
-	o := outcome{fate: accepted, blocking: NotBlocked, finalized: true, remember: remember}
+func ofAnswer(answer inwebo.Finalized, change change) outcome {
+	o := outcome{fate: accepted, blocking: NotBlocked, finalized: true, change: change}
 	if answer.Blocked {
 		o.blocking = PINBlocked
 	}
@@ -91,3 +84,6 @@ func (o outcome) explainsDoubt() bool {
 	return o.fate == refused &&
 		(errors.Is(o.err, ErrPINRefused) || errors.Is(o.err, ErrState) || errors.Is(o.err, ErrForbidden))
 }
+
+// mayMove reports whether inWebo's device may differ from what is stored when the outcome is not applied.
+func (o outcome) mayMove() bool { return o.fate == lost || o.fate == accepted || o.change != nil }

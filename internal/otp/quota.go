@@ -37,6 +37,13 @@ func (q Quota) giveBack(conversation string) Quota {
 	return Quota{slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return u.Conversation == conversation })}
 }
 
+// regain takes the conversation's unit as left has it, where q does not have it.
+func (q Quota) regain(conversation string, left Quota) Quota {
+	units := regained(q.Units, left.Units, func(unit Unit) bool { return unit.Conversation == conversation })
+	slices.SortStableFunc(units, func(a, b Unit) int { return a.At.Compare(b.At) })
+	return Quota{units}
+}
+
 // Left is how many OTPs the account may still ask for now.
 func (q Quota) Left(now time.Time, perDay int) int {
 	taken := 0

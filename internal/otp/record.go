@@ -23,6 +23,9 @@ type Record struct {
 
 	// Hold says whose conversation goes on; nil when the device is idle.
 	Hold *Hold `json:"hold,omitempty"`
+	// Overtaken are conversations whose hold ran out before they settled, the latest last. One of them may still have an
+	// answer of inWebo. A conversation that is neither here nor in Hold never held this record: see Record.settled.
+	Overtaken []Overtaken `json:"overtaken,omitempty"`
 	// Doubt says that what is stored may lag behind inWebo; nil when nothing says so.
 	Doubt *Doubt `json:"doubt,omitempty"`
 
@@ -43,6 +46,9 @@ type Record struct {
 
 // Device is one that inWebo knows, with the state that must never be lost.
 type Device struct {
+	// Origin is the conversation that enrolled or imported the device. It tells two devices of an account apart that
+	// have the same serial.
+	Origin     string           `json:"origin,omitempty"`
 	Identity   inwebo.Identity  `json:"identity"`
 	Services   []inwebo.Service `json:"services,omitempty"`
 	Offline    inwebo.Offline   `json:"offline,omitzero"`
@@ -77,6 +83,12 @@ type Hold struct {
 	Until time.Time `json:"until"`
 	// Repeat is the key of the call that the conversation is about, when that may be repeated.
 	Repeat string `json:"repeat,omitempty"`
+}
+
+// Overtaken is a conversation whose hold ran out, with the revision of that hold.
+type Overtaken struct {
+	Conversation string `json:"conversation"`
+	Revision     uint64 `json:"revision"`
 }
 
 // Doubt is left behind by a conversation whose answer may have moved the ratchet, and was lost.

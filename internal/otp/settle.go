@@ -1,63 +1,143 @@
 package otp
 
 import (
+	"slices"
 	"time"
-
-	"github.com/pimsd/pimsd/internal/inwebo"
-	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 )
 
-// chapter is what settling must know of a conversation.
-type chapter struct {
+// settleParams is what settling must know of a conversation.
+type settleParams struct {
 	conversation string
-	hold         uint64 // the revision of its hold
-	rounds       int    // accepted before this outcome
-	enrols       bool
-	last         bool // the conversation ends with this outcome
+	rounds       int // accepted before this outcome
+	enrolls      bool
+	last         bool   // the conversation ends with this outcome
+	left         Record // as the conversation last wrote it
 }
 
-// settled is the record after an outcome. It holds whatever happened to the record meanwhile: another conversation may
-// hold the device now, and its hold, guess and unit stay. The ratchet moves unless a later conversation moved it;
-// superseded says that one did.
-func (r Record) settled(c chapter, o outcome, now time.Time) (_ Record, superseded bool) {
-	superseded = r.MovedBy > c.hold
-	held := r.heldBy(c.conversation)
-	c.last = c.last || !held // who has lost the hold sends nothing more
+// settled is the record after an outcome, whatever happened to the record meanwhile: another conversation may hold the
+// device now, and its hold, guess and unit stay. The ratchet moves unless a later conversation moved it; superseded
+// says that one did, or that the record has no such device any more.
+//
+// A record that does not know the conversation is not the one that the conversation left: it was restored, or deleted
+// and made again. Its counters then began elsewhere, so only its device is compared, and a device that stays is in doubt.
+func (r Record) settled(p settleParams, o outcome, now time.Time) (_ Record, superseded bool) {
+	leased := r.heldBy(p.conversation)
+	p.last = p.last || !leased // a conversation that has lost its hold sends nothing more
+	by, known := r.holdOf(p.conversation)
+	if known {
+		superseded = r.MovedBy > by
+	} else {
+		r, superseded = r.regained(p), r.Step > p.left.Step
+	}
 	if !superseded {
-		r = r.moved(c, o, now)
+		r, superseded = r.moved(p, o, by, now)
 	}
-	r.Guard = r.Guard.settled(c, o, held, now)
-	returned := o.fate == unsent || o.fate == refused
-	if c.last && returned && c.rounds == 0 {
-		r.Quota = r.Quota.giveBack(c.conversation)
+	if !known && o.mayMove() && r.Device != nil && sameDevice(r.Device, p.left.Device) {
+		r.Doubt = r.Doubt.deeper(now, by)
 	}
-	if c.last && c.enrols && o.fate == unsent && c.rounds == 0 {
-		r.Activations = max(0, r.Activations-1)
-	}
-	if c.last && returned && c.enrols && r.Enrolment != nil && r.Enrolment.Phase == PhaseEnrolling {
-		r.Enrolment = nil
-	}
+	r = r.returned(p, o, leased, now)
 	if o.blocking != "" {
 		r.Blocking = o.blocking
 	}
-	if c.last && held {
-		r.Hold = nil
+	if p.last {
+		r = r.without(p.conversation)
 	}
 	r.Revision++
 	return r, superseded
 }
 
 // moved is the record with what the outcome says of the device, and of the doubt about it.
-func (r Record) moved(c chapter, o outcome, now time.Time) Record {
-	if o.remember != nil {
-		r = o.remember(r, now)
-		r.Step, r.MovedBy = r.Step+1, c.hold
+func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Record, superseded bool) {
+	if o.change != nil {
+		next, fits := o.change.apply(r, p.left, now, by)
+		if !fits {
+			return r, true
+		}
+		r = next
+		r.Step, r.MovedBy = max(r.Step, p.left.Step)+1, max(r.MovedBy, by)
 	}
 	switch {
 	case o.fate == lost && r.Device != nil:
-		r.Doubt = r.Doubt.deeper(now, c.hold)
-	case o.fate == accepted && !c.enrols && r.Doubt != nil && r.Doubt.By <= c.hold:
+		r.Doubt = r.Doubt.deeper(now, by)
+	case o.fate == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= by:
 		r.Doubt = nil
+	}
+	return r, false
+}
+
+// returned is the record with what the outcome gives back of the conversation's guess, unit and activation.
+func (r Record) returned(p settleParams, o outcome, leased bool, now time.Time) Record {
+	r.Guard = r.Guard.settled(p, o, leased, now)
+	unspent := o.fate == unsent || o.fate == refused
+	if p.last && unspent && p.rounds == 0 {
+		r.Quota = r.Quota.giveBack(p.conversation)
+	}
+	if p.last && p.enrolls && o.fate == unsent && p.rounds == 0 {
+		r.Activations = max(0, r.Activations-1)
+	}
+	if p.last && unspent && p.enrolls && r.Enrolment != nil && r.Enrolment.Phase == PhaseEnrolling {
+		r.Enrolment = nil
+	}
+	return r
+}
+
+// maxOvertaken bounds the overtaken conversations that a record remembers. One that is forgotten settles like one of
+// a record that was restored.
+const maxOvertaken = 8
+
+// holdOf returns the revision of the hold that the conversation has or had. known is false when this record never saw
+// that hold; the revision is 0 then.
+func (r *Record) holdOf(conversation string) (revision uint64, known bool) {
+	if r.heldBy(conversation) {
+		return r.Hold.Revision, true
+	}
+	for _, past := range r.Overtaken {
+		if past.Conversation == conversation {
+			return past.Revision, true
+		}
+	}
+	return 0, false
+}
+
+// without is the record without the conversation's hold, or the memory of it.
+func (r Record) without(conversation string) Record {
+	if r.heldBy(conversation) {
+		r.Hold = nil
+	}
+	r.Overtaken = slices.DeleteFunc(slices.Clone(r.Overtaken), func(past Overtaken) bool { return past.Conversation == conversation })
+	return r
+}
+
+// released is the record without a hold. Its conversation is remembered, since it may still have an answer to settle.
+func (r Record) released() Record {
+	if r.Hold == nil {
+		return r
+	}
+	overtaken := append(slices.Clone(r.Overtaken), Overtaken{r.Hold.Conversation, r.Hold.Revision})
+	r.Overtaken = overtaken[max(0, len(overtaken)-maxOvertaken):]
+	r.Hold = nil
+	return r
+}
+
+// regained is a record that does not know the conversation, with what the conversation has taken of the account.
+func (r Record) regained(p settleParams) Record {
+	r.Guard = r.Guard.regain(p.conversation, p.left.Guard)
+	r.Quota = r.Quota.regain(p.conversation, p.left.Quota)
+	r.Activations = max(r.Activations, p.left.Activations)
+	return r
+}
+
+// reborn is the first record of an account whose record was deleted while a conversation held it: the record as the
+// conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten.
+func (r Record) reborn() Record {
+	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
+	if r.Hold != nil { // the record that follows carries it
+		hold := *r.Hold
+		hold.Revision = 1
+		r.Hold = &hold
+	}
+	if r.Doubt != nil {
+		r.Doubt = &Doubt{Since: r.Doubt.Since}
 	}
 	return r
 }
@@ -70,39 +150,19 @@ func (d *Doubt) deeper(now time.Time, by uint64) *Doubt {
 	return &Doubt{Since: d.Since, By: max(d.By, by)}
 }
 
-// synced is the device after an answer (inwebo-protocol.md §4); what the answer leaves empty stays.
-func (d Device) synced(sync inwebo.Sync, state ratchet.State) Device {
-	d.State = state
-	keep(&d.Identity.ID, sync.ID)
-	keep(&d.Identity.LastSync, sync.LastSync)
-	keep(&d.Offline.J, sync.Offline.J)
-	keep(&d.Offline.K, sync.Offline.K)
-	keep(&d.Offline.H, sync.Offline.H)
-	if sync.HasServices {
-		d.Services = sync.Services
-	}
-	return d
-}
-
-func keep(field *string, news string) {
-	if news != "" {
-		*field = news
-	}
-}
-
 // settled is the guard after an outcome. A success forgives what was wrong before it, and not what came of a later
 // conversation: a conversation that has lost its hold may be older than the last wrong PIN.
-func (g Guard) settled(c chapter, o outcome, held bool, now time.Time) Guard {
+func (g Guard) settled(p settleParams, o outcome, leased bool, now time.Time) Guard {
 	switch {
 	case o.wrongPIN:
-		return g.refused(c.conversation, now)
+		return g.refused(p.conversation, now)
 	case o.fate == lost:
-		return g.lost(c.conversation)
-	case o.fate == accepted && held:
+		return g.lost(p.conversation)
+	case o.fate == accepted && leased:
 		g = g.accepted()
 	}
-	if c.last {
-		g = g.giveBack(c.conversation)
+	if p.last {
+		g = g.giveBack(p.conversation)
 	}
 	return g
 }

@@ -42,23 +42,29 @@ func heldRecord(t rapid.TB, r Record, conversation string, now time.Time) Record
 	return held
 }
 
-func chapterOf(r Record, conversation string) chapter {
-	return chapter{conversation: conversation, hold: r.Revision, last: true}
+func paramsOf(r Record, conversation string) settleParams {
+	return settleParams{conversation: conversation, last: true, left: r}
 }
 
-// movedTo is an accepted outcome that leaves name as the device's id, to tell who moved it.
-func movedTo(name string) outcome {
-	return ofAnswer(inwebo.Finalized{}, func(r Record, _ time.Time) Record {
-		device := *r.Device
-		device.Identity.ID = name
-		r.Device = &device
-		return r
-	})
+// renamed leaves the device with another id, to tell who moved it.
+type renamed string
+
+func (n renamed) apply(r, left Record, _ time.Time, _ uint64) (Record, bool) {
+	if r.Device == nil || !sameDevice(r.Device, left.Device) {
+		return r, false
+	}
+	device := *r.Device
+	device.Identity.ID = string(n)
+	r.Device = &device
+	return r, true
 }
+
+// movedTo is an accepted outcome that leaves name as the device's id.
+func movedTo(name string) outcome { return ofAnswer(inwebo.Finalized{}, renamed(name)) }
 
 func TestSettleAccepted(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
-	got, superseded := held.settled(chapterOf(held, "a"), movedTo("next"), epoch)
+	got, superseded := held.settled(paramsOf(held, "a"), movedTo("next"), epoch)
 	if superseded || got.Hold != nil || got.Step != held.Step+1 || got.MovedBy != held.Revision || got.Device.Identity.ID != "next" {
 		t.Errorf("superseded %v, %+v", superseded, got)
 	}
@@ -73,12 +79,12 @@ func TestSettleAccepted(t *testing.T) {
 func TestSettleRefused(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	for reason, wrong := range map[inwebo.Reason]int{inwebo.ReasonAccess: 1, inwebo.ReasonVersion: 0} {
-		got, _ := held.settled(chapterOf(held, "a"), finalizeFailed(&inwebo.Refusal{Reason: reason}), epoch)
+		got, _ := held.settled(paramsOf(held, "a"), finalizeFailed(&inwebo.Refusal{Reason: reason}), epoch)
 		if got.Hold != nil || got.Step != held.Step || got.Guard.Wrong != wrong || len(got.Guard.Guesses) != 0 || len(got.Quota.Units) != 0 || got.Doubt != nil {
 			t.Errorf("%s: %+v", reason, got)
 		}
 	}
-	got, _ := held.settled(chapterOf(held, "a"), setupFailed(&inwebo.Refusal{Reason: inwebo.ReasonAccess}), epoch)
+	got, _ := held.settled(paramsOf(held, "a"), setupFailed(&inwebo.Refusal{Reason: inwebo.ReasonAccess}), epoch)
 	if got.Guard.Wrong != 0 {
 		t.Error("a refused setup counts as a wrong PIN")
 	}
@@ -87,12 +93,12 @@ func TestSettleRefused(t *testing.T) {
 func TestSettleLost(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	lostAnswer := outcome{fate: lost, err: ErrLate}
-	got, _ := held.settled(chapterOf(held, "a"), lostAnswer, epoch)
+	got, _ := held.settled(paramsOf(held, "a"), lostAnswer, epoch)
 	if got.Doubt == nil || got.Hold != nil || len(got.Guard.Guesses) != 1 || len(got.Quota.Units) != 1 || got.Step != held.Step {
 		t.Errorf("%+v", got)
 	}
 	again := heldRecord(t, got, "b", epoch.Add(time.Hour))
-	if got, _ = again.settled(chapterOf(again, "b"), movedTo("next"), epoch); got.Doubt != nil {
+	if got, _ = again.settled(paramsOf(again, "b"), movedTo("next"), epoch); got.Doubt != nil {
 		t.Error("an accepted proof leaves the doubt")
 	}
 }
@@ -100,7 +106,7 @@ func TestSettleLost(t *testing.T) {
 func TestSettleUnsentGivesEverythingBack(t *testing.T) {
 	before := enrolledRecord()
 	held := heldRecord(t, before, "a", epoch)
-	got, _ := held.settled(chapterOf(held, "a"), outcome{fate: unsent, err: ErrUnreachable}, epoch)
+	got, _ := held.settled(paramsOf(held, "a"), outcome{fate: unsent, err: ErrUnreachable}, epoch)
 	got.Revision = before.Revision
 	got.Guard.Guesses, got.Quota.Units = nil, nil
 	if !reflect.DeepEqual(got, before) {
@@ -130,7 +136,7 @@ func TestAVanishedHolderLeavesADoubt(t *testing.T) {
 func TestALateSettle(t *testing.T) {
 	first := heldRecord(t, enrolledRecord(), "a", epoch)
 	second := heldRecord(t, first, "b", epoch.Add(time.Minute))
-	early, late := chapterOf(first, "a"), chapterOf(second, "b")
+	early, late := paramsOf(first, "a"), paramsOf(second, "b")
 
 	afterFirst, superseded := second.settled(early, movedTo("a's"), epoch)
 	if superseded || afterFirst.Device.Identity.ID != "a's" || !afterFirst.heldBy("b") || afterFirst.Doubt != nil {
@@ -154,7 +160,7 @@ func TestALateSettle(t *testing.T) {
 
 func TestSettleBetweenRoundsKeepsTheHold(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
-	c := chapterOf(held, "a")
+	c := paramsOf(held, "a")
 	c.last = false
 	first, _ := held.settled(c, movedTo("first"), epoch)
 	if !first.heldBy("a") || len(first.Guard.Guesses) != 1 || len(first.Quota.Units) != 1 || first.Step != held.Step+1 {
@@ -174,7 +180,7 @@ func TestARefusalThatCarriesKeysMovesTheRatchet(t *testing.T) {
 	}
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	refusal := &inwebo.Refusal{Reason: inwebo.ReasonAccess, Sync: inwebo.Sync{Move: move, LastSync: "9"}}
-	got, _ := held.settled(chapterOf(held, "a"), finalizeFailed(refusal), epoch)
+	got, _ := held.settled(paramsOf(held, "a"), finalizeFailed(refusal), epoch)
 	if got.Step != held.Step+1 || got.Device.Identity.LastSync != "9" || got.Device.State.Unproven.IsEmpty() || got.Guard.Wrong != 1 {
 		t.Errorf("%+v", got)
 	}

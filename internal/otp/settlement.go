@@ -8,60 +8,81 @@ import (
 	"github.com/pimsd/pimsd/internal/tracing"
 )
 
-// settling is an outcome on its way into the store. Every try is the same write, of what the record is by then.
-type settling struct {
+// settlement is an outcome on its way into the store. Every try applies it to the record as that was last seen.
+type settlement struct {
 	*conversation
 	service  *Service
 	outcome  outcome
 	last     bool
 	id       string // of the write
-	base     Record // what the outcome is applied to
+	found    Record // what the outcome is applied to
+	tried    uint64 // the revision of the last write under id
 	told     error  // what the caller is told when the store takes it
 	answered time.Time
 	end      tracing.End
 }
 
-func (s *Service) settling(c *conversation, o outcome, last bool) *settling {
-	return &settling{
-		conversation: c, service: s, outcome: o, last: last, id: c.nextWriteID(), base: c.record, told: o.err,
+func (s *Service) settling(c *conversation, o outcome, last bool) *settlement {
+	return &settlement{
+		conversation: c, service: s, outcome: o, last: last, id: c.nextWriteID(), found: c.record, told: o.err,
 		answered: time.Now(), end: tracing.Under(c.span, "settle"),
 	}
 }
 
-// try writes the outcome, once, and tells whether the store has it at that time at the latest.
-func (p *settling) try(until time.Time) bool {
-	next, superseded := p.base.settled(p.chapter(p.last), p.outcome, p.now())
+// try writes the outcome, once, and reports whether the store has it at that time at the latest.
+func (p *settlement) try(until time.Time) (stored bool) {
+	p.service.protect("settle", func() { stored = p.write(until) })
+	return stored
+}
+
+func (p *settlement) write(until time.Time) (stored bool) {
+	base, params := p.found, p.settleParams(p.last)
+	if base.Revision == 0 { // the record was deleted: what the conversation left is all that remains of it
+		base = p.record.reborn()
+		params.left = base
+	}
+	next, superseded := base.settled(params, p.outcome, p.now())
 	p.told = p.outcome.err
 	if superseded && p.outcome.fate == accepted || !p.last && !next.heldBy(p.conversation.id) {
 		p.told = ErrSuperseded
 	}
 	w, err := p.writeOf(p.id, next, StageOutcome, p.word(p.told))
-	w.Keep = p.keep(p.outcome, p.told, p.last)
 	if err == nil {
+		w.Keep = p.keep(p.outcome, p.told, p.last)
+		p.tried = next.Revision
 		err = p.service.writeBy(p.service.life, until, CommitSettle, w)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		p.record = next
 		return true
-	}
-	if errors.Is(err, ErrConflict) && p.fetchBy(until) == nil {
-		p.base = p.record
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
+		p.refetch(until)
 	}
 	return false
 }
 
-// tryAnyTime is try for whom no caller waits: a write and a read have each the time that they may take.
-func (p *settling) tryAnyTime() bool { return p.try(time.Now().Add(2 * p.service.limits.StoreTimeout)) }
-
-// fetchBy reads the record anew, for who waits until then.
-func (p *settling) fetchBy(until time.Time) error {
+// refetch reads the record again after another writer changed it. A record that has gone back behind the last try was
+// restored or deleted, and whatever that try stored went with it: the next one is a write of its own.
+func (p *settlement) refetch(until time.Time) {
 	ctx, cancel := context.WithDeadline(p.service.life, until)
 	defer cancel()
-	return p.service.fetch(ctx, p.conversation)
+	found, err := p.service.fetch(ctx, p.conversation)
+	if err != nil {
+		return
+	}
+	if p.found = found; found.Revision < p.tried {
+		p.id = p.nextWriteID()
+	}
 }
 
-// taken is what the caller is told of an outcome that the store has.
-func (p *settling) taken() error {
+// tryDetached is try when no caller waits: a write and a read each have the time that they may take.
+func (p *settlement) tryDetached() bool {
+	return p.try(time.Now().Add(2 * p.service.limits.StoreTimeout))
+}
+
+// stored is what the caller is told of an outcome that the store has.
+func (p *settlement) stored() error {
 	p.end(nil)
 	if p.outcome.fate == accepted {
 		p.service.observer.Window(time.Since(p.answered))
@@ -71,9 +92,9 @@ func (p *settling) taken() error {
 }
 
 // ended is what the caller is told when no more tries follow.
-func (p *settling) ended(taken bool) error {
-	if taken {
-		return p.taken()
+func (p *settlement) ended(stored bool) error {
+	if stored {
+		return p.stored()
 	}
 	p.end(ErrNotStored)
 	return ErrNotStored

@@ -14,36 +14,36 @@ const (
 	lastRetry  = time.Second
 )
 
-// settle makes the outcome durable and gives what the caller is told: nil when inWebo accepted and the store took it.
-// The first try is the caller's own, for it is nearly always the last.
+// settle makes the outcome durable and returns what the caller is told: nil when inWebo accepted and the store took it.
+// The first try is the caller's own, because it is nearly always the last.
 func (s *Service) settle(c *conversation, o outcome, last bool) error {
 	c.report(o)
 	p := s.settling(c, o, last)
-	goOn := s.insist
+	retry := s.retryUntilStored
 	if time.Now().Before(c.deadline) {
 		if p.try(c.deadline) {
-			return p.taken()
+			return p.stored()
 		}
-		goOn = s.tryAgain
+		retry = s.tryAgain
 	}
-	return s.settleBeside(p, goOn)
+	return s.settleInBackground(p, retry)
 }
 
-// settleBeside settles in a goroutine that goes on in its way until the store takes the outcome. The caller waits for it
-// until the deadline.
-func (s *Service) settleBeside(p *settling, goOn func(try func() bool) bool) error {
+// settleInBackground settles in a goroutine that retries until the store takes the outcome. The caller waits for it until
+// the deadline.
+func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) bool) error {
 	c, o := p.conversation, p.outcome
 	var decided atomic.Bool // by the goroutine, or by the caller who stops waiting
 	done := make(chan error, 1)
 	go func() {
-		err := p.ended(goOn(p.tryAnyTime))
+		err := p.ended(retry(p.tryDetached))
 		if decided.CompareAndSwap(false, true) {
 			done <- err
 			return
 		}
 		defer s.end(c)
 		if !p.last { // what should have followed, does not: nothing more was sent
-			_ = s.settleHoweverLong(c, outcome{fate: unsent, err: ErrNotStored}, true)
+			_ = s.settleToCompletion(c, outcome{fate: unsent, err: ErrNotStored}, true)
 		}
 	}()
 	timer := time.NewTimer(time.Until(c.deadline))
@@ -63,16 +63,17 @@ func (s *Service) settleBeside(p *settling, goOn func(try func() bool) bool) err
 	return o.err
 }
 
-// settleHoweverLong tries until the store has the outcome, or the process ends. It gives what the caller is told.
-func (s *Service) settleHoweverLong(c *conversation, o outcome, last bool) error {
+// settleToCompletion tries until the store has the outcome, or the process ends. It returns what the caller is told.
+func (s *Service) settleToCompletion(c *conversation, o outcome, last bool) error {
 	p := s.settling(c, o, last)
-	return p.ended(s.insist(p.tryAnyTime))
+	return p.ended(s.retryUntilStored(p.tryDetached))
 }
 
-// insist repeats try, which says whether it is done, with pauses that grow. It gives false when nobody waits any more.
-func (s *Service) insist(try func() bool) bool { return try() || s.tryAgain(try) }
+// retryUntilStored calls try, with pauses that grow, until it returns true. It returns false when the service gives up its
+// conversations first.
+func (s *Service) retryUntilStored(try func() bool) bool { return try() || s.tryAgain(try) }
 
-// tryAgain is insist for who has tried once.
+// tryAgain is retryUntilStored after a first try that failed.
 func (s *Service) tryAgain(try func() bool) bool {
 	s.observer.Retrying(+1)
 	defer s.observer.Retrying(-1)

@@ -46,6 +46,7 @@ type watcher struct {
 	peak      int
 	windows   []time.Duration
 	committed map[otp.Commit]int
+	panics    []string
 }
 
 func (w *watcher) Committed(what otp.Commit, err error) {
@@ -66,6 +67,12 @@ func (w *watcher) Window(d time.Duration) {
 }
 
 func (w *watcher) Circuit(circuit.State) {}
+
+func (w *watcher) Panicked(task string, err error, _ []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.panics = append(w.panics, task+": "+err.Error())
+}
 
 func (w *watcher) Retrying(change int) {
 	w.mu.Lock()

@@ -44,10 +44,11 @@ const (
 // Status tells what is stored of the account. An account without a record has one all the same: not enrolled.
 func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
 	c := &conversation{ask: Ask{Account: account}}
-	if err := s.fetch(ctx, c); err != nil {
+	record, err := s.fetch(ctx, c)
+	if err != nil {
 		return Status{}, because(ErrStore, err)
 	}
-	return statusOf(c.record, c.now(), s.limits), nil
+	return statusOf(record, c.now(), s.limits), nil
 }
 
 // StatusOf tells the same of a row whose vault may still be sealed.

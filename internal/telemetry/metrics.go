@@ -24,6 +24,7 @@ type Metrics struct {
 	refused   *prometheus.CounterVec
 	circuit   prometheus.Gauge
 	fewLeft   prometheus.Counter
+	panics    *prometheus.CounterVec
 }
 
 // NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
@@ -75,11 +76,15 @@ func NewMetrics(version string, codes []string) *Metrics {
 			Help: "Enrolments of accounts that have few SMS activations left before inWebo locks them, refused ones included.",
 		}),
 	}
+	m.panics = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pimsd_panics_total",
+		Help: "Panics of background tasks, which go on all the same, by task. Each is a bug of pimsd: the log has its stack.",
+	}, []string{"task"})
 	for _, code := range codes {
 		m.otps.WithLabelValues(code)
 	}
 	m.registry.MustRegister(m.otps, m.requests, m.inFlight, m.exchanges, m.window, m.commits, m.retrying, m.refused, m.circuit,
-		m.fewLeft, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
+		m.fewLeft, m.panics, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
 	return m
 }
 
@@ -115,6 +120,9 @@ func (m *Metrics) ObserveWindow(d time.Duration) { m.window.Observe(d.Seconds())
 
 // CountCommit counts a try to write a device record: what the write was for, and how it ended.
 func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues(write, outcome).Inc() }
+
+// CountPanic counts a panic of a background task.
+func (m *Metrics) CountPanic(task string) { m.panics.WithLabelValues(task).Inc() }
 
 // SettleRetrying adds change to the number of settles that are being tried again.
 func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }

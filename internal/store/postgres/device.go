@@ -90,6 +90,8 @@ func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, 
 	switch {
 	case isTaken(err):
 		return s.unlessRepeated(ctx, what, w, otp.ErrDeviceTaken)
+	case isRepeated(err):
+		return s.unlessRepeated(ctx, what, w, refusal)
 	case err != nil:
 		return describe(what, err)
 	case result.RowsAffected() == 1:
@@ -107,11 +109,8 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 	if err := s.pool.QueryRow(ctx, writeBefore, w.ID, string(w.Row.Account)).Scan(&known, &revision); err != nil {
 		return fmt.Errorf("%s: whether it is stored already is not known: %w", what, withoutURL(err))
 	}
-	switch {
-	case !known:
+	if !known || revision < w.Row.Revision { // the row may have gone back behind a write that it had
 		return refusal
-	case revision < w.Row.Revision:
-		return errors.New("another write has the same id: each needs one of its own")
 	}
 	if err := s.standbysHaveAll(ctx); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

@@ -21,9 +21,15 @@ const (
 )
 
 // isTaken reports whether a write was undone because the device that it claims is the active one of another account.
-func isTaken(err error) bool {
+func isTaken(err error) bool { return violates(err, "device_active") }
+
+// isRepeated reports whether a write was undone because the audit log has its ID already, although the row does not: the
+// row was restored.
+func isRepeated(err error) bool { return violates(err, "audit_write_id_key") }
+
+func violates(err error, index string) bool {
 	var refused *pgconn.PgError
-	return errors.As(err, &refused) && refused.Code == uniqueViolation && refused.ConstraintName == "device_active"
+	return errors.As(err, &refused) && refused.Code == uniqueViolation && refused.ConstraintName == index
 }
 
 // describe says what was to be done, and whether anything of it can have been stored: the server has undone a statement

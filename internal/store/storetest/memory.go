@@ -86,9 +86,7 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 		return errors.New("the id of a write must be 1 to 64 characters")
 	case m.ids[w.ID] && m.rows[w.Row.Account].Revision >= w.Row.Revision:
 		return nil
-	case m.ids[w.ID]:
-		return errors.New("another write has the same id")
-	case !fits:
+	case m.ids[w.ID], !fits:
 		return refusal
 	case w.Claim != nil && m.taken(*w.Claim, w.Row.Account):
 		return otp.ErrDeviceTaken
@@ -245,6 +243,20 @@ func (m *Memory) ForgetLines(_ context.Context, age time.Duration) error {
 		m.lines = m.lines[1:]
 	}
 	return nil
+}
+
+// Delete removes the account's row, as an operator with SQL would.
+func (m *Memory) Delete(account otp.Account) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.rows, account)
+}
+
+// Restore puts a row in the place of what is there, whatever its revision, as a restored backup would.
+func (m *Memory) Restore(row otp.Row) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rows[row.Account] = copyRow(row)
 }
 
 // log adds a line.

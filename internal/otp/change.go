@@ -1,0 +1,119 @@
+package otp
+
+import (
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// change is what an answer of inWebo changes of a device. Applied, it is one step of the ratchet.
+type change interface {
+	// apply returns r with the change. left is the record as the conversation last wrote it: r may have been deleted,
+	// restored or replaced since. by is the revision of the conversation's hold. apply reports false, and changes nothing,
+	// when the device of r is not the one that the answer is about.
+	apply(r, left Record, now time.Time, by uint64) (Record, bool)
+}
+
+// moved is an answer about the account's device.
+type moved struct {
+	sync   inwebo.Sync
+	proven *proven // nil: the answer accepted no proof
+	issues bool    // the answer makes an OTP
+}
+
+// proven is what a proof was made with that inWebo accepted.
+type proven struct {
+	keys ratchet.Keys
+	kma  ratchet.Kma
+}
+
+func (m moved) apply(r, left Record, now time.Time, _ uint64) (Record, bool) {
+	if r.Device == nil || !sameDevice(r.Device, left.Device) {
+		return r, false
+	}
+	state := r.Device.State
+	if m.proven == nil {
+		state = state.Told(m.sync.Move)
+	} else {
+		state = state.Accepted(m.proven.keys, m.sync.Move).Opened(m.proven.kma)
+	}
+	device := r.Device.synced(m.sync, state)
+	if m.issues {
+		device.LastOTPAt = now
+	}
+	r.Device = &device
+	return r, true
+}
+
+// after returns the state that the device has with the accepted answer m.
+func (m moved) after(state ratchet.State) ratchet.State {
+	return state.Accepted(m.proven.keys, m.sync.Move)
+}
+
+// activated is the answer to an activate finalize: inWebo knows the device, which lacks its secret.
+type activated struct {
+	device    Device
+	challenge string
+}
+
+func (a activated) apply(r, left Record, now time.Time, by uint64) (Record, bool) {
+	if !sameDevice(r.Device, left.Device) {
+		return r, false
+	}
+	r.Serial = left.Serial
+	r.Enrolment = &Enrolment{Phase: PhaseActivated, Device: a.device, Challenge: a.challenge}
+	if r.Device != nil { // inWebo may know the old one no more
+		r.Doubt = r.Doubt.deeper(now, by)
+	}
+	return r, true
+}
+
+// enrolled is the answer to an ms finalize: the device can make OTPs.
+type enrolled struct{ device Device }
+
+func (e enrolled) apply(r, left Record, now time.Time, _ uint64) (Record, bool) {
+	if !sameDevice(r.Device, left.Device) {
+		return r, false
+	}
+	device := e.device
+	device.EnrolledAt = now
+	r.Serial = left.Serial
+	r.Device, r.Enrolment, r.Doubt, r.Guard = &device, nil, nil, Guard{}
+	return r, true
+}
+
+// sameDevice reports whether the two came of one enrollment or import; two records without a device agree, too.
+func sameDevice(a, b *Device) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Origin == b.Origin
+}
+
+// synced is the device after an answer (inwebo-protocol.md §4); what the answer leaves empty stays.
+func (d Device) synced(sync inwebo.Sync, state ratchet.State) Device {
+	d.State = state
+	keep(&d.Identity.ID, sync.ID)
+	keep(&d.Identity.LastSync, sync.LastSync)
+	keep(&d.Offline.J, sync.Offline.J)
+	keep(&d.Offline.K, sync.Offline.K)
+	keep(&d.Offline.H, sync.Offline.H)
+	if sync.HasServices {
+		d.Services = sync.Services
+	}
+	return d
+}
+
+func keep(field *string, news string) {
+	if news != "" {
+		*field = news
+	}
+}
+
+// otpOf returns the OTP that an accepted answer makes: of K1 as the answer leaves it, and the secret as the PIN opens it.
+func (m moved) otpOf(state ratchet.State, defi string) secret.Text {
+	k1 := m.after(state).Open(m.proven.kma).K1
+	return ratchet.OTP(k1, defi, m.proven.kma.Secval(state.Opened(m.proven.kma).Secret))
+}
