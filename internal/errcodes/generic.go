@@ -74,7 +74,7 @@ func coreNotConfigured() Entry {
 		Causes: []Cause{
 			{
 				http.StatusInternalServerError, false,
-				"the inWebo host answers, but not as the mAccess service: HTTP 3xx or 4xx, a web page, or in answer to a finalize any other document",
+				"the inWebo host answers, but not as the mAccess service: HTTP 3xx or 4xx, a web page, a foreign document",
 			},
 			{http.StatusInternalServerError, false, "the sealing key that the account's record needs is missing"},
 		},
