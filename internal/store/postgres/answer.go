@@ -37,11 +37,11 @@ func (s *Store) FetchWithResponse(
 	var found, answered bool
 	var heldUntil *int64
 	var vault, fingerprint, answer []byte
-	err := s.pool.QueryRow(ctx, fetch, string(account), key).Scan(
-		&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
-		&answered, &answeredAt, &fingerprint, &answer)
+	err := s.queryRow(ctx, s.lanes.lookups, "fetch the record of an account", fetch, []any{string(account), key}, []any{
+		&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &answered, &answeredAt, &fingerprint, &answer,
+	})
 	if err != nil {
-		return otp.Row{}, nil, time.Time{}, describe("fetch the record of an account", err)
+		return otp.Row{}, nil, time.Time{}, err
 	}
 	if answer != nil {
 		if err := s.standbysHaveAll(ctx); err != nil {
@@ -63,10 +63,7 @@ func (s *Store) FetchWithResponse(
 // Spend is as otp.Store says.
 func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
 	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2`
-	if _, err := s.pool.Exec(ctx, spend, string(account), key); err != nil {
-		return describe("spend the key of an answer", err)
-	}
-	return nil
+	return s.exec(ctx, s.lanes.writes, "spend the key of an answer", spend, string(account), key)
 }
 
 // ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than
@@ -75,8 +72,5 @@ func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Dura
 	const forget = `WITH dropped AS (DELETE FROM answer WHERE at <= ` + clock + ` - $2)
 		UPDATE answer SET (fingerprint, answer) = (NULL, NULL)
 		WHERE answer IS NOT NULL AND at <= ` + clock + ` - $1 AND at > ` + clock + ` - $2`
-	if _, err := s.pool.Exec(ctx, forget, answerLife.Microseconds(), keyLife.Microseconds()); err != nil {
-		return describe("forget answers", err)
-	}
-	return nil
+	return s.exec(ctx, s.lanes.others, "forget answers", forget, answerLife.Microseconds(), keyLife.Microseconds())
 }

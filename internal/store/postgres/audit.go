@@ -16,10 +16,10 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 	const note = `INSERT INTO audit (` + lineColumns + `) SELECT audit_base + pg_current_xact_id()::text::bigint, $1, ` + clock + `,
 		$2, $3, $4, $5, $6, $7, $8 FROM house`
 	for _, l := range lines {
-		_, err := s.pool.Exec(ctx, note,
+		err := s.exec(ctx, s.lanes.others, "note a line in the audit log", note,
 			uuid.NewString(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step)
 		if err != nil {
-			return describe("note a line in the audit log", err)
+			return err
 		}
 	}
 	return nil
@@ -33,30 +33,22 @@ const linesAtOnce = 10_000
 func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
 	const forget = `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT $1) AND at < ` + clock + ` - $2
 		AND (SELECT at FROM audit ORDER BY id LIMIT 1) < ` + clock + ` - $2`
-	if _, err := s.pool.Exec(ctx, forget, linesAtOnce, age.Microseconds()); err != nil {
-		return describe("forget old lines of the audit log", err)
-	}
-	return nil
+	return s.exec(ctx, s.lanes.others, "forget old lines of the audit log", forget, linesAtOnce, age.Microseconds())
 }
 
 // AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit. It
 // gives no line before the transactions of all lower ids have ended, so who goes on after the last id that it has seen
 // misses none; a transaction that goes on for long, in any database of the server, holds the newest lines back.
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
-	found, err := s.pool.Query(ctx, `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step FROM audit
+	const after = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step FROM audit
 		WHERE id > $1 AND id < (SELECT audit_base FROM house) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-		ORDER BY id LIMIT $2`, id, limit)
-	if err != nil {
-		return nil, describe("read the audit log", err)
-	}
-	lines, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (line otp.Audited, err error) {
-		var at int64
-		err = row.Scan(&line.ID, &at, &line.Account, &line.Caller, &line.Transaction, &line.Action, &line.Stage, &line.Outcome, &line.Step)
-		line.At = time.UnixMicro(at).UTC()
-		return line, err
-	})
-	if err != nil {
-		return nil, describe("read the audit log", err)
-	}
-	return lines, nil
+		ORDER BY id LIMIT $2`
+	return query(ctx, s, s.lanes.others, "read the audit log", scanLine, after, id, limit)
+}
+
+func scanLine(row pgx.CollectableRow) (line otp.Audited, err error) {
+	var at int64
+	err = row.Scan(&line.ID, &at, &line.Account, &line.Caller, &line.Transaction, &line.Action, &line.Stage, &line.Outcome, &line.Step)
+	line.At = time.UnixMicro(at).UTC()
+	return line, err
 }

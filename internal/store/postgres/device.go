@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -86,14 +87,18 @@ func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, 
 	if w.Keep != nil {
 		args = append(args, keepArgs(w.Keep)...)
 	}
-	result, err := s.pool.Exec(ctx, statement, args...)
+	var result pgconn.CommandTag
+	err := s.do(ctx, s.lanes.writes, what, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		result, err = conn.Exec(ctx, statement, args...)
+		return err
+	})
 	switch {
 	case isTaken(err):
 		return s.unlessRepeated(ctx, what, w, otp.ErrDeviceTaken)
 	case isRepeated(err):
 		return s.unlessRepeated(ctx, what, w, refusal)
 	case err != nil:
-		return describe(what, err)
+		return err
 	case result.RowsAffected() == 1:
 		return nil
 	default:
@@ -106,7 +111,12 @@ func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, 
 func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, refusal error) error {
 	var known bool
 	var revision uint64
-	if err := s.pool.QueryRow(ctx, writeBefore, w.ID, string(w.Row.Account)).Scan(&known, &revision); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := s.run(ctx, s.lanes.writes, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, writeBefore, w.ID, string(w.Row.Account)).Scan(&known, &revision)
+	})
+	if err != nil {
 		return fmt.Errorf("%s: whether it is stored already is not known: %w", what, withoutURL(err))
 	}
 	if !known || revision < w.Row.Revision { // the row may have gone back behind a write that it had
@@ -122,7 +132,13 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 // write makes it visible before they have it. They take writes in their order, and so have it when they have another. The
 // error never says that the write is untouched.
 func (s *Store) standbysHaveAll(ctx context.Context) error {
-	if _, err := s.pool.Exec(ctx, probe); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := s.run(ctx, s.lanes.writes, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, probe)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("it is stored, and whether that is durable is not known: %w", withoutURL(err))
 	}
 	return nil
@@ -146,11 +162,12 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	var found bool
 	var heldUntil *int64
 	var vault []byte
-	err := s.pool.QueryRow(ctx, fetchRow, string(account)).Scan(&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault)
+	err := s.queryRow(ctx, s.lanes.lookups, "fetch the record of an account", fetchRow, []any{string(account)},
+		[]any{&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault})
 	now := time.UnixMicro(at).UTC()
 	switch {
 	case err != nil:
-		return otp.Row{}, time.Time{}, describe("fetch the record of an account", err)
+		return otp.Row{}, time.Time{}, err
 	case !found:
 		return otp.Row{}, now, otp.ErrNotFound
 	}
@@ -162,38 +179,21 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
 	const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active
 		FROM device WHERE serial = $1 AND serial <> '' ORDER BY account`
-	found, err := s.pool.Query(ctx, bySerial, serial)
-	if err != nil {
-		return nil, describe("find the accounts of a device", err)
-	}
-	rows, err := pgx.CollectRows(found, scanRow)
-	if err != nil {
-		return nil, describe("find the accounts of a device", err)
-	}
-	return rows, nil
+	return query(ctx, s, s.lanes.lookups, "find the accounts of a device", scanRow, bySerial, serial)
 }
 
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.
 func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
 	const countUnread = `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`
-	if err := s.pool.QueryRow(ctx, countUnread).Scan(&count); err != nil {
-		return 0, describe("count the answers that could not be read", err)
-	}
-	return count, nil
+	err = s.queryRow(ctx, s.lanes.others, "count the answers that could not be read", countUnread, nil, []any{&count})
+	return count, err
 }
 
 // List gives rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
 // account is before all others.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
-	found, err := s.pool.Query(ctx, `SELECT `+deviceColumns+` FROM device WHERE account > $1 ORDER BY account LIMIT $2`, string(after), limit)
-	if err != nil {
-		return nil, describe("list the records", err)
-	}
-	rows, err := pgx.CollectRows(found, scanRow)
-	if err != nil {
-		return nil, describe("list the records", err)
-	}
-	return rows, nil
+	const list = `SELECT ` + deviceColumns + ` FROM device WHERE account > $1 ORDER BY account LIMIT $2`
+	return query(ctx, s, s.lanes.others, "list the records", scanRow, list, string(after), limit)
 }
 
 func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the database's clock. Among so many
 // accounts that the latter take long to find, their number is up to a minute or two old.
 func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
-	if err := s.pool.QueryRow(ctx, `SELECT count(*) FROM device WHERE in_doubt`).Scan(&count); err != nil {
-		return 0, describe("count the devices in doubt", err)
+	const inDoubt = `SELECT count(*) FROM device WHERE in_doubt`
+	if err := s.queryRow(ctx, s.lanes.others, "count the devices in doubt", inDoubt, nil, []any{&count}); err != nil {
+		return 0, err
 	}
 	overdue, err := s.overdue.count(ctx)
 	if err != nil {
@@ -22,11 +25,11 @@ func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 
 // countOverdue reads the whole table: an index of holds would make every write of a record touch every index.
 func (s *Store) countOverdue(ctx context.Context) (count int, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT count(*) FROM device WHERE NOT in_doubt AND held_until < `+clock).Scan(&count)
-	if err != nil {
-		return 0, describe("count the devices whose holder's time is over", err)
-	}
-	return count, nil
+	const what = "count the devices whose holder's time is over"
+	err = s.run(ctx, s.lanes.others, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT count(*) FROM device WHERE NOT in_doubt AND held_until < `+clock).Scan(&count)
+	})
+	return count, describe(what, err)
 }
 
 const (

@@ -32,13 +32,21 @@ func violates(err error, index string) bool {
 	return errors.As(err, &refused) && refused.Code == uniqueViolation && refused.ConstraintName == index
 }
 
+// notSent is an error from before anything was sent to the server.
+type notSent struct{ error }
+
+func (e notSent) Unwrap() error { return e.error }
+
 // describe says what was to be done, and whether anything of it can have been stored: the server has undone a statement
-// that it answers with an error, and what never reached the server is not there.
+// that it answers with an error, and what never reached the server is not there. It returns nil for nil.
 func describe(what string, err error) error {
-	var refused *pgconn.PgError
-	answered := errors.As(err, &refused) && refused.Code != adminShutdown && refused.Code != crashShutdown
-	var connect *pgconn.ConnectError
-	if answered || errors.As(err, &connect) || pgconn.SafeToRetry(err) {
+	if err == nil {
+		return nil
+	}
+	refused, answered := errors.AsType[*pgconn.PgError](err)
+	answered = answered && refused.Code != adminShutdown && refused.Code != crashShutdown
+	_, unsent := errors.AsType[notSent](err)
+	if answered || unsent || pgconn.SafeToRetry(err) {
 		return fmt.Errorf("%s: %w: %w", what, otp.ErrUntouched, withoutURL(err))
 	}
 	return fmt.Errorf("%s: %w", what, withoutURL(err))

@@ -2,12 +2,12 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pimsd/pimsd/internal/authn"
 )
@@ -17,14 +17,7 @@ const keyColumns = `id, hash, account, prefix, scopes, created_at, expires_at, r
 // AddKey is as authn.KeyStore says.
 func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
 	const statement = `INSERT INTO api_key (` + keyColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`
-	result, err := s.pool.Exec(ctx, statement, keyArgs(key)...)
-	switch {
-	case err != nil:
-		return describe("store an API key", err)
-	case result.RowsAffected() == 0:
-		return authn.ErrKeyExists
-	}
-	return nil
+	return s.execOne(ctx, "store an API key", authn.ErrKeyExists, statement, keyArgs(key)...)
 }
 
 // keyArgs are the values of keyColumns.
@@ -41,14 +34,21 @@ func keyArgs(key authn.Key) []any {
 
 // RevokeKey is as authn.KeyStore says.
 func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
-	result, err := s.pool.Exec(ctx, `UPDATE api_key SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2`, at.UnixMicro(), id)
-	switch {
-	case err != nil:
-		return describe("revoke an API key", err)
-	case result.RowsAffected() == 0:
-		return authn.ErrNoKey
+	const statement = `UPDATE api_key SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2`
+	return s.execOne(ctx, "revoke an API key", authn.ErrNoKey, statement, at.UnixMicro(), id)
+}
+
+// execOne runs a statement that changes one row, and returns none when there was no row to change.
+func (s *Store) execOne(ctx context.Context, what string, none error, statement string, args ...any) error {
+	var result pgconn.CommandTag
+	err := s.do(ctx, s.lanes.others, what, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		result, err = conn.Exec(ctx, statement, args...)
+		return err
+	})
+	if err == nil && result.RowsAffected() == 0 {
+		return none
 	}
-	return nil
+	return err
 }
 
 // KeysUsed is as authn.KeyStore says.
@@ -63,39 +63,26 @@ func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 		(SELECT api_key.id, new.at FROM unnest($1::text[], $2::bigint[]) AS new (id, at) JOIN api_key USING (id)
 			ORDER BY api_key.id FOR UPDATE OF api_key) AS used
 		WHERE api_key.id = used.id`
-	if _, err := s.pool.Exec(ctx, statement, ids, moments); err != nil {
-		return describe("note the use of API keys", err)
-	}
-	return nil
+	return s.exec(ctx, s.lanes.others, "note the use of API keys", statement, ids, moments)
 }
 
 // KeyByID is as authn.KeyStore says.
 func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
-	found, err := s.pool.Query(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`, id)
-	if err != nil {
-		return authn.Key{}, describe("look up an API key", err)
-	}
-	key, err := pgx.CollectExactlyOneRow(found, scanKey)
+	const statement = `SELECT ` + keyColumns + ` FROM api_key WHERE id = $1`
+	found, err := query(ctx, s, s.lanes.lookups, "look up an API key", scanKey, statement, id)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return authn.Key{}, authn.ErrNoKey
 	case err != nil:
-		return authn.Key{}, describe("look up an API key", err)
+		return authn.Key{}, err
+	case len(found) == 0:
+		return authn.Key{}, authn.ErrNoKey
 	}
-	return key, nil
+	return found[0], nil
 }
 
 // ListKeys is as authn.KeyStore says.
 func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
-	found, err := s.pool.Query(ctx, `SELECT `+keyColumns+` FROM api_key ORDER BY created_at, id`)
-	if err != nil {
-		return nil, describe("list the API keys", err)
-	}
-	keys, err := pgx.CollectRows(found, scanKey)
-	if err != nil {
-		return nil, describe("list the API keys", err)
-	}
-	return keys, nil
+	const statement = `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`
+	return query(ctx, s, s.lanes.others, "list the API keys", scanKey, statement)
 }
 
 func scanKey(from pgx.CollectableRow) (key authn.Key, err error) {

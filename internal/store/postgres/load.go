@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,34 +24,44 @@ type Contents struct {
 // ErrNotEmpty says that a store would not be what was loaded into it.
 var ErrNotEmpty = errors.New("the database holds accounts, keys or an audit log already: copy into an empty one")
 
+// loadTimeout bounds filling a database.
+const loadTimeout = time.Hour
+
 // Load fills an empty store with the contents of another, in one transaction: all of it, or nothing. Vaults stay as
 // they are sealed. The lines keep their ids, and later ones go on above them.
 func (s *Store) Load(ctx context.Context, c Contents) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		var filled bool
-		const look = `SELECT EXISTS (SELECT 1 FROM device) OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM api_key)`
-		if err := tx.QueryRow(ctx, look).Scan(&filled); err != nil {
-			return describe("look into the database", err)
-		}
-		if filled {
-			return ErrNotEmpty
-		}
-		err := errors.Join(
-			load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
-				return []any{string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal()),
-					r.UnreadAnswers, r.Claim.Serial, r.Claim.Active}
-			}),
-			load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.Audited) []any {
-				copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here
-				return []any{l.ID, copied, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step}
-			}),
-			load(ctx, tx, "api_key", keyColumns, each(c.Keys), keyArgs),
-		)
-		if err != nil {
-			return err
-		}
-		return keepAuditIDsRising(ctx, tx)
-	})
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	return describe("fill the database", s.run(ctx, s.lanes.others, func(ctx context.Context, conn *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return loadAll(ctx, tx, c) })
+	}))
+}
+
+// loadAll fills the tables, which must be empty.
+func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
+	var filled bool
+	const look = `SELECT EXISTS (SELECT 1 FROM device) OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM api_key)`
+	if err := tx.QueryRow(ctx, look).Scan(&filled); err != nil {
+		return err
+	}
+	if filled {
+		return ErrNotEmpty
+	}
+	err := errors.Join(
+		load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
+			return []any{string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal()),
+				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active}
+		}),
+		load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.Audited) []any {
+			copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here
+			return []any{l.ID, copied, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step}
+		}),
+		load(ctx, tx, "api_key", keyColumns, each(c.Keys), keyArgs),
+	)
+	if err != nil {
+		return err
+	}
+	return keepAuditIDsRising(ctx, tx)
 }
 
 // load copies the items into a table.
@@ -65,7 +76,7 @@ func load[T any](ctx context.Context, tx pgx.Tx, table, columns string, items it
 		return args(item), nil
 	})
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{table}, strings.Split(columns, ", "), source); err != nil {
-		return describe("load the table "+table, err)
+		return fmt.Errorf("load the table %s: %w", table, err)
 	}
 	return nil
 }

@@ -110,10 +110,12 @@ func TestErrorsSayWhatMayBeStored(t *testing.T) {
 }
 
 // write is that of the account "a" at the revision.
-func write(revision uint64) otp.Write {
+func write(revision uint64) otp.Write { return writeOf("a", revision) }
+
+func writeOf(account otp.Account, revision uint64) otp.Write {
 	return otp.Write{
-		ID:   fmt.Sprintf("write %d", revision),
-		Row:  otp.Row{Account: "a", Revision: revision, Body: []byte("{}")},
-		Line: otp.Line{Account: "a", Stage: otp.StageAttempt, Step: revision},
+		ID:   fmt.Sprintf("%s %d", account, revision),
+		Row:  otp.Row{Account: account, Revision: revision, Body: []byte("{}")},
+		Line: otp.Line{Account: account, Stage: otp.StageAttempt, Step: revision},
 	}
 }

@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// callTimeout bounds each call of the store, whatever its caller allows.
+	callTimeout = 5 * time.Second
+	// pingTimeout bounds the question whether a connection that has been idle still works.
+	pingTimeout = time.Second
+	// restTime is how long a connection may be idle before it is asked.
+	restTime = time.Second
+)
+
+// The connections that each kind of work may use at the same time.
+const (
+	writeConnections  = 8
+	lookupConnections = 5
+	otherConnections  = 3
+	maxConnections    = writeConnections + lookupConnections + otherConnections
+)
+
+// lanes divide the connections, so that no kind of work ever waits for one that another kind has: least of all the
+// settling of an answer of inWebo for look-ups.
+type lanes struct {
+	writes  lane // of records: leases and settles
+	lookups lane // that every call makes
+	others  lane
+}
+
+func newLanes() lanes {
+	return lanes{
+		writes: make(lane, writeConnections), lookups: make(lane, lookupConnections), others: make(lane, otherConnections),
+	}
+}
+
+// lane has room for as many tokens as there are connections for one kind of work.
+type lane chan struct{}
+
+// do runs work on a connection, for callTimeout at most. what says in the error what could not be done.
+func (s *Store) do(ctx context.Context, l lane, what string, work func(context.Context, *pgx.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return describe(what, s.run(ctx, l, work))
+}
+
+// run runs work on a connection and returns its error as it is, or a notSent.
+func (s *Store) run(ctx context.Context, l lane, work func(context.Context, *pgx.Conn) error) error {
+	select {
+	case l <- struct{}{}:
+		defer func() { <-l }()
+	case <-ctx.Done():
+		return notSent{ctx.Err()}
+	}
+	conn, err := s.acquire(ctx)
+	if err != nil {
+		return notSent{err}
+	}
+	defer s.release(conn)
+	return work(ctx, conn.Conn())
+}
+
+// exec is do for one statement of which no result is wanted.
+func (s *Store) exec(ctx context.Context, l lane, what, statement string, args ...any) error {
+	return s.do(ctx, l, what, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, statement, args...)
+		return err
+	})
+}
+
+// queryRow is do for a statement that returns one row, which is scanned into the destinations to.
+func (s *Store) queryRow(ctx context.Context, l lane, what, statement string, args, to []any) error {
+	return s.do(ctx, l, what, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, statement, args...).Scan(to...)
+	})
+}
+
+// query is do for a statement that returns rows.
+func query[T any](
+	ctx context.Context, s *Store, l lane, what string, scan pgx.RowToFunc[T], statement string, args ...any,
+) (found []T, err error) {
+	err = s.do(ctx, l, what, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, statement, args...)
+		if err == nil {
+			found, err = pgx.CollectRows(rows, scan)
+		}
+		return err
+	})
+	return found, err
+}
+
+// acquire returns a connection that works. Where one that has been idle does not answer, the others are as old: all of
+// them are given up.
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	for {
+		conn, err := s.pool.Acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if idleTime(conn.Conn()) < restTime {
+			return conn, nil
+		}
+		pingCtx, cancel := context.WithTimeout(ctx, pingTimeout)
+		err = conn.Ping(pingCtx)
+		cancel()
+		if err == nil {
+			return conn, nil
+		}
+		discard(conn)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		s.pool.Reset()
+	}
+}
+
+// release makes the connection available to the next call, if it still works.
+func (s *Store) release(conn *pgxpool.Conn) {
+	if conn.Conn().IsClosed() {
+		discard(conn)
+		return
+	}
+	markUsed(conn.Conn())
+	conn.Release()
+}
+
+// lastUsed is the key under which a connection has the time of its last use.
+const lastUsed = "pimsd last used"
+
+func markUsed(conn *pgx.Conn) { conn.PgConn().CustomData()[lastUsed] = time.Now() }
+
+// idleTime returns how long the connection, which was marked when it was made, has not been used.
+func idleTime(conn *pgx.Conn) time.Duration {
+	used, _ := conn.PgConn().CustomData()[lastUsed].(time.Time)
+	return time.Since(used)
+}
+
+// discard takes the place of a connection that has failed from the pool at once: released, it would keep its place for as
+// long as the driver tries to say goodbye to a server that may not answer.
+func discard(conn *pgxpool.Conn) {
+	broken := conn.Hijack()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
+		defer cancel()
+		_ = broken.Close(ctx) // there is nothing to be done about a connection that cannot be closed in order
+	}()
+}

@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+const (
+	// connectTimeout bounds the attempt to connect to one host: looking its name up, and again everything after that, with
+	// TLS, the login and the check of the new connection.
+	connectTimeout = 3 * time.Second
+	// idleTimeout is below what middleboxes commonly forget a silent connection after.
+	idleTimeout = 5 * time.Minute
+	// keepAliveTimeout is when the operating system asks the other side of a silent connection whether it is still there.
+	keepAliveTimeout = 5 * time.Second
+)
+
+// poolConfig returns the configuration of the connections to the database.
+func poolConfig(url secret.Text) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url.Reveal())
+	if err != nil {
+		return nil, errors.New("database_url is not understood: write postgres://user:password@host:port/database")
+	}
+	if _, set := config.ConnConfig.RuntimeParams["application_name"]; !set {
+		config.ConnConfig.RuntimeParams["application_name"] = "pimsd"
+	}
+	dialer := &net.Dialer{Timeout: connectTimeout, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: keepAliveTimeout, Interval: keepAliveTimeout / 2, Count: 2,
+	}}
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	config.ConnConfig.DialFunc = dialer.DialContext
+	config.ConnConfig.LookupFunc = lookUpHost
+	config.ConnConfig.ValidateConnect = checkConnection
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		markUsed(conn)
+		return nil
+	}
+	config.MaxConns = maxConnections
+	config.MaxConnIdleTime = idleTimeout
+	// acquire looks after connections that have been idle: a ping of the pool that fails would keep its place for 15 seconds.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	return config, nil
+}
+
+// lookUpHost looks up the addresses of a host. A connection is made in the background, without the deadline of the call
+// that needs it, and pgx looks the name up before its own time-out begins.
+func lookUpHost(ctx context.Context, host string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	return net.DefaultResolver.LookupHost(ctx, host)
+}
+
+// checkConnection refuses a new connection on which an answer would not survive a crash of the server. The connection
+// keeps the synchronous_commit that it was accepted with, whatever the server's configuration says later.
+func checkConnection(ctx context.Context, conn *pgconn.PgConn) error {
+	const settings = `SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false), current_setting('fsync')`
+	results, err := conn.Exec(ctx, settings).ReadAll()
+	if err != nil {
+		return err
+	}
+	row := results[0].Rows[0]
+	synchronousCommit, fsync := string(row[0]), string(row[1])
+	switch {
+	case synchronousCommit == "off":
+		return errors.New("synchronous_commit is off: a crash of the server would lose a step of a ratchet, and so a device; " +
+			"set it to on for this user (ALTER ROLE … SET synchronous_commit = on)")
+	case fsync != "on":
+		return errors.New("fsync is off: a crash of the server would lose devices; set it to on in postgresql.conf")
+	}
+	return nil
+}

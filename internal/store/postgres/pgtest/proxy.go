@@ -1,0 +1,114 @@
+package pgtest
+
+import (
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Proxy passes connections on to a server until it falls silent, as a firewall does that forgets a connection, or a
+// machine that is gone: no byte passes any more, in either direction, and nothing is closed.
+type Proxy struct {
+	listener net.Listener
+	server   string // host:port
+	deaf     atomic.Bool
+
+	mu    sync.Mutex
+	era   *era // of the connections that are made now
+	conns []net.Conn
+	ended sync.WaitGroup
+}
+
+// era is the time between two silences.
+type era struct{ silent atomic.Bool }
+
+// NewProxy starts a proxy in front of the server of the URL, and returns it with the URL by which the database is reached
+// through it. It ends with the test.
+func NewProxy(t testing.TB, database secret.Text) (*Proxy, secret.Text) {
+	t.Helper()
+	through, err := url.Parse(database.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{listener: listener, server: through.Host, era: &era{}}
+	p.ended.Go(p.accept)
+	t.Cleanup(p.close)
+	through.Host = listener.Addr().String()
+	return p, secret.NewText(through.String())
+}
+
+// Silence makes all connections that there are silent for ever. New ones work.
+func (p *Proxy) Silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.era.silent.Store(true)
+	p.era = &era{}
+}
+
+// SetDeaf says whether new connections are accepted and never answered.
+func (p *Proxy) SetDeaf(deaf bool) { p.deaf.Store(deaf) }
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, client)
+		p.mu.Unlock()
+		if p.deaf.Load() {
+			continue
+		}
+		server, err := net.Dial("tcp", p.server)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, server)
+		now := p.era
+		p.mu.Unlock()
+		p.ended.Go(func() { now.pass(client, server) })
+		p.ended.Go(func() { now.pass(server, client) })
+	}
+}
+
+// pass copies what one side sends to the other. In a silent era it goes on reading and drops everything.
+func (e *era) pass(to, from net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if e.silent.Load() {
+			if err != nil {
+				return
+			}
+			continue
+		}
+		if n > 0 {
+			_, _ = to.Write(buffer[:n]) // who cannot be written to is noticed by reading
+		}
+		if err != nil {
+			_ = to.Close()
+			return
+		}
+	}
+}
+
+func (p *Proxy) close() {
+	_ = p.listener.Close()
+	p.mu.Lock()
+	for _, conn := range p.conns {
+		_ = conn.Close()
+	}
+	p.mu.Unlock()
+	p.ended.Wait()
+}
