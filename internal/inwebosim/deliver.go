@@ -12,7 +12,7 @@ import (
 const contentTypeXML = "text/xml;charset=UTF-8"
 
 // deliver sends the answer in the way of the nuisance, or does not.
-func (s *Simulator) deliver(w http.ResponseWriter, n *Nuisance, ans answer) {
+func (s *Simulator) deliver(w http.ResponseWriter, r *http.Request, n *Nuisance, ans answer) {
 	switch n.Kind {
 	case KindLostRequest, KindLostAnswer:
 		hangUp(w, nil)
@@ -26,13 +26,13 @@ func (s *Simulator) deliver(w http.ResponseWriter, n *Nuisance, ans answer) {
 	case KindHTML:
 		send(w, "text/html; charset=utf-8", n.body(ans))
 	case KindForm:
-		send(w, n.form().header(), n.body(ans))
+		s.deliverForm(w, r, n, ans)
 	default:
 		send(w, contentTypeXML, n.body(ans))
 	}
 }
 
-// isWhole tells whether a complete HTTP answer leaves.
+// isWhole reports whether a complete HTTP answer is sent, or in an odd form a complete document.
 func (n *Nuisance) isWhole(ans answer) bool {
 	switch n.Kind {
 	case KindLostRequest, KindLostAnswer:
@@ -40,6 +40,8 @@ func (n *Nuisance) isWhole(ans answer) bool {
 	case KindCut:
 		raw := wireAnswer(n.body(ans))
 		return position(n.Bytes, len(raw)) == len(raw)
+	case KindForm:
+		return n.form().Reading != ReadingCut
 	default:
 		return true
 	}

@@ -50,7 +50,7 @@ func (s *Simulator) serveMAC(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	s.history.finish(x, n.outcome(ans), isProcessed, n.isWhole(ans))
-	s.deliver(w, &n, ans)
+	s.deliver(w, r, &n, ans)
 }
 
 // outcome is what the history says of an answer.

@@ -26,7 +26,7 @@ type Exchange struct {
 	// Outcome is the err text, or "HTTP 500"; empty while under way and when nothing was decided.
 	Outcome string `json:"outcome"`
 	// Processed says that the request took effect as far as Outcome allows; Answered that a complete
-	// HTTP answer was sent, spoilt or not.
+	// HTTP answer was sent, spoilt or not; in an odd form a complete document, however its HTTP answer ends.
 	Processed bool `json:"processed"`
 	Answered  bool `json:"answered"`
 }

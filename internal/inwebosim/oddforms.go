@@ -84,6 +84,8 @@ type form struct {
 	edit func([]Field) []Field
 	// write writes the document.
 	write func(answer) []byte
+	// send sends the answer.
+	send func(delivery)
 	// contentType replaces the usual Content-Type.
 	contentType string
 	// needsServices makes the service add the service list to an otp finalize.
@@ -92,7 +94,7 @@ type form struct {
 
 // forms lists every odd form with how it is made.
 func forms() []form {
-	return slices.Concat(elementForms(), documentForms(), encodingForms(), stepForms())
+	return slices.Concat(elementForms(), documentForms(), encodingForms(), stepForms(), httpForms())
 }
 
 // findForm returns the form of that name.

@@ -60,7 +60,7 @@ func exchangeRaw(t testing.TB, s *Simulator, params url.Values) oddReply {
 func readOdd(action string, raw []byte) oddReply {
 	got := oddReply{raw: raw, reading: ReadingCut}
 	body, isWhole := bodyOf(raw)
-	list, isClosed, err := children(action, body)
+	list, isClosed, err := children(action, body[:min(len(body), 64<<10)])
 	switch {
 	case isClosed && err == nil:
 		got.judge(list)
@@ -110,7 +110,7 @@ func children(root string, doc []byte) (list []Field, isClosed bool, err error) 
 		case xml.StartElement:
 			depth++
 			elements++
-			if depth == 1 && token.Name.Local != root || elements > 1024 || decoder.InputOffset() > 64<<10 {
+			if depth == 1 && token.Name.Local != root || elements > 1024 {
 				return nil, false, errTooMuch
 			}
 			if depth == 2 {
@@ -121,13 +121,9 @@ func children(root string, doc []byte) (list []Field, isClosed bool, err error) 
 				list[len(list)-1].Value += string(token)
 			}
 		case xml.EndElement:
-			if depth--; depth > 0 {
-				continue
+			if depth--; depth == 0 {
+				return list, true, nil
 			}
-			if decoder.InputOffset() > 64<<10 {
-				return nil, true, errTooMuch
-			}
-			return list, true, nil
 		}
 	}
 }
