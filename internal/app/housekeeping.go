@@ -29,15 +29,22 @@ func (a *App) keepHouse(ctx context.Context) {
 }
 
 func (a *App) tidy(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := a.Store.ForgetAnswers(ctx, a.config.Idempotency.AnswerLife, keyLife); err != nil {
-		a.logger.Warn("kept answers cannot be removed", zap.Error(err))
-	}
+	a.tidyOne(ctx, "stored responses cannot be removed", func(ctx context.Context) error {
+		return a.Store.ForgetAnswers(ctx, a.config.Idempotency.AnswerLife, keyLife)
+	})
 	if a.config.Audit.Retention == 0 {
 		return
 	}
-	if err := a.Store.ForgetLines(ctx, a.config.Audit.Retention); err != nil {
-		a.logger.Warn("old lines of the audit log cannot be removed", zap.Error(err))
+	a.tidyOne(ctx, "old lines of the audit log cannot be removed", func(ctx context.Context) error {
+		return a.Store.ForgetLines(ctx, a.config.Audit.Retention)
+	})
+}
+
+// tidyOne has one kind of thing removed, for as long as one call of the store may take: the next round goes on.
+func (a *App) tidyOne(ctx context.Context, failure string, remove func(context.Context) error) {
+	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := remove(bounded); err != nil && ctx.Err() == nil {
+		a.logger.Warn(failure, zap.Error(err))
 	}
 }

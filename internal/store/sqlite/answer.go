@@ -22,21 +22,16 @@ func (s *Store) Spend(ctx context.Context, account otp.Account, key string) erro
 	})
 }
 
-// forgetAtOnce bounds how many answers one transaction forgets, and so how long other writes wait for it.
-const forgetAtOnce = 500
-
 // ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than
-// keyLife. There may be more to do when it returns; it is called again and again.
+// keyLife, as keepHouse says.
 func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error {
 	answers, keys := now().Add(-answerLife).UnixMicro(), now().Add(-keyLife).UnixMicro()
-	var due bool
-	if err := s.read.answersDue.QueryRowContext(ctx, answers, keys).Scan(&due); err != nil || !due {
-		return err
-	}
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
-		if _, failure = on.dropAnswers.ExecContext(ctx, keys, forgetAtOnce); failure == nil {
-			_, failure = on.spendAnswers.ExecContext(ctx, answers, forgetAtOnce)
+	return s.keepHouse(ctx, func(ctx context.Context, on *statements) (more bool, failure error) {
+		dropped, failure := changes(ctx, on.dropAnswers, keys, stepRows)
+		if failure != nil {
+			return false, failure
 		}
-		return nil, failure
+		spent, failure := changes(ctx, on.spendAnswers, answers, stepRows)
+		return dropped == stepRows || spent == stepRows, failure
 	})
 }

@@ -37,20 +37,13 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 	})
 }
 
-// linesAtOnce bounds how many lines one transaction deletes, and so how long other writes wait for it.
-const linesAtOnce = 1000
-
-// ForgetLines deletes the oldest lines, as far as they are older than age, and never the newest: the ids go on from there.
-// There may be more to do when it returns; it is called again and again.
+// ForgetLines deletes the oldest lines, as far as they are older than age, as keepHouse says. It never deletes the newest: the
+// ids go on from there.
 func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
 	before := now().Add(-age).UnixMicro()
-	var due bool
-	if err := s.read.linesDue.QueryRowContext(ctx, before).Scan(&due); err != nil || !due {
-		return err
-	}
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
-		_, failure = on.dropLines.ExecContext(ctx, linesAtOnce, before)
-		return nil, failure
+	return s.keepHouse(ctx, func(ctx context.Context, on *statements) (more bool, failure error) {
+		deleted, failure := changes(ctx, on.dropLines, stepRows, before)
+		return deleted == stepRows, failure
 	})
 }
 

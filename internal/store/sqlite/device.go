@@ -120,12 +120,17 @@ func setClaim(ctx context.Context, on *statements, w otp.Write) error {
 
 // affects runs a statement that changes one row or none.
 func affects(ctx context.Context, statement *sql.Stmt, args []any) (bool, error) {
+	rows, err := changes(ctx, statement, args...)
+	return rows == 1, err
+}
+
+// changes runs a statement and returns how many rows it has changed.
+func changes(ctx context.Context, statement *sql.Stmt, args ...any) (int64, error) {
 	result, err := statement.ExecContext(ctx, args...)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	rows, err := result.RowsAffected()
-	return rows == 1, err
+	return result.RowsAffected()
 }
 
 // unlessRepeated finds out why a write does not fit: it is stored already, which is well, or it is refused.

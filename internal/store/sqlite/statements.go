@@ -33,8 +33,7 @@ func (s *statements) close() {
 // queries are what readers run, prepared on whichever connection is free.
 type queries struct {
 	list, countDoubt, auditAfter, listKeys *sql.Stmt
-	withResponse, answersDue, linesDue     *sql.Stmt
-	bySerial, countUnread                  *sql.Stmt
+	withResponse, bySerial, countUnread    *sql.Stmt
 }
 
 const (
@@ -110,11 +109,7 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 		&q.bySerial: `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active
 			FROM device WHERE serial = ? AND serial <> '' ORDER BY account`,
 		&q.countUnread: `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`,
-		&q.answersDue: `SELECT EXISTS (SELECT 1 FROM answer WHERE answer IS NOT NULL AND at <= ?)
-			OR EXISTS (SELECT 1 FROM answer WHERE at <= ?)`,
-		&q.linesDue: `SELECT EXISTS (SELECT 1 FROM audit WHERE id = (SELECT min(id) FROM audit) AND at < ?
-			AND id < (SELECT max(id) FROM audit))`,
-		&q.listKeys: `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
+		&q.listKeys:    `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
 	})
 	return q, err
 }

@@ -1,0 +1,89 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// One call removes all that is due, however much it is, and in steps that are transactions of their own.
+func TestHousekeepingKeepsUp(t *testing.T) {
+	t.Parallel()
+	const n = 3000
+	s, commits := observed(t)
+	old := now().Add(-2 * time.Hour)
+	err := s.writer.do(t.Context(), func(ctx context.Context, on *statements) (refusal, failure error) {
+		for i := range n {
+			w := benchWrite(1, uint64(i+2))
+			w.Line.At = old
+			w.Keep = &otp.Keep{Key: fmt.Sprintf("%064d", i), IsOTP: true, Kept: otp.Kept{
+				At: old, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
+			}}
+			if _, failure = on.noteLine.ExecContext(ctx, lineArgs(w)...); failure == nil {
+				failure = keep(ctx, on, w)
+			}
+			if failure != nil {
+				return nil, failure
+			}
+		}
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(query string) (n int) {
+		t.Helper()
+		if err := s.db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	steps := func(what string, call error) {
+		t.Helper()
+		if got := len(*commits); call != nil || got < n/stepRows {
+			t.Errorf("%s took %d steps (%v)", what, got, call)
+		}
+		*commits = nil
+	}
+	*commits = nil
+	steps("spending", s.ForgetAnswers(t.Context(), time.Hour, 24*time.Hour))
+	if left := count("SELECT count(*) FROM answer WHERE answer IS NOT NULL"); left != 0 {
+		t.Errorf("%d of %d responses are left", left, n)
+	}
+	steps("dropping", s.ForgetAnswers(t.Context(), time.Hour, time.Hour))
+	if left := count("SELECT count(*) FROM answer"); left != 0 {
+		t.Errorf("%d of %d keys are left", left, n)
+	}
+	steps("deleting lines", s.ForgetLines(t.Context(), time.Hour))
+	if left := count("SELECT count(*) FROM audit"); left != 1 {
+		t.Errorf("%d of %d lines are left, want the newest alone", left, n)
+	}
+}
+
+// Housekeeping that runs out of time goes on with the next call, and that is no fault; but the first step must succeed.
+func TestHousekeepingOutOfTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, commits := observed(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		steps := 0
+		endless := func(context.Context, *statements) (more bool, failure error) {
+			if steps++; steps == 3 {
+				cancel()
+			}
+			return true, nil
+		}
+		if err := s.keepHouse(ctx, endless); err != nil || steps != 3 || len(*commits) != 3 {
+			t.Errorf("after %d steps: %v", steps, err)
+		}
+		if err := s.keepHouse(ctx, endless); !errors.Is(err, context.Canceled) {
+			t.Errorf("without time for a step: %v", err)
+		}
+	})
+}
