@@ -61,9 +61,15 @@ func TestARepeatedRequest(t *testing.T) {
 }
 
 // answersKept counts the answers and fingerprints that the store has.
-func answersKept(t *testing.T, d *pimsdtest.Daemon) (n int) {
+func answersKept(t *testing.T, d *pimsdtest.Daemon) int {
 	t.Helper()
-	db, err := sql.Open("sqlite", database(d))
+	return countResponses(t, database(d))
+}
+
+// countResponses counts the responses and fingerprints that a database stores.
+func countResponses(t *testing.T, path string) (n int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ func standardPragmas() []pragma {
 		{"foreign_keys", "ON", "1"},
 		{"wal_autocheckpoint", "0", "0"}, // the writer does it, and looks at the result
 		{"journal_size_limit", "67108864", "67108864"},
+		{"temp_store", "MEMORY", "2"}, // nothing but the data directory need be writable
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ import (
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
-func TestBrokenByAnIOError(t *testing.T) {
+func TestBrokenByASyncThatFails(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	if err := process(t, "broken", dir).Run(); err != nil {
@@ -27,8 +28,78 @@ func TestBrokenByAnIOError(t *testing.T) {
 	verify(t, dir)
 }
 
-// breakByWriting is a process whose log may not grow any more, which to the store is a disk that fails to write.
-func breakByWriting(ctx context.Context, dir string) error {
+// breakBySyncing is a process whose log cannot be synced for a while.
+func breakBySyncing(ctx context.Context, dir string) error {
+	store, err := sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	if _, err := put(ctx, store, "alice"); err != nil {
+		return err
+	}
+	heal, err := failSyncs(filepath.Join(dir, sqlite.FileName+"-wal"))
+	if err != nil {
+		return err
+	}
+	err = many(ctx, store, 1000, func(otp.Write) {})
+	if err == nil || errors.Is(err, otp.ErrBroken) && !strings.Contains(err.Error(), "make a write durable: disk I/O error") {
+		return fmt.Errorf("the writes at which the disk fails say %w", err)
+	}
+	if err := errors.Join(heal(), expectBroken(ctx, store), store.Close()); err != nil {
+		return err
+	}
+	store, err = sqlite.Open(ctx, sqlite.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	_, err = put(ctx, store, "alice")
+	return errors.Join(err, store.Broken(), store.Close())
+}
+
+// failSyncs has every sync of a file fail that this process has open, and loses what is written to it, until heal is called. It
+// puts a device in its place that takes writes and cannot be synced.
+func failSyncs(path string) (heal func() error, err error) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	kept := map[int]int{} // descriptors of the file, by those that SQLite has
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if target, _ := os.Readlink("/proc/self/fd/" + entry.Name()); err != nil || target != path {
+			continue
+		}
+		if kept[fd], err = unix.Dup(fd); err != nil {
+			return nil, err
+		}
+		null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err == nil {
+			err = errors.Join(unix.Dup3(null, fd, unix.O_CLOEXEC), unix.Close(null))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func() (err error) {
+		for fd, file := range kept {
+			err = errors.Join(err, unix.Dup3(file, fd, unix.O_CLOEXEC), unix.Close(file))
+		}
+		return err
+	}, nil
+}
+
+// A write that the disk refuses passes: what did not fit is refused, and the same write is taken when the disk takes writes again.
+func TestWritesThatFailPass(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := process(t, "unwritten", dir).Run(); err != nil {
+		t.Fatal(err)
+	}
+	verify(t, dir)
+}
+
+// failToWrite is a process whose log may not grow any more for a while.
+func failToWrite(ctx context.Context, dir string) error {
 	store, err := sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: dir})
 	if err != nil {
 		return err
@@ -43,21 +114,10 @@ func breakByWriting(ctx context.Context, dir string) error {
 	if err := limitFiles(uint64(info.Size() + 10_000)); err != nil {
 		return err
 	}
-	err = many(ctx, store, 1000, func(otp.Write) {})
-	if err == nil || errors.Is(err, otp.ErrBroken) && !strings.Contains(err.Error(), "make a write durable: disk I/O error") {
-		return fmt.Errorf("the writes at which the disk fails say %w", err)
+	if err := many(ctx, store, 1000, func(otp.Write) {}); err == nil || store.Broken() != nil {
+		return fmt.Errorf("the writes that the disk refuses say %w; broken: %w", err, store.Broken())
 	}
 	if err := limitFiles(unix.RLIM_INFINITY); err != nil {
-		return err
-	}
-	if err := expectBroken(ctx, store); err != nil {
-		return err
-	}
-	if err := store.Close(); err != nil {
-		return err
-	}
-	store, err = sqlite.Open(ctx, sqlite.Options{Dir: dir})
-	if err != nil {
 		return err
 	}
 	_, err = put(ctx, store, "alice")

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,8 +21,8 @@ type health struct {
 	cause atomic.Pointer[error]
 }
 
-// Broken says why the store is broken, or gives nil. It is when a read or a sync has failed, when the database is
-// damaged, or when somebody has moved it away. Only a store that is opened anew works again.
+// Broken says why the store is broken, or returns nil. It is when a sync has failed (see faultOf), or when somebody has
+// moved the database away. Only a store that is opened again works.
 func (s *Store) Broken() error {
 	if cause := s.health.cause.Load(); cause != nil {
 		return *cause
@@ -57,36 +59,78 @@ func (h *health) check() {
 
 func (h *health) breakBy(cause error) { h.cause.CompareAndSwap(nil, &cause) }
 
-// noteRead looks whether an error of a read is the database's fault.
-func (h *health) noteRead(err error) {
-	if code, ok := resultCode(err); ok && !isPassing(code) {
+// note looks at an error of a read or a write, and breaks the store if it is fatal.
+func (h *health) note(err error) {
+	if faultOf(err) == faultFatal {
 		h.breakBy(err)
 	}
 }
 
-// noteWrite looks at an error of the writer, whose connection nobody interrupts: one that is not known to pass says
-// that the next transaction cannot be trusted either.
-func (h *health) noteWrite(err error) {
-	if code, ok := resultCode(err); !ok || !isPassing(code) {
-		h.breakBy(err)
+// fault says what an error means for the store.
+type fault int
+
+const (
+	// faultNone is that of what is no error of SQLite, such as a caller who went away.
+	faultNone fault = iota
+	// faultPassing means that SQLite or the machine is short of something: another process writes, the disk is full or
+	// refuses a write, there is no memory or no room for a temporary file. The same connection may go on, and what was
+	// written before is durable.
+	faultPassing
+	// faultLocal means that one statement could not be run: a damaged page, a sector that cannot be read, a value that does
+	// not fit. Others are not affected.
+	faultLocal
+	// faultFatal means that it is not known any more what is durable, or that SQLite cannot work with its files.
+	faultFatal
+)
+
+// faultOf is the one place that says which errors break the store.
+//
+// What breaks it is a sync that failed, for pages that were written before may be lost though a later sync succeeds, and
+// whatever is not listed here. A write that failed does not: its transaction is rolled back, and the next one writes over what is
+// left of it in the log.
+func faultOf(err error) fault {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	switch {
+	case !ok && (errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)):
+		return faultFatal
+	case !ok:
+		return faultNone
+	}
+	return faultOfCode(e.Code())
+}
+
+// faultOfCode is faultOf for one of SQLite's extended result codes.
+func faultOfCode(code int) fault {
+	switch primary := code & 0xff; {
+	case slices.Contains(passing(), code) || slices.Contains(passing(), primary):
+		return faultPassing
+	case slices.Contains(local(), code) || slices.Contains(local(), primary):
+		return faultLocal
+	}
+	return faultFatal
+}
+
+func passing() []int {
+	return []int{
+		lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_PROTOCOL, // another process is in the way
+		lib.SQLITE_FULL, lib.SQLITE_IOERR_WRITE, // ENOSPC is the former, EDQUOT the latter
+		lib.SQLITE_NOMEM, lib.SQLITE_IOERR_NOMEM, lib.SQLITE_IOERR_GETTEMPPATH,
+		lib.SQLITE_CANTOPEN, lib.SQLITE_READONLY,
+		lib.SQLITE_INTERRUPT, // the caller went away
 	}
 }
 
-// resultCode gives SQLite's code of an error, without the extension, if it has one.
+func local() []int {
+	return []int{
+		lib.SQLITE_CORRUPT, lib.SQLITE_IOERR_READ, lib.SQLITE_IOERR_SHORT_READ,
+		lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH, lib.SQLITE_RANGE,
+	}
+}
+
+// resultCode returns SQLite's code of an error, without the extension, if it has one.
 func resultCode(err error) (code int, ok bool) {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code() & 0xff, true
 	}
 	return 0, false
-}
-
-// isPassing tells the codes after which the same connection may go on: nothing is wrong with the database, or with
-// what the disk has of it. All others (IOERR, CORRUPT, NOTADB, …) break the store.
-func isPassing(code int) bool {
-	return slices.Contains([]int{
-		lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_PROTOCOL, // another process is in the way
-		lib.SQLITE_FULL, lib.SQLITE_NOMEM, lib.SQLITE_CANTOPEN, lib.SQLITE_READONLY, // the machine is short of something
-		lib.SQLITE_INTERRUPT,                     // the caller went away
-		lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, // what was written is at fault
-	}, code)
 }

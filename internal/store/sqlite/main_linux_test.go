@@ -16,12 +16,13 @@ const childVariable = "PIMSD_STORE_TEST_CHILD"
 
 func children() map[string]func(ctx context.Context, dir string) error {
 	return map[string]func(context.Context, string) error{
-		"load":     load,
-		"share":    share,
-		"broken":   breakByWriting,
-		"full":     fillTheDisk,
-		"readonly": openWhatCannotBeWritten,
-		"migrate":  migrateOnADiskThatFails,
+		"load":      load,
+		"share":     share,
+		"broken":    breakBySyncing,
+		"unwritten": failToWrite,
+		"full":      fillTheDisk,
+		"readonly":  openWhatCannotBeWritten,
+		"migrate":   migrateOnADiskThatFails,
 	}
 }
 

@@ -30,7 +30,7 @@ func (s *Store) each(ctx context.Context, what string, query *sql.Stmt, use func
 
 // readError says what could not be read, and looks whether the database is at fault.
 func (s *Store) readError(what string, err error) error {
-	s.health.noteRead(err)
+	s.health.note(err)
 	return fmt.Errorf("%s: %w", what, err)
 }
 

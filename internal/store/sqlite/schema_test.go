@@ -190,6 +190,7 @@ func TestEveryConnectionHasItsPragmas(t *testing.T) {
 		expect(conn, "foreign_keys", "1")
 		expect(conn, "busy_timeout", "5000")
 		expect(conn, "locking_mode", "normal")
+		expect(conn, "temp_store", "2")
 	}
 	for range readers {
 		l := <-s.lookups.beside

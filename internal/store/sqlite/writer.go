@@ -41,15 +41,15 @@ type writer struct {
 	unsaved    int          // writes since the log was last written back
 }
 
-// change is something to do within a transaction. A refusal, such as a conflict, is the answer to this change alone; a
-// failure is one of the database, and undoes the whole transaction.
+// change is something to do within a transaction. A refusal, such as a conflict, is the answer to this change alone. A
+// failure is one of the database, and undoes what was done in the transaction so far.
 type change func(ctx context.Context, on *statements) (refusal, failure error)
 
 // job is a change that waits.
 type job struct {
-	change  change
-	refusal error
-	answer  chan error // takes one
+	change change
+	err    error      // what the caller is told, once it is known
+	answer chan error // takes one
 }
 
 func startWriter(ctx context.Context, conn *sql.Conn, h *health, observe func(int, time.Duration, error)) (*writer, error) {
@@ -147,50 +147,19 @@ func (w *writer) answer(batch []*job) {
 	defer w.turn.Unlock()
 	w.lookForAll()
 	w.health.check()
-	err := w.health.refusal()
-	if err == nil {
-		start := time.Now()
-		err = w.transact(batch)
-		w.observe(len(batch), time.Since(start), err)
-	}
-	for _, j := range batch {
-		if err != nil {
+	if err := w.health.refusal(); err != nil {
+		for _, j := range batch {
 			j.answer <- err
-		} else {
-			j.answer <- j.refusal
 		}
+		return
+	}
+	start := time.Now()
+	err := w.transact(batch)
+	w.observe(len(batch), time.Since(start), err)
+	for _, j := range batch {
+		j.answer <- j.err
 	}
 	w.save(len(batch))
-}
-
-// transact runs the jobs in one transaction, which is durable when it returns nil. After an error, nothing of it is
-// in the database for now. Before the commit that is for good (otp.ErrUntouched); but a commit that failed may have left
-// it in the log: it is not known whether it will be.
-func (w *writer) transact(batch []*job) (err error) {
-	ctx := context.Background() // the jobs of many callers end with none of them
-	defer func() {
-		if err != nil {
-			w.health.noteWrite(err)
-		}
-	}()
-	if _, err := w.on.begin.ExecContext(ctx); err != nil {
-		return fmt.Errorf("begin to write: %w", untouched(err))
-	}
-	for _, j := range batch {
-		if j.refusal, err = j.change(ctx, w.on); err != nil {
-			return fmt.Errorf("write: %w", untouched(w.undo(ctx, err)))
-		}
-	}
-	if _, err := w.on.commit.ExecContext(ctx); err != nil {
-		return fmt.Errorf("make a write durable: %w", w.undo(ctx, err))
-	}
-	return nil
-}
-
-// undo ends a transaction that failed. SQLite has done that itself after some errors, and then says so.
-func (w *writer) undo(ctx context.Context, err error) error {
-	_, _ = w.on.rollback.ExecContext(ctx)
-	return err
 }
 
 // save writes the log back into the database when there is enough of it, and tries again after the next transaction
@@ -201,7 +170,7 @@ func (w *writer) save(writes int) {
 	}
 	complete, err := checkpoint(context.Background(), w.conn)
 	if err != nil {
-		w.health.noteWrite(err)
+		w.health.note(err)
 	}
 	if complete {
 		w.unsaved = 0

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,28 +92,46 @@ func TestARefusalIsForOneAlone(t *testing.T) {
 	}
 }
 
-func TestAFailureIsForAll(t *testing.T) {
+// A change that the database refuses, or that meets a damaged page, costs none of those in the same transaction anything.
+func TestFailureIsForOneAlone(t *testing.T) {
 	t.Parallel()
 	s, commits := observed(t)
 	bad := func(ctx context.Context, on *statements) (refusal, failure error) {
 		_, err := on.insertDevice.ExecContext(ctx, "alice", 0, false, nil, nil, nil, 0)
 		return nil, err
 	}
-	for i, err := range together(s, creating(benchWrite(1, 1)), bad, creating(benchWrite(2, 1))) {
-		if err == nil || errors.Is(err, otp.ErrBroken) || !strings.Contains(err.Error(), "constraint") {
+	answers := together(s, creating(benchWrite(1, 1)), bad, creating(benchWrite(2, 1)), bad)
+	for i, want := range []string{"", "constraint", "", "constraint"} {
+		switch err := answers[i]; {
+		case want == "" && err != nil:
 			t.Errorf("answer %d is %v", i, err)
+		case want != "" && (err == nil || !errors.Is(err, otp.ErrUntouched) || !strings.Contains(err.Error(), want)):
+			t.Errorf("answer %d is %v, want an error that says %q and that nothing is stored", i, err, want)
 		}
 	}
-	if revision(t, s, "account 1") != 0 || revision(t, s, "account 2") != 0 {
-		t.Error("something of a transaction that failed is stored")
+	if revision(t, s, "account 1") != 1 || revision(t, s, "account 2") != 1 || revision(t, s, "alice") != 0 {
+		t.Error("what did not fail is not stored, or what failed is")
 	}
-	if len(*commits) != 1 || (*commits)[0].writes != 3 || (*commits)[0].err == nil {
+	if len(*commits) != 1 || (*commits)[0] != (commit{4, nil}) {
 		t.Errorf("the commits were %v", *commits)
 	}
 	if err := s.Broken(); err != nil {
 		t.Errorf("the store is broken: %v", err)
 	}
-	if err := s.Create(t.Context(), benchWrite(1, 1)); err != nil {
+}
+
+// Many failures in one transaction do not have the rest of it done again and again.
+func TestManyFailuresEndTheirTransaction(t *testing.T) {
+	t.Parallel()
+	s, _ := observed(t)
+	runs := 0
+	good := func(context.Context, *statements) (refusal, failure error) { runs++; return nil, nil }
+	bad := func(context.Context, *statements) (refusal, failure error) { return nil, errors.New("bad") }
+	answers := together(s, append([]change{good}, slices.Repeat([]change{bad}, 3*maxAlone)...)...)
+	if runs != maxAlone+1 || answers[0] == nil || !errors.Is(answers[0], otp.ErrUntouched) {
+		t.Errorf("after %d runs: %v", runs, answers[0])
+	}
+	if err := s.Create(t.Context(), benchWrite(1, 1)); err != nil || s.Broken() != nil {
 		t.Errorf("the next write: %v", err)
 	}
 }
