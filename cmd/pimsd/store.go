@@ -9,7 +9,6 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 func newStore(p process) *cobra.Command {
@@ -45,13 +44,17 @@ apart. Afterwards give the service the URL (database_url) and the same sealing k
 		if err != nil {
 			return usageError{fmt.Errorf("--to-url-file: %w", err)}
 		}
+		to, err := config.ParseDatabaseURL(string(input.Trim(url)))
+		if err != nil {
+			return usageError{fmt.Errorf("--to-url-file: the URL %w", err)}
+		}
 		if err := app.CheckStopped(cmd.Context(), c); err != nil {
 			return err
 		}
 		return withCore(cmd, c, func(core *app.Core) error {
 			var copied app.Copied
 			err := audited(cmd.Context(), core, actionStoreCopy, "", func() (err error) {
-				copied, err = core.CopyToPostgres(cmd.Context(), secret.NewText(string(input.Trim(url))))
+				copied, err = core.CopyToPostgres(cmd.Context(), to)
 				return err
 			})
 			if err != nil {

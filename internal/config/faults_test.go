@@ -128,7 +128,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 	for name, values := range map[string][]string{
 		"PIMSD_LISTEN":                  {"", "8080", "h:http", "h:65536", "h:-1", "::1:80"},
 		"PIMSD_DATA_DIR":                {"/a\nb", "\xff"},
-		"PIMSD_DATABASE_URL":            {"mysql://h/d", "postgres:///d", "h", "postgres://h:port/d"},
+		"PIMSD_DATABASE_URL":            {"mysql://h/d", "h", "postgres://h:port/d", "host"},
 		"PIMSD_HTTP_HEADER_TIMEOUT":     {"", "5", "0s", "2m", "-1s", "5 s"},
 		"PIMSD_STOP_DRAIN_DELAY":        {"-1s", "6m"},
 		"PIMSD_PIN_GUARD_ATTEMPTS":      {"3", "-1", "1.5", "two", ""},
@@ -141,7 +141,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"PIMSD_INWEBO_DEVICE_NAME":      {"", "a\tb", strings.Repeat("a", 65), "\xff"},
 		"PIMSD_INWEBO_LANGUAGE":         {"", "FR", "fra"},
 		"PIMSD_INWEBO_SERVICE":          {"a\nb", strings.Repeat("a", 129)},
-		"PIMSD_INWEBO_PROXY_URL":        {"h:3128", "ftp://h", "http://"},
+		"PIMSD_INWEBO_PROXY_URL":        {"h:3128", "ftp://h", "http://", "http://u:p#w@h", "http://u:p/w@h", "http://u:50%@h", "http://u:p\nw@h"},
 		"PIMSD_INWEBO_EXCHANGE_TIMEOUT": {"99ms", "3m"},
 	} {
 		for _, value := range values {

@@ -166,10 +166,8 @@ func secretURL(p *secret.Text, schemes ...string) value {
 	return value{
 		set: func(s string) error {
 			if s != "" {
-				u, err := url.Parse(s)
-				if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
-					return fmt.Errorf("is not a URL of the form %s://host… (not shown, since it may hold a password)",
-						strings.Join(schemes, ":// or "))
+				if err := checkURL(s, schemes); err != nil {
+					return err
 				}
 			}
 			*p = secret.NewText(s)
@@ -177,4 +175,22 @@ func secretURL(p *secret.Text, schemes ...string) value {
 		},
 		text: func() string { return p.Reveal() },
 	}
+}
+
+func checkURL(s string, schemes []string) error {
+	scheme, rest, _ := strings.Cut(s, "://")
+	form := fmt.Errorf("is not a URL of the form %s://host… (it is not shown, since it may hold a password)", strings.Join(schemes, ":// or "))
+	if !slices.Contains(schemes, scheme) {
+		return form
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return errControl
+	}
+	if end := strings.LastIndex(rest, "@"); end >= 0 && (strings.ContainsAny(rest[:end], "#/?@ ") || !escapes(rest[:end])) {
+		return errEscape
+	}
+	if u, err := url.Parse(s); err != nil || u.Host == "" {
+		return form
+	}
+	return nil
 }

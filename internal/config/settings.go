@@ -65,9 +65,11 @@ func (c *Config) serviceSettings() []setting {
 				"`~/.local/share/pimsd`. It must be on a local disk: with SQLite, the devices are in it.",
 		},
 		{
-			key: "database_url", unit: "URL", secret: true, value: secretURL(&c.DatabaseURL, "postgres", "postgresql"),
-			what:   "the PostgreSQL database that holds the devices, `postgres://…`",
-			effect: "Empty: SQLite in the data directory, for one replica.",
+			key: "database_url", unit: "URL", secret: true, value: databaseURL(&c.DatabaseURL),
+			what: "the PostgreSQL database that holds the devices, `postgres://user:password@host:5432/database` or " +
+				"`host=… user=… dbname=…`",
+			effect: "Several hosts and Unix sockets are given as to libpq. In a URL, `%`, `#`, `/`, `@` and blanks of a user or password " +
+				"are percent-encoded. Empty: SQLite in the data directory, for one replica.",
 		},
 		{
 			key: "http.header_timeout", unit: "duration", preset: "5s", value: duration(&c.HTTP.HeaderTimeout, time.Second, time.Minute),

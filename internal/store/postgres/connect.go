@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"time"
 
@@ -26,8 +28,12 @@ const (
 // poolConfig returns the configuration of the connections to the database.
 func poolConfig(url secret.Text) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url.Reveal())
-	if err != nil {
-		return nil, errors.New("database_url is not understood: write postgres://user:password@host:port/database")
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("database_url names a file that cannot be used: %w", file)
+	}
+	if err != nil { // which may quote the password
+		return nil, errors.New("database_url is not understood: write postgres://user:password@host:port/database, " +
+			"and check the names and values of its parameters")
 	}
 	if _, set := config.ConnConfig.RuntimeParams["application_name"]; !set {
 		config.ConnConfig.RuntimeParams["application_name"] = "pimsd"

@@ -3,10 +3,12 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
@@ -38,6 +40,43 @@ func TestOpenMakesNothingForACommand(t *testing.T) {
 	}
 	if err := errors.Join(store.Writable(t.Context()), store.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A database is found by every form that libpq knows: a URL or a list, with several hosts, and at a Unix socket.
+func TestOpenByEveryFormOfURL(t *testing.T) {
+	made := server.Database(t)
+	open(t, made)
+	u, err := url.Parse(made.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, port := strings.TrimPrefix(u.Path, "/"), u.Port()
+	for form, text := range map[string]string{
+		"several hosts": "postgres://pimsd@127.0.0.1:1,127.0.0.1:" + port + "/" + name + "?sslmode=disable",
+		"a socket":      "postgres:///" + name + "?user=pimsd&host=" + server.Dir() + "&port=" + port,
+		"a list":        "host=127.0.0.1 port=" + port + " user=pimsd dbname='" + name + "' sslmode=disable",
+	} {
+		checked, err := config.ParseDatabaseURL(text)
+		if err != nil {
+			t.Errorf("%s: database_url %v", form, err)
+			continue
+		}
+		store, err := postgres.Open(t.Context(), checked)
+		if err != nil {
+			t.Errorf("%s: %v", form, err)
+			continue
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOpenNamesAFileThatIsMissing(t *testing.T) {
+	_, err := postgres.Open(t.Context(), secret.NewText("postgres://u:hidden@127.0.0.1:1/d?sslmode=verify-full&sslrootcert=/no/such.pem"))
+	if err == nil || !strings.Contains(err.Error(), "/no/such.pem") || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("%v", err)
 	}
 }
 
