@@ -41,40 +41,40 @@ func pinMode(k *Knobs, pin string) string {
 	}
 }
 
-// finalizeActivate answers `ActionFinalize mode=activate` (section 3, step 2).
-func (s *Simulator) finalizeActivate(k *Knobs, p url.Values) answer {
+// finalizeActivate answers `ActionFinalize mode=activate` (section 3, step 2), and returns the keys of the device.
+func (s *Simulator) finalizeActivate(k *Knobs, p url.Values) (answer, movement) {
 	code, serial := p.Get("code"), p.Get("serial")
 	if !isCode(code) || !isSerial(serial) {
-		return refuse(actionFinalize, errSyntax)
+		return refuse(actionFinalize, errSyntax), movement{}
 	}
 	accountPIN, ok := s.registry.open(code)
 	if !ok {
-		return refuse(actionFinalize, errCode)
+		return refuse(actionFinalize, errCode), movement{}
 	}
 	if proofsOf(p).judge("", "", "", serial, "") != (verdict{true, true, true}) {
-		return refuse(actionFinalize, errAccess)
+		return refuse(actionFinalize, errAccess), movement{}
 	}
 	kma, errKma := s.keys.kiw.decrypt(p.Get("Kma"))
 	pinText, errPIN := s.keys.kiw.decrypt(p.Get("pin"))
 	if errKma != nil || errPIN != nil || len(kma) != len(key{}) {
-		return refuse(actionFinalize, errSyntax)
+		return refuse(actionFinalize, errSyntax), movement{}
 	}
 	pin := string(pinText)
 	switch {
 	case !isPIN(pin):
-		return refuse(actionFinalize, errPINRefused)
+		return refuse(actionFinalize, errPINRefused), movement{}
 	case accountPIN != "" && pin != accountPIN, key(kma) != pinKey(pin, serial):
-		return refuse(actionFinalize, errAccess)
+		return refuse(actionFinalize, errAccess), movement{}
 	}
 	d, refusal := s.registry.admit(code, serial, k.DeviceLimit)
 	if refusal != "" {
-		return refuse(actionFinalize, refusal)
+		return refuse(actionFinalize, refusal), movement{}
 	}
 	return s.enrol(k, d, pin, p.Get("name"))
 }
 
 // enrol gives the device new keys; what it was before, blocked included, is over.
-func (s *Simulator) enrol(k *Knobs, d *device, pin, name string) answer {
+func (s *Simulator) enrol(k *Knobs, d *device, pin, name string) (answer, movement) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.pin, d.name, d.kma = pin, name, pinKey(pin, d.serial)
@@ -85,6 +85,7 @@ func (s *Simulator) enrol(k *Knobs, d *device, pin, name string) answer {
 	d.isMoved, d.isBlocked, d.isSecondDue, d.isAwaiting = false, false, false, false
 	d.finalizes, d.tally.WrongInARow = 0, 0
 	d.tally.Activations++
+	d.tally.Moves++
 
 	fields := []Field{
 		{"err", errOK},
@@ -105,11 +106,11 @@ func (s *Simulator) enrol(k *Knobs, d *device, pin, name string) answer {
 	for i, sealing := range s.keys.secrets[:k.Secrets] {
 		sealed, err := s.keys.seal.seal(sealing.modulus(), bytesOf(&d.rng))
 		if err != nil {
-			return refuse(actionFinalize, "NOK:ERR1")
+			return refuse(actionFinalize, "NOK:ERR1"), movement{}
 		}
 		fields = append(fields, Field{"ms_id", s.secretIDs[i]}, Field{"ms_key", sealed})
 	}
-	return s.arranged(k, &d.rng, answer{actionFinalize, fields})
+	return s.arranged(k, &d.rng, answer{actionFinalize, fields}), d.movement()
 }
 
 // syncServices is the service list and a new Tsync (section 4).

@@ -19,6 +19,7 @@ type device struct {
 	k0, k1   key
 	secret   key
 	previous struct{ k0, k1 key } // from before the last movement, while isMoved
+	acked    struct{ k0, k1 key } // as of tally.Acknowledged
 	rng      rand.PCG
 	tsync    int64 // the last Tsync sent, Unix seconds
 	own      Override
@@ -145,6 +146,7 @@ func (d *device) move(how Ratchet) []Field {
 		return nil
 	}
 	d.previous.k0, d.previous.k1, d.isMoved = d.k0, d.k1, true
+	d.tally.Moves++
 	fields := make([]Field, 0, 3)
 	if how == RatchetK0K1 || how == RatchetK0K1dK1 {
 		d.k0 = randomKey(&d.rng)

@@ -37,10 +37,12 @@ func (s *Simulator) serveMAC(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	ans := answer{root: rootOf(x.Action)}
+	var moved movement
 	isProcessed := n.processes()
 	if isProcessed {
-		ans = s.process(s.knobsFor(&n), p)
+		ans, moved = s.process(s.knobsFor(&n), p)
 	}
+	moved.isCarried = carriesKeys(ans)
 	ans = n.alter(ans)
 	s.history.finish(x, n.outcome(ans), isProcessed, false)
 	if hooks.After != nil {
@@ -50,6 +52,9 @@ func (s *Simulator) serveMAC(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	s.history.finish(x, n.outcome(ans), isProcessed, n.isWhole(ans))
+	if n.keepsStep(ans) {
+		moved.acknowledge()
+	}
 	s.deliver(w, r, &n, ans)
 }
 
@@ -95,30 +100,30 @@ func (s *Simulator) knobsFor(n *Nuisance) *Knobs {
 	return &turned
 }
 
-// process is the service itself: one request in, one answer out.
-func (s *Simulator) process(k *Knobs, p url.Values) answer {
+// process is the service itself: one request in, one answer out, and the keys of the device as they stand after it.
+func (s *Simulator) process(k *Knobs, p url.Values) (answer, movement) {
 	action, mode := p.Get("action"), p.Get("mode")
 	switch {
 	case !known(action, mode), k.StrictParameters && !wellFormed(p):
-		return refuse(rootOf(action), errSyntax)
+		return refuse(rootOf(action), errSyntax), movement{}
 	case mode == modeActivate && action == actionSetup:
-		return s.setupActivate(k, p)
+		return s.setupActivate(k, p), movement{}
 	case mode == modeActivate:
 		return s.finalizeActivate(k, p)
 	}
 	d := s.registry.find(p.Get("id"))
 	if d == nil {
-		return refuse(action, errNoDevice)
+		return refuse(action, errNoDevice), movement{}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case action == actionSetup:
-		return s.setupOTP(k, d, p)
+		return s.setupOTP(k, d, p), movement{}
 	case mode == modeMS:
-		return s.finalizeMS(k, d, p)
+		return s.finalizeMS(k, d, p), d.movement()
 	default:
-		return s.finalizeOTP(k, d, p)
+		return s.finalizeOTP(k, d, p), d.movement()
 	}
 }
 

@@ -51,7 +51,7 @@ func FuzzProcess(f *testing.F) {
 		if err := s.SetKnobs(k); err != nil {
 			t.Fatal(err)
 		}
-		ans := s.process(s.knobs.Load(), p)
+		ans, _ := s.process(s.knobs.Load(), p)
 		r, err := parseReply(rootOf(p.Get("action")), ans.document())
 		if err != nil || len(r["err"]) != 1 {
 			t.Errorf("%s: %s, %v", query, ans.document(), err)

@@ -15,7 +15,13 @@ type Tally struct {
 	Activations uint32 `json:"activations"`
 	// Step is accepted otp rounds, first and second ones.
 	Step uint32 `json:"step"`
-	// WrongInARow is what blocks at the knob's WrongLimit; WrongPeak is the highest that it ever was.
+	// Moves counts the times that the device got other keys: at an activation, and with each step.
+	Moves uint32 `json:"moves"`
+	// Acknowledged is the value of Moves at the last answer that carried keys and was sent whole, in a form that
+	// a client can use. Below Moves, the last movement is not known to any client.
+	Acknowledged uint32 `json:"acknowledged"`
+	// WrongInARow counts the finalizes refused for their proofs since the last that was accepted, or since the
+	// device was unblocked. It is what blocks at the knob's WrongLimit; WrongPeak is the highest that it ever was.
 	WrongInARow uint32 `json:"wrong_in_a_row"`
 	WrongPeak   uint32 `json:"wrong_peak"`
 	// WrongProofs are finalizes refused for their proofs, whatever was wrong with them.
@@ -52,6 +58,8 @@ func (t *Tally) add(o *Tally) {
 	t.Overlaps += o.Overlaps
 	t.Activations += o.Activations
 	t.Step += o.Step
+	t.Moves += o.Moves
+	t.Acknowledged += o.Acknowledged
 	t.WrongInARow = max(t.WrongInARow, o.WrongInARow)
 	t.WrongPeak = max(t.WrongPeak, o.WrongPeak)
 	t.WrongProofs += o.WrongProofs

@@ -43,6 +43,10 @@ type Truth struct {
 	// or a lenient service has used them up.
 	PreviousK0 string `json:"previous_K0,omitempty"`
 	PreviousK1 string `json:"previous_K1,omitempty"`
+	// AcknowledgedK0 and AcknowledgedK1 are the keys as of [Tally].Acknowledged: a client that has read its
+	// answers has these, or newer ones.
+	AcknowledgedK0 string `json:"acknowledged_K0"`
+	AcknowledgedK1 string `json:"acknowledged_K1"`
 	// Challenge is the outstanding one, empty for none.
 	Challenge string `json:"challenge,omitempty"`
 	// Activated says that ms was accepted: the device can have passwords.
@@ -66,6 +70,7 @@ func (s *Simulator) Truth(id string) (Truth, error) {
 		Activated: d.isReady, Blocked: d.isBlocked, SecondRoundDue: d.isSecondDue,
 		OTPs: s.ledger.of(d, s.now(), time.Duration(s.knobs.Load().OTPLife)),
 	}
+	t.AcknowledgedK0, t.AcknowledgedK1 = d.acked.k0.String(), d.acked.k1.String()
 	if d.isMoved {
 		t.PreviousK0, t.PreviousK1 = d.previous.k0.String(), d.previous.k1.String()
 	}
@@ -73,6 +78,12 @@ func (s *Simulator) Truth(id string) (Truth, error) {
 		t.Challenge = d.challengeText()
 	}
 	return t, nil
+}
+
+// HasStep reports whether a client that stored these keys has lost no step that was acknowledged to it: they are
+// the keys of the last acknowledged answer, or the service's own.
+func (t Truth) HasStep(k0, k1 string) bool {
+	return k0 == t.K0 && k1 == t.K1 || k0 == t.AcknowledgedK0 && k1 == t.AcknowledgedK1
 }
 
 // export is the device as it stands; d.mu is held.
@@ -123,6 +134,7 @@ func (known Device) device() (*device, error) {
 		k0: parse("K0", known.K0), k1: parse("K1", known.K1), secret: parse("secret", known.Secret),
 		tsync: known.Tsync, own: known.Override, isReady: true,
 	}
+	d.acked.k0, d.acked.k1 = d.k0, d.k1
 	refuse(known.ID == "", "it needs an id")
 	refuse(!isSerial(known.Serial), "serial must be deviceId/_/alea, the alea 32 lower-case hex digits")
 	refuse(!isPIN(known.PIN), "pin must be 4 to 8 digits")
