@@ -17,6 +17,7 @@ type activation struct {
 	Enrolling
 	serial ratchet.Serial
 	kma    ratchet.Kma
+	hasPIN bool // inWebo compares the PIN with the account's own
 }
 
 func (a *activation) run(ctx context.Context) error {
@@ -25,6 +26,11 @@ func (a *activation) run(ctx context.Context) error {
 	kfact, kiw, err := a.open(ctx)
 	if err != nil {
 		return err
+	}
+	if a.hasPIN {
+		if err := a.takeGuess(ctx); err != nil {
+			return a.fail(outcome{fate: unsent, err: err})
+		}
 	}
 	answer, fresh, err := a.activate(ctx, kiw)
 	if err != nil {
@@ -46,7 +52,30 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 	if err != nil {
 		return kfact, kiw, a.fail(senseless(unsent, err))
 	}
+	a.hasPIN = setup.PINMode&inwebo.PINExisting != 0
 	return kfact, kiw, nil
+}
+
+// takeGuess takes a guess of the PIN, durably, before the activate finalize shows the PIN to inWebo: where the account has
+// a PIN already, a wrong one counts like that of an OTP (inwebo-protocol.md §3). The record must still be as the
+// conversation left it.
+func (a *activation) takeGuess(ctx context.Context) error {
+	next := a.record
+	next.Revision++
+	guard, err := next.Guard.take(a.id, a.now(), a.limits.Guard)
+	if err != nil {
+		return err
+	}
+	next.Guard = guard
+	w, err := a.writeOf(a.nextWriteID(), next, StageAttempt, "")
+	if err == nil {
+		err = a.writeVerified(ctx, CommitHold, w)
+	}
+	if err != nil {
+		return because(ErrStore, err)
+	}
+	a.record = next
+	return nil
 }
 
 // activate makes the activate finalize, and stores what came of it before inWebo hears of the device again. It returns
@@ -113,8 +142,15 @@ func (a *activation) giveSecret(
 	}
 	opened := fresh.State.Open(a.kma)
 	final, err := a.inwebo.MSFinalize(ctx, fresh.Identity, secrets, ratchet.Prove(answer.Challenge, opened, a.serial, a.PIN))
+	o := outcome{fate: accepted}
 	if err != nil {
-		return a.fail(finalizeFailed(err))
+		o = finalizeFailed(err)
+	}
+	if refusal, refused := errors.AsType[*inwebo.Refusal](err); refused && o.fate == done { // inWebo has the secret all the same
+		final = inwebo.Finalized{Sync: refusal.Sync}
+	}
+	if o.fate != accepted && o.fate != done {
+		return a.fail(o)
 	}
 	device := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
 	device.Name = a.limits.DeviceName
@@ -122,7 +158,10 @@ func (a *activation) giveSecret(
 		return a.fail(outcome{fate: lost, err: ErrNoService})
 	}
 	a.tell(StepStore)
-	return a.settle(a.conversation, ofAnswer(final, enrolled{device}), true)
+	if o.change = (enrolled{device: device, doubtful: true}); o.fate == accepted {
+		o = ofAnswer(final, enrolled{device: device})
+	}
+	return a.settle(a.conversation, o, true)
 }
 
 // sealSecrets encrypts the device secret to each service; ids and keys belong together by position.

@@ -91,16 +91,16 @@ func (s *Service) tryAmend(
 	if err != nil {
 		return because(ErrStore, err)
 	}
-	return s.writeSurely(ctx, w)
+	return s.writeVerified(ctx, CommitAmend, w)
 }
 
 // amendTries is how often a write is repeated of which nobody knows whether it was stored.
 const amendTries = 3
 
-// writeSurely repeats the write until it is known whether the store has it.
-func (s *Service) writeSurely(ctx context.Context, w Write) error {
+// writeVerified repeats the write until it is known whether the store has it.
+func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error {
 	for tries := 1; ; tries++ {
-		err := s.write(ctx, CommitAmend, w)
+		err := s.write(ctx, what, w)
 		known := err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
 		switch {
 		case known:

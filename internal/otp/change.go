@@ -71,9 +71,13 @@ func (a activated) apply(r, left Record, now time.Time, by uint64) (Record, bool
 }
 
 // enrolled is the answer to an ms finalize: the device can make OTPs.
-type enrolled struct{ device Device }
+type enrolled struct {
+	device Device
+	// doubtful says that the answer may have moved the device beyond what is known of it.
+	doubtful bool
+}
 
-func (e enrolled) apply(r, left Record, now time.Time, _ uint64) (Record, bool) {
+func (e enrolled) apply(r, left Record, now time.Time, by uint64) (Record, bool) {
 	if !sameDevice(r.Device, left.Device) {
 		return r, false
 	}
@@ -81,6 +85,9 @@ func (e enrolled) apply(r, left Record, now time.Time, _ uint64) (Record, bool) 
 	device.EnrolledAt = now
 	r.Serial = left.Serial
 	r.Device, r.Enrolment, r.Doubt, r.Guard = &device, nil, nil, Guard{}
+	if e.doubtful {
+		r.Doubt = r.Doubt.deeper(now, by)
+	}
 	return r, true
 }
 

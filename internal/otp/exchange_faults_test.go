@@ -3,6 +3,7 @@ package otp_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ const (
 	unsent  fate = "unsent"
 	lost    fate = "lost" // sent, and no answer that can be used
 	refused fate = "refused"
+	done    fate = "done" // inWebo did what was asked, and said that it did not synchronize
 )
 
 // exchangeFault is what goes wrong with one exchange.
@@ -48,7 +50,7 @@ func silences(sim *inwebosim.Simulator) []exchangeFault {
 		{name: "request lost", fate: lost, cause: otp.ErrUnreachable, nuisance: kind(inwebosim.KindLostRequest), retried: true},
 		{name: "answer lost", fate: lost, cause: otp.ErrUnreachable, nuisance: kind(inwebosim.KindLostAnswer), accepted: true, retried: true},
 		{name: "answer cut", fate: lost, cause: otp.ErrUnreachable, nuisance: kind(inwebosim.KindCut), accepted: true, retried: true},
-		{name: "answer torn", fate: lost, cause: otp.ErrNotUnderstood, nuisance: kind(inwebosim.KindTruncated), accepted: true},
+		{name: "answer torn", fate: lost, cause: otp.ErrNotUnderstood, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindTruncated, Bytes: -1}, accepted: true},
 		{name: "foreign XML", fate: lost, cause: otp.ErrNotUnderstood, nuisance: kind(inwebosim.KindOtherRoot), accepted: true},
 		{name: "neither OK nor NOK", fate: lost, cause: otp.ErrNotUnderstood, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "FINE"}},
 		{name: "HTTP 500", fate: lost, cause: otp.ErrUnreachable, nuisance: status(500), retried: true},
@@ -59,10 +61,10 @@ func silences(sim *inwebosim.Simulator) []exchangeFault {
 }
 
 // causeAt returns the cause that the caller is told when the fault happens to exchange. A document that is not the
-// service's own is a fault of the host where it answers a finalize; the answer to an ms finalize is torn before its root.
+// service's own is a fault of the host where it answers a finalize.
 func (f exchangeFault) causeAt(exchange inwebo.Exchange) error {
 	isFinalize := exchange != inwebo.ExchangeActivateSetup && exchange != inwebo.ExchangeOTPSetup
-	if isFinalize && f.name == "foreign XML" || exchange == inwebo.ExchangeMSFinalize && f.name == "answer torn" {
+	if isFinalize && f.name == "foreign XML" {
 		return otp.ErrNotInwebo
 	}
 	return f.cause
@@ -76,11 +78,16 @@ func refusals() (faults []exchangeFault) {
 		"NOK:PINREFUSED": otp.ErrPINFormat, "NOK:MAXNBTOOLS": otp.ErrTooManyDevices, "NOK:BIOKEY": otp.ErrBlocked,
 		"NOK:CODE": otp.ErrSMSCode, "NOK:SN": otp.ErrSyntax, "NOK:SAT": otp.ErrRefused, "NOK": otp.ErrRefused,
 	} {
-		faults = append(faults, exchangeFault{
+		fault := exchangeFault{
 			name: err, fate: refused, cause: cause, counts: err == "NOK:ACCESS",
 			nuisance: inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: err},
-		})
+		}
+		if err == "NOK:SYNCHROFAILED" {
+			fault.fate = done
+		}
+		faults = append(faults, fault)
 	}
+	slices.SortFunc(faults, func(a, b exchangeFault) int { return strings.Compare(a.name, b.name) })
 	return faults
 }
 
@@ -111,10 +118,10 @@ type remains struct {
 
 // exchangeTable is the fault table of design.md: what each exchange leaves that fails in this way.
 var exchangeTable = map[point]map[fate]remains{
-	setup1:    {unsent: {0, false, 0, 0, 0}, lost: {0, false, 0, 0, 0}, refused: {0, false, 0, 0, 0}},
-	finalize1: {unsent: {0, false, 0, 0, 0}, lost: {0, true, 1, 1, 1}, refused: {0, false, 0, 0, 1}},
-	setup2:    {unsent: {1, false, 0, 1, 1}, lost: {1, false, 0, 1, 1}, refused: {1, false, 0, 1, 1}},
-	finalize2: {unsent: {1, false, 0, 1, 1}, lost: {1, true, 1, 1, 2}, refused: {1, false, 0, 1, 2}},
+	setup1:    {unsent: {0, false, 0, 0, 0}, lost: {0, false, 0, 0, 0}, refused: {0, false, 0, 0, 0}, done: {0, false, 0, 0, 0}},
+	finalize1: {unsent: {0, false, 0, 0, 0}, lost: {0, true, 1, 1, 1}, refused: {0, false, 0, 0, 1}, done: {0, true, 0, 1, 1}},
+	setup2:    {unsent: {1, false, 0, 1, 1}, lost: {1, false, 0, 1, 1}, refused: {1, false, 0, 1, 1}, done: {1, false, 0, 1, 1}},
+	finalize2: {unsent: {1, false, 0, 1, 1}, lost: {1, true, 1, 1, 2}, refused: {1, false, 0, 1, 2}, done: {1, true, 0, 1, 2}},
 }
 
 // Every exchange × whatever can go wrong with it × movement of the keys × what inWebo does about keys of yesterday.

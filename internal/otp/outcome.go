@@ -19,6 +19,8 @@ const (
 	refused
 	// accepted: inWebo answered OK.
 	accepted
+	// done: inWebo did what was asked, and what that changed of the device is not known.
+	done
 )
 
 // outcome is what a record must remember of an exchange.
@@ -50,7 +52,13 @@ func finalizeFailed(err error) outcome {
 	switch {
 	case errors.As(err, &refusal):
 		o := ofRefusal(refusal)
-		o.wrongPIN, o.finalized = refusal.Reason == inwebo.ReasonAccess, true
+		o.finalized = true
+		switch refusal.Reason { // every other refusal of a finalize left things as they were (inwebo-protocol.md §7)
+		case inwebo.ReasonAccess:
+			o.wrongPIN = true
+		case inwebo.ReasonSynchroFailed:
+			o.fate = done
+		}
 		return o
 	case errors.Is(err, inwebo.ErrNeverSent):
 		return outcome{fate: unsent, err: faultCause(err)}
@@ -86,4 +94,6 @@ func (o outcome) explainsDoubt() bool {
 }
 
 // mayMove reports whether inWebo's device may differ from what is stored when the outcome is not applied.
-func (o outcome) mayMove() bool { return o.fate == lost || o.fate == accepted || o.change != nil }
+func (o outcome) mayMove() bool {
+	return o.fate == lost || o.fate == accepted || o.fate == done || o.change != nil
+}

@@ -71,11 +71,32 @@ func TestARefusalMayMoveTheKeys(t *testing.T) {
 				if movement == inwebosim.RatchetNone {
 					steps = 0
 				}
-				d.mustRemain(t, remains{steps: steps, finalizes: 1}, f.counts)
+				want := remains{steps: steps, finalizes: 1}
+				if f.fate == done {
+					want.doubt, want.units = true, 1
+				}
+				d.mustRemain(t, want, f.counts)
 				d.mustGoOn(t, client, false)
 			})
 		}
 	}
+}
+
+// SYNCHROFAILED says that the operation was done: it forgives earlier wrong PINs as any success does, and the unit is spent.
+func TestSynchroFailedIsASuccessOfThePIN(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	d := plant(t, sim, inwebosim.Override{})
+	client := newBridge(sim)
+	_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), wrongPIN)
+	if !errors.Is(err, otp.ErrPINRefused) {
+		t.Fatal(err)
+	}
+	must(t, sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: d.match("ActionFinalize")}))
+	if _, err = otp.New(d.later(), client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrSynchroFailed {
+		t.Errorf("told %v", err)
+	}
+	d.mustRemain(t, remains{doubt: true, units: 1, finalizes: 2}, false)
 }
 
 // TIMEOUT gets one fresh try, in whichever round it comes; what it carried is not lost.

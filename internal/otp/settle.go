@@ -57,7 +57,7 @@ func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Re
 		r.Step, r.MovedBy = max(r.Step, p.left.Step)+1, max(r.MovedBy, by)
 	}
 	switch {
-	case o.fate == lost && r.Device != nil:
+	case (o.fate == lost || o.fate == done) && r.Device != nil:
 		r.Doubt = r.Doubt.deeper(now, by)
 	case o.fate == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= by:
 		r.Doubt = nil
@@ -158,7 +158,7 @@ func (g Guard) settled(p settleParams, o outcome, leased bool, now time.Time) Gu
 		return g.refused(p.conversation, now)
 	case o.fate == lost:
 		return g.lost(p.conversation)
-	case o.fate == accepted && leased:
+	case (o.fate == accepted || o.fate == done) && leased:
 		g = g.accepted()
 	}
 	if p.last {

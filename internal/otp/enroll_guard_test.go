@@ -1,0 +1,140 @@
+package otp_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// enrollAs enrolls the account with that PIN, without a pause after a wrong one.
+func (e *enrolee) enrollAs(t testing.TB, client otp.Inwebo, pin secret.Text) error {
+	t.Helper()
+	atOnce := limits()
+	atOnce.Guard.Pause = 0
+	service := otp.New(e.memory, client, atOnce, nil)
+	defer drained(t, service)
+	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: ownersCode, PIN: pin, Replace: true})
+	return err
+}
+
+var ownersCode = secret.NewText("abcd1234")
+
+// owner is an account that has a PIN at inWebo.
+func owner(t testing.TB) *enrolee {
+	t.Helper()
+	e := newEnrolee(t, usual)
+	must(t, e.sim.AddAccount(inwebosim.Account{Login: "owner", PIN: rightPIN.Reveal(), Codes: []inwebosim.Code{{Value: ownersCode.Reveal()}}}))
+	return e
+}
+
+// Where the account has a PIN, an enrollment takes a guess of it: inWebo sees no more wrong ones than the guard allows,
+// and the right one enrolls after an unlock.
+func TestEnrollmentTakesAGuess(t *testing.T) {
+	t.Parallel()
+	e := owner(t)
+	client := wire(t, e.sim.ProtocolURL(), time.Minute)
+	for range 2 {
+		if err := e.enrollAs(t, client, wrongPIN); !errors.Is(err, otp.ErrPINRefused) {
+			t.Fatalf("a wrong PIN: %v", err)
+		}
+	}
+	activations := e.record(t).Activations
+	for _, pin := range []secret.Text{wrongPIN, rightPIN} {
+		if err := e.enrollAs(t, client, pin); !errors.Is(err, otp.ErrPINLocked) {
+			t.Errorf("after two wrong PINs: %v", err)
+		}
+	}
+	if r := e.record(t); r.Guard.Wrong != 2 || len(r.Guard.Guesses) != 0 || r.Activations != activations || r.Hold != nil {
+		t.Errorf("two wrong PINs and two held back leave %+v", r)
+	}
+	if sent := len(e.sim.History(activateFinalize.match)); sent != 2 {
+		t.Errorf("inWebo has seen %d PINs, want 2", sent)
+	}
+	service := otp.New(e.memory, client, limits(), nil)
+	must(t, service.Unlock(t.Context(), e.ask()))
+	must(t, e.enrollAs(t, client, rightPIN))
+	if r := e.record(t); r.Guard.Wrong != 0 || len(r.Guard.Guesses) != 0 {
+		t.Errorf("a completed enrollment leaves the guard %+v", r.Guard)
+	}
+}
+
+// A pause after a wrong PIN holds for an enrollment, too, and tells how long.
+func TestEnrollmentWaitsOutThePause(t *testing.T) {
+	t.Parallel()
+	e := owner(t)
+	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
+	defer drained(t, service)
+	enroll := func() error {
+		_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: ownersCode, PIN: wrongPIN})
+		return err
+	}
+	_ = enroll()
+	err := enroll()
+	if _, waits := errors.AsType[*otp.Wait](err); !errors.Is(err, otp.ErrPINHeldBack) || !waits {
+		t.Errorf("right after a wrong PIN: %v", err)
+	}
+}
+
+// What becomes of the guess: an answer gives it back or counts it, a lost one keeps it taken, and it is durable before the
+// finalize leaves.
+func TestWhatBecomesOfAnEnrollmentsGuess(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		fault          inwebosim.Nuisance
+		at             stage
+		wrong, guesses int
+	}{
+		"SMS code refused":     {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, activateFinalize, 0, 0},
+		"PIN refused":          {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, activateFinalize, 1, 0},
+		"answer lost":          {inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, activateFinalize, 0, 1},
+		"PIN refused later":    {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, msFinalize, 1, 0},
+		"answer lost later":    {inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, msFinalize, 0, 1},
+		"setup refused":        {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, activateSetup, 0, 0},
+		"SMS code of a setup":  {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:SN"}, activateSetup, 0, 0},
+		"refused for its form": {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:PINREFUSED"}, activateFinalize, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := owner(t)
+			row.fault.Match = row.at.match
+			must(t, e.sim.Plant(row.fault))
+			if err := e.enrollAs(t, wire(t, e.sim.ProtocolURL(), time.Minute), rightPIN); err == nil {
+				t.Fatal("enrolled")
+			}
+			if g := e.record(t).Guard; g.Wrong != row.wrong || len(g.Guesses) != row.guesses {
+				t.Errorf("the guard is %+v", g)
+			}
+		})
+	}
+}
+
+func TestEnrollmentsGuessIsDurableFirst(t *testing.T) {
+	t.Parallel()
+	e := owner(t)
+	var guesses int
+	client := &enrolleeClient{Inwebo: wire(t, e.sim.ProtocolURL(), time.Minute), at: inwebo.ExchangeActivateFinalize, then: func() {
+		guesses = len(e.record(t).Guard.Guesses)
+	}}
+	must(t, e.enrollAs(t, client, rightPIN))
+	if guesses != 1 {
+		t.Errorf("%d guesses were stored when the PIN had been sent", guesses)
+	}
+}
+
+// An account that chooses its PIN with the enrollment has none that could be guessed.
+func TestEnrollmentWithANewPINTakesNoGuess(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer, Match: activateFinalize.match}))
+	if err := e.enroll(t, limits(), otp.Enrolling{}); err == nil {
+		t.Fatal("enrolled")
+	}
+	if g := e.record(t).Guard; len(g.Guesses) != 0 {
+		t.Errorf("the guard is %+v", g)
+	}
+}
