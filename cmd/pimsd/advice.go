@@ -7,6 +7,7 @@ import (
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/pickle"
+	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
 // advised is an error that comes with its own advice.
@@ -56,6 +57,8 @@ func advices() []advice {
 		{otp.ErrAlreadyEnrolled, "To enrol anew, add --replace; the present device stays until the new one is stored."},
 		{otp.ErrBusy, "Another call is using the device, or its process has died: wait as long as it says, and try again."},
 		{otp.ErrStopping, "Try again."},
+		{seal.ErrCurrentKeyMissing, "Put the right key file back, or give seal.keys the lines that the store was sealed with; pimsd seal list shows " +
+			"which keys its records need."},
 		{otp.ErrSealed, "Give the key that the record was sealed with, in seal.keys or seal.keys_file; pimsd seal list shows which are there."},
 		{otp.ErrStore, "Look after the store: its disk, its database, and whether this user may write to it. Nothing was sent to inWebo."},
 		{otp.ErrActivations, "pimsd makes no more of them than sms_activations.refuse_at, for inWebo locks the account after about 20. " +

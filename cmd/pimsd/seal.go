@@ -120,6 +120,9 @@ run this with --no-new-key.`,
 						return err
 					}
 				}
+				if err := core.Ring.Agree(cmd.Context(), core.Store); err != nil {
+					return err
+				}
 				return rotation.Run(cmd.Context())
 			})
 			if err != nil {

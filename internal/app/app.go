@@ -63,7 +63,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 		return nil, err
 	}
 	a.undo.push("store", a.Core.Close)
-	a.keyring = &keyringWatch{ring: a.Ring, logger: logger}
+	a.keyring = newKeyringWatch(a.Core, logger)
 	metrics.WatchSealingKeys(a.keyring.usable)
 	metrics.WatchDoubt(a.Store.CountDoubt)
 	a.refusals = newRefusals(a.Store, logger, metrics)

@@ -30,6 +30,10 @@ type Store interface {
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than keyLife.
 	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error
+	// SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
+	SealingKey(ctx context.Context) (string, error)
+	// RecordSealingKey records the name of the key that seals from now on.
+	RecordSealingKey(ctx context.Context, name string) error
 	// CountDoubt counts the devices in doubt.
 	CountDoubt(ctx context.Context) (int, error)
 	Close() error
@@ -62,7 +66,7 @@ func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers
 	}
 	ring, err := openRing(ctx, c, store, create)
 	if err == nil {
-		err = checkRing(ctx, ring, store)
+		err = checkRing(ctx, ring, store, create)
 	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

@@ -59,14 +59,11 @@ func keyFile(c *config.Config) (string, error) {
 	}
 }
 
-// sampleSize is how many records a start looks at: all of a small store, and a sample of a big one, for it must be quick.
-const sampleSize = 500
-
-// checkRing finds out before anything is served whether keys are missing.
-func checkRing(ctx context.Context, ring *seal.Ring, store Store) error {
-	rows, err := store.List(ctx, "", sampleSize)
-	if err != nil {
-		return err
+// checkRing finds out before anything is sealed whether the ring has the key that the store is sealed under. A process that
+// serves records its own current key, so that later ones can be compared with it.
+func checkRing(ctx context.Context, ring *seal.Ring, store Store, serves bool) error {
+	if serves {
+		return ring.Agree(ctx, store)
 	}
-	return ring.Check(seal.CensusOf(rows))
+	return ring.CheckCurrent(ctx, store)
 }

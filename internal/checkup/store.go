@@ -100,6 +100,9 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 	if err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
+	if err := names.CheckCurrent(ctx, store); errors.Is(err, seal.ErrCurrentKeyMissing) {
+		return fails(theKeys, err.Error(), adviceOnKeys)
+	}
 	census, err := seal.Count(ctx, store)
 	if err != nil {
 		return skipped(theKeys, "the records cannot be counted: "+err.Error())

@@ -3,13 +3,18 @@ package pimsdtest_test
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
+	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/pimsdtest"
+	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
@@ -94,4 +99,63 @@ func TestKeyFileIsGoneWhileServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the metric is back", func() bool { return d.Metrics()[keysUsable] == 1 })
+}
+
+// A service does not start on a key file of another store, and starts with the right one; nothing was sealed in between.
+func TestServiceDoesNotStartWithForeignKeys(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t)
+	alice := d.Enroll("alice", "1234")
+	d.Stop()
+	restore := replaceKeys(t, d, foreignKeys())
+	if _, err := app.New(t.Context(), d.Config, io.Discard); !errors.Is(err, seal.ErrCurrentKeyMissing) {
+		t.Errorf("the start with foreign keys: %v", err)
+	}
+	if err := os.Remove(keyFile(d)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.New(t.Context(), d.Config, io.Discard); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the start without keys: %v", err)
+	}
+	restore()
+	d.Restart()
+	if !alice.Verify(alice.OTP("1234").OTP) {
+		t.Error("no good OTP with the right keys")
+	}
+}
+
+// A record whose key is gone keeps no other account from OTPs, and the service from nothing.
+func TestOneRecordWithoutItsKey(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t)
+	lost := d.Enroll("lost", "1234")
+	right, err := os.ReadFile(keyFile(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaceKeys(t, d, foreignKeys()+string(right))
+	until(t, "the new key seals", func() bool {
+		_, text := d.Ops("/readyz?verbose")
+		return !strings.Contains(text, "key "+idIn(t, right)+" seals")
+	})
+	good := d.Enroll("good", "1234")
+	replaceKeys(t, d, foreignKeys())
+	d.Restart()
+	if !good.Verify(good.OTP("1234").OTP) {
+		t.Error("no good OTP for the account whose key is there")
+	}
+	wantFailure(t, lost.OTP("1234"), 500, 2006, fifteen()[2006], false)
+	if status, text := d.Ops("/readyz?verbose"); status != http.StatusOK {
+		t.Errorf("/readyz?verbose: %d %s", status, text)
+	}
+}
+
+// idIn is the id of the first key in the text of a key file.
+func idIn(t *testing.T, text []byte) string {
+	t.Helper()
+	names, err := seal.NamesInText("the file", secret.NewText(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(names.Current())
 }

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,6 +82,11 @@ func (r *Ring) names() Names {
 		n.ids = append(n.ids, key.id)
 	}
 	return n
+}
+
+// CheckCurrent is [Names.CheckCurrent] with the keys that the ring has by now.
+func (r *Ring) CheckCurrent(ctx context.Context, c Catalog) error {
+	return r.names().CheckCurrent(ctx, c)
 }
 
 // Check tells whether the ring opens everything that the census has counted; see [Names.Check].

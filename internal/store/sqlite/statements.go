@@ -17,7 +17,7 @@ type statements struct {
 	spendAnswers, dropAnswers  *sql.Stmt
 	noteLine, dropLines        *sql.Stmt
 	addKey, revokeKey, useKey  *sql.Stmt
-	probe                      *sql.Stmt
+	probe, setSealingKey       *sql.Stmt
 
 	all []*sql.Stmt
 }
@@ -34,6 +34,7 @@ func (s *statements) close() {
 type queries struct {
 	list, countDoubt, auditAfter, listKeys *sql.Stmt
 	withResponse, bySerial, countUnread    *sql.Stmt
+	sealingKey                             *sql.Stmt
 }
 
 const (
@@ -76,10 +77,11 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.noteLine:    `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		&s.dropLines: `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) AND at < ?
 			AND id < (SELECT max(id) FROM audit)`,
-		&s.addKey:    `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		&s.revokeKey: `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
-		&s.useKey:    `UPDATE api_key SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`,
-		&s.probe:     `UPDATE probe SET at = ? WHERE id = 1`,
+		&s.addKey:        `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		&s.revokeKey:     `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
+		&s.useKey:        `UPDATE api_key SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`,
+		&s.probe:         `UPDATE probe SET at = ? WHERE id = 1`,
+		&s.setSealingKey: `INSERT INTO sealing_key (id, name) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
 	}
 	err := prepare(ctx, conn, texts)
 	for statement := range texts {
@@ -110,6 +112,7 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 			FROM device WHERE serial = ? AND serial <> '' ORDER BY account`,
 		&q.countUnread: `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`,
 		&q.listKeys:    `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
+		&q.sealingKey:  `SELECT name FROM sealing_key`,
 	})
 	return q, err
 }

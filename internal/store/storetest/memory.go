@@ -22,6 +22,7 @@ type Memory struct {
 	lines  []otp.Audited
 	logged int64 // the last line's id
 	kept   map[keptAs]otp.Keep
+	sealer string // the name of the sealing key
 }
 
 // keptAs is where an answer is kept.
@@ -177,6 +178,21 @@ func (m *Memory) ForgetAnswers(_ context.Context, answerLife, keyLife time.Durat
 			m.kept[at] = k
 		}
 	}
+	return nil
+}
+
+// SealingKey is as Reader says.
+func (m *Memory) SealingKey(context.Context) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sealer, nil
+}
+
+// RecordSealingKey is as Reader says.
+func (m *Memory) RecordSealingKey(_ context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sealer = name
 	return nil
 }
 

@@ -30,6 +30,10 @@ type Reader interface {
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are as old as answerLife, and drops the keys that are as old as keyLife.
 	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error
+	// SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
+	SealingKey(ctx context.Context) (string, error)
+	// RecordSealingKey records the name of the key that seals from now on. It is durable when it returns nil.
+	RecordSealingKey(ctx context.Context, name string) error
 }
 
 // Instance is a store under test, on data of its own.
@@ -68,6 +72,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"lines are forgotten":         testForgetLines,
 		"kept answers":                testKeep,
 		"kept answers are forgotten":  testForget,
+		"the sealing key":             testSealingKey,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -1,0 +1,89 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// Catalog is what a store knows of the keys that its vaults are sealed under. A key file alone cannot tell that it belongs
+// to another store; so the store keeps the name of the key that seals.
+type Catalog interface {
+	Lister
+	// SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
+	SealingKey(ctx context.Context) (string, error)
+	// RecordSealingKey records the name of the key that seals from now on. It is durable when it returns nil.
+	RecordSealingKey(ctx context.Context, name string) error
+}
+
+// CheckCurrent returns an error that wraps ErrCurrentKeyMissing when the key that the store is sealed under now is not
+// among the names, and records need it. Other keys may be missing: that costs their records alone.
+//
+// A store of a version before the key was recorded counts as sealed under the keys of its first records.
+func (n Names) CheckCurrent(ctx context.Context, c Catalog) error {
+	recorded, err := c.SealingKey(ctx)
+	switch current := KeyID(recorded); {
+	case err != nil:
+		return err
+	case recorded == "":
+		return n.checkUnrecorded(ctx, c)
+	case slices.Contains(n.ids, current):
+		return nil
+	default:
+		return n.checkNeed(ctx, c, current)
+	}
+}
+
+// Agree is CheckCurrent for a process that begins to seal under the ring's current key, and records that in the store.
+func (r *Ring) Agree(ctx context.Context, c Catalog) error {
+	names := r.names()
+	if err := names.CheckCurrent(ctx, c); err != nil {
+		return err
+	}
+	recorded, err := c.SealingKey(ctx)
+	if err != nil || recorded == string(names.Current()) {
+		return err
+	}
+	return c.RecordSealingKey(ctx, string(names.Current()))
+}
+
+// sampleSize is how many records are looked at where a start must be quick: all of a small store, and a part of a big one.
+const sampleSize = 500
+
+func (n Names) checkUnrecorded(ctx context.Context, rows Lister) error {
+	some, err := rows.List(ctx, "", sampleSize)
+	if err != nil {
+		return err
+	}
+	census := CensusOf(some)
+	delete(census, Unsealed)
+	for id := range census {
+		if slices.Contains(n.ids, id) {
+			return nil
+		}
+	}
+	if err := n.Check(census); err != nil {
+		return fmt.Errorf("%w: %w", ErrCurrentKeyMissing, err)
+	}
+	return nil
+}
+
+// errNeeded ends a search for the first record that needs a key.
+var errNeeded = errors.New("needed")
+
+func (n Names) checkNeed(ctx context.Context, rows Lister, id KeyID) error {
+	err := eachRow(ctx, rows, func(row otp.Row) error {
+		if !row.Vault.IsEmpty() && keyOfRow(row) == id {
+			return errNeeded
+		}
+		return nil
+	})
+	if !errors.Is(err, errNeeded) {
+		return err // of the store, or nil: no record needs the key any more
+	}
+	return fmt.Errorf("%w: the records are sealed under key %s, which %s lacks; give it the key's line, or the right keys",
+		ErrCurrentKeyMissing, id, n.source)
+}
