@@ -61,8 +61,9 @@ func (s *Store) run(ctx context.Context, l lane, work func(context.Context, *pgx
 	if err != nil {
 		return notSent{err}
 	}
-	defer s.release(conn)
-	return work(ctx, conn.Conn())
+	err = work(ctx, conn.Conn())
+	s.release(conn, err)
+	return err
 }
 
 // exec is do for one statement of which no result is wanted.
@@ -119,14 +120,20 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	}
 }
 
-// release makes the connection available to the next call, if it still works.
-func (s *Store) release(conn *pgxpool.Conn) {
-	if conn.Conn().IsClosed() {
+// release makes the connection available to the next call, if it still works. A server that says of a write that it can
+// only be read has been demoted: all connections are given up, so that the next ones are made to the host that takes
+// writes.
+func (s *Store) release(conn *pgxpool.Conn, err error) {
+	demoted := isReadOnly(err)
+	if demoted || conn.Conn().IsClosed() {
 		discard(conn)
-		return
+	} else {
+		markUsed(conn.Conn())
+		conn.Release()
 	}
-	markUsed(conn.Conn())
-	conn.Release()
+	if demoted {
+		s.pool.Reset()
+	}
 }
 
 // lastUsed is the key under which a connection has the time of its last use.

@@ -44,7 +44,7 @@ func poolConfig(url secret.Text) (*pgxpool.Config, error) {
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.DialFunc = dialer.DialContext
 	config.ConnConfig.LookupFunc = lookUpHost
-	config.ConnConfig.ValidateConnect = checkConnection
+	config.ConnConfig.ValidateConnect = validator(config.ConnConfig.ValidateConnect)
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		markUsed(conn)
 		return nil
@@ -64,22 +64,54 @@ func lookUpHost(ctx context.Context, host string) ([]string, error) {
 	return net.DefaultResolver.LookupHost(ctx, host)
 }
 
-// checkConnection refuses a new connection on which an answer would not survive a crash of the server. The connection
-// keeps the synchronous_commit that it was accepted with, whatever the server's configuration says later.
+// validator returns checkConnection, followed by the choice that the URL makes among hosts (target_session_attrs), if any.
+func validator(choice pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		if err := checkConnection(ctx, conn); err != nil || choice == nil {
+			return err
+		}
+		return choice(ctx, conn)
+	}
+}
+
+// session is what a new connection must be like, and what is changed in it so that it is. All of it holds until the
+// connection ends, whatever becomes of the server's configuration: it keeps the synchronous_commit that it was accepted
+// with; two writers of one record meet with a conflict instead of an error of serialization; and the warning that a write
+// was not replicated is not suppressed.
+const session = `SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('fsync'),
+	set_config('synchronous_commit', current_setting('synchronous_commit'), false),
+	set_config('default_transaction_isolation', 'read committed', false),
+	set_config('client_min_messages', 'warning', false)`
+
+// checkConnection refuses a new connection that takes no writes, or on which a write would not survive a crash of the
+// server. pgx then tries the next host of the URL.
 func checkConnection(ctx context.Context, conn *pgconn.PgConn) error {
-	const settings = `SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false), current_setting('fsync')`
-	results, err := conn.Exec(ctx, settings).ReadAll()
+	results, err := conn.Exec(ctx, session).ReadAll()
 	if err != nil {
 		return err
 	}
 	row := results[0].Rows[0]
-	synchronousCommit, fsync := string(row[0]), string(row[1])
+	inRecovery, readOnly, fsync, synchronousCommit := string(row[0]), string(row[1]), string(row[2]), string(row[3])
 	switch {
+	case inRecovery == "t":
+		return errStandby
+	case readOnly == "on":
+		return errReadOnly
 	case synchronousCommit == "off":
-		return errors.New("synchronous_commit is off: a crash of the server would lose a step of a ratchet, and so a device; " +
-			"set it to on for this user (ALTER ROLE … SET synchronous_commit = on)")
+		return errLooseCommit
 	case fsync != "on":
-		return errors.New("fsync is off: a crash of the server would lose devices; set it to on in postgresql.conf")
+		return errNoFsync
 	}
 	return nil
 }
+
+// What keeps a connection from being used.
+var (
+	errStandby = errors.New("the server is a standby, which takes no writes: name the primary in database_url, or all hosts, " +
+		"and pimsd uses the one that takes writes")
+	errReadOnly = errors.New("the server takes no writes: default_transaction_read_only is on, for the server, the database or " +
+		"the user; set it to off, or name the primary in database_url")
+	errLooseCommit = errors.New("synchronous_commit is off: a crash of the server would lose a step of a ratchet, and so a " +
+		"device; set it to on for this user (ALTER ROLE … SET synchronous_commit = on)")
+	errNoFsync = errors.New("fsync is off: a crash of the server would lose devices; set it to on in postgresql.conf")
+)

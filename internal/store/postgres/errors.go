@@ -15,9 +15,10 @@ const (
 	crashShutdown = "57P02"
 )
 
-// What it says of a write that a unique index refuses.
+// What it says of a write that it refuses.
 const (
-	uniqueViolation = "23505"
+	uniqueViolation     = "23505"
+	readOnlyTransaction = "25006"
 )
 
 // isTaken reports whether a write was undone because the device that it claims is the active one of another account.
@@ -30,6 +31,12 @@ func isRepeated(err error) bool { return violates(err, "audit_write_id_key") }
 func violates(err error, index string) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && refused.Code == uniqueViolation && refused.ConstraintName == index
+}
+
+// isReadOnly reports whether the server refused to write anything at all.
+func isReadOnly(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && refused.Code == readOnlyTransaction
 }
 
 // notSent is an error from before anything was sent to the server.

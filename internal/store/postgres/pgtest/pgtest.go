@@ -53,7 +53,24 @@ func Main(m *testing.M, use func(*Server)) (status int) {
 }
 
 // Start makes a cluster in a temporary folder and starts its server on a free port of 127.0.0.1.
-func Start() (_ *Server, err error) {
+func Start() (*Server, error) {
+	return start(func(s *Server) *exec.Cmd {
+		return s.command("initdb", "--pgdata", s.data(), "--username", "pimsd", "--auth", "trust", "--no-sync",
+			"--encoding", "UTF8", "--locale", "C")
+	})
+}
+
+// StartStandby makes a standby of the server and starts it. Its name for synchronous_standby_names is "standby".
+func (s *Server) StartStandby() (*Server, error) {
+	primary := "host=127.0.0.1 user=pimsd application_name=standby port=" + s.port
+	return start(func(standby *Server) *exec.Cmd {
+		return standby.command("pg_basebackup", "--pgdata", standby.data(), "--dbname", primary, "--write-recovery-conf",
+			"--checkpoint", "fast", "--no-sync")
+	})
+}
+
+// start makes a server of the data that the command fill fills.
+func start(fill func(*Server) *exec.Cmd) (_ *Server, err error) {
 	s := &Server{}
 	if s.bin, err = findBinaries(); err != nil {
 		return nil, err
@@ -72,9 +89,9 @@ func Start() (_ *Server, err error) {
 	if s.port, err = freePort(); err != nil {
 		return nil, err
 	}
-	initdb := s.command("initdb", "--pgdata", s.data(), "--username", "pimsd", "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--locale", "C")
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	command := fill(s)
+	if out, err := command.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(command.Path), err, out)
 	}
 	return s, s.StartAgain()
 }
@@ -82,6 +99,9 @@ func Start() (_ *Server, err error) {
 // findBinaries looks where PostgreSQL's server programs are: in PATH, or where Debian puts them, the newest first.
 func findBinaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err != nil { // a link to one of the programs that lie together
+			return "", err
+		}
 		return filepath.Dir(path), nil
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the only error is a bad pattern
@@ -191,9 +211,12 @@ func (s *Server) Remove() error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
+// Host is the server's host:port.
+func (s *Server) Host() string { return "127.0.0.1:" + s.port }
+
 // URL is that of a database of the server, for its superuser.
 func (s *Server) URL(database string) string {
-	return "postgres://pimsd@127.0.0.1:" + s.port + "/" + database + "?sslmode=disable"
+	return "postgres://pimsd@" + s.Host() + "/" + database + "?sslmode=disable"
 }
 
 // Database makes an empty database, which lives as long as the server, and gives its URL.
