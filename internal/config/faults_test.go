@@ -35,7 +35,15 @@ func TestFaults(t *testing.T) {
 		{file("inwebo: 3\n"), []string{"pimsd.yaml:1 inwebo is not a section: write lines of `name: value`"}},
 		{file("- listen\n"), []string{"pimsd.yaml:1 is not a section: write lines of `name: value`"}},
 		{file("listen: :1\n---\nlisten: :1\n"), []string{"pimsd.yaml holds several documents: keep one, without ---"}},
-		{file("listen: \"a\n"), []string{"pimsd.yaml:1 is not YAML: could not find end character of double-quoted text"}},
+		{file("listen: \"a\n"), []string{"pimsd.yaml:1 is not YAML: could not find end character of double-quoted text; put a value with special characters in quotes"}},
+		{
+			file("log:\n  level: info\nlisten: [::1]:8080\n"),
+			[]string{`pimsd.yaml:3 is not YAML: put an IPv6 address in quotes, such as "[::1]:8080", since a bare [ begins a list`},
+		},
+		{
+			file("ops:\n  listen: [fe80::1%eth0]:9464\n"),
+			[]string{`pimsd.yaml:2 is not YAML: put an IPv6 address in quotes, such as "[::1]:8080", since a bare [ begins a list`},
+		},
 		{file(strings.Repeat("#", 64<<10+1)), []string{"pimsd.yaml is larger than 64 KiB: that is no file of settings"}},
 		{file("l\x00i\x00\xff"), []string{"pimsd.yaml is not text in UTF-8: save it in that encoding"}},
 		{

@@ -89,7 +89,7 @@ func TestFaultsOfTheIssuersFile(t *testing.T) {
 			"issuers.yaml:5 scopes has no such value: write `scopes: [value, value]`",
 		},
 		"- name: a\n---\n- name: b\n":       {"issuers.yaml holds several documents: keep one, without ---"},
-		"- name: \"a\n":                     {"issuers.yaml:1 is not YAML: could not find end character of double-quoted text"},
+		"- name: \"a\n":                     {"issuers.yaml:1 is not YAML: could not find end character of double-quoted text; put a value with special characters in quotes"},
 		strings.Repeat("- name: a\n", 7000): {"issuers.yaml is larger than 64 KiB: that is no file of settings"},
 	} {
 		_, err := withIssuers(content).load(t)

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -37,7 +39,7 @@ func (l *loader) parseYAML(name string, content []byte) (body ast.Node, ok bool)
 	// Duplicates are looked for below: the parser would print what it takes for their name.
 	file, err := parser.ParseBytes(input.Trim(content), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		l.faultYAML(name, err)
+		l.faultYAML(name, content, err)
 		return nil, false
 	}
 	if len(file.Docs) > 1 {
@@ -50,16 +52,25 @@ func (l *loader) parseYAML(name string, content []byte) (body ast.Node, ok bool)
 	return body, true
 }
 
-// faultYAML tells where the file stops being YAML. The parser's own error would show the lines around, secrets included.
-func (l *loader) faultYAML(name string, err error) {
+// faultYAML reports where the file stops being YAML. The parser's own error would show the lines around, secrets included.
+func (l *loader) faultYAML(name string, content []byte, err error) {
 	var syntax *yaml.SyntaxError
 	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
 		l.fault(name, "is not YAML")
 		return
 	}
+	line := syntax.GetToken().Position.Line
+	origin := fmt.Sprintf("%s:%d", name, line)
+	if lines := bytes.Split(content, []byte("\n")); line <= len(lines) && bareIPv6.Match(lines[line-1]) {
+		l.fault(origin, "is not YAML: put an IPv6 address in quotes, such as \"[::1]:8080\", since a bare [ begins a list")
+		return
+	}
 	message, _, _ := strings.Cut(syntax.GetMessage(), `"`) // what is quoted is text of the file
-	l.fault(fmt.Sprintf("%s:%d", name, syntax.GetToken().Position.Line), "is not YAML: %s", strings.TrimSpace(message))
+	l.fault(origin, "is not YAML: %s; put a value with special characters in quotes", strings.TrimSpace(message))
 }
+
+// bareIPv6 matches a line whose value begins with an IPv6 address in brackets.
+var bareIPv6 = regexp.MustCompile(`^\s*\w+:\s*\[[0-9A-Fa-f:.]+(%\w+)?\]`)
 
 // readSection takes the settings below a prefix, which is empty or ends with a dot.
 func (l *loader) readSection(name, prefix string, node ast.Node) {
