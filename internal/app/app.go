@@ -52,6 +52,9 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	if err != nil {
 		return nil, err
 	}
+	for _, warning := range SecretWarnings(c) {
+		logger.Warn(warning)
+	}
 	a := &App{config: c, logger: logger}
 	defer func() {
 		if err != nil {

@@ -5,15 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
-	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/keypair"
 )
 
 // certificateLook is how often the files of the certificate are looked at.
@@ -25,7 +24,6 @@ type certificate struct {
 	logger *zap.Logger
 	shown  atomic.Pointer[tls.Certificate]
 
-	read   []byte        // what the files held when they were last read
 	reload chan struct{} // asks for a look at once
 }
 
@@ -40,26 +38,14 @@ func openCertificate(files config.TLS, logger *zap.Logger) (*certificate, error)
 
 // look reads the files, and shows what they hold when that is new and can be used.
 func (c *certificate) look() (changed bool, err error) {
-	chain, err := os.ReadFile(c.files.CertFile)
+	fresh, err := keypair.Load(c.files.CertFile, c.files.KeyFile)
 	if err != nil {
 		return false, err
 	}
-	key, err := os.ReadFile(c.files.KeyFile)
-	if err != nil {
-		return false, err
-	}
-	read := bytes.Join([][]byte{chain, key}, []byte{0})
-	if bytes.Equal(read, c.read) {
+	shown := c.shown.Load()
+	if shown != nil && slices.EqualFunc(shown.Certificate, fresh.Certificate, bytes.Equal) { // and so the key is the same
 		return false, nil
 	}
-	fresh, err := tls.X509KeyPair(chain, key)
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", c.files.CertFile, err)
-	}
-	if fresh.Leaf == nil {
-		return false, errors.New("the certificate cannot be read")
-	}
-	c.read = read
 	c.shown.Store(&fresh)
 	return true, nil
 }

@@ -1,16 +1,16 @@
 package app
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/keypair"
 )
 
 // newInwebo makes the client that the configuration describes. Its errors name the setting.
@@ -32,7 +32,7 @@ func newInwebo(c config.Inwebo, observe func(inwebo.Exchange, error, time.Durati
 		}
 	}
 	if c.ClientCertFile != "" {
-		certificate, err := tls.LoadX509KeyPair(c.ClientCertFile, c.ClientKeyFile)
+		certificate, err := keypair.Load(c.ClientCertFile, c.ClientKeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("inwebo.client_cert_file and inwebo.client_key_file: %w", err)
 		}
@@ -41,13 +41,16 @@ func newInwebo(c config.Inwebo, observe func(inwebo.Exchange, error, time.Durati
 	return inwebo.New(client), nil
 }
 
+// maxCAs bounds, in bytes, what is read of a file of certificate authorities; those of a whole system are a quarter of it.
+const maxCAs = 1 << 20
+
 func readCAs(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
+	text, err := input.ReadFile(file, maxCAs)
 	if err != nil {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
+	if !pool.AppendCertsFromPEM(input.Trim(text)) {
 		return nil, fmt.Errorf("%s holds no PEM certificate", file)
 	}
 	return pool, nil

@@ -1,11 +1,11 @@
 package checkup
 
 import (
-	"crypto/tls"
 	"fmt"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/keypair"
 )
 
 // soon is when the end of a certificate is worth a word: long enough before it to get another.
@@ -25,7 +25,7 @@ func lookAtCertificates(c *config.Config, now time.Time) (findings []Finding) {
 
 // lookAtPair looks at a certificate and its key, which the settings name.
 func lookAtPair(what, settings, certificateFile, keyFile string, now time.Time) Finding {
-	pair, err := tls.LoadX509KeyPair(certificateFile, keyFile)
+	pair, err := keypair.Load(certificateFile, keyFile)
 	if err != nil {
 		return fails(what, err.Error(), "Correct "+settings+": both are PEM, and belong together.")
 	}

@@ -36,8 +36,9 @@ type Config struct {
 	Log          Log
 	Traces       Traces
 
-	origins map[string]string // by key, of the settings that somebody gave
-	files   map[string]string // by key, of the secrets that came from a file of their own
+	origins         map[string]string // by key, of the settings that somebody gave
+	files           map[string]string // by key, of the secrets that came from a file of their own
+	fileWithSecrets string            // the file of settings, when it holds a secret itself
 }
 
 // Ops is the operators' listener.
@@ -166,6 +167,27 @@ func (c *Config) IsSet(key string) bool {
 
 // FileOf gives the file that the secret of that key was read from; empty when it came otherwise.
 func (c *Config) FileOf(key string) string { return c.files[key] }
+
+// SecretFile is a file that holds a secret, and the setting that names it.
+type SecretFile struct{ Setting, Path string }
+
+// SecretFiles returns the files of secrets that settings name, private keys among them.
+func (c *Config) SecretFiles() (all []SecretFile) {
+	for _, s := range c.settings() {
+		if file := c.files[s.key]; file != "" {
+			all = append(all, SecretFile{s.inFile().key, file})
+		}
+	}
+	for _, key := range []SecretFile{{"tls.key_file", c.TLS.KeyFile}, {"inwebo.client_key_file", c.Inwebo.ClientKeyFile}} {
+		if key.Path != "" {
+			all = append(all, key)
+		}
+	}
+	return all
+}
+
+// FileWithSecrets returns the file of settings when it holds a secret itself, and else nothing.
+func (c *Config) FileWithSecrets() string { return c.fileWithSecrets }
 
 const originDefault = "default"
 

@@ -94,7 +94,7 @@ func (l *loader) readSection(name, prefix string, node ast.Node) {
 		case l.isSection(key):
 			l.readSection(name, key+".", entries.Value())
 		default:
-			l.readSetting(origin, key, word, entries.Value())
+			l.readSetting(name, origin, key, word, entries.Value())
 		}
 		seen[word] = true
 	}
@@ -115,7 +115,7 @@ func (l *loader) isSection(key string) bool {
 	return slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") })
 }
 
-func (l *loader) readSetting(origin, key, word string, node ast.Node) {
+func (l *loader) readSetting(name, origin, key, word string, node ast.Node) {
 	s, inFile, ok := l.find(key, func(s setting) string { return s.key })
 	if !ok || strings.Contains(word, ".") {
 		l.fault(origin, "is no setting: the nearest is %s%s", nearest(key, l.names(func(s setting) string { return s.key })), dotHint(word))
@@ -125,6 +125,9 @@ func (l *loader) readSetting(origin, key, word string, node ast.Node) {
 	if !ok {
 		l.fault(origin, "has no single value: write `%s: value`, in quotes when it is empty or has special characters", word)
 		return
+	}
+	if s.secret && !inFile && text != "" {
+		l.config.fileWithSecrets = name
 	}
 	l.take(s, fromFile, origin, text, inFile)
 }

@@ -37,6 +37,22 @@ func ReadSecretFile(path string, limit int) (SecretFile, error) {
 	return SecretFile{Content: content, Info: info, Warning: warning}, err
 }
 
+// SecretFileWarning returns the Warning that ReadSecretFile would return for the file at path. It is empty too when the file
+// cannot be opened or is refused, which its reader reports.
+func SecretFileWarning(path string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close() //nolint:errcheck // nothing was written
+	info, err := file.Stat()
+	if err != nil {
+		return ""
+	}
+	warning, _ := checkMode(path, info.Mode().Perm(), isSecretMount(file)) // an error is for those who read it
+	return warning
+}
+
 const (
 	// looseMode has the permissions that a secret file must not give.
 	looseMode fs.FileMode = 0o037

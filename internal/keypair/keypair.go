@@ -1,0 +1,106 @@
+// Package keypair reads a certificate and its private key, both PEM, and says in words of the two files what is wrong with
+// them. The libraries below tell of blocks and ASN.1.
+//
+// The package must never put anything of a private key into an error.
+package keypair
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pimsd/pimsd/internal/input"
+)
+
+// maxFile is the longest file that is read, in bytes: more than any chain of certificates has.
+const maxFile = 1 << 20
+
+// Load reads the chain of certificates, the one of the private key first, and the key. The key's file follows the rule of
+// every file with a secret: [input.ReadSecretFile]. The pair has its Leaf.
+func Load(certificateFile, keyFile string) (tls.Certificate, error) {
+	chain, err := input.ReadFile(certificateFile, maxFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := input.ReadSecretFile(keyFile, maxFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	defer clear(key.Content)
+	files := contents{certificateFile, keyFile, input.Trim(chain), input.Trim(key.Content)}
+	pair, err := tls.X509KeyPair(files.chain, files.key)
+	if err == nil && pair.Leaf == nil {
+		err = errors.New("the certificate cannot be read")
+	}
+	if err != nil {
+		return tls.Certificate{}, files.explain(err)
+	}
+	return pair, nil
+}
+
+// contents are the two files as they were read.
+type contents struct {
+	certificateFile, keyFile string
+	chain, key               []byte
+}
+
+// explain returns what is wrong with files that the library refuses with err.
+func (c contents) explain(err error) error {
+	certificates, keys := blocks(c.chain, isCertificate), blocks(c.key, isKey)
+	switch {
+	case len(certificates) == 0 && isDER(c.chain):
+		return fmt.Errorf("%s is in binary form (DER): convert it with: openssl x509 -inform der -in FILE -out FILE.pem", c.certificateFile)
+	case len(certificates) == 0 && len(blocks(c.chain, isKey)) > 0:
+		return fmt.Errorf("%s holds a private key and no certificate: are the two files exchanged?", c.certificateFile)
+	case len(certificates) == 0:
+		return fmt.Errorf("%s holds no certificate in PEM", c.certificateFile)
+	case len(keys) == 0 && isDER(c.key):
+		return fmt.Errorf("%s is in binary form (DER): convert it with: openssl pkey -inform der -in FILE -out FILE.pem", c.keyFile)
+	case len(keys) == 0:
+		return fmt.Errorf("%s holds no private key in PEM", c.keyFile)
+	case isEncrypted(keys[0]):
+		return fmt.Errorf("the private key in %s is encrypted, and a service has nobody to ask for the passphrase: "+
+			"decrypt it with: openssl pkey -in FILE -out FILE.decrypted", c.keyFile)
+	}
+	for i, certificate := range certificates {
+		if _, errOther := tls.X509KeyPair(pem.EncodeToMemory(certificate), c.key); i > 0 && errOther == nil {
+			return fmt.Errorf("the certificate of the private key is number %d in %s: it must come first, "+
+				"and behind it those of the authorities that vouch for it", i+1, c.certificateFile)
+		}
+	}
+	if strings.Contains(err.Error(), "does not match") {
+		return fmt.Errorf("the private key in %s belongs to none of the certificates in %s", c.keyFile, c.certificateFile)
+	}
+	return fmt.Errorf("%s and %s: %w", c.certificateFile, c.keyFile, err)
+}
+
+// blocks returns the PEM blocks of the text that are of the kind.
+func blocks(text []byte, isKind func(*pem.Block) bool) (found []*pem.Block) {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return found
+		}
+		if isKind(block) {
+			found = append(found, block)
+		}
+		text = rest
+	}
+}
+
+func isCertificate(block *pem.Block) bool { return block.Type == "CERTIFICATE" }
+
+func isKey(block *pem.Block) bool {
+	return block.Type == "PRIVATE KEY" || strings.HasSuffix(block.Type, " PRIVATE KEY")
+}
+
+// isEncrypted reports whether the key needs a passphrase, in the form of PKCS #8 or in the older one of OpenSSL.
+func isEncrypted(block *pem.Block) bool {
+	return block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")
+}
+
+// isDER reports whether the content begins as an ASN.1 sequence of more than 255 bytes, as every certificate and key does.
+func isDER(content []byte) bool { return bytes.HasPrefix(content, []byte{0x30, 0x82}) }
