@@ -12,8 +12,8 @@ func (s *Simulator) setupActivate(k *Knobs, p url.Values) answer {
 	if !isCode(code) {
 		return refuse(actionSetup, errSyntax)
 	}
-	pin, ok := s.registry.open(code)
-	if !ok && k.CheckCode == CodeCheckSetup {
+	acct := s.registry.open(code)
+	if acct == nil && k.CheckCode == CodeCheckSetup {
 		return refuse(actionSetup, errCode)
 	}
 	rng := seededPCG(s.seed, "setup", strconv.FormatUint(s.streams.Add(1), 10))
@@ -25,7 +25,7 @@ func (s *Simulator) setupActivate(k *Knobs, p url.Values) answer {
 		{"err", errOK},
 		{"Kiw", kiw},
 		{"Kfact", s.keys.seal.private.N.Text(16)},
-		{"pinmode", pinMode(k, pin)},
+		{"pinmode", pinMode(k, acct.existingPIN())},
 	}})
 }
 
@@ -47,9 +47,12 @@ func (s *Simulator) finalizeActivate(k *Knobs, p url.Values) (answer, movement) 
 	if !isCode(code) || !isSerial(serial) {
 		return refuse(actionFinalize, errSyntax), movement{}
 	}
-	accountPIN, ok := s.registry.open(code)
-	if !ok {
+	acct := s.registry.open(code)
+	if acct == nil {
 		return refuse(actionFinalize, errCode), movement{}
+	}
+	if acct.blocked() {
+		return refuse(actionFinalize, errBlocked), movement{}
 	}
 	if proofsOf(p).judge("", "", "", serial, "") != (verdict{true, true, true}) {
 		return refuse(actionFinalize, errAccess), movement{}
@@ -63,7 +66,9 @@ func (s *Simulator) finalizeActivate(k *Knobs, p url.Values) (answer, movement) 
 	switch {
 	case !isPIN(pin):
 		return refuse(actionFinalize, errPINRefused), movement{}
-	case accountPIN != "" && pin != accountPIN, key(kma) != pinKey(pin, serial):
+	case acct.existingPIN() != "" && pin != acct.existingPIN():
+		return refuse(actionFinalize, acct.guess(k)), movement{}
+	case key(kma) != pinKey(pin, serial):
 		return refuse(actionFinalize, errAccess), movement{}
 	}
 	d, refusal := s.registry.admit(code, serial, k.DeviceLimit)
@@ -83,7 +88,8 @@ func (s *Simulator) enrol(k *Knobs, d *device, pin, name string) (answer, moveme
 	d.secretsDue = uint8(k.Secrets)
 	d.secret, d.isReady = key{}, false
 	d.isMoved, d.isBlocked, d.isSecondDue, d.isAwaiting = false, false, false, false
-	d.finalizes, d.tally.WrongInARow = 0, 0
+	d.finalizes = 0
+	d.forgive()
 	d.tally.Activations++
 	d.tally.Moves++
 
@@ -127,7 +133,7 @@ func (s *Simulator) syncServices(d *device) []Field {
 // finalizeMS answers `ActionFinalize mode=ms` (section 3, step 3); d.mu is held.
 func (s *Simulator) finalizeMS(k *Knobs, d *device, p url.Values) answer {
 	hadChallenge := d.takeChallenge()
-	if d.isBlocked {
+	if d.blocked() {
 		return refuse(actionFinalize, errBlocked)
 	}
 	if refusal, _ := d.prove(k, hadChallenge, proofsOf(p)); refusal != "" {

@@ -50,9 +50,13 @@ func (s *Simulator) Block(id string) error {
 	return s.change(id, func(d *device) { d.isBlocked = true })
 }
 
-// Unblock ends that, as people do on the vendor's site, and forgives the wrong proofs in a row.
+// Unblock ends that, as people do on the vendor's site, and forgives the wrong proofs in a row. It does the same for
+// the device's account.
 func (s *Simulator) Unblock(id string) error {
-	return s.change(id, func(d *device) { d.isBlocked, d.tally.WrongInARow = false, 0 })
+	return s.change(id, func(d *device) {
+		d.isBlocked = false
+		d.forgive()
+	})
 }
 
 // SetOverride makes one device behave unlike the knobs.

@@ -9,7 +9,8 @@ import (
 
 // device is one device as the service knows it. A fleet has a million of them: keep it small.
 type device struct {
-	id, serial, login string // never change
+	id, serial, login string   // never change
+	account           *account // set when the registry takes the device in
 
 	mu       sync.Mutex // guards everything below
 	pin      string
@@ -93,7 +94,7 @@ func (d *device) prove(k *Knobs, hadChallenge bool, p proofs) (refusal string, i
 	c := d.challengeText()
 	now := p.judge(c, d.k0.String(), d.k1.String(), d.serial, d.pin)
 	if d.accepts(k, now) {
-		d.tally.WrongInARow = 0
+		d.forgive()
 		return "", false
 	}
 	if d.isMoved && !(now.r0 && now.r1) {
@@ -119,7 +120,7 @@ func (d *device) answerStale(k *Knobs) (refusal string, isStale bool) {
 	d.tally.StaleProofs++
 	switch k.LostFinalize {
 	case LostFinalizeLenient:
-		d.tally.WrongInARow = 0
+		d.forgive()
 		return "", true
 	case LostFinalizeForbidden:
 		return errForbidden, false
@@ -133,12 +134,22 @@ func (d *device) refuseProofs(k *Knobs) string {
 	d.tally.WrongProofs++
 	d.tally.WrongInARow++
 	d.tally.WrongPeak = max(d.tally.WrongPeak, d.tally.WrongInARow)
+	refusal := d.account.guess(k)
 	if k.WrongLimit > 0 && int(d.tally.WrongInARow) >= k.WrongLimit {
 		d.isBlocked = true
 		return errBlocked
 	}
-	return errAccess
+	return refusal
 }
+
+// forgive ends the row of wrong proofs, and that of the account's wrong PINs.
+func (d *device) forgive() {
+	d.tally.WrongInARow = 0
+	d.account.forgive()
+}
+
+// blocked reports whether the device, or its account, is blocked.
+func (d *device) blocked() bool { return d.isBlocked || d.account.blocked() }
 
 // move moves the keys and returns the fields that tell the client (section 4).
 func (d *device) move(how Ratchet) []Field {

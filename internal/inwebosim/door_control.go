@@ -43,6 +43,10 @@ func (s *Simulator) controlRoutes() []controlRoute {
 		{"DELETE /history", "forget them", act(s.ClearHistory)},
 		{"GET /totals", "the tallies of all devices together", tell(func() any { return s.Totals() })},
 		{"POST /accounts", "add an account, or SMS codes to one", posted(s.AddAccount)},
+		{"GET /accounts/{login}", "the truth about it", func(r *http.Request) (any, error) { return s.AccountTruth(r.PathValue("login")) }},
+		{"POST /accounts/{login}/unblock", "forgive its wrong PINs", func(r *http.Request) (any, error) {
+			return nil, s.UnblockAccount(r.PathValue("login"))
+		}},
 		{"GET /devices", "ids", tell(func() any { return s.DeviceIDs() })},
 		{"POST /devices", "plant a device", posted(s.PlantDevice)},
 		{"GET /devices/{id}", "the truth about it", truth},
@@ -69,7 +73,7 @@ func (s *Simulator) controlHandler() http.Handler {
 	return mux
 }
 
-// controlCall answers with the value as JSON, 204 for nil, 404 for an unknown device, and 400 with
+// controlCall answers with the value as JSON, 204 for nil, 404 for an unknown device or account, and 400 with
 // {"error":…} for any other fault.
 func controlCall(do func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +81,7 @@ func controlCall(do func(*http.Request) (any, error)) http.Handler {
 		value, err := do(r)
 		status := http.StatusOK
 		switch {
-		case errors.Is(err, ErrUnknownDevice):
+		case errors.Is(err, ErrUnknownDevice), errors.Is(err, ErrUnknownAccount):
 			status = http.StatusNotFound
 		case err != nil:
 			status = http.StatusBadRequest

@@ -20,7 +20,7 @@ func (s *Simulator) setupOTP(k *Knobs, d *device, p url.Values) answer {
 // refuseOTP is the err text for a device that can have no password, whatever its proofs.
 func (d *device) refuseOTP(service string) string {
 	switch {
-	case d.isBlocked:
+	case d.blocked():
 		return errBlocked
 	case !d.isReady:
 		return errForbidden

@@ -19,9 +19,15 @@ type registry struct {
 	services map[string][]string // one copy of each service list
 }
 
+// account is a user of the service. The registry guards the number of its devices.
 type account struct {
-	login, pin string
-	devices    int
+	login   string
+	devices int
+
+	mu        sync.Mutex // guards everything below; taken after a device's
+	pin       string     // empty: each device has a PIN of its own
+	isBlocked bool
+	guesses   Guesses
 }
 
 type smsCode struct {
@@ -71,9 +77,7 @@ func (r *registry) addAccount(a Account) error {
 		}
 	}
 	acct := r.account(a.Login)
-	if a.PIN != "" {
-		acct.pin = a.PIN
-	}
+	acct.setPIN(a.PIN)
 	for _, c := range a.Codes {
 		r.codes[c.Value] = &smsCode{account: acct, isOnce: c.Once}
 	}
@@ -90,15 +94,15 @@ func (r *registry) account(login string) *account {
 	return acct
 }
 
-// open tells whether an SMS code is good for an activation, and the PIN of its account, if it has one.
-func (r *registry) open(code string) (pin string, ok bool) {
+// open returns the account that an SMS code can activate devices of; nil when the code is not good for one.
+func (r *registry) open(code string) *account {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	c := r.codes[code]
 	if c == nil || c.isOnce && c.isUsed {
-		return "", false
+		return nil
 	}
-	return c.account.pin, true
+	return c.account
 }
 
 // admit finds or makes the device of a serial and uses the code, or returns the err text of a refusal.
@@ -141,6 +145,7 @@ func (r *registry) plant(d *device) error {
 }
 
 func (r *registry) add(d *device, acct *account) {
+	d.account = acct
 	r.devices[d.id] = d
 	r.serials[serialKey{d.login, d.serial}] = d
 	acct.devices++

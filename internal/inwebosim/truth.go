@@ -51,7 +51,8 @@ type Truth struct {
 	Challenge string `json:"challenge,omitempty"`
 	// Activated says that ms was accepted: the device can have passwords.
 	Activated bool `json:"activated"`
-	Blocked   bool `json:"blocked"`
+	// Blocked says that the device is blocked, or its account.
+	Blocked bool `json:"blocked"`
 	// SecondRoundDue says that the last accepted answer asked for a second round.
 	SecondRoundDue bool        `json:"second_round_due"`
 	OTPs           []IssuedOTP `json:"otps"`
@@ -67,7 +68,7 @@ func (s *Simulator) Truth(id string) (Truth, error) {
 	defer d.mu.Unlock()
 	t := Truth{
 		Device: d.export(), Tally: d.tally,
-		Activated: d.isReady, Blocked: d.isBlocked, SecondRoundDue: d.isSecondDue,
+		Activated: d.isReady, Blocked: d.blocked(), SecondRoundDue: d.isSecondDue,
 		OTPs: s.ledger.of(d, s.now(), time.Duration(s.knobs.Load().OTPLife)),
 	}
 	t.AcknowledgedK0, t.AcknowledgedK1 = d.acked.k0.String(), d.acked.k1.String()
