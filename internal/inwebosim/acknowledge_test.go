@@ -15,6 +15,7 @@ func TestAcknowledgedSteps(t *testing.T) {
 		"drip":                     {Nuisance{Kind: KindDrip, Bytes: 100, Interval: 1}, true},
 		"refused with its step":    {Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true)}, true},
 		"refused without its step": {Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true), Drop: []string{"dK1"}}, false},
+		"synchronization failed":   {Nuisance{Kind: KindSynchroFailed}, false},
 		"extra":                    {Nuisance{Kind: KindExtra}, true},
 		"another Tsync":            {Nuisance{Kind: KindExtra, Fields: []Field{{"Tsync", "1"}}}, false},
 		"web page":                 {Nuisance{Kind: KindHTML, Process: new(true)}, false},

@@ -106,6 +106,12 @@ func (d *device) prove(k *Knobs, hadChallenge bool, p proofs) (refusal string, i
 	return d.refuseProofs(k), false
 }
 
+// hasKeys reports whether proofs for the last challenge were made with the current keys, whatever their PIN.
+func (d *device) hasKeys(p proofs) bool {
+	v := p.judge(d.challengeText(), d.k0.String(), d.k1.String(), d.serial, d.pin)
+	return v.r0 && v.r1
+}
+
 func (d *device) accepts(k *Knobs, v verdict) bool {
 	if !v.r0 || !v.r1 {
 		return false

@@ -8,11 +8,13 @@ import (
 
 const webPage = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body><p>Please sign in to continue.</p></body></html>\n"
 
-// alter changes the answer's fields as the kinds err, extra and form say.
+// alter changes the answer's fields as the kinds err, synchro-failed, extra and form say.
 func (n *Nuisance) alter(ans answer) answer {
 	switch {
 	case n.Kind == KindForm:
 		return n.form().edited(ans)
+	case n.Kind == KindSynchroFailed && ans.get("err") == errOK:
+		ans = refuse(ans.root, errSynchroFailed)
 	case n.Kind == KindErr:
 		ans.fields = slices.DeleteFunc(ans.fields, func(f Field) bool { return f.Name == "err" })
 		ans.fields = append([]Field{{"err", n.Err}}, ans.fields...)

@@ -252,3 +252,22 @@ func effectOfWrongLimit(t *testing.T) {
 	}
 	mustVerify(t, s, c)
 }
+
+// effectOfRefusalsMove: a refused PIN moves the keys, wrong keys do not.
+func effectOfRefusalsMove(t *testing.T) {
+	for _, moves := range []bool{false, true} {
+		s := with(t, func(k *Knobs) { k.RefusalsMove, k.WrongLimit = moves, 0 })
+		c := enrolled(t, s)
+		r, err := c.round("0000")
+		if !isRefusal(err, "NOK:ACCESS") || (movedBy(r) == "dK1") != moves {
+			t.Errorf("refusals-move %t: the refusal carried %s, %v", moves, movedBy(r), err)
+		}
+		mustVerify(t, s, c)
+		stale := *c
+		stale.k1 = randomHex(16)
+		if r, err := stale.round(c.pin); !isRefusal(err, "NOK:ACCESS") || movedBy(r) != "" {
+			t.Errorf("refusals-move %t: the refusal of wrong keys carried %s, %v", moves, movedBy(r), err)
+		}
+		mustVerify(t, s, c)
+	}
+}

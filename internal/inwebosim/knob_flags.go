@@ -25,6 +25,7 @@ func (k *Knobs) Flags(fs *flag.FlagSet) {
 	number(&k.Services, "services", "services of devices activated from now on, 1 to 9")
 	number(&k.Secrets, "ms-n", "ms_n of devices activated from now on, 0 to 4")
 	yesNo(&k.SecretsMove, "ms-moves", "move the keys in the ms answer too")
+	yesNo(&k.RefusalsMove, "refusals-move", "move K1 in an otp finalize that is refused for its PIN too")
 	number(&k.WrongLimit, "wrong-limit", "wrong proofs in a row that block a device, 0 never")
 	number(&k.DailyOTPs, "daily-otps", "passwords of a device in 24 hours, 0 any number")
 	number(&k.DeviceLimit, "device-limit", "devices of an account, 0 any number")

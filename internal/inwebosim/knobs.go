@@ -86,6 +86,9 @@ type Knobs struct {
 	Secrets int `json:"ms-n"`
 	// SecretsMove moves the keys in the ms answer too; it exposes a client that stores the state before ms.
 	SecretsMove bool `json:"ms-moves"`
+	// RefusalsMove moves K1 in an otp finalize that is refused for its PIN too, by a dK1 in the refusal; it
+	// exposes a client that ignores what a refusal carries.
+	RefusalsMove bool `json:"refusals-move"`
 	// WrongLimit is how many wrong proofs in a row block a device, 0 never; it exposes a client that retries a refusal.
 	WrongLimit int `json:"wrong-limit"`
 	// DailyOTPs is how many passwords a device gets in 24 h, 0 any number (then NOK:FORBIDDEN); it exposes a wasteful client.

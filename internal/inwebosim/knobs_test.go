@@ -26,6 +26,7 @@ func knobEffects() map[string]func(*testing.T) {
 		"services":          effectOfServices,
 		"ms-n":              effectOfSecrets,
 		"ms-moves":          effectOfSecretsMove,
+		"refusals-move":     effectOfRefusalsMove,
 		"wrong-limit":       effectOfWrongLimit,
 		"daily-otps":        effectOfDailyOTPs,
 		"device-limit":      TestSameSerialIsSameDevice,
@@ -89,7 +90,7 @@ func TestKnobsValidateReportsEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	noFault := []string{"check-pin", "strict-parameters", "shuffle", "empty-fields", "ms-moves"}
+	noFault := []string{"check-pin", "strict-parameters", "shuffle", "empty-fields", "ms-moves", "refusals-move"}
 	for _, name := range knobNames() {
 		if strings.Contains(err.Error(), name+" is") == slices.Contains(noFault, name) {
 			t.Errorf("%s is missing or wrongly there: %v", name, err)

@@ -53,6 +53,9 @@ const (
 	// KindErr answers the literal Err; with Process set the answer keeps the fields of the accepted
 	// request, a movement of the keys too. It exposes a client that ignores what a refusal carries.
 	KindErr Kind = "err"
+	// KindSynchroFailed answers NOK:SYNCHROFAILED to an operation that was done, and none of its fields; an operation
+	// that is refused keeps its refusal. It exposes a client that takes this err for one.
+	KindSynchroFailed Kind = "synchro-failed"
 	// KindExtra adds Fields, or one unknown element when there are none, and leaves out those named in
 	// Drop; it exposes a client that refuses what it does not know or misses nothing.
 	KindExtra Kind = "extra"
@@ -65,7 +68,7 @@ func kinds() []Kind {
 	return []Kind{
 		KindDelay, KindLostRequest, KindLostAnswer, KindCut, KindTruncated, KindOtherRoot, KindNested,
 		KindDuplicate, KindTrailing, KindDoctype, KindEntityBomb, KindHuge, KindEmpty, KindHTML,
-		KindStatus, KindDrip, KindErr, KindExtra, KindForm,
+		KindStatus, KindDrip, KindErr, KindSynchroFailed, KindExtra, KindForm,
 	}
 }
 

@@ -47,6 +47,7 @@ func nuisanceEffects() map[string]nuisanceEffect {
 		"err":                  {Nuisance{Kind: KindErr, Err: "NOK:SAT"}, "NOK:SAT", false, true},
 		"err that moves":       {Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true)}, "NOK:STATE", true, true},
 		"err OK:BLOCKED":       {Nuisance{Kind: KindErr, Err: "OK:BLOCKED", Process: new(true)}, "OK:BLOCKED", true, true},
+		"synchro-failed":       {Nuisance{Kind: KindSynchroFailed}, "NOK:SYNCHROFAILED", true, true},
 		"extra":                {Nuisance{Kind: KindExtra}, "OK", true, true},
 		"extra and dropped":    {Nuisance{Kind: KindExtra, Drop: []string{"err"}, Fields: []Field{{"err", "NOK:<&>"}}}, "NOK:<&>", true, true},
 		"form":                 {Nuisance{Kind: KindForm, Form: "root-attributes"}, "OK", true, true},

@@ -40,9 +40,14 @@ func (s *Simulator) finalizeOTP(k *Knobs, d *device, p url.Values) answer {
 	if age := now.UnixNano() - d.challengedAt; hadChallenge && k.ChallengeLife > 0 && age > int64(k.ChallengeLife) {
 		return refuse(actionFinalize, errTimeout)
 	}
+	hasKeys := hadChallenge && d.hasKeys(proofsOf(p))
 	refusal, isStale := d.prove(k, hadChallenge, proofsOf(p))
 	if refusal != "" {
-		return refuse(actionFinalize, refusal)
+		ans := refuse(actionFinalize, refusal)
+		if k.RefusalsMove && hasKeys {
+			ans.fields = append(ans.fields, d.move(RatchetDK1)...)
+		}
+		return ans
 	}
 	if !d.hasQuota(k, now) {
 		return refuse(actionFinalize, errForbidden)

@@ -19,6 +19,8 @@ const (
 	errPINRefused = "NOK:PINREFUSED"
 	errTimeout    = "NOK:TIMEOUT"
 	errMaxTools   = "NOK:MAXNBTOOLS"
+
+	errSynchroFailed = "NOK:SYNCHROFAILED" // the operation was done
 )
 
 // The actions and modes of section 1.
