@@ -96,7 +96,7 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answe
 		return answer, fresh, a.fail(outcome{fate: lost, err: err})
 	}
 	fresh = Device{Origin: a.id, Identity: inwebo.Unactivated()}.
-		synced(answer.Sync, ratchet.State{Secret: drawn}.Told(answer.Sync.Move))
+		synced(answer.Sync, ratchet.State{Secret: drawn, Unproven: answer.Sync.Move})
 	return answer, fresh, a.settle(a.conversation, ofAnswer(answer.Finalized, activated{fresh, answer.Challenge}), false)
 }
 

@@ -27,17 +27,22 @@ type moved struct {
 type proven struct {
 	keys ratchet.Keys
 	kma  ratchet.Kma
+	pin  bool // the proof has confirmed the PIN behind kma
 }
 
-func (m moved) apply(r, left Record, now time.Time, _ uint64) (Record, bool) {
+func (m moved) apply(r, left Record, now time.Time, by uint64) (Record, bool) {
 	if r.Device == nil || !sameDevice(r.Device, left.Device) {
 		return r, false
 	}
 	state := r.Device.State
-	if m.proven == nil {
+	switch {
+	case m.proven != nil:
+		state = m.after(state)
+	case !state.HasRoomFor(m.sync.Move): // inWebo may have made the step, which cannot be kept
+		r.Doubt = r.Doubt.deeper(now, by)
+		return r, true
+	default:
 		state = state.Told(m.sync.Move)
-	} else {
-		state = state.Accepted(m.proven.keys, m.sync.Move).Opened(m.proven.kma)
 	}
 	device := r.Device.synced(m.sync, state)
 	if m.issues {
@@ -49,7 +54,17 @@ func (m moved) apply(r, left Record, now time.Time, _ uint64) (Record, bool) {
 
 // after returns the state that the device has with the accepted answer m.
 func (m moved) after(state ratchet.State) ratchet.State {
-	return state.Accepted(m.proven.keys, m.sync.Move)
+	state = state.Accepted(m.proven.keys, m.sync.Move)
+	if m.proven.pin {
+		state = state.Opened(m.proven.kma)
+	}
+	return state
+}
+
+// otpOf returns the OTP that an accepted answer makes: of K1 as the answer leaves it, and of the secret.
+func (m moved) otpOf(state ratchet.State, defi string) secret.Text {
+	state = m.after(state)
+	return ratchet.OTP(state.Open(m.proven.kma).K1, defi, state.Secval(m.proven.kma))
 }
 
 // activated is the answer to an activate finalize: inWebo knows the device, which lacks its secret.
@@ -117,10 +132,4 @@ func keep(field *string, news string) {
 	if news != "" {
 		*field = news
 	}
-}
-
-// otpOf returns the OTP that an accepted answer makes: of K1 as the answer leaves it, and the secret as the PIN opens it.
-func (m moved) otpOf(state ratchet.State, defi string) secret.Text {
-	k1 := m.after(state).Open(m.proven.kma).K1
-	return ratchet.OTP(k1, defi, m.proven.kma.Secval(state.Opened(m.proven.kma).Secret))
 }

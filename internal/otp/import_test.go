@@ -58,8 +58,11 @@ func TestImport(t *testing.T) {
 			}
 			e.mustIssue(t)
 			e.mustIssue(t)
-			if r = e.record(t); r.Doubt != nil || r.Device.State.Secret.IsEmpty() || !r.Device.State.Unopened.IsEmpty() {
-				t.Errorf("after an OTP: doubt %+v, closed: %v", r.Doubt, !r.Device.State.Unopened.IsEmpty())
+			// Only a proof made with keys that the PIN had to open tells a right PIN from one that was not looked at.
+			stays := closed && (movement == inwebosim.RatchetNone || movement == inwebosim.RatchetDK1)
+			state := e.record(t).Device.State
+			if e.record(t).Doubt != nil || state.Secret.IsEmpty() != stays || state.Unopened.IsEmpty() == stays {
+				t.Errorf("%s: after two OTPs: %+v", movement, e.record(t))
 			}
 		}
 	}
@@ -83,6 +86,32 @@ func TestAWrongPINOpensNothing(t *testing.T) {
 	atOnce.Guard.Pause = 0
 	issued, err := e.issue(t, atOnce)
 	mustVerify(t, &e.device, issued, err)
+}
+
+// At a server that does not check PINs, wrong ones never cost a device whose secret came closed: the right one verifies
+// every time, also after wrong ones that were accepted.
+func TestWrongPINsNeverCostAnImportedDevice(t *testing.T) {
+	t.Parallel()
+	for _, movement := range movements {
+		t.Run(string(movement), func(t *testing.T) {
+			t.Parallel()
+			e := newEnrolee(t, func(k *inwebosim.Knobs) { k.CheckPIN, k.Ratchet, k.WrongLimit = false, movement, 0 })
+			must(t, e.imported(t, foreign(t, e, true)))
+			unguarded := generous()
+			unguarded.Guard.Attempts = 0
+			service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), unguarded, nil)
+			defer drained(t, service)
+			for i, pin := range []secret.Text{wrongPIN, rightPIN, wrongPIN, wrongPIN, rightPIN, rightPIN, wrongPIN, rightPIN} {
+				issued, err := service.IssueOTP(t.Context(), e.ask(), pin)
+				if pin.Equal(rightPIN) && (err != nil || !e.sim.Verify(issued.OTP.Reveal())) {
+					t.Errorf("call %d: the right PIN gives %v, or an OTP that does not verify", i, err)
+				}
+			}
+			if !e.inStep(t) || e.record(t).Doubt != nil {
+				t.Errorf("in step %v, %+v", e.inStep(t), e.record(t))
+			}
+		})
+	}
 }
 
 // An account that has a device keeps it, and half a device is none.

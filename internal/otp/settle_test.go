@@ -265,3 +265,37 @@ func TestEveryRefusalHasItsOwnCause(t *testing.T) {
 		t.Errorf("too slow between setup and finalize: %v", got.err)
 	}
 }
+
+// However many refusals carry a step, the record does not grow without bound; a step that is not kept leaves a doubt.
+func TestRefusalsDoNotGrowTheRecord(t *testing.T) {
+	for name, row := range map[string]struct {
+		waits bool // K1 waits for a PIN
+		most  int  // bytes of the vault beyond those before
+		doubt bool
+	}{
+		"K1 is known":        {false, 0, false},
+		"K1 waits for a PIN": {true, 5000, true},
+	} {
+		r := enrolledRecord()
+		if row.waits {
+			r.Device.State.Unproven.K1 = secret.NewText(strings.Repeat("b", 32))
+		}
+		before, err := encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		move, _ := ratchet.NewMove("", "", strings.Repeat("d", 32))
+		refusal := finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonState, Sync: inwebo.Sync{Move: move}})
+		for range 500 {
+			held := heldRecord(t, r, "a", epoch)
+			r, _ = held.settled(paramsOf(held, "a"), refusal, epoch)
+		}
+		after, err := encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if grown := len(after.Vault.Reveal()) - len(before.Vault.Reveal()); grown > row.most || (r.Doubt != nil) != row.doubt || len(after.Body) > len(before.Body) {
+			t.Errorf("%s: after 500 refusals the vault has grown by %d bytes, the body from %d to %d, doubt %+v", name, grown, len(before.Body), len(after.Body), r.Doubt)
+		}
+	}
+}

@@ -20,15 +20,16 @@ const KeyDigits = 32
 // State is what a device must never lose: the keys, and the secret that it drew at its activation.
 // It holds nothing from which the PIN could be told or replaced.
 type State struct {
-	// Keys are those that an accepted proof has confirmed; empty until the first one.
+	// Keys are the keys as far as they are known without a PIN; empty until the first accepted proof.
 	Keys Keys
-	// Unproven is what later answers made of the keys. It stays as sent until an accepted proof confirms the PIN
-	// that opens it (inwebo-protocol.md §5, last but one paragraph).
+	// Unproven is what later answers made of the keys and only a PIN can open. It stays as sent until an accepted proof
+	// confirms the PIN that opens it (inwebo-protocol.md §5, last but one paragraph).
 	Unproven Move
 	// Secret is 16 bytes, the same for every service; empty when the activation gave none.
 	Secret secret.Bytes
-	// Unopened is the Secval of a device that comes from another client without its PIN, KeyDigits hex digits. It stays
-	// as it came until inWebo has accepted a PIN, for nothing in it can tell a wrong one; then it is opened, once.
+	// Unopened is the Secval of a device that comes from another client without its PIN, KeyDigits hex digits; Secret is
+	// empty then. It stays as it came until a proof has confirmed the PIN, because nothing in it can tell a wrong one, and
+	// because inWebo may accept a proof without a look at its PIN. Then it is opened, once.
 	Unopened secret.Text
 }
 
@@ -38,13 +39,18 @@ type Keys struct{ K0, K1 secret.Text }
 // Open gives the keys as the PIN behind kma opens them. With a wrong PIN they may be wrong, and nothing here can tell.
 func (s State) Open(kma Kma) Keys { return s.Keys.apply(s.Unproven, kma) }
 
+// NeedsPIN reports whether a wrong PIN would open the keys wrongly, so that inWebo refuses every proof made with them. A
+// proof made with the keys of such a state confirms its PIN when inWebo accepts it; any other confirms nothing of the PIN.
+func (s State) NeedsPIN() bool { return !s.Unproven.K0.IsEmpty() || !s.Unproven.K1.IsEmpty() }
+
 // Accepted is the state after inWebo accepted a proof made with opened, and answered with move.
 func (s State) Accepted(opened Keys, move Move) State {
 	s.Keys, s.Unproven = opened, move
-	return s
+	return s.folded()
 }
 
-// Opened is the state after inWebo accepted the PIN behind kma: the secret of a device that came without its PIN is known.
+// Opened is the state after a proof has confirmed the PIN behind kma: the secret of a device that came without its PIN is
+// known.
 func (s State) Opened(kma Kma) State {
 	if !s.Unopened.IsEmpty() {
 		s.Secret, s.Unopened = kma.SecretOf(s.Unopened), secret.Text{}
@@ -52,9 +58,35 @@ func (s State) Opened(kma Kma) State {
 	return s
 }
 
-// Told is the state after an answer that carried a move but accepted no proof.
+// Secval is what an OTP is made of in addition to K1. For a device whose secret has not been opened it is the one that came.
+func (s State) Secval(kma Kma) secret.Text {
+	if !s.Unopened.IsEmpty() {
+		return s.Unopened
+	}
+	return kma.Secval(s.Secret)
+}
+
+// maxPending bounds the steps of K1 that wait for a PIN, in characters: 128 of the length that has been seen.
+const maxPending = 4096
+
+// Told is the state after an answer that carried a move but accepted no proof. HasRoomFor bounds how often.
 func (s State) Told(move Move) State {
 	s.Unproven = s.Unproven.then(move)
+	return s.folded()
+}
+
+// HasRoomFor reports whether the state can be told the move: no more than maxPending of its steps then wait for a PIN, or
+// none did before.
+func (s State) HasRoomFor(move Move) bool {
+	return len(s.Unproven.DK1) == 0 || s.Told(move).Unproven.pending() <= maxPending
+}
+
+// folded is the state with the steps that K1 takes, where K1 is known. They need no PIN.
+func (s State) folded() State {
+	if s.Unproven.K1.IsEmpty() {
+		s.Keys = s.Keys.stepped(s.Unproven.DK1)
+		s.Unproven.DK1 = nil
+	}
 	return s
 }
 
@@ -83,6 +115,14 @@ func NewMove(k0, k1, dK1 string) (Move, error) {
 // IsEmpty tells whether the move changes nothing.
 func (m Move) IsEmpty() bool { return m.K0.IsEmpty() && m.K1.IsEmpty() && len(m.DK1) == 0 }
 
+// pending is the length of all steps together.
+func (m Move) pending() (length int) {
+	for _, step := range m.DK1 {
+		length += len(step.Reveal())
+	}
+	return length
+}
+
 // then is m followed by next.
 func (m Move) then(next Move) Move {
 	if !next.K0.IsEmpty() {
@@ -103,7 +143,12 @@ func (k Keys) apply(move Move, kma Kma) Keys {
 	if !move.K1.IsEmpty() {
 		k.K1 = kma.decryptKey(move.K1)
 	}
-	for _, step := range move.DK1 {
+	return k.stepped(move.DK1)
+}
+
+// stepped is the keys after K1 has taken the steps.
+func (k Keys) stepped(steps []secret.Text) Keys {
+	for _, step := range steps {
 		k.K1 = secret.NewText(hash(k.K1.Reveal(), step.Reveal())[:KeyDigits])
 	}
 	return k

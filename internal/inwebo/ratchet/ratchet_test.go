@@ -78,6 +78,39 @@ func TestMovesKeepTheirOrder(t *testing.T) {
 	})
 }
 
+// Steps of a K1 that is known are taken at once: however many refusals carry one, the state does not grow. Those of a K1
+// that waits for a PIN are kept up to a bound.
+func TestStepsDoNotPileUp(t *testing.T) {
+	kma := ratchet.NewKma(secret.NewText("1234"), serial)
+	step := mustMove(t, "", "", key("7"))
+	for name, row := range map[string]struct {
+		first ratchet.Move
+		most  int
+	}{
+		"K1 is known":         {mustMove(t, key("a"), "", ""), 0},
+		"K1 waits for a PIN":  {mustMove(t, "", key("b"), ""), 128},
+		"both wait for a PIN": {mustMove(t, key("a"), key("b"), key("c")), 128},
+	} {
+		state := ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(key("0")), K1: secret.NewText(key("1"))}}.Told(row.first)
+		told := 0
+		want := state.Open(kma).K1
+		for told < 1000 && state.HasRoomFor(step) {
+			state = state.Told(step)
+			told++
+		}
+		for range told {
+			want = ratchet.Keys{K1: want}.Stepped(step.DK1).K1
+		}
+		if len(state.Unproven.DK1) > row.most || row.most == 0 && told < 1000 || !state.Open(kma).K1.Equal(want) {
+			t.Errorf("%s: after %d steps %d are kept", name, told, len(state.Unproven.DK1))
+		}
+	}
+	long := mustMove(t, "", key("b"), strings.Repeat("x", 5000))
+	if state := (ratchet.State{}); !state.HasRoomFor(long) || !state.Told(long).HasRoomFor(mustMove(t, "", key("b"), "")) {
+		t.Error("a single answer is refused")
+	}
+}
+
 // Told never writes into the steps of the state that it came from.
 func TestToldSharesNothing(t *testing.T) {
 	kma := ratchet.NewKma(secret.NewText("1234"), serial)
@@ -205,7 +238,13 @@ func TestAnUnopenedSecret(t *testing.T) {
 	if err != nil || !state.Unopened.Equal(right.Secval(drawn)) || !state.Secret.IsEmpty() {
 		t.Fatalf("it does not stay closed: %v", err)
 	}
+	if !state.Secval(right).Equal(right.Secval(drawn)) || !state.Secval(wrong).Equal(right.Secval(drawn)) {
+		t.Error("before it is opened, OTPs are made of another secval than the one that came")
+	}
 	opened := state.Opened(right)
+	if !opened.Secval(right).Equal(right.Secval(drawn)) || opened.Secval(wrong).Equal(right.Secval(drawn)) {
+		t.Error("after it was opened, the PIN does not decide")
+	}
 	if string(opened.Secret.Reveal()) != string(drawn.Reveal()) || !opened.Unopened.IsEmpty() {
 		t.Error("the right PIN opens another secret")
 	}
