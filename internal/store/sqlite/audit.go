@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,16 +11,15 @@ import (
 
 // AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit. Lines
 // appear in the order of their ids, so who goes on after the last id that it has seen misses none.
-func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) (lines []otp.Audited, err error) {
-	err = s.each(ctx, "read the audit log", s.read.auditAfter, func(row *sql.Rows) error {
-		var line otp.Audited
-		var at int64
-		err := row.Scan(&line.ID, &at, &line.Account, &line.Caller, &line.Transaction, &line.Action, &line.Stage, &line.Outcome, &line.Step)
-		line.At = time.UnixMicro(at).UTC()
-		lines = append(lines, line)
-		return err
-	}, id, limit)
-	return lines, err
+func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
+	return list(ctx, s, "read the audit log", s.read.auditAfter, scanLine, id, limit)
+}
+
+func scanLine(from scanner) (line otp.Audited, err error) {
+	var at int64
+	err = from.Scan(&line.ID, &at, &line.Account, &line.Caller, &line.Transaction, &line.Action, &line.Stage, &line.Outcome, &line.Step)
+	line.At = time.UnixMicro(at).UTC()
+	return line, err
 }
 
 // Note adds lines that come with no record. Their time is the store's, whatever they say.

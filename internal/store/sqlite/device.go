@@ -154,87 +154,71 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	if err := s.health.refusal(); err != nil {
 		return otp.Row{}, time.Time{}, err
 	}
-	var row otp.Row
-	err := s.lookups.row(ctx, (*lookup).fetching, string(account), func(from scanner) (err error) {
-		row, err = scanRow(from)
-		return err
-	})
-	switch {
+	switch row, err := lookUp(ctx, s.writer, (*lookups).fetching, scanRow, string(account)); {
 	case errors.Is(err, sql.ErrNoRows):
 		return otp.Row{}, now(), otp.ErrNotFound
 	case err != nil:
 		return otp.Row{}, time.Time{}, s.readError("fetch the record of an account", err)
+	default:
+		return row, now(), nil
 	}
-	return row, now(), nil
+}
+
+// call is what a store has of a call: the row of its account, if there is one, and what is stored of it.
+type call struct {
+	found bool
+	row   otp.Row
+	kept  *otp.Kept
 }
 
 // FetchWithResponse is as otp.Store says: one statement, and so one snapshot.
-func (s *Store) FetchWithResponse(
-	ctx context.Context, account otp.Account, key string,
-) (row otp.Row, kept *otp.Kept, at time.Time, err error) {
+func (s *Store) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
 	if err := s.health.refusal(); err != nil {
-		return row, nil, at, err
+		return otp.Row{}, nil, time.Time{}, err
 	}
-	var found, answered bool
+	switch c, err := lookUp(ctx, s.writer, (*lookups).fetchingCall, scanCall, string(account), key); {
+	case err != nil:
+		return otp.Row{}, nil, time.Time{}, s.readError("fetch the record of an account", err)
+	case !c.found:
+		return otp.Row{}, c.kept, now(), otp.ErrNotFound
+	default:
+		return c.row, c.kept, now(), nil
+	}
+}
+
+func scanCall(from scanner) (c call, err error) {
+	var answered bool
 	var heldUntil sql.NullInt64
 	var vault, fingerprint, answer []byte
 	var answeredAt int64
-	err = s.read.withResponse.QueryRowContext(ctx, string(account), key).Scan(
-		&found, &row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &answered, &answeredAt, &fingerprint, &answer)
-	if err != nil {
-		return otp.Row{}, nil, time.Time{}, s.readError("fetch the record of an account", err)
-	}
+	err = from.Scan(&c.found, &c.row.Account, &c.row.Revision, &c.row.InDoubt, &heldUntil, &c.row.Body, &vault,
+		&answered, &answeredAt, &fingerprint, &answer)
+	c.row.HeldUntil, c.row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	if answered {
-		kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
+		c.kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
 	}
-	if !found {
-		return otp.Row{}, kept, now(), otp.ErrNotFound
-	}
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
-	return row, kept, now(), nil
+	return c, err
 }
 
 // BySerial is as otp.Store says.
-func (s *Store) BySerial(ctx context.Context, serial string) (rows []otp.Row, err error) {
-	err = s.each(ctx, "find the accounts of a device", s.read.bySerial, func(row *sql.Rows) error {
-		r, err := scanListed(row)
-		rows = append(rows, r)
-		return err
-	}, serial)
-	return rows, err
+func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
+	return list(ctx, s, "find the accounts of a device", s.read.bySerial, scanListed, serial)
 }
 
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.
-func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
-	if err := s.health.refusal(); err != nil {
-		return 0, err
-	}
-	if err := s.read.countUnread.QueryRowContext(ctx).Scan(&count); err != nil {
-		return 0, s.readError("count the answers that could not be read", err)
-	}
-	return count, nil
+func (s *Store) CountUnreadAnswers(ctx context.Context) (int, error) {
+	return s.count(ctx, "count the answers that could not be read", s.read.countUnread)
 }
 
 // List gives rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
 // account is before all others.
-func (s *Store) List(ctx context.Context, after otp.Account, limit int) (rows []otp.Row, err error) {
-	err = s.each(ctx, "list the records", s.read.list, func(row *sql.Rows) error {
-		r, err := scanListed(row)
-		rows = append(rows, r)
-		return err
-	}, string(after), limit)
-	return rows, err
+func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
+	return list(ctx, s, "list the records", s.read.list, scanListed, string(after), limit)
 }
 
 // CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock.
-func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
-	if err := s.health.refusal(); err != nil {
-		return 0, err
-	}
-	if err := s.read.countDoubt.QueryRowContext(ctx, now().UnixMicro()).Scan(&count); err != nil {
-		return 0, s.readError("count the devices in doubt", err)
-	}
-	return count, nil
+func (s *Store) CountDoubt(ctx context.Context) (int, error) {
+	return s.count(ctx, "count the devices in doubt", s.read.countDoubt, now().UnixMicro())
 }
 
 // deviceArgs are the values of deviceColumns; checkWrite has seen that the numbers fit. They share nothing with the

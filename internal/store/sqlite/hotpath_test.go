@@ -23,11 +23,11 @@ func hotSteps(tb testing.TB) []hotpath.Step {
 	write := benchWrite(1, revision)
 	must(s.Create(tb.Context(), write))
 	return []hotpath.Step{
-		{Name: "key by id", Most: 47, Do: func() {
+		{Name: "key by id", Most: 49, Do: func() {
 			_, err := s.KeyByID(tb.Context(), key.ID)
 			must(err)
 		}},
-		{Name: "fetch", Most: 36, Do: func() {
+		{Name: "fetch", Most: 38, Do: func() {
 			_, _, err := s.Fetch(tb.Context(), write.Row.Account)
 			must(err)
 		}},

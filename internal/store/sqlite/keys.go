@@ -56,28 +56,19 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 	if err := s.health.refusal(); err != nil {
 		return authn.Key{}, err
 	}
-	var key authn.Key
-	err := s.lookups.row(ctx, (*lookup).findingKey, id, func(from scanner) (err error) {
-		key, err = scanKey(from)
-		return err
-	})
-	switch {
+	switch key, err := lookUp(ctx, s.writer, (*lookups).findingKey, scanKey, id); {
 	case errors.Is(err, sql.ErrNoRows):
 		return authn.Key{}, authn.ErrNoKey
 	case err != nil:
 		return authn.Key{}, s.readError("look up an API key", err)
+	default:
+		return key, nil
 	}
-	return key, nil
 }
 
 // ListKeys is as authn.KeyStore says.
-func (s *Store) ListKeys(ctx context.Context) (keys []authn.Key, err error) {
-	err = s.each(ctx, "list the API keys", s.read.listKeys, func(row *sql.Rows) error {
-		key, err := scanKey(row)
-		keys = append(keys, key)
-		return err
-	})
-	return keys, err
+func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
+	return list(ctx, s, "list the API keys", s.read.listKeys, scanKey)
 }
 
 func scanKey(from scanner) (key authn.Key, err error) {

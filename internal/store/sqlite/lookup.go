@@ -11,22 +11,73 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// lookups make the two reads that every request makes. They go past database/sql, whose goroutines, locks and conversions
-// take longer than these reads do: they find one row by its key, and nobody needs to interrupt them.
-//
-// Every commit makes other connections than the writer's read their pages anew, and in a large store those are many. So a
-// lookup takes the writer's connection when it finds the writer idle, as a lone caller always does, and when it finds many
-// writes: then it waits for the end of the transaction. The others have connections of their own.
-type lookups struct {
-	beside chan *lookup // closed with the store
-	among  *lookup      // on the writer's connection, for who has its turn
-	writer *writer
+// lookups are the reads that calls make: of one row, by its key. They are done on the writer's connection, between two
+// transactions: every commit makes other connections read their pages again, and in a large store those are many. They go past
+// database/sql, whose goroutines, locks and conversions take longer than these reads do.
+type lookups struct{ fetch, withResponse, keyByID *query }
+
+func (l *lookups) fetching() *query     { return l.fetch }
+func (l *lookups) fetchingCall() *query { return l.withResponse }
+func (l *lookups) findingKey() *query   { return l.keyByID }
+
+// prepareLookups prepares the lookups on a connection. They are to be closed even if that fails.
+func prepareLookups(ctx context.Context, conn *sql.Conn) (l *lookups, err error) {
+	l = &lookups{}
+	err = conn.Raw(func(raw any) (err error) {
+		for to, text := range map[**query]string{&l.fetch: fetchText, &l.withResponse: withResponseText, &l.keyByID: keyByIDText} {
+			if *to, err = prepareQuery(ctx, raw, text); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return l, err
 }
 
-// lookup is one of the connections, for one read at a time.
-type lookup struct {
-	conn           driver.Conn
-	fetch, keyByID *query
+func (l *lookups) close() {
+	for _, q := range []*query{l.fetch, l.withResponse, l.keyByID} {
+		if q != nil {
+			_ = q.Close() // what it could say, its last run has said
+		}
+	}
+}
+
+// look is a read that waits for the writer.
+type look func(l *lookups)
+
+// lookUp has a row read by the writer, between two transactions, and returns it as scan does. The caller waits until ctx ends,
+// however long the disk takes. sql.ErrNoRows means that there is none.
+func lookUp[T any](ctx context.Context, w *writer, which func(*lookups) *query, scan func(scanner) (T, error), keys ...string) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	type result struct {
+		row T
+		err error
+	}
+	answer := make(chan result, 1)
+	read := func(l *lookups) {
+		var r result
+		r.err = which(l).row(keys, func(from scanner) (err error) {
+			r.row, err = scan(from)
+			return err
+		})
+		answer <- r
+	}
+	select {
+	case w.looks <- read:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-w.quit:
+		return none, errClosed
+	}
+	select {
+	case r := <-answer:
+		return r.row, r.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
 }
 
 // query is a statement, and room for what it finds.
@@ -35,43 +86,7 @@ type query struct {
 	values record
 }
 
-func (l *lookup) fetching() *query   { return l.fetch }
-func (l *lookup) findingKey() *query { return l.keyByID }
-
-// openLookups opens n connections, and shares that of the writer.
-func openLookups(ctx context.Context, to driver.Connector, n int, w *writer) (l *lookups, err error) {
-	l = &lookups{beside: make(chan *lookup, n), writer: w}
-	defer func() {
-		if err != nil {
-			l.close(len(l.beside))
-		}
-	}()
-	err = w.conn.Raw(func(conn any) (err error) {
-		l.among, err = newLookup(ctx, conn.(driver.Conn)) //nolint:forcetypeassert // database/sql has made it one
-		return err
-	})
-	for i := 0; i < n && err == nil; i++ {
-		var conn driver.Conn
-		if conn, err = to.Connect(ctx); err != nil {
-			break
-		}
-		var one *lookup
-		one, err = newLookup(ctx, conn)
-		l.beside <- one
-	}
-	return l, err
-}
-
-// newLookup prepares one, which is to be closed even if that fails.
-func newLookup(ctx context.Context, conn driver.Conn) (l *lookup, err error) {
-	l = &lookup{conn: conn}
-	if l.fetch, err = prepareLookup(ctx, conn, fetchText); err == nil {
-		l.keyByID, err = prepareLookup(ctx, conn, keyByIDText)
-	}
-	return l, err
-}
-
-func prepareLookup(ctx context.Context, conn driver.Conn, text string) (*query, error) {
+func prepareQuery(ctx context.Context, conn any, text string) (*query, error) {
 	preparer, ok := conn.(driver.ConnPrepareContext)
 	if !ok {
 		return nil, fmt.Errorf("a connection of the type %T prepares nothing", conn)
@@ -83,60 +98,17 @@ func prepareLookup(ctx context.Context, conn driver.Conn, text string) (*query, 
 	return &query{Stmt: statement}, nil
 }
 
-// close waits for the reads under way and closes all n connections but the writer's, which nobody takes any more by then.
-// Later reads fail.
-func (l *lookups) close(n int) {
-	l.among.finish()
-	for range n {
-		one := <-l.beside
-		one.finish()
-		_ = one.conn.Close() // it was only read from
-	}
-	close(l.beside)
-}
-
-// finish gives up the statements.
-func (l *lookup) finish() {
-	if l == nil {
-		return
-	}
-	for _, q := range []*query{l.fetch, l.keyByID} {
-		if q != nil {
-			_ = q.Close() // what it could say, its last run has said
-		}
-	}
-}
-
-// row hands over the row of the key, which use must not keep. sql.ErrNoRows says that there is none.
-func (l *lookups) row(ctx context.Context, which func(*lookup) *query, key string, use func(scanner) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if l.writer.turn.TryLock() {
-		defer l.writer.turn.Unlock()
-		return which(l.among).row(key, use)
-	}
-	if l.writer.crowd.Load() >= manyWrites {
-		return l.writer.look(ctx, func() error { return which(l.among).row(key, use) })
-	}
-	select {
-	case one, open := <-l.beside:
-		if !open {
-			return errClosed
-		}
-		defer func() { l.beside <- one }()
-		return which(one).row(key, use)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (q *query) row(key string, use func(scanner) error) (err error) {
+// row hands over the row of the keys, which use must not keep.
+func (q *query) row(keys []string, use func(scanner) error) (err error) {
 	statement, ok := q.Stmt.(driver.StmtQueryContext)
 	if !ok {
 		return fmt.Errorf("a statement of the type %T takes no queries", q.Stmt)
 	}
-	rows, err := statement.QueryContext(context.Background(), []driver.NamedValue{{Ordinal: 1, Value: key}})
+	args := make([]driver.NamedValue, len(keys))
+	for i, key := range keys {
+		args[i] = driver.NamedValue{Ordinal: i + 1, Value: key}
+	}
+	rows, err := statement.QueryContext(context.Background(), args)
 	if err != nil {
 		return err
 	}
@@ -153,7 +125,7 @@ func (q *query) row(key string, use func(scanner) error) (err error) {
 	return use(q.values)
 }
 
-// record is a row as the driver gives it. The types of its values are those of the columns: the tables are STRICT.
+// record is a row as the driver returns it. The types of its values are those of the columns: the tables are STRICT.
 type record []driver.Value
 
 // Scan copies the values, as that of sql.Rows does.

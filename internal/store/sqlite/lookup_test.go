@@ -2,133 +2,134 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"path/filepath"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// A caller who goes away while all connections are busy waits no longer, and nobody else notices: neither when the lookup
-// waits for a connection of its own, nor when it waits for the writer's.
-func TestALookupWaitsNoLongerThanItsCaller(t *testing.T) {
+// While the disk hangs, no caller waits longer than its context says, whatever it asks for.
+func TestReadsOfADiskThatHangs(t *testing.T) {
 	t.Parallel()
-	for _, crowd := range []int32{1, manyWrites} {
+	synctest.Test(t, func(t *testing.T) {
 		s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
-		s.writer.crowd.Store(crowd)
-		s.writer.turn.Lock()
-		giveBack := takeAll(s)
-		gone, leave := context.WithCancel(t.Context())
-		answered := make(chan error)
-		go func() {
-			_, _, err := s.Fetch(gone, "alice")
-			answered <- err
-		}()
-		leave()
-		if err := <-answered; !errors.Is(err, context.Canceled) {
-			t.Errorf("who has gone is told %v", err)
-		}
-		giveBack()
-		s.writer.turn.Unlock()
-		if _, _, err := s.Fetch(t.Context(), "alice"); !errors.Is(err, otp.ErrNotFound) || s.Broken() != nil {
-			t.Errorf("who comes then is told %v; broken: %v", err, s.Broken())
-		}
-	}
-}
-
-// takeAll takes the lookups' own connections.
-func takeAll(s *Store) (giveBack func()) {
-	var taken []*lookup
-	for range readers {
-		taken = append(taken, <-s.lookups.beside)
-	}
-	return func() {
-		for _, l := range taken {
-			s.lookups.beside <- l
-		}
-	}
-}
-
-// Among many writes a lookup waits for the writer's connection, and sees all that was stored before.
-func TestALookupAmongManyWrites(t *testing.T) {
-	t.Parallel()
-	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
-	first := benchWrite(1, 1)
-	if err := s.Create(t.Context(), first); err != nil {
-		t.Fatal(err)
-	}
-	defer takeAll(s)()
-	for revision := uint64(2); revision < 50; revision++ {
-		s.writer.crowd.Store(manyWrites)
-		s.writer.turn.Lock()
-		found := make(chan uint64)
-		go func() {
-			row, _, err := s.Fetch(t.Context(), first.Row.Account)
-			if err != nil {
-				t.Error(err)
+		hang, reached, release := stuck()
+		var all sync.WaitGroup
+		all.Go(func() { _ = s.writer.do(context.Background(), hang) })
+		<-reached
+		const patience = 5 * time.Second
+		for verb, read := range map[string]func(context.Context) error{
+			"Fetch": func(ctx context.Context) error { _, _, err := s.Fetch(ctx, "alice"); return err },
+			"FetchWithResponse": func(ctx context.Context) error {
+				_, _, _, err := s.FetchWithResponse(ctx, "alice", "key")
+				return err
+			},
+			"KeyByID": func(ctx context.Context) error { _, err := s.KeyByID(ctx, "key"); return err },
+			"a list": func(ctx context.Context) error {
+				_, err := within(ctx, func() (int, error) { <-release; return 0, nil })
+				return err
+			},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			start := time.Now()
+			err := read(ctx)
+			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != patience {
+				t.Errorf("%s: %v after %v", verb, err, took)
 			}
-			found <- row.Revision
-		}()
-		select {
-		case <-found:
-			t.Fatal("a lookup has used the connection of somebody else")
-		case <-time.After(time.Millisecond):
+			cancel()
 		}
-		s.writer.turn.Unlock()
-		if got := <-found; got != revision-1 {
-			t.Errorf("found is revision %d, want %d", got, revision-1)
+		close(release)
+		all.Wait()
+		if _, _, err := s.Fetch(t.Context(), "alice"); !errors.Is(err, otp.ErrNotFound) || s.Broken() != nil {
+			t.Errorf("afterwards: %v; broken: %v", err, s.Broken())
 		}
-		if err := s.Replace(t.Context(), benchWrite(1, revision)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 }
 
-// What a closed store says does not depend on how it was used before.
-func TestALookupAfterManyWrites(t *testing.T) {
+// Lookups go on while the writer waits for another process that writes, and the write is done when that has ended.
+func TestLookupsWhileAnotherProcessWrites(t *testing.T) {
 	t.Parallel()
-	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
-	s.writer.crowd.Store(manyWrites)
-	if err := s.Close(); err != nil {
+	directory := filepath.Join(t.TempDir(), "data")
+	s := openWith(t, directory, builtIn())
+	if err := s.Create(t.Context(), benchWrite(1, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Fetch(t.Context(), "alice"); !errors.Is(err, errClosed) {
-		t.Errorf("a closed store says %v", err)
+	err := withConnection(t.Context(), filepath.Join(directory, FileName), standardPragmas(), func(other *sql.Conn) error {
+		if _, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+			return err
+		}
+		written := make(chan error)
+		go func() { written <- s.Replace(t.Context(), benchWrite(1, 2)) }()
+		for range 100 {
+			if got := revision(t, s, "account 1"); got != 1 {
+				t.Errorf("found is revision %d", got)
+			}
+			time.Sleep(time.Millisecond) // until the writer waits
+		}
+		_, err := other.ExecContext(t.Context(), "ROLLBACK")
+		return errors.Join(err, <-written)
+	})
+	if err != nil || revision(t, s, "account 1") != 2 {
+		t.Error(err)
 	}
 }
 
-// A lookup finds the same on the writer's connection and on its own, whoever wrote it, and none that closed.
-func TestLookupsOnBothConnections(t *testing.T) {
+// A settle does not wait for lookups that never end.
+func TestAWriteAmongManyLookups(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := s.KeyByID(ctx, "none"); !errors.Is(err, authn.ErrNoKey) && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for revision := uint64(1); revision <= 100; revision++ {
+		verb := s.Replace
+		if revision == 1 {
+			verb = s.Create
+		}
+		if err := verb(t.Context(), benchWrite(1, revision)); err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	all.Wait()
+}
+
+// A lookup sees all that was stored before, by whichever process, and a closed store says so.
+func TestLookupsSeeWhatIsStored(t *testing.T) {
 	t.Parallel()
 	directory := filepath.Join(t.TempDir(), "data")
 	s, other := openWith(t, directory, builtIn()), openWith(t, directory, builtIn())
-	expect := func(revision uint64) {
-		t.Helper()
-		row, _, err := s.Fetch(t.Context(), benchWrite(1, 1).Row.Account)
-		if err != nil || row.Revision != revision {
-			t.Errorf("found is revision %d, %v; want %d", row.Revision, err, revision)
-		}
-	}
-	for revision := uint64(1); revision < 20; revision++ {
-		by := []*Store{s, other}[revision%2]
+	for n := uint64(1); n < 20; n++ {
+		by := []*Store{s, other}[n%2]
 		verb := by.Replace
-		if revision == 1 {
+		if n == 1 {
 			verb = by.Create
 		}
-		if err := verb(t.Context(), benchWrite(1, revision)); err != nil {
+		if err := verb(t.Context(), benchWrite(1, n)); err != nil {
 			t.Fatal(err)
 		}
-		expect(revision)
-		s.writer.turn.Lock()
-		expect(revision)
-		s.writer.turn.Unlock()
-		expect(revision)
+		if got := revision(t, s, "account 1"); got != n {
+			t.Errorf("found is revision %d, want %d", got, n)
+		}
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Fetch(t.Context(), "alice"); !errors.Is(err, errClosed) {
+	if _, _, err := s.Fetch(t.Context(), "account 1"); !errors.Is(err, errClosed) {
 		t.Errorf("a closed store says %v", err)
 	}
 }

@@ -7,25 +7,66 @@ import (
 	"time"
 )
 
-// each runs a query and hands over its rows, one after the other.
-func (s *Store) each(ctx context.Context, what string, query *sql.Stmt, use func(*sql.Rows) error, args ...any) (err error) {
+// list returns the rows of a query.
+func list[T any](ctx context.Context, s *Store, what string, query *sql.Stmt, scan func(scanner) (T, error), args ...any) ([]T, error) {
 	if err := s.health.refusal(); err != nil {
-		return err
+		return nil, err
 	}
-	rows, err := query.QueryContext(ctx, args...)
-	if err != nil {
-		return s.readError(what, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := use(rows); err != nil {
-			return s.readError(what, err)
+	all, err := within(ctx, func() (all []T, err error) {
+		rows, err := query.QueryContext(ctx, args...)
+		if err != nil {
+			return nil, err
 		}
+		defer rows.Close()
+		for rows.Next() {
+			row, err := scan(rows)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, row)
+		}
+		return all, rows.Err()
+	})
+	if err != nil {
+		return nil, s.readError(what, err)
 	}
-	if err := rows.Err(); err != nil {
-		return s.readError(what, err)
+	return all, nil
+}
+
+// count returns the number that is the one result of a query.
+func (s *Store) count(ctx context.Context, what string, query *sql.Stmt, args ...any) (int, error) {
+	if err := s.health.refusal(); err != nil {
+		return 0, err
 	}
-	return nil
+	n, err := within(ctx, func() (n int, err error) {
+		err = query.QueryRowContext(ctx, args...).Scan(&n)
+		return n, err
+	})
+	if err != nil {
+		return 0, s.readError(what, err)
+	}
+	return n, nil
+}
+
+// within returns what read does, or an error when ctx ends first: a read from a disk that hangs cannot be interrupted, and
+// goes on without its caller.
+func within[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	answer := make(chan result, 1)
+	go func() {
+		value, err := read()
+		answer <- result{value, err}
+	}()
+	select {
+	case r := <-answer:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 // readError says what could not be read, and looks whether the database is at fault.

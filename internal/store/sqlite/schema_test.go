@@ -183,34 +183,29 @@ func TestEveryConnectionHasItsPragmas(t *testing.T) {
 			t.Errorf("%s is %q, want %q (%v)", name, got, want, err)
 		}
 	}
-	expectAll := func(conn driver.Conn) {
+	expectAll := func(conn driver.Conn, busy string) {
 		t.Helper()
 		expect(conn, "journal_mode", "wal")
 		expect(conn, "synchronous", "2")
 		expect(conn, "foreign_keys", "1")
-		expect(conn, "busy_timeout", "5000")
+		expect(conn, "busy_timeout", busy)
 		expect(conn, "locking_mode", "normal")
 		expect(conn, "temp_store", "2")
 	}
-	for range readers {
-		l := <-s.lookups.beside
-		defer func() { s.lookups.beside <- l }()
-		expectAll(l.conn)
+	raw := func(conn *sql.Conn, busy string) {
+		t.Helper()
+		if err := conn.Raw(func(raw any) error { expectAll(raw.(driver.Conn), busy); return nil }); err != nil {
+			t.Error(err)
+		}
 	}
-	conns := []*sql.Conn{s.writer.conn}
+	raw(s.writer.conn, "0")
 	for range listers {
 		conn, err := s.db.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conns = append(conns, conn)
-	}
-	for _, conn := range conns {
-		err := conn.Raw(func(raw any) error { expectAll(raw.(driver.Conn)); return nil })
-		if err != nil {
-			t.Error(err)
-		}
+		raw(conn, "5000")
 	}
 }
 

@@ -1,14 +1,17 @@
 package sqlite
 
-import (
-	"context"
-	"database/sql"
-)
+import "context"
 
 // SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
-func (s *Store) SealingKey(ctx context.Context) (name string, err error) {
-	err = s.each(ctx, "read which key seals", s.read.sealingKey, func(row *sql.Rows) error { return row.Scan(&name) })
-	return name, err
+func (s *Store) SealingKey(ctx context.Context) (string, error) {
+	names, err := list(ctx, s, "read which key seals", s.read.sealingKey, func(from scanner) (name string, err error) {
+		err = from.Scan(&name)
+		return name, err
+	})
+	if err != nil || len(names) == 0 {
+		return "", err
+	}
+	return names[0], nil
 }
 
 // RecordSealingKey records the name of the key that seals from now on. It is durable when it returns nil.

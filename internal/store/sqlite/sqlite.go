@@ -28,8 +28,7 @@ import (
 const FileName = "pimsd.db"
 
 const (
-	readers      = 4                // connections for lookups
-	listers      = 4                // connections for other reading
+	listers      = 4                // connections for what is not done on the writer's
 	busyTimeout  = 5 * time.Second  // the longest wait for another process that writes
 	closeTimeout = 10 * time.Second // the longest that Close takes
 )
@@ -48,11 +47,10 @@ type Options struct {
 
 // Store is a database that is open. Its methods may be called at any time from anywhere.
 type Store struct {
-	db      *sql.DB
-	read    queries
-	lookups *lookups
-	writer  *writer
-	health  *health
+	db     *sql.DB
+	read   queries
+	writer *writer
+	health *health
 
 	closeOnce sync.Once
 	closeErr  error
@@ -125,10 +123,6 @@ func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, 
 	if s.writer, err = startWriter(ctx, conn, s.health, o.ObserveCommit); err != nil {
 		return nil, err
 	}
-	if s.lookups, err = openLookups(ctx, &connector{path: path, pragmas: standardPragmas()}, readers, s.writer); err != nil {
-		s.writer.stop()
-		return nil, err
-	}
 	return s, nil
 }
 
@@ -139,7 +133,6 @@ func (s *Store) Close() error {
 		closed := make(chan error, 1)
 		go func() {
 			s.writer.stop()
-			s.lookups.close(readers)
 			closed <- errors.Join(s.writer.conn.Close(), s.db.Close())
 		}()
 		select {

@@ -33,8 +33,7 @@ func (s *statements) close() {
 // queries are what readers run, prepared on whichever connection is free.
 type queries struct {
 	list, countDoubt, auditAfter, listKeys *sql.Stmt
-	withResponse, bySerial, countUnread    *sql.Stmt
-	sealingKey                             *sql.Stmt
+	bySerial, countUnread, sealingKey      *sql.Stmt
 }
 
 const (
@@ -49,6 +48,12 @@ const (
 	// Those of a lookup.
 	fetchText   = `SELECT ` + rowColumns + ` FROM device WHERE account = ?`
 	keyByIDText = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
+
+	withResponseText = `SELECT d.account IS NOT NULL, coalesce(d.account, ''), coalesce(d.revision, 0), coalesce(d.in_doubt, 0),
+			d.held_until, d.body, d.vault,
+			a.account IS NOT NULL, coalesce(a.at, 0), a.fingerprint, a.answer
+		FROM (SELECT ? AS account) wanted LEFT JOIN device d USING (account)
+		LEFT JOIN answer a ON a.account = wanted.account AND a.key = ?`
 )
 
 func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error) {
@@ -103,11 +108,6 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)`,
 		&q.auditAfter: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 			FROM audit WHERE id > ? ORDER BY id LIMIT ?`,
-		&q.withResponse: `SELECT d.account IS NOT NULL, coalesce(d.account, ''), coalesce(d.revision, 0), coalesce(d.in_doubt, 0),
-			d.held_until, d.body, d.vault,
-			a.account IS NOT NULL, coalesce(a.at, 0), a.fingerprint, a.answer
-			FROM (SELECT ? AS account) wanted LEFT JOIN device d USING (account)
-			LEFT JOIN answer a ON a.account = wanted.account AND a.key = ?`,
 		&q.bySerial: `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active
 			FROM device WHERE serial = ? AND serial <> '' ORDER BY account`,
 		&q.countUnread: `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`,

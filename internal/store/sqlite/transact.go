@@ -3,6 +3,9 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"time"
+
+	lib "modernc.org/sqlite/lib"
 )
 
 // maxAlone bounds how many jobs of one batch may fail alone, since each has the others done again.
@@ -39,7 +42,7 @@ func (w *writer) transact(batch []*job) error {
 // database for now; failed is the index of the job whose change failed, or -1.
 func (w *writer) try(batch []*job) (failed int, err error) {
 	ctx := context.Background() // the jobs of many callers end with none of them
-	if _, err := w.on.begin.ExecContext(ctx); err != nil {
+	if err := w.begin(ctx); err != nil {
 		return -1, fmt.Errorf("begin to write: %w", untouched(err))
 	}
 	for i, j := range batch {
@@ -51,6 +54,26 @@ func (w *writer) try(batch []*job) (failed int, err error) {
 		return -1, fmt.Errorf("make a write durable: %w", w.undo(ctx, err))
 	}
 	return -1, nil
+}
+
+// begin waits for other processes that write, as long as busyTimeout says. Meanwhile it does the lookups that come.
+func (w *writer) begin(ctx context.Context) error {
+	const pause = 5 * time.Millisecond
+	for deadline := time.Now().Add(busyTimeout); ; {
+		_, err := w.on.begin.ExecContext(ctx)
+		if code, _ := resultCode(err); code != lib.SQLITE_BUSY || time.Now().After(deadline) {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		for waiting := true; waiting; {
+			select {
+			case read := <-w.looks:
+				read(w.lookups)
+			case <-timer.C:
+				waiting = false
+			}
+		}
+	}
 }
 
 // undo ends a transaction that failed. SQLite has done that itself after some errors, and then says so.

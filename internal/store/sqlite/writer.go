@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -18,27 +16,29 @@ const (
 	maxBatch = 512
 	// checkpointEvery is after how many writes the log is written back into the database: 8 to 25 MB of log.
 	checkpointEvery = 1024
-	// writerCache is room for 8 MiB of pages, which fill as they are needed: the inner ones of the trees of a million accounts
-	// are 3 MiB, and those of the records between hold and settle are wanted again.
-	writerCache = `PRAGMA cache_size = -8192`
+	// writerPragmas are room for 8 MiB of pages, which fill as they are needed: the inner ones of the trees of a million accounts
+	// are 3 MiB, and those of the records between hold and settle are wanted again. And the writer itself waits for other
+	// processes.
+	writerPragmas = `PRAGMA cache_size = -8192; PRAGMA busy_timeout = 0`
 )
 
 var errClosed = errors.New("the store is closed")
 
-// writer is the one that writes: it has a connection for itself, takes all jobs that wait, runs them in one
-// transaction, and answers them when that has become durable or has failed. Before the next one it does the lookups that wait.
+// writer is the one that writes, and the one that looks rows up: it has a connection for itself, takes all jobs that wait,
+// runs them in one transaction, and answers them when that has become durable or has failed. Before each transaction it does the
+// lookups that wait.
 type writer struct {
 	conn    *sql.Conn
-	turn    sync.Mutex // of who uses the connection: the writer, or a lookup that finds nobody there
+	lookups *lookups
 	on      *statements
 	health  *health
 	observe func(writes int, took time.Duration, err error)
 
 	jobs       chan *job
-	looks      chan *look
+	looks      chan look
 	quit, done chan struct{}
-	crowd      atomic.Int32 // jobs of the newest transaction
-	unsaved    int          // writes since the log was last written back
+	crowd      int // jobs of the newest transaction
+	unsaved    int // writes since the log was last written back
 }
 
 // change is something to do within a transaction. A refusal, such as a conflict, is the answer to this change alone. A
@@ -53,19 +53,25 @@ type job struct {
 }
 
 func startWriter(ctx context.Context, conn *sql.Conn, h *health, observe func(int, time.Duration, error)) (*writer, error) {
-	if _, err := conn.ExecContext(ctx, writerCache); err != nil {
-		return nil, fmt.Errorf("give the writer room for pages: %w", err)
+	if _, err := conn.ExecContext(ctx, writerPragmas); err != nil {
+		return nil, fmt.Errorf("set the writer's connection up: %w", err)
+	}
+	l, err := prepareLookups(ctx, conn)
+	if err != nil {
+		l.close()
+		return nil, err
 	}
 	on, err := prepareStatements(ctx, conn)
 	if err != nil {
+		l.close()
 		return nil, err
 	}
 	if observe == nil {
 		observe = func(int, time.Duration, error) {}
 	}
 	w := &writer{
-		conn: conn, on: on, health: h, observe: observe,
-		jobs: make(chan *job), looks: make(chan *look), quit: make(chan struct{}), done: make(chan struct{}),
+		conn: conn, lookups: l, on: on, health: h, observe: observe,
+		jobs: make(chan *job), looks: make(chan look), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.work()
 	return w, nil
@@ -75,7 +81,7 @@ func startWriter(ctx context.Context, conn *sql.Conn, h *health, observe func(in
 func (w *writer) stop() {
 	close(w.quit)
 	<-w.done
-	w.turn.Lock() // for good
+	w.lookups.close()
 	w.on.close()
 }
 
@@ -109,8 +115,8 @@ func (w *writer) work() {
 		select {
 		case <-w.quit:
 			return
-		case first := <-w.looks:
-			w.lookFor(first)
+		case read := <-w.looks:
+			read(w.lookups)
 		case first := <-w.jobs:
 			w.answer(w.gather(first))
 		}
@@ -121,11 +127,11 @@ func (w *writer) work() {
 // ones that have just been answered may be about to come back. Nobody waits for anything that is not running already.
 func (w *writer) gather(first *job) []*job {
 	batch := w.take([]*job{first})
-	if w.crowd.Load() > 1 {
+	if w.crowd > 1 {
 		runtime.Gosched()
 		batch = w.take(batch)
 	}
-	w.crowd.Store(int32(len(batch)))
+	w.crowd = len(batch)
 	return batch
 }
 
@@ -142,10 +148,20 @@ func (w *writer) take(batch []*job) []*job {
 	return batch
 }
 
+// lookUpAll does the lookups that wait, at most so many that writes do not wait for ever.
+func (w *writer) lookUpAll() {
+	for range maxBatch {
+		select {
+		case read := <-w.looks:
+			read(w.lookups)
+		default:
+			return
+		}
+	}
+}
+
 func (w *writer) answer(batch []*job) {
-	w.turn.Lock()
-	defer w.turn.Unlock()
-	w.lookForAll()
+	w.lookUpAll()
 	w.health.check()
 	if err := w.health.refusal(); err != nil {
 		for _, j := range batch {
