@@ -102,7 +102,7 @@ func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (remove fu
 
 // serve runs the service, and shows beside it what it can do.
 func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.Simulator) error {
-	service, err := app.New(ctx, c, d.stderr)
+	service, err := app.New(ctx, c, d.log)
 	if err != nil {
 		return err
 	}

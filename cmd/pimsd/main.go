@@ -10,17 +10,25 @@ import (
 	"io"
 	"log"
 	"os"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/linequeue"
 )
 
 func main() { os.Exit(mainStatus()) }
+
+// flushTimeout bounds how long the end of the process waits until its messages are read.
+const flushTimeout = time.Second
 
 func mainStatus() int {
 	// net/http quotes unexpected bytes of answers to the standard logger, and they may be keys; the service logs by zap.
 	log.SetOutput(io.Discard)
 	ctx, told, stop := listen(context.Background())
 	defer stop()
+	messages := linequeue.New(os.Stderr, nil)
+	defer messages.Flush(flushTimeout)
 	return run(ctx, os.Args[1:], process{
-		stdin: os.Stdin, lines: bufio.NewReader(os.Stdin), stdout: os.Stdout, stderr: os.Stderr,
+		stdin: os.Stdin, lines: bufio.NewReader(os.Stdin), stdout: os.Stdout, stderr: messages, log: os.Stderr,
 		environ: os.Environ(), root: os.Geteuid() == 0, signals: told,
 	})
 }

@@ -22,12 +22,14 @@ const (
 
 // process is all that the commands may know of the process they run in.
 type process struct {
-	stdin          *os.File      // asked whether it is a terminal
-	lines          *bufio.Reader // of stdin
-	stdout, stderr io.Writer
-	environ        []string
-	root           bool
-	signals        *signals
+	stdin   *os.File      // asked whether it is a terminal
+	lines   *bufio.Reader // of stdin
+	stdout  io.Writer
+	stderr  io.Writer // takes messages for people, and does not block
+	log     io.Writer // takes the log of a service
+	environ []string
+	root    bool
+	signals *signals
 }
 
 // usageError is a command line that cannot be understood.

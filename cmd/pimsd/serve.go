@@ -26,7 +26,7 @@ its TLS certificate again.`,
 	}
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		collectLess(p.environ)
-		a, err := app.New(cmd.Context(), c, p.stderr)
+		a, err := app.New(cmd.Context(), c, p.log)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pimsd/pimsd/internal/inwebosim"
 )
 
@@ -311,5 +313,64 @@ func TestAnInterruptedConversationSaysThatItWaits(t *testing.T) {
 			t.Errorf("%v: the command ended with %v", sig, err)
 		}
 		h.wantOTP(out.String())
+	}
+}
+
+// The reader of the log stalls, and the pipe to it is full: the service ends all the same.
+func TestServeEndsThoughTheReaderOfItsLogStalls(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.enroll()
+	s := h.serve("--log-level", "debug")
+	if _, err := unix.FcntlInt(s.log.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for range 100 { // a line each, of which a dozen fit
+		response, err := client.Get("http://" + s.api + "/v1/authentication/account")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	reached, release := h.pause(actionFinalize)
+	given := h.ask(s.api)
+	await(t, "inWebo has the finalize", reached)
+	s.signal(t, syscall.SIGTERM)
+	release()
+	h.wantOTP(await(t, "the caller is answered", given))
+	if err := await(t, "the service ends", s.end); err != nil {
+		t.Errorf("the service ended with %v", err)
+	}
+}
+
+// Messages of an enrollment, which nobody reads, do not hold up its conversation.
+func TestEnrollWhenTheTerminalStalls(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	size, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(bytes.Repeat([]byte{'.'}, size)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := h.command("enroll", "--account", testAccount)
+	cmd.Stdin, cmd.Stderr = strings.NewReader(inwebosim.DefaultCode+"\n"+testPIN+"\n"), w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := await(t, "the command ends", ended(cmd)); err != nil {
+		t.Errorf("the command ended with %v", err)
+	}
+	if now := h.status(); !now.Activated || now.InDoubt || now.Step == 0 {
+		t.Errorf("the store has %+v, want an enrolled device that was checked", now)
 	}
 }

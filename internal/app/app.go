@@ -30,7 +30,8 @@ type App struct {
 	*Core
 
 	config   *config.Config
-	logger   *zap.Logger
+	log      *telemetry.Log
+	logger   *zap.Logger // of log
 	face     *api.API
 	keys     *authn.Keys
 	tokens   *authn.Tokens // nil: no issuer is trusted
@@ -48,17 +49,19 @@ type App struct {
 // New builds everything and binds both listeners; nothing is answered before Run. The log goes to w. What it opened is
 // closed again when it fails.
 func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error) {
-	logger, err := telemetry.NewLogger(w, c.Log.Level)
+	log, err := telemetry.NewLog(w, c.Log.Level)
 	if err != nil {
 		return nil, err
 	}
+	logger := log.Logger
 	for _, warning := range SecretWarnings(c) {
 		logger.Warn(warning)
 	}
-	a := &App{config: c, logger: logger}
+	a := &App{config: c, log: log, logger: logger}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.undo.all())
+			log.Flush()
 		}
 	}()
 	metrics := telemetry.NewMetrics(Build().Version, codes())
@@ -66,6 +69,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 		return nil, err
 	}
 	a.undo.push("store", a.Core.Close)
+	metrics.WatchLog(log.Dropped)
 	a.keyring = newKeyringWatch(a.Core, logger)
 	metrics.WatchSealingKeys(a.keyring.usable)
 	metrics.WatchDoubt(a.Store.CountDoubt)
@@ -105,6 +109,7 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	handler := telemetry.OpsHandler(metrics,
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
+		telemetry.Check{Name: "log", Ready: alwaysReady, Note: a.droppedLines},
 		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.note},
 	)
 	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, a.withDocs(handler), opsTimeouts(), a.logger); err != nil {
@@ -186,6 +191,20 @@ func (a *App) serving(context.Context) error {
 	}
 	return nil
 }
+
+// alwaysReady is the readiness of what is worth a note, and no reason to take the service out.
+func alwaysReady(context.Context) error { return nil }
+
+// droppedLines is the note about a log whose reader does not keep up.
+func (a *App) droppedLines(context.Context) string {
+	if n := a.log.Dropped(); n > 0 {
+		return fmt.Sprintf("%d lines dropped since the start: its reader is too slow, or gone", n)
+	}
+	return ""
+}
+
+// FlushLog waits, for a moment, until what was logged before is written.
+func (a *App) FlushLog() { a.log.Flush() }
 
 // doubtPatience bounds how long the question whether the service is ready waits for the number of devices in doubt.
 const doubtPatience = 100 * time.Millisecond
@@ -276,5 +295,6 @@ func (a *App) stop(why error) error {
 	}
 	err := errors.Join(why, a.undo.all())
 	a.logger.Info("stopped", zap.Error(err))
+	a.log.Flush()
 	return err
 }

@@ -59,13 +59,13 @@ func TestTheCertificateFollowsItsFiles(t *testing.T) {
 	files := tlsFiles(t)
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		logger, err := telemetry.NewLogger(&log, "info")
+		logger, err := telemetry.NewLog(&log, "info")
 		if err != nil {
 			t.Fatal(err)
 		}
 		first, second, third := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour), time.Now().Add(3*time.Hour)
 		writeCertificate(t, files, first)
-		c, err := openCertificate(files, logger)
+		c, err := openCertificate(files, logger.Logger)
 		if err != nil {
 			t.Fatal(err)
 		}

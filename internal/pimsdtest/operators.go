@@ -53,7 +53,12 @@ func (d *Daemon) Audit() []otp.Audited {
 }
 
 // Log is what the daemon has written so far, in all of its runs.
-func (d *Daemon) Log() string { return d.log.String() }
+func (d *Daemon) Log() string {
+	if d.app != nil {
+		d.app.FlushLog()
+	}
+	return d.log.String()
+}
 
 // journal keeps what is written to it.
 type journal struct {

@@ -11,16 +11,50 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/pimsd/pimsd/internal/linequeue"
 )
 
-// NewLogger gives a logger that writes one JSON object a line to w: time (UTC, milliseconds), level, message, and the fields
-// of the event; durations in seconds. Text from outside cannot break a line or a field. The level is debug, info, warn or error.
-func NewLogger(w io.Writer, level string) (*zap.Logger, error) {
+// Log is a logger whose lines are written in the background. No caller of it waits for the reader of the log: lines that the
+// reader does not take in time are dropped and counted.
+type Log struct {
+	*zap.Logger
+
+	lines *linequeue.Queue
+}
+
+// NewLog returns a log that writes one JSON object a line to w: time (UTC, milliseconds), level, message, and the fields of the
+// event; durations in seconds. Text from outside cannot break a line or a field. The level is debug, info, warn or error.
+func NewLog(w io.Writer, level string) (*Log, error) {
 	least, err := zapcore.ParseLevel(level)
 	if err != nil {
 		return nil, fmt.Errorf("log level %q: give one of debug, info, warn, error", level)
 	}
-	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{
+	lines := linequeue.New(w, func(dropped uint64) []byte {
+		entry := zapcore.Entry{
+			Time: time.Now(), Level: zapcore.WarnLevel,
+			Message: "lines of the log were dropped: its reader is too slow, or was away",
+		}
+		line, err := newEncoder().EncodeEntry(entry, []zapcore.Field{zap.Uint64("lines", dropped)})
+		if err != nil {
+			return nil
+		}
+		return line.Bytes()
+	})
+	return &Log{zap.New(zapcore.NewCore(newEncoder(), lines, least), zap.ErrorOutput(lines)), lines}, nil
+}
+
+// Dropped is how many lines were dropped since the start.
+func (l *Log) Dropped() uint64 { return l.lines.Dropped() }
+
+// flushTimeout bounds how long the end of the process waits for the reader of the log.
+const flushTimeout = time.Second
+
+// Flush waits, for a moment, until the lines that were logged before are written.
+func (l *Log) Flush() { l.lines.Flush(flushTimeout) }
+
+func newEncoder() zapcore.Encoder {
+	return zapcore.NewJSONEncoder(zapcore.EncoderConfig{
 		TimeKey:        "time",
 		LevelKey:       "level",
 		NameKey:        "logger",
@@ -29,8 +63,6 @@ func NewLogger(w io.Writer, level string) (*zap.Logger, error) {
 		EncodeLevel:    zapcore.LowercaseLevelEncoder,
 		EncodeDuration: zapcore.SecondsDurationEncoder,
 	})
-	out := zapcore.Lock(zapcore.AddSync(w))
-	return zap.New(zapcore.NewCore(encoder, out, least), zap.ErrorOutput(out)), nil
 }
 
 func encodeTime(t time.Time, enc zapcore.PrimitiveArrayEncoder) {

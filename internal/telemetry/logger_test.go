@@ -20,13 +20,14 @@ func TestALogLine(t *testing.T) {
 
 func testALogLine(t *testing.T) {
 	var out bytes.Buffer
-	log, err := telemetry.NewLogger(&out, "info")
+	log, err := telemetry.NewLog(&out, "info")
 	if err != nil {
 		t.Fatal(err)
 	}
 	log.Debug("not this")
 	const hostile = "a\n{\"level\":\"error\"}\r\x1b[31m\u2028\xff\""
 	log.Info(hostile, zap.String("text", hostile), zap.Duration("took", 1500*time.Millisecond))
+	log.Flush()
 
 	if n := strings.Count(out.String(), "\n"); n != 1 || strings.ContainsAny(out.String(), "\r\x1b") {
 		t.Fatalf("one event became %d lines: %q", n, out.String())
@@ -51,7 +52,7 @@ func testALogLine(t *testing.T) {
 
 func TestALevelThatIsNone(t *testing.T) {
 	t.Parallel()
-	if _, err := telemetry.NewLogger(&bytes.Buffer{}, "loud"); err == nil || !strings.Contains(err.Error(), `"loud"`) {
+	if _, err := telemetry.NewLog(&bytes.Buffer{}, "loud"); err == nil || !strings.Contains(err.Error(), `"loud"`) {
 		t.Errorf("got %v", err)
 	}
 }

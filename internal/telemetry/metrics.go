@@ -162,6 +162,14 @@ func (m *Metrics) WatchSealingKeys(usable func() bool) {
 	}))
 }
 
+// WatchLog publishes how many lines of the log were dropped. It is called once.
+func (m *Metrics) WatchLog(dropped func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "pimsd_log_lines_dropped_total",
+		Help: "Lines of the log that its reader did not take in time, or at all.",
+	}, func() float64 { return float64(dropped()) }))
+}
+
 // CountFewActivations counts an enrolment of an account that has few SMS activations left.
 func (m *Metrics) CountFewActivations() { m.fewLeft.Inc() }
 

@@ -13,7 +13,8 @@ import (
 )
 
 // Check is one condition of readiness. Ready gives nil, or an error that tells an operator what is wrong; it must
-// return when its context ends. Of a condition that is met, Note, when set, says what is worth knowing all the same.
+// return when its context ends. Of a condition that is met, Note, when set, returns what is worth knowing
+// all the same, or nothing.
 type Check struct {
 	Name  string
 	Ready func(context.Context) error
@@ -65,7 +66,11 @@ func noteOf(ctx context.Context, check Check) string {
 	if check.Note == nil {
 		return ""
 	}
-	return ", " + check.Note(ctx)
+	note := check.Note(ctx)
+	if note == "" {
+		return ""
+	}
+	return ", " + note
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
