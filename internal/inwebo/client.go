@@ -1,7 +1,6 @@
 package inwebo
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -142,11 +141,15 @@ func readResponse(name Exchange, response *http.Response, sent *sentTrace) (answ
 	if response.StatusCode != http.StatusOK { // the body stays unread: that of a 101 has no end
 		return answer{}, statusFault(name, response.StatusCode)
 	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes+1))
-	if err != nil {
-		return answer{}, sent.fault(name, err)
+	d, body, err := readDocument(response.Body)
+	if err == nil {
+		return newAnswer(name, d, body)
 	}
-	return readDocument(name, text)
+	if body.err != nil && !errors.Is(body.err, io.EOF) && !errors.Is(body.err, errTooLong) {
+		return answer{}, sent.fault(name, body.err)
+	}
+	body.drain()
+	return answer{}, documentFault(name, d, body, err)
 }
 
 // request is a GET that http.Transport cannot send twice: with a body that is there, though empty, and cannot be had
@@ -168,12 +171,6 @@ type nothing struct{}
 func (nothing) Read([]byte) (int, error)         { return 0, io.EOF }
 func (nothing) WriteTo(io.Writer) (int64, error) { return 0, nil } // without it, io.Copy takes a buffer
 func (nothing) Close() error                     { return nil }
-
-// isWebPage tells a page for people from a broken answer of the service.
-func isWebPage(text []byte) bool {
-	start := bytes.ToLower(bytes.TrimSpace(text[:min(len(text), 1024)]))
-	return bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.Contains(start, []byte("<html"))
-}
 
 // localErrors are the errors of a machine that has nothing left to make a connection with.
 var localErrors = [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM}

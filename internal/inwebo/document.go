@@ -2,7 +2,6 @@ package inwebo
 
 import (
 	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -11,200 +10,166 @@ import (
 	"strings"
 )
 
-// document is an answer: a root, and one level of children with text (inwebo-protocol.md §1).
-type document struct {
-	root     string
-	children []child // in their order; only those that are lists have names that repeat
-}
-
-type child struct{ name, text string }
-
-// maxChildren bounds the children of an answer; the largest answer seen has about twenty.
-const maxChildren = 1024
-
-// add takes the next child.
-func (d *document) add(name, text string) error {
-	if len(d.children) == maxChildren {
-		return errors.New("it has more than 1024 elements")
-	}
-	if !isList(name) && d.has(name) {
-		return errors.New("an element that is no list stands twice")
-	}
-	d.children = append(d.children, child{name, text})
-	return nil
-}
-
-func (d *document) has(name string) bool {
-	return slices.ContainsFunc(d.children, func(c child) bool { return c.name == name })
-}
-
 // Roots of the two kinds of answer.
 const (
 	rootSetup    = "ActionSetup"
 	rootFinalize = "ActionFinalize"
 )
 
-// isList tells the names that may repeat: services, ms entries and messages, but not their counts.
-func isList(name string) bool {
-	if strings.HasSuffix(name, "_n") {
-		return false
-	}
-	return strings.HasPrefix(name, "s_") || strings.HasPrefix(name, "ms_") || strings.HasPrefix(name, "m_")
-}
-
-// parseDocument reads an answer strictly. Its errors quote nothing of the answer.
-func parseDocument(text []byte) (*document, error) {
-	if len(text) > maxAnswerBytes {
-		return nil, errors.New("it is longer than 64 KiB")
-	}
-	if d, ok := parsePlain(string(text)); ok {
-		return d, nil
-	}
-	return parseTokens(text)
-}
-
-// parseTokens reads every document that there can be.
-func parseTokens(text []byte) (*document, error) {
-	decoder := xml.NewDecoder(bytes.NewReader(text))
-	d := &documentReader{}
-	for {
-		start := decoder.InputOffset()
-		token, err := decoder.RawToken()
-		if errors.Is(err, io.EOF) {
-			return d.finish()
-		}
-		if err != nil {
-			return nil, errors.New("it is not well-formed XML")
-		}
-		if err := d.take(token, start); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// documentReader is the state between two tokens.
-type documentReader struct {
-	document
-	open []string
-	text strings.Builder
-}
-
-// take reads one token, which begins at the byte start.
-func (d *documentReader) take(token xml.Token, start int64) error {
-	switch token := token.(type) {
-	case xml.StartElement:
-		return d.start(token)
-	case xml.EndElement:
-		return d.end(token)
-	case xml.CharData:
-		return d.chars(token)
-	case xml.Directive:
-		return errors.New("it carries a document type or another directive")
-	case xml.ProcInst:
-		if token.Target != "xml" || start > 0 {
-			return errors.New("it carries a processing instruction")
-		}
-	}
-	return nil // comments say nothing
-}
-
-func (d *documentReader) start(element xml.StartElement) error {
-	if element.Name.Space != "" || len(element.Attr) > 0 {
-		return errors.New("an element has a namespace or attributes")
-	}
-	switch len(d.open) {
-	case 0:
-		if d.root != "" {
-			return errors.New("it has more than one root")
-		}
-		if d.root = element.Name.Local; d.root != rootSetup && d.root != rootFinalize {
-			return errForeignRoot
-		}
-	case 1:
-		d.text.Reset()
+// knownRoot returns the root of that name, and nothing when it is not one of the two.
+func knownRoot(name []byte) string {
+	switch string(name) {
+	case rootSetup:
+		return rootSetup
+	case rootFinalize:
+		return rootFinalize
 	default:
-		return errors.New("its elements are nested")
+		return ""
 	}
-	d.open = append(d.open, element.Name.Local)
-	return nil
 }
 
-func (d *documentReader) end(element xml.EndElement) error {
-	last := len(d.open) - 1
-	if last < 0 || element.Name.Space != "" || d.open[last] != element.Name.Local {
-		return errors.New("its elements do not match")
-	}
-	d.open = d.open[:last]
-	if last == 0 {
-		return nil
-	}
-	return d.add(element.Name.Local, d.text.String())
+// document is an answer: a root, and its direct children with their texts, in their order (inwebo-protocol.md §1).
+type document struct {
+	root     string // empty while it has not been seen
+	children []child
+	texts    string // the names and texts of the children, one after the other
+
+	buffer   []byte // texts, while they are read
+	elements int    // of any depth
 }
 
-func (d *documentReader) chars(text []byte) error {
-	if len(d.open) == 2 {
-		d.text.Write(text)
-		return nil
-	}
-	if len(bytes.TrimSpace(text)) > 0 {
-		return errors.New("there is text between its elements")
-	}
-	return nil
+// child is a direct child of the root, as parts of the texts of the document: its name up to middle, and from there its
+// text, without the blanks around it.
+type child struct {
+	start, middle, end int32
+	// obscure reports that the text cannot be relied upon: the child has elements of its own, which are ignored, or
+	// something that XML does not allow.
+	obscure bool
 }
 
-func (d *documentReader) finish() (*document, error) {
-	if d.root == "" || len(d.open) > 0 {
-		return nil, errors.New("it ends too early")
+func (d *document) nameOf(c child) string { return d.texts[c.start:c.middle] }
+
+func (d *document) textOf(c child) string { return strings.TrimSpace(d.texts[c.middle:c.end]) }
+
+// readDocument reads one document from body. It reads no further than the end of its root. The source has the body as far
+// as it was read. Errors quote nothing of the answer; the document is then what came before the fault.
+func readDocument(body io.Reader) (*document, *source, error) {
+	s := newScanner(body)
+	err := s.scan()
+	if errors.Is(err, errEarly) && errors.Is(s.err, errTooLong) {
+		err = errTooLong
 	}
-	return &d.document, nil
+	s.doc.seal()
+	return &s.doc, &s.source, err
 }
 
-var errForeignRoot = errors.New("its root is not the expected one")
+// startChild begins a child of that name.
+func (d *document) startChild(name []byte) {
+	start := len(d.buffer)
+	d.buffer = append(d.buffer, name...)
+	d.children = append(d.children, child{start: int32(start), middle: int32(len(d.buffer)), end: -1})
+}
 
-// text gives the text of a child, empty when it is absent.
-func (d *document) text(name string) string {
+// endChild ends the last child.
+func (d *document) endChild() { d.children[len(d.children)-1].end = int32(len(d.buffer)) }
+
+// seal makes one string of the names and texts. It drops a last child that has not ended.
+func (d *document) seal() {
+	if last := len(d.children) - 1; last >= 0 && d.children[last].end < 0 {
+		d.children = d.children[:last]
+	}
+	d.texts, d.buffer = string(d.buffer), nil
+}
+
+// text returns the text of a child that has one value; empty when it is absent. It reports false when the value cannot
+// be used: the child repeats with different values, or is obscure.
+func (d *document) text(name string) (text string, ok bool) {
+	found, ok := false, true
 	for _, c := range d.children {
-		if c.name == name {
-			return c.text
+		if d.nameOf(c) != name {
+			continue
+		}
+		before := text
+		text = d.textOf(c)
+		ok = ok && !c.obscure && (!found || text == before)
+		found = true
+	}
+	if !ok {
+		return "", false
+	}
+	return text, true
+}
+
+// textOrNone returns the text of a child that enters no proof: what cannot be used counts as absent.
+func (d *document) textOrNone(name string) string {
+	text, _ := d.text(name)
+	return text
+}
+
+// exact returns the text of a child that enters a proof or a request; empty when it is absent. It reports false when it
+// cannot be used: text reports false, or it is not printable ASCII without blanks.
+func (d *document) exact(name string) (text string, ok bool) {
+	if text, ok = d.text(name); !ok || !isExact(text) {
+		return "", false
+	}
+	return text, true
+}
+
+// isExact reports whether text is printable ASCII without blanks.
+func isExact(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// list returns the texts of a child that repeats. It reports false when one of them is obscure.
+func (d *document) list(name string) (texts []string, ok bool) {
+	ok = true
+	for _, c := range d.children {
+		if d.nameOf(c) == name {
+			texts, ok = append(texts, d.textOf(c)), ok && !c.obscure
 		}
 	}
-	return ""
-}
-
-// list gives the n values of a child that repeats, where n is the number that the answer says there are. When it says
-// none, an empty element is none.
-func (d *document) list(name string, n int) ([]string, error) {
-	values := d.all(name)
-	if n == 0 && strings.Join(values, "") == "" {
-		return nil, nil
-	}
-	if len(values) == n {
-		return values, nil
-	}
-	return nil, fmt.Errorf("the number of %s does not fit", name)
-}
-
-func (d *document) all(name string) (values []string) {
-	for _, c := range d.children {
-		if c.name == name {
-			values = append(values, c.text)
-		}
-	}
-	return values
+	return texts, ok
 }
 
 // maxListed bounds the lists of an answer; more services on one device have not been heard of.
 const maxListed = 64
 
-// count reads a number of list entries, such as s_n; none says that the child is absent or empty.
+// count returns a number of list entries, such as s_n; none reports that the child is absent or empty.
 func (d *document) count(name string) (n int, none bool, err error) {
-	text := d.text(name)
-	if text == "" {
+	text, ok := d.text(name)
+	if ok && text == "" {
 		return 0, true, nil
 	}
 	n, err = strconv.Atoi(text)
-	if err != nil || n < 0 || n > maxListed {
+	if !ok || err != nil || n < 0 || n > maxListed {
 		return 0, false, fmt.Errorf("%s is no number from 0 to %d", name, maxListed)
 	}
 	return n, false, nil
+}
+
+// exactList returns the n texts of a list whose entries enter a request, each with something in it. Where there are none,
+// an empty element is none.
+func (d *document) exactList(name string, n int) ([]string, error) {
+	texts, ok := d.list(name)
+	if n == 0 && strings.Join(texts, "") == "" {
+		return nil, nil
+	}
+	if len(texts) != n {
+		return nil, fmt.Errorf("the number of %s does not fit", name)
+	}
+	if !ok || slices.ContainsFunc(texts, func(text string) bool { return text == "" || !isExact(text) }) {
+		return nil, fmt.Errorf("one of %s cannot be used", name)
+	}
+	return texts, nil
+}
+
+// isWebPage reports whether text is a page for people.
+func isWebPage(text []byte) bool {
+	start := bytes.ToLower(bytes.TrimSpace(text[:min(len(text), 1024)]))
+	return bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.Contains(start, []byte("<html"))
+}
+
+// mentions reports whether text has an element of that name, with a namespace prefix or without.
+func mentions(text []byte, element string) bool {
+	return bytes.Contains(text, []byte("<"+element)) || bytes.Contains(text, []byte(":"+element))
 }

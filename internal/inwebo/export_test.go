@@ -1,17 +1,24 @@
 package inwebo
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"slices"
 	"testing"
 )
 
-// The reading of documents, opened to its law.
-var (
-	ParseDocument = parseDocument
-	ParsePlain    = func(text []byte) (*document, bool) { return parsePlain(string(text)) }
-	ParseTokens   = parseTokens
-)
+// ParseDocument reads a whole document.
+func ParseDocument(text []byte) (*document, error) {
+	d, _, err := readDocument(bytes.NewReader(text))
+	return d, err
+}
+
+// ParseDocumentFrom reads a document as it arrives.
+func ParseDocumentFrom(from io.Reader) (*document, error) {
+	d, _, err := readDocument(from)
+	return d, err
+}
 
 // NewTransport opens the transport, to show what it would do with a request that can be repeated.
 var NewTransport = newTransport
@@ -23,7 +30,7 @@ func (d *document) Root() string { return d.root }
 func (d *document) Fields() map[string][]string {
 	fields := make(map[string][]string, len(d.children))
 	for _, c := range d.children {
-		fields[c.name] = append(fields[c.name], c.text)
+		fields[d.nameOf(c)] = append(fields[d.nameOf(c)], d.textOf(c))
 	}
 	return fields
 }

@@ -32,7 +32,7 @@ var refusals = map[string]inwebo.Reason{
 
 	":SAT": inwebo.ReasonUnknown, ":URL": inwebo.ReasonUnknown, ":ERR1": inwebo.ReasonUnknown, ":NOPUSH": inwebo.ReasonUnknown,
 	"": inwebo.ReasonUnknown, ":": inwebo.ReasonUnknown, ":c4n4ry": inwebo.ReasonUnknown, ":access": inwebo.ReasonUnknown,
-	":ACCESS:c4n4ry": inwebo.ReasonUnknown, ": ACCESS": inwebo.ReasonUnknown, ":OK": inwebo.ReasonUnknown,
+	":ACCESS:c4n4ry": inwebo.ReasonUnknown, ": ACCESS ": inwebo.ReasonAccess, ":OK": inwebo.ReasonUnknown,
 	":NOK_ACCESS": inwebo.ReasonUnknown, ":" + string(inwebo.ReasonUnknown): inwebo.ReasonUnknown,
 }
 
@@ -64,7 +64,7 @@ func TestEveryRefusalOfEveryExchange(t *testing.T) {
 }
 
 func TestWhatIsNeitherOKNorNOK(t *testing.T) {
-	for _, text := range []string{"", "ok", "OK ", " OK", "OK:", "OK:c4n4ry", "OK:BLOCKED:", "OK:NOK", "nok:ACCESS", "NOKACCESS", "ACCESS", "0", "KO"} {
+	for _, text := range []string{"", "ok", "O K", "OK:", "OK:c4n4ry", "OK:BLOCKED:", "OK:NOK", "nok:ACCESS", "NOKACCESS", "ACCESS", "0", "KO"} {
 		for _, call := range calls {
 			err := call.make(t, answering(t, call.withErr(text)))
 			if call.isSetup() {

@@ -2,6 +2,7 @@ package inwebo
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,8 @@ type Sync struct {
 	LastSync string
 	Move     ratchet.Move
 	Offline  Offline
-	// Services replaces the list of services, when HasServices.
+	// Services replaces the stored list of services when HasServices. Otherwise the list in the answer does not add up,
+	// and Services is what there is of it, for a device that has no list yet.
 	Services    []Service
 	HasServices bool
 }
@@ -84,28 +86,28 @@ func (o OTPFinalize) WantsSecondRound() bool { return o.Sync.Offline.J != "" }
 // answer is a document whose err has been read and is OK.
 type answer struct {
 	*document
-	body    []byte // as it arrived
+	source  *source // the body that it was read from
 	blocked bool
 }
 
 // newAnswer reads err, and turns every refusal into a *Refusal.
-func newAnswer(exchange Exchange, d *document, body []byte) (answer, error) {
+func newAnswer(exchange Exchange, d *document, body *source) (answer, error) {
 	if d.root != rootOf(exchange) {
-		return answer{}, documentFault(exchange, body, errForeignRoot)
+		return answer{}, documentFault(exchange, d, body, errForeignXML)
 	}
-	a := answer{document: d, body: body}
+	a := answer{document: d, source: body}
 	var accepted bool
 	if accepted, a.blocked = acceptance(d); accepted {
 		return a, nil
 	}
-	status, name, _ := strings.Cut(d.text("err"), ":")
-	if status != "NOK" {
+	status, name, _ := strings.Cut(d.textOrNone("err"), ":")
+	if strings.TrimSpace(status) != "NOK" {
 		return answer{}, answerFault(exchange, a, errors.New("its err is neither OK nor NOK"))
 	}
-	sync, err := readSync(a)
-	refusal := &Refusal{Exchange: exchange, Reason: reasonOf(name), Sync: sync}
+	sync, err := readSync(d)
+	refusal := &Refusal{Exchange: exchange, Reason: reasonOf(strings.TrimSpace(name)), Sync: sync}
 	if err != nil {
-		refusal.Unusable = secret.NewBytes(body)
+		refusal.Unusable = secret.NewBytes(body.body)
 	}
 	return answer{}, refusal
 }
@@ -118,11 +120,11 @@ func rootOf(exchange Exchange) string {
 }
 
 func readActivateSetup(a answer) (ActivateSetup, error) {
-	reply := ActivateSetup{Kfact: a.text("Kfact"), Kiw: a.text("Kiw")}
+	reply := ActivateSetup{Kfact: a.textOrNone("Kfact"), Kiw: a.textOrNone("Kiw")}
 	if reply.Kfact == "" || reply.Kiw == "" {
 		return reply, errors.New("it lacks Kfact or Kiw")
 	}
-	mask, err := strconv.ParseUint(a.text("pinmode"), 10, 8)
+	mask, err := strconv.ParseUint(a.textOrNone("pinmode"), 10, 8)
 	if err != nil {
 		return reply, errors.New("pinmode is missing or no number")
 	}
@@ -130,81 +132,105 @@ func readActivateSetup(a answer) (ActivateSetup, error) {
 	return reply, nil
 }
 
+// readActivateFinalize is strict about what the ms finalize needs: a device that cannot be given its secret makes no OTPs,
+// and no stored step can be lost.
 func readActivateFinalize(a answer) (ActivateFinalize, error) {
 	finalized, err := readFinalized(a)
 	if err != nil {
 		return ActivateFinalize{}, err
 	}
-	reply := ActivateFinalize{Finalized: finalized, Challenge: a.text("challenge")}
+	reply := ActivateFinalize{Finalized: finalized}
 	n, _, err := a.count("ms_n")
 	if err != nil {
 		return reply, err
 	}
-	if n > 0 && reply.Challenge == "" {
-		return reply, errNoChallenge
-	}
-	if reply.MSIDs, err = a.list("ms_id", n); err != nil {
+	if reply.MSIDs, err = a.exactList("ms_id", n); err != nil {
 		return reply, err
 	}
-	reply.MSKeys, err = a.list("ms_key", n)
-	return reply, err
+	if reply.MSKeys, err = a.exactList("ms_key", n); err != nil {
+		return reply, err
+	}
+	if reply.Challenge, err = readChallengeText(a); err != nil && n > 0 {
+		return reply, err
+	}
+	return reply, nil
 }
-
-var errNoChallenge = errors.New("the challenge is missing")
 
 func readChallenge(a answer) (Challenge, error) {
-	challenge := Challenge{a.text("challenge")}
-	if challenge.Text == "" {
-		return challenge, errNoChallenge
-	}
-	return challenge, nil
+	text, err := readChallengeText(a)
+	return Challenge{text}, err
 }
 
+func readChallengeText(a answer) (string, error) {
+	text, ok := a.exact("challenge")
+	switch {
+	case !ok:
+		return "", errors.New("the challenge cannot be used")
+	case text == "":
+		return "", errors.New("the challenge is missing")
+	default:
+		return text, nil
+	}
+}
+
+// readOTPFinalize drops a defi that cannot be used: the answer has moved the ratchet all the same.
 func readOTPFinalize(a answer) (OTPFinalize, error) {
 	finalized, err := readFinalized(a)
-	return OTPFinalize{Finalized: finalized, Defi: a.text("defi")}, err
+	defi, _ := a.exact("defi")
+	return OTPFinalize{Finalized: finalized, Defi: defi}, err
 }
 
 func readFinalized(a answer) (Finalized, error) {
-	sync, err := readSync(a)
+	sync, err := readSync(a.document)
 	return Finalized{Sync: sync, Blocked: a.blocked}, err
 }
 
-func readSync(a answer) (Sync, error) {
-	move, err := ratchet.NewMove(a.text("K0"), a.text("K1"), a.text("dK1"))
+// readSync reads what an answer changes. Its error says that the step cannot be used; the rest is read all the same.
+func readSync(d *document) (Sync, error) {
+	sync, err := readStep(d)
+	sync.Offline = Offline{J: d.textOrNone("J"), K: d.textOrNone("K"), H: d.textOrNone("H")}
+	sync.Services, sync.HasServices = readServices(d)
+	return sync, err
+}
+
+// readStep reads the fields that form one ratchet step. When one of them cannot be used, it returns none of them.
+func readStep(d *document) (Sync, error) {
+	var texts [5]string
+	for i, name := range [...]string{"id", "Tsync", "K0", "K1", "dK1"} {
+		var ok bool
+		if texts[i], ok = d.exact(name); !ok {
+			return Sync{}, fmt.Errorf("%s cannot be used", name)
+		}
+	}
+	move, err := ratchet.NewMove(texts[2], texts[3], texts[4])
 	if err != nil {
 		return Sync{}, err
 	}
-	sync := Sync{
-		ID: a.text("id"), LastSync: a.text("Tsync"), Move: move,
-		Offline: Offline{J: a.text("J"), K: a.text("K"), H: a.text("H")},
-	}
-	if services, ok := readServices(a); ok {
-		sync.Services, sync.HasServices = services, true
-	}
-	return sync, nil
+	return Sync{ID: texts[0], LastSync: texts[1], Move: move}, nil
 }
 
-// readServices reads the list of services. It reports false when the answer has none, or one that does not add up: it
-// enters no proof, so it is dropped.
-func readServices(a answer) (services []Service, ok bool) {
-	n, none, err := a.count("s_n")
-	if err != nil || none {
-		return nil, false
+// readServices reads the list of services. It enters no proof, so whatever is wrong with it costs nothing: addsUp reports
+// whether there is a list and its parts fit each other. When not, the result is what there is of it.
+func readServices(d *document) (services []Service, addsUp bool) {
+	ids, ok := d.list("s_id")
+	names, _ := d.list("s_name")
+	n, none, err := d.count("s_n")
+	addsUp = ok && !none && err == nil
+	if n == 0 && addsUp && strings.Join(ids, "") == "" {
+		return []Service{}, true
 	}
-	ids, err := a.list("s_id", n)
-	if err != nil {
-		return nil, false
-	}
-	names := make([]string, n) // a list without names is still a list of services
-	if a.has("s_name") {
-		if names, err = a.list("s_name", n); err != nil {
-			return nil, false
+	hasNames := len(names) == len(ids)
+	addsUp = addsUp && len(ids) == n && (hasNames || len(names) == 0)
+	for i, id := range ids {
+		if id == "" || !isExact(id) {
+			addsUp = false
+			continue
 		}
+		service := Service{ID: id}
+		if hasNames {
+			service.Name = names[i]
+		}
+		services = append(services, service)
 	}
-	services = make([]Service, n)
-	for i := range services {
-		services[i] = Service{ids[i], names[i]}
-	}
-	return services, true
+	return services, addsUp
 }

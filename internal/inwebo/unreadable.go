@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -48,12 +49,11 @@ type Reading struct {
 
 // ReadAnswer reads a kept answer to a finalize: Unreadable.Answer or Refusal.Unusable. It returns an *Unreadable when the
 // answer, or the ratchet step in it, cannot be read by this version either.
-func ReadAnswer(exchange Exchange, answer secret.Bytes) (Reading, error) {
-	text := answer.Reveal()
-	a, err := readDocument(exchange, text)
+func ReadAnswer(exchange Exchange, kept secret.Bytes) (Reading, error) {
+	a, err := readBody(exchange, bytes.NewReader(kept.Reveal()))
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		if !refusal.Unusable.IsEmpty() {
-			return Reading{}, unreadable(exchange, text, nil, errUnusableStep)
+			return Reading{}, &Unreadable{Exchange: exchange, Answer: kept, detail: errUnusableStep.Error()}
 		}
 		return Reading{Reason: refusal.Reason, Sync: refusal.Sync}, nil
 	}
@@ -69,24 +69,28 @@ func ReadAnswer(exchange Exchange, answer secret.Bytes) (Reading, error) {
 
 var errUnusableStep = errors.New("its ratchet step cannot be used")
 
-// readDocument reads the body of an answer as far as err. What it cannot read is an *Unreadable or a *Fault.
-func readDocument(exchange Exchange, text []byte) (answer, error) {
-	document, err := parseDocument(text)
+// readBody reads a body that has arrived as far as err.
+func readBody(exchange Exchange, body io.Reader) (answer, error) {
+	d, source, err := readDocument(body)
 	if err != nil {
-		return answer{}, documentFault(exchange, text, err)
+		source.drain()
+		return answer{}, documentFault(exchange, d, source, err)
 	}
-	return newAnswer(exchange, document, text)
+	return newAnswer(exchange, d, source)
 }
 
-// documentFault is the error of a body that is no document of the service.
-func documentFault(exchange Exchange, text []byte, why error) error {
+// documentFault is the error of a body that is no document of the service, or a broken one. d is what could be read of it.
+func documentFault(exchange Exchange, d *document, body *source, why error) error {
+	isFinalize := rootOf(exchange) == rootFinalize
 	switch {
-	case isWebPage(text):
+	case isFinalize && d.root == rootFinalize:
+		return unreadable(exchange, d, body, why)
+	case d.root == "" && isWebPage(body.text):
 		return &Fault{exchange, ErrNoAnswer, ErrNotService, "it answers with a web page"}
-	case rootOf(exchange) == rootSetup:
+	case !isFinalize:
 		return &Fault{exchange, ErrNoAnswer, ErrNotUnderstood, why.Error()}
-	case bytes.Contains(text, []byte("<"+rootFinalize)):
-		return unreadable(exchange, text, nil, why)
+	case mentions(body.text, rootFinalize):
+		return unreadable(exchange, d, body, why)
 	default:
 		return &Fault{exchange, ErrNoAnswer, ErrNotService, why.Error()}
 	}
@@ -97,19 +101,17 @@ func answerFault(exchange Exchange, a answer, why error) error {
 	if rootOf(exchange) == rootSetup {
 		return &Fault{exchange, ErrNoAnswer, ErrNotUnderstood, why.Error()}
 	}
-	return unreadable(exchange, a.body, a.document, why)
+	return unreadable(exchange, a.document, a.source, why)
 }
 
-func unreadable(exchange Exchange, body []byte, d *document, why error) error {
-	u := &Unreadable{Exchange: exchange, Answer: secret.NewBytes(body[:min(len(body), maxAnswerBytes)]), detail: why.Error()}
-	if d != nil {
-		u.Accepted, u.Blocked = acceptance(d)
-	}
+func unreadable(exchange Exchange, d *document, body *source, why error) error {
+	u := &Unreadable{Exchange: exchange, Answer: secret.NewBytes(body.body), detail: why.Error()}
+	u.Accepted, u.Blocked = acceptance(d)
 	return u
 }
 
 // acceptance reports whether err says that inWebo did what was asked, and that it blocks the device from now on.
 func acceptance(d *document) (accepted, blocked bool) {
-	text := d.text("err")
+	text := d.textOrNone("err")
 	return text == "OK" || text == "OK:BLOCKED", text == "OK:BLOCKED"
 }

@@ -122,7 +122,7 @@ func (d Device) synced(sync inwebo.Sync, state ratchet.State) Device {
 	keep(&d.Offline.J, sync.Offline.J)
 	keep(&d.Offline.K, sync.Offline.K)
 	keep(&d.Offline.H, sync.Offline.H)
-	if sync.HasServices {
+	if sync.HasServices || len(d.Services) == 0 { // a list that does not add up is better than none
 		d.Services = sync.Services
 	}
 	return d

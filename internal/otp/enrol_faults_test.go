@@ -203,3 +203,27 @@ func TestEnrollmentThatDoesNotSynchronize(t *testing.T) {
 		})
 	}
 }
+
+// A service list that does not add up is all that a new device has: it works with what there is of it.
+func TestAServiceListThatDoesNotAddUpCostsNoDevice(t *testing.T) {
+	t.Parallel()
+	for name, fields := range map[string][]inwebosim.Field{
+		"a count that is too large": {{Name: "s_n", Value: "2"}},
+		"no count":                  {{Name: "s_n", Value: ""}},
+		"two counts":                {{Name: "s_n", Value: "1"}, {Name: "s_n", Value: "2"}},
+		"more names":                {{Name: "s_n", Value: "1"}, {Name: "s_name", Value: "another"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnrolee(t, usual)
+			must(t, e.sim.Plant(inwebosim.Nuisance{
+				Kind: inwebosim.KindExtra, Match: activateFinalize.match, Drop: []string{"s_n"}, Fields: fields,
+			}))
+			e.mustEnroll(t, otp.Enrolling{})
+			service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
+			defer drained(t, service)
+			issued, err := service.IssueOTP(t.Context(), e.ask(), rightPIN)
+			mustVerify(t, &e.device, issued, err)
+		})
+	}
+}
