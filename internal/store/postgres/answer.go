@@ -2,11 +2,9 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 const (
@@ -21,43 +19,6 @@ const (
 
 func keepArgs(k *otp.Keep) []any {
 	return []any{k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal()}
-}
-
-// FetchWithResponse is as otp.Store says: one statement, and so one snapshot. The time is the database's.
-func (s *Store) FetchWithResponse(
-	ctx context.Context, account otp.Account, key string,
-) (otp.Row, *otp.Kept, time.Time, error) {
-	const fetch = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
-		d.body, d.vault,
-		a.account IS NOT NULL, coalesce(a.at, 0), a.fingerprint, a.answer
-		FROM (VALUES ($1::text)) wanted (account) LEFT JOIN device d USING (account)
-		LEFT JOIN answer a ON a.account = wanted.account AND a.key = $2`
-	row := otp.Row{Account: account}
-	var at, answeredAt int64
-	var found, answered bool
-	var heldUntil *int64
-	var vault, fingerprint, answer []byte
-	err := s.queryRow(ctx, s.lanes.lookups, "fetch the record of an account", fetch, []any{string(account), key}, []any{
-		&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &answered, &answeredAt, &fingerprint, &answer,
-	})
-	if err != nil {
-		return otp.Row{}, nil, time.Time{}, err
-	}
-	if answer != nil {
-		if err := s.standbysHaveAll(ctx); err != nil {
-			return otp.Row{}, nil, time.Time{}, fmt.Errorf("fetch a stored response: %w", err)
-		}
-	}
-	var kept *otp.Kept
-	if answered {
-		kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
-	}
-	now := time.UnixMicro(at).UTC()
-	if !found {
-		return otp.Row{}, kept, now, otp.ErrNotFound
-	}
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
-	return row, kept, now, nil
 }
 
 // Spend is as otp.Store says.

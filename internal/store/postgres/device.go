@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // maxWriteID is the longest id of a write (otp.Write).
@@ -41,10 +40,6 @@ const (
 	replaceAndKeep = `WITH written AS (
 		` + updateDevice + `
 		WHERE account = $1 AND revision = $2 - 1 RETURNING 1), kept AS (` + keepAnswer + `)` + lineOfWrite
-
-	fetchRow = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
-		d.body, d.vault
-		FROM (VALUES ($1::text)) wanted (account) LEFT JOIN device d USING (account)`
 
 	writeBefore = `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = $1),
 		coalesce((SELECT revision FROM device WHERE account = $2), 0)`
@@ -117,7 +112,7 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 		return conn.QueryRow(ctx, writeBefore, w.ID, string(w.Row.Account)).Scan(&known, &revision)
 	})
 	if err != nil {
-		return fmt.Errorf("%s: whether it is stored already is not known: %w", what, withoutURL(err))
+		return fmt.Errorf("%s: whether it is stored already is not known: %w", what, explain(err))
 	}
 	if !known || revision < w.Row.Revision { // the row may have gone back behind a write that it had
 		return refusal
@@ -139,7 +134,7 @@ func (s *Store) standbysHaveAll(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("it is stored, and whether that is durable is not known: %w", withoutURL(err))
+		return fmt.Errorf("it is stored, and whether that is durable is not known: %w", explain(err))
 	}
 	return nil
 }
@@ -153,56 +148,6 @@ func checkWrite(w otp.Write) error {
 	}
 	_, err := otp.ParseAccount(string(w.Row.Account))
 	return err
-}
-
-// Fetch is as otp.Store says. The time is the database's.
-func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
-	row := otp.Row{Account: account}
-	var at int64
-	var found bool
-	var heldUntil *int64
-	var vault []byte
-	err := s.queryRow(ctx, s.lanes.lookups, "fetch the record of an account", fetchRow, []any{string(account)},
-		[]any{&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault})
-	now := time.UnixMicro(at).UTC()
-	switch {
-	case err != nil:
-		return otp.Row{}, time.Time{}, err
-	case !found:
-		return otp.Row{}, now, otp.ErrNotFound
-	}
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
-	return row, now, nil
-}
-
-// BySerial is as otp.Store says.
-func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
-	const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active
-		FROM device WHERE serial = $1 AND serial <> '' ORDER BY account`
-	return query(ctx, s, s.lanes.lookups, "find the accounts of a device", scanRow, bySerial, serial)
-}
-
-// CountUnreadAnswers returns the number of kept finalize answers that could not be read.
-func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
-	const countUnread = `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`
-	err = s.queryRow(ctx, s.lanes.others, "count the answers that could not be read", countUnread, nil, []any{&count})
-	return count, err
-}
-
-// List gives rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
-// account is before all others.
-func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
-	const list = `SELECT ` + deviceColumns + ` FROM device WHERE account > $1 ORDER BY account LIMIT $2`
-	return query(ctx, s, s.lanes.others, "list the records", scanRow, list, string(after), limit)
-}
-
-func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {
-	var heldUntil *int64
-	var vault []byte
-	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
-		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active)
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
-	return row, err
 }
 
 func microsOrNull(t time.Time) *int64 {

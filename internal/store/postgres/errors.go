@@ -21,6 +21,12 @@ const (
 	readOnlyTransaction = "25006"
 )
 
+// What it says of data that it cannot read.
+const (
+	dataCorrupted  = "XX001"
+	indexCorrupted = "XX002"
+)
+
 // isTaken reports whether a write was undone because the device that it claims is the active one of another account.
 func isTaken(err error) bool { return violates(err, "device_active") }
 
@@ -39,6 +45,12 @@ func isReadOnly(err error) bool {
 	return ok && refused.Code == readOnlyTransaction
 }
 
+// isDamage reports whether the server could not read what it has stored.
+func isDamage(err error) bool {
+	failed, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (failed.Code == dataCorrupted || failed.Code == indexCorrupted)
+}
+
 // notSent is an error from before anything was sent to the server.
 type notSent struct{ error }
 
@@ -54,16 +66,7 @@ func describe(what string, err error) error {
 	answered = answered && refused.Code != adminShutdown && refused.Code != crashShutdown
 	_, unsent := errors.AsType[notSent](err)
 	if answered || unsent || pgconn.SafeToRetry(err) {
-		return fmt.Errorf("%s: %w: %w", what, otp.ErrUntouched, withoutURL(err))
+		return fmt.Errorf("%s: %w: %w", what, otp.ErrUntouched, explain(err))
 	}
-	return fmt.Errorf("%s: %w", what, withoutURL(err))
-}
-
-// withoutURL keeps what pgx says about a connection that it could not make, which names user and database but no
-// password, to what the operator needs.
-func withoutURL(err error) error {
-	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return fmt.Errorf("the database of database_url cannot be reached: %w", connect.Unwrap())
-	}
-	return err
+	return fmt.Errorf("%s: %w", what, explain(err))
 }

@@ -62,7 +62,7 @@ func open(ctx context.Context, url secret.Text, prepare func(context.Context, *p
 	s := &Store{pool: pool, lanes: newLanes()}
 	s.overdue = newRested(s.countOverdue)
 	if err := s.run(ctx, s.lanes.others, prepare); err != nil {
-		return nil, errors.Join(describe("open the database", err), s.Close())
+		return nil, errors.Join(fmt.Errorf("open the database: %w", explain(err)), s.Close())
 	}
 	return s, nil
 }
