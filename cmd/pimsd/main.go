@@ -5,13 +5,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"log"
 	"os"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/linequeue"
 )
 
@@ -28,7 +28,7 @@ func mainStatus() int {
 	messages := linequeue.New(os.Stderr, nil)
 	defer messages.Flush(flushTimeout)
 	return run(ctx, os.Args[1:], process{
-		stdin: os.Stdin, lines: bufio.NewReader(os.Stdin), stdout: os.Stdout, stderr: messages, log: os.Stderr,
+		stdin: os.Stdin, lines: input.NewLines(os.Stdin), stdout: os.Stdout, stderr: messages, log: os.Stderr,
 		environ: os.Environ(), root: os.Geteuid() == 0, signals: told,
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -17,6 +18,8 @@ import (
 func (p process) readSecret(ctx context.Context, name string) (secret.Text, error) {
 	typed, err := p.readHidden(ctx, name+": ")
 	switch {
+	case errors.Is(err, input.ErrLineTooLong):
+		return secret.Text{}, usageError{fmt.Errorf("the %s on standard input cannot be one: %w", name, err)}
 	case err != nil:
 		return secret.Text{}, fmt.Errorf("the %s cannot be read from standard input: %w", name, err)
 	case typed == "":
@@ -43,40 +46,39 @@ func checkPIN(typed string) (secret.Text, error) {
 	return secret.NewText(typed), nil
 }
 
-// readHidden reads a line: on a terminal without an echo, after the prompt.
+// readHidden reads a line: on a terminal after the prompt, without an echo, until errEnded; elsewhere as readLine does.
 func (p process) readHidden(ctx context.Context, prompt string) (string, error) {
 	fd := int(p.stdin.Fd())
 	if !term.IsTerminal(fd) {
 		return p.readLine(ctx)
 	}
-	before, err := term.GetState(fd)
+	showAgain, err := hideEcho(fd)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the terminal goes on showing what is typed: %w", err)
 	}
+	defer showAgain() // also after an interruption, when the read goes on
 	_, _ = fmt.Fprint(p.stderr, prompt)
-	typed, err := unlessInterrupted(ctx, func() (string, error) {
-		line, err := term.ReadPassword(fd)
-		return string(line), err
-	})
-	if ctx.Err() != nil { // the read goes on, and would leave the terminal without its echo
-		_ = term.Restore(fd, before)
-	}
+	typed, err := unlessInterrupted(ctx, p.lines.Next)
 	_, _ = fmt.Fprintln(p.stderr)
+	if errors.Is(err, io.EOF) {
+		err = errEnded
+	}
 	return typed, err
 }
 
-// readLine reads a line of standard input, which may be the last and lack its end.
+// readLine reads a line of standard input, which may be the last and lack its end. After the last one it returns an empty line.
 func (p process) readLine(ctx context.Context) (string, error) {
-	return unlessInterrupted(ctx, func() (string, error) {
-		line, err := p.lines.ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		return trimLine(line), err
-	})
+	line, err := unlessInterrupted(ctx, p.lines.Next)
+	if errors.Is(err, io.EOF) {
+		return "", nil
+	}
+	return line, err
 }
 
-var errInterrupted = errors.New("interrupted")
+var (
+	errInterrupted = errors.New("interrupted")
+	errEnded       = errors.New("it was ended (Ctrl-D)")
+)
 
 // unlessInterrupted waits for a read, which nothing can end but its input, or until the command is told to end.
 func unlessInterrupted(ctx context.Context, read func() (string, error)) (string, error) {
@@ -96,5 +98,3 @@ func unlessInterrupted(ctx context.Context, read func() (string, error)) (string
 		return "", errInterrupted
 	}
 }
-
-func trimLine(line string) string { return strings.TrimRight(line, "\r\n") }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -139,5 +140,87 @@ func TestAPromptCanBeInterrupted(t *testing.T) {
 		if !echoes(t, person) {
 			t.Errorf("%s leaves the terminal without an echo", args[0])
 		}
+	}
+}
+
+// startOnTerminal starts the command with a terminal for its standard input.
+func startOnTerminal(t *testing.T, environ []string, args ...string) (person *os.File, cmd *exec.Cmd, said *bytes.Buffer) {
+	t.Helper()
+	person, command := terminal(t)
+	said = &bytes.Buffer{}
+	cmd = exec.CommandContext(t.Context(), "pimsd", args...)
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = environ, command, said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return person, cmd, said
+}
+
+// endOfInput is what Ctrl-D types.
+const endOfInput = "\x04"
+
+func TestEndOfInputEndsPrompt(t *testing.T) {
+	t.Parallel()
+	environ := withStore(t)
+	device, err := filepath.Abs("../../internal/devicefile/testdata/devices/psa_car_controller-otp.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"enroll", "--account", "alice"},
+		{"otp", "--account", "alice"},
+		{"import", "--account", "alice", device},
+	} {
+		person, cmd, said := startOnTerminal(t, environ, args...)
+		waitUntilHidden(t, person)
+		if _, err := person.WriteString(endOfInput); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != statusFailed || !strings.Contains(said.String(), "it was ended (Ctrl-D)") {
+			t.Errorf("%s: %v: %q", args[0], err, said.String())
+		}
+		if !echoes(t, person) {
+			t.Errorf("%s leaves the terminal without an echo", args[0])
+		}
+	}
+}
+
+func TestEndOfInputConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	person, cmd, said := startOnTerminal(t, withStore(t), "account", "forget", "--account", "demo")
+	if _, err := person.WriteString(endOfInput); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != statusFailed || !strings.Contains(said.String(), "nothing was changed") {
+		t.Errorf("%v: %q", err, said.String())
+	}
+}
+
+// noise is a line that does not end within 300 MB. It counts what was read of it.
+type noise struct{ read int }
+
+func (n *noise) Read(p []byte) (int, error) {
+	if n.read > 300<<20 {
+		return 0, io.EOF
+	}
+	for i := range p {
+		p[i] = '1'
+	}
+	n.read += len(p)
+	return len(p), nil
+}
+
+func TestLongLineIsRefusedAtItsBound(t *testing.T) {
+	t.Parallel()
+	environ := withStore(t)
+	line := &noise{}
+	cmd := exec.CommandContext(t.Context(), "pimsd", "otp", "--account", "demo")
+	cmd.Env, cmd.Stdin = environ, line
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != statusUsage || !strings.Contains(string(out), "more than 1024 bytes") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if line.read > 1<<20 { // what a pipe takes before its reader is gone
+		t.Errorf("%d bytes were read", line.read)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // Exit statuses (contract.md §6).
@@ -22,8 +22,8 @@ const (
 
 // process is all that the commands may know of the process they run in.
 type process struct {
-	stdin   *os.File      // asked whether it is a terminal
-	lines   *bufio.Reader // of stdin
+	stdin   *os.File     // asked whether it is a terminal
+	lines   *input.Lines // of stdin
 	stdout  io.Writer
 	stderr  io.Writer // takes messages for people, and does not block
 	log     io.Writer // takes the log of a service

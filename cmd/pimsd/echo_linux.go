@@ -1,0 +1,9 @@
+package main
+
+import "golang.org/x/sys/unix"
+
+// The requests that read and set how a terminal behaves.
+const (
+	readTermios  = unix.TCGETS
+	writeTermios = unix.TCSETS
+)
