@@ -94,7 +94,7 @@ func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
 	if r.closes || a.leaving.Load() {
 		h.Set("Connection", "close")
 	}
-	c.event.Code, c.event.Status, c.event.Err = r.code, r.status, err
+	c.event.Code, c.event.Status, c.event.Err, c.event.Denied = r.code, r.status, err, deniedFor(err)
 	return r.status, r.body
 }
 

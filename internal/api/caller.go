@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -44,6 +45,14 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 	}
 	c.event.Account, err = principal.ResolveAccount(c.request.Header.Values(accountHeader))
 	return err
+}
+
+// deniedFor returns why the caller was refused; empty when the error is about something else.
+func deniedFor(err error) authn.Reason {
+	if errors.Is(err, errScope) {
+		return authn.ReasonScope
+	}
+	return authn.ReasonOf(err)
 }
 
 // receive waits for the whole body, so that who sends slowly holds nothing but a connection. What is wrong with the body

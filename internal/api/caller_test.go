@@ -2,9 +2,12 @@ package api_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 const needsAuthentication = "Need Basic Authentication (to get CVS token)"
@@ -12,26 +15,37 @@ const needsAuthentication = "Need Basic Authentication (to get CVS token)"
 // A credential that is not good is answered with the same bytes, but for the request's id, whatever is wrong with it.
 func TestBadCredentials(t *testing.T) {
 	b := newBench(t)
-	for name, header := range map[string]string{
-		"none":           "Authorization:",
-		"unknown":        "Authorization: Bearer pims_unknown",
-		"another scheme": "Authorization: Basic " + aToken,
-		"no scheme":      "Authorization: " + aToken,
-		"twice":          "+Authorization: Bearer " + aToken,
-		"two in one":     "Authorization: Bearer " + aToken + ", Bearer " + aToken,
+	b.callers.unknown = fmt.Errorf("a detail: %w", aRefusal(t))
+	for name, tc := range map[string]struct {
+		header string
+		reason authn.Reason
+	}{
+		"none":           {"Authorization:", authn.ReasonMissing},
+		"unknown":        {"Authorization: Bearer pims_unknown", authn.ReasonMalformed},
+		"another scheme": {"Authorization: Basic " + aToken, authn.ReasonMalformed},
+		"no scheme":      {"Authorization: " + aToken, authn.ReasonMalformed},
+		"twice":          {"+Authorization: Bearer " + aToken, authn.ReasonMalformed},
+		"two in one":     {"Authorization: Bearer " + aToken + ", Bearer " + aToken, authn.ReasonMalformed},
 	} {
-		got := b.send(t, request{header: header, body: aBody})
+		got := b.send(t, request{header: tc.header, body: aBody})
 		got.is(t, 401, 2301, needsAuthentication)
 		if how := got.header.Values("WWW-Authenticate"); len(how) != 1 || how[0] != `Bearer realm="pimsd"` {
 			t.Errorf("%s: WWW-Authenticate is %q", name, how)
 		}
-		if e := b.journal.last(t); e.Caller != "" || e.Account != "" {
-			t.Errorf("%s: the event names %q, %q", name, e.Caller, e.Account)
+		if e := b.journal.last(t); e.Caller != "" || e.Account != "" || e.Denied != tc.reason {
+			t.Errorf("%s: the event names %q, %q, and the reason %q, want %q", name, e.Caller, e.Account, e.Denied, tc.reason)
 		}
 	}
 	if len(b.domain.asked) > 0 {
 		t.Error("the domain was asked")
 	}
+}
+
+// aRefusal is an error of an authenticator.
+func aRefusal(t *testing.T) error {
+	t.Helper()
+	_, err := authn.NewKeys(nil, nil).Authenticate(t.Context(), secret.NewText("pims_unknown"))
+	return err
 }
 
 func TestForWhichAccount(t *testing.T) {
@@ -57,8 +71,8 @@ func TestForWhichAccount(t *testing.T) {
 		b.domain.asked = nil
 		got := b.send(t, request{header: tt.header, body: aBody})
 		e := b.journal.last(t)
-		if e.Caller == "" || e.Account != tt.account {
-			t.Errorf("%s: the event names %q, %q", name, e.Caller, e.Account)
+		if e.Caller == "" || e.Account != tt.account || (e.Denied != "") != (tt.status == 403) {
+			t.Errorf("%s: the event names %q, %q, and the reason %q", name, e.Caller, e.Account, e.Denied)
 		}
 		if tt.account == "" {
 			got.is(t, tt.status, tt.code, tt.label)

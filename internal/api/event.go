@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -38,6 +39,10 @@ type Event struct {
 
 	Repeated    bool            // the answer is the one that the first call of its Idempotency-Key got
 	Activations otp.Activations // of the account, as an enrolment found them; else empty
+
+	// Denied is why the caller was refused, as far as authentication or entitlement is the cause; else empty. The answer
+	// never says it.
+	Denied authn.Reason
 
 	Err   error  // why there is no result, else nil; its text is for the log, not for callers
 	Stack []byte // of a panic, else nil

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -79,7 +80,10 @@ func (d *domain) IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (ot
 }
 
 // callers is an authn.Authenticator of four credentials.
-type callers struct{ err error }
+type callers struct {
+	err     error // of every call
+	unknown error // of a credential that it does not know
+}
 
 func (c *callers) Authenticate(_ context.Context, credential secret.Text) (authn.Principal, error) {
 	may := authn.Scopes{authn.ScopeOTP}
@@ -94,7 +98,7 @@ func (c *callers) Authenticate(_ context.Context, credential secret.Text) (authn
 	case c.err != nil:
 		return authn.Principal{}, c.err
 	case !ok:
-		return authn.Principal{}, authn.ErrUnauthenticated
+		return authn.Principal{}, cmp.Or(c.unknown, authn.ErrUnauthenticated)
 	}
 	return principal, nil
 }

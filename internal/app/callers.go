@@ -122,11 +122,6 @@ func (a *App) warmTokens(ctx context.Context) {
 // tokenLog tells operators what a caller is not told.
 type tokenLog struct{ logger *zap.Logger }
 
-// TokenRefused is logged for those who look into it: the request has a line of its own.
-func (l tokenLog) TokenRefused(issuer string, why error) {
-	l.logger.Debug("token refused", zap.String("issuer", issuer), zap.Error(why))
-}
-
 // KeysFetched is worth a warning when it failed.
 func (l tokenLog) KeysFetched(issuer string, keys int, err error) {
 	if err != nil {

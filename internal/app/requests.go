@@ -51,7 +51,7 @@ func levelOf(e api.Event) zapcore.Level {
 }
 
 func fieldsOf(e api.Event) []zap.Field {
-	const most = 18
+	const most = 19
 	fields := append(make([]zap.Field, 0, most),
 		zap.String("transaction", e.Transaction), zap.String("method", e.Method), zap.String("route", e.Route),
 		zap.String("remote", e.Remote), zap.Int("code", int(e.Code)), zap.Int("status", e.Status), zap.Duration("took", e.Duration),
@@ -76,6 +76,9 @@ func fieldsOf(e api.Event) []zap.Field {
 	}
 	if e.Left {
 		fields = append(fields, zap.Bool("callerLeft", true))
+	}
+	if e.Denied != "" {
+		fields = append(fields, zap.String("denied", string(e.Denied)))
 	}
 	if e.Err != nil {
 		fields = append(fields, zap.String("cause", e.Err.Error()))

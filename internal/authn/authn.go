@@ -1,8 +1,8 @@
 // Package authn says who is calling, and for which accounts (contract.md §3).
 //
-// It knows API keys, and tokens (JWT) of issuers that it is told to trust. It reads no account's record, knows no HTTP
-// status, and never tells a caller why a credential was not taken: a wrong, expired, revoked or missing one is one and the
-// same error.
+// It knows API keys, and tokens (JWT) of issuers that it is told to trust. It reads no account's record and knows no HTTP
+// status. A wrong, expired, revoked or missing credential is ErrUnauthenticated, and must look the same to its caller; only
+// the log may have its Reason.
 package authn
 
 import (
@@ -14,14 +14,14 @@ import (
 
 // Authenticator finds out whom a credential belongs to.
 type Authenticator interface {
-	// Authenticate gives the principal that the credential stands for. ErrUnauthenticated says that it stands for
-	// nobody; any other error, that it could not be found out.
+	// Authenticate returns the principal that the credential stands for. An error that wraps ErrUnauthenticated, a
+	// Refusal, means that it stands for none; any other error, that it could not be found out.
 	Authenticate(ctx context.Context, credential secret.Text) (Principal, error)
 }
 
 // What a caller is refused with. They carry nothing of the credential and nothing of what is stored.
 var (
-	// ErrUnauthenticated is the one answer to every credential that is not good.
+	// ErrUnauthenticated is the one answer to every credential that is not good; a Refusal has the reason.
 	ErrUnauthenticated = errors.New("the request carries no valid credential")
 	// ErrAccountMissing says that the principal must name an account and has not.
 	ErrAccountMissing = errors.New("the account header is missing: a backend names the account that it calls for")

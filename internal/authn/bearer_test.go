@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"errors"
 	"regexp"
 	"testing"
 
@@ -33,8 +34,22 @@ func TestParseBearer(t *testing.T) {
 		{[]string{"Bearer a", "Bearer a"}, ""},
 	} {
 		got, err := authn.ParseBearer(tc.header)
-		if got.Reveal() != tc.want || (err == nil) != (tc.want != "") || err != nil && err != authn.ErrUnauthenticated {
+		if got.Reveal() != tc.want || (err == nil) != (tc.want != "") || err != nil && !errors.Is(err, authn.ErrUnauthenticated) {
 			t.Errorf("%q: %q, %v; want %q", tc.header, got.Reveal(), err, tc.want)
+		}
+	}
+}
+
+func TestReasonsOfHeaders(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		header []string
+		want   authn.Reason
+	}{
+		{nil, authn.ReasonMissing}, {[]string{"Basic YTpi"}, authn.ReasonMalformed}, {[]string{"Bearer a", "Bearer a"}, authn.ReasonMalformed},
+	} {
+		if _, err := authn.ParseBearer(tc.header); authn.ReasonOf(err) != tc.want {
+			t.Errorf("%q: the reason is %q, want %q", tc.header, authn.ReasonOf(err), tc.want)
 		}
 	}
 }

@@ -114,31 +114,17 @@ func (n *internet) requests(t testing.TB) int {
 	return len(n.asked)
 }
 
-// reasons is a TokenObserver that keeps why the last token was refused, and what the last fetch gave.
+// reasons is a TokenObserver that keeps what the last fetch returned.
 type reasons struct {
-	mu     sync.Mutex
-	issuer string
-	why    error
-	keys   int
-	err    error
-}
-
-func (r *reasons) TokenRefused(issuer string, why error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.issuer, r.why = issuer, why
+	mu   sync.Mutex
+	keys int
+	err  error
 }
 
 func (r *reasons) KeysFetched(_ string, keys int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys, r.err = keys, err
-}
-
-func (r *reasons) last() (string, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.issuer, r.why
 }
 
 func login() authn.Issuer {
@@ -197,7 +183,7 @@ func expectTaken(t testing.TB, a authn.Authenticator, token string) {
 
 func expectRefused(t testing.TB, a authn.Authenticator, token string) {
 	t.Helper()
-	if principal, err := authenticate(t.Context(), a, token); err != authn.ErrUnauthenticated || principal.Name != "" {
+	if principal, err := authenticate(t.Context(), a, token); !errors.Is(err, authn.ErrUnauthenticated) || principal.Name != "" {
 		t.Errorf("a bad token: %v, %v", principal, err)
 	}
 }

@@ -24,11 +24,8 @@ type TokenConfig struct {
 	Observer  TokenObserver // may be nil
 }
 
-// TokenObserver hears what a caller is not told. Its methods are called from many goroutines and must not block.
+// TokenObserver is told of fetches. Its methods are called from many goroutines and must not block.
 type TokenObserver interface {
-	// TokenRefused hears of every token that is not taken. issuer is the Name of the one that it claims to be from, or
-	// empty when there is none of that kind; why has nothing of the token in it.
-	TokenRefused(issuer string, why error)
 	// KeysFetched hears of every fetch of an issuer's keys: how many can be used, or why there are none.
 	KeysFetched(issuer string, keys int, err error)
 }
@@ -83,7 +80,7 @@ func NewTokens(config TokenConfig) (*Tokens, error) {
 	return t, nil
 }
 
-// Authenticate gives the principal of a token. Whatever is wrong with one, the error is ErrUnauthenticated itself. A Wait
+// Authenticate returns the principal of a token. Whatever is wrong with one, the error is a Refusal. A Wait
 // with ErrKeysUnavailable says that nothing is wrong with it but what its issuer's keys have to say, and that they are out
 // of reach. Waiting for them, it takes KeyFetchTimeout at most.
 //
@@ -93,28 +90,20 @@ func NewTokens(config TokenConfig) (*Tokens, error) {
 func (t *Tokens) Authenticate(ctx context.Context, credential secret.Text) (Principal, error) {
 	token, err := readToken(credential.Reveal(), t.algorithms)
 	if err != nil {
-		return t.refuse("", err)
+		return Principal{}, err
 	}
 	issuer, ok := t.issuers[token.claims.Issuer]
 	if !ok {
-		return t.refuse("", errIssuer)
+		return Principal{}, errIssuer
 	}
 	account, err := issuer.judge(token, t.config.Now(), t.config.Leeway)
-	if err != nil {
-		return t.refuse(issuer.Name, err)
+	if err == nil {
+		err = issuer.verify(ctx, token)
 	}
-	if err := issuer.verify(ctx, token); errors.Is(err, ErrKeysUnavailable) {
-		return Principal{}, err
-	} else if err != nil {
-		return t.refuse(issuer.Name, err)
+	if err != nil {
+		return Principal{}, fmt.Errorf("issuer %s: %w", issuer.Name, err)
 	}
 	return Principal{Name: "jwt:" + issuer.Name + ":" + account, Grant: Grant{Account: account, Scopes: issuer.scopes}}, nil
-}
-
-// refuse keeps the reason from the caller.
-func (t *Tokens) refuse(issuer string, why error) (Principal, error) {
-	t.config.Observer.TokenRefused(issuer, why)
-	return Principal{}, ErrUnauthenticated
 }
 
 // judge gives the account that the token is for, provided that its signature is good, which is not looked at.
@@ -127,8 +116,17 @@ func (i *tokenIssuer) judge(t token, now time.Time, leeway time.Duration) (accou
 	case t.claims.Expiry == nil:
 		return "", errNoExpiry
 	}
-	if err = t.claims.ValidateWithLeeway(jwt.Expected{AnyAudience: i.Audiences, Time: now}, leeway); err != nil {
-		return "", err
+	switch err = t.claims.ValidateWithLeeway(jwt.Expected{AnyAudience: i.Audiences, Time: now}, leeway); {
+	case errors.Is(err, jwt.ErrExpired):
+		return "", errExpired
+	case errors.Is(err, jwt.ErrNotValidYet):
+		return "", errNotYetValid
+	case errors.Is(err, jwt.ErrIssuedInTheFuture):
+		return "", errIssuedLater
+	case errors.Is(err, jwt.ErrInvalidAudience):
+		return "", errAudience
+	case err != nil:
+		return "", errClaims
 	}
 	var subject string
 	if json.Unmarshal(t.all[i.AccountClaim], &subject) != nil || subject == "" || !isAccount(i.AccountPrefix+subject) {
@@ -180,5 +178,4 @@ func (t *Tokens) Close() {
 
 type unobserved struct{}
 
-func (unobserved) TokenRefused(string, error)     {}
 func (unobserved) KeysFetched(string, int, error) {}

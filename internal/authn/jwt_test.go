@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func TestEitherAsksByTheForm(t *testing.T) {
 		{"pims_." + good(noon, "ed"), ""},
 	} {
 		got, err := authenticate(t.Context(), either, tc.credential)
-		if got.Name != tc.want || tc.want == "" && err != authn.ErrUnauthenticated {
+		if got.Name != tc.want || tc.want == "" && !errors.Is(err, authn.ErrUnauthenticated) {
 			t.Errorf("%q: %q, %v; want %q", tc.credential, got.Name, err, tc.want)
 		}
 	}

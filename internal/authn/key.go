@@ -59,11 +59,6 @@ func NewKey(grant Grant, now, expires time.Time) (Key, secret.Text, error) {
 // PrincipalName is the name of the principal that the key stands for.
 func (k Key) PrincipalName() string { return "key:" + k.ID }
 
-// isGood tells whether the key can be used at that time.
-func (k Key) isGood(now time.Time) bool {
-	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
-}
-
 // keyID gives the id in the text of a key, and whether the text has the form of one.
 func keyID(text string) (id string, ok bool) {
 	rest, schemed := strings.CutPrefix(text, keyScheme)

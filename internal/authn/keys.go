@@ -52,17 +52,26 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 	text := credential.Reveal()
 	id, ok := keyID(text)
 	if !ok {
-		return Principal{}, ErrUnauthenticated
+		return Principal{}, errNotKey
 	}
 	key, err := k.store.KeyByID(ctx, id)
 	if err != nil && !errors.Is(err, ErrNoKey) {
 		return Principal{}, fmt.Errorf("look up an API key: %w", err)
 	}
-	hash := sha256.Sum256([]byte(text))
+	hash, now := sha256.Sum256([]byte(text)), k.now()
 	matches := subtle.ConstantTimeCompare(hash[:], key.Hash[:]) == 1
-	if err != nil || !matches || !key.isGood(k.now()) {
-		return Principal{}, ErrUnauthenticated
+	switch {
+	case err != nil:
+		return Principal{}, refuse(ReasonUnknown, "no API key has the id "+id)
+	case !matches:
+		return Principal{}, refuse(ReasonWrongSecret, "the API key with the id "+id+" is another one")
+	case !key.RevokedAt.IsZero():
+		return Principal{}, refuse(ReasonRevoked, "the API key "+id+" was revoked at "+key.RevokedAt.Format(time.RFC3339))
+	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
+		return Principal{}, refuse(ReasonExpired, "the API key "+id+" expired at "+key.ExpiresAt.Format(time.RFC3339))
 	}
-	k.uses.note(key.ID, k.now())
+	k.uses.note(key.ID, now)
 	return Principal{Name: key.PrincipalName(), Grant: key.Grant}, nil
 }
+
+var errNotKey = refuse(ReasonMalformed, "the credential does not have the form of an API key")

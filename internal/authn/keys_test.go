@@ -64,7 +64,7 @@ func TestAKeyStandsForItsPrincipal(t *testing.T) {
 	}
 }
 
-func TestEveryBadCredentialIsTheSameError(t *testing.T) {
+func TestBadKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	good, text := newKey(t, bound, noon.Add(time.Hour))
 	other, otherText := newKey(t, bound, time.Time{})
@@ -73,39 +73,41 @@ func TestEveryBadCredentialIsTheSameError(t *testing.T) {
 	store := &ring{keys: map[string]authn.Key{good.ID: good, revoked.ID: revoked}}
 
 	for name, tc := range map[string]struct {
-		text string
-		now  time.Time
-		asks bool // whether the store is asked at all
-		ok   bool
+		text   string
+		now    time.Time
+		asks   bool         // whether the store is asked at all
+		reason authn.Reason // empty: it is taken
 	}{
-		"good":                   {text, noon, true, true},
-		"good until it expires":  {text, noon.Add(time.Hour - 1), true, true},
-		"expired":                {text, noon.Add(time.Hour), true, false},
-		"revoked":                {revokedText, noon, true, false},
-		"not stored":             {otherText, noon, true, false},
-		"another key's secret":   {strings.Replace(otherText, other.ID, good.ID, 1), noon, true, false},
-		"last character changed": {text[:len(text)-1] + flip(text[len(text)-1:]), noon, true, false},
-		"empty":                  {"", noon, false, false},
-		"without its scheme":     {strings.TrimPrefix(text, "pims_"), noon, false, false},
-		"other scheme":           {"PIMS_" + strings.TrimPrefix(text, "pims_"), noon, false, false},
-		"cut":                    {text[:len(text)-1], noon, false, false},
-		"longer":                 {text + "a", noon, false, false},
-		"id alone":               {"pims_" + good.ID, noon, false, false},
-		"upper case":             {"pims_" + strings.ToUpper(strings.TrimPrefix(text, "pims_")), noon, false, false},
-		"a token of others":      {"eyJhbGciOiJub25lIn0.e30.", noon, false, false},
+		"good":                   {text, noon, true, ""},
+		"good until it expires":  {text, noon.Add(time.Hour - 1), true, ""},
+		"expired":                {text, noon.Add(time.Hour), true, authn.ReasonExpired},
+		"revoked":                {revokedText, noon, true, authn.ReasonRevoked},
+		"not stored":             {otherText, noon, true, authn.ReasonUnknown},
+		"another key's secret":   {strings.Replace(otherText, other.ID, good.ID, 1), noon, true, authn.ReasonWrongSecret},
+		"last character changed": {text[:len(text)-1] + flip(text[len(text)-1:]), noon, true, authn.ReasonWrongSecret},
+		"empty":                  {"", noon, false, authn.ReasonMalformed},
+		"without its scheme":     {strings.TrimPrefix(text, "pims_"), noon, false, authn.ReasonMalformed},
+		"other scheme":           {"PIMS_" + strings.TrimPrefix(text, "pims_"), noon, false, authn.ReasonMalformed},
+		"cut":                    {text[:len(text)-1], noon, false, authn.ReasonMalformed},
+		"longer":                 {text + "a", noon, false, authn.ReasonMalformed},
+		"id alone":               {"pims_" + good.ID, noon, false, authn.ReasonMalformed},
+		"upper case":             {"pims_" + strings.ToUpper(strings.TrimPrefix(text, "pims_")), noon, false, authn.ReasonMalformed},
+		"a token of others":      {"eyJhbGciOiJub25lIn0.e30.", noon, false, authn.ReasonMalformed},
 	} {
 		store.asked = 0
 		keys := authn.NewKeys(store, func() time.Time { return tc.now })
 		got, err := keys.Authenticate(t.Context(), secret.NewText(tc.text))
 		switch {
-		case tc.ok && err != nil:
+		case tc.reason == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
-		case !tc.ok && err != authn.ErrUnauthenticated:
-			t.Errorf("%s: the error is %v", name, err)
-		case !tc.ok && got.Name != "":
+		case authn.ReasonOf(err) != tc.reason || errors.Is(err, authn.ErrUnauthenticated) != (tc.reason != ""):
+			t.Errorf("%s: the error is %v, for the reason %q", name, err, authn.ReasonOf(err))
+		case tc.reason != "" && got.Name != "":
 			t.Errorf("%s: a principal comes with the error: %v", name, got)
 		case tc.asks != (store.asked == 1):
 			t.Errorf("%s: the store was asked %d times", name, store.asked)
+		case err != nil && len(tc.text) > 30 && strings.Contains(err.Error(), tc.text[len(tc.text)-20:]):
+			t.Errorf("%s: the error has something of the secret: %v", name, err)
 		}
 	}
 }

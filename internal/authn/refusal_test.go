@@ -9,19 +9,20 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 )
 
-func TestEveryForgeryIsTheSameError(t *testing.T) {
+func TestForgeriesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, f := range forgeries() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			network, heard := newInternet(), &reasons{}
-			tokens := newTokens(t, network, at(noon), func(c *authn.TokenConfig) { c.Observer = heard })
+			network := newInternet()
+			tokens := newTokens(t, network, at(noon))
 			if err := tokens.Warm(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			expectRefused(t, tokens, f.token)
-			if _, why := heard.last(); why == nil || !strings.Contains(why.Error(), f.why) {
-				t.Errorf("it was refused because %v, want something about %q", why, f.why)
+			_, err := authenticate(t.Context(), tokens, f.token)
+			if err == nil || !strings.Contains(err.Error(), f.why) || authn.ReasonOf(err) == "" {
+				t.Errorf("it was refused because %v (%q), want something about %q", err, authn.ReasonOf(err), f.why)
 			}
 			network.requests(t)
 		})
@@ -38,7 +39,7 @@ func TestForgeriesWhileKeysAreOutOfReach(t *testing.T) {
 		switch {
 		case f.late && !errors.Is(err, authn.ErrKeysUnavailable):
 			t.Errorf("%s: %v, want that the keys are out of reach", name, err)
-		case !f.late && (err != authn.ErrUnauthenticated || network.requests(t) > 0):
+		case !f.late && (!errors.Is(err, authn.ErrUnauthenticated) || network.requests(t) > 0):
 			t.Errorf("%s: %v after %d fetches", name, err, network.requests(t))
 		}
 	}
@@ -53,4 +54,31 @@ func TestALeewayOfNothing(t *testing.T) {
 		}
 	}
 	expectTaken(t, tokens, sign(header("EdDSA", "ed"), claims().but("exp", noon.Add(time.Second).Unix()), edKey()))
+}
+
+// Each kind of fault has its word in the log.
+func TestReasonsOfTokens(t *testing.T) {
+	t.Parallel()
+	all := forgeries()
+	for name, want := range map[string]authn.Reason{
+		"empty": authn.ReasonMalformed, "alg none": authn.ReasonMalformed, "jku": authn.ReasonMalformed, "sub twice": authn.ReasonMalformed,
+		"iss wrong": authn.ReasonWrongIssuer, "aud of another": authn.ReasonWrongAudience, "a logout token": authn.ReasonWrongType,
+		"the other issuer's algorithm": authn.ReasonWrongAlgorithm, "expired": authn.ReasonExpired, "exp missing": authn.ReasonNoExpiry,
+		"nbf to come": authn.ReasonNotYetValid, "iat to come": authn.ReasonNotYetValid, "sub missing": authn.ReasonWrongSubject,
+		"kid missing": authn.ReasonNoKeyID, "kid unknown": authn.ReasonUnknownKeyID, "another's key": authn.ReasonBadSignature,
+	} {
+		forged, ok := all[name]
+		if !ok {
+			t.Errorf("there is no forgery %q", name)
+			continue
+		}
+		_, err := authenticate(t.Context(), newTokens(t, newInternet(), at(noon)), forged.token)
+		if got := authn.ReasonOf(err); got != want {
+			t.Errorf("%s: the reason is %q (%v), want %q", name, got, err, want)
+		}
+	}
+	_, err := authenticate(t.Context(), newTokens(t, &internet{}, at(noon)), good(noon, "ed"))
+	if got := authn.ReasonOf(err); got != authn.ReasonKeysOutOfReach {
+		t.Errorf("without the issuer's keys: the reason is %q (%v)", got, err)
+	}
 }

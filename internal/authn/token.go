@@ -2,7 +2,6 @@ package authn
 
 import (
 	"encoding/base64"
-	"errors"
 	"slices"
 	"strings"
 
@@ -14,21 +13,25 @@ import (
 // maxTokenLength is that of the longest token, in bytes. Real ones have 1 to 3 KiB.
 const maxTokenLength = 8 << 10
 
-// Why a token is refused. None of it reaches the caller; a TokenObserver hears of it.
+// Why a token is refused.
 var (
-	errTokenLength = errors.New("the token is longer than 8 KiB")
-	errTokenForm   = errors.New("the token is not a JWS in compact form, or its algorithm is none that an issuer may use")
-	errHeader      = errors.New("the token's header is not a JSON object with the right types and each name once")
-	errHeaderName  = errors.New("the token's header says how to read it or where to take its key from: crit, b64, jku, jwk, x5u or x5c")
-	errClaims      = errors.New("the token's claims are not a JSON object with the right types and each name once")
-	errIssuer      = errors.New("the token is from no configured issuer")
-	errAlgorithm   = errors.New("the token's algorithm is not one of its issuer's")
-	errType        = errors.New("the token's typ is not that of its issuer's access tokens")
-	errNoExpiry    = errors.New("the token has no exp")
-	errSubject     = errors.New("the token's claim for the account is missing or cannot name an account")
-	errKeyMissing  = errors.New("the token has no kid, and its issuer several keys")
-	errKeyUnknown  = errors.New("the token's kid is none of its issuer's")
-	errSignature   = errors.New("the token's signature is not good")
+	errTokenLength = refuse(ReasonMalformed, "the token is longer than 8 KiB")
+	errTokenForm   = refuse(ReasonMalformed, "the token is not a JWS in compact form, or its algorithm is none that an issuer may use")
+	errHeader      = refuse(ReasonMalformed, "the token's header is not a JSON object with the right types and each name once")
+	errHeaderName  = refuse(ReasonMalformed, "the token's header says how to read it or where to take its key from: crit, b64, jku, jwk, x5u or x5c")
+	errClaims      = refuse(ReasonMalformed, "the token's claims are not a JSON object with the right types and each name once")
+	errIssuer      = refuse(ReasonWrongIssuer, "the token is from no configured issuer")
+	errAlgorithm   = refuse(ReasonWrongAlgorithm, "the token's algorithm is not one of its issuer's")
+	errType        = refuse(ReasonWrongType, "the token's typ is not that of its issuer's access tokens")
+	errNoExpiry    = refuse(ReasonNoExpiry, "the token has no exp")
+	errExpired     = refuse(ReasonExpired, "the token has expired (exp)")
+	errNotYetValid = refuse(ReasonNotYetValid, "the token is not valid yet (nbf)")
+	errIssuedLater = refuse(ReasonNotYetValid, "the token was issued in the future (iat)")
+	errAudience    = refuse(ReasonWrongAudience, "the token's audience (aud) is none of its issuer's setting")
+	errSubject     = refuse(ReasonWrongSubject, "the token's claim for the account is missing or cannot name an account")
+	errKeyMissing  = refuse(ReasonNoKeyID, "the token has no kid, and its issuer several keys")
+	errKeyUnknown  = refuse(ReasonUnknownKeyID, "the token's kid is none of its issuer's")
+	errSignature   = refuse(ReasonBadSignature, "the token's signature is not good")
 )
 
 // token is a JWS that has been taken apart. Nothing of it can be trusted before its signature has been verified.

@@ -32,7 +32,7 @@ const (
 // WithPIN is the body of the main call.
 func WithPIN(pin string) string { return fmt.Sprintf(`{"action":"withPIN","pinCode":%q}`, pin) }
 
-// Ask makes the main call, with that key and body, and those lines of the header.
+// Ask makes the main call, with that key and body, and those lines of the header. Without a key it sends no credential.
 func (d *Daemon) Ask(key, body string, header ...string) Answer {
 	d.tb.Helper()
 	return d.Call(key, http.MethodPost, pathOTP, body, header...)
@@ -46,7 +46,9 @@ func (d *Daemon) Call(key, method, path, body string, header ...string) Answer {
 		d.tb.Error(err)
 		return Answer{}
 	}
-	req.Header.Set("Authorization", "Bearer "+key)
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
 	req.Header.Set("Content-Type", "application/json")
 	for _, line := range header {
 		name, value, _ := strings.Cut(line, ": ")

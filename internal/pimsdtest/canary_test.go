@@ -134,7 +134,7 @@ func TestNoSecretEscapes(t *testing.T) {
 	_, readyz := d.Ops("/readyz?verbose")
 	_, metrics := d.Ops("/metrics")
 	secrets.escaped(t, "the log", d.Log(), a.Name)
-	secrets.escaped(t, "the log of tokens", d.Log(), "token refused")
+	secrets.escaped(t, "the log of tokens", d.Log(), `"denied":"bad_signature"`)
 	secrets.escaped(t, "the failures", o.refused, "FAILED")
 	secrets.escaped(t, "/metrics", metrics, "pimsd_otp_requests_total")
 	secrets.escaped(t, "/readyz?verbose", readyz, "store")

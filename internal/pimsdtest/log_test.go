@@ -14,6 +14,7 @@ type line struct {
 	Time, Level, Message           string
 	Transaction, Route, Method     string
 	Caller, Account, Cause, Remote string
+	Denied                         string
 	Code, Status                   int
 	Took                           float64
 	CallerLeft                     bool
