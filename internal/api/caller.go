@@ -10,6 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/shed"
 )
 
 // accountHeader is where a backend names the account that it calls for (contract.md §3).
@@ -20,18 +21,14 @@ func (c *call) ask() otp.Ask {
 	return otp.Ask{Account: otp.Account(c.event.Account), Caller: c.event.Caller, Transaction: c.event.Transaction}
 }
 
-// admit finds out who calls and for which account, and whether the caller may now. What it finds stands in the event. The
-// place that the call has from then on is free when the call ends.
+// admit finds out who calls and for which account, and whether the caller may now; what it finds is in the event. Only
+// then the call takes a place, which is free again when the call ends: shares of the places can be kept only of a
+// caller that is known, and a caller that is not takes none, however long its credential needs to be judged.
 func (a *API) admit(c *call, scope authn.Scope) error {
 	if a.draining.Load() {
 		return otp.ErrStopping
 	}
 	c.receive()
-	leave, ok := a.config.Gate.Enter(c.request.Context())
-	if !ok {
-		return errOverload
-	}
-	c.leave = leave
 	principal, err := a.identify(c.request)
 	if err != nil {
 		return err
@@ -44,7 +41,15 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 		return errScope
 	}
 	c.event.Account, err = principal.ResolveAccount(c.request.Header.Values(accountHeader))
-	return err
+	if err != nil {
+		return err
+	}
+	leave, ok := a.config.Gate.Enter(c.request.Context(), shed.Call{Caller: c.event.Caller, Account: c.event.Account})
+	if !ok {
+		return errOverload
+	}
+	c.leave = leave
+	return nil
 }
 
 // deniedFor returns why the caller was refused; empty when the error is about something else.

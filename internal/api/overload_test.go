@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,25 +18,10 @@ import (
 
 const notNow = "Facade not initialized"
 
-// counting counts how often it is asked who calls.
-type counting struct {
-	authn.Authenticator
-	asked atomic.Int64
-}
-
-func (c *counting) Authenticate(ctx context.Context, credential secret.Text) (authn.Principal, error) {
-	c.asked.Add(1)
-	return c.Authenticator.Authenticate(ctx, credential)
-}
-
-// What there is no place for is refused before anybody is asked who calls; and a place is free again after its call,
+// A call that there is no place for is refused when its caller is known, and a place is free again after its call,
 // however that ends.
 func TestCallsBeyondThePlacesAreRefused(t *testing.T) {
-	who := &counting{}
-	b := newBench(t, func(c *api.Config) {
-		c.Gate = shed.NewGate(1, 0, time.Hour)
-		who.Authenticator, c.Callers = c.Callers, who
-	})
+	b := newBench(t, func(c *api.Config) { c.Gate = shed.NewGate(1, 0, time.Hour) })
 	inside, finish := make(chan struct{}), make(chan struct{})
 	b.domain.issue = func(context.Context) (otp.Issued, error) {
 		inside <- struct{}{}
@@ -47,15 +31,18 @@ func TestCallsBeyondThePlacesAreRefused(t *testing.T) {
 	first := make(chan reply)
 	go func() { first <- b.send(t, request{body: aBody}) }()
 	<-inside
-	asked := who.asked.Load()
 	got := b.send(t, request{body: aBody})
 	got.is(t, 503, 2001, notNow)
-	if retry := got.header.Get("Retry-After"); retry != "1" || who.asked.Load() != asked {
-		t.Errorf("Retry-After is %q; asked who calls: %d times", retry, who.asked.Load()-asked)
+	if retry := got.header.Get("Retry-After"); retry != "1" {
+		t.Errorf("Retry-After is %q", retry)
+	}
+	if e := b.journal.last(t); e.Caller != "key:alice" || e.Account != "alice" {
+		t.Errorf("the event is %+v", e)
 	}
 	if got := b.send(t, request{path: "/v2"}); got.status != 404 {
 		t.Errorf("a wrong path is %d", got.status)
 	}
+	b.send(t, request{header: "Authorization:"}).is(t, 401, 2301, "Need Basic Authentication (to get CVS token)")
 	close(finish)
 	(<-first).is(t, 403, 2308, "inwebo: access refused")
 	for range 3 {
@@ -64,6 +51,88 @@ func TestCallsBeyondThePlacesAreRefused(t *testing.T) {
 		b.send(t, request{body: "x"}).is(t, 400, 2102, "Invalid body parameter")
 		b.send(t, request{header: "Authorization:"}).is(t, 401, 2301, "Need Basic Authentication (to get CVS token)")
 	}
+}
+
+// slowJudge is an authenticator that does not know one credential until it is told.
+type slowJudge struct {
+	authn.Authenticator
+	asked chan struct{}
+	judge chan struct{}
+}
+
+const unknownKid = "token-of-an-unknown-key"
+
+func (s *slowJudge) Authenticate(ctx context.Context, credential secret.Text) (authn.Principal, error) {
+	if credential.Reveal() == unknownKid {
+		s.asked <- struct{}{}
+		<-s.judge
+	}
+	return s.Authenticator.Authenticate(ctx, credential)
+}
+
+// TestCredentialsThatWaitHoldNoPlace: tokens that cannot be judged while a key endpoint is slow keep no other caller out.
+func TestCredentialsThatWaitHoldNoPlace(t *testing.T) {
+	slow := &slowJudge{asked: make(chan struct{}), judge: make(chan struct{})}
+	b := newBench(t, func(c *api.Config) {
+		c.Gate = shed.NewGate(1, 0, time.Hour)
+		slow.Authenticator, c.Callers = c.Callers, slow
+	})
+	answers := make(chan reply)
+	for range 5 {
+		go func() { answers <- b.send(t, request{body: aBody, header: "Authorization: Bearer " + unknownKid}) }()
+		select {
+		case <-slow.asked:
+		case got := <-answers:
+			t.Fatalf("a token is not judged: %d %s", got.status, got.body)
+		}
+	}
+	if got := b.send(t, request{body: aBody}); got.status != 200 {
+		t.Errorf("a good key is answered %d %s", got.status, got.body)
+	}
+	close(slow.judge)
+	for range 5 {
+		got := <-answers
+		got.is(t, 401, 2301, "Need Basic Authentication (to get CVS token)")
+	}
+}
+
+// TestOneAccountLeavesPlaces: calls that queue for their own device keep no other caller out.
+func TestOneAccountLeavesPlaces(t *testing.T) {
+	b := newBench(t, func(c *api.Config) { c.Gate = shed.NewGate(16, 4, time.Millisecond) })
+	inside, finish := make(chan struct{}), make(chan struct{})
+	b.domain.issue = func(context.Context) (otp.Issued, error) {
+		inside <- struct{}{}
+		<-finish
+		return otp.Issued{OTP: secret.NewText(anOTP)}, nil
+	}
+	const calls, admitted = 50, 2
+	answers := make(chan reply, calls)
+	for range calls {
+		go func() { answers <- b.send(t, request{body: aBody}) }()
+	}
+	for range admitted {
+		<-inside
+	}
+	for range calls - admitted {
+		got := <-answers
+		got.is(t, 503, 2001, notNow)
+	}
+	other := make(chan reply)
+	go func() {
+		other <- b.send(t, request{body: aBody, header: "Authorization: Bearer " + fleet + "\nX-Pims-Account: fleet-7"})
+	}()
+	select {
+	case <-inside:
+	case got := <-other:
+		t.Fatalf("another caller is answered %d %s", got.status, got.body)
+	}
+	close(finish)
+	for range admitted {
+		if got := <-answers; got.status != 200 {
+			t.Errorf("a call that was admitted is answered %d %s", got.status, got.body)
+		}
+	}
+	<-other
 }
 
 // Who sends slowly holds a connection, and no place.

@@ -53,13 +53,15 @@ func (c *Config) networkSettings() []setting {
 		},
 		{
 			key: "load.in_flight", unit: "count", preset: "1024", value: count(&c.Load.InFlight, 1, 1_000_000),
-			what:   "how many calls are under way at once",
-			effect: "Fewer: less memory, and earlier refusals with code 2001. A call that queues for its device counts.",
+			what: "how many calls are under way at once",
+			effect: "Fewer: less memory, and earlier refusals with code 2001. A call that queues for its device counts. A caller may " +
+				"have three times as many as are free, an account a sixteenth of the free ones and two at least, so that one leaves " +
+				"places for others.",
 		},
 		{
 			key: "load.waiting", unit: "count", preset: "512", value: count(&c.Load.Waiting, 0, 1_000_000),
 			what:   "how many calls may wait for one of those places",
-			effect: "The others are refused at once, with 503 and code 2001.",
+			effect: "The others are refused at once, with 503 and code 2001. Callers and accounts have the same shares of these.",
 		},
 		{
 			key: "load.wait", unit: "duration", preset: "1s", value: duration(&c.Load.Wait, 0, time.Minute),

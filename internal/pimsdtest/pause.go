@@ -28,3 +28,19 @@ func (d *Daemon) Pause(action string) (reached <-chan struct{}, release func()) 
 	d.tb.Cleanup(release)
 	return arrived, release
 }
+
+// PauseAll is Pause for every request of that action from now on: reached is closed when the first of them is stopped,
+// and release lets all go on, those that come later too.
+func (d *Daemon) PauseAll(action string) (reached <-chan struct{}, release func()) {
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	arrive := sync.OnceFunc(func() { close(arrived) })
+	d.Inwebo.SetHooks(inwebosim.Hooks{After: func(x inwebosim.Exchange) {
+		if x.Action == action {
+			arrive()
+			<-goOn
+		}
+	}})
+	release = sync.OnceFunc(func() { close(goOn) })
+	d.tb.Cleanup(release)
+	return arrived, release
+}

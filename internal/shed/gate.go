@@ -1,54 +1,107 @@
-// Package shed refuses what the service could not do in time, so that what it does stays quick: more calls at once than it
-// has places for, and callers who send faster than they may.
+// Package shed refuses what the service could not do in time, so that what it does stays quick: more calls at once than
+// it has places for, and callers that send faster than they may.
 //
-// It knows nothing of what is asked. It must never let one caller's calls count against another's rate, and never remember
-// more callers than a bounded number.
+// It knows nothing of what is asked. It must never let one caller's calls count against another's rate, never let one
+// caller or one account take all places, and never remember more callers than a bounded number.
 package shed
 
 import (
 	"context"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 )
 
-// Gate bounds how many are inside, how many wait for a place, and how long. It is safe for concurrent use. A nil Gate lets
-// everybody in.
+// Gate bounds how many calls are inside, how many wait for a place, and how long. A caller and an account may have a
+// share of the free places, and the same share of the free room for waiting, so that some are left for others. It is
+// safe for concurrent use. A nil Gate admits every call.
 type Gate struct {
-	places   chan struct{}
-	waiting  atomic.Int64
-	most     int64
-	patience time.Duration
+	timeout time.Duration
+
+	mu      sync.Mutex
+	inside  places
+	waiting places
+	queue   []*waiter // oldest first
 }
 
-// NewGate gives one with so many places, at least 1. At most waiting wait for one at a time, and none of them longer than
-// patience.
-func NewGate(places, waiting int, patience time.Duration) *Gate {
-	return &Gate{places: make(chan struct{}, places), most: int64(waiting), patience: patience}
+// waiter is a call that waits for a place.
+type waiter struct {
+	call     Call
+	admitted chan struct{} // closed when it has one
 }
 
-// Enter gives a place, which is free again after leave; or it says, at once when too many wait already, that there is none.
-func (g *Gate) Enter(ctx context.Context) (leave func(), ok bool) {
+// NewGate returns a gate with that many places, at least 1. At most waiting calls wait for one at a time, and none of
+// them longer than the timeout.
+func NewGate(inFlight, waiting int, timeout time.Duration) *Gate {
+	return &Gate{timeout: timeout, inside: newPlaces(inFlight), waiting: newPlaces(waiting)}
+}
+
+// Enter takes a place for the call, which leave gives back. It waits for one when there is none that the call may
+// have. ok is false when the call has to be refused: at once when too many wait already, or when none became free in time.
+func (g *Gate) Enter(ctx context.Context, call Call) (leave func(), ok bool) {
 	if g == nil {
 		return func() {}, true
 	}
-	select {
-	case g.places <- struct{}{}:
-		return g.leave, true
-	default:
-	}
-	defer g.waiting.Add(-1)
-	if g.waiting.Add(1) > g.most {
+	w, ok := g.join(call)
+	if !ok || w != nil && !g.wait(ctx, w) {
 		return nil, false
 	}
-	timer := time.NewTimer(g.patience)
+	return sync.OnceFunc(func() { g.leave(call) }), true
+}
+
+// join admits the call, or puts it into the queue: then it returns the waiter. ok is false when it can do neither.
+func (g *Gate) join(call Call) (w *waiter, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside.admit(call) {
+		return nil, true
+	}
+	if !g.waiting.admit(call) {
+		return nil, false
+	}
+	w = &waiter{call: call, admitted: make(chan struct{})}
+	g.queue = append(g.queue, w)
+	return w, true
+}
+
+// wait waits until the waiter is admitted. It returns false when that took too long, or ctx ended.
+func (g *Gate) wait(ctx context.Context, w *waiter) bool {
+	timer := time.NewTimer(g.timeout)
 	defer timer.Stop()
 	select {
-	case g.places <- struct{}{}:
-		return g.leave, true
+	case <-w.admitted:
+		return true
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return nil, false
+	return !g.abandon(w)
 }
 
-func (g *Gate) leave() { <-g.places }
+// abandon takes a waiter out of the queue. It returns false when the waiter was admitted meanwhile.
+func (g *Gate) abandon(w *waiter) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at := slices.Index(g.queue, w)
+	if at < 0 {
+		return false
+	}
+	g.queue = slices.Delete(g.queue, at, at+1)
+	g.waiting.release(w.call)
+	return true
+}
+
+// leave gives a place back and admits the waiters that may have one now, in the order of their arrival. Nothing else
+// frees a place or makes a share larger, so no call waits for a place that it could have.
+func (g *Gate) leave(call Call) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside.release(call)
+	g.queue = slices.DeleteFunc(g.queue, func(w *waiter) bool {
+		if !g.inside.admit(w.call) {
+			return false
+		}
+		g.waiting.release(w.call)
+		close(w.admitted)
+		return true
+	})
+}

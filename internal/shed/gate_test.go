@@ -2,110 +2,213 @@ package shed_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/pimsd/pimsd/internal/shed"
 )
 
-const patience = time.Second
+const timeout = time.Second
 
-func mustEnter(t *testing.T, g *shed.Gate) (leave func()) {
+// callOf is a call of a caller that has one account.
+func callOf(name string) shed.Call { return shed.Call{Caller: "key:" + name, Account: name} }
+
+func mustEnter(t *testing.T, g *shed.Gate, call shed.Call) (leave func()) {
 	t.Helper()
-	leave, ok := g.Enter(t.Context())
+	leave, ok := g.Enter(t.Context(), call)
 	if !ok {
-		t.Fatal("refused")
+		t.Fatalf("%+v is refused", call)
 	}
 	return leave
 }
 
-func wantRefused(t *testing.T, g *shed.Gate, after time.Duration) {
+func wantRefused(t *testing.T, g *shed.Gate, call shed.Call, after time.Duration) {
 	t.Helper()
 	began := time.Now()
-	if _, ok := g.Enter(t.Context()); ok || time.Since(began) != after {
-		t.Errorf("let in: %v, after %v; want a refusal after %v", ok, time.Since(began), after)
+	if _, ok := g.Enter(t.Context(), call); ok || time.Since(began) != after {
+		t.Errorf("%+v is admitted: %v, after %v; want a refusal after %v", call, ok, time.Since(began), after)
 	}
 }
 
-func TestAFullGate(t *testing.T) {
+func TestFullGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := shed.NewGate(2, 1, patience)
-		leave := mustEnter(t, g)
-		mustEnter(t, g)
-		wantRefused(t, g, patience) // who waits does so in vain
-		waiter := make(chan time.Duration)
+		g := shed.NewGate(2, 1, timeout)
+		leave := mustEnter(t, g, callOf("a"))
+		mustEnter(t, g, callOf("b"))
+		wantRefused(t, g, callOf("c"), timeout)
+		waited := make(chan time.Duration)
 		began := time.Now()
 		go func() {
-			if _, ok := g.Enter(t.Context()); !ok {
-				t.Error("who waited was refused")
+			if _, ok := g.Enter(t.Context(), callOf("d")); !ok {
+				t.Error("the call that waits is refused")
 			}
-			waiter <- time.Since(began)
+			waited <- time.Since(began)
 		}()
 		synctest.Wait()
-		wantRefused(t, g, 0) // one waits already
-		time.Sleep(patience / 2)
+		wantRefused(t, g, callOf("e"), 0) // one waits already
+		time.Sleep(timeout / 2)
 		leave()
-		if waited := <-waiter; waited != patience/2 {
-			t.Errorf("who waited was let in after %v", waited)
+		if after := <-waited; after != timeout/2 {
+			t.Errorf("the call that waits is admitted after %v", after)
 		}
-		wantRefused(t, g, patience)
+		wantRefused(t, g, callOf("f"), timeout)
 	})
 }
 
-func TestWhoLeavesTheQueueMakesRoom(t *testing.T) {
+func TestCallerThatLeavesTheQueueMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := shed.NewGate(1, 1, time.Hour)
-		leave := mustEnter(t, g)
+		leave := mustEnter(t, g, callOf("a"))
 		ctx, hangUp := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, hangUp)
-		if _, ok := g.Enter(ctx); ok {
-			t.Error("let in")
+		if _, ok := g.Enter(ctx, callOf("b")); ok {
+			t.Error("admitted")
 		}
 		time.AfterFunc(time.Minute, leave)
-		mustEnter(t, g)
+		mustEnter(t, g, callOf("c"))
 	})
 }
 
-// However many come at once, never more are inside than there are places, and in the end all places are free.
-func TestNeverMoreThanThePlaces(t *testing.T) {
+// TestNeverMoreInsideThanPlaces: however many come at once, and in the end all places are free and nothing is remembered.
+func TestNeverMoreInsideThanPlaces(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const places = 8
-		g := shed.NewGate(places, 50, patience)
+		g := shed.NewGate(places, 50, timeout)
 		var inside, served atomic.Int64
 		var all sync.WaitGroup
-		for range 200 {
+		for i := range 200 {
 			all.Go(func() {
-				leave, ok := g.Enter(t.Context())
+				leave, ok := g.Enter(t.Context(), callOf(fmt.Sprint(i)))
 				if !ok {
 					return
 				}
 				if n := inside.Add(1); n > places {
 					t.Errorf("%d are inside", n)
 				}
-				time.Sleep(patience / 4)
+				time.Sleep(timeout / 4)
 				inside.Add(-1)
 				served.Add(1)
 				leave()
+				leave() // again: it changes nothing
 			})
 		}
 		all.Wait()
 		if n := served.Load(); n < 4*places { // 8 at once, and those that a second of waiting is enough for
 			t.Errorf("%d were served", n)
 		}
-		for range places {
-			mustEnter(t, g)
+		if free, remembered := g.Free(), g.Remembered(); free != places || remembered != 0 {
+			t.Errorf("%d places are free, %d callers and accounts are remembered", free, remembered)
 		}
 	})
 }
 
-func TestANilGateIsOpen(t *testing.T) {
+// fill lets calls in until one is refused, and returns how many were admitted. Each has the account of its number.
+func fill(t *testing.T, g *shed.Gate, callOf func(i int) shed.Call) int {
+	t.Helper()
+	for i := 0; ; i++ {
+		if _, ok := g.Enter(t.Context(), callOf(i)); !ok {
+			return i
+		}
+	}
+}
+
+// TestSharesOfPlaces: one caller leaves a quarter of the places that it finds, and one account fifteen sixteenths.
+func TestSharesOfPlaces(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := shed.NewGate(1024, 0, timeout)
+		backend := func(name string) func(int) shed.Call {
+			return func(i int) shed.Call { return shed.Call{Caller: name, Account: name + fmt.Sprint(i)} }
+		}
+		one := fill(t, g, func(int) shed.Call { return callOf("mallory") })
+		if one != 60 {
+			t.Errorf("an account has %d of 1024 places", one)
+		}
+		for _, want := range []int{723, 181, 45} {
+			if got := fill(t, g, backend(fmt.Sprint(want))); got != want {
+				t.Errorf("a caller has %d places, want %d", got, want)
+			}
+		}
+		if free := g.Free(); free != 15 {
+			t.Errorf("%d places are free", free)
+		}
+		mustEnter(t, g, callOf("alice"))
+	})
+}
+
+// TestSharesOfTheQueue: a caller whose share is used up cannot fill the queue either, and its calls that wait do not
+// hold up others.
+func TestSharesOfTheQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := shed.NewGate(64, 16, timeout)
+		leave := mustEnter(t, g, callOf("mallory"))
+		fill := func() (refused int64) {
+			var all sync.WaitGroup
+			for range 100 {
+				all.Go(func() {
+					if _, ok := g.Enter(t.Context(), callOf("mallory")); !ok {
+						atomic.AddInt64(&refused, 1)
+					}
+				})
+			}
+			synctest.Wait()
+			mustEnter(t, g, callOf("alice"))()
+			leave() // one of those that wait gets the place
+			all.Wait()
+			return refused
+		}
+		if got := fill(); got != 100-3 {
+			t.Errorf("%d of 100 calls of one account were refused", got)
+		}
+	})
+}
+
+// TestOthersFindPlaces: whatever calls one or two callers make, and in whatever order calls end, a call of another
+// caller is admitted at once. A caller leaves (n-3)/4 of the n places that it finds, so 19 places are enough for one to
+// be left after two.
+func TestOthersFindPlaces(t *testing.T) {
+	t.Parallel()
+	type burst struct{ caller, calls, ends int }
+	rapid.Check(t, func(rt *rapid.T) {
+		size := rapid.IntRange(19, 300).Draw(rt, "places")
+		bursts := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) burst {
+			return burst{rapid.IntRange(0, 1).Draw(rt, "caller"), rapid.IntRange(0, size).Draw(rt, "calls"), rapid.IntRange(0, size).Draw(rt, "ends")}
+		}), 1, 20).Draw(rt, "bursts")
+		synctest.Test(t, func(t *testing.T) {
+			g := shed.NewGate(size, 16, 0)
+			var leaves []func()
+			for _, b := range bursts {
+				for i := range b.calls {
+					if leave, ok := g.Enter(t.Context(), shed.Call{Caller: fmt.Sprint(b.caller), Account: fmt.Sprint(b.caller, i)}); ok {
+						leaves = append(leaves, leave)
+					}
+				}
+				leave, ok := g.Enter(t.Context(), callOf("alice"))
+				if !ok {
+					rt.Fatalf("another caller is refused at %d of %d places", g.Free(), size)
+				}
+				leave()
+				for range min(b.ends, len(leaves)) {
+					leaves[0]()
+					leaves = leaves[1:]
+				}
+			}
+		})
+	})
+}
+
+func TestNilGateIsOpen(t *testing.T) {
 	t.Parallel()
 	var g *shed.Gate
-	mustEnter(t, g)()
+	mustEnter(t, g, callOf("a"))()
 }
