@@ -84,6 +84,7 @@ func domainVerdicts() []verdict {
 
 		on(otp.ErrNoDevice, errcodes.UnknownDevice, http.StatusNotFound),
 		on(otp.ErrAlreadyEnrolled, errcodes.AlreadyEnrolled, http.StatusConflict),
+		on(otp.ErrDeviceTaken, errcodes.AlreadyEnrolled, http.StatusConflict),
 		on(otp.ErrBusy, errcodes.StateNotCorrect, http.StatusConflict).after(soon),
 		on(otp.ErrStopping, errcodes.FacadeNotInitialized, http.StatusServiceUnavailable).after(restart).last(),
 		on(otp.ErrSealed, errcodes.CoreNotConfigured, http.StatusInternalServerError),

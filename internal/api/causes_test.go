@@ -25,6 +25,7 @@ var promised = []struct {
 }{
 	{otp.ErrNoDevice, 404, 2312, "inwebo: device is disabled or unknown", ""},
 	{otp.ErrAlreadyEnrolled, 409, 2349, "StrongID enrollment already exists", ""},
+	{otp.ErrDeviceTaken, 409, 2349, "StrongID enrollment already exists", ""},
 	{otp.ErrBusy, 409, 2311, "inwebo: internal state not correct", "2"},
 	{otp.ErrStopping, 503, 2001, "Facade not initialized", "5"},
 	{otp.ErrSealed, 500, 2006, "Core not well configured", ""},
@@ -70,7 +71,9 @@ var promised = []struct {
 }
 
 // undocumented are the answers of other calls: openapi.yaml does not show them for this one.
-func undocumented(cause error) bool { return errors.Is(cause, otp.ErrAlreadyEnrolled) }
+func undocumented(cause error) bool {
+	return errors.Is(cause, otp.ErrAlreadyEnrolled) || errors.Is(cause, otp.ErrDeviceTaken)
+}
 
 func TestEveryCauseThroughHTTP(t *testing.T) {
 	b := newBench(t)

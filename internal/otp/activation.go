@@ -67,7 +67,7 @@ func (a *activation) takeGuess(ctx context.Context) error {
 		return err
 	}
 	next.Guard = guard
-	w, err := a.writeOf(a.nextWriteID(), next, StageAttempt, "")
+	w, err := a.writeOf(a.nextWriteID(), a.record, next, StageAttempt, "")
 	if err == nil {
 		err = a.writeVerified(ctx, CommitHold, w)
 	}

@@ -39,7 +39,7 @@ func (s *Service) Doubt(ctx context.Context, ask Ask) error {
 
 // Forget removes the account's device from the store. At inWebo it stays in the user's list of devices. The serial is
 // kept for a later enrolment, since a new one would cost one of the devices that the account may have; so are the
-// counts of activations, wrong PINs and OTPs. ErrNoDevice says that there is nothing to forget.
+// counts of activations, wrong PINs and OTPs, for whichever account gets the device next. ErrNoDevice says that there is nothing to forget.
 func (s *Service) Forget(ctx context.Context, ask Ask) error {
 	return s.amend(ctx, ask, actionForget, func(r Record, _ time.Time) (Record, error) {
 		if r.Device == nil && r.Enrolment == nil {
@@ -74,24 +74,30 @@ func (s *Service) note(
 func (s *Service) tryAmend(
 	ctx context.Context, c *conversation, stage Stage, outcome string, change func(Record, time.Time) (Record, error),
 ) error {
-	next, err := s.fetch(ctx, c)
+	found, err := s.fetch(ctx, c)
 	if err != nil {
 		return because(ErrStore, err)
 	}
 	now := c.now()
-	if next.heldAt(now) {
-		return &Wait{ErrBusy, next.Hold.Until.Sub(now)}
+	if found.heldAt(now) {
+		return &Wait{ErrBusy, found.Hold.Until.Sub(now)}
 	}
+	next := found
 	next.Revision++
 	next, err = change(next, now)
 	if err != nil {
 		return err
 	}
-	w, err := c.writeOf(c.nextWriteID(), next, stage, outcome)
+	w, err := c.writeOf(c.nextWriteID(), found, next, stage, outcome)
 	if err != nil {
 		return because(ErrStore, err)
 	}
 	return s.writeVerified(ctx, CommitAmend, w)
+}
+
+// isKnown reports whether the error of a write, or its lack of one, says whether the store has it.
+func isKnown(err error) bool {
+	return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrDeviceTaken)
 }
 
 // amendTries is how often a write is repeated of which nobody knows whether it was stored.
@@ -101,9 +107,8 @@ const amendTries = 3
 func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error {
 	for tries := 1; ; tries++ {
 		err := s.write(ctx, what, w)
-		known := err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
 		switch {
-		case known:
+		case isKnown(err):
 			return err
 		case tries == amendTries || errors.Is(err, ErrUntouched) || errors.Is(err, ErrBroken):
 			return because(ErrStore, err)

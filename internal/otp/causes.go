@@ -83,11 +83,11 @@ var (
 	ErrRefused        = errors.New("refused: not documented")
 )
 
-// Causes lists every cause, ErrSealed of the store among them, for the tables that must know them all. Where an error
+// Causes lists every cause, ErrSealed and ErrDeviceTaken of the store among them, for the tables that must know them all. Where an error
 // has several, the first in this order is the one to name, but for the four that stand before all others; see CauseOf.
 func Causes() []error {
 	return []error{
-		ErrNoDevice, ErrAlreadyEnrolled, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
+		ErrNoDevice, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
 		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
 		ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,

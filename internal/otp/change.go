@@ -106,6 +106,11 @@ func (e enrolled) apply(r, left Record, now time.Time, by uint64) (Record, bool)
 	return r, true
 }
 
+// displaced is an answer about a device that another account has by now.
+type displaced struct{}
+
+func (displaced) apply(r, _ Record, _ time.Time, _ uint64) (Record, bool) { return r, false }
+
 // sameDevice reports whether the two came of one enrollment or import; two records without a device agree, too.
 func sameDevice(a, b *Device) bool {
 	if a == nil || b == nil {

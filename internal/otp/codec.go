@@ -75,13 +75,9 @@ func Decode(row Row) (Record, error) {
 	damaged := func(what string) (Record, error) {
 		return Record{}, fmt.Errorf("the record of account %q is damaged: %s", row.Account, what)
 	}
-	var b body
-	if err := json.Unmarshal(row.Body, &b); err != nil {
-		return damaged("its body is not the expected JSON")
-	}
-	if b.Schema != schema {
-		return Record{}, fmt.Errorf("the record of account %q has schema %d and this pimsd knows %d: use the pimsd that wrote it, or a newer one",
-			row.Account, b.Schema, schema)
+	r, err := decodeBody(row)
+	if err != nil {
+		return Record{}, err
 	}
 	var v vault
 	if !row.Vault.IsEmpty() {
@@ -89,8 +85,6 @@ func Decode(row Row) (Record, error) {
 			return damaged("its vault is not the expected JSON")
 		}
 	}
-	r := b.Record
-	r.Account, r.Revision = row.Account, row.Revision
 	if r.Device != nil {
 		if err := restore(&r.Device.State, v.Device); err != nil {
 			return damaged(err.Error())
@@ -102,6 +96,20 @@ func Decode(row Row) (Record, error) {
 		}
 	}
 	return r, nil
+}
+
+// decodeBody reads what of a row is no secret: its devices have no keys.
+func decodeBody(row Row) (Record, error) {
+	var b body
+	if err := json.Unmarshal(row.Body, &b); err != nil {
+		return Record{}, fmt.Errorf("the record of account %q is damaged: its body is not the expected JSON", row.Account)
+	}
+	if b.Schema != schema {
+		return Record{}, fmt.Errorf("the record of account %q has schema %d and this pimsd knows %d: use the pimsd that wrote it, or a newer one",
+			row.Account, b.Schema, schema)
+	}
+	b.Account, b.Revision = row.Account, row.Revision
+	return b.Record, nil
 }
 
 func restore(state *ratchet.State, saved *ratchet.Saved) (err error) {

@@ -42,13 +42,13 @@ type conversation struct {
 	writes   int
 	left     bool // the caller was answered before the end; a goroutine of ours still settles, and ends it
 
-	fetchedAt time.Time // the store's time …
-	fetched   time.Time // … when this machine's clock said this
+	storeTime   time.Time // as last fetched …
+	storeTimeAt time.Time // … when this machine's clock said this
 }
 
 // now is the store's time, the only one that records know.
 func (c *conversation) now() time.Time {
-	return c.fetchedAt.Add(time.Since(c.fetched)).Truncate(time.Microsecond)
+	return c.storeTime.Add(time.Since(c.storeTimeAt)).Truncate(time.Microsecond)
 }
 
 // settleParams is what settling an outcome must know of the conversation.
@@ -86,9 +86,26 @@ func (s *Service) enter(ctx context.Context, ask Ask, action string, within time
 func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	row, now, err := s.store.Fetch(ctx, c.ask.Account)
+	return c.fetched(s.store.Fetch(ctx, c.ask.Account))
+}
+
+// fetchWithResponse is fetch, and returns from the same read what is stored of the call that this one repeats.
+func (s *Service) fetchWithResponse(ctx context.Context, c *conversation) (Record, *Kept, error) {
+	if c.ask.Repeat == nil {
+		r, err := s.fetch(ctx, c)
+		return r, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
+	row, kept, now, err := s.store.FetchWithResponse(ctx, c.ask.Account, c.ask.Repeat.Key)
+	r, err := c.fetched(row, now, err)
+	return r, kept, err
+}
+
+// fetched makes a record of what a fetch returned.
+func (c *conversation) fetched(row Row, now time.Time, err error) (Record, error) {
 	if !now.IsZero() {
-		c.fetchedAt, c.fetched = now, time.Now()
+		c.storeTime, c.storeTimeAt = now, time.Now()
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -126,11 +143,15 @@ func (c *conversation) nextWriteID() string {
 	return c.id + "/" + strconv.Itoa(c.writes)
 }
 
-// writeOf is the write of next under id, with its audit line.
-func (c *conversation) writeOf(id string, next Record, stage Stage, outcome string) (Write, error) {
+// writeOf is the write of next over the record from under id, with its audit line.
+func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcome string) (Write, error) {
 	row, err := encode(next)
-	return Write{ID: id, Row: row, Line: Line{
+	w := Write{ID: id, Row: row, Line: Line{
 		At: c.now(), Account: c.ask.Account, Caller: c.ask.Caller, Transaction: c.ask.Transaction, Action: c.action,
 		Stage: stage, Outcome: outcome, Step: next.Step,
-	}}, err
+	}}
+	if claim := next.claim(); claim != from.claim() || next.Revision == 1 {
+		w.Claim = &claim
+	}
+	return w, err
 }

@@ -3,6 +3,7 @@ package otp
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -54,7 +55,8 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 	}
 	defer s.finish(c)
 	var used Activations
-	err = s.take(ctx, c, func(r Record, _ time.Time) (Record, error) {
+	taken := false // another account has the device of the account's serial
+	prepare := func(r Record, _ time.Time) (Record, error) {
 		used = s.limits.Activations.judge(r.Activations)
 		if r.Device != nil && !e.Replace {
 			return r, ErrAlreadyEnrolled
@@ -62,8 +64,12 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 		if used.Exhausted && !e.Force {
 			return r, ErrActivations
 		}
-		return s.enrolling(r)
-	})
+		return s.enrolling(r, taken)
+	}
+	if err = s.take(ctx, c, prepare); errors.Is(err, ErrDeviceTaken) {
+		taken = true
+		err = s.take(ctx, c, prepare)
+	}
 	if err != nil {
 		return used, err
 	}
@@ -77,14 +83,15 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 	return used, err
 }
 
-// enrolling is the record of an account whose enrolment begins: it has a serial, drawn now only if it had none.
-func (s *Service) enrolling(r Record) (Record, error) {
-	if r.Serial == "" {
+// enrolling is the record of an account whose enrolment begins: it has a serial, drawn now only if it had none, or if
+// another account has the device of that one.
+func (s *Service) enrolling(r Record, taken bool) (Record, error) {
+	if r.Serial == "" || taken && r.Device == nil {
 		serial, err := s.newSerial()
 		if err != nil {
 			return r, because(ErrStore, err)
 		}
-		r.Serial = serial
+		r.Serial, r.Tenure = serial, 1
 	}
 	r.Enrolment = &Enrolment{Phase: PhaseEnrolling, Device: Device{Identity: inwebo.Unactivated()}}
 	r.Activations++

@@ -48,12 +48,12 @@ func (s *Service) whenFree(ctx context.Context, c *conversation, try func() erro
 // tryTake looks at the record once, and writes the hold if nobody has one.
 func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Record, time.Time) (Record, error)) error {
 	s.setDeadline(c)
-	found, err := s.fetch(ctx, c)
+	found, kept, err := s.fetchWithResponse(ctx, c)
 	if err != nil {
 		return because(ErrStore, err)
 	}
 	c.record = found
-	if c.answer, err = s.recall(ctx, c); err != nil || !c.answer.IsEmpty() {
+	if c.answer, err = s.recall(ctx, c, kept); err != nil || !c.answer.IsEmpty() {
 		return err
 	}
 	now := c.now()
@@ -69,7 +69,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	if err != nil {
 		return err
 	}
-	w, err := c.writeOf(c.nextWriteID(), next, StageAttempt, "")
+	w, err := c.writeOf(c.nextWriteID(), found, next, StageAttempt, "")
 	if err != nil {
 		return because(ErrStore, err)
 	}
@@ -77,7 +77,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	case err == nil:
 		s.holds(c, next)
 		return nil
-	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists), errors.Is(err, ErrDeviceTaken):
 		return err
 	case errors.Is(err, ErrUntouched), errors.Is(err, ErrBroken):
 		return because(ErrStore, err)
@@ -99,7 +99,7 @@ func (s *Service) undoHold(c *conversation, w Write, held Record) {
 		known := s.retryUntilStored(func() (known bool) {
 			s.protect("hold", func() {
 				err = s.write(s.life, CommitHold, w)
-				known = err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
+				known = isKnown(err)
 			})
 			return known
 		})

@@ -28,7 +28,10 @@ var ErrNotWhole = errors.New("the device lacks its id, its serial, its keys, its
 
 // Import makes a device that another client has activated the account's own. It starts in doubt: nobody knows whether
 // its file is the newest state. The account's serial is that of the device from then on. ErrAlreadyEnrolled says that the
-// account has a device, ErrNotWhole that what was found is none.
+// account has a device, ErrDeviceTaken that another account has this one, ErrNotWhole that what was found is none.
+//
+// What was counted of the device, whichever account had it, goes on to count: wrong PINs, OTPs and SMS activations. Only a
+// success at inWebo, a completed enrollment or an Unlock ends the first.
 func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 	if !found.isWhole() {
 		return ErrNotWhole
@@ -38,20 +41,23 @@ func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 		if r.Device != nil {
 			return r, ErrAlreadyEnrolled
 		}
-		r = r.released()
+		r, err := s.inherited(ctx, r.released(), found.Serial)
+		if err != nil {
+			return r, err
+		}
 		r.Serial, r.Enrolment = found.Serial, nil
 		r.Device = &Device{
 			Identity: found.Identity, Services: found.Services, Offline: found.Offline, State: found.State, EnrolledAt: now,
 			Origin: origin,
 		}
 		r.Doubt = (*Doubt)(nil).deeper(now, r.Revision)
-		r.Step, r.MovedBy, r.Guard, r.Blocking = r.Step+1, r.Revision, Guard{}, ""
+		r.Step, r.MovedBy, r.Blocking = r.Step+1, r.Revision, ""
 		return r, nil
 	})
 }
 
 func (f Found) isWhole() bool {
 	state := f.State
-	return f.Identity.ID != "" && f.Serial != "" && len(f.Services) > 0 && !state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() &&
+	return f.Identity.ID != "" && f.Serial != "" && len(f.Serial) <= maxSerial && len(f.Services) > 0 && !state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() &&
 		state.Secret.IsEmpty() != state.Unopened.IsEmpty()
 }

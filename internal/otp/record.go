@@ -16,6 +16,9 @@ type Record struct {
 	// Serial is drawn once and outlives every device of the account, since each new one costs one of the devices that
 	// inWebo allows it.
 	Serial ratchet.Serial `json:"serial"`
+	// Tenure counts the accounts that have had the device of that serial, this one included: the one with the highest has
+	// what was last counted of it.
+	Tenure uint64 `json:"tenure,omitempty"`
 	// Device makes the OTPs; nil when the account has none.
 	Device *Device `json:"device,omitempty"`
 	// Enrolment is a device on its way, and never used for an OTP; nil when there is none.
@@ -106,6 +109,11 @@ const (
 	NotBlocked      Blocking = "NotBlocked"
 	PINBlocked      Blocking = "PinBlocked"
 )
+
+// claim is the account's claim of its device in the store.
+func (r *Record) claim() Claim {
+	return Claim{Serial: string(r.Serial), Active: r.Device != nil || r.Enrolment != nil}
+}
 
 // heldAt tells whether a live conversation holds the device.
 func (r *Record) heldAt(now time.Time) bool { return r.Hold != nil && now.Before(r.Hold.Until) }

@@ -69,20 +69,14 @@ func (s *Service) disclaim(ask Ask) {
 	delete(s.claims, claim{ask.Account, ask.Repeat.Key})
 }
 
-// recall looks whether the call was made before, after the record was fetched: what is kept is stored together with the
-// record, so a hold that the store takes proves that there is still nothing. It comes before guard and quota.
-func (s *Service) recall(ctx context.Context, c *conversation) (answer secret.Bytes, err error) {
-	repeat := c.ask.Repeat
-	if repeat == nil {
-		return answer, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
-	defer cancel()
-	_, kept, _, err := s.store.FetchWithResponse(ctx, c.ask.Account, repeat.Key)
-	now := c.now()
+// recall decides whether the call was made before, by what was read together with the record: what is kept is stored
+// together with the record, so a hold that the store takes proves that there is still nothing. It comes before guard and
+// quota.
+func (s *Service) recall(ctx context.Context, c *conversation, kept *Kept) (answer secret.Bytes, err error) {
+	repeat, now := c.ask.Repeat, c.now()
 	switch {
-	case err != nil && !errors.Is(err, ErrNotFound):
-		return answer, because(ErrStore, err)
+	case repeat == nil:
+		return answer, nil
 	case kept == nil:
 		return answer, c.record.talksAbout(repeat.Key, now)
 	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)):
@@ -95,7 +89,9 @@ func (s *Service) recall(ctx context.Context, c *conversation) (answer secret.By
 	case same:
 		return kept.Answer, nil
 	}
-	// Who tries another body may be trying PINs: there is no second try.
+	// A caller that tries another body may be trying PINs: there is no second try.
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
 	if err := s.store.Spend(ctx, c.ask.Account, repeat.Key); err != nil {
 		return answer, because(ErrStore, err)
 	}

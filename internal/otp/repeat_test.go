@@ -271,3 +271,33 @@ func TestAKeyThatCannotBeSpent(t *testing.T) {
 		}
 	}
 }
+
+// stale is a store whose next consistent read comes from a connection that lags behind.
+type stale struct {
+	otp.Store
+	row   otp.Row
+	reads atomic.Int64
+}
+
+func (s *stale) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
+	if s.reads.Add(1) == 2 {
+		return s.row, nil, time.Now(), nil
+	}
+	return s.Store.FetchWithResponse(ctx, account, key)
+}
+
+// Record and stored response come from one read: a repeat that reads a state from before its call finds that it cannot
+// lease the device, reads again, and does not do the call twice.
+func TestARepeatThatReadsAnOldState(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	d := plant(t, sim, inwebosim.Override{})
+	store := &stale{Store: d.memory, row: d.row(t)}
+	service := otp.New(store, newBridge(sim), repeatLimits(), nil)
+	first, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
+	mustVerify(t, d, first, err)
+	second, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
+	if err != nil || second.Kept.IsEmpty() || d.truth(t).Finalizes != 1 || store.reads.Load() != 3 {
+		t.Errorf("the repeat is told %q (%v), inWebo got %d finalizes, %d reads", second.Kept.Reveal(), err, d.truth(t).Finalizes, store.reads.Load())
+	}
+}

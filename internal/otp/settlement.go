@@ -17,6 +17,7 @@ type settlement struct {
 	id       string // of the write
 	found    Record // what the outcome is applied to
 	tried    uint64 // the revision of the last write under id
+	taken    bool   // another account has the device that the outcome is about
 	told     error  // what the caller is told when the store takes it
 	answered time.Time
 	end      tracing.End
@@ -36,17 +37,20 @@ func (p *settlement) try(until time.Time) (stored bool) {
 }
 
 func (p *settlement) write(until time.Time) (stored bool) {
-	base, params := p.found, p.settleParams(p.last)
+	base, params, o := p.found, p.settleParams(p.last), p.outcome
 	if base.Revision == 0 { // the record was deleted: what the conversation left is all that remains of it
 		base = p.record.reborn()
 		params.left = base
 	}
-	next, superseded := base.settled(params, p.outcome, p.now())
+	if p.taken {
+		base.Device, base.Enrolment, o.change = nil, nil, displaced{}
+	}
+	next, superseded := base.settled(params, o, p.now())
 	p.told = p.outcome.err
 	if superseded && p.outcome.fate == accepted || !p.last && !next.heldBy(p.conversation.id) {
 		p.told = ErrSuperseded
 	}
-	w, err := p.writeOf(p.id, next, StageOutcome, p.word(p.told))
+	w, err := p.writeOf(p.id, p.found, next, StageOutcome, p.word(p.told))
 	if err == nil {
 		w.Keep = p.keep(p.outcome, p.told, p.last)
 		p.tried = next.Revision
@@ -58,6 +62,8 @@ func (p *settlement) write(until time.Time) (stored bool) {
 		return true
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
 		p.refetch(until)
+	case errors.Is(err, ErrDeviceTaken):
+		p.taken = true
 	}
 	return false
 }

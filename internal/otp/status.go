@@ -3,8 +3,6 @@ package otp
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -53,12 +51,11 @@ func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
 
 // StatusOf tells the same of a row whose vault may still be sealed.
 func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
-	var b body
-	if err := json.Unmarshal(row.Body, &b); err != nil {
-		return Status{}, fmt.Errorf("the record of account %q is damaged: its body is not the expected JSON", row.Account)
+	r, err := decodeBody(row)
+	if err != nil {
+		return Status{}, err
 	}
-	b.Account, b.Revision = row.Account, row.Revision
-	return statusOf(b.Record, now, s.limits), nil
+	return statusOf(r, now, s.limits), nil
 }
 
 func statusOf(r Record, now time.Time, limits Limits) Status {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -260,4 +261,15 @@ func TestPanicsDoNotLoseAnAnswer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// afterFinalize calls then once a finalize of an OTP has been answered.
+type afterFinalize struct {
+	otp.Inwebo
+	then func()
+}
+
+func (a *afterFinalize) OTPFinalize(ctx context.Context, who inwebo.Identity, sid string, p ratchet.Proofs) (inwebo.OTPFinalize, error) {
+	defer a.then()
+	return a.Inwebo.OTPFinalize(ctx, who, sid, p)
 }

@@ -272,7 +272,11 @@ func (m *Memory) Delete(account otp.Account) {
 func (m *Memory) Restore(row otp.Row) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.rows[row.Account] = copyRow(row)
+	row = copyRow(row)
+	if row.Claim == (otp.Claim{}) { // as a fetch returned it
+		row.Claim = m.rows[row.Account].Claim
+	}
+	m.rows[row.Account] = row
 }
 
 // log adds a line.

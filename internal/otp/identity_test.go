@@ -1,0 +1,212 @@
+package otp_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/storetest"
+)
+
+// twoStores are two ways to one store, as two processes have them.
+func twoStores() map[string]func(t *testing.T) [2]otp.Store {
+	return map[string]func(t *testing.T) [2]otp.Store{
+		"in memory": func(*testing.T) [2]otp.Store {
+			memory := storetest.NewMemory()
+			return [2]otp.Store{memory, memory}
+		},
+		"on SQLite": func(t *testing.T) [2]otp.Store {
+			dir := filepath.Join(t.TempDir(), "data")
+			return [2]otp.Store{openSQLite(t, dir), openSQLite(t, dir)}
+		},
+	}
+}
+
+// Of imports of one file at the same time, into one account or several, exactly one succeeds.
+func TestOneDeviceOneAccount(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	found := foreign(t, e, false)
+	for name, open := range twoStores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stores := open(t)
+			for round := range 10 {
+				file := found
+				file.Serial += "/_/" + found.Serial[:1+round]
+				results := make([]error, 6)
+				var all sync.WaitGroup
+				for i := range results {
+					service := otp.New(stores[i%2], nil, limits(), nil)
+					account := otp.Account([]string{"alice", "bob", "carol"}[i%3] + string(rune('0'+round)))
+					all.Go(func() {
+						results[i] = service.Import(context.Background(), otp.Ask{Account: account, Caller: "test"}, file)
+					})
+				}
+				all.Wait()
+				succeeded := 0
+				for _, err := range results {
+					switch {
+					case err == nil:
+						succeeded++
+					case !errors.Is(err, otp.ErrDeviceTaken) && !errors.Is(err, otp.ErrAlreadyEnrolled):
+						t.Errorf("refused with %v", err)
+					}
+				}
+				if succeeded != 1 {
+					t.Errorf("%d imports of one file succeed", succeeded)
+				}
+			}
+		})
+	}
+}
+
+// moving is a device that wanders from account to account of one store.
+type moving struct {
+	*enrolee
+	service *otp.Service
+	found   otp.Found
+}
+
+func newMoving(t *testing.T) *moving {
+	e := newEnrolee(t, usual)
+	m := &moving{enrolee: e, found: foreign(t, e, false)}
+	atOnce := limits()
+	atOnce.Guard.Pause = 0
+	m.service = otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), atOnce, nil)
+	t.Cleanup(func() { drained(t, m.service) })
+	return m
+}
+
+func (m *moving) as(account otp.Account) otp.Ask { return otp.Ask{Account: account, Caller: "test"} }
+
+func (m *moving) issue(t *testing.T, account otp.Account, pin secret.Text) error {
+	t.Helper()
+	issued, err := m.service.IssueOTP(t.Context(), m.as(account), pin)
+	if err == nil && !m.sim.Verify(issued.OTP.Reveal()) {
+		t.Errorf("an OTP of %s does not verify", account)
+	}
+	return err
+}
+
+// What was counted of a device goes with it, from account to account, however often it is forgotten and imported.
+func TestADeviceTakesItsCountsAlong(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	if err := m.issue(t, "alice", wrongPIN); otp.CauseOf(err) != otp.ErrInDoubt {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ from, to otp.Account }{{"alice", "alice"}, {"alice", "bob"}, {"bob", "alice"}, {"alice", "carol"}} {
+		must(t, m.service.Forget(t.Context(), m.as(step.from)))
+		must(t, m.service.Import(t.Context(), m.as(step.to), m.found))
+		if status, err := m.service.Status(t.Context(), step.to); err != nil || status.WrongPINs != 1 {
+			t.Errorf("from %s to %s: %d wrong PINs (%v)", step.from, step.to, status.WrongPINs, err)
+		}
+	}
+	if err := m.issue(t, "carol", wrongPIN); otp.CauseOf(err) != otp.ErrInDoubt {
+		t.Fatal(err)
+	}
+	must(t, m.service.Forget(t.Context(), m.as("carol")))
+	must(t, m.service.Import(t.Context(), m.as("dave"), m.found))
+	if err := m.issue(t, "dave", rightPIN); !errors.Is(err, otp.ErrPINLocked) {
+		t.Errorf("after two wrong PINs in two accounts: %v", err)
+	}
+	if wrong := m.truth(t).WrongInARow; wrong != 2 {
+		t.Errorf("inWebo counts %d wrong PINs", wrong)
+	}
+
+	// A success ends what was counted, also for the account that had the device before.
+	must(t, m.service.Unlock(t.Context(), m.as("dave")))
+	must(t, m.issue(t, "dave", rightPIN))
+	must(t, m.service.Forget(t.Context(), m.as("dave")))
+	must(t, m.service.Import(t.Context(), m.as("erin"), m.found))
+	status, err := m.service.Status(t.Context(), "erin")
+	if err != nil || status.WrongPINs != 0 || *status.OTPsLeft != limits().OTPsPerDay-1 {
+		t.Errorf("after a success: %+v, %d OTPs left (%v)", status, *status.OTPsLeft, err)
+	}
+}
+
+// The count of SMS activations goes along, too.
+func TestADeviceTakesItsActivationsAlong(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	must(t, err)
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+	if status, err := m.service.Status(t.Context(), "bob"); err != nil || status.Activations != 1 {
+		t.Errorf("the other account has tried %d activations (%v)", status.Activations, err)
+	}
+}
+
+// An account that enrolls again, while another account has the device of its serial, gets a serial of its own.
+func TestEnrollmentBesideTheOldDevice(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+	must(t, m.issue(t, "bob", rightPIN))
+	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+	must(t, err)
+	for _, account := range []otp.Account{"alice", "bob", "alice"} {
+		must(t, m.issue(t, account, rightPIN))
+	}
+	m.account = "alice"
+	if serial := m.record(t).Serial; serial == m.found.Serial || serial == "" {
+		t.Errorf("the new device has the serial %q", serial)
+	}
+}
+
+// A device whose enrollment is under way, or broke off, cannot be imported by another account: inWebo may know it under
+// that serial.
+func TestImportOfADeviceThatIsBeingEnrolled(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	m.account = "alice"
+	n := silences(m.sim)[2].nuisance // an answer is lost
+	n.Match = activateFinalize.match
+	must(t, m.sim.Plant(n))
+	if _, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN}); err == nil {
+		t.Fatal("enrolled")
+	}
+	if err := m.service.Import(t.Context(), m.as("bob"), m.found); !errors.Is(err, otp.ErrDeviceTaken) {
+		t.Errorf("told %v", err)
+	}
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+}
+
+// A row that was deleted while its device was asked for an OTP does not come back with a device that another account has
+// imported meanwhile.
+func TestADeletedRowTakesNoDeviceBack(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	client := &afterFinalize{Inwebo: wire(t, m.sim.ProtocolURL(), time.Minute), then: func() {
+		m.memory.Delete("alice")
+		must(t, otp.New(m.memory, nil, limits(), nil).Import(t.Context(), m.as("bob"), m.found))
+	}}
+	service := otp.New(m.memory, client, limits(), nil)
+	defer drained(t, service)
+	if _, err := service.IssueOTP(t.Context(), m.as("alice"), rightPIN); otp.CauseOf(err) != otp.ErrSuperseded {
+		t.Errorf("told %v", err)
+	}
+	m.account = "alice"
+	if r := m.record(t); r.Device != nil || len(r.Quota.Units) != 1 {
+		t.Errorf("the deleted record is %+v", r)
+	}
+	m.account = "bob"
+	if r := m.record(t); r.Device == nil || r.Doubt == nil {
+		t.Errorf("the other account's record is %+v", r)
+	}
+}
