@@ -100,6 +100,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics := telemetry.NewMetrics("test", []string{"0"})
 	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
 	metrics.WatchCertificate(time.Now)
+	metrics.WatchConnections("api")
 	metrics.WatchLog(func() uint64 { return 0 })
 	metrics.WatchSealingKeys(func() bool { return true })
 	metrics.WatchCensus([]string{"enrolled"})

@@ -38,6 +38,7 @@ func brokenPipe(t *testing.T) *os.File {
 type running struct {
 	cmd   *exec.Cmd
 	api   string   // host:port
+	ops   string   // host:port
 	log   *os.File // the reading end of its standard error
 	lines *bufio.Reader
 	end   <-chan error
@@ -46,12 +47,17 @@ type running struct {
 // serve starts the service, with its standard error in a pipe, and waits until it serves.
 func (h *harness) serve(args ...string) *running {
 	h.t.Helper()
+	return h.serveAs(h.command(append([]string{"serve"}, args...)...))
+}
+
+// serveAs is serve with a command that is not started yet.
+func (h *harness) serveAs(cmd *exec.Cmd) *running {
+	h.t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { _ = r.Close() })
-	cmd := h.command(append([]string{"serve"}, args...)...)
 	cmd.Stdout, cmd.Stderr = w, w
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
@@ -60,7 +66,8 @@ func (h *harness) serve(args ...string) *running {
 		h.t.Fatal(err)
 	}
 	s := &running{cmd: cmd, log: r, lines: bufio.NewReader(r), end: ended(cmd)}
-	s.api = s.line(h.t, "serving").Listen
+	at := s.line(h.t, "serving")
+	s.api, s.ops = at.Listen, at.Ops
 	return s
 }
 
@@ -77,6 +84,15 @@ func (s *running) line(t *testing.T, message string) (line logLine) {
 		if json.Unmarshal(text, &line) == nil && line.Message == message {
 			return line
 		}
+	}
+}
+
+// stop ends the service as an operator does.
+func (s *running) stop(t *testing.T) {
+	t.Helper()
+	s.signal(t, syscall.SIGTERM)
+	if err := await(t, "the service ends", s.end); err != nil {
+		t.Errorf("the service ended with %v", err)
 	}
 }
 

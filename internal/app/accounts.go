@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -14,12 +15,8 @@ const page = 500
 func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error {
 	var after otp.Account
 	for {
-		rows, err := c.Store.List(ctx, after, page)
+		rows, now, err := c.listAccounts(ctx, after)
 		if err != nil || len(rows) == 0 {
-			return err
-		}
-		_, now, err := c.Store.Fetch(ctx, rows[0].Account)
-		if err != nil && !errors.Is(err, otp.ErrSealed) {
 			return err
 		}
 		for _, row := range rows {
@@ -33,4 +30,19 @@ func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error
 			after = row.Account
 		}
 	}
+}
+
+// listAccounts reads the next page of accounts, and the store's time. It takes no longer than one call of the store may.
+func (c *Core) listAccounts(ctx context.Context, after otp.Account) ([]otp.Row, time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	rows, err := c.Store.List(ctx, after, page)
+	if err != nil || len(rows) == 0 {
+		return nil, time.Time{}, err
+	}
+	_, now, err := c.Store.Fetch(ctx, rows[0].Account)
+	if err != nil && !errors.Is(err, otp.ErrSealed) {
+		return nil, time.Time{}, err
+	}
+	return rows, now, nil
 }

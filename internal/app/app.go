@@ -6,22 +6,17 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
-	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
-	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/sdnotify"
-	"github.com/pimsd/pimsd/internal/shed"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -94,76 +89,6 @@ func codes() []string {
 	return all
 }
 
-// What the operators' listener gives its callers; a scrape takes the longest.
-const (
-	opsReadTimeout  = 5 * time.Second
-	opsWriteTimeout = 15 * time.Second
-	opsIdleTimeout  = time.Minute
-)
-
-func opsTimeouts() timeouts {
-	return timeouts{header: opsReadTimeout, read: opsReadTimeout, write: opsWriteTimeout, idle: opsIdleTimeout}
-}
-
-func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err error) {
-	handler := telemetry.OpsHandler(metrics,
-		telemetry.Check{Name: "serving", Ready: a.serving},
-		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
-		telemetry.Check{Name: "log", Ready: alwaysReady, Note: a.droppedLines},
-		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.note},
-	)
-	if a.ops, err = openDoor(ctx, "ops.listen", a.config.Ops.Listen, a.withDocs(handler), opsTimeouts(), a.logger); err != nil {
-		return err
-	}
-	a.undo.push("operators' listener", a.ops.close)
-	return nil
-}
-
-func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err error) {
-	callers, err := a.callers()
-	if err != nil {
-		return err
-	}
-	h, load := a.config.HTTP, a.config.Load
-	tracer, err := a.tracer(ctx)
-	if err != nil {
-		return err
-	}
-	a.face = api.New(api.Config{
-		Tracer:       tracer,
-		OTPs:         a.OTP,
-		Accounts:     a.OTP,
-		Callers:      callers,
-		Fingerprints: a.Ring.Body,
-		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles())},
-		Contract:     openapi.Document(),
-		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
-		TrustedProxies: h.TrustedProxies, Unauthenticated: h.Unauthenticated,
-	})
-	longest := load.Wait + a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
-	if a.api, err = openDoor(ctx, "listen", a.config.Listen, counted(metrics, a.face), timeouts{
-		header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
-		write: h.HeaderTimeout + h.BodyTimeout + authn.KeyFetchTimeout + longest + answerTimeout,
-	}, a.logger); err != nil {
-		return err
-	}
-	a.undo.push("API listener", a.api.close)
-	return a.openTLS(metrics)
-}
-
-// openTLS makes the API's listener speak TLS, when a certificate is configured.
-func (a *App) openTLS(metrics *telemetry.Metrics) (err error) {
-	if a.config.TLS.CertFile == "" {
-		return nil
-	}
-	if a.shown, err = openCertificate(a.config.TLS, a.logger); err != nil {
-		return err
-	}
-	metrics.WatchCertificate(a.shown.expiry)
-	a.api.secure(a.shown.config())
-	return nil
-}
-
 // Reload reads again what can change while the service runs: the certificate.
 func (a *App) Reload() {
 	if a.shown != nil {
@@ -171,54 +96,8 @@ func (a *App) Reload() {
 	}
 }
 
-// answerTimeout is how long a caller may take to read an answer.
-const answerTimeout = 5 * time.Second
-
-// counted counts the requests that are being answered.
-func counted(metrics *telemetry.Metrics, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer metrics.RequestStarted()()
-		next.ServeHTTP(w, r)
-	})
-}
-
-var errStopping = errors.New("the service is stopping")
-
-// serving is the readiness of the process itself.
-func (a *App) serving(context.Context) error {
-	if a.stopping.Load() {
-		return errStopping
-	}
-	return nil
-}
-
-// alwaysReady is the readiness of what is worth a note, and no reason to take the service out.
-func alwaysReady(context.Context) error { return nil }
-
-// droppedLines is the note about a log whose reader does not keep up.
-func (a *App) droppedLines(context.Context) string {
-	if n := a.log.Dropped(); n > 0 {
-		return fmt.Sprintf("%d lines dropped since the start: its reader is too slow, or gone", n)
-	}
-	return ""
-}
-
 // FlushLog waits, for a moment, until what was logged before is written.
 func (a *App) FlushLog() { a.log.Flush() }
-
-// doubtPatience bounds how long the question whether the service is ready waits for the number of devices in doubt.
-const doubtPatience = 100 * time.Millisecond
-
-// doubts says how many devices are in doubt, which is no reason to stop serving the others.
-func (a *App) doubts(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, doubtPatience)
-	defer cancel()
-	n, err := a.Store.CountDoubt(ctx)
-	if err != nil {
-		return "devices in doubt are not counted yet, or cannot be"
-	}
-	return fmt.Sprintf("%d devices in doubt", n)
-}
 
 // APIAddress is the host:port where the API is served.
 func (a *App) APIAddress() string { return a.api.address() }

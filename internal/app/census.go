@@ -21,6 +21,13 @@ const (
 	censusStep  = 256 // accounts that are counted between two rests
 )
 
+const (
+	// censusTimeout bounds one census, rests included. The alert on a census that is missing comes after that.
+	censusTimeout = 45 * time.Minute
+	// censusRestTimeout bounds one rest, so that a store that is slow for a moment does not put a census off.
+	censusRestTimeout = 30 * time.Second
+)
+
 // The conditions that accounts are counted under.
 const (
 	accountsEnrolled  = "enrolled"
@@ -55,6 +62,8 @@ func (a *App) takeCensuses(ctx context.Context) {
 }
 
 func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
+	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
+	defer cancel()
 	c := telemetry.Census{Accounts: map[string]int{}, At: time.Now()}
 	began, counted := time.Now(), 0
 	err := a.EachAccount(ctx, func(status otp.Status) error {
@@ -64,7 +73,7 @@ func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
 			}
 		}
 		if counted++; counted%censusStep == 0 {
-			rest(ctx, censusRests*time.Since(began))
+			rest(ctx, min(censusRests*time.Since(began), censusRestTimeout))
 			began = time.Now()
 		}
 		return ctx.Err()
@@ -72,9 +81,16 @@ func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
 	if err != nil {
 		return c, err
 	}
-	keys, err := a.Store.ListKeys(ctx)
+	keys, err := a.listKeys(ctx)
 	c.NextKeyExpiry = nextExpiry(keys, c.At)
 	return c, err
+}
+
+// listKeys reads all API keys.
+func (a *App) listKeys(ctx context.Context) ([]authn.Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return a.Store.ListKeys(ctx)
 }
 
 // rest waits that long, or until ctx ends.

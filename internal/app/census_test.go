@@ -1,8 +1,12 @@
 package app
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/authn"
@@ -85,4 +89,37 @@ func TestWhatHeldARequestBack(t *testing.T) {
 			t.Errorf("nothing is held back by %s", by)
 		}
 	}
+}
+
+// silentStore never answers a call of List, as a database whose machine is gone.
+type silentStore struct {
+	Store
+	lists int
+}
+
+func (s *silentStore) List(ctx context.Context, _ otp.Account, _ int) ([]otp.Row, error) {
+	s.lists++
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A store that does not answer holds up neither a census nor those after it.
+func TestACensusOfAStoreThatIsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &silentStore{}
+		a := &App{Core: &Core{Store: store}, logger: zap.NewNop()}
+		ctx, end := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			a.takeCensuses(ctx)
+		}()
+		time.Sleep(3*censusInterval + storeTimeout)
+		if store.lists != 4 {
+			t.Errorf("%d censuses were begun, want 4", store.lists)
+		}
+		end()
+		<-done
+	})
 }

@@ -29,21 +29,34 @@ type door struct {
 // That for reading ends with the body: it does not cut a call short that waits.
 type timeouts struct{ header, read, write, idle time.Duration }
 
+// doorOptions are what a door is made of.
+type doorOptions struct {
+	setting, address string // the name of the setting, and its value
+	handler          http.Handler
+	timeouts         timeouts
+	connections      int // at the same time
+	heard            func(connectionEvent)
+	logger           *zap.Logger
+}
+
 // openDoor binds the address of a setting. What comes is served from serve on.
-func openDoor(ctx context.Context, setting, address string, handler http.Handler, t timeouts, logger *zap.Logger) (*door, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
-	}
-	errorLog, err := zap.NewStdLogAt(logger.Named("http"), zap.DebugLevel)
+func openDoor(ctx context.Context, o doorOptions) (*door, error) {
+	errorLog, err := zap.NewStdLogAt(o.logger.Named("http"), zap.DebugLevel)
 	if err != nil {
 		return nil, err
 	}
-	return &door{setting, listener, &http.Server{
-		Handler: handler, ErrorLog: errorLog, MaxHeaderBytes: maxHeaderBytes,
-		ReadHeaderTimeout: t.header, ReadTimeout: t.read, WriteTimeout: t.write, IdleTimeout: t.idle,
+	bound, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.setting, err)
+	}
+	server := &http.Server{
+		Handler: o.handler, ErrorLog: errorLog, MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: o.timeouts.header, ReadTimeout: o.timeouts.read, WriteTimeout: o.timeouts.write, IdleTimeout: o.timeouts.idle,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is answered as every other wrong request is
-	}}, nil
+	}
+	listener := boundConnections(bound, o.connections, o.heard)
+	listener.follow(server)
+	return &door{o.setting, listener, server}, nil
 }
 
 func (d *door) address() string { return d.listener.Addr().String() }

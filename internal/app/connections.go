@@ -1,0 +1,212 @@
+package app
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// connections is a listener that has no more than so many connections open. At the limit, a new connection takes the place of
+// the one that has been without a request for longest; while every one has a request, the new one waits. So a peer that
+// connects and sends nothing keeps no other peer out.
+type connections struct {
+	net.Listener
+
+	limit  int
+	heard  func(connectionEvent)
+	closed chan struct{}
+	freed  chan struct{} // has a token when a place may be free
+
+	mu    sync.Mutex
+	open  int
+	spare list.List // of *connection without a request, that which has been so for longest first
+	ended bool
+}
+
+// connectionEvent is what a listener tells of its connections. Exactly one field is set.
+type connectionEvent struct {
+	Change int   // of the number of open connections
+	Shed   bool  // one was closed for another
+	Err    error // none could be accepted
+}
+
+// boundConnections puts a limit on a listener. heard must not block.
+func boundConnections(l net.Listener, limit int, heard func(connectionEvent)) *connections {
+	return &connections{
+		Listener: l, limit: limit, heard: heard, closed: make(chan struct{}), freed: make(chan struct{}, 1),
+	}
+}
+
+// connection is one of them. Its place is free when it is closed.
+type connection struct {
+	*net.TCPConn // and so all that net/http knows to do with one
+
+	of      *connections
+	closing sync.Once
+	place   *list.Element // in of.spare; nil while it has a request
+	doomed  bool          // it is closed, or about to be
+}
+
+// Accept is as net.Listener says. It waits for a place, if need be.
+func (l *connections) Accept() (net.Conn, error) {
+	accepted, err := l.Listener.Accept()
+	if err != nil {
+		if !errors.Is(err, net.ErrClosed) {
+			l.heard(connectionEvent{Err: err})
+		}
+		return nil, err
+	}
+	tcp, ok := accepted.(*net.TCPConn)
+	if !ok {
+		return nil, errors.Join(errors.New("the listener is none of TCP"), accepted.Close())
+	}
+	c := &connection{TCPConn: tcp, of: l}
+	for !l.admit(c) {
+		if l.shed() {
+			continue
+		}
+		select {
+		case <-l.freed:
+		case <-l.closed:
+			return nil, errors.Join(net.ErrClosed, tcp.Close())
+		}
+	}
+	l.heard(connectionEvent{Change: +1})
+	return c, nil
+}
+
+// admit gives the connection a place, if there is one.
+func (l *connections) admit(c *connection) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open >= l.limit {
+		return false
+	}
+	l.open++
+	c.place = l.spare.PushBack(c)
+	return true
+}
+
+// shed closes the connection that has been without a request for longest, and reports whether there was one.
+func (l *connections) shed() bool {
+	c := l.doom()
+	if c == nil {
+		return false
+	}
+	l.heard(connectionEvent{Shed: true})
+	_ = c.Close() // whatever its peer thinks of it
+	return true
+}
+
+// doom chooses the connection to close. No request of it is begun from then on.
+func (l *connections) doom() *connection {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest := l.spare.Front()
+	if oldest == nil {
+		return nil
+	}
+	c, _ := oldest.Value.(*connection) // nothing else is ever put there
+	c.doomed = true
+	l.unlist(c)
+	return c
+}
+
+// Close is as net.Listener says. Connections stay open.
+func (l *connections) Close() error {
+	l.mu.Lock()
+	if !l.ended {
+		l.ended = true
+		close(l.closed)
+	}
+	l.mu.Unlock()
+	return l.Listener.Close()
+}
+
+// Close is as net.Conn says.
+func (c *connection) Close() error {
+	err := c.TCPConn.Close()
+	c.closing.Do(func() {
+		c.of.forget(c)
+		c.of.heard(connectionEvent{Change: -1})
+	})
+	return err
+}
+
+func (l *connections) forget(c *connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	c.doomed = true
+	l.unlist(c)
+	l.signal()
+}
+
+// begin says that the connection has a request, and reports whether it can be answered.
+func (l *connections) begin(c *connection) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unlist(c)
+	return !c.doomed
+}
+
+// rest says that the connection waits for its next request.
+func (l *connections) rest(c *connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.doomed {
+		return
+	}
+	l.unlist(c)
+	c.place = l.spare.PushBack(c)
+	l.signal()
+}
+
+func (l *connections) unlist(c *connection) {
+	if c.place != nil {
+		l.spare.Remove(c.place)
+		c.place = nil
+	}
+}
+
+func (l *connections) signal() {
+	select {
+	case l.freed <- struct{}{}:
+	default: // whoever waits looks anyhow
+	}
+}
+
+// connectionKey is the key of a request's connection in its context.
+type connectionKey struct{}
+
+// follow has the server tell which of its connections have requests: from the moment that the header is complete until the
+// answer is sent. It is called before the server serves.
+func (l *connections) follow(server *http.Server) {
+	next := server.Handler
+	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connectionKey{}, underTLS(c))
+	}
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connectionKey{}).(*connection); ok && !l.begin(c) {
+			panic(http.ErrAbortHandler) // nobody would get the answer
+		}
+		next.ServeHTTP(w, r)
+	})
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		if c, ok := underTLS(conn).(*connection); ok && state == http.StateIdle {
+			l.rest(c)
+		}
+	}
+}
+
+// underTLS is the connection itself, below the TLS that is spoken on it.
+func underTLS(c net.Conn) net.Conn {
+	if secured, ok := c.(*tls.Conn); ok {
+		return secured.NetConn()
+	}
+	return c
+}

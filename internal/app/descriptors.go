@@ -1,0 +1,31 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// How the files that the process may have open are divided. What is not reserved is for the API: for each connection of a caller
+// another one to inWebo.
+const (
+	storeDescriptors = 64 // the database's files, or its connections
+	otherDescriptors = 32 // log, listeners, certificates, keys of issuers, traces
+	opsConnections   = 32
+
+	reservedDescriptors  = storeDescriptors + otherDescriptors + opsConnections
+	leastAPIConnections  = 16
+	leastDescriptors     = reservedDescriptors + 2*leastAPIConnections
+	connectionsPerPlace  = 4 // of the API, for each call that may be in flight or wait
+	connectionsWorthMore = 1024
+)
+
+// apiConnections is how many connections the API's listener may have when the process may have so many files open.
+func apiConnections(openFiles uint64, load config.Overload) (int, error) {
+	if openFiles < leastDescriptors {
+		return 0, fmt.Errorf("this process may have %d files open, and the service needs %d at least: raise the limit with `ulimit -n`, "+
+			"or LimitNOFILE in a unit of systemd", openFiles, leastDescriptors)
+	}
+	useful := max(connectionsWorthMore, connectionsPerPlace*(load.InFlight+load.Waiting))
+	return int(min((openFiles-reservedDescriptors)/2, uint64(useful))), nil
+}

@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	openapi "github.com/pimsd/pimsd/api"
+	"github.com/pimsd/pimsd/internal/api"
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/shed"
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// What the operators' listener gives its callers; a scrape takes the longest.
+const (
+	opsReadTimeout  = 5 * time.Second
+	opsWriteTimeout = 15 * time.Second
+	opsIdleTimeout  = time.Minute
+)
+
+func opsTimeouts() timeouts {
+	return timeouts{header: opsReadTimeout, read: opsReadTimeout, write: opsWriteTimeout, idle: opsIdleTimeout}
+}
+
+func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err error) {
+	handler := telemetry.OpsHandler(metrics,
+		telemetry.Check{Name: "serving", Ready: a.serving},
+		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
+		telemetry.Check{Name: "log", Ready: alwaysReady, Note: a.droppedLines},
+		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.note},
+	)
+	a.ops, err = openDoor(ctx, doorOptions{
+		setting: "ops.listen", address: a.config.Ops.Listen, handler: a.withDocs(handler), timeouts: opsTimeouts(),
+		connections: opsConnections, heard: a.watchConnections(metrics, "ops", opsConnections), logger: a.logger,
+	})
+	if err != nil {
+		return err
+	}
+	a.undo.push("operators' listener", a.ops.close)
+	return nil
+}
+
+func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err error) {
+	callers, err := a.callers()
+	if err != nil {
+		return err
+	}
+	h, load := a.config.HTTP, a.config.Load
+	tracer, err := a.tracer(ctx)
+	if err != nil {
+		return err
+	}
+	a.face = api.New(api.Config{
+		Tracer:       tracer,
+		OTPs:         a.OTP,
+		Accounts:     a.OTP,
+		Callers:      callers,
+		Fingerprints: a.Ring.Body,
+		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles())},
+		Contract:     openapi.Document(),
+		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
+		TrustedProxies: h.TrustedProxies, Unauthenticated: h.Unauthenticated,
+	})
+	openFiles, err := openFileLimit()
+	if err != nil {
+		return err
+	}
+	most, err := apiConnections(openFiles, load)
+	if err != nil {
+		return err
+	}
+	longest := load.Wait + a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
+	a.api, err = openDoor(ctx, doorOptions{
+		setting: "listen", address: a.config.Listen, handler: counted(metrics, a.face),
+		timeouts: timeouts{
+			header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
+			write: h.HeaderTimeout + h.BodyTimeout + authn.KeyFetchTimeout + longest + answerTimeout,
+		},
+		connections: most, heard: a.watchConnections(metrics, "api", most), logger: a.logger,
+	})
+	if err != nil {
+		return err
+	}
+	a.undo.push("API listener", a.api.close)
+	return a.openTLS(metrics)
+}
+
+// openTLS makes the API's listener speak TLS, when a certificate is configured.
+func (a *App) openTLS(metrics *telemetry.Metrics) (err error) {
+	if a.config.TLS.CertFile == "" {
+		return nil
+	}
+	if a.shown, err = openCertificate(a.config.TLS, a.logger); err != nil {
+		return err
+	}
+	metrics.WatchCertificate(a.shown.expiry)
+	a.api.secure(a.shown.config())
+	return nil
+}
+
+// answerTimeout is how long a caller may take to read an answer.
+const answerTimeout = 5 * time.Second
+
+// counted counts the requests that are being answered.
+func counted(metrics *telemetry.Metrics, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer metrics.RequestStarted()()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// connectionLogInterval is how often the log may say that a listener is full, or that connections cannot be accepted.
+const connectionLogInterval = 10 * time.Second
+
+// watchConnections returns what counts and logs the connections of a listener.
+func (a *App) watchConnections(metrics *telemetry.Metrics, listener string, limit int) func(connectionEvent) {
+	counts := metrics.WatchConnections(listener)
+	full, failed := rate.Sometimes{Interval: connectionLogInterval}, rate.Sometimes{Interval: connectionLogInterval}
+	return func(e connectionEvent) {
+		switch {
+		case e.Err != nil:
+			counts.Failed()
+			failed.Do(func() {
+				a.logger.Error("connections cannot be accepted", zap.String("listener", listener), zap.Error(e.Err))
+			})
+		case e.Shed:
+			counts.Shed()
+			full.Do(func() {
+				a.logger.Warn("the listener has all the connections that it may have: those without a request are closed for new ones",
+					zap.String("listener", listener), zap.Int("limit", limit))
+			})
+		default:
+			counts.Changed(e.Change)
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+var errStopping = errors.New("the service is stopping")
+
+// serving is the readiness of the process itself.
+func (a *App) serving(context.Context) error {
+	if a.stopping.Load() {
+		return errStopping
+	}
+	return nil
+}
+
+// alwaysReady is the readiness of what is worth a note, and no reason to take the service out.
+func alwaysReady(context.Context) error { return nil }
+
+// droppedLines is the note about a log whose reader does not keep up.
+func (a *App) droppedLines(context.Context) string {
+	if n := a.log.Dropped(); n > 0 {
+		return fmt.Sprintf("%d lines dropped since the start: its reader is too slow, or gone", n)
+	}
+	return ""
+}
+
+// doubtPatience bounds how long the question whether the service is ready waits for the number of devices in doubt.
+const doubtPatience = 100 * time.Millisecond
+
+// doubts says how many devices are in doubt, which is no reason to stop serving the others.
+func (a *App) doubts(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, doubtPatience)
+	defer cancel()
+	n, err := a.Store.CountDoubt(ctx)
+	if err != nil {
+		return "devices in doubt are not counted yet, or cannot be"
+	}
+	return fmt.Sprintf("%d devices in doubt", n)
+}
