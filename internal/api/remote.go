@@ -21,8 +21,8 @@ func remoteOf(r *http.Request, trusted []netip.Prefix) string {
 	remote := r.RemoteAddr
 	chain := strings.Split(strings.Join(r.Header.Values(forwardedHeader), ","), ",")
 	for _, text := range slices.Backward(chain) {
-		address, err := netip.ParseAddr(strings.TrimSpace(text))
-		if err != nil || address.Zone() != "" { // a zone is free text
+		address, ok := forwardedAddress(strings.TrimSpace(text))
+		if !ok {
 			return remote
 		}
 		if remote = address.String(); !isTrusted(address, trusted) {
@@ -30,6 +30,23 @@ func remoteOf(r *http.Request, trusted []netip.Prefix) string {
 		}
 	}
 	return remote
+}
+
+// forwardedAddress reads one entry of X-Forwarded-For: an address, which may have a port and, if it is one of IPv6,
+// brackets. Some proxies write the port too. It refuses an address with a zone, which is free text.
+func forwardedAddress(text string) (netip.Addr, bool) {
+	if inner, isBracketed := strings.CutPrefix(text, "["); isBracketed {
+		if inner, hasNoPort := strings.CutSuffix(inner, "]"); hasNoPort {
+			text = inner
+		}
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		var withPort netip.AddrPort
+		withPort, err = netip.ParseAddrPort(text)
+		address = withPort.Addr()
+	}
+	return address, err == nil && address.Zone() == ""
 }
 
 func isTrusted(address netip.Addr, trusted []netip.Prefix) bool {

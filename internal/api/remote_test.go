@@ -43,7 +43,15 @@ func TestTheCallersAddress(t *testing.T) {
 		"no address":                    {"10.1.2.3:99", []string{"unknown"}, "10.1.2.3:99"},
 		"no address behind one":         {"10.1.2.3:99", []string{"c4n4ry, 10.9.9.9"}, "10.9.9.9"},
 		"with a zone":                   {"10.1.2.3:99", []string{"fe80::1%c4n4ry"}, "10.1.2.3:99"},
-		"with a port":                   {"10.1.2.3:99", []string{"198.51.100.7:80"}, "10.1.2.3:99"},
+		"with a port":                   {"10.1.2.3:99", []string{"198.51.100.7:80"}, "198.51.100.7"},
+		"trusted ones with ports":       {"10.1.2.3:99", []string{"198.51.100.7, 10.9.9.9:1234, [2001:db8::2]:1"}, "198.51.100.7"},
+		"over IPv6 with a port":         {"10.1.2.3:99", []string{"[2001:db9::7]:65535"}, "2001:db9::7"},
+		"over IPv6 in brackets":         {"10.1.2.3:99", []string{"[2001:db9::7]"}, "2001:db9::7"},
+		"over IPv6, it may be a port":   {"10.1.2.3:99", []string{"2001:db9::7:80"}, "2001:db9::7:80"},
+		"with no port behind the colon": {"10.1.2.3:99", []string{"198.51.100.7:"}, "10.1.2.3:99"},
+		"with a port that is none":      {"10.1.2.3:99", []string{"198.51.100.7:c4n4ry"}, "10.1.2.3:99"},
+		"with a zone and a port":        {"10.1.2.3:99", []string{"[fe80::1%c4n4ry]:80"}, "10.1.2.3:99"},
+		"with a zone in brackets":       {"10.1.2.3:99", []string{"[fe80::1%c4n4ry]"}, "10.1.2.3:99"},
 		"a thousand":                    {"10.1.2.3:99", []string{strings.Repeat("10.1.1.1,", 1000) + "198.51.100.7"}, "198.51.100.7"},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
