@@ -97,6 +97,7 @@ func TestDefaults(t *testing.T) {
 		{c.Quota.OTPsPerDay, 6},
 		{c.Guard.Attempts, 2},
 		{c.Conversation.Deadline, 15 * time.Second},
+		{c.HTTP.IdleTimeout > 75*time.Second, true}, // common load balancers keep connections for 60 s
 	} {
 		if tc.got != tc.want {
 			t.Errorf("got %v, want %v", tc.got, tc.want)

@@ -82,9 +82,10 @@ func (c *Config) serviceSettings() []setting {
 			effect: "Longer: slow connections are held longer.",
 		},
 		{
-			key: "http.idle_timeout", unit: "duration", preset: "1m", value: duration(&c.HTTP.IdleTimeout, time.Second, time.Hour),
-			what:   "how long a caller's connection stays open without a request",
-			effect: "Set it above the idle time-out of a load balancer in front, or that one sends requests into closed connections.",
+			key: "http.idle_timeout", unit: "duration", preset: "1m30s", value: duration(&c.HTTP.IdleTimeout, time.Second, time.Hour),
+			what: "how long a caller's connection stays open without a request",
+			effect: "Set it above the idle time-out of a load balancer in front, or that one sends requests into closed connections. " +
+				"60s is what most of them use.",
 		},
 		{
 			key: "seal.keys", unit: "keys", secret: true, stays: true, value: secretText(&c.Seal.Keys),
