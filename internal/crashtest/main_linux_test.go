@@ -27,6 +27,7 @@ func children() map[string]func(ctx context.Context, args []string) error {
 		"daemon": func(ctx context.Context, args []string) error { return issue(ctx, args, startDaemon) },
 		"hasty":  func(ctx context.Context, args []string) error { return issue(ctx, args, startHasty) },
 		"files":  touchFiles,
+		"four":   askTogether,
 	}
 }
 

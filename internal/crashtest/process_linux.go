@@ -23,7 +23,7 @@ type process struct {
 // watchedCalls are the numbers of the system calls that call understands.
 func watchedCalls() []int {
 	return append(olderCalls(),
-		unix.SYS_WRITE, unix.SYS_PWRITE64, unix.SYS_FTRUNCATE, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
+		unix.SYS_WRITE, unix.SYS_PWRITE64, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
 		unix.SYS_OPENAT, unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2)
 }
 
@@ -45,6 +45,8 @@ func (p *process) call(number int, a [6]uint64) (c Call, ours bool, err error) {
 		return p.write(a[0], a[1], a[2], func() (int64, error) { return int64(a[3]), nil })
 	case unix.SYS_FTRUNCATE:
 		return p.onFile(Call{Op: Truncate, At: int64(a[1])}, a[0])
+	case unix.SYS_FALLOCATE: // of a file that was shorter
+		return p.onFile(Call{Op: Truncate, At: int64(a[2] + a[3])}, a[0])
 	case unix.SYS_FSYNC, unix.SYS_FDATASYNC:
 		return p.onFile(Call{Op: Sync}, a[0])
 	case unix.SYS_OPENAT:

@@ -7,11 +7,14 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// keep stores the answer of a write, within its transaction.
-func keep(ctx context.Context, on *statements, w otp.Write) error {
+// keeping stores the answer of a write.
+func keeping(w otp.Write) change {
 	k := w.Keep
-	_, err := on.keepAnswer.ExecContext(ctx, string(w.Row.Account), k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal())
-	return err
+	args := []any{string(w.Row.Account), k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal()}
+	return func(ctx context.Context, on *statements) (refusal, failure error) {
+		_, failure = on.keepAnswer.ExecContext(ctx, args...)
+		return nil, failure
+	}
 }
 
 // Spend is as otp.Store says.

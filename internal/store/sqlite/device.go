@@ -24,7 +24,22 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 	if err := checkWrite(w); err != nil {
 		return err
 	}
-	return s.writer.do(ctx, creating(w))
+	return s.put(ctx, w, creating(w))
+}
+
+// put has a write of a record done.
+func (s *Store) put(ctx context.Context, w otp.Write, c change) error {
+	j := &job{change: c, kind: settle}
+	if w.Line.Stage == otp.StageAttempt {
+		j.kind = lease
+		if err := s.ensureReserve(ctx); err != nil {
+			return untouched(err)
+		}
+	}
+	if w.Keep != nil {
+		j.keep = keeping(w)
+	}
+	return s.writer.have(ctx, j)
 }
 
 func creating(w otp.Write) change {
@@ -53,7 +68,7 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 	if err := checkWrite(w); err != nil {
 		return err
 	}
-	return s.writer.do(ctx, replacing(w))
+	return s.put(ctx, w, replacing(w))
 }
 
 func replacing(w otp.Write) change {
@@ -67,10 +82,7 @@ func replacing(w otp.Write) change {
 		if err != nil || !fits {
 			return unlessRepeated(ctx, on, w, otp.ErrConflict, err)
 		}
-		if _, err = on.setDevice.ExecContext(ctx, device...); err == nil && w.Keep != nil {
-			err = keep(ctx, on, w)
-		}
-		if err == nil {
+		if _, err = on.setDevice.ExecContext(ctx, device...); err == nil {
 			err = setClaim(ctx, on, w)
 		}
 		return nil, err
@@ -102,8 +114,10 @@ func refuseClaim(ctx context.Context, on *statements, w otp.Write, misfit error)
 	}
 	err := on.writeBefore.QueryRowContext(ctx, w.ID, string(w.Row.Account)).Scan(&known, &revision)
 	switch {
-	case err != nil || known:
+	case err != nil:
 		return nil, err
+	case known:
+		return errStored, nil
 	case revision != w.Row.Revision-1:
 		return misfit, nil
 	}

@@ -214,8 +214,8 @@ func TestBrokenWhenItsFilesAreMoved(t *testing.T) {
 	}
 }
 
-// A full disk passes: what did not fit is refused, and the same write is taken when there is room again. That takes a
-// small file system, and so a machine that gives namespaces to anyone; TestFullDatabase shows the same on the others.
+// A full disk passes: leases are refused, settles have a reserve, and leases are taken when there is room again. That takes a
+// small file system, and so a machine that gives namespaces to anyone; crashtest shows the same on the others.
 func TestFull(t *testing.T) {
 	t.Parallel()
 	cmd := process(t, "full", t.TempDir())
@@ -234,7 +234,7 @@ func isNotAllowed(err error) bool {
 }
 
 func fillTheDisk(ctx context.Context, dir string) error {
-	if err := unix.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=4m"); err != nil {
 		if isNotAllowed(err) {
 			return nil
 		}
@@ -245,20 +245,16 @@ func fillTheDisk(ctx context.Context, dir string) error {
 		return err
 	}
 	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 200_000), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 1_000_000), 0o600); err != nil {
 		return err
 	}
-	w := write("alice", 1)
-	for err = store.Create(ctx, w); err == nil; err = store.Replace(ctx, w) {
-		w = write("alice", w.Row.Revision+1)
-		w.Row.Body = make([]byte, 20_000)
+	leases, err := fill(ctx, store, otp.StageAttempt)
+	if err != nil {
+		return fmt.Errorf("leases: %w", err)
 	}
-	if errors.Is(err, otp.ErrBroken) || !strings.Contains(err.Error(), "full") {
-		return fmt.Errorf("a write without room says %w", err)
-	}
-	row, _, err := store.Fetch(ctx, "alice")
-	if err != nil || row.Revision != w.Row.Revision-1 || store.Broken() != nil {
-		return fmt.Errorf("after revision %d did not fit, %d is there (%w, %w)", w.Row.Revision, row.Revision, err, store.Broken())
+	reserve := filepath.Join(dir, sqlite.ReserveName)
+	if _, err := os.Stat(reserve); err != nil {
+		return fmt.Errorf("after leases found no room: %w", err)
 	}
 	for range 1000 { // the last pages are small enough for some
 		err = errors.Join(err, store.Writable(ctx))
@@ -266,7 +262,42 @@ func fillTheDisk(ctx context.Context, dir string) error {
 	if err == nil || errors.Is(err, otp.ErrBroken) {
 		return fmt.Errorf("without room, Writable says %w", err)
 	}
-	return errors.Join(os.Remove(ballast), store.Replace(ctx, w), store.Writable(ctx), store.Close())
+	settles, err := fill(ctx, store, otp.StageOutcome)
+	if err != nil || settles < 4 {
+		return fmt.Errorf("after %d leases found no room, %d settles did: %w", leases, settles, err)
+	}
+	if err := store.Create(ctx, attempt("bob")); !errors.Is(err, otp.ErrUntouched) || !strings.Contains(err.Error(), "reserve") {
+		return fmt.Errorf("without a reserve, a lease says %w", err)
+	}
+	return errors.Join(os.Remove(ballast), store.Create(ctx, attempt("bob")), store.Writable(ctx), store.Close())
+}
+
+func attempt(account otp.Account) otp.Write {
+	w := write(account, 1)
+	w.Line.Stage = otp.StageAttempt
+	return w
+}
+
+// fill writes rows of an account of its own until the disk is full, and returns how many there are.
+func fill(ctx context.Context, store *sqlite.Store, stage otp.Stage) (n uint64, err error) {
+	account := otp.Account(stage)
+	for ; err == nil; n++ {
+		w := write(account, n+1)
+		w.Row.Body, w.Line.Stage = make([]byte, 20_000), stage
+		if n == 0 {
+			err = store.Create(ctx, w)
+		} else {
+			err = store.Replace(ctx, w)
+		}
+	}
+	n-- // the last was not stored
+	if errors.Is(err, otp.ErrBroken) || !strings.Contains(err.Error(), "full") || store.Broken() != nil {
+		return n, fmt.Errorf("a write without room says %w", err)
+	}
+	if row, _, err := store.Fetch(ctx, account); err != nil || row.Revision != n {
+		return n, fmt.Errorf("after revision %d, %d is there: %w", n, row.Revision, err)
+	}
+	return n, nil
 }
 
 func TestReadOnly(t *testing.T) {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -25,6 +26,30 @@ func judgeFileSystem(dir string, magic uint32) error {
 			"PIMSD_DATA_DIR, or use PostgreSQL by PIMSD_DATABASE_URL", dir, name)
 	}
 	return nil
+}
+
+// freeSpace returns how many bytes the user of the process can still write in dir.
+func freeSpace(dir string) (free int64, known bool) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return 0, false
+	}
+	return int64(stat.Bavail) * stat.Bsize, true
+}
+
+// preallocate makes a file of that size that has its blocks. It is not done where the file system cannot do that: some say that
+// they have, and take no blocks.
+func preallocate(file *os.File, size int64) (done bool, err error) {
+	switch err := unix.Fallocate(int(file.Fd()), 0, 0, size); {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return false, err
+	case err != nil:
+		return false, nil
+	}
+	const block = 512 // of st_blocks, on every file system
+	var stat unix.Stat_t
+	err = unix.Fstat(int(file.Fd()), &stat)
+	return err == nil && stat.Blocks*block >= size, err
 }
 
 // changedAt is when a directory last changed, and so when anything was last moved into or out of it; zero when that is not

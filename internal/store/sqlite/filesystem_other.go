@@ -12,3 +12,9 @@ func checkFileSystem(string) error { return nil }
 
 // changedAt is not known: each system has its own place for it.
 func changedAt(os.FileInfo) time.Time { return time.Time{} }
+
+// freeSpace is not known.
+func freeSpace(string) (free int64, known bool) { return 0, false }
+
+// preallocate does nothing: the file is to be written.
+func preallocate(*os.File, int64) (done bool, err error) { return false, nil }

@@ -17,8 +17,9 @@ import (
 
 // health knows whether the store can still promise anything. Once broken, it stays so.
 type health struct {
-	files *identity // for the writer alone
-	cause atomic.Pointer[error]
+	files         *identity // for the writer alone
+	cause         atomic.Pointer[error]
+	responsesLost atomic.Uint64
 }
 
 // Broken says why the store is broken, or returns nil. It is when a sync has failed (see faultOf), or when somebody has
@@ -30,9 +31,19 @@ func (s *Store) Broken() error {
 	return nil
 }
 
-// Writable proves that a write becomes durable now, by making one that changes nothing and takes no room.
+// Writable proves that a settle would be stored now: that its rows can be written, that a write becomes durable, and that there is a
+// reserve of room. It changes nothing and takes no room.
 func (s *Store) Writable(ctx context.Context) error {
+	s.writer.reserve.check()
+	if err := s.ensureReserve(ctx); err != nil {
+		return err
+	}
 	err := s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
+		for _, step := range []*sql.Stmt{on.probeBegin, on.probeLine, on.probeDevice, on.probeEnd} {
+			if _, failure := step.ExecContext(ctx); failure != nil {
+				return nil, failure
+			}
+		}
 		_, failure = on.probe.ExecContext(ctx, now().UnixMicro())
 		return nil, failure
 	})
@@ -40,6 +51,16 @@ func (s *Store) Writable(ctx context.Context) error {
 		return fmt.Errorf("find out whether the store can be written: %w", err)
 	}
 	return nil
+}
+
+// ensureReserve makes the reserve again if it is missing.
+func (s *Store) ensureReserve(ctx context.Context) error {
+	r := s.writer.reserve
+	if !r.missing.Load() {
+		return nil
+	}
+	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, r.restore() })
+	return err
 }
 
 // refusal is what a broken store answers to every verb.

@@ -26,7 +26,7 @@ func TestHousekeepingKeepsUp(t *testing.T) {
 				At: old, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 			}}
 			if _, failure = on.noteLine.ExecContext(ctx, lineArgs(w)...); failure == nil {
-				failure = keep(ctx, on, w)
+				_, failure = keeping(w)(ctx, on)
 			}
 			if failure != nil {
 				return nil, failure

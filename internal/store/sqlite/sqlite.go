@@ -14,6 +14,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// FileName is the name of the database in the data directory. Beside it SQLite keeps FileName-wal and FileName-shm,
-// which belong to it; who copies one without the others copies nothing.
+// FileName is the name of the database in the data directory. Next to it SQLite keeps FileName-wal and FileName-shm,
+// which belong to it: a copy of one without the others is worth nothing.
 const FileName = "pimsd.db"
 
 const (
@@ -109,7 +110,7 @@ func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, 
 	}
 	// What a process that was killed had written but not synced is visible again by now, and must become durable before
 	// anyone builds on it. A checkpoint writes and syncs it; while other processes use the database there is none of it.
-	if _, err := checkpoint(ctx, conn); err != nil {
+	if _, err := checkpoint(ctx, conn, passive); err != nil {
 		return nil, fmt.Errorf("bring %s up to date with its write-ahead log: %w", path, err)
 	}
 	files, err := identify(path)
@@ -120,7 +121,8 @@ func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, 
 	if s.read, err = prepareQueries(ctx, db); err != nil {
 		return nil, err
 	}
-	if s.writer, err = startWriter(ctx, conn, s.health, o.ObserveCommit); err != nil {
+	s.writer = &writer{conn: conn, health: s.health, reserve: openReserve(filepath.Dir(path)), observe: o.ObserveCommit}
+	if err := startWriter(ctx, s.writer); err != nil {
 		return nil, err
 	}
 	return s, nil

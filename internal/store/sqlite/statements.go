@@ -17,7 +17,10 @@ type statements struct {
 	spendAnswers, dropAnswers  *sql.Stmt
 	noteLine, dropLines        *sql.Stmt
 	addKey, revokeKey, useKey  *sql.Stmt
-	probe, setSealingKey       *sql.Stmt
+	probe, probeLine           *sql.Stmt
+	probeBegin, probeDevice    *sql.Stmt
+	probeEnd                   *sql.Stmt
+	setSealingKey              *sql.Stmt
 
 	all []*sql.Stmt
 }
@@ -82,10 +85,15 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.noteLine:    `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		&s.dropLines: `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) AND at < ?
 			AND id < (SELECT max(id) FROM audit)`,
-		&s.addKey:        `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		&s.revokeKey:     `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
-		&s.useKey:        `UPDATE api_key SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`,
-		&s.probe:         `UPDATE probe SET at = ? WHERE id = 1`,
+		&s.addKey:    `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		&s.revokeKey: `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
+		&s.useKey:    `UPDATE api_key SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`,
+		&s.probe:     `UPDATE probe SET at = ? WHERE id = 1`,
+		// What a settle writes, under names that no write and no account has, and undone again.
+		&s.probeBegin:    `SAVEPOINT settle`,
+		&s.probeLine:     `INSERT INTO audit (` + lineColumns + `) VALUES (char(1), 0, '', '', '', '', '', '', 0)`,
+		&s.probeDevice:   `INSERT INTO device (` + deviceColumns + `) VALUES (char(1), 1, 0, NULL, zeroblob(4096), zeroblob(4096), 0)`,
+		&s.probeEnd:      `ROLLBACK TO settle`,
 		&s.setSealingKey: `INSERT INTO sealing_key (id, name) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
 	}
 	err := prepare(ctx, conn, texts)

@@ -2,40 +2,124 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 )
 
 // maxAlone bounds how many jobs of one batch may fail alone, since each has the others done again.
 const maxAlone = 8
 
-// transact runs the jobs in one transaction and sets the error of each. A job that fails alone is left out, and the others
-// are run again, so that what one of them meets, housekeeping or a damaged page, costs none of the others anything. It returns the
-// error that all of them met.
+// transaction is a batch of jobs on its way to become durable.
+type transaction struct {
+	*writer
+	left    []*job
+	refused []*job // for want of room; nothing of them is stored when another try has become durable
+	room    int    // what has been done to make room
+	alone   int    // jobs that failed alone
+}
+
+// transact runs the jobs in one transaction and sets the error of each. It returns the error that all of them met.
+//
+// What is convenient never fails what is not: a settle whose response cannot be stored is run again without it, a job that fails
+// alone is left out, and on a full disk room is made for settles, at the expense of everything else.
 //
 // Before the commit, what failed is not stored and never will be (otp.ErrUntouched). A commit that failed may have left the
 // transaction in the log: whether it is stored is not known.
 func (w *writer) transact(batch []*job) error {
-	left := batch
-	for alone := 0; len(left) > 0; alone++ {
-		failed, err := w.try(left)
-		fault := faultOf(err)
+	t := transaction{writer: w, left: batch}
+	for len(t.left) > 0 {
+		failed, err := t.try(t.left)
 		w.health.note(err)
 		switch {
 		case err == nil:
+			t.done(batch)
 			return nil
-		case failed < 0 || fault == faultPassing || fault == faultFatal || alone == maxAlone:
-			for _, j := range left {
-				j.err = err
+		case isFull(err):
+			if !t.makeRoom(err) {
+				return failAll(t.left, err)
 			}
-			return err
+		case failed < 0 || faultOf(err) == faultPassing || faultOf(err) == faultFatal:
+			return failAll(t.left, err)
+		case t.left[failed].strip():
+		case t.alone < maxAlone:
+			t.alone++
+			t.left[failed].err = err
+			t.left = slices.Concat(t.left[:failed], t.left[failed+1:])
+		default:
+			return failAll(t.left, err)
 		}
-		left[failed].err = err
-		left = append(left[:failed:failed], left[failed+1:]...)
 	}
 	return nil
+}
+
+// done notes what was done without. What was refused before is known not to be stored now: the log was written over it.
+func (t *transaction) done(batch []*job) {
+	for _, j := range t.refused {
+		j.err = untouched(j.err)
+	}
+	for _, j := range batch {
+		if j.dropped && j.err == nil {
+			t.health.responsesLost.Add(1)
+		}
+	}
+}
+
+func failAll(jobs []*job, err error) error {
+	for _, j := range jobs {
+		j.err = err
+	}
+	return err
+}
+
+// isFull reports whether the disk has refused a write: SQLite reports ENOSPC as the one code, and EDQUOT as the other.
+func isFull(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == lib.SQLITE_FULL || e.Code() == lib.SQLITE_IOERR_WRITE)
+}
+
+// makeRoom does the next of what may help on a full disk, and reports whether there was anything left to do: it writes the log back,
+// so that it is written from its beginning again; it leaves out everything but settles, and their responses; and it releases the
+// reserve.
+func (t *transaction) makeRoom(err error) bool {
+	for {
+		t.room++
+		switch t.room {
+		case 1:
+			if t.rewind() {
+				return true
+			}
+		case 2:
+			settles := slices.DeleteFunc(slices.Clone(t.left), func(j *job) bool { return j.kind != settle })
+			t.refused = slices.DeleteFunc(slices.Clone(t.left), func(j *job) bool { return j.kind == settle })
+			_ = failAll(t.refused, err)
+			t.left = settles
+			for _, j := range settles {
+				j.strip()
+			}
+			if len(settles) == 0 {
+				return false
+			}
+			return true
+		case 3:
+			if t.reserve.release() {
+				return true
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// rewind writes the log back into the database, and reports whether the next transaction can begin at the log's beginning.
+func (w *writer) rewind() bool {
+	complete, err := checkpoint(context.Background(), w.conn, passive)
+	w.health.note(err)
+	return complete
 }
 
 // try runs the jobs in one transaction, which is durable when it returns nil. After an error nothing of it is in the
@@ -46,7 +130,7 @@ func (w *writer) try(batch []*job) (failed int, err error) {
 		return -1, fmt.Errorf("begin to write: %w", untouched(err))
 	}
 	for i, j := range batch {
-		if j.err, err = j.change(ctx, w.on); err != nil {
+		if err := j.run(ctx, w.on); err != nil {
 			return i, fmt.Errorf("write: %w", untouched(w.undo(ctx, err)))
 		}
 	}
@@ -54,6 +138,19 @@ func (w *writer) try(batch []*job) (failed int, err error) {
 		return -1, fmt.Errorf("make a write durable: %w", w.undo(ctx, err))
 	}
 	return -1, nil
+}
+
+// run makes the change, and stores what is to be kept with it unless it was refused.
+func (j *job) run(ctx context.Context, on *statements) (failure error) {
+	switch j.err, failure = j.change(ctx, on); {
+	case failure != nil:
+		return failure
+	case errors.Is(j.err, errStored):
+		j.err = nil
+	case j.err == nil && j.keep != nil:
+		_, failure = j.keep(ctx, on)
+	}
+	return failure
 }
 
 // begin waits for other processes that write, as long as busyTimeout says. Meanwhile it does the lookups that come.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -32,6 +33,7 @@ type writer struct {
 	lookups *lookups
 	on      *statements
 	health  *health
+	reserve *reserve
 	observe func(writes int, took time.Duration, err error)
 
 	jobs       chan *job
@@ -45,36 +47,56 @@ type writer struct {
 // failure is one of the database, and undoes what was done in the transaction so far.
 type change func(ctx context.Context, on *statements) (refusal, failure error)
 
+// errStored is the refusal of a change that is stored already: it is not done again, and its caller is told that it is done.
+var errStored = errors.New("the write is stored already")
+
 // job is a change that waits.
 type job struct {
-	change change
-	err    error      // what the caller is told, once it is known
-	answer chan error // takes one
+	change  change
+	keep    change // what is stored with the change when it can be; nil: nothing
+	kind    kind
+	dropped bool       // what was to be kept could not be
+	err     error      // what the caller is told, once it is known
+	answer  chan error // takes one
 }
 
-func startWriter(ctx context.Context, conn *sql.Conn, h *health, observe func(int, time.Duration, error)) (*writer, error) {
-	if _, err := conn.ExecContext(ctx, writerPragmas); err != nil {
-		return nil, fmt.Errorf("set the writer's connection up: %w", err)
+// kind says what depends on a job.
+type kind int
+
+const (
+	other  kind = iota
+	lease       // what follows it cannot be undone, and needs a settle
+	settle      // an answer of inWebo that is lost if it is not stored
+)
+
+// strip has the job done without what is to be kept, and reports whether there was any.
+func (j *job) strip() bool {
+	if j.keep == nil {
+		return false
 	}
-	l, err := prepareLookups(ctx, conn)
-	if err != nil {
-		l.close()
-		return nil, err
+	j.keep, j.dropped = nil, true
+	return true
+}
+
+func startWriter(ctx context.Context, w *writer) error {
+	if _, err := w.conn.ExecContext(ctx, writerPragmas); err != nil {
+		return fmt.Errorf("set the writer's connection up: %w", err)
 	}
-	on, err := prepareStatements(ctx, conn)
-	if err != nil {
-		l.close()
-		return nil, err
+	var err error
+	if w.lookups, err = prepareLookups(ctx, w.conn); err != nil {
+		w.lookups.close()
+		return err
 	}
-	if observe == nil {
-		observe = func(int, time.Duration, error) {}
+	if w.on, err = prepareStatements(ctx, w.conn); err != nil {
+		w.lookups.close()
+		return err
 	}
-	w := &writer{
-		conn: conn, lookups: l, on: on, health: h, observe: observe,
-		jobs: make(chan *job), looks: make(chan look), quit: make(chan struct{}), done: make(chan struct{}),
+	if w.observe == nil {
+		w.observe = func(int, time.Duration, error) {}
 	}
+	w.jobs, w.looks, w.quit, w.done = make(chan *job), make(chan look), make(chan struct{}), make(chan struct{})
 	go w.work()
-	return w, nil
+	return nil
 }
 
 // stop ends the writer after the transaction that is under way. Its connection is closed after that.
@@ -85,12 +107,15 @@ func (w *writer) stop() {
 	w.on.close()
 }
 
-// do has a job done and gives its answer. When ctx ends first, the job may be done all the same.
-func (w *writer) do(ctx context.Context, c change) error {
+// do has a change done that is neither a lease nor a settle.
+func (w *writer) do(ctx context.Context, c change) error { return w.have(ctx, &job{change: c}) }
+
+// have has a job done and returns its error. When ctx ends first, the job may be done all the same.
+func (w *writer) have(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return untouched(err)
 	}
-	j := &job{change: c, answer: make(chan error, 1)}
+	j.answer = make(chan error, 1)
 	select {
 	case w.jobs <- j:
 	case <-ctx.Done():
@@ -106,8 +131,13 @@ func (w *writer) do(ctx context.Context, c change) error {
 	}
 }
 
-// untouched says of a write that the writer never had that nothing of it is stored.
-func untouched(err error) error { return fmt.Errorf("%w: %w", otp.ErrUntouched, err) }
+// untouched says of a write that nothing of it is stored.
+func untouched(err error) error {
+	if errors.Is(err, otp.ErrUntouched) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", otp.ErrUntouched, err)
+}
 
 func (w *writer) work() {
 	defer close(w.done)
@@ -164,41 +194,27 @@ func (w *writer) answer(batch []*job) {
 	w.lookUpAll()
 	w.health.check()
 	if err := w.health.refusal(); err != nil {
-		for _, j := range batch {
-			j.answer <- err
-		}
-		return
+		_ = failAll(batch, err)
+	} else if admitted := w.admit(batch); len(admitted) > 0 {
+		start := time.Now()
+		err := w.transact(admitted)
+		w.observe(len(admitted), time.Since(start), err)
 	}
-	start := time.Now()
-	err := w.transact(batch)
-	w.observe(len(batch), time.Since(start), err)
 	for _, j := range batch {
 		j.answer <- j.err
 	}
 	w.save(len(batch))
 }
 
-// save writes the log back into the database when there is enough of it, and tries again after the next transaction
-// when readers were in the way. SQLite would do the same by itself, but keep to itself when a sync has failed.
-func (w *writer) save(writes int) {
-	if w.unsaved += writes; w.unsaved < checkpointEvery || w.health.refusal() != nil {
-		return
+// admit refuses leases while there is no reserve, and returns the other jobs.
+func (w *writer) admit(batch []*job) []*job {
+	if !w.reserve.missing.Load() {
+		return batch
 	}
-	complete, err := checkpoint(context.Background(), w.conn)
-	if err != nil {
-		w.health.note(err)
-	}
-	if complete {
-		w.unsaved = 0
-	}
-}
-
-// checkpoint writes as much of the log back into the database as readers allow, and syncs it; complete tells whether
-// that was all.
-func checkpoint(ctx context.Context, conn *sql.Conn) (complete bool, err error) {
-	var busy, inLog, written int
-	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &inLog, &written); err != nil {
-		return false, fmt.Errorf("write the log back into the database: %w", err)
-	}
-	return busy == 0 && inLog == written, nil
+	return slices.DeleteFunc(slices.Clone(batch), func(j *job) bool {
+		if j.kind == lease {
+			j.err = untouched(errNoReserve)
+		}
+		return j.kind == lease
+	})
 }

@@ -1,0 +1,44 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// save writes the log back into the database when there is enough of it, and tries again after the next transaction
+// when readers were in the way. SQLite would do the same by itself, but keep to itself when a sync has failed. While there is no
+// reserve, it gives the room of the log away, too.
+func (w *writer) save(writes int) {
+	w.unsaved += writes
+	mode := passive
+	if w.reserve.missing.Load() {
+		mode = truncate
+	} else if w.unsaved < checkpointEvery {
+		return
+	}
+	if w.health.refusal() != nil {
+		return
+	}
+	complete, err := checkpoint(context.Background(), w.conn, mode)
+	w.health.note(err)
+	if complete {
+		w.unsaved = 0
+	}
+}
+
+// How a checkpoint is made. The writer's connection does not wait for others in either.
+const (
+	passive  = "PASSIVE"
+	truncate = "TRUNCATE" // and cuts the log off
+)
+
+// checkpoint writes as much of the log back into the database as readers allow, and syncs it; complete reports whether
+// that was all, so that the next transaction can write the log from its beginning.
+func checkpoint(ctx context.Context, conn *sql.Conn, mode string) (complete bool, err error) {
+	var busy, inLog, written int
+	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &inLog, &written); err != nil {
+		return false, fmt.Errorf("write the log back into the database: %w", err)
+	}
+	return busy == 0 && inLog == written, nil
+}

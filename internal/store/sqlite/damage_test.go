@@ -1,0 +1,93 @@
+package sqlite
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// damage overwrites the root page of a table or an index in a store that no process has open.
+func damage(t *testing.T, dir, name string) {
+	t.Helper()
+	s := openWith(t, dir, builtIn())
+	var page, size int64
+	err := s.db.QueryRowContext(t.Context(), "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = ?", name).Scan(&page, &size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	file, err := os.OpenFile(filepath.Join(dir, FileName), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteAt(bytes.Repeat([]byte{0xa5}, int(size)), (page-1)*size)
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func withResponse(caller int, revision uint64) otp.Write {
+	w := benchWrite(caller, revision)
+	w.Line.Stage = otp.StageOutcome
+	w.Keep = &otp.Keep{Key: fmt.Sprintf("%064d", revision), IsOTP: true, Kept: otp.Kept{
+		At: now(), Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
+	}}
+	return w
+}
+
+// Whatever is damaged of stored responses, the settle is stored, without its response, and other calls do not notice.
+func TestSettleWhereResponsesAreDamaged(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"answer", "answer_at", "answer_unspent"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			dir := oldStore(t)
+			damage(t, dir, part)
+			s := openWith(t, dir, builtIn())
+			if errs := together(s, replacing(benchWrite(1, 2))); errs[0] != nil {
+				t.Fatal(errs[0])
+			}
+			for n := uint64(3); n < 6; n++ {
+				if err := s.Replace(t.Context(), withResponse(1, n)); err != nil {
+					t.Errorf("a settle with a response: %v", err)
+				}
+			}
+			if err := s.Replace(t.Context(), benchWrite(1, 6)); err != nil || revision(t, s, "account 1") != 6 {
+				t.Errorf("a settle without one: %v", err)
+			}
+			if err := errors.Join(s.Broken(), s.Writable(t.Context())); err != nil {
+				t.Error(err)
+			}
+			if lost := s.health.responsesLost.Load(); lost != 3 {
+				t.Errorf("%d responses are lost, want 3", lost)
+			}
+			if err := s.ForgetAnswers(t.Context(), 0, 0); s.Broken() != nil {
+				t.Errorf("housekeeping of what is damaged says %v, and breaks the store: %v", err, s.Broken())
+			}
+		})
+	}
+}
+
+// A damaged page costs the account on it its calls, and no other.
+func TestDamagedIndexOfDevices(t *testing.T) {
+	t.Parallel()
+	dir := oldStore(t)
+	damage(t, dir, "device_held")
+	s := openWith(t, dir, builtIn())
+	idle := benchWrite(2, 1)
+	idle.Row.HeldUntil = time.Time{}
+	errs := together(s, replacing(benchWrite(1, 2)), creating(idle))
+	if !errors.Is(errs[0], otp.ErrUntouched) || errs[1] != nil {
+		t.Errorf("the one that needs the page: %v; the other: %v", errs[0], errs[1])
+	}
+	if s.Broken() != nil {
+		t.Error(s.Broken())
+	}
+}
