@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -25,13 +24,4 @@ func keepArgs(k *otp.Keep) []any {
 func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
 	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2`
 	return s.exec(ctx, s.lanes.writes, "spend the key of an answer", spend, string(account), key)
-}
-
-// ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than
-// keyLife.
-func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error {
-	const forget = `WITH dropped AS (DELETE FROM answer WHERE at <= ` + clock + ` - $2)
-		UPDATE answer SET (fingerprint, answer) = (NULL, NULL)
-		WHERE answer IS NOT NULL AND at <= ` + clock + ` - $1 AND at > ` + clock + ` - $2`
-	return s.exec(ctx, s.lanes.others, "forget answers", forget, answerLife.Microseconds(), keyLife.Microseconds())
 }

@@ -25,17 +25,6 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 	return nil
 }
 
-// linesAtOnce bounds how many lines one statement deletes.
-const linesAtOnce = 10_000
-
-// ForgetLines deletes the oldest lines, as far as they are older than age. There may be more to do when it returns; it is
-// called again and again.
-func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
-	const forget = `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT $1) AND at < ` + clock + ` - $2
-		AND (SELECT at FROM audit ORDER BY id LIMIT 1) < ` + clock + ` - $2`
-	return s.exec(ctx, s.lanes.others, "forget old lines of the audit log", forget, linesAtOnce, age.Microseconds())
-}
-
 // AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit. It
 // gives no line before the transactions of all lower ids have ended, so who goes on after the last id that it has seen
 // misses none; a transaction that goes on for long, in any database of the server, holds the newest lines back.

@@ -68,10 +68,18 @@ func (s *Store) run(ctx context.Context, l lane, work func(context.Context, *pgx
 
 // exec is do for one statement of which no result is wanted.
 func (s *Store) exec(ctx context.Context, l lane, what, statement string, args ...any) error {
-	return s.do(ctx, l, what, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, statement, args...)
+	_, err := s.execCount(ctx, l, what, statement, args...)
+	return err
+}
+
+// execCount is do for one statement, and returns how many rows it changed.
+func (s *Store) execCount(ctx context.Context, l lane, what, statement string, args ...any) (rows int64, err error) {
+	err = s.do(ctx, l, what, func(ctx context.Context, conn *pgx.Conn) error {
+		result, err := conn.Exec(ctx, statement, args...)
+		rows = result.RowsAffected()
 		return err
 	})
+	return rows, err
 }
 
 // queryRow is do for a statement that returns one row, which is scanned into the destinations to.

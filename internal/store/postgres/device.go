@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -82,11 +81,7 @@ func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, 
 	if w.Keep != nil {
 		args = append(args, keepArgs(w.Keep)...)
 	}
-	var result pgconn.CommandTag
-	err := s.do(ctx, s.lanes.writes, what, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		result, err = conn.Exec(ctx, statement, args...)
-		return err
-	})
+	lines, err := s.execCount(ctx, s.lanes.writes, what, statement, args...)
 	switch {
 	case isTaken(err):
 		return s.unlessRepeated(ctx, what, w, otp.ErrDeviceTaken)
@@ -94,7 +89,7 @@ func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, 
 		return s.unlessRepeated(ctx, what, w, refusal)
 	case err != nil:
 		return err
-	case result.RowsAffected() == 1:
+	case lines == 1:
 		return nil
 	default:
 		return s.unlessRepeated(ctx, what, w, refusal)

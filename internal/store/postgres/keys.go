@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pimsd/pimsd/internal/authn"
 )
@@ -40,12 +39,8 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 
 // execOne runs a statement that changes one row, and returns none when there was no row to change.
 func (s *Store) execOne(ctx context.Context, what string, none error, statement string, args ...any) error {
-	var result pgconn.CommandTag
-	err := s.do(ctx, s.lanes.others, what, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		result, err = conn.Exec(ctx, statement, args...)
-		return err
-	})
-	if err == nil && result.RowsAffected() == 0 {
+	changed, err := s.execCount(ctx, s.lanes.others, what, statement, args...)
+	if err == nil && changed == 0 {
 		return none
 	}
 	return err

@@ -25,6 +25,7 @@ type Store struct {
 	pool    *pgxpool.Pool
 	lanes   lanes
 	overdue *rested
+	future  futureLines
 }
 
 var (
