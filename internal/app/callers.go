@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,7 +25,7 @@ func (a *App) callers() (authn.Authenticator, error) {
 	}
 	tokens, err := authn.NewTokens(authn.TokenConfig{
 		Issuers: issuers(a.config.JWT.Issuers), Leeway: a.config.JWT.Leeway, Now: time.Now,
-		Transport: keyTransport(), Observer: tokenLog{a.logger},
+		Transport: keyTransport(), Observer: newTokenLog(a.logger),
 	})
 	if err != nil {
 		return nil, issuerFaults(a.config.JWT, err)
@@ -96,37 +94,4 @@ func issuers(configured []config.Issuer) []authn.Issuer {
 		}
 	}
 	return trusted
-}
-
-// keyStepTimeout bounds each step of fetching an issuer's keys: connecting, TLS, the head of the answer.
-const keyStepTimeout = 3 * time.Second
-
-// keyTransport fetches issuers' keys, rarely.
-func keyTransport() *http.Transport {
-	return &http.Transport{
-		DialContext: (&net.Dialer{Timeout: keyStepTimeout}).DialContext, TLSHandshakeTimeout: keyStepTimeout,
-		ResponseHeaderTimeout: keyStepTimeout, MaxResponseHeaderBytes: maxHeaderBytes, DisableKeepAlives: true,
-	}
-}
-
-// warmTokens fetches the issuers' keys before the first caller waits for them. That it fails is no reason not to serve.
-func (a *App) warmTokens(ctx context.Context) {
-	if a.tokens == nil {
-		return
-	}
-	if err := a.tokens.Warm(ctx); err != nil {
-		a.logger.Warn("keys of issuers are out of reach: their tokens are answered with 503 until they can be fetched", zap.Error(err))
-	}
-}
-
-// tokenLog tells operators what a caller is not told.
-type tokenLog struct{ logger *zap.Logger }
-
-// KeysFetched is worth a warning when it failed.
-func (l tokenLog) KeysFetched(issuer string, keys int, err error) {
-	if err != nil {
-		l.logger.Warn("the keys of an issuer cannot be fetched", zap.String("issuer", issuer), zap.Error(err))
-		return
-	}
-	l.logger.Info("fetched the keys of an issuer", zap.String("issuer", issuer), zap.Int("keys", keys))
 }

@@ -117,11 +117,11 @@ func (n *internet) requests(t testing.TB) int {
 // reasons is a TokenObserver that keeps what the last fetch returned.
 type reasons struct {
 	mu   sync.Mutex
-	keys int
+	keys authn.FetchedKeys
 	err  error
 }
 
-func (r *reasons) KeysFetched(_ string, keys int, err error) {
+func (r *reasons) KeysFetched(_ string, keys authn.FetchedKeys, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys, r.err = keys, err

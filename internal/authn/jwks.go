@@ -2,26 +2,18 @@ package authn
 
 import (
 	"context"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
 )
 
 // KeyFetchTimeout is how long fetching an issuer's keys may take.
 const KeyFetchTimeout = 5 * time.Second
 
-const (
-	maxJWKSBytes = 1 << 20
-	minRSABits   = 2048
-)
+const maxJWKSBytes = 1 << 20
 
 // newKeyClient gives a client that asks the configured address and follows nobody elsewhere.
 func newKeyClient(transport http.RoundTripper) *http.Client {
@@ -31,12 +23,12 @@ func newKeyClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// fetchKeys gives the usable keys of the JWKS at an address. The error does not repeat the address, which may have a key
-// of its own in it.
-func fetchKeys(ctx context.Context, client *http.Client, address string) (keys []jose.JSONWebKey, err error) {
+// fetchKeys returns the keys of the JWKS at an address. The error does not repeat the address, which may have a key of its
+// own in it.
+func fetchKeys(ctx context.Context, client *http.Client, address string) (keys jwks, err error) {
 	defer func() {
 		if p := recover(); p != nil { // no caller is above to catch it, and the process is worth more than one issuer
-			keys, err = nil, errors.New("reading the JWKS panicked")
+			keys, err = jwks{}, errors.New("reading the JWKS panicked")
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, KeyFetchTimeout)
@@ -46,7 +38,7 @@ func fetchKeys(ctx context.Context, client *http.Client, address string) (keys [
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
 		}
-		return nil, fmt.Errorf("fetch the JWKS: %w", err)
+		return jwks{}, fmt.Errorf("fetch the JWKS: %w", err)
 	}
 	return readKeys(body)
 }
@@ -71,38 +63,4 @@ func get(ctx context.Context, client *http.Client, address string) ([]byte, erro
 		err = errors.New("the answer is larger than 1 MiB")
 	}
 	return body, err
-}
-
-// readKeys gives the keys of a JWKS (RFC 7517 §5) that can check a signature. Those that cannot, or that it does not
-// understand, it leaves out; so a set may have none.
-func readKeys(body []byte) ([]jose.JSONWebKey, error) {
-	var set struct {
-		Keys *[]json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(body, &set); err != nil || set.Keys == nil {
-		return nil, errors.New("the answer is not a JWKS: it must be a JSON object with a list of keys")
-	}
-	var usable []jose.JSONWebKey
-	for _, raw := range *set.Keys {
-		var key jose.JSONWebKey
-		var meant struct {
-			Use        string   `json:"use"`
-			Operations []string `json:"key_ops"`
-		}
-		if json.Unmarshal(raw, &key) != nil || json.Unmarshal(raw, &meant) != nil {
-			continue
-		}
-		forSignatures := (meant.Use == "" || meant.Use == "sig") &&
-			(meant.Operations == nil || slices.Contains(meant.Operations, "verify"))
-		if forSignatures && key.IsPublic() && !isShort(key) { // a private key that is published is everyone's
-			usable = append(usable, key)
-		}
-	}
-	return usable, nil
-}
-
-// isShort tells whether the key is one of RSA with less than 2048 bits.
-func isShort(key jose.JSONWebKey) bool {
-	public, ok := key.Key.(*rsa.PublicKey)
-	return ok && public.N.BitLen() < minRSABits
 }

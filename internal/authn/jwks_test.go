@@ -35,8 +35,8 @@ func TestKeysOverTLS(t *testing.T) {
 	if agent.Load() != "GET /keys pimsd" {
 		t.Errorf("the request is %v", agent.Load())
 	}
-	if heard.keys != 4 || heard.err != nil {
-		t.Errorf("the observer heard of %d keys and %v", heard.keys, heard.err)
+	if heard.keys.Usable != 4 || heard.err != nil {
+		t.Errorf("the observer heard of %v keys and %v", heard.keys, heard.err)
 	}
 }
 

@@ -26,8 +26,8 @@ type TokenConfig struct {
 
 // TokenObserver is told of fetches. Its methods are called from many goroutines and must not block.
 type TokenObserver interface {
-	// KeysFetched hears of every fetch of an issuer's keys: how many can be used, or why there are none.
-	KeysFetched(issuer string, keys int, err error)
+	// KeysFetched is told of every fetch of an issuer's keys: what it brought, or why it brought nothing.
+	KeysFetched(issuer string, keys FetchedKeys, err error)
 }
 
 // Tokens authenticates callers by signed tokens (JWT) of configured issuers. It never asks an address that a token names,
@@ -65,9 +65,9 @@ func NewTokens(config TokenConfig) (*Tokens, error) {
 		scopes, _ := ParseScopes(issuer.Scopes) // checked above
 		added := &tokenIssuer{
 			Issuer: issuer, algorithms: issuer.signatureAlgorithms(), scopes: scopes,
-			keys: newKeySet(config.Now, func() ([]jose.JSONWebKey, error) {
+			keys: newKeySet(config.Now, func() (jwks, error) {
 				keys, err := fetchKeys(ctx, client, issuer.JWKSURL)
-				config.Observer.KeysFetched(issuer.Name, len(keys), err)
+				config.Observer.KeysFetched(issuer.Name, keys.summary(), err)
 				return keys, err
 			}),
 		}
@@ -152,6 +152,14 @@ func (i *tokenIssuer) verify(ctx context.Context, t token) error {
 	return errSignature
 }
 
+// FetchKeys fetches the keys of one issuer, for a check of the configuration.
+func FetchKeys(ctx context.Context, transport http.RoundTripper, issuer Issuer) (FetchedKeys, error) {
+	client := newKeyClient(transport)
+	defer client.CloseIdleConnections()
+	keys, err := fetchKeys(ctx, client, issuer.JWKSURL)
+	return keys.summary(), err
+}
+
 // Warm fetches the keys of all issuers, so that the first callers need not wait for them. The error names the issuers
 // whose keys are out of reach; they are tried again when a token asks for them.
 func (t *Tokens) Warm(ctx context.Context) error {
@@ -178,4 +186,4 @@ func (t *Tokens) Close() {
 
 type unobserved struct{}
 
-func (unobserved) KeysFetched(string, int, error) {}
+func (unobserved) KeysFetched(string, FetchedKeys, error) {}

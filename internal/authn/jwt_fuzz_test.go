@@ -130,7 +130,7 @@ func FuzzJWKS(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		keys, err := authn.ReadKeys(body)
+		keys, _, err := authn.ReadKeys(body)
 		if err != nil && keys != nil {
 			t.Errorf("%d keys come with the error %v", len(keys), err)
 		}

@@ -39,7 +39,7 @@ func (w *Wait) Unwrap() error { return w.Cause }
 // keySet keeps the keys of one issuer fresh. There is one fetch at a time, and whether another may start is decided under
 // the same lock as whether it is needed: however many tokens ask at once, they cause one.
 type keySet struct {
-	fetch func() ([]jose.JSONWebKey, error) // ends by itself, soon
+	fetch func() (jwks, error) // ends by itself, soon
 	now   func() time.Time
 
 	mu           sync.Mutex
@@ -52,7 +52,7 @@ type keySet struct {
 	closed       bool
 }
 
-func newKeySet(now func() time.Time, fetch func() ([]jose.JSONWebKey, error)) *keySet {
+func newKeySet(now func() time.Time, fetch func() (jwks, error)) *keySet {
 	return &keySet{fetch: fetch, now: now}
 }
 
@@ -101,7 +101,8 @@ func (s *keySet) start(now time.Time) bool {
 }
 
 func (s *keySet) run() {
-	keys, err := s.fetch()
+	set, err := s.fetch()
+	keys := set.usable
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()

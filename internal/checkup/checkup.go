@@ -57,6 +57,6 @@ func Run(ctx context.Context, c *config.Config) []Finding {
 	kept, storeClock := lookAtStore(ctx, c)
 	certificates := lookAtCertificates(c, time.Now())
 	asked, inweboClock := lookAtInwebo(ctx, c)
-	certificates = append(certificates, lookAtIssuers(c)...)
+	certificates = append(certificates, lookAtIssuers(ctx, c)...)
 	return slices.Concat(kept, lookAtSecretFiles(c), []Finding{lookAtClock(storeClock, inweboClock)}, certificates, asked)
 }

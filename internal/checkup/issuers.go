@@ -1,6 +1,7 @@
 package checkup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -9,18 +10,40 @@ import (
 )
 
 // lookAtIssuers looks at whose tokens are taken, when anybody's are.
-func lookAtIssuers(c *config.Config) (findings []Finding) {
+func lookAtIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
 	const what = "issuers of tokens"
 	if len(c.JWT.Issuers) == 0 {
 		return nil
 	}
 	err := app.CheckIssuers(c.JWT)
 	if err == nil {
-		return []Finding{ok(what, fmt.Sprintf("%s names %d", c.JWT.IssuersFile, len(c.JWT.Issuers)))}
+		return append([]Finding{ok(what, fmt.Sprintf("%s names %d", c.JWT.IssuersFile, len(c.JWT.Issuers)))}, lookAtIssuerKeys(ctx, c)...)
 	}
 	faults, _ := errors.AsType[config.Faults](err)
 	for _, fault := range faults {
 		findings = append(findings, fails(what, fault.String(), "docs/configuration.md says what an issuer needs."))
+	}
+	return findings
+}
+
+// lookAtIssuerKeys fetches the keys of each issuer, as the service does.
+func lookAtIssuerKeys(ctx context.Context, c *config.Config) (findings []Finding) {
+	for _, keys := range app.FetchIssuerKeys(ctx, c.JWT) {
+		what := "keys of issuer " + keys.Issuer
+		switch {
+		case keys.Err != nil:
+			findings = append(findings, fails(what, keys.Err.Error(), "Check jwks_url, the network and the certificate of the issuer: "+
+				"its tokens are answered with 503 until its keys can be fetched."))
+		case keys.LeftOut != "" && keys.Usable == 0:
+			findings = append(findings, fails(what, "none can be used; left out: "+keys.LeftOut, "Tokens of the issuer are answered with 503."))
+		case keys.Usable == 0:
+			findings = append(findings, fails(what, "the JWKS has no key that can check a signature", "Check jwks_url."))
+		case keys.LeftOut != "":
+			findings = append(findings, note(what, fmt.Sprintf("%d can be used; left out: %s", keys.Usable, keys.LeftOut),
+				"Tokens that are signed with a key that is left out are refused."))
+		default:
+			findings = append(findings, ok(what, fmt.Sprintf("%d can be used", keys.Usable)))
+		}
 	}
 	return findings
 }
