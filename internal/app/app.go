@@ -27,6 +27,7 @@ type App struct {
 	config   *config.Config
 	log      *telemetry.Log
 	logger   *zap.Logger // of log
+	metrics  *telemetry.Metrics
 	face     *api.API
 	keys     *authn.Keys
 	tokens   *authn.Tokens // nil: no issuer is trusted
@@ -60,6 +61,8 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 		}
 	}()
 	metrics := telemetry.NewMetrics(Build().Version, codes())
+	metrics.ExpectPanics(tasks()...)
+	a.metrics = metrics
 	if a.Core, err = OpenCore(ctx, c, true, observeMetrics(metrics, logger)); err != nil {
 		return nil, err
 	}
@@ -108,25 +111,25 @@ func (a *App) OpsAddress() string { return a.ops.address() }
 // Run serves until ctx ends or a listener fails, and then stops: it returns when nothing of the service runs any more.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
-	a.inBackground(ctx, "tokens of issuers", a.warmTokens)
-	a.inBackground(ctx, "housekeeping", a.keepHouse)
-	a.inBackground(ctx, "audit of refused callers", a.refusals.note)
-	a.inBackground(ctx, "last use of keys", a.followKeys)
-	a.inBackground(ctx, "sealing keys", a.keyring.follow)
+	a.inBackground(ctx, taskIssuerKeys, a.warmTokens)
+	a.inBackground(ctx, taskHousekeeping, a.keepHouse)
+	a.inBackground(ctx, taskRefusedCallers, a.refusals.note)
+	a.inBackground(ctx, taskKeyUses, a.followKeys)
+	a.inBackground(ctx, taskSealingKeys, a.keyring.follow)
 	if a.shown != nil {
-		a.inBackground(ctx, "certificate", a.shown.follow)
+		a.inBackground(ctx, taskCertificate, a.shown.follow)
 	}
 	if a.config.HTTP.Unauthenticated {
 		a.logger.Warn("requests without a credential are taken: whoever has an account on this machine can ask for OTPs and try PINs")
 	}
-	a.inBackground(ctx, "census", a.takeCensuses)
-	go a.ops.serve(failed)
-	go a.api.serve(failed)
+	a.inBackground(ctx, taskCensus, a.takeCensuses)
+	a.serveInBackground(a.ops, failed)
+	a.serveInBackground(a.api, failed)
 	build := Build()
 	a.logger.Info("serving", zap.String("version", build.Version), zap.String("revision", build.Revision),
 		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
 	a.tell(a.manager.Ready("serving at " + a.APIAddress()))
-	a.inBackground(ctx, "watchdog", a.beAlive)
+	a.inBackground(ctx, taskWatchdog, a.beAlive)
 	select {
 	case <-ctx.Done():
 		return a.stop(nil)
@@ -138,21 +141,6 @@ func (a *App) Run(ctx context.Context) error {
 // StillStopping logs, for an operator who has told the service to stop, what it waits for.
 func (a *App) StillStopping() {
 	a.logger.Info("told to stop: waiting for conversations with inWebo to be stored; killed now, their devices would be in doubt")
-}
-
-// inBackground runs work until the service stops. It ends before what was built before it is taken down.
-func (a *App) inBackground(ctx context.Context, name string, work func(context.Context)) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		work(ctx)
-	}()
-	a.undo.push(name, func() error {
-		cancel()
-		<-ended
-		return nil
-	})
 }
 
 // stop goes through the end in its order: readiness fails, then new requests are refused while conversations end, then

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,11 +95,11 @@ func TestWhatHeldARequestBack(t *testing.T) {
 // silentStore never answers a call of List, as a database whose machine is gone.
 type silentStore struct {
 	Store
-	lists int
+	lists atomic.Int64
 }
 
 func (s *silentStore) List(ctx context.Context, _ otp.Account, _ int) ([]otp.Row, error) {
-	s.lists++
+	s.lists.Add(1)
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
@@ -116,8 +117,8 @@ func TestACensusOfAStoreThatIsSilent(t *testing.T) {
 			a.takeCensuses(ctx)
 		}()
 		time.Sleep(3*censusInterval + storeTimeout)
-		if store.lists != 4 {
-			t.Errorf("%d censuses were begun, want 4", store.lists)
+		if n := store.lists.Load(); n != 4 {
+			t.Errorf("%d censuses were begun, want 4", n)
 		}
 		end()
 		<-done

@@ -35,7 +35,7 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.note},
 	)
 	a.ops, err = openDoor(ctx, doorOptions{
-		setting: "ops.listen", address: a.config.Ops.Listen, handler: a.withDocs(handler), timeouts: opsTimeouts(),
+		setting: "ops.listen", address: a.config.Ops.Listen, handler: a.recovering(taskOperators, a.withDocs(handler)), timeouts: opsTimeouts(),
 		connections: opsConnections, heard: a.watchConnections(metrics, "ops", opsConnections), logger: a.logger,
 	})
 	if err != nil {

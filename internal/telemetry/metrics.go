@@ -124,6 +124,13 @@ func (m *Metrics) ObserveWindow(d time.Duration) { m.window.Observe(d.Seconds())
 // CountCommit counts a try to write a device record: what the write was for, and how it ended.
 func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues(write, outcome).Inc() }
 
+// ExpectPanics publishes tasks that have not panicked, each as 0.
+func (m *Metrics) ExpectPanics(tasks ...string) {
+	for _, task := range tasks {
+		m.panics.WithLabelValues(task)
+	}
+}
+
 // CountPanic counts a panic of a background task.
 func (m *Metrics) CountPanic(task string) { m.panics.WithLabelValues(task).Inc() }
 
