@@ -113,7 +113,7 @@ func TestEveryAnswerIsAnEnvelopeWithItsHeaders(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: headers %v, want %v", a.where, got, want)
 		}
-		if a.where == "GET /openapi.yaml 200" {
+		if a.where == "GET /openapi.yaml 200" || a.where == "HEAD /openapi.yaml 200" {
 			continue
 		}
 		content := a.response.Content["application/json"]

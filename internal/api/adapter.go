@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -69,6 +70,9 @@ func (a *API) adapt(route string, h handler) http.HandlerFunc {
 		endSpan(span, c.event)
 		a.config.Observer.Observe(c.event) // before the answer leaves, so that whoever has it finds its line in the log
 
+		if r.Method == http.MethodHead { // the server counts the body of any other
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		}
 		w.WriteHeader(status)
 		_, _ = w.Write(body) // who asked has gone when this fails
 	}

@@ -86,12 +86,19 @@ func New(config Config) *API {
 	a.router.Post(RouteOTP, a.adapt(RouteOTP, handle(a, authn.ScopeOTP, a.otpWithPIN)))
 	a.router.Post(RouteSMSCode, a.adapt(RouteSMSCode, handle(a, authn.ScopeEnroll, a.checkSMSCode)))
 	a.router.Post(RouteEnrollment, a.adapt(RouteEnrollment, handle(a, authn.ScopeEnroll, a.enroll)))
-	a.router.Get(RouteAccount, a.adapt(RouteAccount, a.account))
+	a.get(RouteAccount, a.account)
 	a.router.Post(RouteAccount, a.adapt(RouteAccount, handle(a, authn.ScopeUnlock, a.unlock)))
-	a.router.Get(RouteContract, a.adapt(RouteContract, func(*call) (any, error) { return document(config.Contract), nil }))
+	a.get(RouteContract, func(*call) (any, error) { return document(config.Contract), nil })
 	a.router.NotFound(a.adapt(RouteNone, func(*call) (any, error) { return nil, errNoSuchPath }))
 	a.router.MethodNotAllowed(a.adapt(RouteNone, a.noSuchMethod))
 	return a
+}
+
+// get routes GET and HEAD to a handler; the server leaves out the body of an answer to HEAD.
+func (a *API) get(route string, h handler) {
+	adapted := a.adapt(route, h)
+	a.router.Get(route, adapted)
+	a.router.Head(route, adapted)
 }
 
 // ServeHTTP answers one request.
@@ -115,7 +122,7 @@ func (a *API) noSuchMethod(c *call) (any, error) {
 		path = c.request.URL.Path
 	}
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 		if route := a.router.Find(chi.NewRouteContext(), method, path); route != "" {
 			c.event.Route = route
 			allowed = append(allowed, method)

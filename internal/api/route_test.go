@@ -6,17 +6,20 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/api"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 func TestWrongMethods(t *testing.T) {
 	b := newBench(t)
 	for path, has := range map[string]string{
-		api.RouteOTP: "POST", api.RouteContract: "GET", api.RouteSMSCode: "POST", api.RouteEnrollment: "POST", api.RouteAccount: "GET, POST",
+		api.RouteOTP: "POST", api.RouteContract: "GET, HEAD", api.RouteSMSCode: "POST", api.RouteEnrollment: "POST",
+		api.RouteAccount: "GET, HEAD, POST",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "post"} {
 			if slices.Contains(strings.Split(has, ", "), method) {
@@ -56,6 +59,31 @@ func TestTheContractIsServedToEveryone(t *testing.T) {
 	}
 	if e := b.journal.last(t); e.Route != api.RouteContract || e.Code != 0 || e.Status != 200 || e.Err != nil {
 		t.Errorf("the event is %+v", e)
+	}
+}
+
+// TestHEADWhereverThereIsGET: it is answered like a GET, fault or not, and has no body.
+func TestHEADWhereverThereIsGET(t *testing.T) {
+	b := newBench(t)
+	b.domain.status = otp.Status{Blocking: otp.NotBlocked, State: otp.StateIdle}
+	for _, r := range []request{
+		{path: api.RouteContract, header: "Authorization:"},
+		{path: api.RouteAccount},
+		{path: api.RouteAccount, header: "Authorization:"},
+		{path: api.RouteAccount, header: "Authorization: Bearer " + fleet},
+	} {
+		r.method = "GET"
+		get := b.send(t, r)
+		wanted := b.journal.last(t)
+		r.method = "HEAD"
+		head := b.send(t, r)
+		if head.status != get.status || head.body != "" || head.header.Get("Content-Length") != strconv.Itoa(len(get.body)) ||
+			head.header.Get("Content-Type") != get.header.Get("Content-Type") {
+			t.Errorf("HEAD %s: %d %v %q, want the header of %d %v", r.path, head.status, head.header, head.body, get.status, get.header)
+		}
+		if e := b.journal.last(t); e.Method != "HEAD" || e.Route != wanted.Route || e.Code != wanted.Code || e.Caller != wanted.Caller {
+			t.Errorf("HEAD %s: the event is %+v, want that of a GET: %+v", r.path, e, wanted)
+		}
 	}
 }
 
