@@ -17,7 +17,7 @@ func printAccounts(w io.Writer, all []otp.Status) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "ACCOUNT\tSTATE\tDOUBT\tBLOCKED\tSERVICE\tDEVICE\tENROLLED\tLAST OTP\tLEFT\tWRONG PINS\tSMS CODES")
 	for _, s := range all {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Account, s.State, orDash(s.DoubtSince), s.Blocking,
+		printRow(table, accountName(s.Account), s.State, orDash(s.DoubtSince), s.Blocking,
 			cmp.Or(s.Service, "-"), cmp.Or(s.DeviceName, "-"), orDash(s.EnrolledAt), orDash(s.LastOTPAt), left(s), wrongPINs(s), activations(s))
 	}
 	return table.Flush()
@@ -27,7 +27,7 @@ func printAccounts(w io.Writer, all []otp.Status) error {
 func printAccount(w io.Writer, s otp.Status) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, fact := range [][2]string{
-		{"account", string(s.Account)},
+		{"account", accountName(s.Account)},
 		{"state", string(s.State)},
 		{"in doubt since", orDash(s.DoubtSince)},
 		{"blocked at inWebo, as last seen", string(s.Blocking)},
@@ -43,7 +43,7 @@ func printAccount(w io.Writer, s otp.Status) error {
 		{"unfinished enrolment", string(s.Enrolment)},
 	} {
 		if fact[1] != "" {
-			_, _ = fmt.Fprintf(table, "%s\t%s\n", fact[0], fact[1])
+			printRow(table, fact[0], fact[1])
 		}
 	}
 	return table.Flush()

@@ -12,6 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/printable"
 )
 
 func newAudit(p process) *cobra.Command {
@@ -63,16 +64,19 @@ object, for a log shipper.`,
 func printAudit(w io.Writer, lines []otp.Audited) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, l := range lines {
-		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\tstep %d\t%s\n",
-			l.ID, l.At.Format(time.RFC3339), l.Account, l.Action, l.Stage, l.Outcome, l.Caller, l.Step, l.Transaction)
+		printRow(table, l.ID, l.At.Format(time.RFC3339), accountName(l.Account), l.Action, l.Stage, l.Outcome, l.Caller,
+			fmt.Sprintf("step %d", l.Step), l.Transaction)
 	}
 	return table.Flush()
 }
 
 func printAuditJSON(w io.Writer, lines []otp.Audited) error {
-	encoder := json.NewEncoder(w)
 	for _, l := range lines {
-		if err := encoder.Encode(l); err != nil {
+		text, err := json.Marshal(l)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(printable.JSON(text), '\n')); err != nil {
 			return err
 		}
 	}

@@ -98,13 +98,13 @@ func configurationFaults(err error) (findings []checkup.Finding) {
 func printReport(w io.Writer, r report) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range r.Findings {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", f.Outcome, f.What, joinSentences(oneLine(f.Detail), f.Advice))
+		printRow(table, f.Outcome, f.What, joinSentences(oneLine(f.Detail), f.Advice))
 		if f.What != theConfiguration {
 			continue
 		}
 		for _, s := range r.Settings {
 			if s.Origin != "default" {
-				_, _ = fmt.Fprintf(table, "\t  %s\t%s, from %s\n", s.Key, orEmptyText(s.Value), s.Origin)
+				printRow(table, "", "  "+s.Key, orEmptyText(s.Value)+", from "+s.Origin)
 			}
 		}
 	}

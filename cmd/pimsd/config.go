@@ -57,7 +57,7 @@ func printSettings(w io.Writer, effective []config.Effective) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "SETTING\tVALUE\tORIGIN")
 	for _, e := range effective {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", e.Key, orEmptyText(e.Text), e.Origin)
+		printRow(table, e.Key, orEmptyText(e.Text), e.Origin)
 	}
 	return table.Flush()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/printable"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -33,7 +34,7 @@ does not keep it. Where the file has none, none is asked for: the first PIN that
 		Example: `  pimsd import --account alice otp.bin --dry-run
   pimsd import --account alice otp.bin`,
 	}
-	account := addAccount(cmd)
+	account := addAccount(cmd, otp.ParseAccount)
 	dryRun := cmd.Flags().Bool("dry-run", false, "say what would be taken over, and change nothing")
 	return withArguments(p, cmd, oneFile, func(cmd *cobra.Command, c *config.Config, args []string) error {
 		who, err := account()
@@ -106,7 +107,7 @@ func (t takeover) run(ctx context.Context, core *app.Core, dryRun bool) error {
 		return err
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "A device of %s, for %s", t.device.Client, strings.Join(t.device.Services(), ", "))
+	fmt.Fprintf(&out, "A device of %s, for %s", t.device.Client, printable.Escape(strings.Join(t.device.Services(), ", ")))
 	if t.device.PIN.IsEmpty() {
 		out.WriteString("; the file has no PIN: the first one that inWebo accepts counts")
 	}

@@ -136,7 +136,7 @@ func printKeys(w io.Writer, keys []listedKey) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "KEY\tFOR\tSCOPES\tSTATE\tCREATED\tEXPIRES\tLAST USED")
 	for _, key := range keys {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key.ID, key.For, strings.Join(key.Scopes.Names(), " "), key.State,
+		printRow(table, key.ID, key.For, strings.Join(key.Scopes.Names(), " "), key.State,
 			orDash(key.CreatedAt), orDash(key.ExpiresAt), orDash(key.LastUsedAt))
 	}
 	return table.Flush()

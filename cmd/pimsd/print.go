@@ -4,6 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/printable"
 )
 
 // output is a command's standard output. It remembers the first error of a write, which becomes the command's.
@@ -24,9 +29,30 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// printJSON writes a listing as indented JSON.
+// printJSON writes a listing as indented JSON, in which nothing but printable characters are written as themselves.
 func printJSON(w io.Writer, listing any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(listing)
+	text, err := json.MarshalIndent(listing, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(printable.JSON(text), '\n'))
+	return err
+}
+
+// printRow writes a line of a table. A cell shows characters that are not printable as escapes, so that no name from
+// outside can write into another cell, or control the terminal.
+func printRow(table io.Writer, cells ...any) {
+	shown := make([]string, len(cells))
+	for i, cell := range cells {
+		shown[i] = printable.Escape(fmt.Sprint(cell))
+	}
+	_, _ = fmt.Fprintln(table, strings.Join(shown, "\t")) // an error stays in the table until its Flush
+}
+
+// accountName returns the name of an account as a table shows it: in quotes where its blanks could not be seen.
+func accountName(account otp.Account) string {
+	if strings.TrimSpace(string(account)) != string(account) {
+		return strconv.Quote(string(account))
+	}
+	return string(account)
 }

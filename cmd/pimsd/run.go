@@ -11,6 +11,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/printable"
 )
 
 // Exit statuses (contract.md §6).
@@ -51,7 +52,7 @@ func run(ctx context.Context, args []string, p process) int {
 	if err == nil {
 		return statusDone
 	}
-	_, _ = fmt.Fprintf(p.stderr, "pimsd: %v\n", err)
+	_, _ = fmt.Fprintf(p.stderr, "pimsd: %s\n", printable.Lines(err.Error()))
 	if advice := adviceFor(err); advice != "" {
 		_, _ = fmt.Fprintln(p.stderr, advice)
 	}

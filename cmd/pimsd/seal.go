@@ -86,7 +86,7 @@ func printSealingKeys(w io.Writer, keys []sealingKey) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "KEY\tUSE\tRECORDS")
 	for _, key := range keys {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\n", key.ID, key.Use, key.Records)
+		printRow(table, key.ID, key.Use, key.Records)
 	}
 	return table.Flush()
 }

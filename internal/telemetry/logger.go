@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/pimsd/pimsd/internal/linequeue"
+	"github.com/pimsd/pimsd/internal/printable"
 )
 
 // Log is a logger whose lines are written in the background. No caller of it waits for the reader of the log: lines that the
@@ -41,7 +42,19 @@ func NewLog(w io.Writer, level string) (*Log, error) {
 		}
 		return line.Bytes()
 	})
-	return &Log{zap.New(zapcore.NewCore(newEncoder(), lines, least), zap.ErrorOutput(lines)), lines}, nil
+	return &Log{zap.New(zapcore.NewCore(newEncoder(), printableLines{lines}, least), zap.ErrorOutput(lines)), lines}, nil
+}
+
+// printableLines writes lines of JSON with nothing in them that a terminal would obey: texts from outside, such as an error of
+// another service, may be in them.
+type printableLines struct{ *linequeue.Queue }
+
+// Write is as io.Writer says.
+func (l printableLines) Write(line []byte) (int, error) {
+	if _, err := l.Queue.Write(printable.JSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // Dropped is how many lines were dropped since the start.
