@@ -52,7 +52,7 @@ func newAccountShow(p process) *cobra.Command {
 		Use:   "show --account A",
 		Short: "Show what is known of one account, without asking inWebo",
 	}
-	account := addAccount(cmd)
+	account := addAccount(cmd, otp.ParseStoredAccount)
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
@@ -85,7 +85,7 @@ Make sure of the PIN first: inWebo's own count goes on, and at its third wrong P
 
 // amending makes a command that changes the record of one account.
 func amending(p process, cmd *cobra.Command, amend func(*otp.Service, context.Context, otp.Ask) error, done string) *cobra.Command {
-	account := addAccount(cmd)
+	account := addAccount(cmd, otp.ParseStoredAccount)
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {

@@ -26,7 +26,7 @@ refuses it, the caller is told what happened instead of "wrong PIN".`,
 		if (*name != "") == *all {
 			return usageError{errors.New("say whose device it is: give either --account or --all")}
 		}
-		who, err := otp.ParseAccount(*name)
+		who, err := otp.ParseStoredAccount(*name)
 		if err != nil && !*all {
 			return usageError{fmt.Errorf("--account: %w", err)}
 		}

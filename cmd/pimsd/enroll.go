@@ -31,7 +31,12 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 	}
 	e := &enrolment{process: p}
 	flags := cmd.Flags()
-	account := addAccount(cmd)
+	account := addAccount(cmd, func(name string) (otp.Account, error) {
+		if e.Replace {
+			return otp.ParseStoredAccount(name)
+		}
+		return otp.ParseAccount(name)
+	})
 	code := flags.String("sms-code", "", "the `code` of the SMS; asked for when it is left out")
 	flags.BoolVar(&e.Replace, "replace", false, "enrol anew although the account has a device; it stays until the new one is stored")
 	flags.BoolVar(&e.Force, "force", false, "make an SMS activation beyond sms_activations.refuse_at; inWebo may lock the account")

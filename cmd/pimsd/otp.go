@@ -20,7 +20,7 @@ It works beside a running service, and spends the account's quota as any call do
 		Example: `  pimsd otp --account alice
   pimsd otp --account alice < pin.txt`,
 	}
-	account := addAccount(cmd)
+	account := addAccount(cmd, otp.ParseStoredAccount)
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {

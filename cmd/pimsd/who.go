@@ -9,14 +9,15 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// addAccount gives the command the flag --account, which it cannot do without.
-func addAccount(cmd *cobra.Command) (read func() (otp.Account, error)) {
+// addAccount adds the flag --account, which the command requires, and returns a function that reads it. parse is
+// otp.ParseAccount where an account may come into being, and otp.ParseStoredAccount where it must be there.
+func addAccount(cmd *cobra.Command, parse func(string) (otp.Account, error)) (read func() (otp.Account, error)) {
 	name := cmd.Flags().String("account", "", "the `name` of the account (required)")
 	return func() (otp.Account, error) {
 		if *name == "" {
 			return "", usageError{errors.New("--account is missing: say whose device it is")}
 		}
-		account, err := otp.ParseAccount(*name)
+		account, err := parse(*name)
 		if err != nil {
 			return "", usageError{fmt.Errorf("--account: %w", err)}
 		}

@@ -57,9 +57,9 @@ func (g Grant) check() error {
 	case !g.Backend && g.Prefix != "":
 		return errors.New("only a backend's key has a prefix of accounts: a bound key names its account whole")
 	case g.Account != "" && !isAccount(g.Account):
-		return errors.New("the account of a key must be 1 to 128 printable ASCII characters")
-	case g.Prefix != "" && !isAccount(g.Prefix):
-		return errors.New("the prefix of accounts must be at most 128 printable ASCII characters")
+		return errors.New("the account of a key must be 1 to 128 printable ASCII characters, without a blank at either end")
+	case g.Prefix != "" && !isPrefix(g.Prefix):
+		return errors.New("the prefix of accounts must be at most 128 printable ASCII characters, and begin with no blank")
 	case len(g.Scopes) == 0:
 		return errors.New("a key needs at least one scope")
 	}
@@ -69,9 +69,12 @@ func (g Grant) check() error {
 // maxAccountLength is the longest name of an account (contract.md §3).
 const maxAccountLength = 128
 
-func isAccount(name string) bool {
-	return name != "" && len(name) <= maxAccountLength &&
-		!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' })
+func isAccount(name string) bool { return isPrefix(name) && !strings.HasSuffix(name, " ") }
+
+// isPrefix reports whether an account can begin with the text, or be named by it.
+func isPrefix(text string) bool {
+	return text != "" && len(text) <= maxAccountLength && !strings.HasPrefix(text, " ") &&
+		!strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // Scope is something that a principal may be allowed to do.

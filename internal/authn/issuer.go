@@ -75,8 +75,8 @@ func (i Issuer) problems() (problems []string) {
 			"algorithms has %q: give some of %s", name, join(knownAlgorithms()))
 	}
 	fault(strings.ContainsAny(i.Type, " \t\r\n"), "typ is %q: give what the typ header of the issuer's tokens says, such as at+jwt", i.Type)
-	fault(i.AccountPrefix != "" && (!isAccount(i.AccountPrefix) || len(i.AccountPrefix) == maxAccountLength),
-		"account_prefix is %q: give less than %d printable ASCII characters", i.AccountPrefix, maxAccountLength)
+	fault(i.AccountPrefix != "" && (!isPrefix(i.AccountPrefix) || len(i.AccountPrefix) == maxAccountLength),
+		"account_prefix is %q: give less than %d printable ASCII characters, the first of them no blank", i.AccountPrefix, maxAccountLength)
 	if _, err := ParseScopes(i.Scopes); err != nil {
 		fault(true, "scopes: %v", err)
 	}

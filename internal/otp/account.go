@@ -5,19 +5,32 @@
 // it does not log: its errors and its Observer say what happened.
 package otp
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
-// Account names whom a device belongs to: an opaque text of 1 to 128 printable ASCII characters (contract.md §3).
+// Account names whom a device belongs to: an opaque text of 1 to 128 printable ASCII characters that does not begin or end
+// with a blank (contract.md §3).
 type Account string
 
 // maxAccountLength is the longest name of an account.
 const maxAccountLength = 128
 
-// ErrAccountName says that a text cannot name an account.
-var ErrAccountName = errors.New("an account is named by 1 to 128 printable ASCII characters")
+// ErrAccountName means that a text cannot name an account.
+var ErrAccountName = errors.New("an account is named by 1 to 128 printable ASCII characters, without a blank at either end")
 
-// ParseAccount checks that name can name an account.
+// ParseAccount checks that name can name an account that may not exist yet. The error is ErrAccountName.
 func ParseAccount(name string) (Account, error) {
+	if strings.Trim(name, " ") != name {
+		return "", ErrAccountName
+	}
+	return ParseStoredAccount(name)
+}
+
+// ParseStoredAccount checks that name can name an account that a store has. Earlier versions accepted blanks at the ends of a
+// name; the accounts that got such names must stay within reach of commands. The error is ErrAccountName.
+func ParseStoredAccount(name string) (Account, error) {
 	if name == "" || len(name) > maxAccountLength {
 		return "", ErrAccountName
 	}

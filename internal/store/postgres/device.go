@@ -141,7 +141,7 @@ func checkWrite(w otp.Write) error {
 	if w.Row.Revision > math.MaxInt64 || w.Line.Step > math.MaxInt64 {
 		return errors.New("a revision and a ratchet step must be less than 2⁶³")
 	}
-	_, err := otp.ParseAccount(string(w.Row.Account))
+	_, err := otp.ParseStoredAccount(string(w.Row.Account))
 	return err
 }
 
