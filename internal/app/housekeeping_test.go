@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// aged is a store with a clock that can be wrong, and remembers what it was last told to forget.
+type aged struct {
+	Store
+	off                    time.Duration // of the clock
+	responses, keys, lines time.Time     // what is older is forgotten, by a clock that is right
+}
+
+func (s *aged) Fetch(context.Context, otp.Account) (otp.Row, time.Time, error) {
+	return otp.Row{}, time.Now().Add(s.off), otp.ErrNotFound
+}
+
+func (s *aged) ForgetAnswers(_ context.Context, answerLife, keyLife time.Duration) error {
+	now := time.Now().Add(s.off)
+	s.responses, s.keys = now.Add(-answerLife), now.Add(-keyLife)
+	return nil
+}
+
+func (s *aged) ForgetLines(_ context.Context, age time.Duration) error {
+	s.lines = time.Now().Add(s.off - age)
+	return nil
+}
+
+const (
+	testAnswerLife = time.Minute
+	testRetention  = 30 * 24 * time.Hour
+)
+
+// watched runs housekeeping on a store whose clock is off by that much at first.
+func watched(t *testing.T, off time.Duration) *aged {
+	store := &aged{off: off}
+	c := config.Default()
+	c.Idempotency.AnswerLife, c.Audit.Retention = testAnswerLife, testRetention
+	a := &App{Core: &Core{Store: store}, config: c, logger: zap.NewNop()}
+	go a.keepHouse(t.Context())
+	return store
+}
+
+// wait lets a time pass and the housekeeping of that time end.
+func wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// expectEarly fails if something was forgotten before its time.
+func (s *aged) expectEarly(t *testing.T, when string, want bool) {
+	t.Helper()
+	now := time.Now()
+	early := s.responses.After(now.Add(-testAnswerLife)) || s.keys.After(now.Add(-keyLife)) || s.lines.After(now.Add(-testRetention))
+	if early != want {
+		t.Errorf("%s, what is forgotten is older than %v, %v and %v", when, now.Sub(s.responses), now.Sub(s.keys), now.Sub(s.lines))
+	}
+}
+
+func TestHousekeepingWhenTheClockIsAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := watched(t, 0)
+		wait(2 * clockProbation)
+		if got := time.Since(store.lines); got > testRetention+tidyEvery {
+			t.Fatalf("with a clock that is right, lines are %v old when they are forgotten", got)
+		}
+		for _, off := range []time.Duration{time.Minute, 10 * 365 * 24 * time.Hour} {
+			store.off = off
+			for range 100 {
+				wait(tidyEvery)
+				store.expectEarly(t, "with a clock that is ahead", false)
+			}
+			store.off = 0
+			wait(tidyEvery)
+			store.expectEarly(t, "when it is right again", false)
+			if got := time.Since(store.responses); got > testAnswerLife+tidyEvery {
+				t.Errorf("and then responses are %v old when they are discarded", got)
+			}
+		}
+	})
+}
+
+// A clock that goes on from where it jumped to is right, or nobody can know better.
+func TestHousekeepingBelievesAClockInTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := watched(t, 0)
+		wait(2 * clockProbation)
+		store.off = time.Hour // the machine has slept
+		wait(clockProbation + 2*tidyEvery)
+		store.expectEarly(t, "long after the jump", true)
+	})
+}
+
+func TestHousekeepingSoonAfterAStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := watched(t, 365*24*time.Hour)
+		wait(clockProbation / 2)
+		if !store.lines.IsZero() || store.keys.After(time.Now().Add(-keyLife)) {
+			t.Errorf("soon after a start lines from before %v and keys from before %v are forgotten", store.lines, store.keys)
+		}
+	})
+}
