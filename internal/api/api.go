@@ -52,8 +52,8 @@ type Config struct {
 	OTPs     OTPs
 	Accounts Accounts
 	Callers  authn.Authenticator
-	// Fingerprints tells the body of a call from others: of the account and the key given, and of no others.
-	Fingerprints func(account otp.Account, key string, body secret.Bytes) otp.Fingerprinted
+	// Fingerprints distinguishes requests, in the form that canonical gives them, of one account and one key.
+	Fingerprints func(account otp.Account, key string, request secret.Bytes) otp.Fingerprinted
 	Observer     Observer
 	Contract     string // what `GET /openapi.yaml` answers
 

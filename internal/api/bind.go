@@ -103,9 +103,36 @@ func (f field) fill(members []member) bool {
 	case *secret.Text:
 		*to = secret.NewText(*text)
 	default:
-		panic(fmt.Sprintf("the field %s of a request is %T: make it a string or a secret.Text", f.name, f.to))
+		panic(f.misfit())
 	}
 	return true
+}
+
+// canonical writes a request so that two of them are written alike only if all their fields are equal.
+func canonical[Req any](req Req) secret.Bytes {
+	var text []byte
+	for _, f := range fieldsOf(reflect.ValueOf(&req).Elem()) {
+		value := f.text()
+		text = fmt.Appendf(text, "%s %d:%s\n", f.name, len(value), value)
+	}
+	return secret.NewBytes(text)
+}
+
+// text returns what the field is set to.
+func (f field) text() string {
+	switch to := f.to.(type) {
+	case *string:
+		return *to
+	case *secret.Text:
+		return to.Reveal()
+	default:
+		panic(f.misfit())
+	}
+}
+
+// misfit is what a field of another type is.
+func (f field) misfit() string {
+	return fmt.Sprintf("the field %s of a request is %T: make it a string or a secret.Text", f.name, f.to)
 }
 
 // fault is a cause that concerns one parameter.

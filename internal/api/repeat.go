@@ -36,9 +36,9 @@ func readKept(kept secret.Bytes) (result repeated, err error) {
 	return result, nil
 }
 
-// repeatOf gives what lets the call be repeated, or nil when its caller has not named it. The caller must be known by now,
-// and the body read.
-func (a *API) repeatOf(c *call) (*otp.Repeat, error) {
+// repeatOf returns what lets the call be repeated, or nil when its caller has not named it. The caller must be known by
+// now, and the request valid: repeats are compared by what they ask for, however their bodies write it.
+func repeatOf[Req any](a *API, c *call, req Req) (*otp.Repeat, error) {
 	named, err := parseRepeatKey(c.request.Header.Values(repeatHeader))
 	if err != nil || named == "" {
 		return nil, err
@@ -47,7 +47,7 @@ func (a *API) repeatOf(c *call) (*otp.Repeat, error) {
 	account, key := otp.Account(e.Account), digest(e.Route, e.Caller, named)
 	return &otp.Repeat{
 		Key:  key,
-		Body: a.config.Fingerprints(account, key, c.body),
+		Body: a.config.Fingerprints(account, key, canonical(req)),
 		Answer: func(text secret.Text, err error) secret.Bytes {
 			r := a.reply(e.Transaction, otpResult{text.Reveal()}, err)
 			kept, _ := json.Marshal(repeated{r.code, r.status, string(r.body)})

@@ -101,6 +101,40 @@ func TestTheKeyNamesTheCall(t *testing.T) {
 	b.journal.last(t)
 }
 
+// TestRepeatsAreComparedByMeaning: however a body is written, the same request is the same, and another one is not.
+func TestRepeatsAreComparedByMeaning(t *testing.T) {
+	t.Parallel()
+	var fingerprinted []string
+	b := newBench(t, func(c *api.Config) {
+		plain := c.Fingerprints
+		c.Fingerprints = func(account otp.Account, key string, request secret.Bytes) otp.Fingerprinted {
+			fingerprinted = append(fingerprinted, string(request.Reveal()))
+			return plain(account, key, request)
+		}
+	})
+	send := func(body string) string {
+		t.Helper()
+		if got := b.send(t, request{body: body, header: "Idempotency-Key: one"}); got.status != 200 {
+			t.Fatalf("%s: %d %s", body, got.status, got.body)
+		}
+		return fingerprinted[len(fingerprinted)-1]
+	}
+	first := send(aBody)
+	for _, same := range []string{
+		aBody + "\n",
+		`{"pinCode":"0987","action":"withPIN"}`,
+		" {\r\n\t\"action\" : \"withPIN\" , \"pinCode\" : \"0987\" } ",
+		`{"\u0061ction":"withPIN","pinCode":"\u00309\u00387"}`,
+	} {
+		if send(same) != first {
+			t.Errorf("%s is another request", same)
+		}
+	}
+	if send(`{"action":"withPIN","pinCode":"9870"}`) == first || send(`{"action":"withPIN","pinCode":"09870"}`) == first {
+		t.Error("another PIN is the same request")
+	}
+}
+
 // What was kept is answered byte for byte, with the status that it had.
 func TestAKeptAnswerIsAnswered(t *testing.T) {
 	t.Parallel()
