@@ -44,6 +44,8 @@ func advices() []advice {
 	return []advice{
 		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll --account A"},
 		{devicefile.ErrForeign, adviceAsLeft},
+		{devicefile.ErrEmpty, adviceAsLeft},
+		{devicefile.ErrArchive, "Unpack it, and give the file of the device in it: otp.bin, or …_otp.pickle."},
 		{pickle.ErrMalformed, adviceAsLeft},
 		{pickle.ErrTooLarge, adviceAsLeft},
 		{pickle.ErrCalls, "No client saves such a file: do not load it with anything else either, for that would run its code."},

@@ -22,8 +22,9 @@ func newImport(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import --account A FILE",
 		Short: "Take over a device of psa_car_controller or of the Home Assistant integration",
-		Long: `Take over the device of another client, without an SMS code: psa_car_controller's otp.bin, of today or of 2021, or the
-pickle of the Home Assistant integration (…_otp.pickle). What it is, is told by its content; nothing in it is executed.
+		Long: `Take over the device of another client, without an SMS code: psa_car_controller's otp.bin, of today or of 2021, the
+pickle of the Home Assistant integration (…_otp.pickle), or the same object of another client, also as base64. The content of
+the file decides, not its name; nothing in it is executed.
 
 Stop the other client first, and for good: the keys of a device move with each OTP, and two clients of one device tear
 them apart, so that neither gets OTPs any more. Take the file as the client left it, not an older copy. The device starts

@@ -1,8 +1,8 @@
-// Package devicefile reads inWebo devices as other clients have saved them: psa_car_controller's otp.bin, by the names of
-// today and of 2021, and the pickle of the Home Assistant integration.
+// Package devicefile reads inWebo devices as other clients have saved them: psa_car_controller's otp.bin, the pickle of the Home
+// Assistant integration, and the same object of clients that were made from these, also as base64.
 //
-// It recognises a file by what is in it, not by its name, takes what a device needs and ignores the rest. It opens
-// nothing, asks no one, and must never let anything of a file into an error text, for a device is made of secrets.
+// It recognizes a file by what is in it, not by its name, takes what a device needs and ignores the rest. It opens
+// no file, asks no other service, and must never put anything of a file into an error, because a device is made of secrets.
 package devicefile
 
 import (
@@ -13,6 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/pickle"
+	"github.com/pimsd/pimsd/internal/printable"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -22,7 +23,11 @@ const MaxSize = pickle.MaxSize
 // Why a file is no device that can be taken over.
 var (
 	// ErrForeign says that the file is whole, but of no client that is known, or of a version that is not.
-	ErrForeign = errors.New("the file is no device of psa_car_controller or of the Home Assistant integration")
+	ErrForeign = errors.New("the file is no device of psa_car_controller, of the Home Assistant integration, or of a client made from them")
+	// ErrEmpty means that the file has no content.
+	ErrEmpty = errors.New("the file is empty")
+	// ErrArchive means that the file is an archive, in which the device's own file may be.
+	ErrArchive = errors.New("the file is an archive (ZIP or gzip)")
 	// ErrNotActivated says that the client drew a serial and never finished an activation.
 	ErrNotActivated = errors.New("the device in the file was never activated")
 	// ErrOtherPIN says that the PIN that was typed is not the one in the file.
@@ -40,47 +45,51 @@ type Device struct {
 	secval secret.Text
 }
 
-// Read reads a device from the content of a file.
+// Read reads a device from the content of a file. The error wraps one of this package or of package pickle.
 func Read(content []byte) (Device, error) {
+	content, err := unwrap(content)
+	if err != nil {
+		return Device{}, err
+	}
 	root, err := pickle.Read(content)
 	if err != nil {
 		return Device{}, fmt.Errorf("read the file: %w", err)
 	}
-	client, fields, err := recognise(root)
+	client, fields, err := recognize(root)
 	if err != nil {
 		return Device{}, err
 	}
 	return fields.device(client)
 }
 
-// Names of the clients, by the first part of their modules' names.
-const (
-	psaCarController = "psa_car_controller"
-	homeAssistant    = "the Home Assistant integration"
-)
-
-// recognise tells the client by the class of the saved object, and gives its fields. The modules moved between versions,
-// but end alike.
-func recognise(root pickle.Value) (client string, f fields, err error) {
+// recognize returns the fields of the saved object and, in words, the client that saved it. What counts is how the classes
+// are called: the modules that they are in have moved between versions, and other clients have the same classes elsewhere.
+func recognize(root pickle.Value) (client string, f fields, err error) {
 	device, ok := root.(*pickle.Object)
-	if !ok || !isClass(device, "otp.otp", "Otp") {
+	if !ok || device.Class.Name != "Otp" {
 		return "", fields{}, ErrForeign
 	}
 	inner, _ := device.Get("data")
 	data, ok := inner.(*pickle.Object)
-	if !ok || !isClass(data, "otp.load", "IWData") {
+	if !ok || data.Class.Name != "IWData" {
 		return "", fields{}, ErrForeign
 	}
-	client = psaCarController
-	if strings.HasPrefix(device.Class.Module, "custom_components.") {
-		client = homeAssistant
-	}
-	return client, fields{device, data}, nil
+	return clientOf(device.Class.Module), fields{device, data}, nil
 }
 
-func isClass(o *pickle.Object, module, name string) bool {
-	got := strings.ToLower(o.Class.Module)
-	return o.Class.Name == name && (got == module || strings.HasSuffix(got, "."+module))
+// maxModule is how much of a module's name is shown, in bytes.
+const maxModule = 64
+
+// clientOf names a client by the module of the object that it saves.
+func clientOf(module string) string {
+	switch {
+	case strings.HasPrefix(module, "custom_components."):
+		return "the Home Assistant integration"
+	case strings.HasPrefix(module, "psa_car_controller."), strings.EqualFold(module, "otp.otp"): // as in 2021
+		return "psa_car_controller"
+	default:
+		return "the client that calls its module " + printable.Escape(module[:min(len(module), maxModule)])
+	}
 }
 
 // Services are the names of the services that the device makes OTPs for.

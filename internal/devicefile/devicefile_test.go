@@ -1,17 +1,23 @@
 package devicefile_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/pickle"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -175,7 +181,6 @@ func TestSpoiledFiles(t *testing.T) {
 	good := string(content(t, "testdata/devices/psa_car_controller-otp.bin"))
 	for name, change := range map[string][2]string{
 		"another class":           {"\x03Otp\x94", "\x03Opt\x94"},
-		"another module":          {"psa_car_controller.psa.otp.otp", "psa_car_controller.psa.otp.opt"},
 		"other data":              {"IWData", "IWDate"},
 		"no key":                  {"3fdf8bf898677297844516c340312c5d", "3fdf8bf898677297844516c340312c5g"},
 		"an upper-case key":       {"c35d051f206eaeb1b754e987b0403ba9", "C35D051F206EAEB1B754E987B0403BA9"},
@@ -185,9 +190,7 @@ func TestSpoiledFiles(t *testing.T) {
 		"no PIN":                  {"\x041234", "\x0412x4"},
 		"a PIN that is no text":   {"codepin\x94\x8c\x041234\x94", "codepin\x94]\x94\x94\x94\x94\x94\x94"},
 		"a key that is not there": {"iwK0", "iwKO"},
-		"a terminal's escape":     {"\x8c\x03PSA", "\x8c\x03\x1b[m"},
 		"a control in an id":      {"1aa0b0579ee2003c", "1aa0b0579ee2003\r"},
-		"too long a name":         {"\x8c\x03PSA", "X\x01\x04\x00\x00" + strings.Repeat("A", 1025)},
 		"cut":                     {"synchroJustDone\x94K\x01ub.", ""},
 		"trailing":                {"K\x01ub.", "K\x01ub.."},
 	} {
@@ -208,6 +211,138 @@ func TestSpoiledFiles(t *testing.T) {
 	}
 }
 
+// Other clients have the same classes in other modules.
+func TestModulesOfOtherClients(t *testing.T) {
+	t.Parallel()
+	good := string(content(t, "testdata/devices/psa_car_controller-otp.bin"))
+	const module = "\x8c\x1epsa_car_controller.psa.otp.otp"
+	for other, want := range map[string]string{
+		"otp.Otp":                              "psa_car_controller",
+		"custom_components.psa.otp":            "the Home Assistant integration",
+		"peugeotcars.otp.Otp":                  "the client that calls its module peugeotcars.otp.Otp",
+		"__main__":                             "the client that calls its module __main__",
+		"a\x1b[31mb":                           `the client that calls its module a\x1b[31mb`,
+		"m" + strings.Repeat("o", 70) + "dule": "the client that calls its module m" + strings.Repeat("o", 63),
+	} {
+		changed := strings.ReplaceAll(good, module, "\x8c"+string(rune(len(other)))+other)
+		if changed == good {
+			t.Fatal("nothing was changed")
+		}
+		device, err := devicefile.Read(framed(changed))
+		if err != nil || device.Client != want {
+			t.Errorf("%q: of %q, %v; want %q", other, device.Client, err, want)
+		}
+	}
+}
+
+// framed corrects the length that the pickle's frame has after its two bytes of protocol.
+func framed(text string) []byte {
+	changed := []byte(text)
+	binary.LittleEndian.PutUint64(changed[3:], uint64(len(changed)-11))
+	return changed
+}
+
+// A name of a service enters no proof, so that none refuses a device.
+func TestServiceNames(t *testing.T) {
+	t.Parallel()
+	good := string(content(t, "testdata/devices/psa_car_controller-otp.bin"))
+	for name, want := range map[string]string{
+		"PSA\u00a0Europe":          "PSA\u00a0Europe",
+		"\u3000":                   "\u3000",
+		"a\x1b[m":                  "",
+		"a\nb":                     "",
+		"a\u202eb":                 "",
+		"":                         "",
+		strings.Repeat("A", 1025):  "",
+		"Citroën, Opel & Vauxhall": "Citroën, Opel & Vauxhall",
+	} {
+		item := "X" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(name)))) + name
+		device, err := devicefile.Read(framed(strings.Replace(good, "\x8c\x03PSA", item, 1)))
+		if err != nil {
+			t.Errorf("%.20q: %v", name, err)
+			continue
+		}
+		found, err := device.With(secret.Text{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		service := found.Services[0]
+		if want == "" {
+			want = service.ID
+		}
+		if service.Name != want || service.ID == "" {
+			t.Errorf("%.20q: %+v, want the name %q", name, service, want)
+		}
+	}
+}
+
+// The same devices as text: a plugin keeps them so.
+func TestBase64(t *testing.T) {
+	t.Parallel()
+	for _, v := range vectors(t) {
+		if !v.Importable {
+			continue
+		}
+		raw := content(t, "testdata/devices/"+v.File)
+		text := base64.StdEncoding.EncodeToString(raw)
+		for name, wrapped := range map[string]string{
+			"alone":               text,
+			"with a line break":   text + "\r\n",
+			"with a mark":         "\ufeff" + text,
+			"in lines":            regexp.MustCompile(`.{76}`).ReplaceAllString(text, "$0\n"),
+			"without padding":     strings.TrimRight(text, "="),
+			"of the URL kind":     base64.URLEncoding.EncodeToString(raw),
+			"as Python prints it": "b'" + text + "'",
+			"in quotes":           `"` + text + `"`,
+		} {
+			device, err := devicefile.Read([]byte(wrapped))
+			if err != nil {
+				t.Errorf("%s, %s: %v", v.File, name, err)
+				continue
+			}
+			found, err := device.With(secret.Text{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.check(t, found)
+		}
+	}
+}
+
+func TestFilesThatAreSomethingElse(t *testing.T) {
+	t.Parallel()
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	if file, err := w.Create("otp.bin"); err != nil {
+		t.Fatal(err)
+	} else if _, err := file.Write(content(t, "testdata/devices/psa_car_controller-otp.bin")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		content string
+		want    error
+	}{
+		"a ZIP":              {archive.String(), devicefile.ErrArchive},
+		"an empty ZIP":       {"PK\x05\x06" + strings.Repeat("\x00", 18), devicefile.ErrArchive},
+		"gzip":               {"\x1f\x8b\x08\x00", devicefile.ErrArchive},
+		"nothing":            {"", devicefile.ErrEmpty},
+		"blanks":             {" \r\n", devicefile.ErrEmpty},
+		"a mark alone":       {"\ufeff", devicefile.ErrEmpty},
+		"base64 of a text":   {base64.StdEncoding.EncodeToString([]byte("hello")), pickle.ErrMalformed},
+		"JSON":               {`{"otp": 1}`, pickle.ErrMalformed},
+		"base64 of a call":   {base64.StdEncoding.EncodeToString([]byte("\x80\x04cos\nsystem\n(X\x02\x00\x00\x00idtR.")), pickle.ErrCalls},
+		"a list of nothing":  {"\x80\x04].", devicefile.ErrForeign},
+		"base64 of a pickle": {base64.StdEncoding.EncodeToString([]byte("\x80\x04].")), devicefile.ErrForeign},
+	} {
+		if _, err := devicefile.Read([]byte(tc.content)); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	for _, dir := range []string{"testdata/devices", "testdata/made"} {
 		names, err := filepath.Glob(dir + "/*")
@@ -216,6 +351,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, name := range names {
 			f.Add(content(f, name))
+			f.Add([]byte(base64.StdEncoding.EncodeToString(content(f, name))))
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

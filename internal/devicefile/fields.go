@@ -95,17 +95,38 @@ func (r *reader) texts(o *pickle.Object, name string) []string {
 	return all
 }
 
-// services gives the list of services; those without a name are called by their id.
+// services returns the list of services. Names enter no proof: a service whose name cannot be used is called by its id.
 func (r *reader) services(o *pickle.Object) []inwebo.Service {
-	ids, names := r.texts(o, "iwsrvid"), r.texts(o, "iwsrvname")
+	ids, names := r.texts(o, "iwsrvid"), serviceNames(o)
 	services := make([]inwebo.Service, len(ids))
 	for i, id := range ids {
 		services[i] = inwebo.Service{ID: id, Name: id}
-		if len(names) == len(ids) {
+		if len(names) == len(ids) && names[i] != "" {
 			services[i].Name = names[i]
 		}
 	}
 	return services
+}
+
+// serviceNames returns the names of the services, empty those that cannot be shown; nothing if they are no list of texts.
+func serviceNames(o *pickle.Object) (names []string) {
+	v, _ := o.Get("iwsrvname")
+	var items []pickle.Value
+	switch v := v.(type) {
+	case string:
+		items = []pickle.Value{v}
+	case *pickle.List:
+		items = v.Items[:min(len(v.Items), maxServices+1)]
+	}
+	for _, item := range items {
+		name, _ := item.(string)
+		unusable := func(r rune) bool { return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) } // Zs: spaces of every kind
+		if len(name) > maxText || strings.ContainsFunc(name, unusable) {
+			name = ""
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // text gives a field that is a text or a number; empty when it is absent or None.
