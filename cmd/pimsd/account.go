@@ -78,9 +78,18 @@ func newAccountUnlock(p process) *cobra.Command {
 		Short: "Let the PIN guard forward PINs again",
 		Long: `Let the PIN guard forward the PINs of an account again, after it has held back further guesses.
 
-Make sure of the PIN first: inWebo's own count goes on, and at its third wrong PIN it blocks the account.`,
+Make sure of the PIN first: inWebo's own count goes on, and at its third wrong PIN it blocks the account.
+
+With --quota, clear the OTPs that were counted in the last 24 hours instead, and leave the PIN guard as it is. inWebo's own count
+goes on: use it after the clock of this machine was wrong, or when inWebo allows more.`,
 	}
-	return amending(p, cmd, (*otp.Service).Unlock, "PINs of %q are forwarded again.\n")
+	quota := cmd.Flags().Bool("quota", false, "clear the account's quota instead of unlocking its PIN")
+	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Ask) error {
+		if *quota {
+			return service.ClearQuota(ctx, ask)
+		}
+		return service.Unlock(ctx, ask)
+	}, "Calls of %q are forwarded again.\n")
 }
 
 // amending makes a command that changes the record of one account.

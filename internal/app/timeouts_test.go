@@ -49,3 +49,19 @@ func TestEveryTimeoutIsSet(t *testing.T) {
 		t.Error("fetching an issuer's keys lacks a bound")
 	}
 }
+
+// A lease that ends later than any replica's settings allow is over; that bound must be the one of the setting.
+func TestLargestDeadlineIsThatOfTheSetting(t *testing.T) {
+	t.Parallel()
+	load := func(deadline time.Duration) error {
+		environ := []string{"PIMSD_DATA_DIR=/data", "PIMSD_CONVERSATION_DEADLINE=" + deadline.String()}
+		_, err := config.Load(config.Input{Environ: environ})
+		return err
+	}
+	if err := load(otp.MaxDeadline); err != nil {
+		t.Errorf("the largest deadline is refused: %v", err)
+	}
+	if err := load(otp.MaxDeadline + time.Second); err == nil {
+		t.Error("a deadline beyond otp.MaxDeadline is accepted")
+	}
+}

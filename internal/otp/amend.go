@@ -11,16 +11,29 @@ const (
 	actionUnlock = "unlock"
 	actionDoubt  = "doubt"
 	actionForget = "forget"
+	actionQuota  = "clear quota"
 )
 
-// Unlock lets the PIN guard of the account forward guesses again, as after a success. Whoever unlocks has made sure of
-// the PIN: inWebo's own count goes on.
+// Unlock lets the PIN guard of the account forward guesses again, as after a success. The caller must make sure of the PIN
+// first: inWebo's own count goes on.
 func (s *Service) Unlock(ctx context.Context, ask Ask) error {
 	return s.amend(ctx, ask, actionUnlock, func(r Record, _ time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
 		r.Guard = Guard{}
+		return r, nil
+	})
+}
+
+// ClearQuota forgets the OTPs that were counted for the account, for an operator who knows that inWebo counts fewer: after a
+// clock was wrong, or when inWebo's own limit was raised.
+func (s *Service) ClearQuota(ctx context.Context, ask Ask) error {
+	return s.amend(ctx, ask, actionQuota, func(r Record, _ time.Time) (Record, error) {
+		if r.Revision == 1 { // there was no record
+			return r, ErrNoDevice
+		}
+		r.Quota = Quota{}
 		return r, nil
 	})
 }
@@ -82,10 +95,14 @@ func (s *Service) tryAmend(
 	if found.heldAt(now) {
 		return &Wait{ErrBusy, found.Hold.Until.Sub(now)}
 	}
-	next := found
+	corrected, wasAhead := found.corrected(now)
+	next := corrected
 	next.Revision++
 	next, err = change(next, now)
 	if err != nil {
+		if wasAhead {
+			s.storeCorrected(ctx, c, found, corrected)
+		}
 		return err
 	}
 	w, err := c.writeOf(c.nextWriteID(), found, next, stage, outcome)

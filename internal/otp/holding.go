@@ -52,11 +52,12 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	if err != nil {
 		return because(ErrStore, err)
 	}
-	c.record = found
+	now := c.now()
+	corrected, wasAhead := found.corrected(now)
+	c.record = corrected
 	if c.answer, err = s.recall(ctx, c, kept); err != nil || !c.answer.IsEmpty() {
 		return err
 	}
-	now := c.now()
 	c.doubtful = c.record.InDoubt(now)
 	next, err := c.record.held(c.id, now, now.Add(c.within+holdMargin))
 	if err == nil {
@@ -67,6 +68,9 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 		err = s.setOut(c)
 	}
 	if err != nil {
+		if wasAhead {
+			s.storeCorrected(ctx, c, found, corrected)
+		}
 		return err
 	}
 	w, err := c.writeOf(c.nextWriteID(), found, next, StageAttempt, "")

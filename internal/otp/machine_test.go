@@ -201,7 +201,7 @@ func (w *world) happen(o op) {
 	case leap:
 		if len(w.asleep) == 0 { // a leap past D while somebody talks is another test's
 			w.clock.advance(o.Time)
-			w.leapt = w.leapt || o.Time < 0
+			w.leapBack(o.Time < 0)
 		}
 	}
 }

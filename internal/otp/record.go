@@ -115,8 +115,10 @@ func (r *Record) claim() Claim {
 	return Claim{Serial: string(r.Serial), Active: r.Device != nil || r.Enrolment != nil}
 }
 
-// heldAt tells whether a live conversation holds the device.
-func (r *Record) heldAt(now time.Time) bool { return r.Hold != nil && now.Before(r.Hold.Until) }
+// heldAt reports whether a live conversation holds the device.
+func (r *Record) heldAt(now time.Time) bool {
+	return r.Hold != nil && now.Before(r.Hold.Until) && r.Hold.Until.Sub(now) <= MaxLease
+}
 
 // heldBy tells whether the conversation still has its hold.
 func (r *Record) heldBy(conversation string) bool {

@@ -79,7 +79,7 @@ func (s *Service) recall(ctx context.Context, c *conversation, kept *Kept) (answ
 		return answer, nil
 	case kept == nil:
 		return answer, c.record.talksAbout(repeat.Key, now)
-	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)):
+	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)) || kept.At.Sub(now) > MaxLease:
 		return answer, ErrRepeatSpent
 	}
 	same, err := repeat.Body.Has(kept.Fingerprint)

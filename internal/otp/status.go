@@ -27,6 +27,8 @@ type Status struct {
 	FewLeft     bool           `json:"fewSmsActivationsLeft"`
 	Step        uint64         `json:"step"`
 	Enrolment   EnrolmentPhase `json:"enrolment,omitempty"` // of one that is not through
+	// FutureStamps reports that the record has stamps ahead of the store's clock, which the next call corrects.
+	FutureStamps bool `json:"futureStamps,omitempty"`
 }
 
 // State is whether an account can be asked for an OTP.
@@ -59,10 +61,12 @@ func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
 }
 
 func statusOf(r Record, now time.Time, limits Limits) Status {
+	r, wasAhead := r.corrected(now)
 	st := Status{
 		Account: r.Account, State: StateNotEnrolled, InDoubt: r.InDoubt(now), Blocking: r.Blocking,
 		WrongPINs: r.Guard.Wrong, PINLocked: limits.Guard.Attempts > 0 && r.Guard.Wrong >= limits.Guard.Attempts,
 		Activations: r.Activations, FewLeft: limits.Activations.judge(r.Activations).FewLeft, Step: r.Step,
+		FutureStamps: wasAhead,
 	}
 	if st.Blocking == "" {
 		st.Blocking = BlockingUnknown

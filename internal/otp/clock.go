@@ -1,0 +1,84 @@
+package otp
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// MaxDeadline is the largest value that Limits.Deadline can have.
+const MaxDeadline = 5 * time.Minute
+
+// MaxLease is the longest time that a lease can last: that of an enrollment with MaxDeadline, and the margin. It does not
+// depend on the settings of this process, because those are rolled out one replica at a time. A lease that ends later by the
+// store's clock was taken while that clock was wrong, and is over.
+const MaxLease = EnrolmentDeadlines*MaxDeadline + holdMargin
+
+// outcomeClock is the audit log's word for stamps that were corrected.
+const outcomeClock = "stamps from the future were corrected"
+
+// corrected returns r with every stamp that lies in the future of the store's clock set to now, and reports whether there
+// was one. Such stamps are left behind by a clock that was wrong for a while. What they bind then ends after one setting.
+func (r Record) corrected(now time.Time) (_ Record, wasAhead bool) {
+	r.visitStamps(now, func(stamp *time.Time, latest time.Time) { wasAhead = wasAhead || stamp.After(latest) })
+	if !wasAhead {
+		return r, false
+	}
+	r = r.cloned()
+	r.visitStamps(now, func(stamp *time.Time, latest time.Time) {
+		if stamp.After(latest) {
+			*stamp = now
+		}
+	})
+	return r, true
+}
+
+// visitStamps calls visit for every stamp of the record, with the latest value that it can rightly have.
+func (r *Record) visitStamps(now time.Time, visit func(stamp *time.Time, latest time.Time)) {
+	visit(&r.Guard.WrongAt, now)
+	for i := range r.Guard.Guesses {
+		visit(&r.Guard.Guesses[i].At, now)
+	}
+	for i := range r.Quota.Units {
+		visit(&r.Quota.Units[i].At, now.Add(MaxLease)) // a unit is as late as inWebo may count it
+	}
+	if r.Hold != nil && !r.heldAt(now) {
+		visit(&r.Hold.Since, now)
+		visit(&r.Hold.Until, now)
+	}
+	if r.Doubt != nil {
+		visit(&r.Doubt.Since, now)
+	}
+	if r.Device != nil {
+		visit(&r.Device.EnrolledAt, now)
+		visit(&r.Device.LastOTPAt, now)
+	}
+}
+
+// cloned returns a record whose stamps can be changed without changing those of r.
+func (r Record) cloned() Record {
+	r.Guard.Guesses, r.Quota.Units = slices.Clone(r.Guard.Guesses), slices.Clone(r.Quota.Units)
+	r.Hold, r.Doubt, r.Device = clone(r.Hold), clone(r.Doubt), clone(r.Device)
+	return r
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	copied := *p
+	return &copied
+}
+
+// storeCorrected makes the corrected record durable for a call that is refused and so writes nothing itself. Otherwise each
+// call would begin the wait again. If the write fails, the next look repeats it.
+func (s *Service) storeCorrected(ctx context.Context, c *conversation, found, corrected Record) {
+	if found.Revision == 0 || corrected.heldAt(c.now()) {
+		return
+	}
+	corrected.Revision++
+	w, err := c.writeOf(c.nextWriteID(), found, corrected, StageOutcome, outcomeClock)
+	if err == nil {
+		_ = s.write(ctx, CommitAmend, w)
+	}
+}

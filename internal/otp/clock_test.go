@@ -1,0 +1,155 @@
+package otp_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+const tenYears = 10 * 365 * 24 * time.Hour
+
+// wrongClock is a device whose store had a clock that was ten years ahead for a while, and is right again.
+type wrongClock struct {
+	*device
+	store   *shifted
+	service *otp.Service
+}
+
+// afterWrongClock runs test after happen ran with the clock ten years ahead. Time in it passes only by sleeping.
+func afterWrongClock(t *testing.T, happen func(t *testing.T, w *wrongClock), test func(t *testing.T, w *wrongClock)) {
+	t.Helper()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	d := plant(t, sim, inwebosim.Override{})
+	synctest.Test(t, func(t *testing.T) {
+		w := &wrongClock{device: d, store: &shifted{Store: d.memory}}
+		l := limits()
+		l.QueueWait = 100 * time.Millisecond
+		w.service = otp.New(w.store, newBridge(sim), l, nil)
+		w.store.advance(tenYears)
+		happen(t, w)
+		w.store.advance(-tenYears)
+		test(t, w)
+	})
+}
+
+func (w *wrongClock) issue(t *testing.T) error {
+	t.Helper()
+	_, err := w.service.IssueOTP(t.Context(), w.ask(), rightPIN)
+	return err
+}
+
+// expectOneWait wants that a right PIN is refused for the cause, with a wait of at most longest, and works after it.
+func (w *wrongClock) expectOneWait(t *testing.T, cause error, longest time.Duration) {
+	t.Helper()
+	var wait *otp.Wait
+	if err := w.issue(t); !errors.Is(err, cause) || !errors.As(err, &wait) || wait.For > longest {
+		t.Fatalf("after the clock was set back: %v; want %v, for at most %v", err, cause, longest)
+	}
+	time.Sleep(wait.For)
+	if err := w.issue(t); err != nil {
+		t.Errorf("after one wait: %v", err)
+	}
+}
+
+func TestQuotaAfterWrongClock(t *testing.T) {
+	t.Parallel()
+	afterWrongClock(t, func(t *testing.T, w *wrongClock) {
+		for range 6 {
+			must(t, w.issue(t))
+		}
+	}, func(t *testing.T, w *wrongClock) {
+		w.expectOneWait(t, otp.ErrQuota, 24*time.Hour)
+	})
+}
+
+func TestClearQuotaAfterWrongClock(t *testing.T) {
+	t.Parallel()
+	afterWrongClock(t, func(t *testing.T, w *wrongClock) {
+		for range 6 {
+			must(t, w.issue(t))
+		}
+	}, func(t *testing.T, w *wrongClock) {
+		must(t, w.service.ClearQuota(t.Context(), w.ask()))
+		if err := w.issue(t); err != nil {
+			t.Errorf("after the quota was cleared: %v", err)
+		}
+	})
+}
+
+func TestPauseAfterWrongClock(t *testing.T) {
+	t.Parallel()
+	afterWrongClock(t, func(t *testing.T, w *wrongClock) {
+		_, err := w.service.IssueOTP(t.Context(), w.ask(), wrongPIN)
+		if !errors.Is(err, otp.ErrPINRefused) {
+			t.Fatal(err)
+		}
+	}, func(t *testing.T, w *wrongClock) {
+		w.expectOneWait(t, otp.ErrPINHeldBack, limits().Guard.Pause)
+	})
+}
+
+// A lease of a process that died while the clock was ahead is over at once: no call and no command waits for it.
+func TestLeaseAfterWrongClock(t *testing.T) {
+	t.Parallel()
+	commands := map[string]func(*otp.Service, context.Context, otp.Ask) error{
+		"unlock": (*otp.Service).Unlock, "doubt": (*otp.Service).Doubt, "forget": (*otp.Service).Forget, "clear quota": (*otp.Service).ClearQuota,
+	}
+	for name, command := range commands {
+		afterWrongClock(t, deadHolder, func(t *testing.T, w *wrongClock) {
+			if err := command(w.service, t.Context(), w.ask()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	afterWrongClock(t, deadHolder, func(t *testing.T, w *wrongClock) {
+		status, err := w.service.Status(t.Context(), w.account)
+		must(t, err)
+		if !status.InDoubt || !status.FutureStamps || status.DoubtSince.After(w.store.now()) {
+			t.Errorf("the status is %+v", status)
+		}
+		if err := w.issue(t); err != nil {
+			t.Errorf("an OTP: %v", err)
+		}
+	})
+}
+
+// deadHolder leaves a lease behind, as a process does that dies.
+func deadHolder(t *testing.T, w *wrongClock) {
+	r := w.record(t)
+	r.Revision++
+	r.Hold = &otp.Hold{Conversation: "dead", Revision: r.Revision, Since: w.store.now(), Until: w.store.now().Add(17 * time.Second)}
+	row, err := otp.Encode(r)
+	must(t, err)
+	must(t, w.memory.Replace(t.Context(), otp.Write{ID: "dead", Row: row}))
+}
+
+// A refused call corrects the record durably, once: the calls after it write nothing.
+func TestRefusedCallCorrectsStamps(t *testing.T) {
+	t.Parallel()
+	afterWrongClock(t, func(t *testing.T, w *wrongClock) {
+		for range 6 {
+			must(t, w.issue(t))
+		}
+	}, func(t *testing.T, w *wrongClock) {
+		before := w.record(t).Revision
+		for range 3 {
+			if err := w.issue(t); !errors.Is(err, otp.ErrQuota) {
+				t.Errorf("%v", err)
+			}
+		}
+		r := w.record(t)
+		if r.Revision != before+1 {
+			t.Errorf("three refused calls made %d writes, want 1", r.Revision-before)
+		}
+		for _, unit := range r.Quota.Units {
+			if unit.At.After(w.store.now().Add(otp.MaxLease)) {
+				t.Errorf("a unit is still at %v", unit.At)
+			}
+		}
+	})
+}
