@@ -61,7 +61,12 @@ func (s *Store) run(ctx context.Context, l lane, work func(context.Context, *pgx
 	if err != nil {
 		return notSent{err}
 	}
+	state := conn.Conn().PgConn().CustomData()
+	delete(state, notReplicated)
 	err = work(ctx, conn.Conn())
+	if _, told := state[notReplicated]; told && err == nil {
+		err = errNotReplicated
+	}
 	s.release(conn, err)
 	return err
 }

@@ -45,6 +45,11 @@ func poolConfig(url secret.Text) (*pgxpool.Config, error) {
 	config.ConnConfig.DialFunc = dialer.DialContext
 	config.ConnConfig.LookupFunc = lookUpHost
 	config.ConnConfig.ValidateConnect = validator(config.ConnConfig.ValidateConnect)
+	config.ConnConfig.OnNotice = func(conn *pgconn.PgConn, notice *pgconn.Notice) {
+		if saysNotReplicated(notice) {
+			conn.CustomData()[notReplicated] = true
+		}
+	}
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		markUsed(conn)
 		return nil

@@ -9,13 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// What PostgreSQL says when it ends a connection from its side, perhaps in the middle of a commit.
-const (
-	adminShutdown = "57P01"
-	crashShutdown = "57P02"
-)
-
-// What it says of a write that it refuses.
+// What PostgreSQL says of a write that it refuses.
 const (
 	uniqueViolation     = "23505"
 	readOnlyTransaction = "25006"
@@ -56,14 +50,37 @@ type notSent struct{ error }
 
 func (e notSent) Unwrap() error { return e.error }
 
+// isAnswer reports whether the server answered with an error and goes on, and so has undone the statement. One that is ended
+// (FATAL), or crashes (PANIC), may have been in the middle of a commit.
+func isAnswer(err error) bool {
+	failed, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && failed.SeverityUnlocalized == "ERROR"
+}
+
+const (
+	// notReplicated is the key under which a connection has that the server warned of a write that may not be replicated.
+	notReplicated = "pimsd not replicated"
+	// waitForStandby is the function of the server that waits for a synchronous standby.
+	waitForStandby = "SyncRepWaitForLSN"
+)
+
+// errNotReplicated is the outcome of a write whose wait for a synchronous standby was ended, by an operator or by the end of
+// its connection. It is visible, and the standby may become the server without it.
+var errNotReplicated = errors.New("the wait for the synchronous standby was canceled: the write is stored, and may not be on the standby")
+
+// saysNotReplicated reports whether a notice is the warning about that. Its text is in the server's language; the name of
+// the function is not. Without a name every warning is taken for it.
+func saysNotReplicated(notice *pgconn.Notice) bool {
+	return notice.SeverityUnlocalized == "WARNING" && (notice.Routine == waitForStandby || notice.Routine == "")
+}
+
 // describe says what was to be done, and whether anything of it can have been stored: the server has undone a statement
 // that it answers with an error, and what never reached the server is not there. It returns nil for nil.
 func describe(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	refused, answered := errors.AsType[*pgconn.PgError](err)
-	answered = answered && refused.Code != adminShutdown && refused.Code != crashShutdown
+	answered := isAnswer(err)
 	_, unsent := errors.AsType[notSent](err)
 	if answered || unsent || pgconn.SafeToRetry(err) {
 		return fmt.Errorf("%s: %w: %w", what, otp.ErrUntouched, explain(err))

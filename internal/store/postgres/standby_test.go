@@ -49,6 +49,41 @@ func TestARepeatWaitsForTheStandbyToo(t *testing.T) {
 	waitForRevision(t, store, 2)
 }
 
+// An operator ends what waits for a standby that is away (pg_cancel_backend). PostgreSQL calls the write done then, with a
+// warning; it is not, and neither is a repeat that is ended so, until the standby has it.
+func TestAWaitForTheStandbyThatIsCanceled(t *testing.T) {
+	own := ownServer(t)
+	store := open(t, own.Database(t))
+	if err := store.Create(t.Context(), write(1)); err != nil {
+		t.Fatal(err)
+	}
+	own.Exec(t, own.URL("postgres"), "ALTER ROLE pimsd SET client_min_messages = error") // nobody wants to see warnings
+	set(t, own, "synchronous_standby_names = 'one_that_is_gone'")
+	waitForStandbys(t, store)
+	for n := range 3 {
+		done := make(chan error, 1)
+		go func() { done <- store.Replace(t.Context(), write(2)) }()
+		var err error
+		for err = errStillWaiting; errors.Is(err, errStillWaiting); {
+			own.Exec(t, own.URL("postgres"), "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+			select {
+			case err = <-done:
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		if err == nil || errors.Is(err, otp.ErrUntouched) || errors.Is(err, otp.ErrConflict) {
+			t.Errorf("try %d, whose wait was canceled, says %v; want that its outcome is not known", n+1, err)
+		}
+		waitForRevision(t, store, 2)
+	}
+	set(t, own, "synchronous_standby_names = ''")
+	if err := within(t, time.Minute, func(ctx context.Context) error { return store.Replace(ctx, write(2)) }); err != nil {
+		t.Errorf("with no standby to wait for: %v", err)
+	}
+}
+
+var errStillWaiting = errors.New("still waiting")
+
 // A server that is told to be less careful goes on to be careful with connections that were accepted before.
 func TestDurabilityCannotBeTakenFromAnOpenStore(t *testing.T) {
 	own := ownServer(t)

@@ -1,0 +1,31 @@
+package postgres_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// A server that crashes in the middle of a write has perhaps stored it.
+func TestAServerThatPanics(t *testing.T) {
+	own := ownServer(t)
+	store := open(t, own.Database(t))
+	if err := store.Create(t.Context(), write(1)); err != nil {
+		t.Fatal(err)
+	}
+	wal := filepath.Join(own.Dir(), "data", "pg_wal")
+	own.Exec(t, own.URL("postgres"), "CHECKPOINT", "SELECT pg_switch_wal()")
+	if err := os.Rename(wal, wal+".away"); err != nil {
+		t.Fatal(err)
+	}
+	err := store.Replace(t.Context(), write(2))
+	if err == nil || errors.Is(err, otp.ErrUntouched) {
+		t.Errorf("a write during which the server crashes says %v", err)
+	}
+	if err := os.Rename(wal+".away", wal); err != nil {
+		t.Fatal(err)
+	}
+}
