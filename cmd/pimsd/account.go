@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -36,13 +37,17 @@ func newAccountList(p process) *cobra.Command {
 				all = append(all, status)
 				return nil
 			})
-			if err != nil {
+			if _, partly := errors.AsType[*app.UnreadableError](err); err != nil && !partly {
 				return err
 			}
+			show := printAccounts
 			if *asJSON {
-				return printJSON(cmd.OutOrStdout(), all)
+				show = func(w io.Writer, all []otp.Status) error { return printJSON(w, all) }
 			}
-			return printAccounts(cmd.OutOrStdout(), all)
+			if printed := show(cmd.OutOrStdout(), all); printed != nil {
+				return printed
+			}
+			return err
 		})
 	})
 }

@@ -128,7 +128,7 @@ func (t takeover) run(ctx context.Context, core *app.Core, dryRun bool) error {
 // mayBegin refuses an account that has a device, and a device that an account has: two accounts that make OTPs of one
 // device tear its keys apart as two clients do.
 func (t takeover) mayBegin(ctx context.Context, core *app.Core) error {
-	return core.EachAccount(ctx, func(status otp.Status) error {
+	err := core.EachAccount(ctx, func(status otp.Status) error {
 		switch {
 		case status.Account == t.ask.Account && status.Activated:
 			return advised{otp.ErrAlreadyEnrolled, adviceBeforeImport}
@@ -142,6 +142,16 @@ func (t takeover) mayBegin(ctx context.Context, core *app.Core) error {
 			return nil
 		}
 	})
+	unreadable, partly := errors.AsType[*app.UnreadableError](err)
+	if !partly {
+		return err
+	}
+	for _, record := range unreadable.Records { // the store itself knows the devices of the others
+		if record.Account == t.ask.Account {
+			return record.Err
+		}
+	}
+	return nil
 }
 
 const adviceBeforeImport = "An account has one device. Import into another account, or remove this one first: pimsd account forget"

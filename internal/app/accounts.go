@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -11,25 +13,58 @@ import (
 // page is how many rows are read at a time.
 const page = 500
 
-// EachAccount calls do with the status of every account, in the order of their names, until one call fails.
+// UnreadableError reports records that were passed over because they cannot be read.
+type UnreadableError struct {
+	Records []Unreadable
+}
+
+// Unreadable is a record that cannot be read, and why.
+type Unreadable struct {
+	Account otp.Account
+	Err     error
+}
+
+// Error names each record on a line of its own.
+func (e *UnreadableError) Error() string {
+	lines := []string{fmt.Sprintf("%d records cannot be read:", len(e.Records))}
+	if len(e.Records) == 1 {
+		lines[0] = "1 record cannot be read:"
+	}
+	for _, record := range e.Records {
+		lines = append(lines, "  "+record.Err.Error())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// EachAccount calls do with the status of every account, in the order of their names, until one call fails. A record that
+// cannot be read is passed over: when all others have been seen, the error is an *UnreadableError.
 func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error {
 	var after otp.Account
+	var unreadable []Unreadable
 	for {
 		rows, now, err := c.listAccounts(ctx, after)
-		if err != nil || len(rows) == 0 {
+		if err != nil {
 			return err
 		}
+		if len(rows) == 0 {
+			break
+		}
 		for _, row := range rows {
+			after = row.Account
 			status, err := c.OTP.StatusOf(row, now)
-			if err == nil {
-				err = do(status)
-			}
 			if err != nil {
+				unreadable = append(unreadable, Unreadable{row.Account, err})
+				continue
+			}
+			if err := do(status); err != nil {
 				return err
 			}
-			after = row.Account
 		}
 	}
+	if len(unreadable) > 0 {
+		return &UnreadableError{unreadable}
+	}
+	return nil
 }
 
 // listAccounts reads the next page of accounts, and the store's time. It takes no longer than one call of the store may.
@@ -40,8 +75,8 @@ func (c *Core) listAccounts(ctx context.Context, after otp.Account) ([]otp.Row, 
 	if err != nil || len(rows) == 0 {
 		return nil, time.Time{}, err
 	}
-	_, now, err := c.Store.Fetch(ctx, rows[0].Account)
-	if err != nil && !errors.Is(err, otp.ErrSealed) {
+	_, now, err := c.Store.Fetch(ctx, noAccount) // a record that is there may be damaged
+	if err != nil && !errors.Is(err, otp.ErrNotFound) {
 		return nil, time.Time{}, err
 	}
 	return rows, now, nil

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,15 +31,16 @@ const (
 
 // The conditions that accounts are counted under.
 const (
-	accountsEnrolled  = "enrolled"
-	accountsBlocked   = "blocked"
-	accountsPINLocked = "pin_locked"
-	accountsQuota     = "quota_used_up"
-	accountsSMS       = "few_sms_activations_left"
+	accountsEnrolled   = "enrolled"
+	accountsBlocked    = "blocked"
+	accountsPINLocked  = "pin_locked"
+	accountsQuota      = "quota_used_up"
+	accountsSMS        = "few_sms_activations_left"
+	accountsUnreadable = "unreadable" // their records are passed over, and are under no other condition
 )
 
 func conditions() []string {
-	return []string{accountsEnrolled, accountsBlocked, accountsPINLocked, accountsQuota, accountsSMS}
+	return []string{accountsEnrolled, accountsBlocked, accountsPINLocked, accountsQuota, accountsSMS, accountsUnreadable}
 }
 
 // takeCensuses counts accounts and keys, now and then. A census that fails leaves what was counted before.
@@ -78,7 +80,11 @@ func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
 		}
 		return ctx.Err()
 	})
-	if err != nil {
+	if unreadable, ok := errors.AsType[*UnreadableError](err); ok {
+		c.Accounts[accountsUnreadable] = len(unreadable.Records)
+		a.logger.Error("records of accounts cannot be read: pimsd account list names them", zap.Int("records", len(unreadable.Records)),
+			zap.Error(unreadable.Records[0].Err))
+	} else if err != nil {
 		return c, err
 	}
 	keys, err := a.listKeys(ctx)
