@@ -4,6 +4,9 @@ import (
 	"context"
 	"net/http"
 	"path"
+	"slices"
+	"sync"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
@@ -14,13 +17,13 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// Bounds of what strangers can have written into the audit log: that many at once, and that many a second for ever.
+// Bounds of the lines that each kind of caller can cause: that many at once, and that many a second for ever.
 const (
 	refusalBurst     = 100
 	refusalPerSecond = 1
 )
 
-// What the audit log says of callers who came to nothing. The text of each never changes.
+// What the audit log says of refused callers. The text of each never changes.
 const (
 	outcomeUnknownCaller = "refused: caller unknown"
 	outcomeNotEntitled   = "refused: not entitled"
@@ -34,36 +37,79 @@ const (
 	refusalFailed  = "failed"  // the store did not take it
 )
 
-// refusals notes refused callers in the audit log, in the background, so that none of them costs another caller time, and
-// not more of them than the disk can bear. The log has all of them, by their transaction.
+// refusals notes in the audit log what ended before inWebo was asked: callers that were refused, calls that a guard, the
+// quota or an Idempotency-Key refused, and replays. It does so in the background, so that no line costs another caller time,
+// and within a limit that the disk can bear. Strangers and known callers have a limit each, and a known caller that repeats a
+// refused call has one line for it in repeatWindow. The log has all of them, by their transaction.
 type refusals struct {
 	store   Store
 	logger  *zap.Logger
 	metrics *telemetry.Metrics
-	limit   *rate.Limiter
 	lines   chan otp.Line
+
+	strangers, known *rate.Limiter
+	mu               sync.Mutex
+	recent           map[otp.Line]time.Time // lines without Transaction, of known callers
 }
+
+const (
+	repeatWindow = time.Minute
+	maxRecent    = 4096 // lines; beyond that the memory of them begins again
+)
 
 func newRefusals(store Store, logger *zap.Logger, metrics *telemetry.Metrics) *refusals {
 	return &refusals{
-		store: store, logger: logger, metrics: metrics,
-		limit: rate.NewLimiter(refusalPerSecond, refusalBurst), lines: make(chan otp.Line, refusalBurst),
+		store: store, logger: logger, metrics: metrics, lines: make(chan otp.Line, 2*refusalBurst),
+		strangers: rate.NewLimiter(refusalPerSecond, refusalBurst), known: rate.NewLimiter(refusalPerSecond, refusalBurst),
+		recent: make(map[otp.Line]time.Time),
 	}
 }
 
-// observe takes the line of a caller who was refused. It does not block.
+// outcomeReplayed is the audit log's word for a call that was answered like the first one of its Idempotency-Key.
+const outcomeReplayed = "replayed"
+
+// endsBeforeInwebo lists the causes that end a known caller's call before the domain writes a line of its own.
+func endsBeforeInwebo() []error {
+	return []error{
+		otp.ErrRepeatDiffers, otp.ErrRepeatSpent, otp.ErrRepeatUnderWay, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrQuota,
+		otp.ErrActivations,
+	}
+}
+
+// outcomeOf returns what the audit log says of the request; empty when the domain has written its lines, or none is due.
+func outcomeOf(e api.Event) string {
+	switch {
+	case e.Code == errcodes.AuthenticationRequired && e.Status == http.StatusUnauthorized:
+		return outcomeUnknownCaller
+	case e.Code == errcodes.AuthenticationRequired:
+		return outcomeNotEntitled
+	case e.Repeated:
+		return outcomeReplayed
+	}
+	if cause := otp.CauseOf(e.Err); slices.Contains(endsBeforeInwebo(), cause) {
+		return cause.Error()
+	}
+	return ""
+}
+
+// observe takes the line of a request, if one is due. It does not block.
 func (r *refusals) observe(e api.Event) {
-	if e.Code != errcodes.AuthenticationRequired {
+	outcome := outcomeOf(e)
+	if outcome == "" {
 		return
 	}
 	line := otp.Line{
-		Account: otp.Account(e.Account), Caller: e.Caller, Transaction: e.Transaction, Action: path.Base(e.Route),
-		Stage: otp.StageOutcome, Outcome: outcomeNotEntitled,
+		Account: otp.Account(e.Account), Caller: e.Caller, Action: path.Base(e.Route), Stage: otp.StageOutcome, Outcome: outcome,
 	}
-	if e.Status == http.StatusUnauthorized {
-		line.Caller, line.Outcome = callerUnknown, outcomeUnknownCaller
+	limit := r.known
+	switch {
+	case outcome == outcomeUnknownCaller:
+		line.Caller, limit = callerUnknown, r.strangers
+	case r.isRecent(line, time.Now()):
+		return
 	}
-	if r.limit.Allow() {
+	line.Transaction = e.Transaction
+	if limit.Allow() {
 		select {
 		case r.lines <- line:
 			return
@@ -71,6 +117,21 @@ func (r *refusals) observe(e api.Event) {
 		}
 	}
 	r.metrics.CountRefusedCaller(refusalDropped)
+}
+
+// isRecent reports whether a line that differs in its transaction alone was taken within repeatWindow, and remembers it
+// otherwise.
+func (r *refusals) isRecent(line otp.Line, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at, seen := r.recent[line]; seen && now.Sub(at) < repeatWindow {
+		return true
+	}
+	if len(r.recent) >= maxRecent {
+		clear(r.recent)
+	}
+	r.recent[line] = now
+	return false
 }
 
 // note stores the lines, until ctx ends and all that were taken are stored.
