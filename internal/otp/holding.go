@@ -3,15 +3,16 @@ package otp
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/tracing"
 )
 
-// Waits between two looks at a record that another process holds.
+// Pauses between two looks at a record that another process has leased or changed.
 const (
-	firstLook = 10 * time.Millisecond
-	lastLook  = 250 * time.Millisecond
+	firstPause = 10 * time.Millisecond
+	lastPause  = 250 * time.Millisecond
 )
 
 // take gets the hold of the device: the record as prepare leaves it becomes durable before inWebo hears anything.
@@ -24,25 +25,34 @@ func (s *Service) take(ctx context.Context, c *conversation, prepare func(Record
 	return err
 }
 
-// whenFree calls try until it finds the device held by nobody and changed by nobody meanwhile, as long as the
-// conversation has patience.
+// whenFree calls try with growing pauses until it finds the device leased by no other conversation and changed by none
+// meanwhile. It ends with the caller, with the conversation's patience, and when the service drains. The error of a record
+// that others keep changing is ErrBusy, like that of one that others keep leased.
 func (s *Service) whenFree(ctx context.Context, c *conversation, try func() error) error {
-	for look := firstLook; ; look = min(2*look, lastLook) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := try()
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) {
+			err = &Wait{ErrBusy, lastPause}
+		}
 		switch {
-		case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
-			continue // another process was quicker; see what it left
-		case !errors.Is(err, ErrBusy) || time.Now().Add(look).After(c.patience):
+		case !errors.Is(err, ErrBusy):
 			return err
 		case s.isStopping():
 			return ErrStopping
+		case time.Now().Add(pause).After(c.patience):
+			return err
 		}
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(look):
+		case <-time.After(jittered(pause)):
 		}
 	}
+}
+
+// jittered returns a time between half the pause and the pause, so that processes that met once do not meet again.
+func jittered(pause time.Duration) time.Duration {
+	return pause/2 + rand.N(pause/2+1) //nolint:gosec // no secret depends on it
 }
 
 // tryTake looks at the record once, and writes the hold if nobody has one.
