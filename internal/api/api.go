@@ -63,8 +63,6 @@ type Config struct {
 	Rates *shed.Rates // bounds what a caller may send; nil: nothing does
 	// TrustedProxies are those whose X-Forwarded-For is believed, for the log.
 	TrustedProxies []netip.Prefix
-	// Unauthenticated takes requests without a credential from this machine; it is for loopback listeners only.
-	Unauthenticated bool
 }
 
 // API is the handler of the API listener. It is safe for concurrent use.

@@ -62,32 +62,3 @@ func TestTheCallersAddress(t *testing.T) {
 		}
 	}
 }
-
-// Without a credential only the machine itself is heard, and only when that was asked for; a credential counts as ever.
-func TestUnauthenticatedService(t *testing.T) {
-	open := newBench(t, func(c *api.Config) { c.Unauthenticated = true })
-	closed := newBench(t)
-	const nobody = "Authorization:\nX-Pims-Account: alice"
-	unknown := func(got reply) { got.is(t, 401, 2301, "Need Basic Authentication (to get CVS token)") }
-
-	if got := open.send(t, request{body: aBody, header: nobody}); got.status != 200 {
-		t.Errorf("%d %s", got.status, got.body)
-	}
-	if e := open.journal.last(t); e.Caller != "unauthenticated" || e.Account != "alice" {
-		t.Errorf("the event is %+v", e)
-	}
-	open.send(t, request{body: aBody, header: "Authorization:"}).is(t, 400, 2101, "Missing X-Pims-Account parameter")
-	unknown(open.send(t, request{body: aBody, header: "Authorization: Bearer wrong\nX-Pims-Account: alice"}))
-	unknown(closed.send(t, request{body: aBody, header: nobody}))
-
-	for host, status := range map[string]int{
-		"127.0.0.1:8080": 200, "localhost": 200, "localhost:1": 200, "[::1]:1": 200, "127.9.9.9": 200,
-		"attacker.example": 401, "attacker.example:8080": 401, "192.0.2.1": 401, "localhost.attacker.example": 401, "": 401,
-	} {
-		r := request{body: aBody, header: nobody}.of(t, "http://pimsd")
-		r.Host = host
-		if got := serve(open, r); got.Code != status {
-			t.Errorf("for the host %q: %d, want %d", host, got.Code, status)
-		}
-	}
-}

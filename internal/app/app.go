@@ -119,9 +119,6 @@ func (a *App) Run(ctx context.Context) error {
 	if a.shown != nil {
 		a.inBackground(ctx, taskCertificate, a.shown.follow)
 	}
-	if a.config.HTTP.Unauthenticated {
-		a.logger.Warn("requests without a credential are taken: whoever has an account on this machine can ask for OTPs and try PINs")
-	}
 	a.inBackground(ctx, taskCensus, a.takeCensuses)
 	a.serveInBackground(a.ops, failed)
 	a.serveInBackground(a.api, failed)

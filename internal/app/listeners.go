@@ -64,7 +64,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles())},
 		Contract:     openapi.Document(),
 		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
-		TrustedProxies: h.TrustedProxies, Unauthenticated: h.Unauthenticated,
+		TrustedProxies: h.TrustedProxies,
 	})
 	openFiles, err := openFileLimit()
 	if err != nil {

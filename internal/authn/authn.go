@@ -31,12 +31,6 @@ var (
 	ErrAccountForbidden = errors.New("the caller is not entitled to the account")
 )
 
-// Unauthenticated is who calls where no credential is asked for: nobody knows who it is, and so it may no more than a key
-// of whom nothing was asked, for any account that it names.
-func Unauthenticated() Principal {
-	return Principal{Name: "unauthenticated", Grant: Grant{Backend: true, Scopes: Scopes{ScopeOTP}}}
-}
-
 // Principal is who calls: a name and what comes with it. The zero Principal may act for nobody.
 type Principal struct {
 	// Name is for logs and the audit log, such as "key:k3q7…". It is no secret.

@@ -54,8 +54,7 @@ type HTTP struct {
 	BodyTimeout   time.Duration // from the end of the header to the end of the body
 	IdleTimeout   time.Duration // without a request
 
-	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
-	Unauthenticated bool           // requests without a credential are taken
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 }
 
 // Conversation bounds one conversation with inWebo.

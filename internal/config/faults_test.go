@@ -81,17 +81,6 @@ func TestFaults(t *testing.T) {
 			environ("PIMSD_HTTP_TRUSTED_PROXIES=10.0.0.1/8"),
 			[]string{`PIMSD_HTTP_TRUSTED_PROXIES is "10.0.0.1/8": 10.0.0.1/8 has bits behind its mask, give 10.0.0.0/8`},
 		},
-		{environ("PIMSD_HTTP_UNAUTHENTICATED=maybe"), []string{`PIMSD_HTTP_UNAUTHENTICATED is "maybe": give yes or no`}},
-		{
-			environ("PIMSD_HTTP_UNAUTHENTICATED=yes", "PIMSD_LISTEN=:8080"),
-			[]string{"PIMSD_LISTEN (:8080) and PIMSD_HTTP_UNAUTHENTICATED (yes) do not fit: " +
-				"without credentials the API may be served on loopback alone, such as 127.0.0.1:8080"},
-		},
-		{
-			environ("PIMSD_HTTP_UNAUTHENTICATED=yes", "PIMSD_LISTEN=192.0.2.1:8080"),
-			[]string{"PIMSD_LISTEN (192.0.2.1:8080) and PIMSD_HTTP_UNAUTHENTICATED (yes) do not fit: " +
-				"without credentials the API may be served on loopback alone, such as 127.0.0.1:8080"},
-		},
 		{
 			environ("PIMSD_TLS_CERT_FILE=c.pem"),
 			[]string{"PIMSD_TLS_CERT_FILE (c.pem) and tls.key_file () go together: set both or neither"},

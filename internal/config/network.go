@@ -46,12 +46,6 @@ func (c *Config) networkSettings() []setting {
 				"connection.",
 		},
 		{
-			key: unauthenticatedKey, unit: "yes or no", preset: "no", value: yesNo(&c.HTTP.Unauthenticated),
-			what: "whether requests without a credential are taken, for any account that `X-Pims-Account` names, to get OTPs",
-			effect: "Yes: whoever has an account on this machine can ask with any PIN. It needs a listener on loopback, and a `Host` " +
-				"that is one.",
-		},
-		{
 			key: "load.in_flight", unit: "count", preset: "1024", value: count(&c.Load.InFlight, 1, 1_000_000),
 			what: "how many calls are under way at once",
 			effect: "Fewer: less memory, and earlier refusals with code 2001. A call that queues for its device counts. A caller may " +
@@ -80,8 +74,6 @@ func (c *Config) networkSettings() []setting {
 		},
 	}
 }
-
-const unauthenticatedKey = "http.unauthenticated"
 
 // isLoopback tells whether only this machine reaches the address, which is host:port.
 func isLoopback(listen string) bool {

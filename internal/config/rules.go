@@ -36,11 +36,6 @@ func (c *Config) rules() []rule {
 			advice: "go together: set both or neither",
 		},
 		{
-			keys:   []string{"listen", unauthenticatedKey},
-			broken: c.HTTP.Unauthenticated && !isLoopback(c.Listen),
-			advice: "do not fit: without credentials the API may be served on loopback alone, such as 127.0.0.1:8080",
-		},
-		{
 			keys:   []string{"inwebo.client_cert_file", "inwebo.client_key_file"},
 			broken: (c.Inwebo.ClientCertFile == "") != (c.Inwebo.ClientKeyFile == ""),
 			advice: "go together: set both or neither",
