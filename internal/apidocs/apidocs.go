@@ -9,8 +9,10 @@ import (
 	"embed"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -65,8 +67,25 @@ func text(kind, content string) http.HandlerFunc {
 	}
 }
 
-// passOn passes calls on that the page itself has made: a browser says of every other page that it is one.
+// passOn passes calls on that the page itself has made: a browser says of every other page that it is one. A page that had its
+// own name resolved to this machine would be taken for this one, so calls must name the machine by its address.
 func passOn(to *url.URL) http.Handler {
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
-	return http.NewCrossOriginProtection().Handler(proxy)
+	guarded := http.NewCrossOriginProtection().Handler(proxy)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isAddress(r.Host) {
+			http.Error(w, "open this page by an IP address or as localhost: calls from another name are not passed on", http.StatusMisdirectedRequest)
+			return
+		}
+		guarded.ServeHTTP(w, r)
+	})
+}
+
+// isAddress reports whether a Host header names a machine without the help of a name server.
+func isAddress(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || host == "localhost"
 }

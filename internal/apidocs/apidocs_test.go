@@ -62,21 +62,30 @@ func TestCallsArePassedOnWhereThatIsMeant(t *testing.T) {
 	if !strings.Contains(ask(t, trying, http.MethodGet, "/docs/openapi.yaml", nil).Body.String(), "\n  - url: /docs/try\n") {
 		t.Error("the document does not say where its calls go")
 	}
+	const own = "http://127.0.0.1:9464"
 	for _, tc := range []struct {
-		handler http.Handler
-		from    string
-		status  int
+		handler    http.Handler
+		from, base string
+		status     int
 	}{
-		{reading, "same-origin", http.StatusNotFound},
-		{trying, "same-origin", http.StatusOK},
-		{trying, "cross-site", http.StatusForbidden},
-		{trying, "same-site", http.StatusForbidden},
+		{reading, "same-origin", own, http.StatusNotFound},
+		{trying, "same-origin", own, http.StatusOK},
+		{trying, "same-origin", "http://localhost", http.StatusOK},
+		{trying, "same-origin", "http://localhost:9464", http.StatusOK},
+		{trying, "same-origin", "http://[::1]:9464", http.StatusOK},
+		{trying, "same-origin", "http://[::1]", http.StatusOK},
+		{trying, "cross-site", own, http.StatusForbidden},
+		{trying, "same-site", own, http.StatusForbidden},
+		// The name of a page elsewhere that was resolved to this machine.
+		{trying, "same-origin", "http://evil.example:9464", http.StatusMisdirectedRequest},
+		{trying, "same-origin", "http://localhost.evil.example", http.StatusMisdirectedRequest},
+		{trying, "same-origin", "http://127.0.0.1.evil.example:9464", http.StatusMisdirectedRequest},
 	} {
 		asked = nil
-		r := ask(t, tc.handler, http.MethodPost, call, http.Header{"Sec-Fetch-Site": {tc.from}})
+		r := ask(t, tc.handler, http.MethodPost, tc.base+call, http.Header{"Sec-Fetch-Site": {tc.from}})
 		if passed := len(asked) == 1 && asked[0] == "POST /v1/authentication/otp"; r.Code != tc.status && r.Code != http.StatusMethodNotAllowed ||
 			passed != (tc.status == http.StatusOK) {
-			t.Errorf("%s: HTTP %d, the API was asked %v", tc.from, r.Code, asked)
+			t.Errorf("%s, %s: HTTP %d, the API was asked %v", tc.base, tc.from, r.Code, asked)
 		}
 	}
 }
