@@ -26,14 +26,17 @@ const (
 )
 
 func newDev(p process) *cobra.Command {
+	p.environ = devEnviron(p.environ)
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run everything on loopback with nothing to set up: simulator, service, a demo account",
 		Long: `Run an inWebo simulator and the service on loopback, enrol the account "demo" (PIN 1234) and make a key for it; ask the
 service for one OTP, have the simulator verify it, print the curl line that does the same, and keep serving.
 
-No real account is touched. Without --data-dir the store is a temporary folder that is removed at the end; the quota is
-off unless it is set. The simulator's nuisances are the flags of "pimsd simulator".`,
+No real account is touched: of the environment, nothing is used that says where an installation keeps its devices, what it
+listens on beyond loopback, or whom it talks to. Without --data-dir the store is a temporary folder that is removed at the end;
+with it, a folder that this command has made. The quota is off unless it is set. The simulator's nuisances are the flags of
+"pimsd simulator".`,
 	}
 	d := &dev{process: p, simulator: inwebosim.Options{
 		Listen: inwebosim.DefaultListen, Control: inwebosim.DefaultControl, Knobs: inwebosim.DefaultKnobs(),
@@ -55,6 +58,11 @@ type dev struct {
 }
 
 func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
+	for _, flag := range []string{config.FlagFile, "database-url-file"} {
+		if cmd.Flags().Changed(flag) {
+			return usageError{fmt.Errorf("--%s is not for pimsd dev, which has settings and a store of its own", flag)}
+		}
+	}
 	if d.once {
 		d.simulator.Listen, d.simulator.Control = anyPort, anyPort
 	}
@@ -65,7 +73,7 @@ func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
 	simulator.Start()
 	defer func() { err = errors.Join(err, stopSimulator(cmd.Context(), simulator)) }()
 
-	remove, err := d.adapt(c, simulator)
+	remove, err := d.adapt(c, simulator, cmd.Flags().Changed("data-dir"))
 	if err != nil {
 		return err
 	}
@@ -73,8 +81,9 @@ func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
 	return d.serve(cmd.Context(), c, simulator)
 }
 
-// adapt points the configuration to the simulator and to a store of its own, as far as nobody has set them.
-func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (remove func() error, err error) {
+// adapt points the configuration to the simulator and to a store of its own: the data directory of the flag, or a temporary one
+// that remove deletes.
+func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator, named bool) (remove func() error, err error) {
 	if c.Inwebo.URL, err = url.Parse(simulator.ProtocolURL()); err != nil {
 		return nil, err
 	}
@@ -91,8 +100,8 @@ func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (remove fu
 	if d.once && !c.IsSet("ops.listen") {
 		c.Ops.Listen = anyPort
 	}
-	if c.IsSet("data_dir") {
-		return func() error { return nil }, nil
+	if named {
+		return func() error { return nil }, checkDevStore(c.DataDir)
 	}
 	if c.DataDir, err = os.MkdirTemp("", "pimsd-dev-"); err != nil {
 		return nil, fmt.Errorf("make a temporary data directory: %w", err)
@@ -113,7 +122,9 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 	ended := make(chan error, 1)
 	go func() { ended <- service.Run(ctx) }()
 
-	err = d.show(ctx, service, simulator)
+	if err = markDevStore(c.DataDir); err == nil {
+		err = d.show(ctx, service, simulator)
+	}
 	if err != nil || d.once {
 		stop()
 	}
@@ -124,7 +135,7 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 func (d *dev) show(ctx context.Context, service *app.App, simulator *inwebosim.Simulator) error {
 	began := time.Now()
 	ask := otp.Ask{Account: demoAccount, Caller: caller}
-	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true}
+	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true, Force: true}
 	if _, err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
 		return fmt.Errorf("enrol the demo account: %w", err)
 	}
@@ -146,18 +157,19 @@ func (d *dev) show(ctx context.Context, service *app.App, simulator *inwebosim.S
 	_, err = fmt.Fprintf(d.stdout, "OTP %s of account %q: issued over HTTP and verified by the simulator, %d ms after the start.\n",
 		given.Reveal(), demoAccount, time.Since(began).Milliseconds())
 	if err == nil && !d.once {
-		_, err = fmt.Fprintf(d.stdout, devGreeting,
+		_, err = fmt.Fprintf(d.stdout, devGreeting, demoAccount, text.Reveal(),
 			demo.curl(), service.OpsAddress(), simulator.ProtocolURL(), simulator.ControlURL(), demo.verifyLine())
 	}
 	return err
 }
 
 const devGreeting = `
-Get the next one:
+The key of account %q: %s
+Get the next one with it:
 
 %s
 
-Operators' listener: http://%s/metrics, /livez, /readyz?verbose; the API to read and try: http://%[2]s/docs/
+Operators' listener: http://%s/metrics, /livez, /readyz?verbose; the API to read and try: http://%[4]s/docs/
 Simulator: %s (control: %s); verify an OTP, once, within 30 s:
 
 %s

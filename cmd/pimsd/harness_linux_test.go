@@ -127,3 +127,9 @@ func ended(cmd *exec.Cmd) <-chan error {
 	go func() { end <- cmd.Wait() }()
 	return end
 }
+
+// withStore returns the environment of a command that finds a simulator and an empty store.
+func withStore(t *testing.T) (environ []string) {
+	t.Helper()
+	return newHarness(t).environ
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -39,24 +38,6 @@ func terminal(t *testing.T) (person, command *os.File) {
 	}
 	t.Cleanup(func() { _ = command.Close() })
 	return person, command
-}
-
-// withStore gives the environment of a command that finds a simulator and a store.
-func withStore(t *testing.T) (environ []string) {
-	t.Helper()
-	simulator, err := inwebosim.New(inwebosim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	simulator.Start()
-	t.Cleanup(func() { _ = simulator.Stop(context.Background()) })
-	environ = append(os.Environ(), "PIMSD_INWEBO_URL="+simulator.ProtocolURL(), "PIMSD_DATA_DIR="+t.TempDir()+"/data")
-	dev := exec.CommandContext(t.Context(), "pimsd", "dev", "--once") // makes the store
-	dev.Env = environ
-	if out, err := dev.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return environ
 }
 
 // waitUntilHidden waits until the terminal does not echo any more.
@@ -187,7 +168,7 @@ func TestEndOfInputEndsPrompt(t *testing.T) {
 
 func TestEndOfInputConfirmsNothing(t *testing.T) {
 	t.Parallel()
-	person, cmd, said := startOnTerminal(t, withStore(t), "account", "forget", "--account", "demo")
+	person, cmd, said := startOnTerminal(t, withStore(t), "account", "forget", "--account", testAccount)
 	if _, err := person.WriteString(endOfInput); err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +195,7 @@ func TestLongLineIsRefusedAtItsBound(t *testing.T) {
 	t.Parallel()
 	environ := withStore(t)
 	line := &noise{}
-	cmd := exec.CommandContext(t.Context(), "pimsd", "otp", "--account", "demo")
+	cmd := exec.CommandContext(t.Context(), "pimsd", "otp", "--account", testAccount)
 	cmd.Env, cmd.Stdin = environ, line
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != statusUsage || !strings.Contains(string(out), "more than 1024 bytes") {
