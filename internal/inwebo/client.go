@@ -5,16 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/pimsd/pimsd/internal/tracing"
 )
@@ -29,75 +23,62 @@ type Config struct {
 	DeviceName string // what the user sees in inWebo's list of devices
 	Language   string
 
-	ExchangeTimeout time.Duration // one request and its answer, dialling included
-	DialTimeout     time.Duration // connecting, and again the TLS handshake
+	ExchangeTimeout time.Duration // one request and its answer, the name look-up and the connection included
+	DialTimeout     time.Duration // looking up the name and connecting, and again each step of a proxy and of TLS
 
-	Proxy             *url.URL         // nil: none; the environment is not asked
+	Proxy             *url.URL         // http, https or socks5; nil: none, the environment is not asked
 	RootCAs           *x509.CertPool   // nil: the system's
 	ClientCertificate *tls.Certificate // nil: none
 
-	// Observe, when set, hears of every exchange: err is nil, a *Refusal or a *Fault.
+	// Observe, when set, hears of every exchange: err is nil, a *Refusal, a *Fault or an *Unreadable.
 	Observe func(exchange Exchange, err error, took time.Duration)
 }
 
-// maxAnswerBytes bounds an answer, and once more its headers; the largest answer seen has 3 KiB.
+// maxAnswerBytes bounds an answer, and its header by itself; the largest answer seen has 3 KiB.
 const maxAnswerBytes = 64 << 10
-
-// idleTimeout is short, because a connection that the server closed meanwhile shows as "no answer".
-const idleTimeout = 5 * time.Second
-
-// maxIdleConns lets a loaded service keep its connections between a setup and its finalize.
-const maxIdleConns = 256
 
 // Client makes the exchanges. It is safe for concurrent use.
 //
-// It uses the transport without an http.Client, which would follow redirects and quote URLs in its errors.
+// It makes them itself instead of by http.Transport, which sends a request a second time when a connection that was used
+// before turns out to be dead, and which does not show how far an answer came.
 type Client struct {
-	config    Config
-	transport *http.Transport
-	url       url.URL
-	header    http.Header // of every request; nobody changes it
+	config     Config
+	invalid    error // why no request can be made; nil when they can
+	dialer     *dialer
+	idle       pool
+	head, tail string // of every request, around its query
 }
 
-// New makes a client. It does not connect.
+// New makes a client. It does not connect. What is wrong with the URLs or the header is the error of every exchange.
 func New(config Config) *Client {
+	c := &Client{config: config}
+	if c.dialer, c.invalid = newDialer(config); c.invalid != nil {
+		return c
+	}
 	target := *config.BaseURL
 	target.Path = strings.TrimSuffix(target.Path, "/") + config.Path // URL.JoinPath drops the slash behind a bare host
-	header := http.Header{"User-Agent": {config.UserAgent}, "Connection": {"Keep-Alive"}}
-	return &Client{config: config, transport: newTransport(config), url: target, header: header}
-}
-
-func newTransport(config Config) *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyURL(config.Proxy),
-		DialContext:            (&net.Dialer{Timeout: config.DialTimeout}).DialContext,
-		TLSHandshakeTimeout:    config.DialTimeout,
-		TLSClientConfig:        tlsConfig(config),
-		Protocols:              http1Only(), // HTTP/2 would re-send requests that it believes unprocessed
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: maxAnswerBytes,
-		MaxIdleConns:           maxIdleConns,
-		MaxIdleConnsPerHost:    maxIdleConns,
-		IdleConnTimeout:        idleTimeout,
+	c.head = "GET "
+	if c.dialer.isForward() {
+		c.head += target.Scheme + "://" + target.Host
 	}
-}
-
-func http1Only() *http.Protocols {
-	var p http.Protocols
-	p.SetHTTP1(true)
-	return &p
-}
-
-func tlsConfig(config Config) *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: config.RootCAs}
-	if config.ClientCertificate != nil {
-		c.Certificates = []tls.Certificate{*config.ClientCertificate}
+	c.head += target.EscapedPath() + "?"
+	c.tail = " HTTP/1.1\r\nHost: " + target.Host + "\r\n"
+	if config.UserAgent != "" {
+		c.tail += "User-Agent: " + config.UserAgent + "\r\n"
 	}
+	c.tail += "Connection: Keep-Alive\r\n"
+	if strings.ContainsFunc(config.UserAgent+target.Host, unicode.IsControl) {
+		c.invalid = errors.New("the header has control characters")
+	}
+	if c.dialer.isForward() {
+		c.tail += proxyAuthorization(config.Proxy)
+	}
+	c.tail += "\r\n"
 	return c
 }
 
 // Close gives up the idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() { c.idle.close() }
 
 // exchange sends one request, once, and reads its answer with read.
 func exchange[T any](ctx context.Context, c *Client, name Exchange, query *query, read func(answer) (T, error)) (T, error) {
@@ -124,98 +105,61 @@ func roundTripAndRead[T any](ctx context.Context, c *Client, name Exchange, quer
 	return reply, nil
 }
 
+// roundTrip makes one exchange on an idle connection or a new one. Until send is called, nothing was sent; it is called
+// once.
 func (c *Client) roundTrip(ctx context.Context, name Exchange, query *query) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.ExchangeTimeout)
-	defer cancel()
-	var sent sentTrace
-	response, err := c.transport.RoundTrip(c.request(sent.watch(ctx), query))
+	deadline := time.Now().Add(c.config.ExchangeTimeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
+		deadline = sooner
+	}
+	conn, err := c.connect(ctx, deadline)
 	if err != nil {
-		return answer{}, sent.fault(name, err)
+		return answer{}, newFault(ctx, name, ErrNeverSent, err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	return readResponse(name, response, &sent)
+	_ = conn.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, conn.interrupt)
+	a, usable, err := c.exchangeOn(ctx, conn, deadline, name, query)
+	if stop() && usable {
+		c.idle.put(conn)
+	} else {
+		_ = conn.Close()
+	}
+	return a, err
 }
 
-// readResponse makes an answer of what came back. sent tells how far the request had come.
-func readResponse(name Exchange, response *http.Response, sent *sentTrace) (answer, error) {
-	if response.StatusCode != http.StatusOK { // the body stays unread: that of a 101 has no end
-		return answer{}, statusFault(name, response.StatusCode)
+// connect returns a connection on which nothing has been sent of this exchange.
+func (c *Client) connect(ctx context.Context, deadline time.Time) (*conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	d, body, err := readDocument(response.Body)
-	if err == nil {
-		return newAnswer(name, d, body)
+	if idle := c.idle.get(); idle != nil {
+		return idle, nil
 	}
-	if body.err != nil && !errors.Is(body.err, io.EOF) && !errors.Is(body.err, errTooLong) {
-		return answer{}, sent.fault(name, body.err)
-	}
-	body.drain()
-	return answer{}, documentFault(name, d, body, err)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return c.dial(ctx)
 }
 
-// request is a GET that http.Transport cannot send twice: with a body that is there, though empty, and cannot be had
-// again, it is not replayable when a reused connection dies. "identity" makes it go out bare all the same: without it
-// the transport tries for 200 ms to see whether the body is empty, and on a busy machine sends it chunked.
-func (c *Client) request(ctx context.Context, query *query) *http.Request {
-	target := c.url
-	target.RawQuery = query.text.String()
-	request := &http.Request{
-		Method: http.MethodGet, URL: &target, Header: c.header,
-		Body: nothing{}, TransferEncoding: []string{"identity"},
+// dial makes a new connection. Its error is that of ctx when there is no time left to use it.
+func (c *Client) dial(ctx context.Context) (*conn, error) {
+	if c.invalid != nil {
+		return nil, c.invalid
 	}
-	return request.WithContext(ctx)
+	conn, err := c.dialer.dial(ctx)
+	if err == nil && ctx.Err() != nil {
+		_ = conn.Close()
+		return nil, ctx.Err()
+	}
+	return conn, err
 }
 
-// nothing is a body that is there and empty.
-type nothing struct{}
-
-func (nothing) Read([]byte) (int, error)         { return 0, io.EOF }
-func (nothing) WriteTo(io.Writer) (int64, error) { return 0, nil } // without it, io.Copy takes a buffer
-func (nothing) Close() error                     { return nil }
-
-// localErrors are the errors of a machine that has nothing left to make a connection with.
-var localErrors = [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM}
-
-// isLocal reports whether err is one of localErrors. The resolver keeps only the text of an error.
-func isLocal(err error) bool {
-	dns, isDNS := errors.AsType[*net.DNSError](err)
-	for _, local := range localErrors {
-		if errors.Is(err, local) || isDNS && strings.HasSuffix(dns.Err, local.Error()) {
-			return true
-		}
+// exchangeOn sends the request and reads the answer. usable reports whether the connection can be used again.
+func (c *Client) exchangeOn(
+	ctx context.Context, conn *conn, deadline time.Time, name Exchange, query *query,
+) (_ answer, usable bool, _ error) {
+	response, err := conn.send(c.request(query))
+	if err != nil {
+		return answer{}, false, newFault(ctx, name, ErrNoAnswer, err)
 	}
-	return false
-}
-
-func statusFault(name Exchange, status int) error {
-	why := ErrNotService
-	switch {
-	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
-		why = ErrNetwork
-	case status >= http.StatusInternalServerError:
-		why = ErrServer
-	}
-	return &Fault{name, ErrNoAnswer, why, "HTTP " + strconv.Itoa(status)}
-}
-
-// sentTrace tells whether a request can have left: not before a connection was there to carry it.
-type sentTrace struct{ connected atomic.Bool }
-
-func (s *sentTrace) watch(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { s.connected.Store(true) },
-	})
-}
-
-func (s *sentTrace) fault(name Exchange, err error) *Fault {
-	f := &Fault{name, ErrNeverSent, ErrNetwork, describe(err)}
-	if s.connected.Load() {
-		f.how = ErrNoAnswer
-	}
-	switch {
-	case isLate(err):
-		f.why = ErrLate
-	case isLocal(err):
-		f.why = ErrLocal
-	}
-	return f
+	return conn.receive(ctx, name, response, deadline)
 }

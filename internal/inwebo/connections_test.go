@@ -2,9 +2,7 @@ package inwebo_test
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,14 +11,6 @@ import (
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 )
-
-func drain(t testing.TB, response *http.Response) {
-	t.Helper()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		t.Error(err)
-	}
-	_ = response.Body.Close()
-}
 
 // pair is what one OTP asks for.
 func pair(c *inwebo.Client, tag string) error {
@@ -111,44 +101,6 @@ func TestProxy(t *testing.T) {
 	config.Proxy = nil
 	err := otpSetup.make(t, newClient(t, config))
 	assertFault(t, err, otpSetup.exchange, inwebo.ErrNeverSent, inwebo.ErrNetwork, "the host name could not be resolved")
-}
-
-// Through a proxy TLS goes from end to end.
-func TestProxyOfTLS(t *testing.T) {
-	ours := newAuthority(t)
-	requests := 0
-	base := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ours.issue(t, loopback())}}, func(*http.Request) { requests++ })
-	proxy := serveRaw(t, func(_ int, conn *rawConn) {
-		request := conn.request()
-		if request == nil || request.Method != http.MethodConnect {
-			t.Errorf("the proxy got %v", request)
-			return
-		}
-		onward, err := new(net.Dialer).DialContext(t.Context(), "tcp", request.Host)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer func() { _ = onward.Close() }()
-		conn.say("HTTP/1.1 200 c4n4ry\r\n\r\n")
-		go func() {
-			_, _ = io.Copy(onward, conn.reader)
-			_ = onward.Close()
-		}()
-		_, _ = io.Copy(conn, onward)
-	})
-	config := target(t, base)
-	config.RootCAs = ours.pool()
-	throughProxy(t, proxy)(&config)
-	c := newClient(t, config)
-	for range 2 {
-		if err := otpSetup.make(t, c); err != nil {
-			t.Error(err)
-		}
-	}
-	if requests != 2 {
-		t.Errorf("%d requests came through", requests)
-	}
 }
 
 // The configured path stands behind whatever path the base has.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 )
 
@@ -17,7 +18,10 @@ func describe(err error) string {
 		return text
 	}
 	errno, isErrno := errors.AsType[syscall.Errno](err)
+	refused, isProxy := errors.AsType[proxyError](err)
 	switch {
+	case isProxy:
+		return refused.Error()
 	case is[*net.DNSError](err):
 		return "the host name could not be resolved"
 	case isErrno:
@@ -66,4 +70,16 @@ func isLate(err error) bool {
 func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+// isLocal reports whether err is that of a machine that has nothing left to make a connection with. The resolver keeps
+// only the text of such an error.
+func isLocal(err error) bool {
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	for _, local := range [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, local) || isDNS && strings.HasSuffix(dns.Err, local.Error()) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package inwebo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -40,6 +41,22 @@ type Fault struct {
 	Exchange Exchange
 	how, why error
 	detail   string // our own words only
+}
+
+// newFault returns the fault of an exchange that came so far and ended with err on the network. An exchange whose context
+// ended ended because of that.
+func newFault(ctx context.Context, name Exchange, how, err error) *Fault {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	why := ErrNetwork
+	switch {
+	case isLate(err):
+		why = ErrLate
+	case isLocal(err):
+		why = ErrLocal
+	}
+	return &Fault{name, how, why, describe(err)}
 }
 
 // Error names the exchange, how far it came and why, in our own words.

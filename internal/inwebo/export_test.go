@@ -2,10 +2,10 @@ package inwebo
 
 import (
 	"bytes"
+	"context"
 	"io"
-	"net/http"
+	"net"
 	"slices"
-	"testing"
 )
 
 // ParseDocument reads a whole document.
@@ -20,9 +20,6 @@ func ParseDocumentFrom(from io.Reader) (*document, error) {
 	return d, err
 }
 
-// NewTransport opens the transport, to show what it would do with a request that can be repeated.
-var NewTransport = newTransport
-
 // Root gives the name of the root.
 func (d *document) Root() string { return d.root }
 
@@ -35,14 +32,35 @@ func (d *document) Fields() map[string][]string {
 	return fields
 }
 
-// Request opens what goes out; parameters are names and values by turns.
-func (c *Client) Request(t testing.TB, parameters ...string) *http.Request {
-	q := &query{}
+// Request returns what goes out; parameters are names and values by turns.
+func (c *Client) Request(parameters ...string) []byte {
+	q := c.newQuery()
 	for pair := range slices.Chunk(parameters, 2) {
 		q.Set(pair[0], pair[1])
 	}
-	return c.request(t.Context(), q)
+	return c.request(q)
 }
 
 // DialFault returns the error of an exchange whose connection could not be made because of err.
-func DialFault(name Exchange, err error) error { return new(sentTrace).fault(name, err) }
+func DialFault(ctx context.Context, name Exchange, err error) error {
+	return newFault(ctx, name, ErrNeverSent, err)
+}
+
+// IdleTimeout is how long a connection may be idle.
+const IdleTimeout = idleTimeout
+
+// Pool opens the pool of idle connections.
+type Pool struct{ pool }
+
+// Put keeps a connection.
+func (p *Pool) Put(c net.Conn) { p.put(newConn(c, c)) }
+
+// Len returns how many there are.
+func (p *Pool) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
+}
+
+// Close closes them.
+func (p *Pool) Close() { p.close() }

@@ -72,19 +72,20 @@ func TestNeverSent(t *testing.T) {
 		why    error
 		detail string
 	}{
-		"nothing listens":      {nobody(t), nil, inwebo.ErrNetwork, "connection refused"},
-		"no such host":         {"http://c4n4ry..invalid", nil, inwebo.ErrNetwork, "the host name could not be resolved"},
-		"no such host, TLS":    {"https://c4n4ry..invalid", nil, inwebo.ErrNetwork, "the host name could not be resolved"},
-		"no way in":            {busy, func(c *inwebo.Config) { c.DialTimeout = soon }, inwebo.ErrLate, ""},
-		"no way in, no time":   {busy, func(c *inwebo.Config) { c.ExchangeTimeout = soon }, inwebo.ErrLate, ""},
-		"a silent handshake":   {asTLS(silent), func(c *inwebo.Config) { c.DialTimeout = soon }, inwebo.ErrLate, ""},
-		"no time to shake":     {asTLS(silent), func(c *inwebo.Config) { c.ExchangeTimeout = soon }, inwebo.ErrLate, ""},
-		"a closed handshake":   {asTLS(closing), nil, inwebo.ErrNetwork, "the connection was cut"},
-		"no time at all":       {silent, func(c *inwebo.Config) { c.ExchangeTimeout = 0 }, inwebo.ErrLate, ""},
-		"no proxy there":       {silent, throughProxy(t, nobody(t)), inwebo.ErrNetwork, "connection refused"},
-		"a proxy that forbids": {asTLS(silent), throughProxy(t, forbidding), inwebo.ErrNetwork, noHTTP},
-		"a scheme of its own":  {"c4n4ry://127.0.0.1", nil, inwebo.ErrNetwork, noHTTP},
-		"a header of its own":  {silent, func(c *inwebo.Config) { c.UserAgent = "c4n4ry\r\nHost: x" }, inwebo.ErrNetwork, noHTTP},
+		"nothing listens":    {nobody(t), nil, inwebo.ErrNetwork, "connection refused"},
+		"no such host":       {"http://c4n4ry..invalid", nil, inwebo.ErrNetwork, "the host name could not be resolved"},
+		"no such host, TLS":  {"https://c4n4ry..invalid", nil, inwebo.ErrNetwork, "the host name could not be resolved"},
+		"no way in":          {busy, func(c *inwebo.Config) { c.DialTimeout = soon }, inwebo.ErrLate, ""},
+		"no way in, no time": {busy, func(c *inwebo.Config) { c.ExchangeTimeout = soon }, inwebo.ErrLate, ""},
+		"a silent handshake": {asTLS(silent), func(c *inwebo.Config) { c.DialTimeout = soon }, inwebo.ErrLate, ""},
+		"no time to shake":   {asTLS(silent), func(c *inwebo.Config) { c.ExchangeTimeout = soon }, inwebo.ErrLate, ""},
+		"a closed handshake": {asTLS(closing), nil, inwebo.ErrNetwork, "the connection was cut"},
+		"no time at all":     {silent, func(c *inwebo.Config) { c.ExchangeTimeout = 0 }, inwebo.ErrLate, ""},
+		"no proxy there":     {silent, throughProxy(t, nobody(t)), inwebo.ErrNetwork, "connection refused"},
+		"a proxy that forbids": {asTLS(silent), throughProxy(t, forbidding), inwebo.ErrNetwork,
+			"the proxy refuses to connect to inWebo: check inwebo.url and the rules of the proxy (HTTP 403)"},
+		"a scheme of its own": {"c4n4ry://127.0.0.1", nil, inwebo.ErrNetwork, noHTTP},
+		"a header of its own": {silent, func(c *inwebo.Config) { c.UserAgent = "c4n4ry\r\nHost: x" }, inwebo.ErrNetwork, noHTTP},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +209,7 @@ func TestStatus(t *testing.T) {
 	tests := map[string]error{
 		"500": inwebo.ErrServer, "501": inwebo.ErrServer, "505": inwebo.ErrServer, "599": inwebo.ErrServer, "999": inwebo.ErrServer,
 		"502": inwebo.ErrNetwork, "503": inwebo.ErrNetwork, "504": inwebo.ErrNetwork,
-		"201": inwebo.ErrNotService, "204": inwebo.ErrNotService, "206": inwebo.ErrNotService, "304": inwebo.ErrNotService,
+		"204": inwebo.ErrNotService, "300": inwebo.ErrNotService, "304": inwebo.ErrNotService,
 		"400": inwebo.ErrNotService, "401": inwebo.ErrNotService, "404": inwebo.ErrNotService, "407": inwebo.ErrNotService,
 	}
 	for status, why := range tests {

@@ -32,20 +32,29 @@ func (c *Client) Probe(ctx context.Context) Probe {
 	query.Set("code", probeCode)
 	ctx, cancel := context.WithTimeout(ctx, c.config.ExchangeTimeout)
 	defer cancel()
+	deadline, _ := ctx.Deadline()
 	var way wayThere
-	var sent sentTrace
-	request := c.request(sent.watch(way.watch(ctx)), query)
 	began := time.Now()
-	response, err := c.transport.RoundTrip(request)
+	conn, err := c.dial(way.watch(ctx))
 	p := way.probe()
 	if err != nil {
-		p.Err = sent.fault(ExchangeActivateSetup, err)
+		p.Err = newFault(ctx, ExchangeActivateSetup, ErrNeverSent, err)
 		return p
 	}
-	defer func() { _ = response.Body.Close() }()
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(deadline)
+	defer context.AfterFunc(ctx, conn.interrupt)()
+	if secured, ok := conn.Conn.(*tls.Conn); ok && c.dialer.tls != nil {
+		p.TLS = new(secured.ConnectionState())
+	}
+	response, err := conn.send(c.request(query))
+	if err != nil {
+		p.Err = newFault(ctx, ExchangeActivateSetup, ErrNoAnswer, err)
+		return p
+	}
 	p.Clock = time.Now()
 	p.Date, _ = http.ParseTime(response.Header.Get("Date")) // zero when there is none
-	_, err = readResponse(ExchangeActivateSetup, response, &sent)
+	_, _, err = conn.receive(ctx, ExchangeActivateSetup, response, deadline)
 	if _, refused := errors.AsType[*Refusal](err); !refused {
 		p.Err = err
 	}
@@ -53,7 +62,7 @@ func (c *Client) Probe(ctx context.Context) Probe {
 	return p
 }
 
-// wayThere notes the stages of a connection. The transport may go on dialling when the request has ended.
+// wayThere notes the stages of a connection. Dialing several addresses may go on when the request has ended.
 type wayThere struct {
 	mu sync.Mutex
 	p  Probe
@@ -72,11 +81,6 @@ func (w *wayThere) watch(ctx context.Context) context.Context {
 		ConnectDone: func(_, address string, err error) {
 			if err == nil {
 				note(func(p *Probe) { p.Peer = address })
-			}
-		},
-		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
-			if err == nil {
-				note(func(p *Probe) { p.TLS = &state })
 			}
 		},
 	})

@@ -1,32 +1,38 @@
 package inwebo
 
-import (
-	"net/url"
-	"strings"
-)
+import "net/url"
 
-// query is the parameters of a request as they go out, form-encoded, in the order in which they were set; inWebo minds
-// none (inwebo-protocol.md §1).
-type query struct{ text strings.Builder }
+// query is a request up to the end of its parameters, form-encoded, in the order in which they were set. inWebo accepts any
+// order (inwebo-protocol.md §1).
+type query struct {
+	text []byte
+	some bool // there is a parameter
+}
 
-// queryBytes is more than the query of an OTP has.
-const queryBytes = 512
+// requestBytes is more than the request of an OTP has.
+const requestBytes = 1 << 10
 
 // Set adds a parameter. Each is set once.
 func (q *query) Set(name, value string) {
-	if q.text.Len() == 0 {
-		q.text.Grow(queryBytes)
-	} else {
-		q.text.WriteByte('&')
+	if q.some {
+		q.text = append(q.text, '&')
 	}
-	q.text.WriteString(name) // ours, and without anything to escape
-	q.text.WriteByte('=')
-	q.text.WriteString(url.QueryEscape(value))
+	q.some = true
+	q.text = append(append(q.text, name...), '=') // a name of ours, without anything to escape
+	q.text = append(q.text, url.QueryEscape(value)...)
 }
+
+// newQuery begins a request.
+func (c *Client) newQuery() *query {
+	return &query{text: append(make([]byte, 0, requestBytes), c.head...)}
+}
+
+// request is the whole request with those parameters: a GET without a body.
+func (c *Client) request(q *query) []byte { return append(q.text, c.tail...) }
 
 // query has the parameters common to all requests of the mode.
 func (c *Client) query(action, mode string, who Identity) *query {
-	q := &query{}
+	q := c.newQuery()
 	q.Set("action", action)
 	q.Set("mode", mode)
 	q.Set("id", who.ID)

@@ -62,7 +62,7 @@ func TestLocalExhaustionIsNoFaultOfTheHost(t *testing.T) {
 			"connecting": &net.OpError{Op: "dial", Err: errno},
 			"looking up": &net.OpError{Op: "dial", Err: &net.DNSError{Err: "dial udp: socket: " + errno.Error(), Name: canary}},
 		} {
-			got := inwebo.DialFault(inwebo.ExchangeOTPFinalize, err)
+			got := inwebo.DialFault(t.Context(), inwebo.ExchangeOTPFinalize, err)
 			if !isFault(got, inwebo.ErrNeverSent, inwebo.ErrLocal) || errors.Is(got, inwebo.ErrNetwork) {
 				t.Errorf("%s, %v: %v; want never sent because of this machine", name, errno, got)
 			}

@@ -1,0 +1,127 @@
+package inwebo
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"time"
+)
+
+// body reads the body of an answer: decompressed where it is compressed, though no one asked for that, and no further
+// than its reader needs. A document may be whole before its framing is, and even where its framing is wrong.
+type body struct {
+	conn     *conn
+	response *http.Response
+	deadline time.Time // of the exchange
+	framed   io.Reader // the body as its framing says
+	from     io.Reader // the body, decompressed; nil before the first read
+	ended    bool      // the framing was read to its end, but for the trailer behind chunks
+	beyond   bool      // it was read on behind the end of the framing
+	fault    error     // why the connection brought no more
+}
+
+// endTimeout bounds the wait for the end of a framing whose document is whole, so that the connection can be used again.
+const endTimeout = 25 * time.Millisecond
+
+// maxFramedBytes bounds what a body may take on the network; chunks of one byte each make it six times as long.
+const maxFramedBytes = 8 * maxAnswerBytes
+
+func newBody(c *conn, response *http.Response, deadline time.Time) *body {
+	c.budget = maxFramedBytes
+	b := &body{conn: c, response: response, deadline: deadline, framed: response.Body}
+	if b.isChunked() { // the reader of net/http waits for the trailer with the last bytes in hand
+		b.framed = httputil.NewChunkedReader(c.reader)
+	}
+	return b
+}
+
+func (b *body) isChunked() bool { return len(b.response.TransferEncoding) > 0 }
+
+// Read reads the document.
+func (b *body) Read(p []byte) (int, error) {
+	if b.from != nil {
+		return b.from.Read(p)
+	}
+	b.from = framing{b}
+	n, err := b.from.Read(p)
+	if n == 0 || p[0] != gzipMagic {
+		return n, err
+	}
+	compressed := io.MultiReader(bytes.NewReader(bytes.Clone(p[:n])), b.from)
+	unzipped, err := gzip.NewReader(compressed)
+	if err != nil {
+		return 0, err
+	}
+	unzipped.Multistream(false) // it would wait for a next one
+	b.from = unzipped
+	return b.from.Read(p)
+}
+
+// gzipMagic is the byte with which gzip begins, and no document.
+const gzipMagic = 0x1f
+
+// framing reads the body as its framing says, and notes where that ends.
+type framing struct{ *body }
+
+func (b framing) Read(p []byte) (int, error) {
+	if b.ended {
+		return b.readBeyond(p)
+	}
+	n, err := b.framed.Read(p)
+	switch {
+	case errors.Is(err, io.EOF):
+		if b.ended = true; n == 0 {
+			return b.readBeyond(p)
+		}
+		return n, nil
+	case err != nil:
+		b.fault = err
+	}
+	return n, err
+}
+
+// readBeyond reads what has arrived behind the end of a Content-Length that is too short for its document.
+func (b *body) readBeyond(p []byte) (int, error) {
+	if b.response.ContentLength <= 0 {
+		return 0, io.EOF
+	}
+	b.beyond = true
+	b.conn.readUntil(b.deadline, endTimeout)
+	n, err := b.conn.reader.Read(p)
+	if err != nil {
+		err = io.EOF // of the framing; nothing is missing on the connection
+	}
+	return n, err
+}
+
+// finish reads the framing to its end. It reports whether the connection can be used again.
+func (b *body) finish() bool {
+	if b.response.Close || b.beyond || b.fault != nil {
+		return false
+	}
+	if !b.ended {
+		b.conn.readUntil(b.deadline, endTimeout)
+		_, err := io.Copy(io.Discard, b.framed) // blanks or comments behind the document
+		b.ended = err == nil
+	}
+	return b.ended && b.readTrailer() && b.conn.reader.Buffered() == 0
+}
+
+// readTrailer reads what ends chunks: lines up to an empty one.
+func (b *body) readTrailer() bool {
+	if !b.isChunked() {
+		return true
+	}
+	if b.conn.reader.Buffered() == 0 {
+		b.conn.readUntil(b.deadline, endTimeout)
+	}
+	for {
+		line, err := b.conn.reader.ReadSlice('\n')
+		if err != nil || len(bytes.TrimSpace(line)) == 0 {
+			return err == nil
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package inwebo_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+)
+
+// relay connects to address and carries bytes both ways until one side ends.
+func relay(t *testing.T, conn *rawConn, address string) {
+	onward, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = onward.Close() }()
+	go func() {
+		_, _ = io.Copy(onward, conn.reader)
+		_ = onward.Close()
+	}()
+	_, _ = io.Copy(conn, onward)
+}
+
+// tunneling is a proxy that makes tunnels for those who have the password.
+func tunneling(t *testing.T) func(int, *rawConn) {
+	return func(_ int, conn *rawConn) {
+		request := conn.request()
+		if request == nil || request.Method != http.MethodConnect {
+			t.Errorf("the proxy got %v", request)
+			return
+		}
+		if got := request.Header.Get("Proxy-Authorization"); got != "Basic YzRuNHJ5OmM0bjRyeQ==" {
+			t.Errorf("the credentials are %q", got)
+		}
+		conn.say("HTTP/1.1 200 c4n4ry\r\nX-A: b\r\n\r\n")
+		relay(t, conn, request.Host)
+	}
+}
+
+// socks is a SOCKS5 proxy that asks for a password.
+func socks(t *testing.T) func(int, *rawConn) {
+	return func(_ int, conn *rawConn) {
+		expect := func(want string) {
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(conn.reader, got); err != nil || string(got) != want {
+				t.Errorf("the proxy got %q, %v; want %q", got, err, want)
+			}
+		}
+		expect("\x05\x02\x00\x02") // with or without a password
+		conn.say("\x05\x02")
+		expect("\x01\x06" + canary + "\x06" + canary)
+		conn.say("\x01\x00")
+		expect("\x05\x01\x00\x01")
+		address := make([]byte, 6)
+		if _, err := io.ReadFull(conn.reader, address); err != nil {
+			t.Error(err)
+		}
+		conn.say("\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+		to := net.TCPAddr{IP: net.IP(address[:4]), Port: int(binary.BigEndian.Uint16(address[4:]))}
+		relay(t, conn, to.String())
+	}
+}
+
+// Through a proxy TLS goes from end to end, and the connection is used again.
+func TestProxiesOfTLS(t *testing.T) {
+	ours := newAuthority(t)
+	certificate := ours.issue(t, loopback())
+	for name, proxy := range map[string]func() string{
+		"HTTP":   func() string { return serveRaw(t, tunneling(t)) },
+		"HTTPS":  func() string { return serveSecure(t, certificate, tunneling(t)) },
+		"SOCKS5": func() string { return strings.Replace(serveRaw(t, socks(t)), "http:", "socks5:", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			requests := 0
+			base := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate}}, func(r *http.Request) {
+				if requests++; r.Header.Get("Proxy-Authorization") != "" {
+					t.Error("inWebo gets the credentials of the proxy")
+				}
+			})
+			config := target(t, base)
+			config.RootCAs = ours.pool()
+			throughProxy(t, proxy())(&config)
+			c := newClient(t, config)
+			for range 3 {
+				if err := otpSetup.make(t, c); err != nil {
+					t.Error(err)
+				}
+			}
+			if p := c.Probe(t.Context()); p.Peer == "" || p.TLS == nil || p.Err != nil {
+				t.Errorf("the probe: %+v", p)
+			}
+			if requests != 4 {
+				t.Errorf("%d requests came through", requests)
+			}
+		})
+	}
+}
+
+// Without TLS to inWebo, an HTTP proxy forwards the requests, and a SOCKS5 proxy tunnels them.
+func TestProxiesWithoutTLS(t *testing.T) {
+	base := serveRaw(t, func(_ int, conn *rawConn) {
+		for request := conn.request(); request != nil; request = conn.request() {
+			conn.answer(otpSetup.answer)
+		}
+	})
+	config := target(t, base)
+	throughProxy(t, strings.Replace(serveRaw(t, socks(t)), "http:", "socks5:", 1))(&config)
+	if err := otpSetup.make(t, newClient(t, config)); err != nil {
+		t.Error(err)
+	}
+
+	ours := newAuthority(t)
+	config = target(t, "http://c4n4ry..invalid:81/pre")
+	config.RootCAs = ours.pool()
+	throughProxy(t, serveSecure(t, ours.issue(t, loopback()), func(_ int, conn *rawConn) {
+		line, _ := conn.reader.ReadString('\n')
+		request, err := http.ReadRequest(bufio.NewReader(io.MultiReader(strings.NewReader(line), conn.reader)))
+		if err != nil || !strings.HasPrefix(line, "GET http://c4n4ry..invalid:81/pre/iwws/c4n4ry?action=ActionSetup&") || request.Host != "c4n4ry..invalid:81" ||
+			request.Header.Get("Proxy-Authorization") != "Basic YzRuNHJ5OmM0bjRyeQ==" {
+			t.Errorf("the proxy got %q, %v", line, err)
+		}
+		conn.answer(otpSetup.answer)
+	}))(&config)
+	if err := otpSetup.make(t, newClient(t, config)); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a proxy does instead of making a tunnel is said, and nothing was sent.
+func TestProxiesThatMakeNoTunnel(t *testing.T) {
+	answers := func(text string) string {
+		return serveRaw(t, func(_ int, conn *rawConn) {
+			conn.request()
+			conn.say("%s", text)
+			conn.hangUp()
+		})
+	}
+	soonLate := func(c *inwebo.Config) { c.DialTimeout = soon }
+	for name, test := range map[string]struct {
+		proxy  string
+		change func(*inwebo.Config)
+		why    error
+		detail string
+	}{
+		"no password": {
+			answers("HTTP/1.1 407 c4n4ry\r\nProxy-Authenticate: Basic realm=c4n4ry\r\nContent-Length: 6\r\n\r\nc4n4ry"), nil, inwebo.ErrNetwork,
+			"the proxy asks for a user name and a password: set them in inwebo.proxy_url (HTTP 407)",
+		},
+		"no way on": {
+			answers("HTTP/1.1 502 c4n4ry\r\n\r\nc4n4ry"), nil, inwebo.ErrNetwork, "the proxy cannot reach inWebo (HTTP 502)",
+		},
+		"forbidden": {
+			answers("HTTP/1.1 403 c4n4ry\r\n\r\nc4n4ry"), nil, inwebo.ErrNetwork,
+			"the proxy refuses to connect to inWebo: check inwebo.url and the rules of the proxy (HTTP 403)",
+		},
+		"another success": {
+			answers("HTTP/1.1 202 c4n4ry\r\n\r\n"), nil, inwebo.ErrNetwork,
+			"the proxy refuses to connect to inWebo: check inwebo.url and the rules of the proxy (HTTP 202)",
+		},
+		"more than a tunnel":     {answers("HTTP/1.1 200 c4n4ry\r\n\r\nc4n4ry"), nil, inwebo.ErrNetwork, noHTTP},
+		"nothing":                {answers(""), nil, inwebo.ErrNetwork, "the connection was cut"},
+		"no HTTP":                {answers("SSH-2.0-c4n4ry\r\n"), nil, inwebo.ErrNetwork, noHTTP},
+		"a tunnel that ends":     {answers("HTTP/1.1 200 c4n4ry\r\n\r\n"), nil, inwebo.ErrNetwork, "the connection was cut"},
+		"silence":                {serveRaw(t, func(_ int, conn *rawConn) { conn.wait() }), soonLate, inwebo.ErrLate, ""},
+		"1xx without end":        {serveRaw(t, func(_ int, conn *rawConn) { conn.request(); repeats("", "HTTP/1.1 103 c4n4ry\r\n\r\n")(conn) }), nil, inwebo.ErrNetwork, noHTTP},
+		"a header without end":   {serveRaw(t, func(_ int, conn *rawConn) { conn.request(); repeats("HTTP/1.1 200 OK\r\n", "A: c4n4ry\r\n")(conn) }), nil, inwebo.ErrNetwork, noHTTP},
+		"no TLS at the proxy":    {strings.Replace(answers("c4n4ry"), "http:", "https:", 1), nil, inwebo.ErrNetwork, "it does not speak TLS"},
+		"SOCKS5, silence":        {strings.Replace(serveRaw(t, func(_ int, conn *rawConn) { conn.wait() }), "http:", "socks5:", 1), soonLate, inwebo.ErrLate, ""},
+		"SOCKS5, another speech": {strings.Replace(serveRaw(t, func(_ int, conn *rawConn) { conn.say("HTTP/1.1 400 c4n4ry\r\n\r\n"); conn.hangUp() }), "http:", "socks5:", 1), nil, inwebo.ErrNetwork, noHTTP},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := target(t, "https://127.0.0.1:9")
+			throughProxy(t, test.proxy)(&config)
+			if test.change != nil {
+				test.change(&config)
+			}
+			for _, call := range calls {
+				assertFault(t, call.make(t, newClient(t, config)), call.exchange, inwebo.ErrNeverSent, test.why, test.detail)
+			}
+		})
+	}
+}
+
+// A proxy without credentials in its URL gets none.
+func TestProxyWithoutCredentials(t *testing.T) {
+	proxy := must(url.Parse(serveRaw(t, func(_ int, conn *rawConn) {
+		if request := conn.request(); request == nil || len(request.Header["Proxy-Authorization"]) > 0 {
+			t.Errorf("the proxy got %v", request)
+		}
+		conn.answer(otpSetup.answer)
+	})))
+	config := target(t, "http://127.0.0.1:9")
+	config.Proxy = proxy
+	if err := otpSetup.make(t, newClient(t, config)); err != nil {
+		t.Error(err)
+	}
+}
