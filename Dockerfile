@@ -20,8 +20,10 @@ COPY --from=build /out/pimsd /
 COPY --from=build --chown=65532:65532 /out/empty /var/lib/pimsd
 USER 65532:65532
 
-# Loopback, the default, would be out of reach from outside the container. Publish 9464 to operators only.
+# Loopback, the default, would be out of reach from outside the container. Publish 8080 where TLS ends in front of it, or set
+# PIMSD_TLS_CERT_FILE; publish 9464 to operators only.
 ENV PIMSD_LISTEN=:8080 \
+    PIMSD_HTTP_ALLOW_PLAIN=yes \
     PIMSD_OPS_LISTEN=:9464 \
     PIMSD_DATA_DIR=/var/lib/pimsd \
     ZONEINFO=/etc/zoneinfo.zip

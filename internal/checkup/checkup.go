@@ -58,5 +58,5 @@ func Run(ctx context.Context, c *config.Config) []Finding {
 	certificates := lookAtCertificates(c, time.Now())
 	asked, inweboClock := lookAtInwebo(ctx, c)
 	certificates = append(certificates, lookAtIssuers(ctx, c)...)
-	return slices.Concat(kept, lookAtSecretFiles(c), []Finding{lookAtClock(storeClock, inweboClock)}, certificates, asked)
+	return slices.Concat(kept, lookAtSecretFiles(c), []Finding{lookAtClock(storeClock, inweboClock)}, certificates, lookAtPlainHTTP(c), asked)
 }

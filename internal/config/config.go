@@ -54,6 +54,7 @@ type HTTP struct {
 	BodyTimeout   time.Duration // from the end of the header to the end of the body
 	IdleTimeout   time.Duration // without a request
 
+	AllowPlain     bool           // plain HTTP beyond loopback is meant
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 }
 
@@ -105,6 +106,7 @@ type Stop struct {
 // Inwebo is the other side, and how pimsd shows itself there.
 type Inwebo struct {
 	URL             *url.URL // scheme and host
+	AllowPlain      bool     // plain HTTP beyond loopback is meant
 	Path            string
 	MacID           string // 32 hex digits
 	Version         string // host version / library version

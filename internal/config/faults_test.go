@@ -23,7 +23,7 @@ func TestFaults(t *testing.T) {
 			file("inwebo.url: http://h\n"),
 			[]string{"pimsd.yaml:1 inwebo.url is no setting: the nearest is inwebo.url, and a dot is written as a section with a line of its own"},
 		},
-		{file("listen: :1\nlisten: :2\n"), []string{"pimsd.yaml:2 listen stands twice in its section: keep one"}},
+		{file("listen: localhost:1\nlisten: :2\n"), []string{"pimsd.yaml:2 listen stands twice in its section: keep one"}},
 		{
 			file("listen: [a]\n"),
 			[]string{"pimsd.yaml:1 listen has no single value: write `listen: value`, in quotes when it is empty or has special characters"},
@@ -34,7 +34,7 @@ func TestFaults(t *testing.T) {
 		},
 		{file("inwebo: 3\n"), []string{"pimsd.yaml:1 inwebo is not a section: write lines of `name: value`"}},
 		{file("- listen\n"), []string{"pimsd.yaml:1 is not a section: write lines of `name: value`"}},
-		{file("listen: :1\n---\nlisten: :1\n"), []string{"pimsd.yaml holds several documents: keep one, without ---"}},
+		{file("listen: localhost:1\n---\nlisten: localhost:1\n"), []string{"pimsd.yaml holds several documents: keep one, without ---"}},
 		{file("listen: \"a\n"), []string{"pimsd.yaml:1 is not YAML: could not find end character of double-quoted text; put a value with special characters in quotes"}},
 		{
 			file("log:\n  level: info\nlisten: [::1]:8080\n"),
@@ -76,6 +76,18 @@ func TestFaults(t *testing.T) {
 		{
 			environ("PIMSD_HTTP_TRUSTED_PROXIES=10.0.0.0/8, x"),
 			[]string{`PIMSD_HTTP_TRUSTED_PROXIES is "10.0.0.0/8, x": give networks such as 10.0.0.0/8, with commas between`},
+		},
+		{environ("PIMSD_HTTP_ALLOW_PLAIN=maybe"), []string{`PIMSD_HTTP_ALLOW_PLAIN is "maybe": give yes or no`}},
+		{
+			environ("PIMSD_LISTEN=:8080"),
+			[]string{"PIMSD_LISTEN (:8080) and tls.cert_file () and http.allow_plain (no) do not fit: PINs and OTPs would cross the network readable. " +
+				"Listen on loopback, such as 127.0.0.1:8080; or set tls.cert_file and tls.key_file; or, where TLS ends in front of pimsd, " +
+				"set http.allow_plain to yes"},
+		},
+		{
+			environ("PIMSD_INWEBO_URL=http://192.0.2.1"),
+			[]string{"PIMSD_INWEBO_URL (http://192.0.2.1) and inwebo.allow_plain (no) do not fit: keys of devices would cross the network readable. " +
+				"Give a URL that begins with https://; or, for a simulator, set inwebo.allow_plain to yes"},
 		},
 		{
 			environ("PIMSD_HTTP_TRUSTED_PROXIES=10.0.0.1/8"),
@@ -154,7 +166,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 func TestValuesThatAreTaken(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
-		"PIMSD_LISTEN":             {":0", "[::1]:80", "localhost:65535"},
+		"PIMSD_LISTEN":             {"127.0.0.1:0", "[::1]:80", "localhost:65535"},
 		"PIMSD_DATA_DIR":           {"", "data", "/srv/données"},
 		"PIMSD_DATABASE_URL":       {"", "postgresql://u:p@h:5432/d?sslmode=verify-full"},
 		"PIMSD_PIN_GUARD_ATTEMPTS": {"0", "1", "2"},

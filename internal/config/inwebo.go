@@ -11,6 +11,11 @@ func (c *Config) inweboSettings() []setting {
 			effect: "Devices are known only to the host that they were enrolled with.",
 		},
 		{
+			key: plainInweboKey, unit: "yes or no", preset: "no", value: yesNo(&c.Inwebo.AllowPlain),
+			what:   "whether `inwebo.url` may begin with `http://` and name another machine",
+			effect: "Yes: keys of devices cross the network readable. It is for simulators.",
+		},
+		{
 			key: "inwebo.path", unit: "path", preset: "/iwws/MAC",
 			value:  pattern(&c.Inwebo.Path, `/[A-Za-z0-9._~/-]*`, "a path that starts with / and needs no escaping, such as /iwws/MAC"),
 			what:   "the path of the mAccess service on that host",

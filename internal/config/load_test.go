@@ -60,8 +60,8 @@ func (w world) mustLoad(t *testing.T) *config.Config {
 func TestNamesThatScriptsRelyOn(t *testing.T) {
 	t.Parallel()
 	c := world{environ: []string{
-		"PIMSD_LISTEN=:1", "PIMSD_OPS_LISTEN=:2", "PIMSD_DATA_DIR=/d", "PIMSD_DATABASE_URL=postgres://h/db",
-		"PIMSD_INWEBO_URL=http://h:3", "PIMSD_INWEBO_PATH=/p", "PIMSD_INWEBO_MACID=" + strings.Repeat("a", 32),
+		"PIMSD_LISTEN=:1", "PIMSD_HTTP_ALLOW_PLAIN=yes", "PIMSD_OPS_LISTEN=:2", "PIMSD_DATA_DIR=/d", "PIMSD_DATABASE_URL=postgres://h/db",
+		"PIMSD_INWEBO_URL=https://h:3", "PIMSD_INWEBO_PATH=/p", "PIMSD_INWEBO_MACID=" + strings.Repeat("a", 32),
 		"PIMSD_LOG_LEVEL=debug", "PIMSD_QUOTA_OTPS_PER_DAY=0", "PIMSD_PIN_GUARD_ATTEMPTS=0", "PIMSD_CONVERSATION_DEADLINE=20s",
 	}}.mustLoad(t)
 	for _, tc := range []struct{ got, want any }{
@@ -69,7 +69,7 @@ func TestNamesThatScriptsRelyOn(t *testing.T) {
 		{c.Ops.Listen, ":2"},
 		{c.DataDir, "/d"},
 		{c.DatabaseURL.Reveal(), "postgres://h/db"},
-		{*c.Inwebo.URL, url.URL{Scheme: "http", Host: "h:3"}},
+		{*c.Inwebo.URL, url.URL{Scheme: "https", Host: "h:3"}},
 		{c.Inwebo.Path, "/p"},
 		{c.Inwebo.MacID, strings.Repeat("a", 32)},
 		{c.Log.Level, "debug"},
@@ -143,11 +143,11 @@ func effective(t *testing.T, c *config.Config, key string) config.Effective {
 func TestTheFlagNamesTheFileBeforeTheEnvironment(t *testing.T) {
 	t.Parallel()
 	c := world{
-		files:   map[string]string{"a.yaml": "listen: :1\n", "b.yaml": "listen: :2\n"},
+		files:   map[string]string{"a.yaml": "listen: localhost:1\n", "b.yaml": "listen: localhost:2\n"},
 		environ: []string{"PIMSD_CONFIG=a.yaml"},
 		args:    []string{"--config", "b.yaml"},
 	}.mustLoad(t)
-	if c.Listen != ":2" {
+	if c.Listen != "localhost:2" {
 		t.Errorf("listens on %s", c.Listen)
 	}
 }
@@ -297,16 +297,16 @@ func TestMarksAndLineBreaksAroundValuesAreRemoved(t *testing.T) {
 	t.Parallel()
 	const url, key = "postgres://user:pass@host/db", "c2VhbGluZyBrZXk="
 	for name, w := range map[string]world{
-		"a file of settings": {files: map[string]string{"pimsd.yaml": "\ufefflisten: :1\r\ndatabase_url: " + url + "\r\nseal:\r\n  keys: " + key + "\r\n"}},
-		"a block in a file":  {files: map[string]string{"pimsd.yaml": "listen: :1\ndatabase_url: |\n  " + url + "\nseal:\n  keys: " + key + "\n"}},
-		"the environment":    {environ: []string{"PIMSD_LISTEN=:1\n", "PIMSD_DATABASE_URL=" + url + "\n", "PIMSD_SEAL_KEYS=\ufeff" + key + "\r\n"}},
+		"a file of settings": {files: map[string]string{"pimsd.yaml": "\ufefflisten: localhost:1\r\ndatabase_url: " + url + "\r\nseal:\r\n  keys: " + key + "\r\n"}},
+		"a block in a file":  {files: map[string]string{"pimsd.yaml": "listen: localhost:1\ndatabase_url: |\n  " + url + "\nseal:\n  keys: " + key + "\n"}},
+		"the environment":    {environ: []string{"PIMSD_LISTEN=localhost:1\n", "PIMSD_DATABASE_URL=" + url + "\n", "PIMSD_SEAL_KEYS=\ufeff" + key + "\r\n"}},
 		"the files of secrets": {
 			files:   map[string]string{"/url": "\ufeff" + url + "\r\n"},
-			environ: []string{"PIMSD_LISTEN=:1", "PIMSD_DATABASE_URL_FILE=/url", "PIMSD_SEAL_KEYS=" + key},
+			environ: []string{"PIMSD_LISTEN=localhost:1", "PIMSD_DATABASE_URL_FILE=/url", "PIMSD_SEAL_KEYS=" + key},
 		},
 	} {
 		c := w.mustLoad(t)
-		if c.Listen != ":1" || c.DatabaseURL.Reveal() != url || c.Seal.Keys.Reveal() != key {
+		if c.Listen != "localhost:1" || c.DatabaseURL.Reveal() != url || c.Seal.Keys.Reveal() != key {
 			t.Errorf("%s: listens on %q, %q, %q", name, c.Listen, c.DatabaseURL.Reveal(), c.Seal.Keys.Reveal())
 		}
 	}

@@ -40,6 +40,12 @@ func (c *Config) networkSettings() []setting {
 			effect: "Goes with `tls.cert_file`.",
 		},
 		{
+			key: plainHTTPKey, unit: "yes or no", preset: "no", value: yesNo(&c.HTTP.AllowPlain),
+			what: "whether the API may be served without TLS where other machines reach it",
+			effect: "Yes: PINs, OTPs and API keys cross the network readable, unless a proxy or a mesh in front ends TLS next to this process. " +
+				"No: without `tls.cert_file`, `listen` must be on loopback.",
+		},
+		{
 			key: "http.trusted_proxies", unit: "CIDRs", value: prefixes(&c.HTTP.TrustedProxies),
 			what: "the proxies in front, such as `10.0.0.0/8, 192.0.2.7/32`, whose `X-Forwarded-For` says who calls",
 			effect: "It is for the log alone: nobody is let in or kept out by an address. Empty: the log has the other end of the " +
@@ -75,11 +81,27 @@ func (c *Config) networkSettings() []setting {
 	}
 }
 
-// isLoopback tells whether only this machine reaches the address, which is host:port.
-func isLoopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	address, errAddress := netip.ParseAddr(host)
-	return err == nil && (host == "localhost" || errAddress == nil && address.IsLoopback())
+// The settings that say that plain HTTP is meant.
+const (
+	plainHTTPKey   = "http.allow_plain"
+	plainInweboKey = "inwebo.allow_plain"
+)
+
+// isLoopback reports whether a host, without a port, is this machine alone.
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// PlainBeyondLoopback reports whether the API is served without TLS where other machines reach it.
+func (c *Config) PlainBeyondLoopback() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	return c.TLS.CertFile == "" && (err != nil || !isLoopback(host))
+}
+
+// PlainBeyondLoopback reports whether requests to inWebo cross the network without TLS.
+func (i Inwebo) PlainBeyondLoopback() bool {
+	return i.URL.Scheme == "http" && !isLoopback(i.URL.Hostname())
 }
 
 // yesNo is a switch.

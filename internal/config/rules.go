@@ -36,6 +36,18 @@ func (c *Config) rules() []rule {
 			advice: "go together: set both or neither",
 		},
 		{
+			keys:   []string{"listen", "tls.cert_file", plainHTTPKey},
+			broken: c.PlainBeyondLoopback() && !c.HTTP.AllowPlain,
+			advice: "do not fit: PINs and OTPs would cross the network readable. Listen on loopback, such as 127.0.0.1:8080; or set tls.cert_file " +
+				"and tls.key_file; or, where TLS ends in front of pimsd, set " + plainHTTPKey + " to yes",
+		},
+		{
+			keys:   []string{"inwebo.url", plainInweboKey},
+			broken: c.Inwebo.PlainBeyondLoopback() && !c.Inwebo.AllowPlain,
+			advice: "do not fit: keys of devices would cross the network readable. Give a URL that begins with https://; or, for a simulator, set " +
+				plainInweboKey + " to yes",
+		},
+		{
 			keys:   []string{"inwebo.client_cert_file", "inwebo.client_key_file"},
 			broken: (c.Inwebo.ClientCertFile == "") != (c.Inwebo.ClientKeyFile == ""),
 			advice: "go together: set both or neither",

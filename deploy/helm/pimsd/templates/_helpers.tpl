@@ -84,6 +84,7 @@ spec:
       env:
         - {name: PIMSD_CONFIG, value: /etc/pimsd/pimsd.yaml}
         - {name: PIMSD_LISTEN, value: ":8080"}
+        - {name: PIMSD_HTTP_ALLOW_PLAIN, value: "yes"} # TLS ends in an ingress or a mesh, unless settings.tls says otherwise
         - {name: PIMSD_OPS_LISTEN, value: ":9464"}
         - {name: PIMSD_DATA_DIR, value: /var/lib/pimsd}
         - {name: PIMSD_STOP_DRAIN_DELAY, value: {{ printf "%ds" (int .Values.drainDelaySeconds) }}}

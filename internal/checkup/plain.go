@@ -1,0 +1,17 @@
+package checkup
+
+import "github.com/pimsd/pimsd/internal/config"
+
+// lookAtPlainHTTP notes where plain HTTP crosses the network because a setting says that it is meant.
+func lookAtPlainHTTP(c *config.Config) (findings []Finding) {
+	const what = "plain HTTP"
+	if c.PlainBeyondLoopback() {
+		findings = append(findings, note(what, "the API is served without TLS at "+c.Listen+", as http.allow_plain says",
+			"Make sure that TLS ends in front of it: PINs and OTPs can be read on the way otherwise."))
+	}
+	if c.Inwebo.PlainBeyondLoopback() {
+		findings = append(findings, note(what, "inWebo is asked without TLS at "+hostOf(c.Inwebo)+", as inwebo.allow_plain says",
+			"Give inwebo.url a URL that begins with https://, unless this is a simulator."))
+	}
+	return findings
+}
