@@ -79,7 +79,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		setting: "listen", address: a.config.Listen, handler: counted(metrics, a.face),
 		timeouts: timeouts{
 			header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
-			write: h.HeaderTimeout + h.BodyTimeout + authn.KeyFetchTimeout + longest + answerTimeout,
+			write: h.HeaderTimeout + h.BodyTimeout + authn.KeyWaitTimeout + longest + answerTimeout,
 		},
 		connections: most, heard: a.watchConnections(metrics, "api", most), logger: a.logger,
 	})

@@ -165,11 +165,12 @@ func authenticate(ctx context.Context, a authn.Authenticator, token string) (aut
 
 func credential(text string) secret.Text { return secret.NewText(text) }
 
-// expectWait fails unless err says that the keys are out of reach, for so long.
+// expectWait fails unless err says that the keys are out of reach, for so many seconds, rounded up.
 func expectWait(t testing.TB, err error, want time.Duration) {
 	t.Helper()
 	wait, ok := errors.AsType[*authn.Wait](err)
-	if !ok || !errors.Is(err, authn.ErrKeysUnavailable) || errors.Is(err, authn.ErrUnauthenticated) || wait.For != want {
+	if !ok || !errors.Is(err, authn.ErrKeysUnavailable) || errors.Is(err, authn.ErrUnauthenticated) ||
+		(wait.For+time.Second-1).Truncate(time.Second) != want {
 		t.Errorf("the error is %v, want that the keys are out of reach for %v", err, want)
 	}
 }

@@ -10,8 +10,12 @@ import (
 	"time"
 )
 
-// KeyFetchTimeout is how long fetching an issuer's keys may take.
-const KeyFetchTimeout = 5 * time.Second
+const (
+	// KeyFetchTimeout is how long fetching an issuer's keys may take.
+	KeyFetchTimeout = 5 * time.Second
+	// KeyWaitTimeout is how long a token waits for the keys of its issuer.
+	KeyWaitTimeout = 6 * time.Second
+)
 
 const maxJWKSBytes = 1 << 20
 

@@ -65,7 +65,7 @@ func NewTokens(config TokenConfig) (*Tokens, error) {
 		scopes, _ := ParseScopes(issuer.Scopes) // checked above
 		added := &tokenIssuer{
 			Issuer: issuer, algorithms: issuer.signatureAlgorithms(), scopes: scopes,
-			keys: newKeySet(config.Now, func() (jwks, error) {
+			keys: newKeySet(func() (jwks, error) {
 				keys, err := fetchKeys(ctx, client, issuer.JWKSURL)
 				config.Observer.KeysFetched(issuer.Name, keys.summary(), err)
 				return keys, err
@@ -82,7 +82,7 @@ func NewTokens(config TokenConfig) (*Tokens, error) {
 
 // Authenticate returns the principal of a token. Whatever is wrong with one, the error is a Refusal. A Wait
 // with ErrKeysUnavailable says that nothing is wrong with it but what its issuer's keys have to say, and that they are out
-// of reach. Waiting for them, it takes KeyFetchTimeout at most.
+// of reach. Waiting for them, it takes KeyWaitTimeout at most.
 //
 // What needs no key is judged first. So a bad token is refused even while the keys are out of reach, and it makes no one
 // fetch keys; that it has come that far tells its author only what the configuration of an honest client tells as well.
@@ -164,7 +164,7 @@ func FetchKeys(ctx context.Context, transport http.RoundTripper, issuer Issuer) 
 // whose keys are out of reach; they are tried again when a token asks for them.
 func (t *Tokens) Warm(ctx context.Context) error {
 	for _, issuer := range t.issuers {
-		issuer.keys.want("")
+		issuer.keys.prefetch()
 	}
 	var failed []error
 	for _, given := range t.config.Issuers {

@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -24,7 +25,19 @@ func fuzzedTokens(f *testing.F) *authn.Tokens {
 	f.Helper()
 	network := newInternet()
 	network.keys[loginJWKS] = fuzzedKeys()
-	return newTokens(f, network, at(noon))
+	tokens := newTokens(f, network, at(noon))
+	if err := tokens.Warm(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+	return tokens
+}
+
+// atOnce is the context of a caller who does not wait for keys.
+func atOnce(t *testing.T) context.Context {
+	t.Helper()
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	return ctx
 }
 
 // The law: a text is refused, or its signature is one of the issuer's by the reference, and its claims are those of the
@@ -37,7 +50,7 @@ func FuzzToken(f *testing.F) {
 	}
 	tokens := fuzzedTokens(f)
 	f.Fuzz(func(t *testing.T, token string) {
-		principal, err := authenticate(t.Context(), tokens, token)
+		principal, err := authenticate(atOnce(t), tokens, token)
 		if err == nil {
 			expectVerified(t, token, principal)
 		}
@@ -58,7 +71,7 @@ func FuzzSignedToken(f *testing.F) {
 	tokens := fuzzedTokens(f)
 	f.Fuzz(func(t *testing.T, head, body string) {
 		token := sign(head, body, edKey())
-		principal, err := authenticate(t.Context(), tokens, token)
+		principal, err := authenticate(atOnce(t), tokens, token)
 		if err == nil {
 			expectVerified(t, token, principal)
 		}

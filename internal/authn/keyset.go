@@ -15,8 +15,11 @@ const (
 	keysRefreshAfter = 15 * time.Minute // they are fetched again beside the first use after this
 	keysGoodFor      = 24 * time.Hour   // without a fetch that succeeds; what was withdrawn must end some time
 	keysRetryAfter   = 10 * time.Second // after a fetch that brought none
-	unknownKeyAfter  = time.Minute      // between two fetches that tokens with an unknown kid cause
+	unknownKeyAfter  = 3 * time.Second  // between two fetches that tokens with an unknown kid cause
 )
+
+// maxKeyWaiters is how many callers wait for the keys of one issuer at the same time.
+const maxKeyWaiters = 64
 
 // ErrKeysUnavailable says that a token cannot be judged, since its issuer's keys are out of reach.
 var ErrKeysUnavailable = errors.New("the keys of the token's issuer are out of reach")
@@ -38,121 +41,181 @@ func (w *Wait) Unwrap() error { return w.Cause }
 
 // keySet keeps the keys of one issuer fresh. There is one fetch at a time, and whether another may start is decided under
 // the same lock as whether it is needed: however many tokens ask at once, they cause one.
+//
+// Ages are measured by the monotonic clock: a wall clock that jumps makes no key older or younger.
 type keySet struct {
 	fetch func() (jwks, error) // ends by itself, soon
-	now   func() time.Time
 
-	mu           sync.Mutex
-	keys         []jose.JSONWebKey // of the last fetch that succeeded; replaced, never changed
-	fetched      time.Time         // when that was
-	trouble      error             // why the last fetch brought no key; nil: it did, or there was none
-	retryAt      time.Time         // no fetch before this
-	unknownKeyAt time.Time         // no fetch for an unknown kid before this
-	underway     chan struct{}     // closed at the end of the fetch under way; nil: there is none
-	closed       bool
+	mu       sync.Mutex
+	keys     []jose.JSONWebKey // of the last fetch that succeeded; replaced, never changed
+	fetched  time.Time         // when that ended
+	begun    int               // how many fetches have begun, and so the number of the last one
+	trouble  error             // why the last fetch brought no key; nil: it did, or there was none
+	nextAt   time.Time         // no fetch before this
+	underway chan struct{}     // closed at the end of the fetch under way; nil: there is none
+	waiting  int               // callers
+	closed   bool
 }
 
-func newKeySet(now func() time.Time, fetch func() (jwks, error)) *keySet {
-	return &keySet{fetch: fetch, now: now}
-}
+func newKeySet(fetch func() (jwks, error)) *keySet { return &keySet{fetch: fetch} }
 
-// find gives the keys that a token with that kid may be signed with, at least one. Without a kid, it is the only key that
+// find returns the keys that a token with that kid may be signed with, at least one. Without a kid, it is the only key that
 // the issuer has. The error is a Wait with ErrKeysUnavailable, errKeyUnknown or errKeyMissing.
+//
+// A kid is unknown only if a fetch that began after its token came has not brought it: an issuer may sign with a new key at
+// any time, and a stranger who has just caused a fetch must not keep its tokens out. find waits for such a fetch, for
+// KeyWaitTimeout at most.
 func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error) {
-	if ended := s.want(kid); ended != nil {
-		select {
-		case <-ended:
-		case <-ctx.Done():
+	need := s.nextFetch()
+	keys, wait, err := s.look(kid, need)
+	if wait == nil {
+		return keys, err
+	}
+	if !s.enter() {
+		return nil, &Wait{fmt.Errorf("%w: too many callers wait for them", ErrKeysUnavailable), time.Second}
+	}
+	defer s.leave()
+	ctx, cancel := context.WithTimeout(ctx, KeyWaitTimeout)
+	defer cancel()
+	for ; wait != nil; keys, wait, err = s.look(kid, need) {
+		if !wait.until(ctx) {
+			return nil, s.unavailable()
 		}
 	}
-	return s.answer(kid)
+	return keys, err
 }
 
-// want starts the fetch that a token with that kid gives reason to. When the token cannot be judged without a fetch that
-// is under way, it gives the channel that is closed at its end.
-func (s *keySet) want(kid string) (ended <-chan struct{}) {
+// enter counts a caller who waits, and reports whether it may: whether there are not too many.
+func (s *keySet) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
-	switch keys := s.usable(now); {
-	case len(keys) == 0:
-		s.start(now)
-	case kid != "" && len(withID(keys, kid)) == 0:
-		if !now.Before(s.unknownKeyAt) && s.start(now) {
-			s.unknownKeyAt = now.Add(unknownKeyAfter)
-		}
-	default:
-		if now.Sub(s.fetched) >= keysRefreshAfter {
-			s.start(now)
-		}
-		return nil
-	}
-	return s.underway
-}
-
-// start begins a fetch, unless one is under way already or it is not yet time.
-func (s *keySet) start(now time.Time) bool {
-	if s.closed || s.underway != nil || now.Before(s.retryAt) {
+	if s.waiting >= maxKeyWaiters {
 		return false
 	}
-	s.underway = make(chan struct{})
-	go s.run()
+	s.waiting++
 	return true
+}
+
+func (s *keySet) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting--
+}
+
+// keyWait is what a caller waits for: the end of a fetch, or the time of the next one.
+type keyWait struct {
+	ended <-chan struct{} // nil: wait for the time
+	delay time.Duration
+}
+
+// until reports whether what was waited for has come before ctx ended.
+func (w *keyWait) until(ctx context.Context) bool {
+	ended := w.ended
+	if ended == nil {
+		timer := time.NewTimer(w.delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// nextFetch is the number of the fetch that begins next.
+func (s *keySet) nextFetch() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun + 1
+}
+
+// look returns what is known now for a token with that kid, for which the fetch with the number need, or a later one,
+// decides whether the kid is unknown; or it returns what to wait for. It starts the fetch that the token gives reason to.
+func (s *keySet) look(kid string, need int) ([]jose.JSONWebKey, *keyWait, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	keys := s.usable(now)
+	found := withID(keys, kid)
+	if len(found) == 0 && s.begun < need && (len(keys) == 0 || kid != "") || now.Sub(s.fetched) >= keysRefreshAfter {
+		s.start(now)
+	}
+	switch {
+	case len(found) > 0:
+		return found, nil, nil
+	case len(keys) > 0 && kid == "":
+		return nil, nil, errKeyMissing
+	case s.underway != nil:
+		return nil, &keyWait{ended: s.underway}, nil
+	case s.begun < need && s.trouble == nil && !s.closed:
+		return nil, &keyWait{delay: s.nextAt.Sub(now)}, nil
+	case s.trouble != nil || len(keys) == 0:
+		return nil, nil, s.wait(now)
+	default:
+		return nil, nil, errKeyUnknown
+	}
+}
+
+// prefetch starts a fetch, if it is time.
+func (s *keySet) prefetch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start(time.Now())
+}
+
+// start begins a fetch, unless one is under way already or it is not yet time. The caller must hold s.mu.
+func (s *keySet) start(now time.Time) {
+	if s.closed || s.underway != nil || now.Before(s.nextAt) {
+		return
+	}
+	s.begun++
+	s.underway, s.nextAt = make(chan struct{}), now.Add(unknownKeyAfter)
+	go s.run()
 }
 
 func (s *keySet) run() {
 	set, err := s.fetch()
-	keys := set.usable
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
+	now := time.Now()
 	if err == nil {
-		s.keys, s.fetched = keys, now
-		if len(keys) == 0 {
+		s.keys, s.fetched = set.usable, now
+		if len(set.usable) == 0 {
 			err = errNoKeys
 		}
 	}
-	s.trouble, s.retryAt = err, time.Time{}
-	if err != nil {
-		s.retryAt = now.Add(keysRetryAfter)
+	if s.trouble = err; err != nil {
+		s.nextAt = now.Add(keysRetryAfter)
 	}
 	close(s.underway)
 	s.underway = nil
 }
 
-// answer is find with what is known now.
-func (s *keySet) answer(kid string) ([]jose.JSONWebKey, error) {
+// unavailable says that keys are out of reach.
+func (s *keySet) unavailable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
-	keys := s.usable(now)
-	switch found := withID(keys, kid); {
-	case len(found) > 0:
-		return found, nil
-	case len(keys) == 0:
-		return nil, s.wait(now, s.retryAt)
-	case kid == "":
-		return nil, errKeyMissing
-	case s.trouble != nil || s.underway != nil: // the kid may be that of a key that is new
-		return nil, s.wait(now, later(s.unknownKeyAt, s.retryAt))
-	}
-	return nil, errKeyUnknown
+	return s.wait(time.Now())
 }
 
-// wait says that keys are out of reach, and until when.
-func (s *keySet) wait(now, until time.Time) error {
+// wait says that keys are out of reach, and until when. The caller must hold s.mu.
+func (s *keySet) wait(now time.Time) error {
 	cause := ErrKeysUnavailable
 	if s.trouble != nil {
 		cause = fmt.Errorf("%w: %w", ErrKeysUnavailable, s.trouble)
 	}
-	return &Wait{cause, max(until.Sub(now), time.Second)}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+	wait := time.Second // no less, and enough for the fetch under way
+	if s.underway == nil {
+		wait = max(wait, s.nextAt.Sub(now))
 	}
-	return b
+	return &Wait{cause, wait}
 }
 
 // usable are the keys that are not too old.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
@@ -14,17 +15,19 @@ func TestForgeriesAreRefused(t *testing.T) {
 	for name, f := range forgeries() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			network := newInternet()
-			tokens := newTokens(t, network, at(noon))
-			if err := tokens.Warm(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			expectRefused(t, tokens, f.token)
-			_, err := authenticate(t.Context(), tokens, f.token)
-			if err == nil || !strings.Contains(err.Error(), f.why) || authn.ReasonOf(err) == "" {
-				t.Errorf("it was refused because %v (%q), want something about %q", err, authn.ReasonOf(err), f.why)
-			}
-			network.requests(t)
+			synctest.Test(t, func(t *testing.T) { // in which waiting for a fetch takes no time
+				network := newInternet()
+				tokens := newTokens(t, network, at(noon))
+				if err := tokens.Warm(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				expectRefused(t, tokens, f.token)
+				_, err := authenticate(t.Context(), tokens, f.token)
+				if err == nil || !strings.Contains(err.Error(), f.why) || authn.ReasonOf(err) == "" {
+					t.Errorf("it was refused because %v (%q), want something about %q", err, authn.ReasonOf(err), f.why)
+				}
+				network.requests(t)
+			})
 		})
 	}
 }

@@ -21,7 +21,9 @@ func (i *Issuer) fields() []issuerField {
 		{name: "url", text: &i.URL, preset: "required", what: "What the `iss` claim of its tokens says, to the letter."},
 		{
 			name: "jwks_url", text: &i.JWKSURL, preset: "required",
-			what: "Where it publishes its keys (JWKS), `https://`; `http://` on loopback alone. Redirects are not followed.",
+			what: "Where it publishes its keys (JWKS), `https://`; `http://` on loopback alone. Redirects are not followed. " +
+				"Certificates of keys (`x5c`, `x5t`, `x5u`) are not looked at. Signing keys that cannot be used are left out; the log and " +
+				"`pimsd check` name them. For tokens with an unknown `kid` the keys are fetched again, at most once in 3 seconds.",
 		},
 		{
 			name: "audiences", list: &i.Audiences, preset: "required",
