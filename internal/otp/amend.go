@@ -101,7 +101,7 @@ func (s *Service) tryAmend(
 	next, err = change(next, now)
 	if err != nil {
 		if wasAhead {
-			s.storeCorrected(ctx, c, found, corrected)
+			err = s.refused(ctx, c, found, corrected, err)
 		}
 		return err
 	}

@@ -70,15 +70,20 @@ func clone[T any](p *T) *T {
 	return &copied
 }
 
-// storeCorrected makes the corrected record durable for a call that is refused and so writes nothing itself. Otherwise each
-// call would begin the wait again. If the write fails, the next look repeats it.
-func (s *Service) storeCorrected(ctx context.Context, c *conversation, found, corrected Record) {
+// refused returns the error of a call that is refused with cause and so writes nothing itself. It makes the corrected record
+// durable first: otherwise each call would begin the wait again. When the store fails, that is the error, because the wait
+// that cause names would not hold.
+func (s *Service) refused(ctx context.Context, c *conversation, found, corrected Record, cause error) error {
 	if found.Revision == 0 || corrected.heldAt(c.now()) {
-		return
+		return cause
 	}
 	corrected.Revision++
 	w, err := c.writeOf(c.nextWriteID(), found, corrected, StageOutcome, outcomeClock)
-	if err == nil {
-		_ = s.write(ctx, CommitAmend, w)
+	if err != nil {
+		return because(ErrStore, err)
 	}
+	if err := s.writeVerified(ctx, CommitAmend, w); err != nil {
+		return err
+	}
+	return cause
 }

@@ -79,7 +79,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	}
 	if err != nil {
 		if wasAhead {
-			s.storeCorrected(ctx, c, found, corrected)
+			err = s.refused(ctx, c, found, corrected, err)
 		}
 		return err
 	}
