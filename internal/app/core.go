@@ -24,8 +24,6 @@ type Store interface {
 	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
 	// AuditAfter gives lines of the audit log, those after the id given.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
-	// Note adds lines to the audit log that come with no record; the store sets their times.
-	Note(ctx context.Context, lines []otp.Line) error
 	// ForgetLines deletes lines of the audit log that are older than that; some of them, when there are many.
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than keyLife.

@@ -91,11 +91,33 @@ func TestHasPIN(t *testing.T) {
 	if _, err := service.HasPIN(t.Context(), e.ask(), smsCode); !errors.Is(err, otp.ErrBlocked) {
 		t.Errorf("of a blocked account: %v", err)
 	}
-	r := e.record(t)
-	if r.Activations != 0 || r.Hold != nil || r.Serial != "" || r.InDoubt(time.Now()) || r.Blocking != otp.PINBlocked {
-		t.Errorf("it leaves %+v", r)
+	if e.hasRow() {
+		t.Errorf("it leaves %+v of an account that had no record", e.record(t))
 	}
 	mustHaveLines(t, &e.device, "attempt", "outcome: done", "attempt", "outcome: done", "attempt", "outcome: "+otp.ErrBlocked.Error())
+}
+
+// What inWebo says of an account by an SMS code is remembered for display where there is a record, and changes nothing else.
+func TestHasPINOfAnAccountWithARecord(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, func(k *inwebosim.Knobs) { k.PinMode = "3" })
+	must(t, e.enroll(t, limits(), otp.Enrolling{}))
+	before := e.record(t)
+	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
+	defer drained(t, service)
+	_, err := service.HasPIN(t.Context(), e.ask(), smsCode)
+	must(t, err)
+	if r := e.record(t); r.Revision != before.Revision {
+		t.Errorf("a setup that says nothing of the account has written its record: %+v", r)
+	}
+	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}))
+	if _, err := service.HasPIN(t.Context(), e.ask(), smsCode); !errors.Is(err, otp.ErrBlocked) {
+		t.Errorf("of a blocked account: %v", err)
+	}
+	r := e.record(t)
+	if r.Activations != before.Activations || r.Hold != nil || r.InDoubt(time.Now()) || r.Blocking != otp.PINBlocked {
+		t.Errorf("it leaves %+v", r)
+	}
 }
 
 // Who asks by an SMS code, or fails to enrol, tells of the way to inWebo what others do: a refusal is an answer.

@@ -126,7 +126,11 @@ func (r *replica) Fetch(ctx context.Context, account otp.Account) (otp.Row, time
 	return r.w.clock.Fetch(ctx, account)
 }
 
-// FetchWithResponse, BySerial and Spend are not called by its callers.
+// Note is not called by its callers, nor are FetchWithResponse, BySerial and Spend.
+func (r *replica) Note(ctx context.Context, lines []otp.Line) error {
+	return r.w.d.memory.Note(ctx, lines)
+}
+
 func (r *replica) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
 	return r.w.d.memory.FetchWithResponse(ctx, account, key)
 }

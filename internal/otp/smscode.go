@@ -1,8 +1,8 @@
 package otp
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
@@ -16,31 +16,64 @@ const actionSMSCode = "smscode"
 // before. It makes the activate setup and nothing else: that spends neither the code nor one of the account's
 // activations, which is what a finalize does (inwebo-protocol.md §3, §7).
 //
-// Nothing of a device moves, so it takes no hold: a process that dies over it leaves no doubt behind.
+// Nothing of a device moves, so it takes no lease, and an account that has no record gets none. A process that dies over it
+// leaves no doubt behind.
 func (s *Service) HasPIN(ctx context.Context, ask Ask, code secret.Text) (bool, error) {
 	c, err := s.enter(ctx, ask, actionSMSCode, s.limits.Deadline)
 	if err != nil {
 		return false, err
 	}
 	defer s.finish(c)
-	err = s.note(ctx, c, StageAttempt, "", func(r Record, _ time.Time) (Record, error) { return r, s.setOut(c) })
-	if err != nil {
+	if err := s.setOut(c); err != nil {
+		return false, err
+	}
+	if err := s.appendAudit(ctx, c, StageAttempt, ""); err != nil {
 		return false, err
 	}
 	s.setDeadline(c)
-	ctx = context.WithoutCancel(ctx) // what was asked is noted, also when the caller hangs up
+	ctx = context.WithoutCancel(ctx) // what was asked is audited, also when the caller hangs up
 	asking, cancel := context.WithDeadline(ctx, c.deadline.Add(-settleReserve))
 	defer cancel()
 	setup, o := s.askPINMode(asking, code)
 	c.report(o)
-	err = s.note(ctx, c, StageOutcome, c.word(o.err), func(r Record, _ time.Time) (Record, error) {
-		r.Blocking = cmp.Or(o.blocking, r.Blocking)
-		return r, nil
-	})
-	if err != nil && o.err == nil {
+	if err := s.auditSetup(ctx, c, o); err != nil && o.err == nil {
 		return false, err
 	}
 	return setup.PINMode&inwebo.PINExisting != 0, o.err
+}
+
+// errNothingToStore ends a change of a record that would change nothing.
+var errNothingToStore = errors.New("nothing to store")
+
+// auditSetup appends the outcome of the setup to the audit log, together with what it says of a record that is there.
+func (s *Service) auditSetup(ctx context.Context, c *conversation, o outcome) error {
+	word := c.word(o.err)
+	if o.blocking != "" {
+		err := s.note(ctx, c, StageOutcome, word, func(r Record, _ time.Time) (Record, error) {
+			if r.Revision == 1 { // there was no record
+				return r, errNothingToStore
+			}
+			r.Blocking = o.blocking
+			return r, nil
+		})
+		if !errors.Is(err, errNothingToStore) {
+			return err
+		}
+	}
+	return s.appendAudit(ctx, c, StageOutcome, word)
+}
+
+// appendAudit appends an entry of the conversation to the audit log that comes with no write of the record.
+func (s *Service) appendAudit(ctx context.Context, c *conversation, stage Stage, word string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
+	err := s.store.Note(ctx, []Line{{
+		Account: c.ask.Account, Caller: c.ask.Caller, Transaction: c.ask.Transaction, Action: c.action, Stage: stage, Outcome: word,
+	}})
+	if err != nil {
+		return because(ErrStore, err)
+	}
+	return nil
 }
 
 // askPINMode makes the activate setup, once more when the network broke off.

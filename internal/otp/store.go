@@ -43,6 +43,10 @@ type Store interface {
 	// BySerial returns the rows of all accounts that have or had the device with that serial, without their Vault.
 	BySerial(ctx context.Context, serial string) ([]Row, error)
 
+	// Note appends entries to the audit log that come with no record, in their order; their time is the store's. Note is
+	// the only writing verb that is not safe to repeat.
+	Note(ctx context.Context, lines []Line) error
+
 	// Spend forgets the answer and the fingerprint that are kept under the key, and keeps the key. Repeated, or of a key that is
 	// not there, it does nothing.
 	Spend(ctx context.Context, account Account, key string) error

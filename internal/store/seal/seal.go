@@ -42,6 +42,9 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	return row, now, err
 }
 
+// Note is as otp.Store says.
+func (s *Store) Note(ctx context.Context, lines []otp.Line) error { return s.beneath.Note(ctx, lines) }
+
 // BySerial is as otp.Store says.
 func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
 	return s.beneath.BySerial(ctx, serial)

@@ -39,6 +39,7 @@ const (
 
 	FetchWithResponse Verb = "fetch with response"
 	BySerial          Verb = "by serial"
+	Note              Verb = "note"
 )
 
 // Fault is how a call goes wrong. The zero Fault lets it go as it would.
@@ -78,6 +79,11 @@ func (b *Breaking) BySerial(ctx context.Context, serial string) ([]otp.Row, erro
 // Spend asks Decide, then the store beneath.
 func (b *Breaking) Spend(ctx context.Context, account otp.Account, key string) error {
 	return b.write(Call{Verb: Spend, Account: account, Key: key}, func() error { return b.Store.Spend(ctx, account, key) })
+}
+
+// Note asks Decide, then the store beneath.
+func (b *Breaking) Note(ctx context.Context, lines []otp.Line) error {
+	return b.write(Call{Verb: Note}, func() error { return b.Store.Note(ctx, lines) })
 }
 
 // Create asks Decide, then the store beneath.

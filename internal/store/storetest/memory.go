@@ -231,36 +231,6 @@ func (m *Memory) CountUnreadAnswers(context.Context) (count int, err error) {
 	return count, nil
 }
 
-// AuditAfter is as Reader says.
-func (m *Memory) AuditAfter(_ context.Context, id int64, limit int) ([]otp.Audited, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	first, _ := slices.BinarySearchFunc(m.lines, id, func(line otp.Audited, id int64) int { return cmp.Compare(line.ID, id+1) })
-	lines := m.lines[first:]
-	return slices.Clone(lines[:min(limit, len(lines))]), nil
-}
-
-// Note is as Reader says.
-func (m *Memory) Note(_ context.Context, lines []otp.Line) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, line := range lines {
-		line.At = now()
-		m.log(line)
-	}
-	return nil
-}
-
-// ForgetLines is as Reader says.
-func (m *Memory) ForgetLines(_ context.Context, age time.Duration) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for len(m.lines) > 0 && now().Sub(m.lines[0].At) > age {
-		m.lines = m.lines[1:]
-	}
-	return nil
-}
-
 // Delete removes the account's row, as an operator with SQL would.
 func (m *Memory) Delete(account otp.Account) {
 	m.mu.Lock()
@@ -277,12 +247,6 @@ func (m *Memory) Restore(row otp.Row) {
 		row.Claim = m.rows[row.Account].Claim
 	}
 	m.rows[row.Account] = row
-}
-
-// log adds a line.
-func (m *Memory) log(line otp.Line) {
-	m.logged++
-	m.lines = append(m.lines, otp.Audited{ID: m.logged, Line: line})
 }
 
 // copyRow gives a row that shares nothing with the one given, as if it had been stored and read.

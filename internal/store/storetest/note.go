@@ -14,7 +14,7 @@ func testNote(t *testing.T, s Instance) {
 	refused, stranger := write("alice", 1).Line, write("alice", 1).Line
 	stranger.Account = ""
 	_, before, _ := s.Fetch(t.Context(), "alice")
-	must(t, s.Reader.Note(t.Context(), []otp.Line{refused, stranger}))
+	must(t, s.Note(t.Context(), []otp.Line{refused, stranger}))
 	_, after, _ := s.Fetch(t.Context(), "alice")
 	lines := allLines(t, s.Reader)
 	for i := 1; i < len(lines); i++ {
@@ -34,7 +34,7 @@ func testForgetLines(t *testing.T, s Instance) {
 		next := write("alice", revision)
 		must(t, s.Replace(t.Context(), next))
 	}
-	must(t, s.Reader.Note(t.Context(), []otp.Line{w.Line}))
+	must(t, s.Note(t.Context(), []otp.Line{w.Line}))
 	last := allLines(t, s.Reader)[9]
 	age := time.Since(noon) - time.Minute // those of the writes are as old as noon
 	must(t, s.Reader.ForgetLines(t.Context(), age+time.Hour))

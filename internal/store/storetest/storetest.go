@@ -24,8 +24,6 @@ type Reader interface {
 	// AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit.
 	// Who goes on after the last id that it has seen misses no line.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
-	// Note adds lines that come with no record, in their order; their time is the store's.
-	Note(ctx context.Context, lines []otp.Line) error
 	// ForgetLines deletes the oldest lines, as far as they are older than age: all of them but the newest, when it is called often enough.
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are as old as answerLife, and drops the keys that are as old as keyLife.

@@ -1,0 +1,49 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// AuditAfter is as Reader says.
+func (m *Memory) AuditAfter(_ context.Context, id int64, limit int) ([]otp.Audited, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first, _ := slices.BinarySearchFunc(m.lines, id, func(line otp.Audited, id int64) int { return cmp.Compare(line.ID, id+1) })
+	lines := m.lines[first:]
+	return slices.Clone(lines[:min(limit, len(lines))]), nil
+}
+
+// Note is as otp.Store says.
+func (m *Memory) Note(ctx context.Context, lines []otp.Line) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, line := range lines {
+		line.At = now()
+		m.log(line)
+	}
+	return nil
+}
+
+// ForgetLines is as Reader says.
+func (m *Memory) ForgetLines(_ context.Context, age time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.lines) > 0 && now().Sub(m.lines[0].At) > age {
+		m.lines = m.lines[1:]
+	}
+	return nil
+}
+
+// log adds a line.
+func (m *Memory) log(line otp.Line) {
+	m.logged++
+	m.lines = append(m.lines, otp.Audited{ID: m.logged, Line: line})
+}
