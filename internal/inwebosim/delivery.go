@@ -99,14 +99,22 @@ func (c wire) write(parts ...any) {
 
 // reset makes the connection end with a reset when it is closed.
 func (c wire) reset() {
+	conn := c.plain()
+	if conn == nil {
+		return
+	}
+	_ = conn.SetLinger(0)
+	_ = conn.Close() // a TLS connection is not to say goodbye first
+}
+
+// plain returns the connection below TLS; nil when it is none of TCP.
+func (c wire) plain() *net.TCPConn {
 	conn := c.conn
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
-	if plain, ok := conn.(*net.TCPConn); ok {
-		_ = plain.SetLinger(0)
-	}
-	_ = conn.Close() // a TLS connection is not to say goodbye first
+	plain, _ := conn.(*net.TCPConn)
+	return plain
 }
 
 // linger keeps the connection open until the client closes it or the simulator stops. What the client sends is

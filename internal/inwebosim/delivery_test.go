@@ -52,11 +52,12 @@ func (c openConn) get(t *testing.T, params url.Values) string {
 
 // TestSurplusIsReadByTheNextRequest: a client that uses the connection again gets the answer that it did not ask for.
 func TestSurplusIsReadByTheNextRequest(t *testing.T) {
-	for _, name := range []Form{"http-surplus", "http-surplus-later", "http-surplus-after-chunks"} {
-		t.Run(string(name), func(t *testing.T) {
+	for _, n := range []Nuisance{{Form: "http-surplus"}, {Form: "http-surplus", Interval: 1}, {Form: "http-surplus-after-chunks"}} {
+		t.Run(string(n.Form), func(t *testing.T) {
 			s := with(t, func(*Knobs) {})
 			c := enrolled(t, s)
-			if err := s.Plant(Nuisance{Kind: KindForm, Form: name, Interval: 1}); err != nil {
+			n.Kind = KindForm
+			if err := s.Plant(n); err != nil {
 				t.Fatal(err)
 			}
 			conn := dial(t, s)

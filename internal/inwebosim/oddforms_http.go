@@ -106,12 +106,17 @@ func answersOfOtherLooks() []form {
 	}
 }
 
-// surplusAnswers are whole HTTP answers on a connection that cannot be used for another.
+// surplusAnswers are whole HTTP answers on a connection that cannot be used for another. With an Interval the surplus
+// comes that much later; no client can tell it from an answer when it has sent its next request by then.
 func surplusAnswers() []form {
 	return []form{
 		sent("http-surplus", "an answer that nobody asked for behind the answer, on a connection that stays open", func(d delivery) {
 			d.seize(func(c wire) {
-				c.write(lengthHead(len(d.body)), d.body, surplus)
+				if d.late == 0 {
+					c.write(lengthHead(len(d.body)), d.body, surplus)
+				} else if c.write(lengthHead(len(d.body)), d.body); d.wait(d.late) {
+					c.write(surplus)
+				}
 				c.linger()
 			})
 		}),
@@ -121,24 +126,20 @@ func surplusAnswers() []form {
 				c.linger()
 			})
 		}),
-		sent("http-surplus-later", "the same, 20 ms after the answer, or after Interval", func(d delivery) {
+		sent("http-idle-closed", "the connection is closed with the end of the answer, without notice", func(d delivery) {
 			d.seize(func(c wire) {
+				cork(c.plain())
 				c.write(lengthHead(len(d.body)), d.body)
-				if d.wait(20 * time.Millisecond) {
-					c.write(surplus)
-					c.linger()
-				}
 			})
 		}),
-		sent("http-idle-closed", "the connection is closed behind the answer, without notice", func(d delivery) {
-			d.seize(func(c wire) { c.write(lengthHead(len(d.body)), d.body) })
-		}),
+		// A reset follows the answer after a moment, in which a client may have sent its next request: so it is made for
+		// the last exchange of a conversation.
 		sent("http-idle-reset", "the connection is reset behind the answer, without notice", func(d delivery) {
 			d.seize(func(c wire) {
 				c.write(lengthHead(len(d.body)), d.body)
 				c.reset()
 			})
-		}),
+		}).at(Match{Action: actionFinalize, Mode: modeMS}, Match{Action: actionFinalize, Mode: modeOTP}),
 	}
 }
 

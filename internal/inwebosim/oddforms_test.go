@@ -186,7 +186,6 @@ func marks() map[Form]string {
 		"http-chunks-tiny":             `\r\n7\r\n<\?xml v\r\n7\r\nersion=`,
 		"http-surplus":                 `</Action\w+>HTTP/1\.1 200 OK`,
 		"http-surplus-after-chunks":    `</Action\w+>\r\n0\r\n\r\nHTTP/1\.1 200 OK`,
-		"http-surplus-later":           `</Action\w+>$`,
 		"http-idle-closed":             `</Action\w+>$`,
 		"http-idle-reset":              `</Action\w+>$`,
 		"http-cut":                     `Content-Length: \d+\r\n\r\n<\?xml`,
