@@ -41,6 +41,7 @@ func printAccount(w io.Writer, s otp.Status) error {
 		{"SMS activations tried", activations(s)},
 		{"ratchet step", strconv.FormatUint(s.Step, 10)},
 		{"unfinished enrolment", string(s.Enrolment)},
+		{"answers kept that could not be read", unread(s)},
 	} {
 		if fact[1] != "" {
 			printRow(table, fact[0], fact[1])
@@ -61,6 +62,13 @@ func left(s otp.Status) string {
 		return "no quota"
 	}
 	return strconv.Itoa(*s.OTPsLeft)
+}
+
+func unread(s otp.Status) string {
+	if s.UnreadAnswers == 0 {
+		return ""
+	}
+	return strconv.Itoa(s.UnreadAnswers) + " (pimsd account reread)"
 }
 
 func activations(s otp.Status) string {

@@ -54,6 +54,7 @@ func advices() []advice {
 		{otp.ErrInDoubt, "An earlier answer of inWebo was lost. Try once more; if it is refused again, enrol the device anew."},
 		{otp.ErrSecondRound, "inWebo went on, and the device has what it needs. Ask again."},
 		{otp.ErrNotStored, "Look after the store, then ask again: the device may be in doubt."},
+		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: pimsd account reread"},
 		{otp.ErrSuperseded, "Another call has used the device meanwhile. Ask again."},
 		{otp.ErrNoDevice, "Enrol one with: pimsd enroll --account A"},
 		{otp.ErrAlreadyEnrolled, "To enrol anew, add --replace; the present device stays until the new one is stored."},

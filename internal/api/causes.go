@@ -105,6 +105,7 @@ func domainVerdicts() []verdict {
 		on(otp.ErrLate, errcodes.NoInternet, http.StatusGatewayTimeout),
 		on(otp.ErrNotInwebo, errcodes.CoreNotConfigured, http.StatusInternalServerError),
 		on(otp.ErrNotUnderstood, errcodes.UnknownError, http.StatusInternalServerError),
+		on(otp.ErrUnreadable, errcodes.PostSyncFailed, http.StatusBadGateway),
 		on(otp.ErrNoSecret, errcodes.NoService, http.StatusConflict),
 
 		on(otp.ErrSMSCode, errcodes.InvalidSMSCode, http.StatusUnprocessableEntity),

@@ -43,6 +43,7 @@ var promised = []struct {
 	{otp.ErrLate, 504, 2202, "Network problem : No internet", ""},
 	{otp.ErrNotInwebo, 500, 2006, "Core not well configured", ""},
 	{otp.ErrNotUnderstood, 500, 2000, "Unknown error", ""},
+	{otp.ErrUnreadable, 502, 2316, "inwebo: the operation succeeded but it required a post-synchronization which failed", ""},
 	{otp.ErrNoSecret, 409, 2314, "inwebo: No service is available", ""},
 	{otp.ErrNotStored, 502, 2316, "inwebo: the operation succeeded but it required a post-synchronization which failed", ""},
 	{otp.ErrSuperseded, 502, 2316, "inwebo: the operation succeeded but it required a post-synchronization which failed", ""},

@@ -34,6 +34,8 @@ type Store interface {
 	RecordSealingKey(ctx context.Context, name string) error
 	// CountDoubt counts the devices in doubt.
 	CountDoubt(ctx context.Context) (int, error)
+	// CountUnreadAnswers counts the answers of inWebo that are kept because they could not be read.
+	CountUnreadAnswers(ctx context.Context) (int, error)
 	Close() error
 }
 

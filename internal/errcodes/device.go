@@ -73,13 +73,15 @@ func postSyncFailed() Entry {
 		Causes: []Cause{
 			{http.StatusBadGateway, false, "the second round that inWebo asked for failed after a good first one"},
 			{http.StatusBadGateway, false, "inWebo answered, but the new state could not be stored in time"},
+			{http.StatusBadGateway, false, "inWebo answered, but the answer cannot be read; it is kept for a newer pimsd"},
 			{http.StatusBadGateway, false, "inWebo refuses a device that is in doubt since an earlier answer was lost"},
 		},
 		Wire: []string{"NOK:SYNCHROFAILED", "NOK:ACCESS, NOK:STATE and NOK:FORBIDDEN for a device that is in doubt"},
 		Caller: "There is no OTP, though the attempt may have counted. Wait some seconds and try once more; when it stays, the " +
 			"account must be enrolled again.",
 		Operator: "See first to the store: `/readyz?verbose` says whether it can be written. Do not kill a pimsd that holds an " +
-			"answer which it could not store: it goes on trying. When one account stays in it though the PIN is right, its " +
+			"answer which it could not store: it goes on trying. An answer that cannot be read is kept: report it, and have a newer pimsd " +
+			"read it with `pimsd account reread --all`. When one account stays in it though the PIN is right, its " +
 			"device is lost: run `pimsd enroll` with a new SMS code.",
 		Source: fromWire,
 	}

@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -146,16 +147,17 @@ func (a *activation) giveSecret(
 	if err != nil {
 		o = finalizeFailed(err)
 	}
-	if refusal, refused := errors.AsType[*inwebo.Refusal](err); refused && o.fate == done { // inWebo has the secret all the same
-		final = inwebo.Finalized{Sync: refusal.Sync}
-	}
 	if o.fate != accepted && o.fate != done {
 		return a.fail(o)
+	}
+	if refusal, refused := errors.AsType[*inwebo.Refusal](err); refused { // inWebo has the secret all the same
+		final = inwebo.Finalized{Sync: refusal.Sync}
 	}
 	device := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
 	device.Name = a.limits.DeviceName
 	if len(device.Services) == 0 { // there is nothing that it could be asked for, and nothing that would ever change that
-		return a.fail(outcome{fate: lost, err: ErrNoService})
+		o.fate, o.err = lost, cmp.Or(o.err, ErrNoService)
+		return a.fail(o)
 	}
 	a.tell(StepStore)
 	if o.change = (enrolled{device: device, doubtful: true}); o.fate == accepted {
@@ -192,7 +194,9 @@ func (a *activation) tell(step EnrolmentStep) {
 // fail settles an enrolment that ends here, and gives what the caller is told. What a refusal carries is about the
 // device that does not come to be; the account's old one, if it has one, stays as it is.
 func (a *activation) fail(o outcome) error {
-	o.change = nil
+	if o.change = nil; o.fate == refused {
+		o.unread = nil
+	}
 	return a.settle(a.conversation, o, true)
 }
 

@@ -59,7 +59,7 @@ func (s *Service) Forget(ctx context.Context, ask Ask) error {
 			return r, ErrNoDevice
 		}
 		r = r.released()
-		r.Device, r.Enrolment, r.Doubt, r.Blocking = nil, nil, nil, ""
+		r.Device, r.Enrolment, r.Unread, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
 		r.Step, r.MovedBy = r.Step+1, r.Revision // no answer that is still on its way brings the device back
 		return r, nil
 	})
@@ -79,13 +79,22 @@ func (s *Service) amend(ctx context.Context, ask Ask, action string, change func
 func (s *Service) note(
 	ctx context.Context, c *conversation, stage Stage, word string, change func(Record, time.Time) (Record, error),
 ) error {
-	return s.whenFree(ctx, c, func() error { return s.tryAmend(ctx, c, stage, word, change) })
+	return s.noteWord(ctx, c, stage, func(r Record, now time.Time) (Record, string, error) {
+		r, err := change(r, now)
+		return r, word, err
+	})
 }
 
-// tryAmend looks at the record once, and writes what change makes of it, a record of revision 1 when there is none yet,
-// with a line of that stage and outcome.
+// noteWord is note for a change that decides itself what the audit log says of it.
+func (s *Service) noteWord(
+	ctx context.Context, c *conversation, stage Stage, change func(Record, time.Time) (Record, string, error),
+) error {
+	return s.whenFree(ctx, c, func() error { return s.tryAmend(ctx, c, stage, change) })
+}
+
+// tryAmend looks at the record once, and writes what change makes of it, a record of revision 1 when there is none yet.
 func (s *Service) tryAmend(
-	ctx context.Context, c *conversation, stage Stage, outcome string, change func(Record, time.Time) (Record, error),
+	ctx context.Context, c *conversation, stage Stage, change func(Record, time.Time) (Record, string, error),
 ) error {
 	found, err := s.fetch(ctx, c)
 	if err != nil {
@@ -98,7 +107,7 @@ func (s *Service) tryAmend(
 	corrected, wasAhead := found.corrected(now)
 	next := corrected
 	next.Revision++
-	next, err = change(next, now)
+	next, outcome, err := change(next, now)
 	if err != nil {
 		if wasAhead {
 			err = s.refused(ctx, c, found, corrected, err)

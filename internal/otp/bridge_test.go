@@ -13,6 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // mishap is what befalls an exchange between client and simulator.
@@ -24,6 +25,8 @@ const (
 	requestLost mishap = "request lost"
 	answerLost  mishap = "answer lost"
 	nonsense    mishap = "nonsense" // for an answer, to a request that was processed
+	unread      mishap = "unread"   // an answer that a newer reader can read
+	unreadAtAll mishap = "unread at all"
 )
 
 // bridge speaks to the simulator's door in the goroutine of its caller. Where a socket would stop the clock of a
@@ -72,7 +75,8 @@ func (b *bridge) exchange(ctx context.Context, name inwebo.Exchange, action stri
 	} {
 		query.Set(key, value)
 	}
-	answer := b.ask(query)
+	text := b.ask(query)
+	answer := readReply(text)
 	if b.after != nil {
 		happens = b.after(name, happens)
 	}
@@ -81,6 +85,13 @@ func (b *bridge) exchange(ctx context.Context, name inwebo.Exchange, action stri
 		return nil, fmt.Errorf("%w: %w", inwebo.ErrNoAnswer, inwebo.ErrNetwork)
 	case happens == nonsense:
 		return nil, fmt.Errorf("%w: %w", inwebo.ErrNoAnswer, inwebo.ErrNotUnderstood)
+	case happens == unread && refused:
+		reason := inwebo.Reason(strings.TrimPrefix(refusal, "NOK_"))
+		return nil, &inwebo.Refusal{Exchange: name, Reason: reason, Unusable: secret.NewBytes(text)}
+	case happens == unread:
+		return nil, &inwebo.Unreadable{Exchange: name, Answer: secret.NewBytes(text), Accepted: true}
+	case happens == unreadAtAll:
+		return nil, &inwebo.Unreadable{Exchange: name, Answer: secret.NewBytes(text)}
 	case refused:
 		reason := inwebo.Reason(strings.TrimPrefix(refusal, "NOK_"))
 		return nil, &inwebo.Refusal{Exchange: name, Reason: reason, Sync: answer.sync()}
@@ -88,10 +99,10 @@ func (b *bridge) exchange(ctx context.Context, name inwebo.Exchange, action stri
 	return answer, nil
 }
 
-func (b *bridge) ask(query url.Values) reply {
+func (b *bridge) ask(query url.Values) (document []byte) {
 	recorder := httptest.NewRecorder()
 	b.door.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/iwws/MAC?"+query.Encode(), nil))
-	return readReply(recorder.Body.Bytes())
+	return recorder.Body.Bytes()
 }
 
 // reply has the elements of an answer by name.

@@ -50,6 +50,10 @@ var (
 	// ErrNotUnderstood says that the answer of inWebo was not understood.
 	ErrNotUnderstood = errors.New("the answer was not understood")
 
+	// ErrUnreadable says that inWebo answered a finalize, and the answer, which may have moved the device, could not be read.
+	// It is kept.
+	ErrUnreadable = errors.New("the answer could not be read")
+
 	// ErrNoSecret says that inWebo activated a device without asking for its secret: it could make no OTPs.
 	ErrNoSecret = errors.New("the activation has no secret")
 
@@ -89,7 +93,7 @@ func Causes() []error {
 	return []error{
 		ErrNoDevice, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
 		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
-		ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
+		ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
 		ErrTooManyDevices, ErrRefused,
@@ -175,7 +179,7 @@ func faultCause(err error) error {
 		return because(ErrLate, err)
 	case errors.Is(err, inwebo.ErrNotService):
 		return because(ErrNotInwebo, err)
-	case errors.Is(err, inwebo.ErrNotUnderstood), errors.Is(err, inwebo.ErrUnreadable):
+	case errors.Is(err, inwebo.ErrNotUnderstood):
 		return because(ErrNotUnderstood, err)
 	default:
 		return because(ErrUnreachable, err)

@@ -97,9 +97,9 @@ func (e enrolled) apply(r, left Record, now time.Time, by uint64) (Record, bool)
 		return r, false
 	}
 	device := e.device
-	device.EnrolledAt = now
+	device.EnrolledAt, device.Unconfirmed = now, e.doubtful
 	r.Serial = left.Serial
-	r.Device, r.Enrolment, r.Doubt, r.Guard = &device, nil, nil, Guard{}
+	r.Device, r.Enrolment, r.Unread, r.Doubt, r.Guard = &device, nil, nil, nil, Guard{}
 	if e.doubtful {
 		r.Doubt = r.Doubt.deeper(now, by)
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
+	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -21,7 +23,23 @@ type body struct {
 // vault is the part that is sealed at rest.
 type vault struct {
 	Device    *ratchet.Saved `json:"device,omitempty"`
+	Fallback  *fallback      `json:"fallback,omitempty"`
 	Enrolment *ratchet.Saved `json:"enrolment,omitempty"`
+	Unread    []unreadAnswer `json:"unread,omitempty"`
+}
+
+type fallback struct {
+	State  *ratchet.Saved `json:"state"`
+	Before bool           `json:"before"`
+	Step   uint64         `json:"step"`
+}
+
+type unreadAnswer struct {
+	Exchange inwebo.Exchange `json:"exchange"`
+	At       time.Time       `json:"at"`
+	Step     uint64          `json:"step"`
+	Accepted bool            `json:"accepted"`
+	Answer   []byte          `json:"answer"`
 }
 
 // A record needs more room while it is held, for the hold and the guess that comes with it. An idle one leaves that room
@@ -44,7 +62,7 @@ func withRoom(text []byte, held bool) []byte {
 
 // encode gives the row that a store keeps.
 func encode(r Record) (Row, error) {
-	row := Row{Account: r.Account, Revision: r.Revision, InDoubt: r.Doubt != nil}
+	row := Row{Account: r.Account, Revision: r.Revision, InDoubt: r.Doubt != nil, UnreadAnswers: len(r.Unread)}
 	if r.Hold != nil {
 		row.HeldUntil = r.Hold.Until
 	}
@@ -53,14 +71,8 @@ func encode(r Record) (Row, error) {
 		return Row{}, fmt.Errorf("encode the record: %w", err)
 	}
 	row.Body = withRoom(text, r.Hold != nil)
-	var v vault
-	if r.Device != nil {
-		v.Device = r.Device.State.Save()
-	}
-	if r.Enrolment != nil {
-		v.Enrolment = r.Enrolment.Device.State.Save()
-	}
-	if v == (vault{}) {
+	v := vaultOf(r)
+	if v.Device == nil && v.Enrolment == nil && v.Unread == nil {
 		return row, nil
 	}
 	if text, err = json.Marshal(v); err != nil {
@@ -68,6 +80,22 @@ func encode(r Record) (Row, error) {
 	}
 	row.Vault = secret.NewBytes(text)
 	return row, nil
+}
+
+func vaultOf(r Record) (v vault) {
+	if r.Device != nil {
+		v.Device = r.Device.State.Save()
+		if other := r.Device.Fallback; other != nil {
+			v.Fallback = &fallback{other.State.Save(), other.Before, other.Step}
+		}
+	}
+	if r.Enrolment != nil {
+		v.Enrolment = r.Enrolment.Device.State.Save()
+	}
+	for _, u := range r.Unread {
+		v.Unread = append(v.Unread, unreadAnswer{u.Exchange, u.At, u.Step, u.Accepted, u.Answer.Reveal()})
+	}
+	return v
 }
 
 // Decode reads a row. Its errors name the account and quote nothing of the row.
@@ -89,6 +117,15 @@ func Decode(row Row) (Record, error) {
 		if err := restore(&r.Device.State, v.Device); err != nil {
 			return damaged(err.Error())
 		}
+		if other := v.Fallback; other != nil {
+			r.Device.Fallback = &Fallback{Before: other.Before, Step: other.Step}
+			if err := restore(&r.Device.Fallback.State, other.State); err != nil {
+				return damaged(err.Error())
+			}
+		}
+	}
+	for _, u := range v.Unread {
+		r.Unread = append(r.Unread, UnreadAnswer{u.Exchange, u.At, u.Step, u.Accepted, secret.NewBytes(u.Answer)})
 	}
 	if r.Enrolment != nil {
 		if err := restore(&r.Enrolment.Device.State, v.Enrolment); err != nil {

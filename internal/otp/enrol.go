@@ -24,7 +24,8 @@ const EnrolmentDeadlines = 2
 type Enrolling struct {
 	SMSCode secret.Text
 	PIN     secret.Text
-	// Replace allows a new device where the account has one, which stays until the new one is stored.
+	// Replace allows a new device where the account has one, which stays until the new one is stored. A device that no proof
+	// has confirmed needs none: its enrollment was told as failed.
 	Replace bool
 	// Force allows an activation beyond ActivationLimits.Refuse.
 	Force bool
@@ -58,7 +59,7 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 	taken := false // another account has the device of the account's serial
 	prepare := func(r Record, _ time.Time) (Record, error) {
 		used = s.limits.Activations.judge(r.Activations)
-		if r.Device != nil && !e.Replace {
+		if r.Device != nil && !r.Device.Unconfirmed && !e.Replace {
 			return r, ErrAlreadyEnrolled
 		}
 		if used.Exhausted && !e.Force {

@@ -31,8 +31,8 @@ func TestEnrolmentFaults(t *testing.T) {
 		for i := range append(silences(nil), refusals()...) {
 			for _, replace := range []bool{false, true} {
 				name := append(silences(nil), refusals()...)[i].name
-				if name == "late" && replace || name == "NOK:SYNCHROFAILED" && at == msFinalize {
-					continue // the one takes its time, the other enrolls: see TestEnrollmentThatDoesNotSynchronize
+				if name == "late" && replace || (name == "NOK:SYNCHROFAILED" || name == "answer torn") && at == msFinalize {
+					continue // the first takes its time, the others enroll: TestEnrollmentThatDoesNotSynchronize, TestAnUnreadAnswerToAnEnrollment
 				}
 				t.Run(fmt.Sprintf("%s/%s/replace %v", at.exchange, name, replace), func(t *testing.T) {
 					t.Parallel()
@@ -66,7 +66,7 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
 	drained(t, service)
 
-	f.cause = f.causeAt(at.exchange)
+	f = f.at(at.exchange)
 	want := f.cause
 	if at == activateSetup && f.name == "NOK:SN" {
 		want = otp.ErrSMSCodeFormat
@@ -200,6 +200,9 @@ func TestEnrollmentThatDoesNotSynchronize(t *testing.T) {
 			if e.record(t).Doubt != nil {
 				t.Error("an accepted proof leaves the doubt")
 			}
+			if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrAlreadyEnrolled {
+				t.Errorf("enrolling a device that works: %v", err)
+			}
 		})
 	}
 }
@@ -226,4 +229,16 @@ func TestAServiceListThatDoesNotAddUpCostsNoDevice(t *testing.T) {
 			mustVerify(t, &e.device, issued, err)
 		})
 	}
+}
+
+// Whoever was told that an enrollment failed may enroll again, although its device was stored.
+func TestEnrollingADeviceThatIsNotConfirmed(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match})) // and it was not done
+	if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
+		t.Errorf("told %v", err)
+	}
+	e.mustEnroll(t, otp.Enrolling{})
+	e.mustHaveOneSerial(t)
 }

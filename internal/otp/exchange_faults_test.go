@@ -60,14 +60,19 @@ func silences(sim *inwebosim.Simulator) []exchangeFault {
 	}
 }
 
-// causeAt returns the cause that the caller is told when the fault happens to exchange. A document that is not the
-// service's own is a fault of the host where it answers a finalize.
-func (f exchangeFault) causeAt(exchange inwebo.Exchange) error {
-	isFinalize := exchange != inwebo.ExchangeActivateSetup && exchange != inwebo.ExchangeOTPSetup
-	if isFinalize && f.name == "foreign XML" {
-		return otp.ErrNotInwebo
+// at is the fault when it happens to that exchange. A document that is not the service's own is a fault of the host where it
+// answers a finalize; one of its own that cannot be read is kept there, and may say at least that inWebo did what was asked.
+func (f exchangeFault) at(exchange inwebo.Exchange) exchangeFault {
+	switch isSetup := exchange == inwebo.ExchangeActivateSetup || exchange == inwebo.ExchangeOTPSetup; {
+	case isSetup:
+	case f.name == "foreign XML":
+		f.cause = otp.ErrNotInwebo
+	case f.name == "answer torn":
+		f.cause, f.fate = otp.ErrUnreadable, done
+	case errors.Is(f.cause, otp.ErrNotUnderstood):
+		f.cause = otp.ErrUnreadable
 	}
-	return f.cause
+	return f
 }
 
 func refusals() (faults []exchangeFault) {
@@ -160,7 +165,7 @@ func TestRefusals(t *testing.T) {
 
 // test lets the fault happen at that point of one conversation, and then asks for another OTP.
 func (f exchangeFault) test(t *testing.T, sim *inwebosim.Simulator, at point, movement inwebosim.Ratchet) {
-	f.cause = f.causeAt(at.exchange)
+	f = f.at(at.exchange)
 	d := plant(t, sim, inwebosim.Override{Ratchet: movement, SecondRound: secondRound(at.round)})
 	service := otp.New(d.memory, f.plantedAt(t, d, at), limits(), nil)
 

@@ -45,7 +45,7 @@ func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 		if err != nil {
 			return r, err
 		}
-		r.Serial, r.Enrolment = found.Serial, nil
+		r.Serial, r.Enrolment, r.Unread = found.Serial, nil, nil
 		r.Device = &Device{
 			Identity: found.Identity, Services: found.Services, Offline: found.Offline, State: found.State, EnrolledAt: now,
 			Origin: origin,

@@ -65,10 +65,10 @@ type slowActivation struct {
 
 func (s *slowActivation) ActivateSetup(context.Context, secret.Text) (inwebo.ActivateSetup, error) {
 	time.Sleep(s.took)
-	answer := s.ask(url.Values{
+	answer := readReply(s.ask(url.Values{
 		"action": {"ActionSetup"}, "mode": {"activate"}, "id": {""}, "lastsync": {"0"}, "code": {smsCode.Reveal()},
 		"version": {"test/1"}, "macid": {strings.Repeat("0", 32)},
-	})
+	}))
 	return inwebo.ActivateSetup{Kfact: answer["Kfact"], Kiw: answer["Kiw"]}, nil
 }
 

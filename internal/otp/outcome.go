@@ -36,6 +36,8 @@ type outcome struct {
 	resync    bool        // an accepted round that was a resynchronisation: a second one makes the OTP
 	// change is what the answer changed of the device: one step of the ratchet. nil: nothing.
 	change change
+	// unread is an answer that must be kept because it could not be read. nil: there is none.
+	unread *UnreadAnswer
 }
 
 // setupFailed is the outcome of a conversation whose setup brought no challenge.
@@ -49,10 +51,16 @@ func setupFailed(err error) outcome {
 // finalizeFailed is the outcome of a finalize that was not accepted.
 func finalizeFailed(err error) outcome {
 	var refusal *inwebo.Refusal
+	var unread *inwebo.Unreadable
 	switch {
+	case errors.As(err, &unread):
+		return unreadable(unread)
 	case errors.As(err, &refusal):
 		o := ofRefusal(refusal)
 		o.finalized = true
+		if !refusal.Unusable.IsEmpty() {
+			o.unread = &UnreadAnswer{Exchange: refusal.Exchange, Answer: refusal.Unusable}
+		}
 		switch refusal.Reason { // every other refusal of a finalize left things as they were (inwebo-protocol.md §7)
 		case inwebo.ReasonAccess:
 			o.wrongPIN = true
@@ -95,5 +103,5 @@ func (o outcome) explainsDoubt() bool {
 
 // mayMove reports whether inWebo's device may differ from what is stored when the outcome is not applied.
 func (o outcome) mayMove() bool {
-	return o.fate == lost || o.fate == accepted || o.fate == done || o.change != nil
+	return o.fate == lost || o.fate == accepted || o.fate == done || o.change != nil || o.unread != nil
 }

@@ -38,6 +38,9 @@ type Record struct {
 	// proof always comes after an earlier hold's, for its challenge replaced the earlier one.
 	MovedBy uint64 `json:"movedBy"`
 
+	// Unread are answers of inWebo that could not be read, the oldest first. They are sealed like keys.
+	Unread []UnreadAnswer `json:"-"`
+
 	Guard Guard `json:"guard,omitzero"`
 	Quota Quota `json:"quota,omitzero"`
 
@@ -56,9 +59,13 @@ type Device struct {
 	Services   []inwebo.Service `json:"services,omitempty"`
 	Offline    inwebo.Offline   `json:"offline,omitzero"`
 	State      ratchet.State    `json:"-"`
+	Fallback   *Fallback        `json:"-"`              // nil, unless a kept answer was read again and no proof has decided since
 	Name       string           `json:"name,omitempty"` // in the user's list of devices, as far as it is known here
 	EnrolledAt time.Time        `json:"enrolledAt,omitzero"`
-	LastOTPAt  time.Time        `json:"lastOTPAt,omitzero"` // zero before the first
+	// Unconfirmed says that inWebo may not have taken the last step of the enrollment, and that its caller was told so. The
+	// first accepted proof confirms the device.
+	Unconfirmed bool      `json:"unconfirmed,omitempty"`
+	LastOTPAt   time.Time `json:"lastOTPAt,omitzero"` // zero before the first
 }
 
 // Enrolment is how far an activation has come.

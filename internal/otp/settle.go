@@ -57,7 +57,18 @@ func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Re
 		r.Step, r.MovedBy = max(r.Step, p.left.Step)+1, max(r.MovedBy, by)
 	}
 	switch {
-	case (o.fate == lost || o.fate == done) && r.Device != nil:
+	case p.enrolls: // the proofs of an activation say nothing of the device that the account has
+	case o.fate == accepted, o.fate == done:
+		r = r.confirmed()
+	case o.explainsDoubt() && r.Device != nil && r.heldBy(p.conversation):
+		device := r.Device.alternated()
+		r.Device = &device
+	}
+	if o.unread != nil {
+		r = r.kept(*o.unread, now)
+	}
+	switch {
+	case (o.fate == lost || o.fate == done || o.unread != nil) && r.Device != nil:
 		r.Doubt = r.Doubt.deeper(now, by)
 	case o.fate == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= by:
 		r.Doubt = nil

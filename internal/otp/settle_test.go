@@ -203,6 +203,11 @@ func TestRecordSurvivesItsRow(t *testing.T) {
 			move, _ := ratchet.NewMove(strings.Repeat("b", 32), "", "d")
 			record.Device.State = record.Device.State.Told(move)
 		}
+		if rapid.Bool().Draw(t, "unread") {
+			answer := UnreadAnswer{Exchange: inwebo.ExchangeOTPFinalize, At: epoch, Step: 3, Answer: secret.NewBytes([]byte(strings.Repeat("0", 32)))}
+			record.Unread = []UnreadAnswer{answer}
+			record.Device.Fallback = &Fallback{State: record.Device.State, Before: true, Step: 2}
+		}
 		row, err := encode(record)
 		if err != nil {
 			t.Fatal(err)
@@ -297,5 +302,38 @@ func TestRefusalsDoNotGrowTheRecord(t *testing.T) {
 		if grown := len(after.Vault.Reveal()) - len(before.Vault.Reveal()); grown > row.most || (r.Doubt != nil) != row.doubt || len(after.Body) > len(before.Body) {
 			t.Errorf("%s: after 500 refusals the vault has grown by %d bytes, the body from %d to %d, doubt %+v", name, grown, len(before.Body), len(after.Body), r.Doubt)
 		}
+	}
+}
+
+// The newest two answers are kept, one for each step; one that was accepted makes place for no other.
+func TestWhichUnreadAnswersAreKept(t *testing.T) {
+	answer := func(text string, accepted bool) UnreadAnswer {
+		return UnreadAnswer{Exchange: inwebo.ExchangeOTPFinalize, Accepted: accepted, Answer: secret.NewBytes([]byte(text))}
+	}
+	r := enrolledRecord()
+	expect := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, kept := range r.Unread {
+			got = append(got, string(kept.Answer.Reveal()))
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("kept are %q, want %q", got, want)
+		}
+	}
+	r = r.kept(answer("a", false), epoch)
+	r = r.kept(answer("b", false), epoch)
+	expect("b")
+	r = r.kept(answer("c", true), epoch)
+	r = r.kept(answer("d", false), epoch)
+	expect("c")
+	r.Step++
+	r = r.kept(answer("e", false), epoch)
+	expect("c", "e")
+	r.Step++
+	r = r.kept(answer("f", true), epoch)
+	expect("e", "f")
+	if r.Unread[1].Step != r.Step || !r.Unread[1].At.Equal(epoch) {
+		t.Errorf("%+v", r.Unread)
 	}
 }

@@ -29,6 +29,8 @@ type Status struct {
 	Enrolment   EnrolmentPhase `json:"enrolment,omitempty"` // of one that is not through
 	// FutureStamps reports that the record has stamps ahead of the store's clock, which the next call corrects.
 	FutureStamps bool `json:"futureStamps,omitempty"`
+	// UnreadAnswers are answers of inWebo that are kept because they could not be read.
+	UnreadAnswers int `json:"unreadAnswers"`
 }
 
 // State is whether an account can be asked for an OTP.
@@ -57,7 +59,9 @@ func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	return statusOf(r, now, s.limits), nil
+	st := statusOf(r, now, s.limits)
+	st.UnreadAnswers = row.UnreadAnswers
+	return st, nil
 }
 
 func statusOf(r Record, now time.Time, limits Limits) Status {
@@ -66,7 +70,8 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 		Account: r.Account, State: StateNotEnrolled, InDoubt: r.InDoubt(now), Blocking: r.Blocking,
 		WrongPINs: r.Guard.Wrong, PINLocked: limits.Guard.Attempts > 0 && r.Guard.Wrong >= limits.Guard.Attempts,
 		Activations: r.Activations, FewLeft: limits.Activations.judge(r.Activations).FewLeft, Step: r.Step,
-		FutureStamps: wasAhead,
+		FutureStamps:  wasAhead,
+		UnreadAnswers: len(r.Unread),
 	}
 	if st.Blocking == "" {
 		st.Blocking = BlockingUnknown

@@ -161,10 +161,12 @@ func at(action string, n inwebosim.Nuisance) inwebosim.Nuisance {
 }
 
 // onEither plants the nuisance for the setup in one cause and for the finalize in another, which inWebo does not process.
-func onEither(c cause, n inwebosim.Nuisance) []cause {
-	setup, finalize := c, c
+func onEither(c cause, n inwebosim.Nuisance) []cause { return onEach(c, c, n) }
+
+// onEach is onEither for a nuisance that causes something else in a setup than in a finalize.
+func onEach(setup, finalize cause, n inwebosim.Nuisance) []cause {
 	n.Process = new(bool)
-	setup.name, setup.before = c.name+" in the setup", planting(at(pimsdtest.ActionSetup, n))
-	finalize.name, finalize.before = c.name+" in the finalize", planting(at(pimsdtest.ActionFinalize, n))
+	setup.name, setup.before = setup.name+" in the setup", planting(at(pimsdtest.ActionSetup, n))
+	finalize.name, finalize.before = finalize.name+" in the finalize", planting(at(pimsdtest.ActionFinalize, n))
 	return []cause{setup, finalize}
 }

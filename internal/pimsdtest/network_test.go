@@ -111,14 +111,23 @@ func networkCauses() []cause {
 	)
 }
 
-// nonsenseCauses are documents that inWebo does not send.
+// nonsenseCauses are documents that inWebo does not send. In answer to a setup none of them is understood. In answer to a
+// finalize, one that is the service's own may have moved the device, and is kept; any other comes from another host.
 func nonsenseCauses() (all []cause) {
 	for _, kind := range []inwebosim.Kind{
 		inwebosim.KindTruncated, inwebosim.KindOtherRoot, inwebosim.KindNested, inwebosim.KindDuplicate, inwebosim.KindTrailing,
 		inwebosim.KindDoctype, inwebosim.KindEntityBomb, inwebosim.KindHuge, inwebosim.KindEmpty,
 	} {
-		c := cause{name: string(kind), code: 2000, status: 500}
-		all = append(all, onEither(c, inwebosim.Nuisance{Kind: kind})...)
+		setup := cause{name: string(kind), code: 2000, status: 500}
+		finalize := cause{name: string(kind), code: 2316, status: 502}
+		if kind == inwebosim.KindOtherRoot || kind == inwebosim.KindEmpty {
+			finalize.code, finalize.status = 2006, 500
+		}
+		n := inwebosim.Nuisance{Kind: kind}
+		if kind == inwebosim.KindTruncated {
+			n.Bytes = -1 // so that its root is there
+		}
+		all = append(all, onEach(setup, finalize, n)...)
 	}
 	return all
 }

@@ -64,12 +64,12 @@ func refusalCauses() (all []cause) {
 		{"NOK:HEARD_FOR_THE_FIRST_TIME", 2000, 500, ""},
 		{"NOK:", 2000, 500, ""},
 		{"NOK", 2000, 500, ""},
-		{"MAYBE", 2000, 500, ""},
 	} {
 		c := cause{name: r.err, code: r.code, status: r.status, parameter: r.parameter}
 		all = append(all, onEither(c, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: r.err})...)
 	}
-	return all
+	setup, finalize := cause{name: "MAYBE", code: 2000, status: 500}, cause{name: "MAYBE", code: 2316, status: 502}
+	return append(all, onEach(setup, finalize, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "MAYBE"})...)
 }
 
 // stateCauses are states of the account or of its device, at inWebo or here.

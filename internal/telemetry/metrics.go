@@ -183,15 +183,28 @@ func (m *Metrics) WatchLog(dropped func() uint64) {
 // CountFewActivations counts an enrolment of an account that has few SMS activations left.
 func (m *Metrics) CountFewActivations() { m.fewLeft.Inc() }
 
-// doubtTimeout bounds how long a scrape waits for the count of devices in doubt.
+// doubtTimeout bounds how long a scrape waits for a count of the store.
 const doubtTimeout = 2 * time.Second
 
 // WatchDoubt publishes how many devices are in doubt, asked for at each scrape; when count fails, NaN. It is called once.
 func (m *Metrics) WatchDoubt(count func(context.Context) (int, error)) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	m.watchCount(prometheus.GaugeOpts{
 		Name: "pimsd_devices_in_doubt",
 		Help: "Devices whose last exchange may or may not have moved their keys at inWebo; NaN when the store cannot tell.",
-	}, func() float64 {
+	}, count)
+}
+
+// WatchUnreadAnswers publishes how many answers of inWebo are kept because they could not be read, asked for at each scrape;
+// when count fails, NaN. It is called once.
+func (m *Metrics) WatchUnreadAnswers(count func(context.Context) (int, error)) {
+	m.watchCount(prometheus.GaugeOpts{
+		Name: "pimsd_unread_answers",
+		Help: "Answers of inWebo that are kept because they could not be read; NaN when the store cannot tell.",
+	}, count)
+}
+
+func (m *Metrics) watchCount(gauge prometheus.GaugeOpts, count func(context.Context) (int, error)) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(gauge, func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), doubtTimeout)
 		defer cancel()
 		n, err := count(ctx)

@@ -173,6 +173,7 @@ func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
 		return otp.Write{}, err
 	}
 	row.Revision++
+	row.UnreadAnswers = len(record.Unread) // a fetch leaves that out
 	return otp.Write{ID: uuid.NewString(), Row: r.Ring.sealRow(row), Line: otp.Line{
 		At: now, Account: row.Account, Caller: r.Caller, Action: action, Stage: otp.StageOutcome, Outcome: "done", Step: record.Step,
 	}}, nil
