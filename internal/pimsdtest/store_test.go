@@ -117,6 +117,34 @@ func TestAnAnswerOutlivesAStoreThatFails(t *testing.T) {
 	}
 }
 
+// What inWebo has answered while the store was away is stored when that is back, without a restart. Nothing new is begun on it
+// before that.
+func TestAnswerOutlivesStoreThatIsMovedAway(t *testing.T) {
+	t.Parallel()
+	a := enrolled(t, shortDeadline)
+	reached, release := a.Daemon.Pause(pimsdtest.ActionFinalize)
+	moved := make(chan func(), 1)
+	go func() {
+		<-reached
+		moved <- moveStoreAway(t, a.Daemon)
+		release()
+	}()
+	if got := a.OTP(aPIN); got.Code != 2316 {
+		t.Errorf("%s", got.Body)
+	}
+	back := <-moved
+	back()
+	until(t, "the answer is stored", func() bool { return a.Daemon.Metrics()["pimsd_settles_retrying"] == 0 })
+	if got := a.OTP(aPIN); got.Code != 2000 {
+		t.Errorf("a call on a store that was away: %s", got.Body)
+	}
+	a.Daemon.Restart()
+	wantOTP(t, a)
+	if truth := a.Truth(); truth.WrongProofs != 0 || truth.Step != 2 {
+		t.Errorf("inWebo has seen %+v", truth.Tally)
+	}
+}
+
 // A daemon that is told to stop meanwhile stores the answer before it ends.
 func TestAnAnswerOutlivesTheDaemonToo(t *testing.T) {
 	t.Parallel()

@@ -20,11 +20,23 @@ func (w *writer) save(writes int) {
 	if w.health.refusal() != nil {
 		return
 	}
-	complete, err := checkpoint(context.Background(), w.conn, mode)
+	_, err := w.writeBack(mode)
 	w.health.note(err)
+}
+
+// writeBack makes a checkpoint. After a complete one, the next transaction begins the log again.
+func (w *writer) writeBack(mode string) (complete bool, err error) {
+	ctx := context.Background()
+	version, err := dataVersion(ctx, w.conn)
+	if err != nil {
+		return false, err
+	}
+	complete, err = checkpoint(ctx, w.conn, mode)
 	if complete {
 		w.unsaved = 0
+		w.renewal.prepare(version)
 	}
+	return complete, err
 }
 
 // How a checkpoint is made. The writer's connection does not wait for others in either.

@@ -107,15 +107,24 @@ func (c *connector) setUp(ctx context.Context, conn driver.Conn) error {
 	return nil
 }
 
-// ask runs a statement on a bare connection and gives the first value of its first row as text, or nothing.
+// ask runs a statement on a bare connection and returns the first value of its first row as text, or nothing.
 func ask(ctx context.Context, conn driver.Conn, query string) (answer string, err error) {
+	err = each(ctx, conn, query, func(value string) bool {
+		answer = value
+		return false
+	})
+	return answer, err
+}
+
+// each hands over the first value of each row of a query on a bare connection, as text, until use returns false.
+func each(ctx context.Context, conn driver.Conn, query string, use func(string) bool) (err error) {
 	queryer, ok := conn.(driver.QueryerContext)
 	if !ok {
-		return "", fmt.Errorf("a connection of the type %T takes no queries", conn)
+		return fmt.Errorf("a connection of the type %T takes no queries", conn)
 	}
 	rows, err := queryer.QueryContext(ctx, query, nil)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() {
 		if closing := rows.Close(); err == nil {
@@ -123,13 +132,17 @@ func ask(ctx context.Context, conn driver.Conn, query string) (answer string, er
 		}
 	}()
 	values := make([]driver.Value, len(rows.Columns()))
-	switch err := rows.Next(values); {
-	case err == io.EOF || len(values) == 0: //nolint:errorlint // database/sql/driver says that it is this very value
-		return "", nil
-	case err != nil:
-		return "", err
+	for {
+		switch err := rows.Next(values); {
+		case err == io.EOF || len(values) == 0: //nolint:errorlint // database/sql/driver says that it is this very value
+			return nil
+		case err != nil:
+			return err
+		}
+		if !use(strings.TrimSpace(fmt.Sprint(values[0]))) {
+			return nil
+		}
 	}
-	return strings.TrimSpace(fmt.Sprint(values[0])), nil
 }
 
 // explain says in words of this program what SQLite says of files that it cannot use.

@@ -17,17 +17,30 @@ import (
 func damage(t *testing.T, dir, name string) {
 	t.Helper()
 	s := openWith(t, dir, builtIn())
-	var page, size int64
-	err := s.db.QueryRowContext(t.Context(), "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = ?", name).Scan(&page, &size)
-	if err != nil {
+	at := page(t, s, name)
+	closeStore(t, s)
+	overwrite(t, dir, at)
+}
+
+const pageSize = 4096
+
+// page is where the root page of a table or an index is in the file.
+func page(t *testing.T, s *Store, name string) (at int64) {
+	t.Helper()
+	row := s.db.QueryRowContext(t.Context(), "SELECT (rootpage - 1) * page_size FROM sqlite_schema, pragma_page_size WHERE name = ?", name)
+	if err := row.Scan(&at); err != nil {
 		t.Fatal(err)
 	}
-	closeStore(t, s)
+	return at
+}
+
+func overwrite(t *testing.T, dir string, at int64) {
+	t.Helper()
 	file, err := os.OpenFile(filepath.Join(dir, FileName), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = file.WriteAt(bytes.Repeat([]byte{0xa5}, int(size)), (page-1)*size)
+	_, err = file.WriteAt(bytes.Repeat([]byte{0xa5}, pageSize), at)
 	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,10 @@ func (s *Store) put(ctx context.Context, w otp.Write, c change) error {
 	j := &job{change: c, kind: settle}
 	if w.Line.Stage == otp.StageAttempt {
 		j.kind = lease
-		if err := s.ensureReserve(ctx); err != nil {
+		switch err := s.ensureReserve(ctx); {
+		case errors.Is(err, otp.ErrBroken):
+			return err
+		case err != nil:
 			return untouched(err)
 		}
 	}

@@ -16,22 +16,50 @@ func databasePath(dir string) (string, error) {
 	return path, nil
 }
 
-// findDatabase gives the absolute path of the database in dir. It must be there, on a file system that can carry it.
+// findDatabase returns the absolute path of the database in dir. It must be there, under one name, on a file system that can carry it.
 func findDatabase(dir string) (string, error) {
 	path, err := databasePath(dir)
 	if err != nil {
 		return "", err
 	}
-	switch info, err := os.Stat(path); {
-	case errors.Is(err, fs.ErrNotExist):
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w in %s, it has no %s: the service makes one when it starts in an empty directory, "+
 			"commands only use it; is PIMSD_DATA_DIR the service's?", ErrNoStore, filepath.Dir(path), FileName)
-	case err != nil:
+	}
+	if err != nil {
 		return "", fmt.Errorf("look for the store: %w", err)
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is not a file: remove it, or name another directory in PIMSD_DATA_DIR", path)
+	}
+	if err := checkFile(path, info); err != nil {
+		return "", err
 	}
 	return path, checkFileSystem(filepath.Dir(path))
+}
+
+// checkFile refuses a database that has more than one name, or another place than the data directory: its log would be
+// somewhere else for whatever opens it by the other name, or would not survive a container.
+func checkFile(path string, info fs.FileInfo) error {
+	switch {
+	case info.Mode().Type() == fs.ModeSymlink:
+		target, _ := os.Readlink(path)
+		return fmt.Errorf("%s is a symbolic link, to %s: SQLite keeps its log next to that file. Name the directory of that file in "+
+			"PIMSD_DATA_DIR; the data directory itself may be a symbolic link", path, target)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a file: remove it, or name another directory in PIMSD_DATA_DIR", path)
+	case links(info) > 1:
+		return fmt.Errorf("%s has another name, a hard link: a log that is kept under the one name is missing under the other. Remove the other "+
+			"name (find it with `find / -xdev -samefile %[1]s`), or put a copy in its place while no process has it open", path)
+	case isMountPoint(path):
+		return fmt.Errorf("%s is mounted by itself: its log would be written to another place, and lost. Mount its directory instead, "+
+			"and name that in PIMSD_DATA_DIR", path)
+	}
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if info, err := os.Lstat(path + suffix); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s%s is no regular file, though SQLite keeps a log there: put the file itself there while no process uses the store",
+				path, suffix)
+		}
+	}
+	return nil
 }
 
 // findOrMakeDatabase does the same, and makes directory and file when there is nothing yet.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ func breakBySyncing(ctx context.Context, dir string) error {
 	if err == nil || errors.Is(err, otp.ErrBroken) && !strings.Contains(err.Error(), "make a write durable: disk I/O error") {
 		return fmt.Errorf("the writes at which the disk fails say %w", err)
 	}
-	if err := errors.Join(heal(), expectBroken(ctx, store), store.Close()); err != nil {
+	if err := errors.Join(expectBroken(ctx, store), heal(), expectBroken(ctx, store), expectRescue(ctx, store), store.Close()); err != nil {
 		return err
 	}
 	store, err = sqlite.Open(ctx, sqlite.Options{Dir: dir})
@@ -54,6 +55,22 @@ func breakBySyncing(ctx context.Context, dir string) error {
 	}
 	_, err = put(ctx, store, "alice")
 	return errors.Join(err, store.Broken(), store.Close())
+}
+
+// expectRescue fails unless a broken store whose files are well takes settles, and is read for them, and takes nothing else.
+func expectRescue(ctx context.Context, store *sqlite.Store) error {
+	err := store.Create(ctx, write("rescued", 1))
+	row, _, fetched := store.Fetch(ctx, "rescued")
+	if err := errors.Join(err, fetched); err != nil || row.Revision != 1 {
+		return fmt.Errorf("a settle on files that are well: %w; revision %d is there", err, row.Revision)
+	}
+	if err := store.Replace(ctx, attempt("rescued", 2)); !errors.Is(err, otp.ErrBroken) || store.Broken() == nil {
+		return fmt.Errorf("a lease after it: %w", err)
+	}
+	if err := store.Writable(ctx); !errors.Is(err, otp.ErrBroken) {
+		return fmt.Errorf("Writable after it: %w", err)
+	}
+	return nil
 }
 
 // failSyncs has every sync of a file fail that this process has open, and loses what is written to it, until heal is called. It
@@ -172,7 +189,7 @@ func expectBroken(ctx context.Context, store *sqlite.Store) error {
 	_, key := store.KeyByID(ctx, "")
 	_, keys := store.ListKeys(ctx)
 	for verb, err := range map[string]error{
-		"Fetch": fetch, "Create": store.Create(ctx, write("bob", 1)), "Replace": store.Replace(ctx, write("alice", 2)),
+		"Fetch": fetch, "Create": store.Create(ctx, attempt("bob", 1)), "Replace": store.Replace(ctx, attempt("alice", 2)),
 		"List": list, "CountDoubt": count, "AuditAfter": audit, "Writable": store.Writable(ctx),
 		"KeyByID": key, "ListKeys": keys, "AddKey": store.AddKey(ctx, authn.Key{}), "RevokeKey": store.RevokeKey(ctx, "", time.Time{}),
 	} {
@@ -214,6 +231,56 @@ func TestBrokenWhenItsFilesAreMoved(t *testing.T) {
 	}
 }
 
+// A store that was moved away and is back takes what is in hand, and one that was replaced by a copy never does.
+func TestRescueOfAMovedStore(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		move, back func(dir string) error
+		rescued    bool
+	}{
+		"the database": {
+			func(dir string) error { return os.Rename(database(dir), database(dir)+".old") },
+			func(dir string) error { return os.Rename(database(dir)+".old", database(dir)) }, true,
+		},
+		"the directory": {
+			func(dir string) error { return os.Rename(dir, dir+".old") },
+			func(dir string) error { return os.Rename(dir+".old", dir) }, true,
+		},
+		"a copy": {
+			func(dir string) error { return os.Rename(dir, dir+".old") },
+			func(dir string) error { return exec.Command("cp", "-a", dir+".old", dir).Run() }, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "data")
+			store := open(t, dir)
+			if err := errors.Join(store.Create(t.Context(), write("alice", 1)), tc.move(dir)); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Replace(t.Context(), write("alice", 2)); !errors.Is(err, otp.ErrBroken) {
+				t.Errorf("a settle while it is away: %v", err)
+			}
+			if err := errors.Join(expectBroken(t.Context(), store), tc.back(dir)); err != nil {
+				t.Fatal(err)
+			}
+			if !tc.rescued {
+				if err := store.Replace(t.Context(), write("alice", 2)); !errors.Is(err, otp.ErrBroken) {
+					t.Errorf("a settle into a copy: %v", err)
+				}
+				return
+			}
+			if err := expectRescue(t.Context(), store); err != nil {
+				t.Error(err)
+			}
+			closed(t, store)
+			verify(t, dir)
+		})
+	}
+}
+
+func database(dir string) string { return filepath.Join(dir, sqlite.FileName) }
+
 // A full disk passes: leases are refused, settles have a reserve, and leases are taken when there is room again. That takes a
 // small file system, and so a machine that gives namespaces to anyone; crashtest shows the same on the others.
 func TestFull(t *testing.T) {
@@ -227,6 +294,42 @@ func TestFull(t *testing.T) {
 	if err := cmd.Run(); err != nil && !isNotAllowed(err) {
 		t.Fatal(err)
 	}
+}
+
+// A database that is mounted by itself is refused, in whichever mount namespace.
+func TestMountedByItself(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	aStore(t, dir)
+	cmd := process(t, "mounted", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	if err := cmd.Run(); err != nil && !isNotAllowed(err) {
+		t.Fatal(err)
+	}
+}
+
+func openWhatIsMounted(ctx context.Context, dir string) error {
+	mount := func(path string) error { return unix.Mount(path, path, "", unix.MS_BIND, "") }
+	if err := mount(dir); isNotAllowed(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	store, err := sqlite.Open(ctx, sqlite.Options{Dir: dir})
+	if err != nil {
+		return fmt.Errorf("the data directory may be mounted: %w", err)
+	}
+	if err := errors.Join(store.Close(), mount(database(dir))); err != nil {
+		return err
+	}
+	if _, err := sqlite.Open(ctx, sqlite.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "is mounted by itself") {
+		return fmt.Errorf("a database that is mounted by itself: %w", err)
+	}
+	return nil
 }
 
 func isNotAllowed(err error) bool {
@@ -266,14 +369,14 @@ func fillTheDisk(ctx context.Context, dir string) error {
 	if err != nil || settles < 4 {
 		return fmt.Errorf("after %d leases found no room, %d settles did: %w", leases, settles, err)
 	}
-	if err := store.Create(ctx, attempt("bob")); !errors.Is(err, otp.ErrUntouched) || !strings.Contains(err.Error(), "reserve") {
+	if err := store.Create(ctx, attempt("bob", 1)); !errors.Is(err, otp.ErrUntouched) || !strings.Contains(err.Error(), "reserve") {
 		return fmt.Errorf("without a reserve, a lease says %w", err)
 	}
-	return errors.Join(os.Remove(ballast), store.Create(ctx, attempt("bob")), store.Writable(ctx), store.Close())
+	return errors.Join(os.Remove(ballast), store.Create(ctx, attempt("bob", 1)), store.Writable(ctx), store.Close())
 }
 
-func attempt(account otp.Account) otp.Write {
-	w := write(account, 1)
+func attempt(account otp.Account, revision uint64) otp.Write {
+	w := write(account, revision)
 	w.Line.Stage = otp.StageAttempt
 	return w
 }

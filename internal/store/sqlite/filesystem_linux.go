@@ -28,6 +28,22 @@ func judgeFileSystem(dir string, magic uint32) error {
 	return nil
 }
 
+// links returns how many names a file has.
+func links(file os.FileInfo) uint64 {
+	stat, ok := file.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 1
+	}
+	return uint64(stat.Nlink) //nolint:unconvert // its type depends on the architecture
+}
+
+// isMountPoint reports whether a file is mounted by itself, as a container has it that is given one file.
+func isMountPoint(path string) bool {
+	var stat unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &stat)
+	return err == nil && stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+}
+
 // freeSpace returns how many bytes the user of the process can still write in dir.
 func freeSpace(dir string) (free int64, known bool) {
 	var stat unix.Statfs_t

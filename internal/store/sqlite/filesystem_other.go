@@ -18,3 +18,9 @@ func freeSpace(string) (free int64, known bool) { return 0, false }
 
 // preallocate does nothing: the file is to be written.
 func preallocate(*os.File, int64) (done bool, err error) { return false, nil }
+
+// links is not known.
+func links(os.FileInfo) uint64 { return 1 }
+
+// isMountPoint is not known.
+func isMountPoint(string) bool { return false }

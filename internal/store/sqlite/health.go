@@ -17,9 +17,12 @@ import (
 
 // health knows whether the store can still promise anything. Once broken, it stays so.
 type health struct {
+	id            string    // of the store
 	files         *identity // for the writer alone
 	cause         atomic.Pointer[error]
+	readable      atomic.Bool // though broken, it was found to be the same as before
 	responsesLost atomic.Uint64
+	unverified    string // what was found, or not looked for, when the store was opened after it was not closed
 }
 
 // Broken says why the store is broken, or returns nil. It is when a sync has failed (see faultOf), or when somebody has
@@ -34,10 +37,6 @@ func (s *Store) Broken() error {
 // Writable proves that a settle would be stored now: that its rows can be written, that a write becomes durable, and that there is a
 // reserve of room. It changes nothing and takes no room.
 func (s *Store) Writable(ctx context.Context) error {
-	s.writer.reserve.check()
-	if err := s.ensureReserve(ctx); err != nil {
-		return err
-	}
 	err := s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
 		for _, step := range []*sql.Stmt{on.probeBegin, on.probeLine, on.probeDevice, on.probeEnd} {
 			if _, failure := step.ExecContext(ctx); failure != nil {
@@ -50,21 +49,30 @@ func (s *Store) Writable(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find out whether the store can be written: %w", err)
 	}
-	return nil
+	s.writer.reserve.check()
+	return s.ensureReserve(ctx)
 }
 
-// ensureReserve makes the reserve again if it is missing.
+// ensureReserve makes the reserve again if it is missing, unless the store is broken.
 func (s *Store) ensureReserve(ctx context.Context) error {
 	r := s.writer.reserve
-	if !r.missing.Load() {
-		return nil
+	if err := s.health.broken(); err != nil || !r.missing.Load() {
+		return err
 	}
 	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, r.restore() })
 	return err
 }
 
-// refusal is what a broken store answers to every verb.
+// refusal is what reads of a broken store return.
 func (h *health) refusal() error {
+	if h.readable.Load() {
+		return nil
+	}
+	return h.broken()
+}
+
+// broken is what a broken store answers to every write but settles.
+func (h *health) broken() error {
 	if cause := h.cause.Load(); cause != nil {
 		return fmt.Errorf("%w: %w", otp.ErrBroken, *cause)
 	}
@@ -78,7 +86,10 @@ func (h *health) check() {
 	}
 }
 
-func (h *health) breakBy(cause error) { h.cause.CompareAndSwap(nil, &cause) }
+func (h *health) breakBy(cause error) {
+	h.readable.Store(false)
+	h.cause.CompareAndSwap(nil, &cause)
+}
 
 // note looks at an error of a read or a write, and breaks the store if it is fatal.
 func (h *health) note(err error) {

@@ -35,6 +35,9 @@ func prepareLookups(ctx context.Context, conn *sql.Conn) (l *lookups, err error)
 }
 
 func (l *lookups) close() {
+	if l == nil {
+		return
+	}
 	for _, q := range []*query{l.fetch, l.withResponse, l.keyByID} {
 		if q != nil {
 			_ = q.Close() // what it could say, its last run has said

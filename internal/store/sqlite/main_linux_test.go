@@ -20,6 +20,7 @@ func children() map[string]func(ctx context.Context, dir string) error {
 		"share":     share,
 		"broken":    breakBySyncing,
 		"unwritten": failToWrite,
+		"mounted":   openWhatIsMounted,
 		"full":      fillTheDisk,
 		"readonly":  openWhatCannotBeWritten,
 		"migrate":   migrateOnADiskThatFails,

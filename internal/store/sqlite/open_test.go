@@ -29,6 +29,9 @@ func TestWhereAStoreIsOpenedOrMade(t *testing.T) {
 		"foreign files":    {directory("lost+found/", "holiday.jpg"), "it has no pimsd.db", `there is "holiday.jpg"`},
 		"a log alone":      {directory("pimsd.db-wal"), "it has no pimsd.db", `there is "pimsd.db-wal"`},
 		"a directory":      {directory("pimsd.db/"), "is not a file", "is not a file"},
+		"a symbolic link":  {link(os.Symlink, "pimsd.db"), "is a symbolic link", "is a symbolic link"},
+		"a hard link":      {link(os.Link, "pimsd.db"), "has another name", "has another name"},
+		"a log elsewhere":  {link(os.Symlink, "pimsd.db-wal"), "is no regular file", "is no regular file"},
 		"not a database":   {text, "not an SQLite database", "not an SQLite database"},
 		"another's database": {
 			statement("CREATE TABLE cats (name TEXT)"),
@@ -138,6 +141,21 @@ func aStore(t *testing.T, dir string) {
 	t.Helper()
 	store, err := sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: dir})
 	expectRefusal(t, "OpenOrCreate", store, err, "")
+}
+
+// link has a file of a store lie elsewhere, and be named in its place.
+func link(link func(from, to string) error, name string) func(t *testing.T, dir string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		aStore(t, dir)
+		file, elsewhere := filepath.Join(dir, name), filepath.Join(dir, "elsewhere")
+		if _, err := os.Stat(file); err != nil {
+			directory(name)(t, dir)
+		}
+		if err := errors.Join(os.Rename(file, elsewhere), link(elsewhere, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func text(t *testing.T, dir string) {

@@ -35,6 +35,22 @@ func builtIn() migrations {
 	return m
 }
 
+// identify checks the schema and returns the id that the store got when it was made.
+func (m migrations) identify(ctx context.Context, db *sql.DB, path string) (id string, err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if err := m.check(ctx, conn, path); err != nil {
+		return "", err
+	}
+	if err := conn.QueryRowContext(ctx, "SELECT hex(id) FROM store").Scan(&id); err != nil {
+		return "", fmt.Errorf("read the id of the store %s: %w", path, err)
+	}
+	return id, nil
+}
+
 // check says in a sentence why a database cannot be used as it is.
 func (m migrations) check(ctx context.Context, conn *sql.Conn, path string) error {
 	switch version, err := m.version(ctx, conn, path); {

@@ -66,6 +66,9 @@ var (
 // it is not there; every error is a sentence for the operator.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	path, err := findDatabase(o.Dir)
+	if err == nil {
+		err = checkPairing(ctx, path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,13 +83,24 @@ func OpenOrCreate(ctx context.Context, o Options) (*Store, error) {
 
 func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) {
 	path, err := findOrMakeDatabase(o.Dir)
+	if err == nil {
+		err = checkPairing(ctx, path)
+	}
+	remark := ""
+	if err == nil {
+		remark, err = verify(ctx, path, verifyTimeout)
+	}
+	if err == nil {
+		err = m.bringUpToDate(ctx, path)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := m.bringUpToDate(ctx, path); err != nil {
-		return nil, err
+	s, err := open(ctx, path, o, m)
+	if err == nil {
+		s.health.unverified = remark
 	}
-	return open(ctx, path, o, m)
+	return s, err
 }
 
 func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, err error) {
@@ -94,37 +108,38 @@ func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, 
 	// such call, SQLite goes on with the one that it has.
 	_, _ = sqlite.Fdatasync(true)
 	db := openPool(path, standardPragmas())
-	db.SetMaxOpenConns(listers + 1) // and the writer
-	db.SetMaxIdleConns(listers + 1)
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
+	db.SetMaxOpenConns(listers + 2) // and the writer's, twice when it opens another one
+	db.SetMaxIdleConns(listers)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, conn.Close(), db.Close())
+			err = errors.Join(err, db.Close())
 		}
 	}()
-	if err := m.check(ctx, conn, path); err != nil {
+	s := &Store{db: db, health: &health{}}
+	if s.health.id, err = m.identify(ctx, db, path); err != nil {
 		return nil, err
 	}
-	// What a process that was killed had written but not synced is visible again by now, and must become durable before
-	// anyone builds on it. A checkpoint writes and syncs it; while other processes use the database there is none of it.
-	if _, err := checkpoint(ctx, conn, passive); err != nil {
-		return nil, fmt.Errorf("bring %s up to date with its write-ahead log: %w", path, err)
-	}
-	files, err := identify(path)
-	if err != nil {
+	if s.health.files, err = identify(path); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, health: &health{files: files}}
 	if s.read, err = prepareQueries(ctx, db); err != nil {
 		return nil, err
 	}
-	s.writer = &writer{conn: conn, health: s.health, reserve: openReserve(filepath.Dir(path)), observe: o.ObserveCommit}
-	if err := startWriter(ctx, s.writer); err != nil {
+	s.writer = &writer{db: db, path: path, health: s.health, reserve: openReserve(filepath.Dir(path)), observe: o.ObserveCommit}
+	if s.writer.session, err = openSession(ctx, db); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			s.writer.session.close()
+		}
+	}()
+	// What a process that was killed had written but not synced is visible again by now, and must become durable before
+	// anyone builds on it. A checkpoint writes and syncs it; while other processes use the database there is none of it.
+	if _, err := s.writer.writeBack(passive); err != nil {
+		return nil, fmt.Errorf("bring %s up to date with its write-ahead log: %w", path, err)
+	}
+	s.writer.start()
 	return s, nil
 }
 
@@ -135,7 +150,7 @@ func (s *Store) Close() error {
 		closed := make(chan error, 1)
 		go func() {
 			s.writer.stop()
-			closed <- errors.Join(s.writer.conn.Close(), s.db.Close())
+			closed <- s.db.Close()
 		}()
 		select {
 		case s.closeErr = <-closed:

@@ -20,7 +20,7 @@ type statements struct {
 	probe, probeLine           *sql.Stmt
 	probeBegin, probeDevice    *sql.Stmt
 	probeEnd                   *sql.Stmt
-	setSealingKey              *sql.Stmt
+	setSealingKey, nameLog     *sql.Stmt
 
 	all []*sql.Stmt
 }
@@ -28,6 +28,9 @@ type statements struct {
 // close must come before the connection is closed, which would otherwise stay open in secret: database/sql takes no
 // care of statements that were prepared on one connection.
 func (s *statements) close() {
+	if s == nil {
+		return
+	}
 	for _, statement := range s.all {
 		_ = statement.Close() // what it could say, its last run has said
 	}
@@ -89,6 +92,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.revokeKey: `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
 		&s.useKey:    `UPDATE api_key SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`,
 		&s.probe:     `UPDATE probe SET at = ? WHERE id = 1`,
+		&s.nameLog:   `UPDATE store SET log_before = log, log = randomblob(16)`,
 		// What a settle writes, under names that no write and no account has, and undone again.
 		&s.probeBegin:    `SAVEPOINT settle`,
 		&s.probeLine:     `INSERT INTO audit (` + lineColumns + `) VALUES (char(1), 0, '', '', '', '', '', '', 0)`,

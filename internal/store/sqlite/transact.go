@@ -117,7 +117,7 @@ func (t *transaction) makeRoom(err error) bool {
 
 // rewind writes the log back into the database, and reports whether the next transaction can begin at the log's beginning.
 func (w *writer) rewind() bool {
-	complete, err := checkpoint(context.Background(), w.conn, passive)
+	complete, err := w.writeBack(passive)
 	w.health.note(err)
 	return complete
 }
@@ -153,8 +153,21 @@ func (j *job) run(ctx context.Context, on *statements) (failure error) {
 	return failure
 }
 
-// begin waits for other processes that write, as long as busyTimeout says. Meanwhile it does the lookups that come.
+// begin begins a transaction, and the log if that is due. A log without a name is no fault.
 func (w *writer) begin(ctx context.Context) error {
+	if err := w.beginAlone(ctx); err != nil {
+		return err
+	}
+	if err := w.renew(ctx); err != nil {
+		_ = w.undo(ctx, err)
+		w.health.note(err)
+		return w.beginAlone(ctx)
+	}
+	return nil
+}
+
+// beginAlone waits for other processes that write, as long as busyTimeout says. Meanwhile it does the lookups that come.
+func (w *writer) beginAlone(ctx context.Context) error {
 	const pause = 5 * time.Millisecond
 	for deadline := time.Now().Add(busyTimeout); ; {
 		_, err := w.on.begin.ExecContext(ctx)

@@ -11,6 +11,9 @@ import (
 // CheckUnused fails when anybody has the store of the data directory open, of this process or another.
 func CheckUnused(ctx context.Context, dir string) error {
 	path, err := findDatabase(dir)
+	if err == nil {
+		err = checkPairing(ctx, path)
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -29,9 +30,9 @@ var errClosed = errors.New("the store is closed")
 // runs them in one transaction, and answers them when that has become durable or has failed. Before each transaction it does the
 // lookups that wait.
 type writer struct {
-	conn    *sql.Conn
-	lookups *lookups
-	on      *statements
+	session
+	db      *sql.DB
+	path    string
 	health  *health
 	reserve *reserve
 	observe func(writes int, took time.Duration, err error)
@@ -41,6 +42,7 @@ type writer struct {
 	quit, done chan struct{}
 	crowd      int // jobs of the newest transaction
 	unsaved    int // writes since the log was last written back
+	renewal    renewal
 }
 
 // change is something to do within a transaction. A refusal, such as a conflict, is the answer to this change alone. A
@@ -78,33 +80,54 @@ func (j *job) strip() bool {
 	return true
 }
 
-func startWriter(ctx context.Context, w *writer) error {
-	if _, err := w.conn.ExecContext(ctx, writerPragmas); err != nil {
-		return fmt.Errorf("set the writer's connection up: %w", err)
+// session is a connection, and what is prepared on it.
+type session struct {
+	conn    *sql.Conn
+	lookups *lookups
+	on      *statements
+}
+
+// openSession opens the connection of a writer.
+func openSession(ctx context.Context, db *sql.DB) (s session, err error) {
+	if s.conn, err = db.Conn(ctx); err != nil {
+		return s, err
 	}
-	var err error
-	if w.lookups, err = prepareLookups(ctx, w.conn); err != nil {
-		w.lookups.close()
-		return err
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if _, err := s.conn.ExecContext(ctx, writerPragmas); err != nil {
+		return s, fmt.Errorf("set the writer's connection up: %w", err)
 	}
-	if w.on, err = prepareStatements(ctx, w.conn); err != nil {
-		w.lookups.close()
-		return err
+	if s.lookups, err = prepareLookups(ctx, s.conn); err != nil {
+		return s, err
 	}
+	s.on, err = prepareStatements(ctx, s.conn)
+	return s, err
+}
+
+// close closes the connection, whose pragmas no other part of the store may meet.
+func (s session) close() {
+	s.lookups.close()
+	s.on.close()
+	_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = s.conn.Close() // it is closed
+}
+
+func (w *writer) start() {
 	if w.observe == nil {
 		w.observe = func(int, time.Duration, error) {}
 	}
 	w.jobs, w.looks, w.quit, w.done = make(chan *job), make(chan look), make(chan struct{}), make(chan struct{})
 	go w.work()
-	return nil
 }
 
 // stop ends the writer after the transaction that is under way. Its connection is closed after that.
 func (w *writer) stop() {
 	close(w.quit)
 	<-w.done
-	w.lookups.close()
-	w.on.close()
+	w.session.close()
 }
 
 // do has a change done that is neither a lease nor a settle.
@@ -193,9 +216,7 @@ func (w *writer) lookUpAll() {
 func (w *writer) answer(batch []*job) {
 	w.lookUpAll()
 	w.health.check()
-	if err := w.health.refusal(); err != nil {
-		_ = failAll(batch, err)
-	} else if admitted := w.admit(batch); len(admitted) > 0 {
+	if admitted := w.admit(batch); len(admitted) > 0 {
 		start := time.Now()
 		err := w.transact(admitted)
 		w.observe(len(admitted), time.Since(start), err)
@@ -206,15 +227,25 @@ func (w *writer) answer(batch []*job) {
 	w.save(len(batch))
 }
 
-// admit refuses leases while there is no reserve, and returns the other jobs.
-func (w *writer) admit(batch []*job) []*job {
-	if !w.reserve.missing.Load() {
-		return batch
+// admit refuses leases while there is no reserve, and everything but settles while the store is broken. It returns the other jobs.
+func (w *writer) admit(batch []*job) (admitted []*job) {
+	broken := w.health.broken()
+	unsettled := broken
+	if broken != nil && slices.ContainsFunc(batch, func(j *job) bool { return j.kind == settle }) {
+		unsettled = w.rescue(broken)
 	}
-	return slices.DeleteFunc(slices.Clone(batch), func(j *job) bool {
-		if j.kind == lease {
+	noReserve := w.reserve.missing.Load()
+	for _, j := range batch {
+		switch {
+		case j.kind == settle && unsettled != nil:
+			j.err = unsettled
+		case j.kind != settle && broken != nil:
+			j.err = broken
+		case j.kind == lease && noReserve:
 			j.err = untouched(errNoReserve)
+		default:
+			admitted = append(admitted, j)
 		}
-		return j.kind == lease
-	})
+	}
+	return admitted
 }

@@ -1,0 +1,65 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// verifyTimeout bounds how long a start looks over a store that was not closed. What is found later is found by the calls that meet it.
+const verifyTimeout = 30 * time.Second
+
+// irreplaceable are the tables that are not served when they are damaged; what else there is can be done without.
+func irreplaceable() []string { return []string{"device", "audit", "api_key", "sealing_key", "store"} }
+
+// verify looks over a store that has a log, and so perhaps was not closed, before it is served. It refuses one that is damaged where
+// nothing can replace it, and leaves its files as they are; remark says what else there is to know.
+func verify(ctx context.Context, path string, timeout time.Duration) (remark string, err error) {
+	if !hasLog(path) {
+		return "", nil
+	}
+	conn, err := openReadOnly(ctx, path, "")
+	if err != nil {
+		return "", nil //nolint:nilerr // SQLite will say what is wrong when it is opened for writing
+	}
+	defer conn.Close() //nolint:errcheck // it was only read
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	damage, err := quickCheck(bounded, conn, "")
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case bounded.Err() != nil:
+		return fmt.Sprintf("the store was not closed, and is too large to be verified within %v: it was not found damaged so far", timeout), nil
+	case err == nil && damage == "":
+		return "", nil
+	case err != nil:
+		damage = err.Error()
+	}
+	for _, table := range irreplaceable() {
+		found, err := quickCheck(bounded, conn, "('"+table+"')")
+		if err != nil {
+			found = err.Error()
+		}
+		if found != "" {
+			return "", fmt.Errorf("%s was not closed, and is damaged (%s: %s). Nothing was changed: restore a backup, and run "+
+				"`pimsd account doubt --all` before the first call; or see what `sqlite3 %[1]s .recover` can save", path, table, found)
+		}
+	}
+	return "the store is damaged, where it can be done without: " + damage, nil
+}
+
+// quickCheck returns the first lines of what SQLite finds damaged, of the whole database or of one table.
+func quickCheck(ctx context.Context, conn driver.Conn, table string) (damage string, err error) {
+	const most = 3
+	var found []string
+	err = each(ctx, conn, "PRAGMA quick_check"+table, func(line string) bool {
+		if line != "ok" {
+			found = append(found, line)
+		}
+		return len(found) < most
+	})
+	return strings.Join(found, "; "), err
+}

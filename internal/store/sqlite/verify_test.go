@@ -1,0 +1,64 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// damaged is what a process leaves that was killed, with a damaged page.
+func damaged(t *testing.T, part string) (dir string) {
+	t.Helper()
+	dir = oldStore(t)
+	s := openWith(t, dir, builtIn())
+	writeRow(t, s, 1)
+	writeBack(t, s)
+	if err := s.RecordSealingKey(t.Context(), "key"); err != nil { // which has a page of its own
+		t.Fatal(err)
+	}
+	dir = put(t, files(t, dir))
+	overwrite(t, dir, page(t, s, part))
+	return dir
+}
+
+// A store that was not closed and is damaged is not served; commands can still be used on it.
+func TestDamageAfterAnUncleanEnd(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"device", "audit", "api_key"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			dir := damaged(t, part)
+			_, err := OpenOrCreate(t.Context(), Options{Dir: dir})
+			if err == nil || !strings.Contains(err.Error(), "is damaged ("+part) || !strings.Contains(err.Error(), "account doubt --all") {
+				t.Errorf("serving it says %v", err)
+			}
+			s, err := Open(t.Context(), Options{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeStore(t, s)
+		})
+	}
+	t.Run("where it can be done without", func(t *testing.T) {
+		t.Parallel()
+		s := openWith(t, damaged(t, "answer_at"), builtIn())
+		if !strings.Contains(s.health.unverified, "can be done without") {
+			t.Errorf("the remark is %q", s.health.unverified)
+		}
+		writeRow(t, s, 1)
+	})
+}
+
+// A large store is served though it was not verified to the end, and says so.
+func TestVerificationIsBounded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(damaged(t, "device"), FileName)
+	remark, err := verify(t.Context(), path, -time.Second)
+	if err != nil || !strings.Contains(remark, "too large to be verified") {
+		t.Errorf("the remark is %q (%v)", remark, err)
+	}
+	if remark, err := verify(t.Context(), filepath.Join(oldStore(t), FileName), -time.Second); remark != "" || err != nil {
+		t.Errorf("after a clean end: %q, %v", remark, err)
+	}
+}
