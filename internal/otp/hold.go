@@ -9,7 +9,9 @@ func (r Record) held(conversation string, now, until time.Time) (Record, error) 
 		return r, &Wait{ErrBusy, r.Hold.Until.Sub(now)}
 	}
 	if r.Hold != nil { // its holder died, or sleeps: what it sent is unknown
-		r.Doubt = r.Doubt.deeper(r.Hold.Until, r.Hold.Revision)
+		if r.Device != nil {
+			r.Doubt = r.Doubt.deeper(r.Hold.Until, r.Hold.Revision)
+		}
 		r = r.released()
 	}
 	r.Revision++

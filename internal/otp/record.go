@@ -132,7 +132,8 @@ func (r *Record) heldBy(conversation string) bool {
 	return r.Hold != nil && r.Hold.Conversation == conversation
 }
 
-// InDoubt tells whether what is stored may lag behind inWebo: an answer was lost, or a holder vanished.
+// InDoubt reports whether what is stored of the device may lag behind inWebo: an answer was lost, or the process that leased
+// it ended. There is no doubt where there is no device.
 func (r *Record) InDoubt(now time.Time) bool {
-	return r.Doubt != nil || r.Hold != nil && !r.heldAt(now)
+	return r.Device != nil && (r.Doubt != nil || r.Hold != nil && !r.heldAt(now))
 }

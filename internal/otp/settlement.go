@@ -19,6 +19,7 @@ type settlement struct {
 	tried    uint64 // the revision of the last write under id
 	taken    bool   // another account has the device that the outcome is about
 	told     error  // what the caller is told when the store takes it
+	audited  string // the audit log's word for the outcome, as the store has taken it
 	answered time.Time
 	end      tracing.End
 }
@@ -50,7 +51,8 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	if superseded && p.outcome.fate == accepted || !p.last && !next.heldBy(p.conversation.id) {
 		p.told = ErrSuperseded
 	}
-	w, err := p.writeOf(p.id, p.found, next, StageOutcome, p.word(p.told))
+	word := p.word(p.told)
+	w, err := p.writeOf(p.id, p.found, next, StageOutcome, word)
 	if err == nil {
 		w.Keep = p.keep(p.outcome, p.told, p.last)
 		p.tried = next.Revision
@@ -58,7 +60,7 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	}
 	switch {
 	case err == nil:
-		p.record = next
+		p.record, p.audited = next, word
 		return true
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
 		p.refetch(until)
