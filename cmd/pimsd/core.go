@@ -26,6 +26,9 @@ func withCore(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) 
 		if left := core.OTP.Drain(patience); len(left) > 0 {
 			err = errors.Join(err, errors.New("the store did not take the outcome: the device is in doubt from now on"))
 		}
+		if incomplete := core.CloseTranscript(); incomplete != nil {
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "pimsd: the transcript is not complete: %v\n", incomplete)
+		}
 		err = errors.Join(err, core.Close())
 	}()
 	return body(core)

@@ -12,6 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
+	"github.com/pimsd/pimsd/internal/transcript"
 )
 
 // Store is what the daemon and the commands ask of a store.
@@ -45,39 +46,71 @@ type Core struct {
 	Ring  *seal.Ring
 	OTP   *otp.Service
 
-	inwebo *inwebo.Client
+	inwebo     *inwebo.Client
+	transcript *transcript.Writer // nil: none
 }
 
 // Observers hear what the parts of a Core do; each may be nil.
 type Observers struct {
 	OTP      otp.Observer
 	Exchange func(exchange inwebo.Exchange, err error, took time.Duration)
+	// Transcript is called with the reason when no more is written to the transcript.
+	Transcript func(error)
 }
 
 // OpenCore opens the configured store, which must exist unless create, and the domain on it.
 func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers) (*Core, error) {
-	client, err := newInwebo(c.Inwebo, hear.Exchange)
+	written, err := openTranscript(c.Inwebo, hear.Transcript)
 	if err != nil {
 		return nil, err
 	}
-	store, err := openStore(ctx, c, create)
-	if err != nil {
-		return nil, err
+	core := &Core{transcript: written}
+	if err := core.open(ctx, c, create, hear); err != nil {
+		return nil, errors.Join(err, core.CloseTranscript())
 	}
-	ring, err := openRing(ctx, c, store, create)
+	return core, nil
+}
+
+// open opens what the core has besides a transcript.
+func (c *Core) open(ctx context.Context, settings *config.Config, create bool, hear Observers) (err error) {
+	if c.inwebo, err = newInwebo(settings.Inwebo, hear.Exchange, c.samples()); err != nil {
+		return err
+	}
+	if c.Store, err = openStore(ctx, settings, create); err != nil {
+		return err
+	}
+	c.Ring, err = openRing(ctx, settings, c.Store, create)
 	if err == nil {
-		err = checkRing(ctx, ring, store, create)
+		err = checkRing(ctx, c.Ring, c.Store, create)
 	}
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return errors.Join(err, c.Store.Close())
 	}
-	service := otp.New(seal.New(store, ring), client, limits(c), hear.OTP)
-	return &Core{Store: store, Ring: ring, OTP: service, inwebo: client}, nil
+	c.OTP = otp.New(seal.New(c.Store, c.Ring), c.inwebo, limits(settings), hear.OTP)
+	return nil
+}
+
+// samples is where exchanges are offered to the transcript; nil when there is none.
+func (c *Core) samples() chan<- *inwebo.Sample {
+	if c.transcript == nil {
+		return nil
+	}
+	return c.transcript.Samples()
+}
+
+// CloseTranscript closes the transcript. Its error says why it is not complete. Close closes it as well, and passes the error
+// over: a transcript makes nothing fail.
+func (c *Core) CloseTranscript() error {
+	if c.transcript == nil {
+		return nil
+	}
+	return c.transcript.Close()
 }
 
 // Close closes the store. Conversations must have ended.
 func (c *Core) Close() error {
 	c.inwebo.Close()
+	_ = c.CloseTranscript()
 	return c.Store.Close()
 }
 

@@ -11,14 +11,17 @@ import (
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/keypair"
+	"github.com/pimsd/pimsd/internal/transcript"
 )
 
 // newInwebo makes the client that the configuration describes. Its errors name the setting.
-func newInwebo(c config.Inwebo, observe func(inwebo.Exchange, error, time.Duration)) (*inwebo.Client, error) {
+func newInwebo(
+	c config.Inwebo, observe func(inwebo.Exchange, error, time.Duration), samples chan<- *inwebo.Sample,
+) (*inwebo.Client, error) {
 	client := inwebo.Config{
 		BaseURL: c.URL, Path: c.Path, MacID: c.MacID, Version: c.Version, UserAgent: c.UserAgent,
 		DeviceName: c.DeviceName, Language: c.Language,
-		ExchangeTimeout: c.ExchangeTimeout, DialTimeout: c.DialTimeout, Observe: observe,
+		ExchangeTimeout: c.ExchangeTimeout, DialTimeout: c.DialTimeout, Observe: observe, Transcript: samples,
 	}
 	var err error
 	if !c.ProxyURL.IsEmpty() {
@@ -43,6 +46,18 @@ func newInwebo(c config.Inwebo, observe func(inwebo.Exchange, error, time.Durati
 
 // maxCAs bounds, in bytes, what is read of a file of certificate authorities; those of a whole system are a quarter of it.
 const maxCAs = 1 << 20
+
+// openTranscript opens the transcript that the configuration names; nil when it names none.
+func openTranscript(c config.Inwebo, report func(error)) (*transcript.Writer, error) {
+	if c.TranscriptFile == "" {
+		return nil, nil
+	}
+	w, err := transcript.Open(c.TranscriptFile, report)
+	if err != nil {
+		return nil, fmt.Errorf("inwebo.transcript_file: %w", err)
+	}
+	return w, nil
+}
 
 func readCAs(file string) (*x509.CertPool, error) {
 	text, err := input.ReadFile(file, maxCAs)

@@ -19,6 +19,9 @@ func observeMetrics(m *telemetry.Metrics, logger *zap.Logger) Observers {
 		Exchange: func(exchange inwebo.Exchange, err error, took time.Duration) {
 			m.ObserveExchange(string(exchange), exchangeOutcome(err), took)
 		},
+		Transcript: func(err error) {
+			logger.Warn("nothing more is written to inwebo.transcript_file", zap.Error(err))
+		},
 	}
 }
 

@@ -11,4 +11,4 @@ import (
 func OpenStore(ctx context.Context, c *config.Config) (Store, error) { return openStore(ctx, c, false) }
 
 // NewInwebo makes the client that the configuration describes. It does not connect.
-func NewInwebo(c config.Inwebo) (*inwebo.Client, error) { return newInwebo(c, nil) }
+func NewInwebo(c config.Inwebo) (*inwebo.Client, error) { return newInwebo(c, nil, nil) }

@@ -123,6 +123,7 @@ type Inwebo struct {
 	CAFile          string        // PEM; empty: the system's
 	ClientCertFile  string        // PEM; empty: none
 	ClientKeyFile   string        // PEM; goes with ClientCertFile
+	TranscriptFile  string        // empty: none
 }
 
 // Log is what pimsd writes to standard error.

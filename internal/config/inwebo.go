@@ -115,5 +115,11 @@ func (c *Config) exchangeSettings() []setting {
 			what:   "the private key of that certificate, PEM",
 			effect: "Goes with `inwebo.client_cert_file`.",
 		},
+		{
+			key: "inwebo.transcript_file", unit: "file", value: path(&c.Inwebo.TranscriptFile),
+			what: "the file to which the form of each answer of inWebo is appended, for a report of what its host sends",
+			effect: "It has names of elements, lengths and kinds of characters, and no value. Empty: none is written. It is for one " +
+				"process, takes 1 MiB, and makes no call wait or fail.",
+		},
 	}
 }

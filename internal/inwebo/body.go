@@ -20,7 +20,9 @@ type body struct {
 	from     io.Reader // the body, decompressed; nil before the first read
 	ended    bool      // the framing was read to its end, but for the trailer behind chunks
 	beyond   bool      // it was read on behind the end of the framing
-	fault    error     // why the connection brought no more
+
+	compressed bool
+	fault      error // why the connection brought no more
 }
 
 // endTimeout bounds the wait for the end of a framing whose document is whole, so that the connection can be used again.
@@ -56,6 +58,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	unzipped.Multistream(false) // it would wait for a next one
+	b.compressed = true
 	b.from = unzipped
 	return b.from.Read(p)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -30,8 +31,11 @@ type Config struct {
 	RootCAs           *x509.CertPool   // nil: the system's
 	ClientCertificate *tls.Certificate // nil: none
 
-	// Observe, when set, hears of every exchange: err is nil, a *Refusal, a *Fault or an *Unreadable.
+	// Observe, when set, is called after every exchange: err is nil, a *Refusal, a *Fault or an *Unreadable.
 	Observe func(exchange Exchange, err error, took time.Duration)
+
+	// Transcript, when set, receives every exchange. One that it cannot take at once is dropped. It must not be closed.
+	Transcript chan<- *Sample
 }
 
 // maxAnswerBytes bounds an answer, and its header by itself; the largest answer seen has 3 KiB.
@@ -80,49 +84,66 @@ func New(config Config) *Client {
 // Close gives up the idle connections.
 func (c *Client) Close() { c.idle.close() }
 
+// call is one exchange while it is made.
+type call struct {
+	name     Exchange
+	query    *query
+	deadline time.Time
+	conn     *conn
+
+	response *http.Response // the head of the answer; nil until it has arrived
+	body     *body          // nil until it is read
+	read     *source        // what was read of the body; nil until it is read
+}
+
 // exchange sends one request, once, and reads its answer with read.
 func exchange[T any](ctx context.Context, c *Client, name Exchange, query *query, read func(answer) (T, error)) (T, error) {
 	start := time.Now()
 	ctx, end := tracing.StartCall(ctx, "inwebo "+string(name))
-	reply, err := roundTripAndRead(ctx, c, name, query, read)
+	x := &call{name: name, query: query}
+	reply, err := roundTripAndRead(ctx, c, x, read)
 	end(err)
+	took := time.Since(start)
 	if c.config.Observe != nil {
-		c.config.Observe(name, err, time.Since(start))
+		c.config.Observe(name, err, took)
+	}
+	if c.config.Transcript != nil {
+		x.offer(c.config.Transcript, err, took)
 	}
 	return reply, err
 }
 
-func roundTripAndRead[T any](ctx context.Context, c *Client, name Exchange, query *query, read func(answer) (T, error)) (T, error) {
+func roundTripAndRead[T any](ctx context.Context, c *Client, x *call, read func(answer) (T, error)) (T, error) {
 	var none T
-	a, err := c.roundTrip(ctx, name, query)
+	a, err := c.roundTrip(ctx, x)
 	if err != nil {
 		return none, err
 	}
 	reply, err := read(a)
 	if err != nil {
-		return none, answerFault(name, a, err)
+		return none, answerFault(x.name, a, err)
 	}
 	return reply, nil
 }
 
 // roundTrip makes one exchange on an idle connection or a new one. Until send is called, nothing was sent; it is called
 // once.
-func (c *Client) roundTrip(ctx context.Context, name Exchange, query *query) (answer, error) {
-	deadline := time.Now().Add(c.config.ExchangeTimeout)
-	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
-		deadline = sooner
+func (c *Client) roundTrip(ctx context.Context, x *call) (answer, error) {
+	x.deadline = time.Now().Add(c.config.ExchangeTimeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(x.deadline) {
+		x.deadline = sooner
 	}
-	conn, err := c.connect(ctx, deadline)
-	if err != nil {
-		return answer{}, newFault(ctx, name, ErrNeverSent, err)
+	var err error
+	if x.conn, err = c.connect(ctx, x.deadline); err != nil {
+		return answer{}, newFault(ctx, x.name, ErrNeverSent, err)
 	}
-	_ = conn.SetDeadline(deadline)
-	stop := context.AfterFunc(ctx, conn.interrupt)
-	a, usable, err := c.exchangeOn(ctx, conn, deadline, name, query)
+	_ = x.conn.SetDeadline(x.deadline)
+	stop := context.AfterFunc(ctx, x.conn.interrupt)
+	a, usable, err := x.send(ctx, c.request(x.query))
 	if stop() && usable {
-		c.idle.put(conn)
+		c.idle.put(x.conn)
 	} else {
-		_ = conn.Close()
+		_ = x.conn.Close()
 	}
 	return a, err
 }
@@ -151,15 +172,4 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 		return nil, ctx.Err()
 	}
 	return conn, err
-}
-
-// exchangeOn sends the request and reads the answer. usable reports whether the connection can be used again.
-func (c *Client) exchangeOn(
-	ctx context.Context, conn *conn, deadline time.Time, name Exchange, query *query,
-) (_ answer, usable bool, _ error) {
-	response, err := conn.send(c.request(query))
-	if err != nil {
-		return answer{}, false, newFault(ctx, name, ErrNoAnswer, err)
-	}
-	return conn.receive(ctx, name, response, deadline)
 }

@@ -21,6 +21,20 @@ const (
 	utf16BE
 )
 
+// String returns the name of the encoding.
+func (e encoding) String() string {
+	switch e {
+	case utf16LE:
+		return "UTF-16LE"
+	case utf16BE:
+		return "UTF-16BE"
+	case windows1252:
+		return "windows-1252"
+	default:
+		return "UTF-8"
+	}
+}
+
 // declarationPattern finds the encoding that an XML declaration names.
 var declarationPattern = regexp.MustCompile(`^<\?xml\s[^>]*?encoding\s*=\s*["']?\s*([A-Za-z0-9._:-]+)`)
 

@@ -32,29 +32,30 @@ func (c *Client) Probe(ctx context.Context) Probe {
 	query.Set("code", probeCode)
 	ctx, cancel := context.WithTimeout(ctx, c.config.ExchangeTimeout)
 	defer cancel()
-	deadline, _ := ctx.Deadline()
+	x := &call{name: ExchangeActivateSetup}
+	x.deadline, _ = ctx.Deadline()
 	var way wayThere
 	began := time.Now()
 	conn, err := c.dial(way.watch(ctx))
 	p := way.probe()
 	if err != nil {
-		p.Err = newFault(ctx, ExchangeActivateSetup, ErrNeverSent, err)
+		p.Err = newFault(ctx, x.name, ErrNeverSent, err)
 		return p
 	}
+	x.conn = conn
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(deadline)
+	_ = conn.SetDeadline(x.deadline)
 	defer context.AfterFunc(ctx, conn.interrupt)()
 	if secured, ok := conn.Conn.(*tls.Conn); ok && c.dialer.tls != nil {
 		p.TLS = new(secured.ConnectionState())
 	}
-	response, err := conn.send(c.request(query))
-	if err != nil {
-		p.Err = newFault(ctx, ExchangeActivateSetup, ErrNoAnswer, err)
+	if x.response, err = conn.send(c.request(query)); err != nil {
+		p.Err = newFault(ctx, x.name, ErrNoAnswer, err)
 		return p
 	}
 	p.Clock = time.Now()
-	p.Date, _ = http.ParseTime(response.Header.Get("Date")) // zero when there is none
-	_, _, err = conn.receive(ctx, ExchangeActivateSetup, response, deadline)
+	p.Date, _ = http.ParseTime(x.response.Header.Get("Date")) // zero when there is none
+	_, _, err = x.receive(ctx)
 	if _, refused := errors.AsType[*Refusal](err); !refused {
 		p.Err = err
 	}

@@ -146,6 +146,7 @@ func TestNoSecretEscapes(t *testing.T) {
 	delete(secrets, "the serial") // stands in records: it opens nothing
 	secrets.escaped(t, "the files of the open store", everyFile(t, copied(t, d.Config.DataDir)), a.Name)
 	d.Stop()
+	secrets.escaped(t, "the transcript", fileText(t, o.transcript), `"exchange":"otp_finalize"`)
 	secrets.escaped(t, "the traces", o.traces.texts.String(), "finalize")
 	secrets.escaped(t, "the data directory", everyFile(t, d.Config.DataDir), a.Name)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,8 @@ type ordeal struct {
 	secrets canaries
 	refused string // all answers without an OTP, which one must carry
 	traces  *collected
+
+	transcript string // the file with the shapes of its exchanges
 }
 
 // goThrough has a daemon go through it.
@@ -26,9 +29,11 @@ func goThrough(t *testing.T, change ...func(*pimsdtest.Setup)) ordeal {
 	t.Helper()
 	const pin, wrong = "80517263", "90617253"
 	traces, tokens := collect(t), newIssuer(t)
+	transcript := filepath.Join(t.TempDir(), "transcript")
 	d := pimsdtest.Start(t, append(change, func(s *pimsdtest.Setup) {
 		s.Config.JWT.Issuers = append(s.Config.JWT.Issuers, tokens.Issuer)
 		s.Config.Traces.OTLPURL = traces.url + "/v1/traces"
+		s.Config.Inwebo.TranscriptFile = transcript
 		s.Inwebo.Knobs.Ratchet, s.Inwebo.Knobs.SecondRound = inwebosim.RatchetK0K1dK1, inwebosim.SecondRoundEveryOther
 		s.Inwebo.Knobs.LostFinalize, s.Inwebo.Knobs.WrongLimit = inwebosim.LostFinalizeLenient, 0
 	})...)
@@ -59,7 +64,7 @@ func goThrough(t *testing.T, change ...func(*pimsdtest.Setup)) ordeal {
 	}
 	everythingGoesWrong(t, a, wrong, note)
 	secrets.add("the API key", a.Key) // the second one
-	return ordeal{d, a, secrets, refused.String(), traces}
+	return ordeal{d, a, secrets, refused.String(), traces, transcript}
 }
 
 // everythingGoesWrong asks and asks, and notes every answer.
