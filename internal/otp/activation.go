@@ -58,17 +58,33 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 }
 
 // takeGuess takes a guess of the PIN, durably, before the activate finalize shows the PIN to inWebo: where the account has
-// a PIN already, a wrong one counts like that of an OTP (inwebo-protocol.md §3). The record must still be as the
-// conversation left it.
+// a PIN already, a wrong one counts like that of an OTP (inwebo-protocol.md §3). The conversation must still have its hold.
 func (a *activation) takeGuess(ctx context.Context) error {
-	next := a.record
+	err := a.writeGuess(ctx, a.record)
+	if !errors.Is(err, ErrConflict) {
+		return err
+	}
+	found, err := a.fetch(ctx, a.conversation) // its sealing key may have changed, for example
+	switch {
+	case err != nil:
+		return because(ErrStore, err)
+	case !found.heldBy(a.id):
+		return because(ErrStore, ErrConflict)
+	default:
+		return a.writeGuess(ctx, found)
+	}
+}
+
+// writeGuess takes the guess on the record base.
+func (a *activation) writeGuess(ctx context.Context, base Record) error {
+	next := base
 	next.Revision++
 	guard, err := next.Guard.take(a.id, a.now(), a.limits.Guard)
 	if err != nil {
 		return err
 	}
 	next.Guard = guard
-	w, err := a.writeOf(a.nextWriteID(), a.record, next, StageAttempt, "")
+	w, err := a.writeOf(a.nextWriteID(), base, next, StageAttempt, "")
 	if err == nil {
 		err = a.writeVerified(ctx, CommitHold, w)
 	}

@@ -63,7 +63,7 @@ func withRoom(text []byte, held bool) []byte {
 // encode gives the row that a store keeps.
 func encode(r Record) (Row, error) {
 	row := Row{Account: r.Account, Revision: r.Revision, InDoubt: r.Doubt != nil, UnreadAnswers: len(r.Unread)}
-	if r.Hold != nil {
+	if r.Hold != nil && r.Device != nil { // what is over then is counted as a doubt
 		row.HeldUntil = r.Hold.Until
 	}
 	text, err := json.Marshal(body{schema, r})

@@ -138,3 +138,41 @@ func TestEnrollmentWithANewPINTakesNoGuess(t *testing.T) {
 		t.Errorf("the guard is %+v", g)
 	}
 }
+
+// A record that was sealed again between hold and guess does not cost the enrollment.
+func TestEnrollmentWhoseRecordIsSealedAgain(t *testing.T) {
+	t.Parallel()
+	e := owner(t)
+	client := &enrolleeClient{Inwebo: wire(t, e.sim.ProtocolURL(), time.Minute), at: inwebo.ExchangeActivateSetup, then: func() {
+		e.amend(t, func(*otp.Record) {})
+	}}
+	must(t, e.enrollAs(t, client, rightPIN))
+}
+
+// An enrollment whose process died leaves no doubt where there is no device, neither in the record nor in a count.
+func TestNoDoubtWithoutADevice(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	m := newMortal(t, e, "before activate_finalize")
+	_, _ = m.service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+	<-m.buried
+	r := e.record(t)
+	if r.Hold == nil {
+		t.Fatalf("no hold is left: %+v", r)
+	}
+	later := r.Hold.Until.Add(time.Second)
+	row := e.row(t)
+	if r.InDoubt(later) || row.InDoubt || !row.HeldUntil.IsZero() {
+		t.Errorf("in doubt %v; the row %v, held until %v", r.InDoubt(later), row.InDoubt, row.HeldUntil)
+	}
+	clock := e.later()
+	service := otp.New(clock, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
+	defer drained(t, service)
+	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: secret.NewText("nosuchcode"), PIN: rightPIN})
+	if r = e.record(t); err == nil || r.Doubt != nil {
+		t.Errorf("after another enrollment that failed (%v): %+v", err, r)
+	}
+	if status, err := service.Status(t.Context(), e.account); err != nil || status.InDoubt {
+		t.Errorf("the status is %+v (%v)", status, err)
+	}
+}

@@ -75,7 +75,7 @@ type Row struct {
 	Revision uint64 // 1 for the first; each Replace adds one
 	// InDoubt and HeldUntil repeat two facts of the Body, for counting and listing.
 	InDoubt   bool
-	HeldUntil time.Time    // the zero time when nobody holds the device; microseconds count
+	HeldUntil time.Time    // the zero time when no conversation holds a device; microseconds count
 	Body      []byte       // JSON, without secrets
 	Vault     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
 
