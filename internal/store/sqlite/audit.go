@@ -36,7 +36,7 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 }
 
 // ForgetLines deletes the oldest lines, as far as they are older than age, as keepHouse says. It never deletes the newest: the
-// ids go on from there.
+// ids go on from there. A line before an old one is as old, whatever its stamp says: it comes from a clock that was ahead.
 func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
 	before := now().Add(-age).UnixMicro()
 	return s.keepHouse(ctx, func(ctx context.Context, on *statements) (more bool, failure error) {

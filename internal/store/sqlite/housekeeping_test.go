@@ -87,3 +87,23 @@ func TestHousekeepingOutOfTime(t *testing.T) {
 		}
 	})
 }
+
+// Lines whose stamps lie in the future hold up none that are old, and go with them.
+func TestOldLinesBehindOnesFromTheFuture(t *testing.T) {
+	t.Parallel()
+	s, _ := observed(t)
+	old, ahead := now().Add(-2*time.Hour), now().AddDate(10, 0, 0)
+	for n, at := range []time.Time{ahead, ahead, old, ahead, old, now()} {
+		w := benchWrite(n, 1)
+		w.Line.At = at
+		if err := s.Create(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.ForgetLines(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if lines, err := s.AuditAfter(t.Context(), 0, 10); err != nil || len(lines) != 1 || lines[0].Account != "account 5" {
+		t.Errorf("left are %d lines (%v), want the newest alone", len(lines), err)
+	}
+}

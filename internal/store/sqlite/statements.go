@@ -86,7 +86,8 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 			(SELECT account, key FROM answer WHERE answer IS NOT NULL AND at <= ? LIMIT ?)`,
 		&s.dropAnswers: `DELETE FROM answer WHERE (account, key) IN (SELECT account, key FROM answer WHERE at <= ? LIMIT ?)`,
 		&s.noteLine:    `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		&s.dropLines: `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) AND at < ?
+		&s.dropLines: `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?)
+			AND id <= (SELECT max(id) FROM (SELECT id, at FROM audit ORDER BY id LIMIT 4096) WHERE at < ?)
 			AND id < (SELECT max(id) FROM audit)`,
 		&s.addKey:    `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		&s.revokeKey: `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
