@@ -65,8 +65,8 @@ func adviceOnCode(code string) string {
 		return "the tables are not where they are looked for: the search_path of this user is another than that of the user who made them"
 	case "42501":
 		return "the user of database_url lacks a right: the service needs those of the tables' owner, at its first start also CREATE " +
-			"on the schema (GRANT CREATE ON SCHEMA public TO …); commands need SELECT, INSERT, UPDATE and DELETE on all tables of the " +
-			"schema (GRANT … ON ALL TABLES IN SCHEMA public TO …)"
+			"on the schema (GRANT CREATE ON SCHEMA public TO …); commands need all rights on the tables and sequences (GRANT ALL ON " +
+			"ALL TABLES IN SCHEMA public TO …, and so ON ALL SEQUENCES)"
 	case "53100":
 		return "the database server has no room left: make some, since no OTP is given until it takes writes"
 	case "53200", "58030":

@@ -9,11 +9,13 @@ import (
 const (
 	answerColumns = `account, key, at, is_otp, fingerprint, answer`
 
-	// keepAnswer stores the answer of a write if the statement before it, named written, has stored the row.
-	keepAnswer = `INSERT INTO answer (` + answerColumns + `) SELECT $1, $19, $20, $21, $22, $23 FROM written
-		ON CONFLICT (account, key) DO UPDATE
+	// orReplaceAnswer lets an OTP take the place of a response that is none, and no other response.
+	orReplaceAnswer = `ON CONFLICT (account, key) DO UPDATE
 		SET (at, is_otp, fingerprint, answer) = (excluded.at, excluded.is_otp, excluded.fingerprint, excluded.answer)
 		WHERE excluded.is_otp AND NOT answer.is_otp AND answer.answer IS NOT NULL`
+
+	// keepAnswer stores the response of a write if the statement before it, named written, has stored the row.
+	keepAnswer = `INSERT INTO answer (` + answerColumns + `) SELECT $1, $19, $20, $21, $22, $23 FROM written ` + orReplaceAnswer
 )
 
 func keepArgs(k *otp.Keep) []any {

@@ -10,29 +10,61 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Note adds lines that come with no record, each in a transaction of its own, as its id demands. Their time is the
-// database's, whatever they say.
+// Note adds lines that come with no record, all of them or none. Their time is the database's, whatever they say.
 func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
-	const note = `INSERT INTO audit (` + lineColumns + `) SELECT audit_base + pg_current_xact_id()::text::bigint, $1, ` + clock + `,
-		$2, $3, $4, $5, $6, $7, $8 FROM house`
+	const note = `WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `))
+		INSERT INTO audit (` + lineColumns + `)
+		SELECT nextval('audit_id'), write_id, ` + clock + `, account, caller, transaction_id, action, stage, outcome, step
+		FROM turn, unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+			WITH ORDINALITY AS new (write_id, account, caller, transaction_id, action, stage, outcome, step, n) ORDER BY n`
+	var ids, accounts, callers, transactions, actions, stages, outcomes []string
+	var steps []int64
 	for _, l := range lines {
-		err := s.exec(ctx, s.lanes.others, "note a line in the audit log", note,
-			uuid.NewString(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step)
-		if err != nil {
-			return err
-		}
+		ids, accounts, callers = append(ids, uuid.NewString()), append(accounts, string(l.Account)), append(callers, l.Caller)
+		transactions, actions = append(transactions, l.Transaction), append(actions, l.Action)
+		stages, outcomes, steps = append(stages, string(l.Stage)), append(outcomes, l.Outcome), append(steps, int64(l.Step))
 	}
-	return nil
+	return s.exec(ctx, s.lanes.others, "note lines in the audit log", note,
+		ids, accounts, callers, transactions, actions, stages, outcomes, steps)
 }
 
-// AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit. It
-// gives no line before the transactions of all lower ids have ended, so who goes on after the last id that it has seen
-// misses none; a transaction that goes on for long, in any database of the server, holds the newest lines back.
+// AuditAfter returns the lines of the audit log with an ID above the given one, in the order of IDs, at most limit. IDs are
+// committed in their order: a caller that goes on after the last ID that it has seen misses none.
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
 	const after = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step FROM audit
-		WHERE id > $1 AND id < (SELECT audit_base FROM house) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-		ORDER BY id LIMIT $2`
+		WHERE id > $1 ORDER BY id LIMIT $2`
 	return query(ctx, s, s.lanes.others, "read the audit log", scanLine, after, id, limit)
+}
+
+const (
+	// lastAuditID is the last ID that the sequence has given, and 0 if there is none.
+	lastAuditID = `(SELECT last_value - (NOT is_called)::integer FROM audit_id)`
+
+	auditIDsLag = `SELECT coalesce(max(id) > ` + lastAuditID + `, false) FROM audit`
+)
+
+// raiseAuditIDs sees to it that later lines get IDs above those that are there: a database that has moved to another server
+// may have come without the state of its sequence.
+func raiseAuditIDs(ctx context.Context, tx pgx.Tx) error {
+	const raise = `SELECT setval('audit_id', max(id)) FROM audit HAVING max(id) > ` + lastAuditID
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(`+turnLock+`)`)
+	if err == nil {
+		_, err = tx.Exec(ctx, raise)
+	}
+	return err
+}
+
+// checkAuditIDs is raiseAuditIDs for a new connection, if it is necessary.
+func checkAuditIDs(ctx context.Context, conn *pgx.Conn) error {
+	var lag bool
+	err := conn.QueryRow(ctx, auditIDsLag).Scan(&lag)
+	if hasCode(err, undefinedTable) { // the schema has not been brought up to date
+		return nil
+	}
+	if err != nil || !lag {
+		return err
+	}
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return raiseAuditIDs(ctx, tx) })
 }
 
 func scanLine(row pgx.CollectableRow) (line otp.Audited, err error) {

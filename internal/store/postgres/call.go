@@ -19,23 +19,26 @@ const (
 
 // The connections that each kind of work may use at the same time.
 const (
-	writeConnections  = 8
+	batchConnections  = 4
+	writeConnections  = 4
 	lookupConnections = 5
 	otherConnections  = 3
-	maxConnections    = writeConnections + lookupConnections + otherConnections
+	maxConnections    = batchConnections + writeConnections + lookupConnections + otherConnections
 )
 
 // lanes divide the connections, so that no kind of work ever waits for one that another kind has: least of all the
 // settling of an answer of inWebo for look-ups.
 type lanes struct {
-	writes  lane // of records: leases and settles
+	batches lane // of writes of records: leases and settles
+	writes  lane // of one record, which may have to wait for another session
 	lookups lane // that every call makes
 	others  lane
 }
 
 func newLanes() lanes {
 	return lanes{
-		writes: make(lane, writeConnections), lookups: make(lane, lookupConnections), others: make(lane, otherConnections),
+		batches: make(lane, batchConnections), writes: make(lane, writeConnections), lookups: make(lane, lookupConnections),
+		others: make(lane, otherConnections),
 	}
 }
 

@@ -50,9 +50,11 @@ func poolConfig(url secret.Text) (*pgxpool.Config, error) {
 			conn.CustomData()[notReplicated] = true
 		}
 	}
-	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		markUsed(conn)
-		return nil
+		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+		defer cancel()
+		return checkAuditIDs(ctx, conn)
 	}
 	config.MaxConns = maxConnections
 	config.MaxConnIdleTime = idleTimeout
@@ -81,12 +83,16 @@ func validator(choice pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
 
 // session is what a new connection must be like, and what is changed in it so that it is. All of it holds until the
 // connection ends, whatever becomes of the server's configuration: it keeps the synchronous_commit that it was accepted
-// with; two writers of one record meet with a conflict instead of an error of serialization; and the warning that a write
-// was not replicated is not suppressed.
+// with; two writers of one record meet with a conflict instead of an error of serialization; the warning that a write
+// was not replicated is not suppressed; statements are planned once, not for each
+// execution; and the server ends the session of a client that is gone, with the locks that it has.
 const session = `SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('fsync'),
 	set_config('synchronous_commit', current_setting('synchronous_commit'), false),
 	set_config('default_transaction_isolation', 'read committed', false),
-	set_config('client_min_messages', 'warning', false)`
+	set_config('client_min_messages', 'warning', false),
+	set_config('plan_cache_mode', 'force_generic_plan', false),
+	set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
+	set_config('tcp_keepalives_count', '3', false)`
 
 // checkConnection refuses a new connection that takes no writes, or on which a write would not survive a crash of the
 // server. pgx then tries the next host of the URL.

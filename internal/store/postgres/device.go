@@ -19,26 +19,24 @@ const (
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers, serial, active`
 	lineColumns   = `id, write_id, at, account, caller, transaction_id, action, stage, outcome, step`
 
-	// lineOfWrite stores the audit line if the statement before it, named written, has stored the row.
-	lineOfWrite = ` INSERT INTO audit (` + lineColumns + `)
-		SELECT (SELECT audit_base FROM house) + pg_current_xact_id()::text::bigint, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM written`
-
-	// updateDevice leaves the claim as it is when $17 and $18 are null.
-	updateDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active)
-		= ($2, $3, $4, $5, $6, $16, coalesce($17, serial), coalesce($18, active))`
+	// noteWrite stores the audit line if the statement before it, named written, has stored the row.
+	noteWrite = takeTurn + ` INSERT INTO audit (` + lineColumns + `)
+		SELECT nextval('audit_id'), $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM written, turn`
 
 	createRow = `WITH written AS (
 		INSERT INTO device (` + deviceColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $16, coalesce($17, ''), coalesce($18, false))
-		ON CONFLICT (account) DO NOTHING RETURNING 1)` + lineOfWrite
+		ON CONFLICT (account) DO NOTHING RETURNING 1), ` + noteWrite
 
-	replaceRow = `WITH written AS (
-		` + updateDevice + `
-		WHERE account = $1 AND revision = $2 - 1 RETURNING 1)` + lineOfWrite
+	// updateRow leaves the claim as it is when $17 and $18 are null.
+	updateRow = `WITH written AS (
+		UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active)
+		= ($2, $3, $4, $5, $6, $16, coalesce($17, serial), coalesce($18, active))
+		WHERE account = $1 AND revision = $2 - 1 RETURNING 1), `
 
-	// replaceAndKeep is replaceRow, with the answer to keep beside it.
-	replaceAndKeep = `WITH written AS (
-		` + updateDevice + `
-		WHERE account = $1 AND revision = $2 - 1 RETURNING 1), kept AS (` + keepAnswer + `)` + lineOfWrite
+	replaceRow = updateRow + noteWrite
+
+	// replaceAndKeep is replaceRow, with the response to keep.
+	replaceAndKeep = updateRow + `kept AS (` + keepAnswer + `), ` + noteWrite
 
 	writeBefore = `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = $1),
 		coalesce((SELECT revision FROM device WHERE account = $2), 0)`
@@ -52,16 +50,28 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 	return s.write(ctx, "store the first record of an account", createRow, w, otp.ErrExists)
 }
 
-// Replace is as otp.Store says.
+// Replace is as otp.Store says. The row is written together with others, unless that does not store it.
 func (s *Store) Replace(ctx context.Context, w otp.Write) error {
+	const what = "store the record of an account"
 	if w.Row.Revision < 2 {
 		return otp.ErrConflict // there is no row of revision 0
+	}
+	if err := checkWrite(w); err != nil {
+		return err
+	}
+	if w.Claim == nil { // which may be another account's, and then all others would be undone
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		task, err := s.writes.do(ctx, writeTask{write: w})
+		if err != nil || task.stored {
+			return describe(what, err)
+		}
 	}
 	statement := replaceRow
 	if w.Keep != nil {
 		statement = replaceAndKeep
 	}
-	return s.write(ctx, "store the record of an account", statement, w, otp.ErrConflict)
+	return s.write(ctx, what, statement, w, otp.ErrConflict)
 }
 
 // write runs the one statement of a writing verb. refusal is the answer to a write that does not fit.

@@ -13,6 +13,7 @@ import (
 const (
 	uniqueViolation     = "23505"
 	readOnlyTransaction = "25006"
+	undefinedTable      = "42P01"
 )
 
 // What it says of data that it cannot read.
@@ -34,15 +35,14 @@ func violates(err error, index string) bool {
 }
 
 // isReadOnly reports whether the server refused to write anything at all.
-func isReadOnly(err error) bool {
-	refused, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && refused.Code == readOnlyTransaction
-}
+func isReadOnly(err error) bool { return hasCode(err, readOnlyTransaction) }
 
 // isDamage reports whether the server could not read what it has stored.
-func isDamage(err error) bool {
+func isDamage(err error) bool { return hasCode(err, dataCorrupted) || hasCode(err, indexCorrupted) }
+
+func hasCode(err error, code string) bool {
 	failed, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (failed.Code == dataCorrupted || failed.Code == indexCorrupted)
+	return ok && failed.Code == code
 }
 
 // notSent is an error from before anything was sent to the server.

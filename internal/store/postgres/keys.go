@@ -63,15 +63,19 @@ func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 
 // KeyByID is as authn.KeyStore says.
 func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
-	const statement = `SELECT ` + keyColumns + ` FROM api_key WHERE id = $1`
-	found, err := query(ctx, s, s.lanes.lookups, "look up an API key", scanKey, statement, id)
-	switch {
-	case err != nil:
-		return authn.Key{}, err
-	case len(found) == 0:
+	if id == "" {
 		return authn.Key{}, authn.ErrNoKey
 	}
-	return found[0], nil
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	task, err := s.reads.do(ctx, readTask{keyID: id})
+	switch {
+	case err != nil:
+		return authn.Key{}, describe("look up an API key", err)
+	case task.apiKey == nil:
+		return authn.Key{}, authn.ErrNoKey
+	}
+	return *task.apiKey, nil
 }
 
 // ListKeys is as authn.KeyStore says.

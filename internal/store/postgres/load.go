@@ -61,7 +61,7 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 	if err != nil {
 		return err
 	}
-	return keepAuditIDsRising(ctx, tx)
+	return raiseAuditIDs(ctx, tx)
 }
 
 // load copies the items into a table.

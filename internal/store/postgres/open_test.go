@@ -112,24 +112,6 @@ func TestOpenSaysWhatIsWrongWithoutThePassword(t *testing.T) {
 	}
 }
 
-// A database that moved to a server whose transactions count lower goes on with higher ids.
-func TestAuditIDsRiseAfterAMove(t *testing.T) {
-	url := server.Database(t)
-	store := open(t, url)
-	if err := store.Create(t.Context(), write(1)); err != nil {
-		t.Fatal(err)
-	}
-	server.Exec(t, url.Reveal(), "UPDATE audit SET id = id + 1000000000")
-	moved := open(t, url)
-	if err := moved.Replace(t.Context(), write(2)); err != nil {
-		t.Fatal(err)
-	}
-	lines, err := moved.AuditAfter(t.Context(), 0, 10)
-	if err != nil || len(lines) != 2 || lines[1].Step != 2 {
-		t.Errorf("%+v, %v", lines, err)
-	}
-}
-
 // What the server cannot have stored is told from what it may have.
 func TestErrorsSayWhatMayBeStored(t *testing.T) {
 	url := server.Database(t)

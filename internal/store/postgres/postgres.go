@@ -1,9 +1,9 @@
 // Package postgres keeps device records, the audit log and API keys in a PostgreSQL database: otp.Store and
 // authn.KeyStore for several replicas of the service.
 //
-// Each writing verb is one statement, and so one transaction, durable when the server answers: a server or a user with
-// synchronous_commit off is refused. No connection is kept between two verbs. Records are compared with the database's
-// clock, so that replicas need not agree on theirs.
+// What waits to be written goes out as one batch: one statement, and so one transaction, durable when the server answers. A
+// server or a user with synchronous_commit off is refused. No connection is kept between two verbs. Records are compared with
+// the database's clock, so that replicas need not agree on theirs.
 package postgres
 
 import (
@@ -24,6 +24,8 @@ import (
 type Store struct {
 	pool    *pgxpool.Pool
 	lanes   lanes
+	writes  *queue[writeTask]
+	reads   *queue[readTask]
 	overdue *rested
 	future  futureLines
 }
@@ -62,6 +64,8 @@ func open(ctx context.Context, url secret.Text, prepare func(context.Context, *p
 	}
 	s := &Store{pool: pool, lanes: newLanes()}
 	s.overdue = newRested(s.countOverdue)
+	s.writes = newQueue(accountOfWrite, s.sendWrites)
+	s.reads = newQueue(noKey, s.sendReads)
 	if err := s.run(ctx, s.lanes.others, prepare); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database: %w", explain(err)), s.Close())
 	}
@@ -71,6 +75,8 @@ func open(ctx context.Context, url secret.Text, prepare func(context.Context, *p
 // Close ends the store when the verbs under way have been answered.
 func (s *Store) Close() error {
 	s.overdue.end()
+	s.writes.close()
+	s.reads.close()
 	s.pool.Close()
 	return nil
 }

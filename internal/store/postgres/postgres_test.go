@@ -46,6 +46,11 @@ func mine(t *testing.T, started *pgtest.Server, err error) *pgtest.Server {
 // open opens the store of a database, making its schema.
 func open(t *testing.T, url secret.Text) *postgres.Store {
 	t.Helper()
+	return openFor(t, url)
+}
+
+func openFor(t testing.TB, url secret.Text) *postgres.Store {
+	t.Helper()
 	store, err := postgres.OpenOrCreate(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)

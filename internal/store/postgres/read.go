@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,56 +16,29 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	return row, now, err
 }
 
-const (
-	fetchBegin = `SELECT ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
-		a.account IS NOT NULL, coalesce(a.at, 0), `
-	fetchEnd = ` FROM (VALUES ($1::text)) wanted (account) LEFT JOIN device d USING (account)
-		LEFT JOIN answer a ON a.account = wanted.account AND a.key = $2`
-
-	fetchRow = fetchBegin + `d.body, d.vault, a.fingerprint, a.answer` + fetchEnd
-	// fetchRemains is fetchRow without what is stored apart from the row when it is large, and may be damaged there.
-	fetchRemains = fetchBegin + `''::bytea, ''::bytea, NULL::bytea, NULL::bytea` + fetchEnd
-)
-
 // FetchWithResponse is as otp.Store says: one statement, and so one snapshot. The time is the database's. Of a damaged row
 // it returns what can be read, with an empty Body, and a damaged response counts as discarded.
 func (s *Store) FetchWithResponse(
 	ctx context.Context, account otp.Account, key string,
 ) (otp.Row, *otp.Kept, time.Time, error) {
-	row, kept, now, err := s.fetch(ctx, fetchRow, account, key)
-	if isDamage(err) {
-		row, kept, now, err = s.fetch(ctx, fetchRemains, account, key)
+	const what = "fetch the record of an account"
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	task, err := s.reads.do(ctx, readTask{fetch: fetched{row: otp.Row{Account: account}, key: key}})
+	f := task.fetch
+	if isDamage(err) { // of this record, or of another one that was read with it
+		f, err = s.fetchAlone(ctx, f)
 	}
-	if kept != nil && !kept.Answer.IsEmpty() {
-		if err := s.standbysHaveAll(ctx); err != nil {
-			return otp.Row{}, nil, time.Time{}, fmt.Errorf("fetch a stored response: %w", err)
-		}
+	if err == nil && f.kept != nil && !f.kept.Answer.IsEmpty() {
+		err = s.standbysHaveAll(ctx)
 	}
-	return row, kept, now, err
-}
-
-func (s *Store) fetch(ctx context.Context, statement string, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
-	row := otp.Row{Account: account}
-	var at, answeredAt int64
-	var found, answered bool
-	var heldUntil *int64
-	var vault, fingerprint, answer []byte
-	err := s.queryRow(ctx, s.lanes.lookups, "fetch the record of an account", statement, []any{string(account), key}, []any{
-		&at, &found, &row.Revision, &row.InDoubt, &heldUntil, &answered, &answeredAt, &row.Body, &vault, &fingerprint, &answer,
-	})
-	if err != nil {
-		return otp.Row{}, nil, time.Time{}, err
+	switch {
+	case err != nil:
+		return otp.Row{}, nil, time.Time{}, describe(what, err)
+	case !f.found:
+		return otp.Row{}, f.kept, f.now, otp.ErrNotFound
 	}
-	var kept *otp.Kept
-	if answered {
-		kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
-	}
-	now := time.UnixMicro(at).UTC()
-	if !found {
-		return otp.Row{}, kept, now, otp.ErrNotFound
-	}
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
-	return row, kept, now, nil
+	return f.row, f.kept, f.now, nil
 }
 
 // BySerial is as otp.Store says.

@@ -90,15 +90,6 @@ func (m migrations) bringUpToDate(ctx context.Context, conn *pgx.Conn) error {
 		if _, err := tx.Exec(ctx, `UPDATE pimsd_schema SET version = $1 WHERE version <> $1`, len(m)); err != nil {
 			return err
 		}
-		return keepAuditIDsRising(ctx, tx)
+		return raiseAuditIDs(ctx, tx)
 	})
-}
-
-// keepAuditIDsRising raises the base of the audit log's ids above those that are there: a database that was dumped and
-// restored may be on a server whose transactions count lower.
-func keepAuditIDsRising(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `UPDATE house SET audit_base = last.id - pg_current_xact_id()::text::bigint
-		FROM (SELECT coalesce(max(id), 0) AS id FROM audit) last
-		WHERE audit_base + pg_current_xact_id()::text::bigint <= last.id`)
-	return err
 }

@@ -211,6 +211,12 @@ func (s *Server) Remove() error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
+// Command is a program of PostgreSQL's, such as pg_dump.
+func (s *Server) Command(t testing.TB, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.CommandContext(t.Context(), filepath.Join(s.bin, name), args...)
+}
+
 // Host is the server's host:port.
 func (s *Server) Host() string { return "127.0.0.1:" + s.port }
 
