@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -34,7 +36,8 @@ func newKeyCreate(p process) *cobra.Command {
 		Long: `Make an API key and print it alone on standard output. It is shown this once: pimsd keeps only its hash.
 
 A key is bound to one account, or a backend's, which names the account of each call in the header X-Pims-Account: any
-account, or those with a prefix.`,
+account, or those with a prefix. A prefix that ends with a letter or digit covers the account of that name, and those that go
+on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-10. What a key covers is told on standard error.`,
 		Example: `  KEY=$(pimsd key create --account alice)
   KEY=$(pimsd key create --backend --prefix fleet- --expires-in 2160h)`,
 	}
@@ -42,7 +45,7 @@ account, or those with a prefix.`,
 	flags := cmd.Flags()
 	flags.StringVar(&grant.Account, "account", "", "the `name` of the one account")
 	flags.BoolVar(&grant.Backend, "backend", false, "a backend's key, for many accounts")
-	flags.StringVar(&grant.Prefix, "prefix", "", "what the names of a backend's accounts begin with; empty: any")
+	flags.StringVar(&grant.Prefix, "prefix", "", "what the names of a backend's accounts begin with; empty: any; fleet-1 does not include fleet-10")
 	scopes := flags.StringSlice("scope", []string{string(authn.ScopeOTP)}, "what the key is for: otp, enroll, unlock; can be repeated")
 	expires := flags.Duration("expires-in", 0, "how long the key is good for, such as 720h; 0: until it is revoked")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
@@ -58,6 +61,9 @@ account, or those with a prefix.`,
 		if err != nil {
 			return usageError{err}
 		}
+		if goesNowhere(p.stdout) {
+			return usageError{errors.New("standard output goes nowhere, and the key is shown this once: nothing was made")}
+		}
 		return withCore(cmd, c, func(core *app.Core) error {
 			err := audited(cmd.Context(), core, aboutKey(actionKeyCreate, key), otp.Account(key.Account), func() error {
 				return core.Store.AddKey(cmd.Context(), key)
@@ -65,11 +71,48 @@ account, or those with a prefix.`,
 			if err != nil {
 				return fmt.Errorf("store the key: %w", err)
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), text.Reveal())
-			return err
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), text.Reveal()); err != nil {
+				return revokeUnseen(cmd.Context(), core, key, err)
+			}
+			if key.Backend {
+				_, _ = fmt.Fprintf(p.stderr, "pimsd: key %s is for %s\n", key.ID, key.Covers())
+			}
+			return nil
 		})
 	})
 }
+
+// goesNowhere reports whether what is written is not kept. The standard output of a process that was started without one
+// is the null device.
+func goesNowhere(w io.Writer) bool {
+	if out, ok := w.(*output); ok {
+		w = out.to
+	}
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	null, errNull := os.Stat(os.DevNull)
+	return err == nil && errNull == nil && os.SameFile(info, null)
+}
+
+// revokeUnseen revokes a key that could not be shown to anyone, and returns an error that names it.
+func revokeUnseen(ctx context.Context, core *app.Core, key authn.Key, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	defer cancel()
+	err := audited(ctx, core, aboutKey(actionKeyRevoke, key), otp.Account(key.Account), func() error {
+		return core.Store.RevokeKey(ctx, key.ID, now())
+	})
+	if err != nil {
+		return fmt.Errorf("the key %s was made and cannot be shown: %w; it could not be revoked either: revoke it with pimsd key revoke --key %s: %w",
+			key.ID, why, key.ID, err)
+	}
+	return fmt.Errorf("the key cannot be shown: %w; the key %s, which was made, is revoked", why, key.ID)
+}
+
+// revokeTimeout bounds revoking a key that nobody has seen.
+const revokeTimeout = 10 * time.Second
 
 // listedKey is a key in the listing. Nothing of it opens a door.
 type listedKey struct {
@@ -117,7 +160,7 @@ func whomFor(key authn.Key) string {
 	case key.Prefix == "":
 		return "all accounts"
 	default:
-		return "accounts " + key.Prefix + "…"
+		return "accounts " + key.Prefix + "…" // as Grant.Covers says
 	}
 }
 

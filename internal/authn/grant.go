@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Grant is what a principal may do, and for whom: either for one account, or as a backend for every account whose
-// name starts with a prefix.
+// Grant is what a principal may do, and for whom: either for one account, or as a backend for the accounts that a prefix
+// covers.
 type Grant struct {
 	Account string // the one account; empty for a backend
 	Backend bool
@@ -34,10 +34,37 @@ func (g Grant) ResolveAccount(header []string) (account string, err error) {
 		return g.boundAccount(named)
 	case named == "":
 		return "", ErrAccountMissing
-	case !strings.HasPrefix(named, g.Prefix):
+	case !covers(g.Prefix, named):
 		return "", ErrAccountForbidden
 	}
 	return named, nil
+}
+
+// covers reports whether accounts with the prefix include the account: it is the prefix, or begins with it, and the prefix
+// ends or the account goes on with a character that is neither letter nor digit. So fleet-1 does not include fleet-10, which
+// is another fleet. The empty prefix includes all accounts.
+func covers(prefix, account string) bool {
+	rest, ok := strings.CutPrefix(account, prefix)
+	return ok && (prefix == "" || rest == "" || !isAlphanumeric(prefix[len(prefix)-1]) || !isAlphanumeric(rest[0]))
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+}
+
+// Covers says for which accounts the grant is good, for people.
+func (g Grant) Covers() string {
+	switch {
+	case !g.Backend:
+		return fmt.Sprintf("the account %q", g.Account)
+	case g.Prefix == "":
+		return "all accounts"
+	case isAlphanumeric(g.Prefix[len(g.Prefix)-1]):
+		return fmt.Sprintf("the account %q, and those that begin with it and go on with a character that is neither letter nor digit, "+
+			"such as %q; not %q", g.Prefix, g.Prefix+"-1", g.Prefix+"0")
+	default:
+		return fmt.Sprintf("the accounts that begin with %q", g.Prefix)
+	}
 }
 
 func (g Grant) boundAccount(named string) (string, error) {

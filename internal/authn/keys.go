@@ -34,6 +34,9 @@ var (
 	ErrKeyExists = errors.New("there is a key with this id already")
 )
 
+// KeyLookupTimeout bounds how long an API key is looked up: a store that does not answer must not hold a call longer.
+const KeyLookupTimeout = 5 * time.Second
+
 // Keys authenticates callers by API keys.
 type Keys struct {
 	store KeyStore
@@ -54,6 +57,8 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 	if !ok {
 		return Principal{}, errNotKey
 	}
+	ctx, cancel := context.WithTimeout(ctx, KeyLookupTimeout)
+	defer cancel()
 	key, err := k.store.KeyByID(ctx, id)
 	if err != nil && !errors.Is(err, ErrNoKey) {
 		return Principal{}, fmt.Errorf("look up an API key: %w", err)

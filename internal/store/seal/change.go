@@ -89,6 +89,11 @@ func writeFile(path string, keys []Key, old fs.FileInfo) (err error) {
 			err = fmt.Errorf("write the sealing keys: %w", err)
 		}
 	}()
+	text := format(keys)
+	if len(text) > fileLimit {
+		return fmt.Errorf("%s would have %d keys, and could not be read beyond %d KiB: take out those that seal no record and that no backup "+
+			"needs (pimsd seal list shows them)", path, len(keys), fileLimit>>10)
+	}
 	next := path + ".new"
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that died here
 		return err
@@ -97,7 +102,7 @@ func writeFile(path string, keys []Key, old fs.FileInfo) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(format(keys))
+	_, err = file.WriteString(text)
 	if old != nil {
 		err = errors.Join(err, keepOwner(file, old), file.Chmod(old.Mode().Perm()))
 	}

@@ -2,6 +2,7 @@ package seal_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -326,4 +327,31 @@ func TestCheck(t *testing.T) {
 	ring = openFile(t, path, false)
 	must(t, withText(line(1)+"\n"+line(2))(path))
 	must(t, ring.Check(seal.Census{two: 1}))
+}
+
+// A file is never made larger than what is read.
+func TestFileIsNotMadeTooLarge(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), seal.FileName)
+	must(t, withText(line(1))(path))
+	ring := openFile(t, path, false)
+	must(t, withText(line(1)+strings.Repeat("\n#", 32<<10-32))(path)) // comments are not kept
+	must(t, ring.Reload())
+	turn(t, ring)
+	var lines strings.Builder
+	for n := range 1210 {
+		key, err := seal.NewKey(strings.NewReader(fmt.Sprintf("%032d", n)))
+		must(t, err)
+		lines.WriteString(key.Text().Reveal() + "\n")
+	}
+	must(t, withText(lines.String())(path))
+	ring = openFile(t, path, false)
+	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
+	must(t, err)
+	if err := ring.Add(key); err == nil || !strings.Contains(err.Error(), "take out those that seal no record") {
+		t.Errorf("Add returns %v", err)
+	}
+	if again := openFile(t, path, false); len(again.Keys()) != 1210 {
+		t.Errorf("the file has %d keys", len(again.Keys()))
+	}
 }
