@@ -17,6 +17,12 @@ import (
 	"github.com/pimsd/pimsd/internal/pimsdtest"
 )
 
+// patient makes no exchange, queue or conversation end while a test has inWebo paused, however slow the machine is.
+func patient(s *pimsdtest.Setup) {
+	s.Config.Inwebo.ExchangeTimeout = 2 * time.Minute
+	s.Config.Conversation.QueueWait, s.Config.Conversation.Deadline = 5*time.Minute, 5*time.Minute
+}
+
 // askMany makes that many calls at once. Each answer comes on its own.
 func askMany(a *pimsdtest.Account, calls int) <-chan pimsdtest.Answer {
 	answers := make(chan pimsdtest.Answer, calls)
@@ -30,7 +36,7 @@ func askMany(a *pimsdtest.Account, calls int) <-chan pimsdtest.Answer {
 // places, does not cost another caller a single call.
 func TestCallsOfOneAccountLeavePlaces(t *testing.T) {
 	t.Parallel()
-	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
+	d := pimsdtest.Start(t, patient, func(s *pimsdtest.Setup) {
 		s.Config.Load.InFlight, s.Config.Load.Waiting = 32, 16
 	})
 	alice, mallory := d.Enroll("alice", aPIN), d.Enroll("mallory", aPIN)
@@ -61,7 +67,7 @@ func TestCallsOfOneAccountLeavePlaces(t *testing.T) {
 func TestTwoBackendsLeavePlaces(t *testing.T) {
 	t.Parallel()
 	const places, each = 24, 24
-	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
+	d := pimsdtest.Start(t, patient, func(s *pimsdtest.Setup) {
 		s.Config.Load.InFlight, s.Config.Load.Waiting = places, 0
 	})
 	alice := d.Enroll("alice", aPIN)
