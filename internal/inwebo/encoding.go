@@ -15,7 +15,7 @@ const (
 	// utf8Or1252 is UTF-8, in which every byte that does not belong to UTF-8 counts as windows-1252: no byte costs an
 	// answer, whatever its declaration says. US-ASCII is part of it.
 	utf8Or1252 encoding = iota
-	// windows1252 also stands for ISO-8859-1, from which it differs in control characters only.
+	// windows1252 is also used for ISO-8859-1, from which it differs in control characters only.
 	windows1252
 	utf16LE
 	utf16BE
@@ -137,7 +137,7 @@ func (e encoding) decode16(text, in []byte, last bool) (_ []byte, n int) {
 }
 
 // first1252 are the characters of windows-1252 from 0x80 to 0x9f, its only difference from ISO-8859-1. The five bytes
-// without one stand for themselves.
+// without one keep their own value.
 var first1252 = [...]rune{
 	'€', 0x81, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0x8d, 'Ž', 0x8f,
 	0x90, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0x9d, 'ž', 'Ÿ',
