@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -43,6 +44,30 @@ func TestAuditOfSettleAfterCallerWasTold(t *testing.T) {
 		if last := lines[len(lines)-1]; last != "outcome: "+otp.ErrNotStored.Error() {
 			t.Errorf("the audit log is %q; the caller was told that the state is not stored", lines)
 		}
+	})
+}
+
+// A write that hangs past the deadline, and is stored all the same, has said "done": the audit log is corrected, too.
+func TestAuditOfSettleThatIsStoredUnseen(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	d := plant(t, sim, inwebosim.Override{})
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		store := &storetest.Breaking{Store: d.memory, Decide: func(call storetest.Call) storetest.Fault {
+			if call.N != settle1.nth {
+				return storetest.Fault{}
+			}
+			applyLate(call, d.memory)
+			time.Sleep(time.Until(began.Add(limits().Deadline)))
+			return storetest.Fault{Err: context.DeadlineExceeded}
+		}}
+		service := otp.New(store, newBridge(sim), limits(), nil)
+		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrNotStored) {
+			t.Fatalf("%v; want ErrNotStored", err)
+		}
+		drained(t, service)
+		mustHaveLines(t, d, "attempt", "outcome: done", "outcome: "+otp.ErrNotStored.Error())
 	})
 }
 

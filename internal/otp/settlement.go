@@ -19,7 +19,7 @@ type settlement struct {
 	tried    uint64 // the revision of the last write under id
 	taken    bool   // another account has the device that the outcome is about
 	told     error  // what the caller is told when the store takes it
-	audited  string // the audit log's word for the outcome, as the store has taken it
+	saysDone bool   // a try under id may have audited the outcome as done
 	answered time.Time
 	end      tracing.End
 }
@@ -58,9 +58,15 @@ func (p *settlement) write(until time.Time) (stored bool) {
 		p.tried = next.Revision
 		err = p.service.writeBy(p.service.life, until, CommitSettle, w)
 	}
+	switch known := isKnown(err) || errors.Is(err, ErrUntouched); {
+	case err == nil || !known:
+		p.saysDone = p.saysDone || word == outcomeDone
+	case !errors.Is(err, ErrUntouched): // then no try before it was stored either
+		p.saysDone = false
+	}
 	switch {
 	case err == nil:
-		p.record, p.audited = next, word
+		p.record = next
 		return true
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
 		p.refetch(until)

@@ -42,7 +42,7 @@ func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) 
 			return
 		}
 		defer s.end(c)
-		if p.audited == outcomeDone { // the caller was told something else
+		if p.saysDone { // the caller was told something else
 			s.retryUntilStored(func() bool { return s.appendAudit(s.life, c, StageOutcome, ErrNotStored.Error()) == nil })
 		}
 		if !p.last { // what should have followed, does not: nothing more was sent

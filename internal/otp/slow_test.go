@@ -92,6 +92,8 @@ func stuck(d *device) (*otp.Service, *valve, *watcher) {
 	return otp.New(store, client, limits(), hears), store, hears
 }
 
+const notStored = "outcome: the state was not stored in time"
+
 func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
@@ -101,11 +103,12 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 		pin    bool
 		told   error
 		remain remains
+		writes int // of an outcome
 		lines  []string
-	}{
-		{"accepted", 1, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, []string{"attempt", "outcome: the state was not stored in time"}},
-		{"accepted in the first of two rounds", 2, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, []string{"attempt", "outcome: the state was not stored in time", "outcome: the state was not stored in time"}},
-		{"refused", 1, false, otp.ErrPINRefused, remains{finalizes: 1}, []string{"attempt", "outcome: refused: PIN"}},
+	}{ // where the first write may have said "done", a line without a write corrects it
+		{"accepted", 1, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, 1, []string{"attempt", notStored, notStored}},
+		{"accepted in the first of two rounds", 2, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, 2, []string{"attempt", notStored, notStored, notStored}},
+		{"refused", 1, false, otp.ErrPINRefused, remains{finalizes: 1}, 1, []string{"attempt", "outcome: refused: PIN"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +131,7 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 				drained(t, service)
 				d.mustRemain(t, row.remain, !row.pin)
 				mustHaveLines(t, d, row.lines...)
-				if hears.retrying != 0 || hears.peak != 1 || hears.committed[otp.CommitHold] != 1 || hears.committed[otp.CommitSettle] != len(row.lines)-1 {
+				if hears.retrying != 0 || hears.peak != 1 || hears.committed[otp.CommitHold] != 1 || hears.committed[otp.CommitSettle] != row.writes {
 					t.Errorf("the observer heard %+v", hears)
 				}
 				if uint64(len(hears.windows)) != row.remain.steps || len(hears.windows) > 0 && hears.windows[0] < time.Minute {

@@ -69,6 +69,7 @@ func (s *Service) appendAudit(ctx context.Context, c *conversation, stage Stage,
 	defer cancel()
 	err := s.store.Note(ctx, []Line{{
 		Account: c.ask.Account, Caller: c.ask.Caller, Transaction: c.ask.Transaction, Action: c.action, Stage: stage, Outcome: word,
+		Step: c.record.Step,
 	}})
 	if err != nil {
 		return because(ErrStore, err)

@@ -36,9 +36,7 @@ func (m *Memory) Note(ctx context.Context, lines []otp.Line) error {
 func (m *Memory) ForgetLines(_ context.Context, age time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for len(m.lines) > 0 && now().Sub(m.lines[0].At) > age {
-		m.lines = m.lines[1:]
-	}
+	m.lines = slices.DeleteFunc(m.lines, func(line otp.Audited) bool { return line.ID < m.logged && now().Sub(line.At) > age })
 	return nil
 }
 

@@ -56,3 +56,28 @@ func testForgetLines(t *testing.T, s Instance) {
 		t.Errorf("after all lines were forgotten, up to %d, there are %+v", newest, got)
 	}
 }
+
+// A line from the future, which a clock left that was wrong for a while, does not keep older ones behind it.
+func testForgetLinesFromTheFuture(t *testing.T, s Instance) {
+	must(t, s.Create(t.Context(), write("alice", 1)))
+	ahead := write("alice", 2)
+	ahead.Line.At = time.Now().AddDate(10, 0, 0)
+	must(t, s.Replace(t.Context(), ahead))
+	for revision := uint64(3); revision < 6; revision++ {
+		must(t, s.Replace(t.Context(), write("alice", revision)))
+	}
+	must(t, s.Note(t.Context(), []otp.Line{ahead.Line}))
+	newest := allLines(t, s.Reader)[5]
+	for range 2 { // a store may need another call to find out what is from the future
+		must(t, s.Reader.ForgetLines(t.Context(), time.Since(noon)-time.Minute))
+	}
+	lines := allLines(t, s.Reader)
+	for _, line := range lines {
+		if line.At.Equal(noon) {
+			t.Errorf("an old line is left: %+v", line)
+		}
+	}
+	if len(lines) == 0 || lines[len(lines)-1] != newest {
+		t.Errorf("the newest line is not left: %+v", lines)
+	}
+}

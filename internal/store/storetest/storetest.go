@@ -24,7 +24,8 @@ type Reader interface {
 	// AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit.
 	// Who goes on after the last id that it has seen misses no line.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
-	// ForgetLines deletes the oldest lines, as far as they are older than age: all of them but the newest, when it is called often enough.
+	// ForgetLines deletes the oldest lines, as far as they are older than age: all of them but the newest, when it is called often
+	// enough. A line from the future of the store's clock keeps none of those behind it.
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are as old as answerLife, and drops the keys that are as old as keyLife.
 	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error
@@ -68,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"following the audit log":     testFollow,
 		"lines without a record":      testNote,
 		"lines are forgotten":         testForgetLines,
+		"lines from the future":       testForgetLinesFromTheFuture,
 		"kept answers":                testKeep,
 		"kept answers are forgotten":  testForget,
 		"the sealing key":             testSealingKey,
