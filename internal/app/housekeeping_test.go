@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,21 +16,35 @@ import (
 // aged is a store with a clock that can be wrong, and remembers what it was last told to forget.
 type aged struct {
 	Store
+	mu                     sync.Mutex
 	off                    time.Duration // of the clock
 	responses, keys, lines time.Time     // what is older is forgotten, by a clock that is right
 }
 
+// set makes the clock wrong by off from now on.
+func (s *aged) set(off time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.off = off
+}
+
 func (s *aged) Fetch(context.Context, otp.Account) (otp.Row, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return otp.Row{}, time.Now().Add(s.off), otp.ErrNotFound
 }
 
 func (s *aged) ForgetAnswers(_ context.Context, answerLife, keyLife time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now().Add(s.off)
 	s.responses, s.keys = now.Add(-answerLife), now.Add(-keyLife)
 	return nil
 }
 
 func (s *aged) ForgetLines(_ context.Context, age time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.lines = time.Now().Add(s.off - age)
 	return nil
 }
@@ -58,6 +73,8 @@ func wait(d time.Duration) {
 // expectEarly fails if something was forgotten before its time.
 func (s *aged) expectEarly(t *testing.T, when string, want bool) {
 	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now()
 	early := s.responses.After(now.Add(-testAnswerLife)) || s.keys.After(now.Add(-keyLife)) || s.lines.After(now.Add(-testRetention))
 	if early != want {
@@ -74,12 +91,12 @@ func TestHousekeepingWhenTheClockIsAhead(t *testing.T) {
 			t.Fatalf("with a clock that is right, lines are %v old when they are forgotten", got)
 		}
 		for _, off := range []time.Duration{time.Minute, 10 * 365 * 24 * time.Hour} {
-			store.off = off
+			store.set(off)
 			for range 100 {
 				wait(tidyEvery)
 				store.expectEarly(t, "with a clock that is ahead", false)
 			}
-			store.off = 0
+			store.set(0)
 			wait(tidyEvery)
 			store.expectEarly(t, "when it is right again", false)
 			if got := time.Since(store.responses); got > testAnswerLife+tidyEvery {
@@ -95,7 +112,7 @@ func TestHousekeepingBelievesAClockInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 0)
 		wait(2 * clockProbation)
-		store.off = time.Hour // the machine has slept
+		store.set(time).Hour // the machine has slept
 		wait(clockProbation + 2*tidyEvery)
 		store.expectEarly(t, "long after the jump", true)
 	})
