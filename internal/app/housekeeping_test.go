@@ -112,7 +112,7 @@ func TestHousekeepingBelievesAClockInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 0)
 		wait(2 * clockProbation)
-		store.set(time).Hour // the machine has slept
+		store.set(time.Hour) // the machine has slept
 		wait(clockProbation + 2*tidyEvery)
 		store.expectEarly(t, "long after the jump", true)
 	})
