@@ -58,11 +58,13 @@ func advices() []advice {
 		{otp.ErrSuperseded, "Another call has used the device meanwhile. Ask again."},
 		{otp.ErrNoDevice, "Enrol one with: pimsd enroll --account A"},
 		{otp.ErrAlreadyEnrolled, "To enrol anew, add --replace; the present device stays until the new one is stored."},
-		{otp.ErrDeviceTaken, "Two accounts of one device tear its keys apart. Use the account that has it (pimsd account list), or remove it there " +
+		{otp.ErrDeviceTaken, "Two accounts of one device tear its keys apart. Use the account that has it (pimsd account list), " +
+			"or remove it there " +
 			"first: pimsd account forget"},
 		{otp.ErrBusy, "Another call is using the device, or its process has died: wait as long as it says, and try again."},
 		{otp.ErrStopping, "Try again."},
-		{seal.ErrCurrentKeyMissing, "Put the right key file back, or give seal.keys the lines that the store was sealed with; pimsd seal list shows " +
+		{seal.ErrCurrentKeyMissing, "Put the right key file back, or give seal.keys the lines that the store was sealed with; " +
+			"pimsd seal list shows " +
 			"which keys its records need."},
 		{otp.ErrSealed, "Give the key that the record was sealed with, in seal.keys or seal.keys_file; pimsd seal list shows which are there."},
 		{otp.ErrStore, "Look after the store: its disk, its database, and whether this user may write to it. Nothing was sent to inWebo."},

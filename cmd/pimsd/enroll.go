@@ -40,7 +40,8 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 	code := flags.String("sms-code", "", "the `code` of the SMS; asked for when it is left out")
 	flags.BoolVar(&e.Replace, "replace", false, "enrol anew although the account has a device; it stays until the new one is stored")
 	flags.BoolVar(&e.Force, "force", false, "make an SMS activation beyond sms_activations.refuse_at; inWebo may lock the account")
-	transcript := flags.String("transcript", "", "a `file` to which the form of each answer of inWebo is appended, without any value: for a report")
+	transcript := flags.String("transcript", "",
+		"a `file` to which the form of each answer of inWebo is appended, without any value: for a report")
 	flags.BoolVar(&e.noCheck, "no-check", false, "make no OTP at the end")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
 		if e.ask.Account, err = account(); err != nil {

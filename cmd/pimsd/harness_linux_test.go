@@ -94,7 +94,7 @@ func (h *harness) status() (status otp.Status) {
 
 // pause stops the next request of that action at inWebo after it was processed and before it is answered: reached is closed
 // then, and release lets the answer go.
-func (h *harness) pause(action string) (reached <-chan struct{}, release func()) {
+func (h *harness) pause(action string) (reached <-chan struct{}, release func()) { //nolint:unparam // names what is paused
 	h.t.Helper()
 	arrived, goOn := make(chan struct{}), make(chan struct{})
 	var stopped atomic.Bool

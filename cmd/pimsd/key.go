@@ -45,7 +45,8 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 	flags := cmd.Flags()
 	flags.StringVar(&grant.Account, "account", "", "the `name` of the one account")
 	flags.BoolVar(&grant.Backend, "backend", false, "a backend's key, for many accounts")
-	flags.StringVar(&grant.Prefix, "prefix", "", "what the names of a backend's accounts begin with; empty: any; fleet-1 does not include fleet-10")
+	flags.StringVar(&grant.Prefix, "prefix", "",
+		"what the names of a backend's accounts begin with; empty: any; fleet-1 does not include fleet-10")
 	scopes := flags.StringSlice("scope", []string{string(authn.ScopeOTP)}, "what the key is for: otp, enroll, unlock; can be repeated")
 	expires := flags.Duration("expires-in", 0, "how long the key is good for, such as 720h; 0: until it is revoked")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
@@ -105,7 +106,8 @@ func revokeUnseen(ctx context.Context, core *app.Core, key authn.Key, why error)
 		return core.Store.RevokeKey(ctx, key.ID, now())
 	})
 	if err != nil {
-		return fmt.Errorf("the key %s was made and cannot be shown: %w; it could not be revoked either: revoke it with pimsd key revoke --key %s: %w",
+		return fmt.Errorf("the key %s was made and cannot be shown: %w; "+
+			"it could not be revoked either: revoke it with pimsd key revoke --key %s: %w",
 			key.ID, why, key.ID, err)
 	}
 	return fmt.Errorf("the key cannot be shown: %w; the key %s, which was made, is revoked", why, key.ID)

@@ -52,7 +52,7 @@ func TestSecretsAsContainerRuntimesMountThem(t *testing.T) {
 
 func TestSecretsThatOthersMayRead(t *testing.T) {
 	t.Parallel()
-	folder, err := os.MkdirTemp(".", "on-disk-") // where tests have their own folders may be tmpfs
+	folder, err := os.MkdirTemp(".", "on-disk-") //nolint:usetesting // where tests have their own folders may be tmpfs
 	if err != nil {
 		t.Fatal(err)
 	}

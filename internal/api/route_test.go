@@ -81,7 +81,7 @@ func TestHEADWhereverThereIsGET(t *testing.T) {
 			head.header.Get("Content-Type") != get.header.Get("Content-Type") {
 			t.Errorf("HEAD %s: %d %v %q, want the header of %d %v", r.path, head.status, head.header, head.body, get.status, get.header)
 		}
-		if e := b.journal.last(t); e.Method != "HEAD" || e.Route != wanted.Route || e.Code != wanted.Code || e.Caller != wanted.Caller {
+		if e := b.journal.last(t); e.Method != http.MethodHead || e.Route != wanted.Route || e.Code != wanted.Code || e.Caller != wanted.Caller {
 			t.Errorf("HEAD %s: the event is %+v, want that of a GET: %+v", r.path, e, wanted)
 		}
 	}

@@ -74,7 +74,8 @@ func passOn(to *url.URL) http.Handler {
 	guarded := http.NewCrossOriginProtection().Handler(proxy)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isAddress(r.Host) {
-			http.Error(w, "open this page by an IP address or as localhost: calls from another name are not passed on", http.StatusMisdirectedRequest)
+			http.Error(w, "open this page by an IP address or as localhost: calls from another name are not passed on",
+				http.StatusMisdirectedRequest)
 			return
 		}
 		guarded.ServeHTTP(w, r)

@@ -80,7 +80,8 @@ func paged[T, K any](after K, read func(K) ([]T, error), key func(T) K) iter.Seq
 func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 	sameRow := func(a, b otp.Row) bool {
 		return a.Account == b.Account && a.Revision == b.Revision && a.InDoubt == b.InDoubt && a.HeldUntil.Equal(b.HeldUntil) &&
-			a.UnreadAnswers == b.UnreadAnswers && a.Claim == b.Claim && bytes.Equal(a.Body, b.Body) && bytes.Equal(a.Vault.Reveal(), b.Vault.Reveal())
+			a.UnreadAnswers == b.UnreadAnswers && a.Claim == b.Claim && bytes.Equal(a.Body, b.Body) &&
+			bytes.Equal(a.Vault.Reveal(), b.Vault.Reveal())
 	}
 	if copied.Accounts, err = same(allRows(ctx, from), allRows(ctx, to), sameRow); err != nil {
 		return copied, fmt.Errorf("compare the accounts: %w", err)

@@ -26,7 +26,8 @@ var (
 	// ErrAccountMissing says that the principal must name an account and has not.
 	ErrAccountMissing = errors.New("the account header is missing: a backend names the account that it calls for")
 	// ErrAccountInvalid says that the account header is repeated, or cannot name an account.
-	ErrAccountInvalid = errors.New("the account header must be given once, with 1 to 128 printable ASCII characters and no blank at either end")
+	ErrAccountInvalid = errors.New("the account header must be given once, " +
+		"with 1 to 128 printable ASCII characters and no blank at either end")
 	// ErrAccountForbidden says that the principal may not act for the account that it names.
 	ErrAccountForbidden = errors.New("the caller is not entitled to the account")
 )

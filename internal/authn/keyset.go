@@ -141,7 +141,7 @@ func (s *keySet) nextFetch() int {
 func (s *keySet) look(kid string, need int) ([]jose.JSONWebKey, *keyWait, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := time.Now() //nolint:forbidigo // the monotonic clock, for ages alone
 	keys := s.usable(now)
 	found := withID(keys, kid)
 	if len(found) == 0 && s.begun < need && (len(keys) == 0 || kid != "") || now.Sub(s.fetched) >= keysRefreshAfter {
@@ -167,7 +167,7 @@ func (s *keySet) look(kid string, need int) ([]jose.JSONWebKey, *keyWait, error)
 func (s *keySet) prefetch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.start(time.Now())
+	s.start(time.Now()) //nolint:forbidigo // the monotonic clock, for ages alone
 }
 
 // start begins a fetch, unless one is under way already or it is not yet time. The caller must hold s.mu.
@@ -184,7 +184,7 @@ func (s *keySet) run() {
 	set, err := s.fetch()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := time.Now() //nolint:forbidigo // the monotonic clock, for ages alone
 	if err == nil {
 		s.keys, s.fetched = set.usable, now
 		if len(set.usable) == 0 {
@@ -202,7 +202,7 @@ func (s *keySet) run() {
 func (s *keySet) unavailable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.wait(time.Now())
+	return s.wait(time.Now()) //nolint:forbidigo // the monotonic clock, for ages alone
 }
 
 // wait says that keys are out of reach, and until when. The caller must hold s.mu.

@@ -18,7 +18,8 @@ var (
 	errTokenLength = refuse(ReasonMalformed, "the token is longer than 8 KiB")
 	errTokenForm   = refuse(ReasonMalformed, "the token is not a JWS in compact form, or its algorithm is none that an issuer may use")
 	errHeader      = refuse(ReasonMalformed, "the token's header is not a JSON object with the right types and each name once")
-	errHeaderName  = refuse(ReasonMalformed, "the token's header says how to read it or where to take its key from: crit, b64, jku, jwk, x5u or x5c")
+	errHeaderName  = refuse(ReasonMalformed, "the token's header says how to read it or "+
+		"where to take its key from: crit, b64, jku, jwk, x5u or x5c")
 	errClaims      = refuse(ReasonMalformed, "the token's claims are not a JSON object with the right types and each name once")
 	errIssuer      = refuse(ReasonWrongIssuer, "the token is from no configured issuer")
 	errAlgorithm   = refuse(ReasonWrongAlgorithm, "the token's algorithm is not one of its issuer's")

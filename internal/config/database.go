@@ -43,7 +43,8 @@ var (
 	errBracket = errors.New("has a [ without its ]: write an IPv6 address as [::1] (it is not shown, since it may hold a password)")
 	errQuery   = errors.New("has a parameter after its ? that is not name=value, or one with a % that begins no two hex digits " +
 		"(it is not shown, since it may hold a password)")
-	errQuote = errors.New("has a ' without its end, or a name without =: quote a value with blanks as '…', and write ' as \\' and \\ as \\\\ " +
+	errQuote = errors.New("has a ' without its end, or a name without =: " +
+		"quote a value with blanks as '…', and write ' as \\' and \\ as \\\\ " +
 		"in it (it is not shown, since it may hold a password)")
 )
 

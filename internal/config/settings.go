@@ -46,7 +46,7 @@ func (c *Config) settings() []setting {
 	)
 }
 
-func (c *Config) serviceSettings() []setting {
+func (c *Config) serviceSettings() []setting { //nolint:funlen // one table
 	return []setting{
 		{
 			key: "listen", unit: "host:port", preset: "127.0.0.1:8080", value: address(&c.Listen),

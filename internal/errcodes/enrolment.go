@@ -51,7 +51,8 @@ func quotaReached() Entry {
 func alreadyEnrolled() Entry {
 	return Entry{
 		Code: AlreadyEnrolled, Type: pimsError, Label: "StrongID enrollment already exists",
-		Causes: []Cause{{http.StatusConflict, false, "the account has an enrolled device, or another account has the device that is to be imported"}},
+		Causes: []Cause{{http.StatusConflict, false, "the account has an enrolled device, " +
+			"or another account has the device that is to be imported"}},
 		Caller: "Nothing is to be done: ask for an OTP. Only a device that inWebo no longer accepts needs to be replaced: " +
 			"order an SMS code and enrol with `?replace=true`. The present device stays until the new one is stored.",
 		Operator: "Enrol again only when the device is lost: each enrolment costs one of about twenty SMS activations. On the command line " +

@@ -41,7 +41,7 @@ func write(t *testing.T, folder string, mode os.FileMode) (path string) {
 // onDisk returns a folder that is not on a file system in memory, where every mode of a container runtime would be accepted.
 func onDisk(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp(".", "on-disk-")
+	folder, err := os.MkdirTemp(".", "on-disk-") //nolint:usetesting // folders of tests may be on tmpfs
 	if err != nil {
 		t.Fatal(err)
 	}

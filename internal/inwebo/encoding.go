@@ -73,7 +73,7 @@ func declared(declaration []byte) encoding {
 }
 
 // usualDeclarationEnd is how a declaration ends that names UTF-8 in the usual way.
-var usualDeclarationEnd = []byte(`encoding="UTF-8"?`)
+var usualDeclarationEnd = []byte(`encoding="UTF-8"?`) //nolint:gochecknoglobals // nothing changes it
 
 // decode appends to text what it can decode of in, and returns how many bytes those were. It keeps back the bytes of an
 // incomplete character unless last says that no byte follows.
@@ -138,7 +138,7 @@ func (e encoding) decode16(text, in []byte, last bool) (_ []byte, n int) {
 
 // first1252 are the characters of windows-1252 from 0x80 to 0x9f, its only difference from ISO-8859-1. The five bytes
 // without one keep their own value.
-var first1252 = [...]rune{
+var first1252 = [...]rune{ //nolint:gochecknoglobals // a table that nothing changes
 	'€', 0x81, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0x8d, 'Ž', 0x8f,
 	0x90, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0x9d, 'ž', 'Ÿ',
 }

@@ -44,7 +44,7 @@ type Fault struct {
 }
 
 // newFault returns the fault of an exchange that came so far and ended with err on the network. An exchange whose context
-// ended ended because of that.
+// ended, ended because of that.
 func newFault(ctx context.Context, name Exchange, how, err error) *Fault {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)

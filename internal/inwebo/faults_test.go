@@ -82,8 +82,10 @@ func TestNeverSent(t *testing.T) {
 		"a closed handshake": {asTLS(closing), nil, inwebo.ErrNetwork, "the connection was cut"},
 		"no time at all":     {silent, func(c *inwebo.Config) { c.ExchangeTimeout = 0 }, inwebo.ErrLate, ""},
 		"no proxy there":     {silent, throughProxy(t, nobody(t)), inwebo.ErrNetwork, "connection refused"},
-		"a proxy that forbids": {asTLS(silent), throughProxy(t, forbidding), inwebo.ErrNetwork,
-			"the proxy refuses to connect to inWebo: check inwebo.url and the rules of the proxy (HTTP 403)"},
+		"a proxy that forbids": {
+			asTLS(silent), throughProxy(t, forbidding), inwebo.ErrNetwork,
+			"the proxy refuses to connect to inWebo: check inwebo.url and the rules of the proxy (HTTP 403)",
+		},
 		"a scheme of its own": {"c4n4ry://127.0.0.1", nil, inwebo.ErrNetwork, noHTTP},
 		"a header of its own": {silent, func(c *inwebo.Config) { c.UserAgent = "c4n4ry\r\nHost: x" }, inwebo.ErrNetwork, noHTTP},
 	}

@@ -47,7 +47,7 @@ func assertStep(t *testing.T, serve func(*rawConn)) {
 			serve(conn)
 		}
 	})
-	for exchange, make := range finalized(t, base) {
+	for exchange, make := range finalized(t, base) { //nolint:predeclared // as in the table of calls
 		got, err := make()
 		if want := stepOf(); err != nil || !reflect.DeepEqual(got.Move, want.Move) || got.ID != want.ID || got.LastSync != want.LastSync {
 			t.Errorf("%s: %+v, %v; want the step", exchange, got, err)
@@ -217,7 +217,7 @@ func TestTheWholeAnswerIsKept(t *testing.T) {
 				conn.say("%s", body[half:])
 				conn.wait()
 			})
-			for exchange, make := range finalized(t, base) {
+			for exchange, make := range finalized(t, base) { //nolint:predeclared // as in the table of calls
 				_, err := make()
 				accepted := name == "elements that mix" || name == "too many elements" || name == "cut at its framing"
 				assertUnreadable(t, err, exchange, body, accepted, strings.TrimPrefix(err.Error(), string(exchange)+": "+

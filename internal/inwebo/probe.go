@@ -49,7 +49,7 @@ func (c *Client) Probe(ctx context.Context) Probe {
 	if secured, ok := conn.Conn.(*tls.Conn); ok && c.dialer.tls != nil {
 		p.TLS = new(secured.ConnectionState())
 	}
-	if x.response, err = conn.send(c.request(query)); err != nil {
+	if x.response, err = conn.send(c.request(query)); err != nil { //nolint:bodyclose // the connection is closed instead
 		p.Err = newFault(ctx, x.name, ErrNoAnswer, err)
 		return p
 	}

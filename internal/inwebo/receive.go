@@ -13,7 +13,7 @@ const drainTimeout = time.Second
 
 // send writes the request and reads its answer. usable reports whether the connection can be used again.
 func (x *call) send(ctx context.Context, request []byte) (_ answer, usable bool, err error) {
-	if x.response, err = x.conn.send(request); err != nil {
+	if x.response, err = x.conn.send(request); err != nil { //nolint:bodyclose // the connection is closed instead
 		return answer{}, false, newFault(ctx, x.name, ErrNoAnswer, err)
 	}
 	return x.receive(ctx)

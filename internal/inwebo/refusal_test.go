@@ -32,7 +32,7 @@ var refusals = map[string]inwebo.Reason{
 
 	":SAT": inwebo.ReasonUnknown, ":URL": inwebo.ReasonUnknown, ":ERR1": inwebo.ReasonUnknown, ":NOPUSH": inwebo.ReasonUnknown,
 	"": inwebo.ReasonUnknown, ":": inwebo.ReasonUnknown, ":c4n4ry": inwebo.ReasonUnknown, ":access": inwebo.ReasonUnknown,
-	":ACCESS:c4n4ry": inwebo.ReasonUnknown, ": ACCESS ": inwebo.ReasonAccess, ":OK": inwebo.ReasonUnknown,
+	":ACCESS:c4n4ry": inwebo.ReasonUnknown, ": ACCESS ": inwebo.ReasonAccess, ":OK": inwebo.ReasonUnknown, //nolint:gocritic // blanks are what is tested
 	":NOK_ACCESS": inwebo.ReasonUnknown, ":" + string(inwebo.ReasonUnknown): inwebo.ReasonUnknown,
 }
 

@@ -95,7 +95,7 @@ func (s *scanner) skip(mark string) bool {
 
 // markup reads what follows a "<". It reports true at the end of the root.
 func (s *scanner) markup() (done bool, err error) {
-	ok := true
+	var ok bool
 	switch {
 	case s.skip("/"):
 		return s.endTag()

@@ -144,7 +144,8 @@ var (
 	namePattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]{0,30}$`)
 	manyDigits      = regexp.MustCompile(`([0-9].*){4}`)
 	errPattern      = regexp.MustCompile(`^N?OK(:[A-Z_]{1,20}[0-9]?)?$`)
-	encodingPattern = regexp.MustCompile(`(?i)^(utf-?(8|16|32)(le|be)?|(us-?)?ascii|latin-?[0-9]{1,2}|(iso|cp|windows|ibm|koi8|ansi)[-_a-z0-9]{0,8}[0-9]{0,4}[-_0-9]{0,3})$`)
+	encodingPattern = regexp.MustCompile(`(?i)^(utf-?(8|16|32)(le|be)?|` +
+		`(us-?)?ascii|latin-?[0-9]{1,2}|(iso|cp|windows|ibm|koi8|ansi)[-_a-z0-9]{0,8}[0-9]{0,4}[-_0-9]{0,3})$`)
 )
 
 // showName returns a name of an element or a header, unless it could be a value.

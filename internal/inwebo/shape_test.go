@@ -117,7 +117,10 @@ func TestAShapeSaysHowTheServerWrites(t *testing.T) {
 		c.wait()
 	})
 	shape.Millis = 0
-	got, _ := json.Marshal(shape)
+	got, err := json.Marshal(shape)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := `{"exchange":"otp_finalize","result":"OK","ms":0,` +
 		`"http":{"protocol":"HTTP/1.1","status":203,"headers":["Content-Type","Server"],"content_type":"text/xml","charset":"UTF-8","framing":"chunked","ended":false},` +
 		`"document":{"bytes":264,"read_as":"windows-1252","bytes_before_root":46,"xml_version":"1.1","declared_encoding":"ISO-8859-1","err":"OK:BLOCKED","elements":[` +

@@ -33,7 +33,7 @@ func (c *conn) askForTunnel(address string, proxy *url.URL) error {
 	if _, err := c.Write([]byte(request)); err != nil {
 		return err
 	}
-	response, err := c.readHead(&http.Request{Method: http.MethodConnect})
+	response, err := c.readHead(&http.Request{Method: http.MethodConnect}) //nolint:bodyclose // the connection is closed instead
 	switch {
 	case err != nil:
 		return err

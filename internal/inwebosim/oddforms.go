@@ -74,7 +74,11 @@ func setups() []Match {
 }
 
 func finalizes() []Match {
-	return []Match{{Action: actionFinalize, Mode: modeActivate}, {Action: actionFinalize, Mode: modeMS}, {Action: actionFinalize, Mode: modeOTP}}
+	return []Match{
+		{Action: actionFinalize, Mode: modeActivate},
+		{Action: actionFinalize, Mode: modeMS},
+		{Action: actionFinalize, Mode: modeOTP},
+	}
 }
 
 // form is an odd form and how it is made. A stage that is nil is done as in any other answer.

@@ -22,7 +22,7 @@ func written(name Form, about string, write func(answer) []byte) form {
 // declarations are what stands in front of the root.
 func declarations() []form {
 	return []form{
-		written("declaration-none", "no XML declaration", func(ans answer) []byte { return undeclared(ans) }),
+		written("declaration-none", "no XML declaration", undeclared),
 		written("declaration-blank-line", "a blank line before the declaration", func(ans answer) []byte {
 			return append([]byte("\n"), ans.document()...)
 		}),

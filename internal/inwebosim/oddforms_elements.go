@@ -100,15 +100,18 @@ func serviceLists() []form {
 		}
 	}
 	return []form{
-		list("services-count-blanks", "the number of services with blanks around it", change("s_n", func(v string) string { return " " + v + "\n" })),
+		list("services-count-blanks", "the number of services with blanks around it",
+			change("s_n", func(v string) string { return " " + v + "\n" })),
 		list("services-nameless", "services without names", drop("s_name")),
 		list("services-names-fewer", "one s_name fewer than there are s_id", func(fields []Field) []Field {
 			at := indexOf(fields, "s_name")
 			return slices.Delete(fields, max(at, 0), at+1)
 		}),
-		list("services-name-latin-1", "a service name with a byte that is not UTF-8", change("s_name", func(string) string { return "Citro\xebn" })),
+		list("services-name-latin-1", "a service name with a byte that is not UTF-8",
+			change("s_name", func(string) string { return "Citro\xebn" })),
 		list("services-count-differs", "one service fewer than counted", change("s_n", plusOne)).spoiling("services"),
-		list("services-count-no-number", "a number of services that is none", change("s_n", func(string) string { return "several" })).spoiling("services"),
+		list("services-count-no-number", "a number of services that is none",
+			change("s_n", func(string) string { return "several" })).spoiling("services"),
 		list("services-id-unusable", "an s_id that is not ASCII", change("s_id", func(v string) string { return v + "é" })).spoiling("services"),
 		list("offline-unusable", "K and H that are no numbers", add(Field{"H", "é\u00a0"}, Field{"K", "é\u00a0"})),
 		msCount("secrets-count-blanks", "ms_n with blanks around it", change("ms_n", func(v string) string { return " " + v + "\n" })),

@@ -169,7 +169,7 @@ func cutAnswers() []form {
 			c.write(lengthHead(len(body)), body[:len(body)/2])
 			c.reset()
 		}),
-		cut("http-cut-head", "the connection is closed in the middle of the head", func(c wire, body []byte) {
+		cut("http-cut-head", "the connection is closed in the middle of the head", func(c wire, _ []byte) {
 			c.write("HTTP/1.1 200 OK\r\nContent-Ty")
 		}),
 	}

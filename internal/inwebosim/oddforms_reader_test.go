@@ -74,7 +74,7 @@ func readOdd(action string, raw []byte) oddReply {
 func bodyOf(raw []byte) (body []byte, isWhole bool) {
 	r := bufio.NewReader(bytes.NewReader(raw))
 	for {
-		response, err := http.ReadResponse(r, nil)
+		response, err := http.ReadResponse(r, nil) //nolint:bodyclose // the connection is closed
 		if err != nil {
 			return nil, false
 		}

@@ -58,6 +58,7 @@ func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 
 func (f Found) isWhole() bool {
 	state := f.State
-	return f.Identity.ID != "" && f.Serial != "" && len(f.Serial) <= maxSerial && len(f.Services) > 0 && !state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() &&
+	return f.Identity.ID != "" && f.Serial != "" && len(f.Serial) <= maxSerial && len(f.Services) > 0 &&
+		!state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() &&
 		state.Secret.IsEmpty() != state.Unopened.IsEmpty()
 }

@@ -61,7 +61,7 @@ func finalizeFailed(err error) outcome {
 		if !refusal.Unusable.IsEmpty() {
 			o.unread = &UnreadAnswer{Exchange: refusal.Exchange, Answer: refusal.Unusable}
 		}
-		switch refusal.Reason { // every other refusal of a finalize left things as they were (inwebo-protocol.md §7)
+		switch refusal.Reason { //nolint:exhaustive // every other refusal of a finalize left things as they were (inwebo-protocol.md §7)
 		case inwebo.ReasonAccess:
 			o.wrongPIN = true
 		case inwebo.ReasonSynchroFailed:

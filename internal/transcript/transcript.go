@@ -140,7 +140,7 @@ func encode(s *inwebo.Sample) (text []byte, err error) {
 			err = errors.New("the shape of an exchange could not be made")
 		}
 	}()
-	text, err = json.Marshal(line{time.Now().UTC(), s.Shape()})
+	text, err = json.Marshal(line{time.Now().UTC(), s.Shape()}) //nolint:forbidigo // a stamp for people
 	return append(text, '\n'), err
 }
 

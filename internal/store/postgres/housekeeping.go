@@ -23,7 +23,7 @@ func keepHouse(ctx context.Context, step func(context.Context) (more bool, err e
 		more, err := step(ctx)
 		switch {
 		case n > 0 && ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the next call goes on
 		case err != nil || !more:
 			return err
 		}

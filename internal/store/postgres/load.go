@@ -49,8 +49,10 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 	}
 	err := errors.Join(
 		load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
-			return []any{string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal()),
-				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active}
+			return []any{
+				string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal()),
+				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active,
+			}
 		}),
 		load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.Audited) []any {
 			copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here

@@ -25,7 +25,7 @@ func (s *Store) keepHouse(ctx context.Context, step func(ctx context.Context, on
 		})
 		switch {
 		case n > 0 && ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the next call goes on
 		case err != nil || !more:
 			return err
 		}

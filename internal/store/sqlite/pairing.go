@@ -29,29 +29,29 @@ func checkPairing(ctx context.Context, path string) error {
 	}
 	whole, err := openReadOnly(ctx, path, "")
 	if err != nil {
-		return nil //nolint:nilerr // SQLite will say what is wrong when it is opened for writing
+		return nil // SQLite will say what is wrong when it is opened for writing
 	}
 	defer whole.Close() //nolint:errcheck // it was only read
 	// While it is read, the log cannot be begun again by another process.
 	if _, err := ask(ctx, whole, "BEGIN"); err != nil {
-		return nil //nolint:nilerr // as above
+		return nil // as above
 	}
 	log, before, err := pairing(ctx, whole)
 	if err != nil {
-		return nil //nolint:nilerr // as above
+		return nil // as above
 	}
 	alone, err := openReadOnly(ctx, path, "&immutable=1") // which has SQLite pay no heed to the log
 	if err != nil {
-		return nil //nolint:nilerr // as above
+		return nil // as above
 	}
 	defer alone.Close() //nolint:errcheck // it was only read
 	neverHadOne, err := ask(ctx, alone, withoutLog)
 	if err != nil {
-		return nil //nolint:nilerr // as above
+		return nil // as above
 	}
 	writtenBack, _, err := pairing(ctx, alone)
 	if neverHadOne != "1" && (err != nil || writtenBack == before || writtenBack == log) {
-		return nil //nolint:nilerr // as above
+		return nil // as above
 	}
 	return fmt.Errorf("%s is not the database that %[1]s-wal belongs to: it was replaced, by an older copy perhaps. Put the right one back; "+
 		"or, to go on with the copy, remove %[1]s-wal and %[1]s-shm, and run `pimsd account doubt --all` before the first call", path)

@@ -95,9 +95,10 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.probe:     `UPDATE probe SET at = ? WHERE id = 1`,
 		&s.nameLog:   `UPDATE store SET log_before = log, log = randomblob(16)`,
 		// What a settle writes, under names that no write and no account has, and undone again.
-		&s.probeBegin:    `SAVEPOINT settle`,
-		&s.probeLine:     `INSERT INTO audit (` + lineColumns + `) VALUES (char(1), 0, '', '', '', '', '', '', 0)`,
-		&s.probeDevice:   `INSERT INTO device (` + deviceColumns + `) VALUES (char(1), 1, 0, NULL, zeroblob(4096), zeroblob(4096), 0)`,
+		&s.probeBegin: `SAVEPOINT settle`,
+		&s.probeLine:  `INSERT INTO audit (` + lineColumns + `) VALUES (char(1), 0, '', '', '', '', '', '', 0)`,
+		&s.probeDevice: `INSERT INTO device (` + deviceColumns + `)
+			VALUES (char(1), 1, 0, NULL, zeroblob(4096), zeroblob(4096), 0)`, //nolint:dupword // body and vault
 		&s.probeEnd:      `ROLLBACK TO settle`,
 		&s.setSealingKey: `INSERT INTO sealing_key (id, name) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
 	}

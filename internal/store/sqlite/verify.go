@@ -22,7 +22,7 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 	}
 	conn, err := openReadOnly(ctx, path, "")
 	if err != nil {
-		return "", nil //nolint:nilerr // SQLite will say what is wrong when it is opened for writing
+		return "", nil // SQLite will say what is wrong when it is opened for writing
 	}
 	defer conn.Close() //nolint:errcheck // it was only read
 	bounded, cancel := context.WithTimeout(ctx, timeout)
