@@ -43,7 +43,7 @@ func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) 
 		}
 		defer s.end(c)
 		if p.saysDone { // the caller was told something else
-			s.retryUntilStored(func() bool { return s.appendAudit(s.life, c, StageOutcome, ErrNotStored.Error()) == nil })
+			_ = s.appendAudit(s.life, c, StageOutcome, ErrNotStored.Error()) // once: a broken store takes settles alone
 		}
 		if !p.last { // what should have followed, does not: nothing more was sent
 			_ = s.settleToCompletion(c, outcome{fate: unsent, err: ErrNotStored}, true)

@@ -98,7 +98,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.probeBegin: `SAVEPOINT settle`,
 		&s.probeLine:  `INSERT INTO audit (` + lineColumns + `) VALUES (char(1), 0, '', '', '', '', '', '', 0)`,
 		&s.probeDevice: `INSERT INTO device (` + deviceColumns + `)
-			VALUES (char(1), 1, 0, NULL, zeroblob(4096), zeroblob(4096), 0)`, //nolint:dupword // body and vault
+			VALUES (char(1), 1, 0, NULL, zeroblob(4096), zeroblob(4095), 0)`,
 		&s.probeEnd:      `ROLLBACK TO settle`,
 		&s.setSealingKey: `INSERT INTO sealing_key (id, name) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
 	}
