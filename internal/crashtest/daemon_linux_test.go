@@ -94,10 +94,7 @@ func issue(ctx context.Context, args []string, start func(context.Context, *conf
 
 // enrol enrols the account's device, or waits until nobody holds the one that it has. It gives the ratchet step.
 func enrol(ctx context.Context, core *app.Core) (step uint64, err error) {
-	if err := untilFree(ctx, core); err != nil {
-		return 0, err
-	}
-	status, err := core.OTP.Status(ctx, account)
+	status, err := untilFree(ctx, core, time.Sleep)
 	if err != nil || status.State != otp.StateNotEnrolled {
 		return status.Step, err
 	}
@@ -111,14 +108,15 @@ func enrol(ctx context.Context, core *app.Core) (step uint64, err error) {
 	return status.Step, err
 }
 
-// untilFree waits until a hold that was left behind is over.
-func untilFree(ctx context.Context, core *app.Core) error {
-	row, now, err := core.Store.Fetch(ctx, account)
-	if errors.Is(err, otp.ErrNotFound) {
-		return nil
+// untilFree waits until no conversation has leased the account's device, and returns its status.
+func untilFree(ctx context.Context, core *app.Core, wait func(time.Duration)) (otp.Status, error) {
+	for {
+		status, err := core.OTP.Status(ctx, account)
+		if err != nil || status.State != otp.StateHeld {
+			return status, err
+		}
+		wait(100 * time.Millisecond)
 	}
-	time.Sleep(row.HeldUntil.Sub(now))
-	return err
 }
 
 // startDaemon starts the daemon as the command does.

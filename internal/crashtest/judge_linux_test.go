@@ -59,16 +59,9 @@ func integrity(ctx context.Context, dir string) error {
 }
 
 // judge finds out how a crash left the device, and what should not be so. It asks for OTPs, and so moves the world on.
-// wait is called to let a hold run out.
+// wait is called to let a lease run out.
 func (w *world) judge(ctx context.Context, core *app.Core, wait func(time.Duration)) (found, error) {
-	row, now, err := core.Store.Fetch(ctx, account)
-	if err != nil && !errors.Is(err, otp.ErrNotFound) {
-		return "", err
-	}
-	if row.HeldUntil.After(now) {
-		wait(row.HeldUntil.Sub(now))
-	}
-	status, err := core.OTP.Status(ctx, account)
+	status, err := untilFree(ctx, core, wait)
 	if err != nil {
 		return "", err
 	}

@@ -101,7 +101,7 @@ func (s *Service) tryAmend(
 		return because(ErrStore, err)
 	}
 	now := c.now()
-	if found.heldAt(now) {
+	if found.LeasedAt(now) {
 		return &Wait{ErrBusy, found.Hold.Until.Sub(now)}
 	}
 	corrected, wasAhead := found.corrected(now)

@@ -42,7 +42,7 @@ func (r *Record) visitStamps(now time.Time, visit func(stamp *time.Time, latest 
 	for i := range r.Quota.Units {
 		visit(&r.Quota.Units[i].At, now.Add(MaxLease)) // a unit is as late as inWebo may count it
 	}
-	if r.Hold != nil && !r.heldAt(now) {
+	if r.Hold != nil && !r.LeasedAt(now) {
 		visit(&r.Hold.Since, now)
 		visit(&r.Hold.Until, now)
 	}
@@ -74,7 +74,7 @@ func clone[T any](p *T) *T {
 // durable first: otherwise each call would begin the wait again. When the store fails, that is the error, because the wait
 // that cause names would not hold.
 func (s *Service) refused(ctx context.Context, c *conversation, found, corrected Record, cause error) error {
-	if found.Revision == 0 || corrected.heldAt(c.now()) {
+	if found.Revision == 0 || corrected.LeasedAt(c.now()) {
 		return cause
 	}
 	corrected.Revision++

@@ -5,7 +5,7 @@ import "time"
 // held is the record with a hold for the conversation, or why it cannot have one. It takes nothing that the account
 // spends; see spent.
 func (r Record) held(conversation string, now, until time.Time) (Record, error) {
-	if r.heldAt(now) {
+	if r.LeasedAt(now) {
 		return r, &Wait{ErrBusy, r.Hold.Until.Sub(now)}
 	}
 	if r.Hold != nil { // its holder died, or sleeps: what it sent is unknown

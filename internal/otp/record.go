@@ -122,8 +122,8 @@ func (r *Record) claim() Claim {
 	return Claim{Serial: string(r.Serial), Active: r.Device != nil || r.Enrolment != nil}
 }
 
-// heldAt reports whether a live conversation holds the device.
-func (r *Record) heldAt(now time.Time) bool {
+// LeasedAt reports whether a live conversation holds the device.
+func (r *Record) LeasedAt(now time.Time) bool {
 	return r.Hold != nil && now.Before(r.Hold.Until) && r.Hold.Until.Sub(now) <= MaxLease
 }
 
@@ -135,5 +135,5 @@ func (r *Record) heldBy(conversation string) bool {
 // InDoubt reports whether what is stored of the device may lag behind inWebo: an answer was lost, or the process that leased
 // it ended. There is no doubt where there is no device.
 func (r *Record) InDoubt(now time.Time) bool {
-	return r.Device != nil && (r.Doubt != nil || r.Hold != nil && !r.heldAt(now))
+	return r.Device != nil && (r.Doubt != nil || r.Hold != nil && !r.LeasedAt(now))
 }

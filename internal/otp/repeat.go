@@ -100,7 +100,7 @@ func (s *Service) recall(ctx context.Context, c *conversation, kept *Kept) (answ
 
 // talksAbout refuses a repeat of the call that another process is about.
 func (r *Record) talksAbout(key string, now time.Time) error {
-	if r.heldAt(now) && r.Hold.Repeat == key {
+	if r.LeasedAt(now) && r.Hold.Repeat == key {
 		return &Wait{ErrRepeatUnderWay, r.Hold.Until.Sub(now)}
 	}
 	return nil

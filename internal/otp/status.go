@@ -101,7 +101,7 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 			}
 		}
 	}
-	if r.heldAt(now) {
+	if r.LeasedAt(now) {
 		st.State = StateHeld
 	}
 	return st

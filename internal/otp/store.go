@@ -73,9 +73,9 @@ var (
 type Row struct {
 	Account  Account
 	Revision uint64 // 1 for the first; each Replace adds one
-	// InDoubt and HeldUntil repeat two facts of the Body, for counting and listing.
+	// InDoubt and HeldUntil repeat two facts of the Body, for counting devices in doubt.
 	InDoubt   bool
-	HeldUntil time.Time    // the zero time when no conversation holds a device; microseconds count
+	HeldUntil time.Time    // when the lease of an enrolled device ends, or the zero time; microseconds count
 	Body      []byte       // JSON, without secrets
 	Vault     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
 

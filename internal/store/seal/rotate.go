@@ -143,11 +143,12 @@ func (r *run) reseal(ctx context.Context, account otp.Account) (later bool, err 
 	case !r.isDue(row): // its own conversation has done it
 		r.progress.Sealed++
 		return false, nil
-	case now.Before(row.HeldUntil):
-		return true, nil
 	}
 	w, err := r.write(row, now)
-	if err != nil {
+	switch {
+	case errors.Is(err, errLeased):
+		return true, nil
+	case err != nil:
 		r.progress.Failed++
 		r.fault = cmp.Or(r.fault, err) // which Run tells when the others are sealed
 		return false, nil
@@ -162,15 +163,21 @@ func (r *run) reseal(ctx context.Context, account otp.Account) (later bool, err 
 	return false, nil
 }
 
-// write is the row sealed under the current key, with its audit line.
+// errLeased means that a conversation has leased the record, and settles it.
+var errLeased = errors.New("the record is leased")
+
+// write returns the row sealed under the current key, with its audit entry. The error is errLeased when that must wait.
 func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
 	row, err := r.Ring.openRow(row)
 	if err != nil {
 		return otp.Write{}, err
 	}
 	record, err := otp.Decode(row)
-	if err != nil {
+	switch {
+	case err != nil:
 		return otp.Write{}, err
+	case record.LeasedAt(now):
+		return otp.Write{}, errLeased
 	}
 	row.Revision++
 	row.UnreadAnswers = len(record.Unread) // a fetch leaves that out

@@ -20,12 +20,13 @@ import (
 // put creates or replaces an account's record with n in its vault, and gives the row as it was written.
 func put(t testing.TB, store otp.Store, account otp.Account, revision uint64, n int, held time.Time) (otp.Row, error) {
 	t.Helper()
+	body := fmt.Appendf(nil, `{"schema":1,"step":%d}`, n)
+	if !held.IsZero() { // a first enrollment, whose row does not say it
+		body = fmt.Appendf(nil, `{"schema":1,"step":%d,"hold":{"until":%q}}`, n, held.Format(time.RFC3339Nano))
+	}
 	w := otp.Write{
-		ID: fmt.Sprintf("%s/%d/%s", account, revision, t.Name()[:min(20, len(t.Name()))]),
-		Row: otp.Row{
-			Account: account, Revision: revision, InDoubt: n%2 == 1, HeldUntil: held,
-			Body: fmt.Appendf(nil, `{"schema":1,"step":%d}`, n), Vault: vault(fmt.Sprintf(`{"n":%d}`, n)),
-		},
+		ID:  fmt.Sprintf("%s/%d/%s", account, revision, t.Name()[:min(20, len(t.Name()))]),
+		Row: otp.Row{Account: account, Revision: revision, InDoubt: n%2 == 1, Body: body, Vault: vault(fmt.Sprintf(`{"n":%d}`, n))},
 		Line: otp.Line{Account: account, Action: "otp"},
 	}
 	verb := store.Replace
@@ -178,7 +179,7 @@ func TestRotateStopsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := storetest.NewMemory()
 		ring := openFile(t, newFile(t), false)
-		_, err := put(t, seal.New(memory, ring), "alice", 1, 0, time.Now().Add(time.Hour))
+		_, err := put(t, seal.New(memory, ring), "alice", 1, 0, time.Now().Add(time.Minute))
 		must(t, err)
 		turn(t, ring)
 		for _, patience := range []time.Duration{time.Second, 12 * time.Second} {
