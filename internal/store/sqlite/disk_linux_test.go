@@ -42,9 +42,9 @@ func breakBySyncing(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	err = many(ctx, store, 1000, func(otp.Write) {})
+	err = store.Create(ctx, attempt("carol", 1)) // a settle would look whether the files are well
 	if err == nil || errors.Is(err, otp.ErrBroken) && !strings.Contains(err.Error(), "make a write durable: disk I/O error") {
-		return fmt.Errorf("the writes at which the disk fails say %w", err)
+		return fmt.Errorf("the write at which the disk fails says %w", err)
 	}
 	if err := errors.Join(expectBroken(ctx, store), heal(), expectBroken(ctx, store), expectRescue(ctx, store), store.Close()); err != nil {
 		return err
