@@ -49,6 +49,8 @@ func TestADamagedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	store = open(t, database) // the connections of the other are those of the server before
+
 	var found []string
 	rows, err := store.List(t.Context(), "", 10)
 	for _, row := range rows {
