@@ -25,7 +25,7 @@ const demonstrationTimeout = 30 * time.Second
 
 const demoBody = `{"action":"withPIN","pinCode":"` + demoPIN + `"}`
 
-// askOTP posts the request of contract.md §1.
+// askOTP posts the request of docs/contract.md §1.
 func (d demonstration) askOTP(ctx context.Context) (secret.Text, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.api+"/v1/authentication/otp", strings.NewReader(demoBody))
 	if err != nil {
@@ -51,7 +51,7 @@ func (d demonstration) askOTP(ctx context.Context) (secret.Text, error) {
 	return secret.NewText(answer.Result.OTP), nil
 }
 
-// verify asks the simulator whether the OTP is good (inwebo-protocol.md §8). It is good once.
+// verify asks the simulator whether the OTP is good (docs/protocol.md §8). It is good once.
 func (d demonstration) verify(ctx context.Context, otp secret.Text) error {
 	query := url.Values{
 		"action": {"authenticateExtended"}, "serviceId": {"1"}, "userId": {demoAccount}, "token": {otp.Reveal()}, "format": {"json"},

@@ -14,7 +14,7 @@ import (
 	"github.com/pimsd/pimsd/internal/printable"
 )
 
-// Exit statuses (contract.md §6).
+// Exit statuses (docs/contract.md §6).
 const (
 	statusDone   = 0
 	statusFailed = 1

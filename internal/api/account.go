@@ -8,7 +8,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// accountResult is how an account stands, as last seen (contract.md §4).
+// accountResult is how an account stands, as last seen (docs/contract.md §4).
 type accountResult struct {
 	Activated   bool       `json:"isDeviceActivated"`
 	Blocked     string     `json:"isAccountBlocked"`

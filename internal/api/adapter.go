@@ -31,7 +31,7 @@ type handler func(c *call) (result any, err error)
 // operation is what a call of the family does once its caller is entitled to it and its request is well-formed.
 type operation[Req, Resp any] func(ctx context.Context, c *call, req Req) (Resp, error)
 
-// handle puts an operation behind the checks that all of them have, in the order in which contract.md §1 names faults.
+// handle puts an operation behind the checks that all of them have, in the order in which docs/contract.md §1 names faults.
 func handle[Req, Resp any](a *API, scope authn.Scope, operate operation[Req, Resp]) handler {
 	return func(c *call) (any, error) {
 		if err := a.admit(c, scope); err != nil {
@@ -78,7 +78,7 @@ func (a *API) adapt(route string, h handler) http.HandlerFunc {
 	}
 }
 
-// maxBody is the longest body that is read, in bytes (contract.md §1).
+// maxBody is the longest body that is read, in bytes (docs/contract.md §1).
 const maxBody = 16 << 10
 
 // survive calls h, and makes an error of a panic.

@@ -12,7 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// The envelope of every answer but a document (contract.md §1). There is no third.
+// The envelope of every answer but a document (docs/contract.md §1). There is no third.
 type (
 	succeeded struct {
 		Transaction string `json:"transactionId"`

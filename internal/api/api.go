@@ -1,5 +1,5 @@
 // Package api is the HTTP face: it reads requests strictly, finds out for whom they are, hands them to the domain, and
-// puts what comes of them into the envelope, code, label and HTTP status that contract.md §1 and §2 promise.
+// puts what comes of them into the envelope, code, label and HTTP status that docs/contract.md §1 and §2 promise.
 //
 // It translates and decides nothing. It must never let a cause's text reach a caller, never write an answer anywhere but
 // in its one adapter, and never put into an Event what a stranger wrote or what a secret could hide in.

@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/shed"
 )
 
-// accountHeader is where a backend names the account that it calls for (contract.md §3).
+// accountHeader is where a backend names the account that it calls for (docs/contract.md §3).
 const accountHeader = "X-Pims-Account"
 
 // ask is who asks for whom, as the audit log tells it.

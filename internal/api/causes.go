@@ -69,7 +69,7 @@ func (v verdict) last() verdict {
 	return v
 }
 
-// verdicts is the one table from causes to codes (contract.md §2). The first row that fits counts, and so the order is
+// verdicts is the one table from causes to codes (docs/contract.md §2). The first row that fits counts, and so the order is
 // that of otp.CauseOf: what may have another cause behind it stands before.
 func verdicts() []verdict {
 	return slices.Concat(domainVerdicts(), callerVerdicts(), requestVerdicts())

@@ -14,7 +14,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// What contract.md §2 says of every cause of the domain: HTTP status, code and label. Where it has a Retry-After, the
+// What docs/contract.md §2 says of every cause of the domain: HTTP status, code and label. Where it has a Retry-After, the
 // cause comes as a Wait of 1.2 s, unless it says otherwise.
 var promised = []struct {
 	cause      error

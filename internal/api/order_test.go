@@ -13,7 +13,7 @@ type flawed struct {
 	drain    bool
 }
 
-// One fault of each kind, in the order in which contract.md §1 names them.
+// One fault of each kind, in the order in which docs/contract.md §1 names them.
 var faults = []struct {
 	name   string
 	commit func(*flawed)

@@ -6,7 +6,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// otpRequest and otpResult are those of the main call (contract.md §1).
+// otpRequest and otpResult are those of the main call (docs/contract.md §1).
 type (
 	otpRequest struct {
 		Action string      `json:"action" validate:"required,eq=withPIN"`

@@ -13,7 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// repeatHeader is what a caller names a call with, to repeat it without having it done again (contract.md §5).
+// repeatHeader is what a caller names a call with, to repeat it without having it done again (docs/contract.md §5).
 const repeatHeader = "Idempotency-Key"
 
 // maxRepeatKey is the longest key, in bytes, without its quotes.

@@ -13,7 +13,7 @@ import (
 const (
 	// tidyEvery is how often what has outlived its time is looked for, and so how much longer than its time it may stay.
 	tidyEvery = 5 * time.Second
-	// keyLife is how long a key of a repeated call is refused (contract.md §5).
+	// keyLife is how long a key of a repeated call is refused (docs/contract.md §5).
 	keyLife = 24 * time.Hour
 	// forever is the age that nothing reaches.
 	forever = 100 * 365 * 24 * time.Hour

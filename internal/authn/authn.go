@@ -1,4 +1,4 @@
-// Package authn says who is calling, and for which accounts (contract.md §3).
+// Package authn says who is calling, and for which accounts (docs/contract.md §3).
 //
 // It knows API keys, and tokens (JWT) of issuers that it is told to trust. It reads no account's record and knows no HTTP
 // status. A wrong, expired, revoked or missing credential is ErrUnauthenticated, and must look the same to its caller; only

@@ -93,7 +93,7 @@ func (g Grant) check() error {
 	return nil
 }
 
-// maxAccountLength is the longest name of an account (contract.md §3).
+// maxAccountLength is the longest name of an account (docs/contract.md §3).
 const maxAccountLength = 128
 
 func isAccount(name string) bool { return isPrefix(name) && !strings.HasSuffix(name, " ") }
@@ -107,7 +107,7 @@ func isPrefix(text string) bool {
 // Scope is something that a principal may be allowed to do.
 type Scope string
 
-// The scopes of contract.md §3.
+// The scopes of docs/contract.md §3.
 const (
 	ScopeOTP    Scope = "otp"    // ask for one-time passwords, and how the account stands
 	ScopeEnroll Scope = "enroll" // enrol a device

@@ -11,7 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Issuer is one whose tokens are taken, and what they are good for (contract.md §3).
+// Issuer is one whose tokens are taken, and what they are good for (docs/contract.md §3).
 type Issuer struct {
 	Name          string   // for logs and principals: 1 to 32 of a–z, 0–9 and -
 	URL           string   // the iss claim of its tokens, to the letter

@@ -2,7 +2,7 @@ package config
 
 import "time"
 
-// inweboSettings say whom pimsd talks to, and as whom (inwebo-protocol.md §1, §3).
+// inweboSettings say whom pimsd talks to, and as whom (docs/protocol.md §1, §3).
 func (c *Config) inweboSettings() []setting {
 	return []setting{
 		{

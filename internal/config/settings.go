@@ -173,8 +173,8 @@ func (c *Config) guardSettings() []setting {
 	}
 }
 
-// inweboPINLimit is the vendor's default for wrong PINs in a row (inwebo-protocol.md §7).
+// inweboPINLimit is the vendor's default for wrong PINs in a row (docs/protocol.md §7).
 const inweboPINLimit = 3
 
-// inweboActivationLimit is about how many SMS activations an account has (inwebo-protocol.md §7).
+// inweboActivationLimit is about how many SMS activations an account has (docs/protocol.md §7).
 const inweboActivationLimit = 20

@@ -145,7 +145,7 @@ func startDaemon(ctx context.Context, c *config.Config) (*issuer, error) {
 	}, nil
 }
 
-// post makes the main call (contract.md §1).
+// post makes the main call (docs/contract.md §1).
 func post(ctx context.Context, address, key string) (string, error) {
 	body := bytes.NewReader([]byte(`{"action":"withPIN","pinCode":"` + pin + `"}`))
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/v1/authentication/otp", body)

@@ -5,7 +5,7 @@
 // append-only. A code must never be removed, renumbered or relabelled, for there are apps in the field that compare
 // them; a test pins that. Nothing here may ever depend on another package of pimsd.
 //
-// Source: contract.md §2; what inWebo's refusals become: inwebo-protocol.md §7.
+// Source: docs/contract.md §2; what inWebo's refusals become: docs/protocol.md §7.
 package errcodes
 
 import (
@@ -59,8 +59,8 @@ const (
 
 // Where an entry was taken from.
 const (
-	fromContract = "contract.md §2"
-	fromWire     = "contract.md §2; inwebo-protocol.md §7"
+	fromContract = "docs/contract.md §2"
+	fromWire     = "docs/contract.md §2; docs/protocol.md §7"
 )
 
 // Entry is what the catalogue says about one code.
@@ -120,7 +120,7 @@ func (e Entry) Statuses() []int {
 // LabelFor gives the label with parameter in the place of [PARAMETER]. A parameter that is not 1 to 64 of
 // [A-Za-z0-9_-] becomes "body": what a stranger sent is never repeated to a log or a screen. Other labels ignore it.
 //
-// Source: contract.md §1.
+// Source: docs/contract.md §1.
 func (e Entry) LabelFor(parameter string) string {
 	if !isName(parameter) {
 		parameter = "body"

@@ -102,7 +102,7 @@ func declaredCodes(t *testing.T) []Code {
 	return codes
 }
 
-// What the SDK publishes, and what pimsd promised to answer it with (contract.md §2).
+// What the SDK publishes, and what pimsd promised to answer it with (docs/contract.md §2).
 func TestCatalogueKeepsTheContract(t *testing.T) {
 	want := []struct {
 		code     Code
@@ -148,7 +148,7 @@ func TestCatalogueKeepsTheContract(t *testing.T) {
 	}
 }
 
-// inWebo's refusals, by inwebo-protocol.md §7.
+// inWebo's refusals, by docs/protocol.md §7.
 func TestEveryRefusalHasItsCode(t *testing.T) {
 	for refusal, want := range map[string][]Code{
 		"NOK:CODE":          {InvalidSMSCode},

@@ -28,7 +28,7 @@ func knownRoot(name []byte) string {
 	}
 }
 
-// document is an answer: a root, and its direct children with their texts, in their order (inwebo-protocol.md §1).
+// document is an answer: a root, and its direct children with their texts, in their order (docs/protocol.md §1).
 type document struct {
 	root     string // empty while it has not been seen
 	children []child

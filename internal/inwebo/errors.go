@@ -87,7 +87,7 @@ func (r *Refusal) Error() string { return fmt.Sprintf("%s: inWebo refused: %s", 
 // GoString is Error: what the answer carried is not printed, whatever the verb.
 func (r *Refusal) GoString() string { return r.Error() }
 
-// Reason is why inWebo refused (inwebo-protocol.md §7).
+// Reason is why inWebo refused (docs/protocol.md §7).
 type Reason string
 
 // The reasons that are known, by their names on the wire.

@@ -1,5 +1,5 @@
 // Package inwebo speaks the inWebo mAccess web service: one method for each exchange, typed replies, and errors that
-// tell "never sent", "no answer" and "refused" apart (inwebo-protocol.md §§1, 3, 6, 7).
+// tell "never sent", "no answer" and "refused" apart (docs/protocol.md §§1, 3, 6, 7).
 //
 // It is stateless: it keeps no device, decides nothing, repeats nothing, and lets no URL, parameter or answer into an
 // error text, for they carry secrets.
@@ -39,7 +39,7 @@ type Identity struct {
 // Unactivated is the identity of a device that inWebo does not know yet.
 func Unactivated() Identity { return Identity{LastSync: "0"} }
 
-// ActivateSetup opens an activation with the SMS code (inwebo-protocol.md §3, step 1).
+// ActivateSetup opens an activation with the SMS code (docs/protocol.md §3, step 1).
 func (c *Client) ActivateSetup(ctx context.Context, code secret.Text) (ActivateSetup, error) {
 	query := c.query("ActionSetup", "activate", Unactivated())
 	query.Set("code", code.Reveal())
@@ -54,7 +54,7 @@ type Activation struct {
 	Proofs   ratchet.Proofs
 }
 
-// ActivateFinalize closes an activation (inwebo-protocol.md §3, step 2).
+// ActivateFinalize closes an activation (docs/protocol.md §3, step 2).
 func (c *Client) ActivateFinalize(ctx context.Context, a Activation) (ActivateFinalize, error) {
 	query := c.query("ActionFinalize", "activate", Unactivated())
 	c.addFinalize(query)
@@ -70,10 +70,10 @@ func (c *Client) ActivateFinalize(ctx context.Context, a Activation) (ActivateFi
 // ServiceSecret is the device secret for one service, encrypted under that service's ms_key.
 type ServiceSecret struct{ ID, Value string }
 
-// modeMS is the one mode whose requests carry no version (inwebo-protocol.md §1).
+// modeMS is the one mode whose requests carry no version (docs/protocol.md §1).
 const modeMS = "ms"
 
-// MSFinalize gives inWebo the device secret for each service (inwebo-protocol.md §3, step 3).
+// MSFinalize gives inWebo the device secret for each service (docs/protocol.md §3, step 3).
 func (c *Client) MSFinalize(ctx context.Context, who Identity, secrets []ServiceSecret, proofs ratchet.Proofs) (Finalized, error) {
 	query := c.query("ActionFinalize", modeMS, who)
 	query.Set("ms_n", strconv.Itoa(len(secrets)))
@@ -85,17 +85,17 @@ func (c *Client) MSFinalize(ctx context.Context, who Identity, secrets []Service
 	return exchange(ctx, c, ExchangeMSFinalize, query, readFinalized)
 }
 
-// OTPSetup asks for the challenge of one OTP for the service sid (inwebo-protocol.md §6, step 1).
+// OTPSetup asks for the challenge of one OTP for the service sid (docs/protocol.md §6, step 1).
 func (c *Client) OTPSetup(ctx context.Context, who Identity, sid string) (Challenge, error) {
 	query := c.query("ActionSetup", "otp", who)
 	query.Set("sid", sid)
 	return exchange(ctx, c, ExchangeOTPSetup, query, readChallenge)
 }
 
-// keytypePIN says that the proof was made with a PIN (inwebo-protocol.md §6, step 2).
+// keytypePIN says that the proof was made with a PIN (docs/protocol.md §6, step 2).
 const keytypePIN = "0"
 
-// OTPFinalize shows the proofs and gets what the OTP is made of (inwebo-protocol.md §6, step 2).
+// OTPFinalize shows the proofs and gets what the OTP is made of (docs/protocol.md §6, step 2).
 func (c *Client) OTPFinalize(ctx context.Context, who Identity, sid string, proofs ratchet.Proofs) (OTPFinalize, error) {
 	query := c.query("ActionFinalize", "otp", who)
 	c.addFinalize(query)

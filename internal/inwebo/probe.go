@@ -22,7 +22,7 @@ type Probe struct {
 	Err       error                // nil: it answers as the mAccess service; else a *Fault
 }
 
-// probeCode is malformed as an SMS code: the answer is a refusal of the syntax (inwebo-protocol.md §7, SN), for no account.
+// probeCode is malformed as an SMS code: the answer is a refusal of the syntax (docs/protocol.md §7, SN), for no account.
 const probeCode = "-"
 
 // Probe asks the host whether it is the service, in a way that touches no account and no device: it opens an activation

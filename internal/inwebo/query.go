@@ -3,7 +3,7 @@ package inwebo
 import "net/url"
 
 // query is a request up to the end of its parameters, form-encoded, in the order in which they were set. inWebo accepts any
-// order (inwebo-protocol.md §1).
+// order (docs/protocol.md §1).
 type query struct {
 	text []byte
 	some bool // there is a parameter

@@ -10,7 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 )
 
-// refusals are the names of inwebo-protocol.md §7 behind "NOK", and some that no one knows.
+// refusals are the names of docs/protocol.md §7 behind "NOK", and some that no one knows.
 var refusals = map[string]inwebo.Reason{
 	":CODE":          inwebo.ReasonCode,
 	":SN":            inwebo.ReasonSyntax,

@@ -10,7 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// Sync is what an answer changes in the device's state (inwebo-protocol.md §4); what is empty stays as it is.
+// Sync is what an answer changes in the device's state (docs/protocol.md §4); what is empty stays as it is.
 type Sync struct {
 	ID       string
 	LastSync string
@@ -53,7 +53,7 @@ type ActivateSetup struct {
 	PINMode    PINMode
 }
 
-// PINMode is a bit mask (inwebo-protocol.md §3, step 1).
+// PINMode is a bit mask (docs/protocol.md §3, step 1).
 type PINMode uint8
 
 // The bits of a PINMode.
@@ -80,7 +80,7 @@ type OTPFinalize struct {
 	Defi string
 }
 
-// WantsSecondRound tells that this round was a resynchronisation (inwebo-protocol.md §6, step 3).
+// WantsSecondRound tells that this round was a resynchronisation (docs/protocol.md §6, step 3).
 func (o OTPFinalize) WantsSecondRound() bool { return o.Sync.Offline.J != "" }
 
 // answer is a document whose err has been read and is OK.

@@ -108,7 +108,7 @@ func (r *recording) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	_, _ = io.WriteString(w, next.Response)
 }
 
-// assertBare holds the request against inwebo-protocol.md §1: a GET, two headers, no body.
+// assertBare holds the request against docs/protocol.md §1: a GET, two headers, no body.
 func (r *recording) assertBare(request *http.Request) {
 	body, err := io.ReadAll(request.Body)
 	if request.Method != http.MethodGet || request.URL.Path != "/iwws/MAC" || request.Proto != "HTTP/1.1" || err != nil || len(body) > 0 {

@@ -1,4 +1,4 @@
-// Package inwebosim is a hostile inWebo: the mAccess service as inwebo-protocol.md tells it, for tests,
+// Package inwebosim is a hostile inWebo: the mAccess service as docs/protocol.md tells it, for tests,
 // for demonstrations, and for anyone who wants to try a client of the protocol without a car.
 //
 // It exists to judge clients, so it must never share code with one: it is written from the protocol alone,

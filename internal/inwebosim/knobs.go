@@ -103,7 +103,7 @@ type Knobs struct {
 	ChallengeLife Duration `json:"challenge-life"`
 }
 
-// DefaultKnobs is the service as inwebo-protocol.md thinks it most likely is, K1 moved by dK1.
+// DefaultKnobs is the service as docs/protocol.md thinks it most likely is, K1 moved by dK1.
 func DefaultKnobs() Knobs {
 	return Knobs{
 		Ratchet: RatchetDK1, SecondRound: SecondRoundNever, LostFinalize: LostFinalizeStrict,

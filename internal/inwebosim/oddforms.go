@@ -8,7 +8,7 @@ import (
 // Form names one odd way of writing or sending an answer: one entry of [OddForms].
 type Form string
 
-// Reading says how far a client that reads as inwebo-protocol.md §1 asks gets with an answer.
+// Reading says how far a client that reads as docs/protocol.md §1 asks gets with an answer.
 type Reading string
 
 const (

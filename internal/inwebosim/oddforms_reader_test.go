@@ -19,7 +19,7 @@ import (
 	"unicode/utf16"
 )
 
-// oddReply is what a liberal reader, written for these tests from inwebo-protocol.md §1 alone, makes of an answer.
+// oddReply is what a liberal reader, written for these tests from docs/protocol.md §1 alone, makes of an answer.
 type oddReply struct {
 	raw     []byte
 	reading Reading

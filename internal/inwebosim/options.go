@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Where `pimsd simulator` listens unless told otherwise (contract.md §6).
+// Where `pimsd simulator` listens unless told otherwise (docs/contract.md §6).
 const (
 	DefaultListen  = "127.0.0.1:9800"
 	DefaultControl = "127.0.0.1:9801"

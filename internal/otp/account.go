@@ -11,7 +11,7 @@ import (
 )
 
 // Account names whom a device belongs to: an opaque text of 1 to 128 printable ASCII characters that does not begin or end
-// with a blank (contract.md §3).
+// with a blank (docs/contract.md §3).
 type Account string
 
 // maxAccountLength is the longest name of an account.

@@ -58,7 +58,7 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 }
 
 // takeGuess takes a guess of the PIN, durably, before the activate finalize shows the PIN to inWebo: where the account has
-// a PIN already, a wrong one counts like that of an OTP (inwebo-protocol.md §3). The conversation must still have its hold.
+// a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). The conversation must still have its hold.
 func (a *activation) takeGuess(ctx context.Context) error {
 	err := a.writeGuess(ctx, a.record)
 	if !errors.Is(err, ErrConflict) {

@@ -67,7 +67,7 @@ var (
 	ErrInDoubt = errors.New("refused while in doubt")
 )
 
-// What inWebo refused with (inwebo-protocol.md §7).
+// What inWebo refused with (docs/protocol.md §7).
 var (
 	ErrSMSCode        = errors.New("refused: SMS code")
 	ErrSMSCodeFormat  = errors.New("refused: format of the SMS code")
@@ -136,7 +136,7 @@ func CauseOf(err error) error {
 	return nil
 }
 
-// refusalCause is inwebo-protocol.md §7 as far as inWebo refuses.
+// refusalCause is docs/protocol.md §7 as far as inWebo refuses.
 func refusalCause(reason inwebo.Reason) error {
 	switch reason {
 	case inwebo.ReasonCode:

@@ -119,7 +119,7 @@ func sameDevice(a, b *Device) bool {
 	return a.Origin == b.Origin
 }
 
-// synced is the device after an answer (inwebo-protocol.md §4); what the answer leaves empty stays.
+// synced is the device after an answer (docs/protocol.md §4); what the answer leaves empty stays.
 func (d Device) synced(sync inwebo.Sync, state ratchet.State) Device {
 	d.State = state
 	keep(&d.Identity.ID, sync.ID)

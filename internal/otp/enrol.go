@@ -44,7 +44,7 @@ const (
 	StepStore    EnrolmentStep = "storing the device"
 )
 
-// Enroll makes the account's device with an SMS code and a PIN (inwebo-protocol.md §3). When it returns no error, the
+// Enroll makes the account's device with an SMS code and a PIN (docs/protocol.md §3). When it returns no error, the
 // device is known to inWebo and durable here. The serial is drawn once for an account, whatever becomes of the enrolment:
 // after a failure the way on is a new SMS code and the same call. How much the account has used up is told in any case.
 //

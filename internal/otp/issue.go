@@ -71,12 +71,12 @@ func (l Limits) service(device *Device) (string, error) {
 	}
 }
 
-// issue makes the rounds of one OTP: one, or two when the first was a resynchronisation (inwebo-protocol.md §6).
+// issue makes the rounds of one OTP: one, or two when the first was a resynchronisation (docs/protocol.md §6).
 func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin secret.Text) (Issued, error) {
 	triedAgain := false
 	for {
 		o := s.round(ctx, c, sid, pin)
-		if o.fate == refused && wasSlow(o.err) && !triedAgain { // one fresh try (inwebo-protocol.md §7, NOK:TIMEOUT)
+		if o.fate == refused && wasSlow(o.err) && !triedAgain { // one fresh try (docs/protocol.md §7, NOK:TIMEOUT)
 			triedAgain = true
 			if err := s.settleCarried(c, o); err != nil {
 				return Issued{}, err

@@ -61,7 +61,7 @@ func finalizeFailed(err error) outcome {
 		if !refusal.Unusable.IsEmpty() {
 			o.unread = &UnreadAnswer{Exchange: refusal.Exchange, Answer: refusal.Unusable}
 		}
-		switch refusal.Reason { //nolint:exhaustive // every other refusal of a finalize left things as they were (inwebo-protocol.md §7)
+		switch refusal.Reason { //nolint:exhaustive // every other refusal of a finalize left things as they were (docs/protocol.md §7)
 		case inwebo.ReasonAccess:
 			o.wrongPIN = true
 		case inwebo.ReasonSynchroFailed:
@@ -80,7 +80,7 @@ func ofRefusal(refusal *inwebo.Refusal) outcome {
 	if errors.Is(o.err, ErrBlocked) {
 		o.blocking = PINBlocked
 	}
-	if !refusal.Sync.IsEmpty() { // not seen yet, and possible (inwebo-protocol.md §4)
+	if !refusal.Sync.IsEmpty() { // not seen yet, and possible (docs/protocol.md §4)
 		o.change = moved{sync: refusal.Sync}
 	}
 	return o

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// quotaWindow is the time in which an account's OTPs are counted (inwebo-protocol.md §7).
+// quotaWindow is the time in which an account's OTPs are counted (docs/protocol.md §7).
 const quotaWindow = 24 * time.Hour
 
 // Quota are the OTPs of an account in the last 24 hours, oldest first, those that may have been given included.

@@ -9,7 +9,7 @@ import (
 )
 
 // Repeat makes a call one that may be repeated: the same Key and Body again get the same answer, for a while, and
-// nothing is asked of inWebo (contract.md §5).
+// nothing is asked of inWebo (docs/contract.md §5).
 type Repeat struct {
 	// Key names the call within its account: 64 lower-hex digits, of the caller and what the caller calls it.
 	Key string

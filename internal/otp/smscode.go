@@ -14,7 +14,7 @@ const actionSMSCode = "smscode"
 
 // HasPIN asks inWebo whether the account that the SMS code was sent for has a PIN, that is, whether it was enrolled
 // before. It makes the activate setup and nothing else: that spends neither the code nor one of the account's
-// activations, which is what a finalize does (inwebo-protocol.md §3, §7).
+// activations, which is what a finalize does (docs/protocol.md §3, §7).
 //
 // Nothing of a device moves, so it takes no lease, and an account that has no record gets none. A process that dies over it
 // leaves no doubt behind.

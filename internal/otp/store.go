@@ -16,7 +16,7 @@ import (
 // does not know whether a Write took effect — any error but ErrConflict, ErrExists, ErrDeviceTaken and ErrBroken says just that —
 // repeats it and learns.
 //
-// Beside the record a store keeps, for a while, answers that a caller may ask for again (contract.md §5).
+// Beside the record a store keeps, for a while, answers that a caller may ask for again (docs/contract.md §5).
 type Store interface {
 	// Fetch gives the account's row and the store's time, the only clock that records are compared with.
 	// ErrNotFound (with the store's time) says that the account has no row.

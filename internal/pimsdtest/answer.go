@@ -21,7 +21,7 @@ type Answer struct {
 	Label       string
 }
 
-// Paths of the calls (contract.md §1, §4).
+// Paths of the calls (docs/contract.md §1, §4).
 const (
 	pathOTP        = "/v1/authentication/otp"
 	PathSMSCode    = "/v1/authentication/smscode"

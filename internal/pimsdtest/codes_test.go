@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/pimsdtest"
 )
 
-// fifteen are the codes that the SDK publishes for the call, with their labels as contract.md §2 has them.
+// fifteen are the codes that the SDK publishes for the call, with their labels as docs/contract.md §2 has them.
 func fifteen() map[int]string {
 	return map[int]string{
 		2000: "Unknown error",

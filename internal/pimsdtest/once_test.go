@@ -65,7 +65,7 @@ func TestATimeoutGetsOneFreshTry(t *testing.T) {
 	}
 }
 
-// What a refusal carries is kept (inwebo-protocol.md §4).
+// What a refusal carries is kept (docs/protocol.md §4).
 func TestARefusalThatMovesTheKeys(t *testing.T) {
 	t.Parallel()
 	d := pimsdtest.Start(t)

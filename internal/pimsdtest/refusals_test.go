@@ -33,7 +33,7 @@ func pinCauses() []cause {
 
 const wrongPIN = "4321"
 
-// refusalCauses are the literal err of an answer: all of inwebo-protocol.md §7.
+// refusalCauses are the literal err of an answer: all of docs/protocol.md §7.
 func refusalCauses() (all []cause) {
 	for _, r := range []struct {
 		err          string

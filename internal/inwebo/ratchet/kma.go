@@ -13,7 +13,7 @@ import (
 // secretBytes is the length of the device secret: one AES block.
 const secretBytes = aes.BlockSize
 
-// Kma is the AES-128 key that a PIN and a serial make: the first 16 bytes of H(pin;serial) (inwebo-protocol.md §2).
+// Kma is the AES-128 key that a PIN and a serial make: the first 16 bytes of H(pin;serial) (docs/protocol.md §2).
 // The protocol uses it on single blocks without chaining, so the weakness of ECB has nothing to show itself in.
 type Kma struct{ key secret.Bytes }
 
@@ -39,7 +39,7 @@ func (k Kma) SecretOf(secval secret.Text) secret.Bytes {
 	return secret.NewBytes(drawn)
 }
 
-// EncryptFor encrypts the key itself to inWebo, for the activation (inwebo-protocol.md §3).
+// EncryptFor encrypts the key itself to inWebo, for the activation (docs/protocol.md §3).
 func (k Kma) EncryptFor(kiw PublicKey, random io.Reader) (string, error) {
 	return kiw.Encrypt(random, k.key)
 }

@@ -10,7 +10,7 @@ import (
 // alphabet has the digits of an OTP: base 36, a = 0.
 const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
 
-// OTP makes the one-time password of defi (inwebo-protocol.md §6): 1 to 8 letters and digits, least significant first,
+// OTP makes the one-time password of defi (docs/protocol.md §6): 1 to 8 letters and digits, least significant first,
 // not padded. k1 is K1 as the answer that carried defi left it.
 func OTP(k1 secret.Text, defi string, secval secret.Text) secret.Text {
 	h := sha256.Sum256([]byte(k1.Reveal() + ":" + defi + ":" + secval.Reveal()))

@@ -2,7 +2,7 @@ package ratchet
 
 import "github.com/pimsd/pimsd/internal/secret"
 
-// Proofs are what a finalize shows of the keys without showing them: 64 lower-hex digits each (inwebo-protocol.md §5).
+// Proofs are what a finalize shows of the keys without showing them: 64 lower-hex digits each (docs/protocol.md §5).
 type Proofs struct{ R0, R1, R2 string }
 
 // Prove answers challenge, which is used verbatim. Before the activation there is no challenge, key or PIN yet: those

@@ -1,4 +1,4 @@
-// Package ratchet computes what an inWebo device computes: proofs, keys and OTPs (inwebo-protocol.md §§2–6).
+// Package ratchet computes what an inWebo device computes: proofs, keys and OTPs (docs/protocol.md §§2–6).
 //
 // It is pure: no clock, no network, no store; randomness arrives as an io.Reader. It never decides what to send,
 // when, or what to do with a refusal.
@@ -23,7 +23,7 @@ type State struct {
 	// Keys are the keys as far as they are known without a PIN; empty until the first accepted proof.
 	Keys Keys
 	// Unproven is what later answers made of the keys and only a PIN can open. It stays as sent until an accepted proof
-	// confirms the PIN that opens it (inwebo-protocol.md §5, last but one paragraph).
+	// confirms the PIN that opens it (docs/protocol.md §5, last but one paragraph).
 	Unproven Move
 	// Secret is 16 bytes, the same for every service; empty when the activation gave none.
 	Secret secret.Bytes
@@ -90,7 +90,7 @@ func (s State) folded() State {
 	return s
 }
 
-// Move is what one or more answers say about the keys (inwebo-protocol.md §4). The zero Move changes nothing.
+// Move is what one or more answers say about the keys (docs/protocol.md §4). The zero Move changes nothing.
 type Move struct {
 	// K0 and K1 are as sent: KeyDigits hex digits, encrypted under Kma. Empty: unchanged.
 	K0, K1 secret.Text
@@ -154,7 +154,7 @@ func (k Keys) stepped(steps []secret.Text) Keys {
 	return k
 }
 
-// hash is SHA-256 over the parts joined by ";", as lower hex (inwebo-protocol.md §2).
+// hash is SHA-256 over the parts joined by ";", as lower hex (docs/protocol.md §2).
 func hash(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, ";")))
 	return hex.EncodeToString(sum[:])

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// serialSeparator stands between the device id and the alea (inwebo-protocol.md §2).
+// serialSeparator stands between the device id and the alea (docs/protocol.md §2).
 const serialSeparator = "/_/"
 
 // aleaBytes is the length of the alea.

@@ -33,7 +33,7 @@ var (
 	ErrSealedPad    = errors.New("a sealed block has a wrong padding")
 )
 
-// PublicKey is one of the server's RSA keys: Kfact, Kiw or ms_key (inwebo-protocol.md §2). The zero value is no key.
+// PublicKey is one of the server's RSA keys: Kfact, Kiw or ms_key (docs/protocol.md §2). The zero value is no key.
 type PublicKey struct{ rsa *rsa.PublicKey }
 
 // ParsePublicKey reads a modulus of 256 hex digits, as Kfact is sent.
