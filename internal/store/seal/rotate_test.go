@@ -25,8 +25,8 @@ func put(t testing.TB, store otp.Store, account otp.Account, revision uint64, n 
 		body = fmt.Appendf(nil, `{"schema":1,"step":%d,"hold":{"until":%q}}`, n, held.Format(time.RFC3339Nano))
 	}
 	w := otp.Write{
-		ID:  fmt.Sprintf("%s/%d/%s", account, revision, t.Name()[:min(20, len(t.Name()))]),
-		Row: otp.Row{Account: account, Revision: revision, InDoubt: n%2 == 1, Body: body, Vault: vault(fmt.Sprintf(`{"n":%d}`, n))},
+		ID:   fmt.Sprintf("%s/%d/%s", account, revision, t.Name()[:min(20, len(t.Name()))]),
+		Row:  otp.Row{Account: account, Revision: revision, InDoubt: n%2 == 1, Body: body, Vault: vault(fmt.Sprintf(`{"n":%d}`, n))},
 		Line: otp.Line{Account: account, Action: "otp"},
 	}
 	verb := store.Replace
