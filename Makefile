@@ -19,13 +19,13 @@ run: ## the same, and keep serving
 
 .PHONY: test
 test: ## all tests, with the race detector, and a little of every fuzz target
-	scripts/need cc postgres curl python3
+	scripts/need cc postgres pgbouncer curl python3
 	go test -race ./...
 	scripts/fuzz 1000x
 
 .PHONY: race
 race: ## races, sleeping processes, signals and a database that goes away, at full length (half an hour)
-	scripts/need cc postgres
+	scripts/need cc postgres pgbouncer
 	go test -race -count=1 -timeout 3h ./internal/replicatest -whole
 
 .PHONY: crash

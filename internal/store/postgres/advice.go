@@ -53,8 +53,7 @@ func adviceOn(err error) string {
 func adviceOnCode(code string) string {
 	switch code {
 	case "08P01", "26000", "42P05":
-		return "a pooler is between pimsd and PostgreSQL and gives each transaction another session: have it pool sessions " +
-			"(pool_mode = session in PgBouncer), or name the server itself in database_url"
+		return errSharedSessions.Error()
 	case "28000":
 		return "the server does not let this user in: see pg_hba.conf on the server, and user and sslmode in database_url"
 	case "28P01":

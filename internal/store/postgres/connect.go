@@ -84,9 +84,10 @@ func validator(choice pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
 // session is what a new connection must be like, and what is changed in it so that it is. All of it holds until the
 // connection ends, whatever becomes of the server's configuration: it keeps the synchronous_commit that it was accepted
 // with; two writers of one record meet with a conflict instead of an error of serialization; the warning that a write
-// was not replicated is not suppressed; statements are planned once, not for each
-// execution; and the server ends the session of a client that is gone, with the locks that it has.
+// was not replicated is not suppressed; statements are planned once, not for each execution; and the server ends the session
+// of a client that is gone, with the locks that it has.
 const session = `SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('fsync'),
+	current_setting('server_version_num')::integer >= 120000,
 	set_config('synchronous_commit', current_setting('synchronous_commit'), false),
 	set_config('default_transaction_isolation', 'read committed', false),
 	set_config('client_min_messages', 'warning', false),
@@ -102,8 +103,11 @@ func checkConnection(ctx context.Context, conn *pgconn.PgConn) error {
 		return err
 	}
 	row := results[0].Rows[0]
-	inRecovery, readOnly, fsync, synchronousCommit := string(row[0]), string(row[1]), string(row[2]), string(row[3])
+	inRecovery, readOnly, fsync, recent, synchronousCommit :=
+		string(row[0]), string(row[1]), string(row[2]), string(row[3]), string(row[4])
 	switch {
+	case recent != "t":
+		return errOldServer
 	case inRecovery == "t":
 		return errStandby
 	case readOnly == "on":
@@ -124,5 +128,6 @@ var (
 		"the user; set it to off, or name the primary in database_url")
 	errLooseCommit = errors.New("synchronous_commit is off: a crash of the server would lose a step of a ratchet, and so a " +
 		"device; set it to on for this user (ALTER ROLE … SET synchronous_commit = on)")
-	errNoFsync = errors.New("fsync is off: a crash of the server would lose devices; set it to on in postgresql.conf")
+	errOldServer = errors.New("the server is older than PostgreSQL 12: use a version that its makers still maintain")
+	errNoFsync   = errors.New("fsync is off: a crash of the server would lose devices; set it to on in postgresql.conf")
 )

@@ -66,7 +66,13 @@ func open(ctx context.Context, url secret.Text, prepare func(context.Context, *p
 	s.overdue = newRested(s.countOverdue)
 	s.writes = newQueue(accountOfWrite, s.sendWrites)
 	s.reads = newQueue(noKey, s.sendReads)
-	if err := s.run(ctx, s.lanes.others, prepare); err != nil {
+	err = s.run(ctx, s.lanes.others, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := s.refuseSharedSessions(ctx, conn); err != nil {
+			return err
+		}
+		return prepare(ctx, conn)
+	})
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database: %w", explain(err)), s.Close())
 	}
 	return s, nil

@@ -63,15 +63,7 @@ func TestAWaitForTheStandbyThatIsCanceled(t *testing.T) {
 	for n := range 3 {
 		done := make(chan error, 1)
 		go func() { done <- store.Replace(t.Context(), write(2)) }()
-		var err error
-		for err = errStillWaiting; errors.Is(err, errStillWaiting); {
-			own.Exec(t, own.URL("postgres"), "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-			select {
-			case err = <-done:
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
-		if err == nil || errors.Is(err, otp.ErrUntouched) || errors.Is(err, otp.ErrConflict) {
+		if err := cancelWaits(t, own, done); err == nil || errors.Is(err, otp.ErrUntouched) || errors.Is(err, otp.ErrConflict) {
 			t.Errorf("try %d, whose wait was canceled, says %v; want that its outcome is not known", n+1, err)
 		}
 		waitForRevision(t, store, 2)
@@ -82,7 +74,18 @@ func TestAWaitForTheStandbyThatIsCanceled(t *testing.T) {
 	}
 }
 
-var errStillWaiting = errors.New("still waiting")
+// cancelWaits cancels what waits for a standby until the write that is told on the channel is done.
+func cancelWaits(t *testing.T, own *pgtest.Server, done <-chan error) error {
+	t.Helper()
+	for {
+		own.Exec(t, own.URL("postgres"), "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
 
 // A server that is told to be less careful goes on to be careful with connections that were accepted before.
 func TestDurabilityCannotBeTakenFromAnOpenStore(t *testing.T) {

@@ -1,0 +1,93 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// StartPooler starts PgBouncer in front of the server, with that pool_mode and more settings, and returns the URL by which
+// a database of the server is reached through it. It ends with the test.
+func (s *Server) StartPooler(t testing.TB, database secret.Text, mode string, settings ...string) secret.Text {
+	t.Helper()
+	program, err := findPgBouncer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := pgx.ParseConfig(database.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := os.MkdirTemp(s.dir, "pgbouncer-")
+	if err == nil && s.account != nil {
+		err = os.Chown(folder, int(s.account.Uid), int(s.account.Gid))
+	}
+	text := fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%s user=pimsd\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %s\n"+
+		"unix_socket_dir =\nauth_type = any\npool_mode = %s\n", s.port, port, mode)
+	for _, setting := range settings {
+		text += setting + "\n"
+	}
+	file := filepath.Join(folder, "pgbouncer.ini")
+	if err == nil {
+		err = os.WriteFile(file, []byte(text), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := exec.Command(program, "--quiet", file)
+	process.SysProcAttr = &syscall.SysProcAttr{Credential: s.account, Pdeathsig: syscall.SIGKILL}
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = process.Process.Kill()
+		_ = process.Wait() // its status for being killed
+	})
+	waitForListener(t, port)
+	return secret.NewText(fmt.Sprintf("postgres://pimsd@127.0.0.1:%s/%s?sslmode=disable", port, target.Database))
+}
+
+// findPgBouncer looks for PgBouncer in PATH, and where Debian puts it.
+func findPgBouncer() (string, error) {
+	path, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/pgbouncer")
+	}
+	if err != nil {
+		return "", errors.New("PgBouncer is not installed: run `make test`, which sees to it, or install it")
+	}
+	return path, nil
+}
+
+func waitForListener(t testing.TB, port string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
+	defer cancel()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal("nothing listens at the port of the pooler: ", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
