@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -87,7 +89,6 @@ func validator(choice pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
 // was not replicated is not suppressed; statements are planned once, not for each execution; and the server ends the session
 // of a client that is gone, with the locks that it has.
 const session = `SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('fsync'),
-	current_setting('server_version_num')::integer >= 120000,
 	set_config('synchronous_commit', current_setting('synchronous_commit'), false),
 	set_config('default_transaction_isolation', 'read committed', false),
 	set_config('client_min_messages', 'warning', false),
@@ -98,16 +99,16 @@ const session = `SELECT pg_is_in_recovery(), current_setting('transaction_read_o
 // checkConnection refuses a new connection that takes no writes, or on which a write would not survive a crash of the
 // server. pgx then tries the next host of the URL.
 func checkConnection(ctx context.Context, conn *pgconn.PgConn) error {
+	if isOld(conn.ParameterStatus("server_version")) {
+		return errOldServer
+	}
 	results, err := conn.Exec(ctx, session).ReadAll()
 	if err != nil {
 		return err
 	}
 	row := results[0].Rows[0]
-	inRecovery, readOnly, fsync, recent, synchronousCommit :=
-		string(row[0]), string(row[1]), string(row[2]), string(row[3]), string(row[4])
+	inRecovery, readOnly, fsync, synchronousCommit := string(row[0]), string(row[1]), string(row[2]), string(row[3])
 	switch {
-	case recent != "t":
-		return errOldServer
 	case inRecovery == "t":
 		return errStandby
 	case readOnly == "on":
@@ -118,6 +119,15 @@ func checkConnection(ctx context.Context, conn *pgconn.PgConn) error {
 		return errNoFsync
 	}
 	return nil
+}
+
+// isOld reports whether the version that a server sends at the login is older than PostgreSQL 12. Those servers lack
+// plan_cache_mode, and so would refuse the statement that checks the connection.
+func isOld(version string) bool {
+	const oldest = 12
+	major, _, _ := strings.Cut(version, ".")
+	number, err := strconv.Atoi(major)
+	return err == nil && number < oldest
 }
 
 // What keeps a connection from being used.

@@ -3,10 +3,13 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -138,5 +141,53 @@ func writeOf(account otp.Account, revision uint64) otp.Write {
 		ID:   fmt.Sprintf("%s %d", account, revision),
 		Row:  otp.Row{Account: account, Revision: revision, Body: []byte("{}")},
 		Line: otp.Line{Account: account, Stage: otp.StageAttempt, Step: revision},
+	}
+}
+
+// A server before PostgreSQL 12 lacks a setting that each connection makes. It is refused for its version.
+func TestOpenRefusesAnOldServer(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serveOldVersion(conn)
+		}
+	}()
+	_, err = postgres.Open(t.Context(), secret.NewText("postgres://pimsd@"+listener.Addr().String()+"/pimsd?sslmode=disable"))
+	if err == nil || !strings.Contains(err.Error(), "older than PostgreSQL 12") {
+		t.Errorf("%v", err)
+	}
+}
+
+// serveOldVersion answers as PostgreSQL 11 does: its version at the login, and that it knows no plan_cache_mode.
+func serveOldVersion(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	server := pgproto3.NewBackend(conn, conn)
+	if _, err := server.ReceiveStartupMessage(); err != nil {
+		return
+	}
+	server.Send(&pgproto3.AuthenticationOk{})
+	server.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: "11.22 (Debian 11.22-0+deb10u2)"})
+	server.Send(&pgproto3.BackendKeyData{ProcessID: 1, SecretKey: []byte{0, 0, 0, 1}})
+	for {
+		server.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+		if err := server.Flush(); err != nil {
+			return
+		}
+		if _, err := server.Receive(); err != nil {
+			return
+		}
+		server.Send(&pgproto3.ErrorResponse{
+			Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42704",
+			Message: `unrecognized configuration parameter "plan_cache_mode"`,
+		})
 	}
 }
