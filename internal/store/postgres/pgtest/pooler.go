@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,15 +34,12 @@ func (s *Server) StartPooler(t testing.TB, database secret.Text, mode string, se
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, err := os.MkdirTemp(s.dir, "pgbouncer-")
+	folder, err := os.MkdirTemp(s.dir, "pgbouncer-") //nolint:usetesting // the user of the server cannot enter the test's folders
 	if err == nil && s.account != nil {
 		err = os.Chown(folder, int(s.account.Uid), int(s.account.Gid))
 	}
 	text := fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%s user=pimsd\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %s\n"+
-		"unix_socket_dir =\nauth_type = any\npool_mode = %s\n", s.port, port, mode)
-	for _, setting := range settings {
-		text += setting + "\n"
-	}
+		"unix_socket_dir =\nauth_type = any\npool_mode = %s\n%s\n", s.port, port, mode, strings.Join(settings, "\n"))
 	file := filepath.Join(folder, "pgbouncer.ini")
 	if err == nil {
 		err = os.WriteFile(file, []byte(text), 0o644)
