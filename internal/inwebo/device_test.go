@@ -69,7 +69,7 @@ func (d *device) giveSecrets(kfact ratchet.PublicKey, activated inwebo.ActivateF
 // issue makes one OTP, with a second round when the first one was a resynchronisation.
 func (d *device) issue() string {
 	answer := d.round()
-	if answer.WantsSecondRound() {
+	if answer.WantsSecondRound {
 		answer = d.round()
 	}
 	return ratchet.OTP(d.state.Open(d.kma).K1, answer.Defi, d.kma.Secval(d.state.Secret)).Reveal()

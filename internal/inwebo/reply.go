@@ -78,10 +78,10 @@ type Challenge struct{ Text string }
 type OTPFinalize struct {
 	Finalized
 	Defi string
+	// WantsSecondRound reports whether this round was a resynchronization (docs/protocol.md §6, step 3): the answer has a
+	// J that is not empty, even one that cannot be used.
+	WantsSecondRound bool
 }
-
-// WantsSecondRound tells that this round was a resynchronisation (docs/protocol.md §6, step 3).
-func (o OTPFinalize) WantsSecondRound() bool { return o.Sync.Offline.J != "" }
 
 // answer is a document whose err has been read and is OK.
 type answer struct {
@@ -177,7 +177,8 @@ func readChallengeText(a answer) (string, error) {
 func readOTPFinalize(a answer) (OTPFinalize, error) {
 	finalized, err := readFinalized(a)
 	defi, _ := a.exact("defi")
-	return OTPFinalize{Finalized: finalized, Defi: defi}, err
+	j, ok := a.list("J")
+	return OTPFinalize{Finalized: finalized, Defi: defi, WantsSecondRound: !ok || strings.Join(j, "") != ""}, err
 }
 
 func readFinalized(a answer) (Finalized, error) {

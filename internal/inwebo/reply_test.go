@@ -105,12 +105,15 @@ func TestOTPReplies(t *testing.T) {
 		"an OTP":                {"<defi>-12</defi><J/>", "-12", false},
 		"a J asks for a second": {"<defi>12</defi><J>0</J>", "12", true},
 		"a J without a defi":    {"<J>9</J>", "", true},
+		"a J with two values":   {"<defi>12</defi><J>1</J><J>2</J>", "12", true},
+		"a J with children":     {"<defi>12</defi><J><x/></J>", "12", true},
+		"a J of blanks":         {"<defi>12</defi><J> \n </J><J/>", "12", false},
 		"a step without a defi": {"<dK1>c4n4ry</dK1>", "", false}, // the step counts, whatever else is missing
 	}
 	for name, test := range tests {
 		got, err := answering(t, finalizeOf(test.children)).OTPFinalize(t.Context(), identity(""), canary, canaryProofs)
-		if err != nil || got.Defi != test.defi || got.WantsSecondRound() != test.second {
-			t.Errorf("%s: defi %q, second %t, %v", name, got.Defi, got.WantsSecondRound(), err)
+		if err != nil || got.Defi != test.defi || got.WantsSecondRound != test.second {
+			t.Errorf("%s: defi %q, second %t, %v", name, got.Defi, got.WantsSecondRound, err)
 		}
 	}
 }

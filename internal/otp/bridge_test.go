@@ -54,7 +54,7 @@ func (b *bridge) OTPFinalize(ctx context.Context, who inwebo.Identity, sid strin
 	if err != nil {
 		return inwebo.OTPFinalize{}, err
 	}
-	return inwebo.OTPFinalize{Finalized: inwebo.Finalized{Sync: answer.sync()}, Defi: answer["defi"]}, nil
+	return inwebo.OTPFinalize{Finalized: inwebo.Finalized{Sync: answer.sync()}, Defi: answer["defi"], WantsSecondRound: answer["J"] != ""}, nil
 }
 
 func (b *bridge) exchange(ctx context.Context, name inwebo.Exchange, action string, who inwebo.Identity, query url.Values) (reply, error) {

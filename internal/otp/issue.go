@@ -111,7 +111,7 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	if err != nil {
 		return finalizeFailed(err)
 	}
-	resync := answer.WantsSecondRound() && c.rounds == 0
+	resync := answer.WantsSecondRound && c.rounds == 0
 	makes := !resync && answer.Defi != ""
 	step := moved{sync: answer.Sync, proven: &proven{opened, kma, device.State.NeedsPIN()}, issues: makes}
 	o := ofAnswer(answer.Finalized, step)
