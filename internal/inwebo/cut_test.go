@@ -16,8 +16,7 @@ func isFault(err, how, why error) bool {
 }
 
 // An answer that is cut before the end of its root is no answer, for every length and each way of saying where it ends.
-// Where only the close says that it ends, a document that is cut looks like one that is broken. Once its root has ended it
-// is an answer.
+// Once its root has begun, it comes from inWebo, and what arrived of it is kept. Once its root has ended, it is an answer.
 func TestCutAnswers(t *testing.T) {
 	body := strings.ReplaceAll(finalizeOf("<defi>1</defi>"), "\n", "")
 	for name, answer := range map[string]string{"length": withLength(body), "chunks": withChunks(body), "close": withClose(body)} {
@@ -28,6 +27,8 @@ func TestCutAnswers(t *testing.T) {
 				switch {
 				case n >= whole:
 					return nil
+				case strings.Contains(answer[:n], "<ActionFinalize>"):
+					return inwebo.ErrUnreadable
 				case name != "close" || n < head:
 					return inwebo.ErrNetwork
 				case strings.Contains(answer[:n], "<ActionFinalize"):
@@ -57,7 +58,7 @@ func TestCutAnswers(t *testing.T) {
 // What comes too late is no answer, wherever it stops. The time runs out as soon as the request is there.
 func TestLateAnswers(t *testing.T) {
 	whole := withLength(otpFinalize.answer)
-	for name, said := range map[string]string{"silence": "", "half a header": whole[:20], "no body": whole[:68], "half a body": whole[:len(whole)-9]} {
+	for name, said := range map[string]string{"silence": "", "half a header": whole[:20], "no body": whole[:68], "half a start tag": whole[:strings.Index(whole, "Finalize>")]} {
 		t.Run(name, func(t *testing.T) {
 			ctx, runOut := context.WithCancelCause(t.Context())
 			base := serveRaw(t, func(_ int, conn *rawConn) {
@@ -73,12 +74,42 @@ func TestLateAnswers(t *testing.T) {
 	}
 }
 
+// What arrived of an answer to a finalize whose root has begun is kept, whatever ended the connection.
+func TestACutAnswerIsKept(t *testing.T) {
+	arrived := "<ActionFinalize><err>OK</err><dK1>c4n4ry"
+	tests := map[string]struct {
+		serve func(*rawConn)
+		why   error
+	}{
+		"closed": {func(*rawConn) {}, inwebo.ErrNetwork},
+		"late":   {(*rawConn).wait, inwebo.ErrLate},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := serveRaw(t, func(_ int, conn *rawConn) {
+				conn.request()
+				conn.say("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n%s", arrived)
+				test.serve(conn)
+			})
+			config := target(t, base)
+			config.ExchangeTimeout = time.Second
+			err := otpFinalize.make(t, newClient(t, config))
+			detail := "it ends too early, because the connection brought no more: " + test.why.Error()
+			u, ok := errors.AsType[*inwebo.Unreadable](err)
+			if !ok || !u.Cut || !u.Accepted || string(u.Answer.Reveal()) != arrived || !strings.HasSuffix(err.Error(), detail) {
+				t.Errorf("%#v; want an answer that was cut, accepted and kept: %s", err, detail)
+			}
+		})
+	}
+}
+
 // ExchangeTimeout lasts to the end of the answer.
 func TestTheExchangeTimesOut(t *testing.T) {
 	t.Parallel()
 	base := serveRaw(t, func(_ int, conn *rawConn) {
 		conn.request()
-		conn.say("%s", withLength(otpFinalize.answer)[:90])
+		conn.say("%s", withLength(otpFinalize.answer)[:68])
 		conn.wait()
 	})
 	config := target(t, base)

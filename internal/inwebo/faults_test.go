@@ -2,6 +2,7 @@ package inwebo_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -159,7 +160,7 @@ func TestNoAnswer(t *testing.T) {
 			c.wait()
 		}, inwebo.ErrNotService, "HTTP 101"},
 		"HTTP 500, held open": {func(c *rawConn) {
-			c.say("HTTP/1.1 500 c4n4ry\r\nContent-Length: 9\r\n\r\nc4n4ry")
+			c.say("HTTP/1.1 500 c4n4ry\r\nContent-Length: 99\r\n\r\n<c4n4ry>")
 			c.wait()
 		}, inwebo.ErrServer, "HTTP 500"},
 	}
@@ -219,11 +220,62 @@ func TestStatus(t *testing.T) {
 			for _, call := range calls {
 				base := serveRaw(t, func(_ int, conn *rawConn) {
 					conn.request()
-					conn.say("%s", strings.Replace(withClose(call.answer), "200 OK", status+" c4n4ry", 1))
+					conn.say("%s", strings.Replace(withClose("<html>c4n4ry</html>"), "200 OK", status+" c4n4ry", 1))
 				})
 				err := call.make(t, newClient(t, target(t, base)))
 				assertFault(t, err, call.exchange, inwebo.ErrNoAnswer, why, "HTTP "+status)
 			}
+		})
+	}
+}
+
+// A whole document of the service is the answer under every status that can have a body: what it says has happened. A
+// finalize that cannot be read is kept, too. Of a document of another exchange, the status is what counts.
+func TestADocumentCountsMoreThanItsStatus(t *testing.T) {
+	broken := "<ActionFinalize><err>OK</err><dK1>c4n4ry</ActionFinalize>"
+	for _, status := range []string{"300", "302", "400", "404", "500", "503", "599"} {
+		t.Run(status, func(t *testing.T) {
+			asked := func(call call, body string) error {
+				base := serveRaw(t, func(_ int, conn *rawConn) {
+					conn.request()
+					conn.say("%s", strings.Replace(withClose(body), "200 OK", status+" c4n4ry", 1))
+				})
+				return call.make(t, newClient(t, target(t, base)))
+			}
+			for _, call := range calls {
+				if err := asked(call, call.answer); err != nil {
+					t.Errorf("%s: %v", call.exchange, err)
+				}
+			}
+			refused := strings.Replace(otpFinalize.answer, "OK", "NOK:NODEVICE", 1)
+			if refusal, ok := errors.AsType[*inwebo.Refusal](asked(otpFinalize, refused)); !ok || refusal.Reason != inwebo.ReasonNoDevice {
+				t.Errorf("a refusal: %+v", refusal)
+			}
+			assertUnreadable(t, asked(otpFinalize, broken), otpFinalize.exchange, broken, true, "its elements do not match")
+			for _, call := range []call{otpFinalize, otpSetup} {
+				other := map[bool]string{true: otpFinalize.answer, false: otpSetup.answer}[call.isSetup()]
+				if err := asked(call, other); !strings.HasSuffix(err.Error(), "HTTP "+status) {
+					t.Errorf("another document in answer to %s: %v", call.exchange, err)
+				}
+			}
+		})
+	}
+}
+
+// The body of an error is waited for no longer than a moment, and read no further than an answer may be long.
+func TestTheBodyOfAnErrorIsBounded(t *testing.T) {
+	for name, serve := range map[string]func(*rawConn){
+		"silent":      func(c *rawConn) { c.say("HTTP/1.1 500 c4n4ry\r\nContent-Length: 99\r\n\r\nc4n4ry"); c.wait() },
+		"without end": repeats("HTTP/1.1 500 c4n4ry\r\n\r\n", "c4n4ry"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := serveRaw(t, func(_ int, conn *rawConn) {
+				conn.request()
+				serve(conn)
+			})
+			err := otpFinalize.make(t, newClient(t, target(t, base)))
+			assertFault(t, err, otpFinalize.exchange, inwebo.ErrNoAnswer, inwebo.ErrServer, "HTTP 500")
 		})
 	}
 }

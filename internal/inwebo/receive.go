@@ -3,12 +3,13 @@ package inwebo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 )
 
-// drainTimeout bounds the wait for the rest of an answer that cannot be read, and is kept.
+// drainTimeout bounds the wait for the rest of an answer that cannot be read, and is kept, and for the page of an error.
 const drainTimeout = time.Second
 
 // send writes the request and reads its answer. usable reports whether the connection can be used again.
@@ -19,27 +20,53 @@ func (x *call) send(ctx context.Context, request []byte) (_ answer, usable bool,
 	return x.receive(ctx)
 }
 
-// receive reads the answer behind its head. An answer whose document is whole is one, whatever its framing says. The
-// connection is usable again only when the framing was read exactly to its end.
+// receive reads the answer behind its head. An answer whose document is whole is one, whatever its framing and its status
+// say: the document is inWebo's own word, and proxies choose statuses, too. The connection is usable again only when the
+// framing was read exactly to its end.
 func (x *call) receive(ctx context.Context) (_ answer, usable bool, err error) {
-	if x.response.StatusCode/100 != 2 { // the body stays unread: that of a 101 has no end
-		return answer{}, false, statusFault(x.name, x.response.StatusCode)
+	status := x.response.StatusCode
+	if !hasBody(status) {
+		return answer{}, false, statusFault(x.name, status)
 	}
 	x.body = newBody(x.conn, x.response, x.deadline)
+	if !isSuccess(status) {
+		x.conn.readUntil(x.deadline, drainTimeout)
+	}
 	var d *document
 	d, x.read, err = readDocument(x.body)
 	switch {
+	case !isSuccess(status) && (d.root != rootOf(x.name) || err != nil && d.root == rootSetup):
+		return answer{}, false, statusFault(x.name, status)
 	case err == nil:
 		a, err := newAnswer(x.name, d, x.read)
 		return a, x.body.finish(), err
 	case errors.Is(err, errEarly) && x.body.fault != nil:
-		return answer{}, false, newFault(ctx, x.name, ErrNoAnswer, x.body.fault)
-	case d.root == "" && x.response.StatusCode != http.StatusOK:
-		return answer{}, false, statusFault(x.name, x.response.StatusCode)
+		return answer{}, false, x.cutFault(ctx, d)
+	case d.root == "" && status != http.StatusOK:
+		return answer{}, false, statusFault(x.name, status)
 	}
 	x.conn.readUntil(x.deadline, drainTimeout)
 	x.read.drain()
 	return answer{}, false, documentFault(x.name, d, x.read, err)
+}
+
+// hasBody reports whether an answer with that status has a body; that of a 101 would have no end.
+func hasBody(status int) bool {
+	return status != http.StatusSwitchingProtocols && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+func isSuccess(status int) bool { return status/100 == 2 }
+
+// cutFault is the error of an answer whose connection brought no more before the document had ended. A finalize was answered
+// if its root has begun: what arrived of the answer is kept.
+func (x *call) cutFault(ctx context.Context, d *document) error {
+	fault := newFault(ctx, x.name, ErrNoAnswer, x.body.fault)
+	if d.root != rootFinalize || rootOf(x.name) != rootFinalize {
+		return fault
+	}
+	u := unreadable(x.name, d, x.read, fmt.Errorf("%w, because the connection brought no more: %w", errEarly, fault.why))
+	u.Cut = true
+	return u
 }
 
 func statusFault(name Exchange, status int) error {

@@ -21,7 +21,9 @@ type Unreadable struct {
 	Accepted bool
 	// Blocked reports whether err itself reads OK:BLOCKED.
 	Blocked bool
-	detail  string // our own words only
+	// Cut reports whether the connection ended, or the time ran out, before the document did.
+	Cut    bool
+	detail string // our own words only
 }
 
 // Error names the exchange and what was wrong with its answer, in our own words.
@@ -104,7 +106,7 @@ func answerFault(exchange Exchange, a answer, why error) error {
 	return unreadable(exchange, a.document, a.source, why)
 }
 
-func unreadable(exchange Exchange, d *document, body *source, why error) error {
+func unreadable(exchange Exchange, d *document, body *source, why error) *Unreadable {
 	u := &Unreadable{Exchange: exchange, Answer: secret.NewBytes(body.body), detail: why.Error()}
 	u.Accepted, u.Blocked = acceptance(d)
 	return u

@@ -41,7 +41,7 @@ func (n *Nuisance) isWhole(ans answer) bool {
 		raw := wireAnswer(n.body(ans))
 		return position(n.Bytes, len(raw)) == len(raw)
 	case KindForm:
-		return n.form().Reading != ReadingCut
+		return n.form().Reading != ReadingCut && n.form().Reading != ReadingBegun
 	default:
 		return true
 	}

@@ -16,7 +16,9 @@ const (
 	ReadingComplete Reading = "complete"
 	// ReadingUnreadable means that an answer arrives and its root is the right one, but its err is not known.
 	ReadingUnreadable Reading = "unreadable"
-	// ReadingCut means that the connection ends before the document does.
+	// ReadingBegun means that the connection ends within the document, behind the start tag of its root.
+	ReadingBegun Reading = "begun"
+	// ReadingCut means that the connection ends before the root begins.
 	ReadingCut Reading = "cut"
 )
 

@@ -82,6 +82,14 @@ func answersOfOtherLooks() []form {
 			d.status = http.StatusNonAuthoritativeInfo
 			d.whole(d.body)
 		}),
+		sent("http-status-404", "status 404", func(d delivery) {
+			d.status = http.StatusNotFound
+			d.whole(d.body)
+		}),
+		sent("http-status-500", "status 500", func(d delivery) {
+			d.status = http.StatusInternalServerError
+			d.whole(d.body)
+		}),
 		sent("http-1xx", "three informational answers before the real one", func(d delivery) {
 			d.w.WriteHeader(http.StatusContinue)
 			d.w.WriteHeader(http.StatusProcessing)
@@ -147,9 +155,13 @@ func surplusAnswers() []form {
 func cutAnswers() []form {
 	cut := func(name Form, about string, send func(wire, []byte)) form {
 		f := sent(name, about, func(d delivery) { d.seize(func(c wire) { send(c, d.body) }) })
-		f.Reading = ReadingCut
+		f.Reading = ReadingBegun
 		return f
 	}
+	head := cut("http-cut-head", "the connection is closed in the middle of the head", func(c wire, _ []byte) {
+		c.write("HTTP/1.1 200 OK\r\nContent-Ty")
+	})
+	head.Reading = ReadingCut
 	return []form{
 		cut("http-cut", "the connection is closed in the middle of the document", func(c wire, body []byte) {
 			c.write(lengthHead(len(body)), body[:len(body)/2])
@@ -169,9 +181,7 @@ func cutAnswers() []form {
 			c.write(lengthHead(len(body)), body[:len(body)/2])
 			c.reset()
 		}),
-		cut("http-cut-head", "the connection is closed in the middle of the head", func(c wire, _ []byte) {
-			c.write("HTTP/1.1 200 OK\r\nContent-Ty")
-		}),
+		head,
 	}
 }
 

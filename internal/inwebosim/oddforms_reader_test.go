@@ -66,6 +66,8 @@ func readOdd(action string, raw []byte) oddReply {
 		got.judge(list)
 	case isWhole:
 		got.reading = ReadingUnreadable
+	case bytes.Contains(body, []byte("<"+action)):
+		got.reading = ReadingBegun
 	}
 	return got
 }

@@ -180,6 +180,8 @@ func marks() map[Form]string {
 		"http-gzip-too-large":          `Content-Encoding: gzip\r\n`,
 		"http-gzip":                    `Content-Encoding: gzip\r\n.*\r\n\r\n\x1f\x{FFFD}`,
 		"http-status-203":              `^HTTP/1\.1 203 `,
+		"http-status-404":              `^HTTP/1\.1 404 `,
+		"http-status-500":              `^HTTP/1\.1 500 `,
 		"http-1xx":                     `^HTTP/1\.1 100 .*HTTP/1\.1 102 .*HTTP/1\.1 103 .*HTTP/1\.1 200 `,
 		"http-content-type-html":       `Content-Type: text/html\r\n`,
 		"http-content-type-none":       `^HTTP/1\.1 200 OK\r\nContent-Length: \d+\r\nDate: [^\r]*\r\nConnection: close\r\n\r\n`,

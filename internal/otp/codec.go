@@ -39,6 +39,7 @@ type unreadAnswer struct {
 	At       time.Time       `json:"at"`
 	Step     uint64          `json:"step"`
 	Accepted bool            `json:"accepted"`
+	Cut      bool            `json:"cut,omitempty"`
 	Answer   []byte          `json:"answer"`
 }
 
@@ -93,7 +94,7 @@ func vaultOf(r Record) (v vault) {
 		v.Enrolment = r.Enrolment.Device.State.Save()
 	}
 	for _, u := range r.Unread {
-		v.Unread = append(v.Unread, unreadAnswer{u.Exchange, u.At, u.Step, u.Accepted, u.Answer.Reveal()})
+		v.Unread = append(v.Unread, unreadAnswer{u.Exchange, u.At, u.Step, u.Accepted, u.Cut, u.Answer.Reveal()})
 	}
 	return v
 }
@@ -125,7 +126,7 @@ func Decode(row Row) (Record, error) {
 		}
 	}
 	for _, u := range v.Unread {
-		r.Unread = append(r.Unread, UnreadAnswer{u.Exchange, u.At, u.Step, u.Accepted, secret.NewBytes(u.Answer)})
+		r.Unread = append(r.Unread, UnreadAnswer{u.Exchange, u.At, u.Step, u.Accepted, u.Cut, secret.NewBytes(u.Answer)})
 	}
 	if r.Enrolment != nil {
 		if err := restore(&r.Enrolment.Device.State, v.Enrolment); err != nil {

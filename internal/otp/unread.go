@@ -22,7 +22,9 @@ type UnreadAnswer struct {
 	Step uint64
 	// Accepted reports whether the answer says at least that inWebo did what was asked.
 	Accepted bool
-	Answer   secret.Bytes // as it arrived, at most 64 KiB
+	// Cut reports whether the answer lacks its end.
+	Cut    bool
+	Answer secret.Bytes // as it arrived, at most 64 KiB
 }
 
 // unreadable is the outcome of a finalize whose answer could not be read.
@@ -34,18 +36,18 @@ func unreadable(err *inwebo.Unreadable) outcome {
 	if err.Blocked {
 		o.blocking = PINBlocked
 	}
-	o.unread = &UnreadAnswer{Exchange: err.Exchange, Accepted: err.Accepted, Answer: err.Answer}
+	o.unread = &UnreadAnswer{Exchange: err.Exchange, Accepted: err.Accepted, Cut: err.Cut, Answer: err.Answer}
 	return o
 }
 
 // kept is the record with an answer that could not be read. It keeps one for each step, and the newest of them. For one
-// step, an answer that inWebo has accepted is worth more than one of which that is not known.
+// step, an answer that says OK is worth more than one of which that is not known, and then a whole one more than one that was cut.
 func (r Record) kept(answer UnreadAnswer, now time.Time) Record {
 	answer.At, answer.Step = now, r.Step
 	unread := slices.Clone(r.Unread)
 	i := slices.IndexFunc(unread, func(other UnreadAnswer) bool { return other.Step == r.Step })
 	switch {
-	case i >= 0 && unread[i].Accepted && !answer.Accepted:
+	case i >= 0 && unread[i].worth() > answer.worth():
 		return r
 	case i >= 0:
 		unread = slices.Delete(unread, i, i+1)
@@ -53,6 +55,18 @@ func (r Record) kept(answer UnreadAnswer, now time.Time) Record {
 	unread = append(unread, answer)
 	r.Unread = unread[max(0, len(unread)-maxUnread):]
 	return r
+}
+
+// worth orders the answers that can be kept for one step.
+func (u UnreadAnswer) worth() int {
+	worth := 0
+	if u.Accepted {
+		worth += 2
+	}
+	if !u.Cut {
+		worth++
+	}
+	return worth
 }
 
 // Fallback is another state that the device may have: one of the two is the state before a kept answer was read again, the

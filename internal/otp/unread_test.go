@@ -95,6 +95,51 @@ func TestAnUnreadAnswerIsRecovered(t *testing.T) {
 	}
 }
 
+// For one step, what says OK is kept rather than what does not, then what is whole, and then what is newer.
+func TestTheBetterAnswerOfAStepIsKept(t *testing.T) {
+	t.Parallel()
+	answer := func(text string, accepted, cut bool) *inwebo.Unreadable {
+		return &inwebo.Unreadable{Exchange: inwebo.ExchangeOTPFinalize, Answer: secret.NewBytes([]byte(text)), Accepted: accepted, Cut: cut}
+	}
+	for name, test := range map[string]struct {
+		first, second *inwebo.Unreadable
+		want          string
+	}{
+		"whole, then cut":   {answer("first", false, false), answer("second", false, true), "first"},
+		"cut, then whole":   {answer("first", false, true), answer("second", false, false), "second"},
+		"cut, then cut":     {answer("first", false, true), answer("second", false, true), "second"},
+		"whole, then newer": {answer("first", false, false), answer("second", false, false), "second"},
+		"whole, then OK":    {answer("first", false, false), answer("second", true, true), "second"},
+		"OK, then whole":    {answer("first", true, true), answer("second", false, false), "first"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := plant(t, started(t, func(*inwebosim.Knobs) {}), inwebosim.Override{})
+			for _, err := range []*inwebo.Unreadable{test.first, test.second} {
+				service := otp.New(d.memory, &failingFinalize{newBridge(d.sim), err}, limits(), nil)
+				if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
+					t.Errorf("told %v", err)
+				}
+				drained(t, service)
+			}
+			d.mustKeep(t, 1)
+			if kept := d.record(t).Unread[0]; string(kept.Answer.Reveal()) != test.want {
+				t.Errorf("kept the %s one: %+v", kept.Answer.Reveal(), kept)
+			}
+		})
+	}
+}
+
+// failingFinalize is a client whose finalizes of OTPs end with err.
+type failingFinalize struct {
+	otp.Inwebo
+	err error
+}
+
+func (f *failingFinalize) OTPFinalize(context.Context, inwebo.Identity, string, ratchet.Proofs) (inwebo.OTPFinalize, error) {
+	return inwebo.OTPFinalize{}, f.err
+}
+
 // Unless err itself can be read, the PIN may have been wrong: the guess stays taken, and so does the unit.
 func TestAnAnswerThatSaysNothing(t *testing.T) {
 	t.Parallel()

@@ -96,7 +96,7 @@ func TestOddFormsOfAnOTPSetup(t *testing.T) {
 		a := d.Enroll("setup-"+string(f.Name), aPIN)
 		plantForm(a, f, atOTPSetup, 0)
 		switch got := a.OTP(aPIN); {
-		case f.Harmless(), f.Reading == inwebosim.ReadingCut: // a setup is sent once more
+		case f.Harmless(), isCut(f): // a setup is sent once more
 			wantGood(t, a, got)
 		default:
 			wantCode(t, got, codeGeneric)
@@ -129,6 +129,32 @@ func TestOddFormsOfASecondRound(t *testing.T) {
 		wantFinalized(t, a, f, a.OTP(aPIN), codeSyncFailed)
 		wantGoesOn(t, a)
 	})
+}
+
+// TestOddFormsOfAFirstRound: the same for the finalize that asks for a resynchronization. What can be read is followed by
+// the second round.
+func TestOddFormsOfAFirstRound(t *testing.T) {
+	t.Parallel()
+	d := startOdd(t, func(k *inwebosim.Knobs) { k.SecondRound = inwebosim.SecondRoundAlways })
+	eachForm(t, atOTPFinalize, func(t *testing.T, f inwebosim.OddForm) {
+		a := d.Enroll("first-"+string(f.Name), aPIN)
+		plantForm(a, f, atOTPFinalize, 0)
+		before := a.Truth().Finalizes
+		got := a.OTP(aPIN)
+		if slices.Equal(f.Spoils, []string{"defi"}) { // that of a resynchronization makes no OTP
+			f.Spoils = nil
+		}
+		wantFinalized(t, a, f, got, codeNetwork)
+		if rounds := a.Truth().Finalizes - before; got.OTP != "" && rounds != 2 {
+			t.Errorf("the OTP took %d rounds, want 2", rounds)
+		}
+		wantGoesOn(t, a)
+	})
+}
+
+// isCut reports whether the connection ends before the document does.
+func isCut(f inwebosim.OddForm) bool {
+	return f.Reading == inwebosim.ReadingCut || f.Reading == inwebosim.ReadingBegun
 }
 
 // wantFinalized wants what the form says of the answer to an OTP finalize; ifCut is the code when none arrived.
@@ -174,14 +200,14 @@ func TestOddFormsOfAnEnrollment(t *testing.T) {
 // wantEnrolled wants what the form says of an enrollment, and enrolls again when there was none.
 func wantEnrolled(t *testing.T, a *pimsdtest.Account, f inwebosim.OddForm, at inwebosim.Match, got pimsdtest.Answer) {
 	t.Helper()
-	isCut, noServices := f.Reading == inwebosim.ReadingCut, slices.Contains(f.Spoils, "services")
+	noServices := slices.Contains(f.Spoils, "services")
 	switch {
 	case noServices && got.Status != 200: // there is no list from before
 		wantCode(t, got, codeNoService)
 	case f.Harmless():
 		wantResult(t, got, `{}`)
 		return
-	case isCut:
+	case f.Reading == inwebosim.ReadingCut, isCut(f) && at == atActivateSetup:
 		wantCode(t, got, codeNetwork)
 	case at == atActivateSetup:
 		wantCode(t, got, codeGeneric)
