@@ -112,9 +112,18 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answe
 	if err := usable(answer); err != nil {
 		return answer, fresh, a.fail(outcome{fate: lost, err: err})
 	}
-	fresh = Device{Origin: a.id, Identity: inwebo.Unactivated()}.
+	fresh = Device{Origin: a.id, Identity: inwebo.Unactivated(), Services: a.knownServices()}.
 		synced(answer.Sync, ratchet.State{Secret: drawn, Unproven: answer.Sync.Move})
 	return answer, fresh, a.settle(a.conversation, ofAnswer(answer.Finalized, activated{fresh, answer.Challenge}), false)
+}
+
+// knownServices returns the services of the device that the enrollment replaces, for an answer whose list does not add up.
+// A first enrollment knows none.
+func (a *activation) knownServices() []inwebo.Service {
+	if a.record.Device == nil {
+		return nil
+	}
+	return a.record.Device.Services
 }
 
 // usable tells why an activation cannot be gone on with; nil when it can. Proofs made without keys would be refused as those
@@ -171,7 +180,8 @@ func (a *activation) giveSecret(
 	}
 	device := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
 	device.Name = a.limits.DeviceName
-	if len(device.Services) == 0 { // there is nothing that it could be asked for, and nothing that would ever change that
+	// Every OTP is asked for a service (inwebo-protocol.md §6), and no later answer could name one without an OTP.
+	if len(device.Services) == 0 {
 		o.fate, o.err = lost, cmp.Or(o.err, ErrNoService)
 		return a.fail(o)
 	}

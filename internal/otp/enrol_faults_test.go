@@ -215,6 +215,7 @@ func TestAServiceListThatDoesNotAddUpCostsNoDevice(t *testing.T) {
 		"no count":                  {{Name: "s_n", Value: ""}},
 		"two counts":                {{Name: "s_n", Value: "1"}, {Name: "s_n", Value: "2"}},
 		"more names":                {{Name: "s_n", Value: "1"}, {Name: "s_name", Value: "another"}},
+		"an id too many":            {{Name: "s_n", Value: "2"}, {Name: "s_id", Value: "é"}, {Name: "s_name", Value: "another"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -227,6 +228,31 @@ func TestAServiceListThatDoesNotAddUpCostsNoDevice(t *testing.T) {
 			defer drained(t, service)
 			issued, err := service.IssueOTP(t.Context(), e.ask(), rightPIN)
 			mustVerify(t, &e.device, issued, err)
+		})
+	}
+}
+
+// A list of which nothing can be used leaves the stored one as it is: a new device has the services of the one that it replaces.
+func TestAnUnusableServiceListLeavesTheStoredOne(t *testing.T) {
+	t.Parallel()
+	for name, fields := range map[string][]inwebosim.Field{
+		"an unusable id": {{Name: "s_n", Value: "1"}, {Name: "s_id", Value: "é"}, {Name: "s_name", Value: "another"}},
+		"another list":   {{Name: "s_n", Value: "2"}, {Name: "s_id", Value: "1"}, {Name: "s_name", Value: "another"}},
+		"no list":        nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnrolee(t, usual)
+			e.mustEnroll(t, otp.Enrolling{})
+			before := e.record(t).Device.Services
+			must(t, e.sim.Plant(inwebosim.Nuisance{
+				Kind: inwebosim.KindExtra, Match: activateFinalize.match, Drop: []string{"s_n", "s_id", "s_name"}, Fields: fields,
+			}))
+			e.mustEnroll(t, otp.Enrolling{Replace: true})
+			if after := e.record(t).Device.Services; !reflect.DeepEqual(after, before) {
+				t.Errorf("the services are %v, want %v", after, before)
+			}
+			e.mustIssue(t)
 		})
 	}
 }
