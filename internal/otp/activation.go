@@ -180,7 +180,7 @@ func (a *activation) giveSecret(
 	}
 	device := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
 	device.Name = a.limits.DeviceName
-	// Every OTP is asked for a service (inwebo-protocol.md §6), and no later answer could name one without an OTP.
+	// Every OTP is asked for a service (docs/protocol.md §6), and no later answer could name one without an OTP.
 	if len(device.Services) == 0 {
 		o.fate, o.err = lost, cmp.Or(o.err, ErrNoService)
 		return a.fail(o)
