@@ -8,8 +8,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"io"
 	"math/big"
+	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -51,4 +56,16 @@ func isShown(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s is not shown", args[0])
+}
+
+// answers STATUS URL TEXT asks an address, which must answer with that status and text.
+func expectAnswer(ts *testscript.TestScript, _ bool, args []string) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(args[1])
+	ts.Check(err)
+	body, err := io.ReadAll(response.Body)
+	ts.Check(errors.Join(err, response.Body.Close()))
+	if strconv.Itoa(response.StatusCode) != args[0] || !strings.Contains(string(body), args[2]) {
+		ts.Fatalf("%s answers %d: %s", args[1], response.StatusCode, body)
+	}
 }

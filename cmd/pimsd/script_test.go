@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"service":      chooseService,
 			"manager":      playManager,
 			"told":         waitUntilTold,
+			"answers":      expectAnswer,
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -26,6 +27,9 @@ its TLS certificate again.`,
 	}
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		collectLess(p.environ)
+		if c.Maintenance {
+			return p.maintain(cmd.Context(), c)
+		}
 		a, err := app.New(cmd.Context(), c, p.log)
 		if err != nil {
 			return err
@@ -36,6 +40,16 @@ its TLS certificate again.`,
 		a.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
 		return a.Run(cmd.Context())
 	})
+}
+
+// maintain runs the service without a store.
+func (p process) maintain(ctx context.Context, c *config.Config) error {
+	m, err := app.NewMaintenance(ctx, c, p.log)
+	if err != nil {
+		return err
+	}
+	m.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
+	return m.Run(ctx)
 }
 
 const (

@@ -29,8 +29,8 @@ func newStoreCopy(p process) *cobra.Command {
 		Long: `Copy accounts, API keys and the audit log of the SQLite store into an empty PostgreSQL database, read everything back and
 compare it.
 
-Stop the service first, which is checked, and see to it that it stays stopped: two stores of one device tear its ratchet
-apart. Afterwards give the service the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
+Stop the service first, which is checked, or put it into maintenance (PIMSD_MAINTENANCE=yes): two stores of one device tear its
+ratchet apart. Afterwards give the service the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
 	}
 	file := cmd.Flags().String("to-url-file", "", "the `file` that holds the postgres:// URL to copy to (required)")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -95,7 +97,7 @@ func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 		return copied, err
 	}
 	others, err := to.ListKeys(ctx)
-	if err == nil && !reflect.DeepEqual(keys, others) {
+	if err == nil && !slices.EqualFunc(keys, others, func(a, b authn.Key) bool { return reflect.DeepEqual(a, b) }) {
 		err = fmt.Errorf("compare the API keys: %w", errDiffer)
 	}
 	copied.Keys = len(keys)

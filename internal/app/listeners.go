@@ -27,13 +27,17 @@ func opsTimeouts() timeouts {
 	return timeouts{header: opsReadTimeout, read: opsReadTimeout, write: opsWriteTimeout, idle: opsIdleTimeout}
 }
 
-func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) (err error) {
-	handler := telemetry.OpsHandler(metrics,
+func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) error {
+	return a.listenOps(ctx, metrics, telemetry.OpsHandler(metrics,
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
 		telemetry.Check{Name: "log", Ready: alwaysReady, Note: a.droppedLines},
 		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.note},
-	)
+	))
+}
+
+// listenOps binds the operators' listener for the handler.
+func (a *App) listenOps(ctx context.Context, metrics *telemetry.Metrics, handler http.Handler) (err error) {
 	a.ops, err = openDoor(ctx, doorOptions{
 		setting: "ops.listen", address: a.config.Ops.Listen, handler: a.recovering(taskOperators, a.withDocs(handler)), timeouts: opsTimeouts(),
 		connections: opsConnections, heard: a.watchConnections(metrics, "ops", opsConnections), logger: a.logger,
@@ -66,6 +70,12 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
 		TrustedProxies: h.TrustedProxies,
 	})
+	return a.listenAPI(ctx, metrics)
+}
+
+// listenAPI binds the API's listener for a.face.
+func (a *App) listenAPI(ctx context.Context, metrics *telemetry.Metrics) error {
+	h, load := a.config.HTTP, a.config.Load
 	openFiles, err := openFileLimit()
 	if err != nil {
 		return err

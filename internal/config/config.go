@@ -19,6 +19,7 @@ type Config struct {
 	Listen       string      // host:port of the API
 	DataDir      string      // the folder of everything that pimsd keeps in files
 	DatabaseURL  secret.Text // postgres://…; empty: SQLite in DataDir
+	Maintenance  bool        // the service takes no calls and opens no store
 	Ops          Ops
 	HTTP         HTTP
 	TLS          TLS

@@ -72,6 +72,12 @@ func (c *Config) serviceSettings() []setting { //nolint:funlen // one table
 				"are percent-encoded. Empty: SQLite in the data directory, for one replica.",
 		},
 		{
+			key: "maintenance", unit: "yes or no", preset: "no", value: yesNo(&c.Maintenance),
+			what: "whether the service opens no store and takes no calls, so that commands which need it to be stopped can be run where it runs",
+			effect: "Yes: callers get code 2001, `/readyz` fails and `/livez` does not. `docs/operations.md` says what it is for. " +
+				"It is read at the start.",
+		},
+		{
 			key: "http.header_timeout", unit: "duration", preset: "5s", value: duration(&c.HTTP.HeaderTimeout, time.Second, time.Minute),
 			what:   "how long a caller may take to send the header of a request",
 			effect: "Longer: silent connections are held longer.",

@@ -88,6 +88,9 @@ spec:
         - {name: PIMSD_OPS_LISTEN, value: ":9464"}
         - {name: PIMSD_DATA_DIR, value: /var/lib/pimsd}
         - {name: PIMSD_STOP_DRAIN_DELAY, value: {{ printf "%ds" (int .Values.drainDelaySeconds) }}}
+        {{- if .Values.maintenance }}
+        - {name: PIMSD_MAINTENANCE, value: "yes"}
+        {{- end }}
         {{- if .Values.store.existingSecret }}
         - {name: PIMSD_SEAL_KEYS_FILE, value: /run/secrets/pimsd/seal.keys}
         {{- end }}
@@ -101,11 +104,13 @@ spec:
         httpGet: {path: /livez, port: ops}
         periodSeconds: 1
         failureThreshold: 60
+      {{- if not .Values.maintenance }}{{/* a pod in maintenance would never be ready, and a rollout would wait for it */}}
       readinessProbe:
         httpGet: {path: /readyz, port: ops}
         periodSeconds: 2
         timeoutSeconds: 3
         failureThreshold: 1
+      {{- end }}
       livenessProbe:
         httpGet: {path: /livez, port: ops}
         periodSeconds: 10

@@ -1,0 +1,77 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"go.uber.org/zap"
+
+	openapi "github.com/pimsd/pimsd/api"
+	"github.com/pimsd/pimsd/internal/api"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/sdnotify"
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// Maintenance is a service that opens no store and takes no calls: it answers each with code 2001. While it runs, commands
+// that need the service to be stopped can be run where the service runs, with its user, settings and volumes, and the
+// supervisor of the process has nothing to restart.
+type Maintenance struct{ app *App }
+
+var errMaintenance = errors.New("the service is in maintenance and takes no calls: set maintenance to no and restart it when the " +
+	"repair is done")
+
+// NewMaintenance binds both listeners; nothing is answered before Run. The log goes to w.
+func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Maintenance, err error) {
+	log, err := telemetry.NewLog(w, c.Log.Level)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{config: c, log: log, logger: log.Logger, metrics: telemetry.NewMetrics(Build().Version, codes())}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.undo.all())
+			log.Flush()
+		}
+	}()
+	a.metrics.ExpectPanics(tasks()...)
+	a.metrics.WatchLog(log.Dropped)
+	ready := func(context.Context) error { return errMaintenance }
+	if err := a.listenOps(ctx, a.metrics, telemetry.OpsHandler(a.metrics, telemetry.Check{Name: "maintenance", Ready: ready})); err != nil {
+		return nil, err
+	}
+	a.face = api.New(api.Config{
+		Observer: requestObserver{a.logger, a.metrics, newRefusals(nil, a.logger, a.metrics), a.metrics.WatchThrottles(throttles())},
+		Contract: openapi.Document(), TrustedProxies: c.HTTP.TrustedProxies,
+	})
+	a.face.Drain()
+	if err := a.listenAPI(ctx, a.metrics); err != nil {
+		return nil, err
+	}
+	return &Maintenance{a}, nil
+}
+
+// ReportTo has the service tell a service manager how it stands. It is called before Run.
+func (m *Maintenance) ReportTo(manager *sdnotify.Socket) { m.app.ReportTo(manager) }
+
+// Run answers until ctx ends or a listener fails.
+func (m *Maintenance) Run(ctx context.Context) error {
+	a := m.app
+	failed := make(chan error, 2)
+	a.serveInBackground(a.ops, failed)
+	a.serveInBackground(a.api, failed)
+	a.logger.Warn(errMaintenance.Error(), zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
+	a.tell(a.manager.Ready("in maintenance"))
+	a.inBackground(ctx, taskWatchdog, a.beAlive)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	a.tell(a.manager.Stopping("in maintenance"))
+	err = errors.Join(err, a.undo.all())
+	a.logger.Info("stopped", zap.Error(err))
+	a.log.Flush()
+	return err
+}
