@@ -48,6 +48,7 @@ func (p process) maintain(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	p.signals.OnHangup(m.Reload)
 	m.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
 	return m.Run(ctx)
 }

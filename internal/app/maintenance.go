@@ -55,6 +55,9 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 // ReportTo has the service tell a service manager how it stands. It is called before Run.
 func (m *Maintenance) ReportTo(manager *sdnotify.Socket) { m.app.ReportTo(manager) }
 
+// Reload reads again what can change while the service runs: the certificate.
+func (m *Maintenance) Reload() { m.app.Reload() }
+
 // Run answers until ctx ends or a listener fails.
 func (m *Maintenance) Run(ctx context.Context) error {
 	a := m.app
@@ -63,6 +66,9 @@ func (m *Maintenance) Run(ctx context.Context) error {
 	a.serveInBackground(a.api, failed)
 	a.logger.Warn(errMaintenance.Error(), zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
 	a.tell(a.manager.Ready("in maintenance"))
+	if a.shown != nil {
+		a.inBackground(ctx, taskCertificate, a.shown.follow)
+	}
 	a.inBackground(ctx, taskWatchdog, a.beAlive)
 	var err error
 	select {
