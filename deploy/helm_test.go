@@ -107,7 +107,6 @@ func TestWrongCombinationsAreRefused(t *testing.T) {
 		"replicas=0":                                 "minimum: got 0, want 1",
 		fmt.Sprintf("stopSeconds=%.0f", usualStop):   fmt.Sprintf("stopSeconds must be more than %.0f with these settings", usualStop),
 		"settings.conversation.deadline=17s":         "stopSeconds must be more than 46 with these settings",
-		"settings.stop.settle_allowance=13s":         "stopSeconds must be more than 45 with these settings",
 		"settings.conversation.deadline=1m":          "does not match pattern",
 		"serviceMonitor.enabled=true":                "networkPolicy.operators is empty, which keeps out the Prometheus of serviceMonitor.enabled",
 	} {

@@ -47,7 +47,16 @@ with it, a folder that this command has made. The quota is off unless it is set.
 	flags.StringVar(&d.simulator.Control, "simulator-control", d.simulator.Control, "`host:port` of the simulator's control door")
 	flags.Uint64Var(&d.simulator.Seed, "seed", 0, "repeat the simulator's run of this `seed`; 0 draws one")
 	addKnobs(flags, &d.simulator.Knobs)
-	return withConfig(p, cmd, d.run)
+	config.FlagsOf(flags, "listen", "ops.listen", "data_dir", "quota.otps_per_day", "log.level")
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig(p, cmd)
+		if err != nil {
+			return err
+		}
+		return d.run(cmd, c)
+	}
+	return cmd
 }
 
 // dev is one run of the command.
@@ -58,11 +67,6 @@ type dev struct {
 }
 
 func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
-	for _, flag := range []string{config.FlagFile, "database-url-file"} {
-		if cmd.Flags().Changed(flag) {
-			return usageError{fmt.Errorf("--%s is not for pimsd dev, which has settings and a store of its own", flag)}
-		}
-	}
 	if d.once {
 		d.simulator.Listen, d.simulator.Control = anyPort, anyPort
 	}

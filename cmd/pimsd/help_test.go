@@ -20,6 +20,9 @@ func TestEveryCommandHasHelp(t *testing.T) {
 				t.Errorf("%s --help ends with %d, lacks %s, says %q", command.CommandPath(), status, part, said.String())
 			}
 		}
+		if lines := strings.Count(out.String(), "\n"); lines > 45 { // docs/contract.md §6
+			t.Errorf("%s --help has %d lines", command.CommandPath(), lines)
+		}
 		if what, _, _ := strings.Cut(out.String(), "Usage:"); len(strings.TrimSpace(what)) < 10 {
 			t.Errorf("%s --help does not say what it is for", command.CommandPath())
 		}

@@ -25,7 +25,10 @@ The log goes to standard error, a JSON object a line. The store is made in the d
 empty. Settings come from the file named by --config or PIMSD_CONFIG, the environment and the flags. SIGHUP makes it read
 its TLS certificate again.`,
 	}
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
+		if err != nil {
+			return err
+		}
 		collectLess(p.environ)
 		if c.Maintenance {
 			return p.maintain(cmd.Context(), c)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -10,7 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/input"
 )
 
-// withConfig gives the command a flag for every setting, and its body the configuration.
+// withConfig adds the flags that say where the file of settings and the store are, and passes the configuration to the body.
 func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
 	return withArguments(p, cmd, noArgs, func(cmd *cobra.Command, c *config.Config, _ []string) error { return body(cmd, c) })
 }
@@ -19,34 +21,34 @@ func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config
 func withArguments(
 	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, *config.Config, []string) error,
 ) *cobra.Command {
-	return withFlags(p, cmd, check, func(cmd *cobra.Command, args []string, c *config.Config, err error) error {
+	config.StoreFlags(cmd.Flags())
+	cmd.Args = check
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := loadConfig(p, cmd)
 		if err != nil {
 			return err
 		}
 		return body(cmd, c, args)
-	})
-}
-
-// withSettings is withConfig for a body that has something to say when the configuration cannot be used.
-func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, error) error) *cobra.Command {
-	return withFlags(p, cmd, noArgs, func(cmd *cobra.Command, _ []string, c *config.Config, err error) error { return body(cmd, c, err) })
-}
-
-func withFlags(
-	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, []string, *config.Config, error) error,
-) *cobra.Command {
-	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
-	config.Flags(settings)
-	cmd.SetUsageFunc(usageWith(settings))
-	cmd.Flags().AddFlagSet(settings)
-	cmd.Args = check
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := config.Load(config.Input{
-			Flags: cmd.Flags(), Environ: p.environ, ReadFile: readFile, ReadSecret: readSecretFile, Root: p.root,
-		})
-		return body(cmd, args, c, err)
 	}
 	return cmd
+}
+
+// withSettings adds a flag for every setting. The body is given the error of a configuration that cannot be used.
+func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, error) error) *cobra.Command {
+	config.Flags(cmd.Flags())
+	cmd.SetUsageFunc(settingsUsage)
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig(p, cmd)
+		return body(cmd, c, err)
+	}
+	return cmd
+}
+
+func loadConfig(p process, cmd *cobra.Command) (*config.Config, error) {
+	return config.Load(config.Input{
+		Flags: cmd.Flags(), Environ: p.environ, ReadFile: readFile, ReadSecret: readSecretFile, Root: p.root,
+	})
 }
 
 // maxConfigFile bounds, in bytes, what is read of a file that a setting or a flag names.
@@ -59,26 +61,53 @@ func readSecretFile(path string) ([]byte, error) {
 	return file.Content, err
 }
 
-// helpWidth is how wide the help of settings may get.
+// helpWidth is how many characters wide the help of settings may be.
 const helpWidth = 120
 
-// usageWith shows a command's own flags before the settings, which every command has.
-func usageWith(settings *pflag.FlagSet) func(*cobra.Command) error {
-	return func(cmd *cobra.Command) error {
-		own := pflag.NewFlagSet("own", pflag.ContinueOnError)
-		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if settings.Lookup(f.Name) == nil {
-				own.AddFlag(f)
-			}
-		})
-		out := cmd.OutOrStdout()
-		_, _ = fmt.Fprintf(out, "Usage:\n  %s\n", cmd.UseLine())
-		if cmd.HasExample() {
-			_, _ = fmt.Fprintf(out, "\nExamples:\n%s\n", cmd.Example)
-		}
-		_, _ = fmt.Fprintf(out, "\nFlags:\n%s", own.FlagUsagesWrapped(helpWidth))
-		_, err := fmt.Fprintf(out, "\nSettings (the environment wins over the file, flags win over both):\n%s",
-			settings.FlagUsagesWrapped(helpWidth))
-		return err
+// settingsUsage shows a command's own flags, those of the settings that an operator sets, and the names of the other settings.
+func settingsUsage(cmd *cobra.Command) error {
+	out := cmd.OutOrStdout()
+	_, _ = fmt.Fprintf(out, "Usage:\n  %s\n", cmd.UseLine())
+	if cmd.HasExample() {
+		_, _ = fmt.Fprintf(out, "\nExamples:\n%s\n", cmd.Example)
 	}
+	groups := config.FlagGroups()
+	own := pflag.NewFlagSet("own", pflag.ContinueOnError)
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !slices.ContainsFunc(groups, func(g config.FlagGroup) bool { return slices.Contains(g.Flags, f.Name) }) {
+			own.AddFlag(f)
+		}
+	})
+	_, _ = fmt.Fprintf(out, "\nFlags:\n%s", own.FlagUsagesWrapped(helpWidth))
+	essential := pflag.NewFlagSet("essential", pflag.ContinueOnError)
+	essential.SortFlags = false
+	for _, name := range groups[0].Flags {
+		essential.AddFlag(cmd.Flags().Lookup(name))
+	}
+	_, _ = fmt.Fprintf(out, "\n%s (flags win over the environment, which wins over the file):\n%s", groups[0].Title, essential.FlagUsages())
+	for _, g := range groups[1:] {
+		_, _ = fmt.Fprintf(out, "\n%s:\n%s", g.Title, flagNames(g.Flags))
+	}
+	_, err := fmt.Fprintln(out, "\n`pimsd config --default` and docs/configuration.md explain every setting.")
+	return err
+}
+
+// flagNames returns lines of names, no wider than the help.
+func flagNames(names []string) string {
+	var text strings.Builder
+	column := 0
+	for _, name := range names {
+		name = "--" + name
+		if column > 0 && column+len(name)+1 > helpWidth {
+			text.WriteString("\n")
+			column = 0
+		}
+		if column == 0 {
+			text.WriteString("     ")
+			column = 5
+		}
+		text.WriteString(" " + name)
+		column += 1 + len(name)
+	}
+	return text.String() + "\n"
 }

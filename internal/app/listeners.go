@@ -49,6 +49,9 @@ func (a *App) listenOps(ctx context.Context, metrics *telemetry.Metrics, handler
 	return nil
 }
 
+// callerBurst is how many times the requests of a second a caller may send at once after a pause.
+const callerBurst = 10
+
 func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err error) {
 	callers, err := a.callers()
 	if err != nil {
@@ -67,7 +70,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		Fingerprints: a.Ring.Body,
 		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles())},
 		Contract:     openapi.Document(),
-		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, load.CallerBurst),
+		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, callerBurst*load.CallerRate),
 		TrustedProxies: h.TrustedProxies,
 	})
 	return a.listenAPI(ctx, metrics)
@@ -88,8 +91,8 @@ func (a *App) listenAPI(ctx context.Context, metrics *telemetry.Metrics) error {
 	a.api, err = openDoor(ctx, doorOptions{
 		setting: "listen", address: a.config.Listen, handler: counted(metrics, a.face),
 		timeouts: timeouts{
-			header: h.HeaderTimeout, read: h.HeaderTimeout + h.BodyTimeout, idle: h.IdleTimeout,
-			write: h.HeaderTimeout + h.BodyTimeout + authn.KeyWaitTimeout + longest + answerTimeout,
+			header: h.PartTimeout, read: 2 * h.PartTimeout, idle: h.IdleTimeout,
+			write: 2*h.PartTimeout + authn.KeyWaitTimeout + longest + answerTimeout,
 		},
 		connections: most, heard: a.watchConnections(metrics, "api", most), logger: a.logger,
 	})

@@ -33,7 +33,7 @@ func TestEveryTimeoutIsSet(t *testing.T) {
 		}
 	}
 	longest := c.Load.Wait + c.Conversation.QueueWait + otp.EnrolmentDeadlines*c.Conversation.Deadline
-	if least := c.HTTP.HeaderTimeout + c.HTTP.BodyTimeout + longest + time.Second; a.api.server.WriteTimeout < least {
+	if least := 2*c.HTTP.PartTimeout + longest + time.Second; a.api.server.WriteTimeout < least {
 		t.Errorf("an answer is cut off after %v, and may take %v", a.api.server.WriteTimeout, least)
 	}
 	enrolment, call := longest, longest-c.Conversation.Deadline

@@ -17,7 +17,7 @@ func (a *App) tracer(ctx context.Context) (trace.Tracer, error) {
 		return nil, nil
 	}
 	traces, err := telemetry.NewTraces(ctx, telemetry.TraceConfig{
-		URL: c.OTLPURL, Percent: c.SamplePercent, Version: Build().Version,
+		URL: c.OTLPURL, Version: Build().Version,
 		Failed: func(err error) { a.logger.Warn("traces could not be sent", zap.Error(err)) },
 	})
 	if err != nil {

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"time"
@@ -51,9 +52,8 @@ type Ops struct {
 
 // HTTP bounds what a caller's connection may take, and says what of it is believed.
 type HTTP struct {
-	HeaderTimeout time.Duration // from the connection, or the answer before, to the end of the header
-	BodyTimeout   time.Duration // from the end of the header to the end of the body
-	IdleTimeout   time.Duration // without a request
+	IdleTimeout time.Duration // without a request
+	PartTimeout time.Duration `setting:"none"` // for the header of a request, and again for its body
 
 	AllowPlain     bool           // plain HTTP beyond loopback is meant
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
@@ -89,8 +89,8 @@ type Audit struct {
 
 // Activations are the limits of an account's SMS activations.
 type Activations struct {
-	WarnAt   int
 	RefuseAt int // 0: no limit
+	WarnAt   int `setting:"none"`
 }
 
 // Seal is how records are sealed at rest.
@@ -101,7 +101,7 @@ type Seal struct {
 // Stop bounds the end of the service.
 type Stop struct {
 	DrainDelay      time.Duration // between failing readiness and refusing requests
-	SettleAllowance time.Duration // for answers that the store has not taken yet
+	SettleAllowance time.Duration `setting:"none"` // for answers that the store has not taken yet
 }
 
 // Inwebo is the other side, and how pimsd shows itself there.
@@ -113,13 +113,13 @@ type Inwebo struct {
 	Version         string // host version / library version
 	UserAgent       string
 	DeviceName      string
-	Language        string
+	Language        string        `setting:"none"` // of messages that inWebo may send along
 	Service         string        // id or name; empty: the only one
 	ExchangeTimeout time.Duration // one request, dial and answer included
-	DialTimeout     time.Duration // TCP and TLS, each
-	CircuitFaults   int           // conversations in a row that cannot reach it; 0: the circuit never opens
-	CircuitRest     time.Duration // how long it is left alone then
-	SetupRepeats    int           // of a hundred setups, how many may be sent a second time
+	DialTimeout     time.Duration `setting:"none"` // TCP and TLS, each
+	CircuitFaults   int           `setting:"none"` // conversations in a row that cannot reach it; 0: the circuit never opens
+	CircuitRest     time.Duration `setting:"none"` // how long the circuit stays open
+	SetupRepeats    int           `setting:"none"` // of a hundred setups, how many may be sent a second time
 	ProxyURL        secret.Text   // may carry a password; empty: none
 	CAFile          string        // PEM; empty: the system's
 	ClientCertFile  string        // PEM; empty: none
@@ -132,16 +132,42 @@ type Log struct {
 	Level string // debug, info, warn or error
 }
 
-// Default gives the configuration of someone who has set nothing. DataDir is empty: its default depends on the process.
+// Default returns the configuration without any setting given. DataDir is empty: its default depends on the process.
 func Default() *Config {
 	c := &Config{origins: map[string]string{}, files: map[string]string{}}
+	c.fix()
 	for _, s := range c.settings() {
 		if err := s.value.set(s.preset); err != nil {
 			panic("config: the default of " + s.key + " " + err.Error())
 		}
 	}
+	c.derive()
 	return c
 }
+
+// fix sets what no operator decides. It has a field so that a test can choose another value.
+func (c *Config) fix() {
+	c.HTTP.PartTimeout, c.Load.Wait, c.Stop.SettleAllowance = partTimeout, placeTimeout, settleAllowance
+	c.JWT.Leeway = time.Minute
+	c.Inwebo.Language = "fr"
+	c.Inwebo.CircuitFaults, c.Inwebo.CircuitRest, c.Inwebo.SetupRepeats = 5, circuitTimeout, 10
+}
+
+// derive sets what follows from settings.
+func (c *Config) derive() {
+	c.Load.Waiting = c.Load.InFlight / 2
+	c.Inwebo.DialTimeout = min(maxDialTimeout, c.Inwebo.ExchangeTimeout)
+	c.Activations.WarnAt = max(1, cmp.Or(c.Activations.RefuseAt, inweboActivationLimit-1)-activationsLeft)
+}
+
+const (
+	partTimeout     = 5 * time.Second
+	placeTimeout    = time.Second
+	circuitTimeout  = 5 * time.Second
+	maxDialTimeout  = 3 * time.Second
+	settleAllowance = 10 * time.Second
+	activationsLeft = 4 // SMS activations before the limit: an enrollment then warns that few are left
+)
 
 // Effective is a setting as it stands.
 type Effective struct {

@@ -107,11 +107,6 @@ func TestFaults(t *testing.T) {
 			[]string{`PIMSD_INWEBO_EXCHANGE_TIMEOUT is "never": give a duration with its unit, from 100ms to 2m`},
 		},
 		{
-			environ("PIMSD_INWEBO_DIAL_TIMEOUT=7s"),
-			[]string{"PIMSD_INWEBO_DIAL_TIMEOUT (7s) and inwebo.exchange_timeout (6s) do not fit: " +
-				"connecting is part of the exchange, so its time-out must not be longer"},
-		},
-		{
 			environ("PIMSD_OPS_LISTEN=127.0.0.1:8080"),
 			[]string{"PIMSD_OPS_LISTEN (127.0.0.1:8080) and listen (127.0.0.1:8080) are the same: give the operators' listener a port of its own"},
 		},

@@ -46,12 +46,6 @@ func (c *Config) inweboSettings() []setting {
 			effect: "Devices that are enrolled already keep theirs.",
 		},
 		{
-			key: "inwebo.language", unit: "code", preset: "fr",
-			value:  pattern(&c.Inwebo.Language, `[a-z]{2}`, "a language code of two lower-case letters, such as fr"),
-			what:   "the language of messages that inWebo may send along",
-			effect: "pimsd shows none of them.",
-		},
-		{
 			key: "inwebo.service", unit: "text",
 			value:  printable(&c.Inwebo.Service, 0, 128),
 			what:   "the id or the name of the service to get OTPs for, when an account has several",
@@ -69,30 +63,6 @@ func (c *Config) exchangeSettings() []setting {
 			what:  "how long one request to inWebo may take, connecting included",
 			effect: "Real answers take 0.2 to 1 s. Shorter: a slow answer to a finalize puts its device in doubt. A finalize is not " +
 				"started when less than this is left of the deadline.",
-		},
-		{
-			key: "inwebo.dial_timeout", unit: "duration", preset: "3s",
-			value:  duration(&c.Inwebo.DialTimeout, 100*time.Millisecond, time.Minute),
-			what:   "how long connecting to inWebo may take, TCP and TLS each",
-			effect: "It ends before anything is sent, so that nothing is in doubt.",
-		},
-		{
-			key: "inwebo.circuit_faults", unit: "count", preset: "5", value: count(&c.Inwebo.CircuitFaults, 0, 1000),
-			what: "how many conversations in a row may fail to reach inWebo before it is left alone; 0 turns that off",
-			effect: "What counts is that the host is out of reach, cuts the connection, is late, or is missing behind its gateway; an " +
-				"answer, even a refusal, starts the count anew. While it is left alone, callers get code 2202 with `Retry-After`, " +
-				"and nothing is spent.",
-		},
-		{
-			key: "inwebo.circuit_rest", unit: "duration", preset: "5s",
-			value:  duration(&c.Inwebo.CircuitRest, time.Second, 10*time.Minute),
-			what:   "how long inWebo is left alone before one caller finds out whether it is back",
-			effect: "Longer: callers wait longer when it is.",
-		},
-		{
-			key: "inwebo.setup_repeats", unit: "percent", preset: "10", value: count(&c.Inwebo.SetupRepeats, 0, 100),
-			what:   "how many setups in a hundred may be sent a second time when the network breaks off",
-			effect: "Ten are in stock at the start. More: an inWebo in trouble gets more to do. A finalize is never sent twice.",
 		},
 		{
 			key: "inwebo.proxy_url", unit: "URL", secret: true,

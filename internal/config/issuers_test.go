@@ -58,12 +58,12 @@ func TestTheIssuersFileIsTheOneThatWins(t *testing.T) {
 	t.Parallel()
 	c := world{
 		files: map[string]string{
-			"pimsd.yaml": "jwt:\n  issuers_file: gone.yaml\n  leeway: 0s\n", "env.yaml": "- name: env\n", "flag.yaml": "- name: flag\n",
+			"pimsd.yaml": "jwt:\n  issuers_file: gone.yaml\n", "env.yaml": "- name: env\n", "flag.yaml": "- name: flag\n",
 		},
 		environ: []string{"PIMSD_JWT_ISSUERS_FILE=env.yaml"},
 		args:    []string{"--jwt-issuers-file=flag.yaml"},
 	}.mustLoad(t)
-	if len(c.JWT.Issuers) != 1 || c.JWT.Issuers[0].Name != "flag" || c.JWT.Leeway != 0 {
+	if len(c.JWT.Issuers) != 1 || c.JWT.Issuers[0].Name != "flag" {
 		t.Errorf("got %+v", c.JWT)
 	}
 }

@@ -36,6 +36,7 @@ func Load(in Input) (*Config, error) {
 	l.readFlags()
 	l.readIssuers()
 	l.resolveDataDir()
+	l.config.derive()
 	l.checkRules()
 	if len(l.faults) > 0 {
 		return nil, l.faults
@@ -209,16 +210,69 @@ func (l *loader) resolveDataDir() {
 	}
 }
 
-// Flags adds a flag for every setting. A secret has none but the one that names its file, for arguments can be read by
+// Flags adds a flag for every setting. A secret has none but the one that names its file, because arguments can be read by
 // every user of the machine.
 func Flags(fs *pflag.FlagSet) {
-	fs.String(FlagFile, "", fmt.Sprintf("the `file` of settings (%s)", EnvFile))
+	fs.String(FlagFile, "", fileUsage)
+	addFlags(fs, func(setting) bool { return true })
+}
+
+// StoreFlags adds the flags that say where the file of settings and the store are.
+func StoreFlags(fs *pflag.FlagSet) {
+	fs.String(FlagFile, "", fileUsage)
+	FlagsOf(fs, "data_dir", "database_url", "seal.keys")
+}
+
+// FlagsOf adds the flags of some settings.
+func FlagsOf(fs *pflag.FlagSet, keys ...string) {
+	addFlags(fs, func(s setting) bool { return slices.Contains(keys, s.key) })
+}
+
+const fileUsage = "the `file` of settings (" + EnvFile + ")"
+
+func addFlags(fs *pflag.FlagSet, wanted func(setting) bool) {
 	for _, s := range Default().settings() {
-		if s.secret {
+		switch what := strings.ReplaceAll(s.what, "`", ""); { // pflag reads backquotes as the name of the value
+		case !wanted(s):
+		case s.secret:
 			fs.String(s.inFile().flag(), "", fmt.Sprintf("the `file` that holds %s (%s)", s.key, s.inFile().env()))
-			continue
+		default:
+			fs.Var(&flagValue{s.preset, s.unit}, s.flag(), fmt.Sprintf("%s (%s)", what, s.env()))
 		}
-		what := strings.ReplaceAll(s.what, "`", "") // pflag reads backquotes as the name of the value
-		fs.String(s.flag(), s.preset, fmt.Sprintf("%s, a `%s` (%s)", what, s.unit, s.env()))
 	}
+}
+
+// flagValue is the text of a flag, and what such a text looks like.
+type flagValue struct{ text, unit string }
+
+func (v *flagValue) String() string { return v.text }
+
+func (v *flagValue) Type() string { return v.unit }
+
+// Set keeps the text as it is: Load reads it.
+func (v *flagValue) Set(text string) error {
+	v.text = text
+	return nil
+}
+
+// FlagGroup names the flags of settings that belong together.
+type FlagGroup struct {
+	Title string
+	Flags []string
+}
+
+// FlagGroups returns the flags that Flags adds, as docs/configuration.md groups them.
+func FlagGroups() (groups []FlagGroup) {
+	for _, g := range Default().groups() {
+		names := []string{}
+		for _, s := range g.settings {
+			if s.secret {
+				s = s.inFile()
+			}
+			names = append(names, s.flag())
+		}
+		groups = append(groups, FlagGroup{g.title, names})
+	}
+	groups[0].Flags = append([]string{FlagFile}, groups[0].Flags...)
+	return groups
 }

@@ -7,39 +7,53 @@ import (
 	"strings"
 )
 
-// Example gives a file of settings that says what each is and sets each to its default.
+// Example returns a file of settings that says what each is. Every setting is commented out, so that the file keeps none at a
+// default that a later version changes.
 func Example() string {
-	return "# Settings of pimsd, each at its default. Name this file with " + EnvFile + " or --" + FlagFile + ".\n" +
+	return "# Settings of pimsd. Name this file with " + EnvFile + " or --" + FlagFile + ".\n" +
 		"# The environment wins over it, and flags win over both; docs/configuration.md has all names.\n" +
+		"# What is commented out is at its default. To change a setting of a section, uncomment both lines.\n" +
 		Default().render(true)
 }
 
-// render gives c as a file of settings, secrets and all.
-func (c *Config) render(annotated bool) string {
+// render returns c as a file of settings, secrets and all. With explained, each setting is commented out below what it is.
+func (c *Config) render(explained bool) string {
 	var b strings.Builder
+	for _, g := range c.groups() {
+		if explained {
+			fmt.Fprintf(&b, "\n\n# === %s ===\n", g.title)
+		}
+		renderGroup(&b, g, explained)
+	}
+	return b.String()
+}
+
+func renderGroup(b *strings.Builder, g group, explained bool) {
+	off := ""
+	if explained {
+		off = "#"
+	}
 	section := ""
-	for _, s := range c.inFileOrder() {
+	for _, s := range g.inFileOrder() {
 		indent, name, gap := "", s.key, "\n"
 		if before, after, nested := strings.Cut(s.key, "."); nested {
 			indent, name = "  ", after
 			if before != section {
 				section, gap = before, ""
-				fmt.Fprintf(&b, "\n%s:\n", section)
+				fmt.Fprintf(b, "\n%s%s:\n", off, section)
 			}
 		}
-		if annotated {
+		if explained {
 			b.WriteString(gap)
-			writeComment(&b, indent, s)
+			writeComment(b, indent, s)
 		}
-		fmt.Fprintf(&b, "%s%s: %s\n", indent, name, yamlScalar(s.value.text()))
+		fmt.Fprintf(b, "%s%s%s: %s\n", off, indent, name, yamlScalar(s.value.text()))
 	}
-	return b.String()
 }
 
 // inFileOrder puts the settings without a section first, since YAML has no way to leave a section, and those of a section
 // together.
-func (c *Config) inFileOrder() []setting {
-	var sections []string
+func (g group) inFileOrder() []setting {
 	sectionOf := func(s setting) string {
 		section, _, nested := strings.Cut(s.key, ".")
 		if !nested {
@@ -47,16 +61,12 @@ func (c *Config) inFileOrder() []setting {
 		}
 		return section
 	}
-	for _, s := range c.settings() {
+	sections := []string{""}
+	for _, s := range g.settings {
 		sections = append(sections, sectionOf(s))
 	}
-	place := func(s setting) int {
-		if section := sectionOf(s); section != "" {
-			return slices.Index(sections, section)
-		}
-		return -1
-	}
-	return slices.SortedStableFunc(slices.Values(c.settings()), func(a, b setting) int { return place(a) - place(b) })
+	place := func(s setting) int { return slices.Index(sections, sectionOf(s)) }
+	return slices.SortedStableFunc(slices.Values(g.settings), func(a, b setting) int { return place(a) - place(b) })
 }
 
 func writeComment(b *strings.Builder, indent string, s setting) {
@@ -99,7 +109,7 @@ const manualHead = `# Configuration
 <!-- Made from the settings themselves by «go test ./internal/config -update»: change them there. -->
 
 Every setting has three names: one in the file, one in the environment, one as a flag. The environment wins over the file,
-and flags win over both. «pimsd.example.yaml» is a file with every setting at its default.
+and flags win over both. «pimsd.example.yaml» is a file with every setting, commented out.
 
 - The file is YAML: sections of «name: value». It is named by «` + EnvFile + `» or «--` + FlagFile + `»; without
   either, none is read.
@@ -113,18 +123,18 @@ and flags win over both. «pimsd.example.yaml» is a file with every setting at 
   «0600» or «0640». Docker, Swarm and Kubernetes mount secrets with «0444», «0644» or «0660»: on tmpfs or a read-only mount
   these are accepted, with a warning.
 - A duration is a number with its unit: «500ms», «15s», «2m».
-
-| setting | value | default | what it is, and what follows from it |
-|---|---|---|---|
 `
 
-// Manual gives docs/configuration.md.
+// Manual returns docs/configuration.md.
 func Manual() string {
 	var b strings.Builder
 	b.WriteString(strings.NewReplacer("«", "`", "»", "`").Replace(manualHead))
-	for _, s := range Default().inFileOrder() {
-		names := strings.Join(s.names(), "<br>")
-		fmt.Fprintf(&b, "| %s | %s | %s | %s %s |\n", names, s.unit, orEmpty(s.preset), sentence(s.what), s.effect)
+	for _, g := range Default().groups() {
+		fmt.Fprintf(&b, "\n## %s\n\n| setting | value | default | what it is, and what follows from it |\n|---|---|---|---|\n", g.title)
+		for _, s := range g.inFileOrder() {
+			names := strings.Join(s.names(), "<br>")
+			fmt.Fprintf(&b, "| %s | %s | %s | %s %s |\n", names, s.unit, orEmpty(s.preset), sentence(s.what), s.effect)
+		}
 	}
 	b.WriteString(issuersManual())
 	return b.String()

@@ -18,14 +18,13 @@ type TLS struct {
 
 // Overload bounds what is done at once, and for whom.
 type Overload struct {
-	InFlight    int           // calls
-	Waiting     int           // calls
-	Wait        time.Duration // of each of them
-	CallerRate  int           // requests of a caller a second; 0: any number
-	CallerBurst int           // requests at once after a pause
+	InFlight   int           // calls
+	CallerRate int           // requests of a caller a second; 0: any number
+	Waiting    int           `setting:"none"` // calls that wait for a place
+	Wait       time.Duration `setting:"none"` // of each of them
 }
 
-// networkSettings say how callers reach the API, and how much of it they get.
+// networkSettings say how callers reach the API.
 func (c *Config) networkSettings() []setting {
 	return []setting{
 		{
@@ -46,37 +45,16 @@ func (c *Config) networkSettings() []setting {
 				"No: without `tls.cert_file`, `listen` must be on loopback.",
 		},
 		{
+			key: "http.idle_timeout", unit: "duration", preset: "1m30s", value: duration(&c.HTTP.IdleTimeout, time.Second, time.Hour),
+			what: "how long a caller's connection stays open without a request",
+			effect: "Set it above the idle time-out of a load balancer in front, or that one sends requests into closed connections. " +
+				"60s is what most of them use.",
+		},
+		{
 			key: "http.trusted_proxies", unit: "CIDRs", value: prefixes(&c.HTTP.TrustedProxies),
 			what: "the proxies in front, such as `10.0.0.0/8, 192.0.2.7/32`, whose `X-Forwarded-For` says who calls",
 			effect: "It is for the log alone: nobody is let in or kept out by an address. Empty: the log has the other end of the " +
 				"connection.",
-		},
-		{
-			key: "load.in_flight", unit: "count", preset: "1024", value: count(&c.Load.InFlight, 1, 1_000_000),
-			what: "how many calls are under way at once",
-			effect: "Fewer: less memory, and earlier refusals with code 2001. A call that queues for its device counts. A caller may " +
-				"have three times as many as are free, an account a sixteenth of the free ones and two at least, so that one leaves " +
-				"places for others.",
-		},
-		{
-			key: "load.waiting", unit: "count", preset: "512", value: count(&c.Load.Waiting, 0, 1_000_000),
-			what:   "how many calls may wait for one of those places",
-			effect: "The others are refused at once, with 503 and code 2001. Callers and accounts have the same shares of these.",
-		},
-		{
-			key: "load.wait", unit: "duration", preset: "1s", value: duration(&c.Load.Wait, 0, time.Minute),
-			what:   "how long a call waits for one of those places",
-			effect: "Longer: bursts are absorbed, and an overload is felt by all. It is part of the longest time that a call takes.",
-		},
-		{
-			key: "load.caller_rate", unit: "count", preset: "100", value: count(&c.Load.CallerRate, 0, 1_000_000),
-			what:   "how many requests a second each caller, a key or the subject of a token, may send; 0 turns that off",
-			effect: "Who sends more gets 429 and code 2001. A backend calls for many accounts with one key.",
-		},
-		{
-			key: "load.caller_burst", unit: "count", preset: "1000", value: count(&c.Load.CallerBurst, 1, 1_000_000),
-			what:   "how many requests a caller may send at once after a pause",
-			effect: "Fewer: a burst is spread over time.",
 		},
 	}
 }

@@ -26,11 +26,6 @@ func (c *Config) rules() []rule {
 			advice: "do not fit: the deadline must be at least twice the time-out, for a setup and a finalize",
 		},
 		{
-			keys:   []string{"inwebo.dial_timeout", "inwebo.exchange_timeout"},
-			broken: c.Inwebo.DialTimeout > c.Inwebo.ExchangeTimeout,
-			advice: "do not fit: connecting is part of the exchange, so its time-out must not be longer",
-		},
-		{
 			keys:   []string{"tls.cert_file", "tls.key_file"},
 			broken: (c.TLS.CertFile == "") != (c.TLS.KeyFile == ""),
 			advice: "go together: set both or neither",

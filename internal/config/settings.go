@@ -38,15 +38,29 @@ func (s setting) flag() string { return strings.NewReplacer(".", "-", "_", "-").
 // inFile is the setting's second name when it is a secret: the file that holds it.
 func (s setting) inFile() setting { return setting{key: s.key + fileSuffix} }
 
-// settings is every setting, once, bound to c.
-func (c *Config) settings() []setting {
-	return slices.Concat(
-		c.serviceSettings(), c.networkSettings(), c.jwtSettings(), c.guardSettings(), c.inweboSettings(), c.exchangeSettings(),
-		c.traceSettings(),
-	)
+// group is settings that belong together for a person who looks for one.
+type group struct {
+	title    string
+	settings []setting
 }
 
-func (c *Config) serviceSettings() []setting { //nolint:funlen // one table
+// groups returns every setting, once, bound to c. The settings of a section are in one group.
+func (c *Config) groups() []group {
+	return []group{
+		{"What an operator sets", slices.Concat(c.serviceSettings(), c.networkSettings(), c.jwtSettings())},
+		{"Limits and times", slices.Concat(c.loadSettings(), c.guardSettings(), c.traceSettings())},
+		{"inWebo and its protocol", slices.Concat(c.inweboSettings(), c.exchangeSettings())},
+	}
+}
+
+func (c *Config) settings() (all []setting) {
+	for _, g := range c.groups() {
+		all = append(all, g.settings...)
+	}
+	return all
+}
+
+func (c *Config) serviceSettings() []setting {
 	return []setting{
 		{
 			key: "listen", unit: "host:port", preset: "127.0.0.1:8080", value: address(&c.Listen),
@@ -78,42 +92,39 @@ func (c *Config) serviceSettings() []setting { //nolint:funlen // one table
 				"It is read at the start.",
 		},
 		{
-			key: "http.header_timeout", unit: "duration", preset: "5s", value: duration(&c.HTTP.HeaderTimeout, time.Second, time.Minute),
-			what:   "how long a caller may take to send the header of a request",
-			effect: "Longer: silent connections are held longer.",
-		},
-		{
-			key: "http.body_timeout", unit: "duration", preset: "5s", value: duration(&c.HTTP.BodyTimeout, time.Second, time.Minute),
-			what:   "how long a caller may take to send the body of a request",
-			effect: "Longer: slow connections are held longer.",
-		},
-		{
-			key: "http.idle_timeout", unit: "duration", preset: "1m30s", value: duration(&c.HTTP.IdleTimeout, time.Second, time.Hour),
-			what: "how long a caller's connection stays open without a request",
-			effect: "Set it above the idle time-out of a load balancer in front, or that one sends requests into closed connections. " +
-				"60s is what most of them use.",
-		},
-		{
 			key: "seal.keys", unit: "keys", secret: true, stays: true, value: secretText(&c.Seal.Keys),
 			what: "the keys that seal the devices at rest, a base64 of 32 bytes a line, the current one first",
 			effect: "Empty: `seal.keys` in the data directory, made at the first start; with PostgreSQL they must be given, since every " +
 				"replica needs the same. As a file they can be rotated by `pimsd seal rotate`.",
 		},
 		{
-			key: "stop.drain_delay", unit: "duration", preset: "0s", value: duration(&c.Stop.DrainDelay, 0, 5*time.Minute),
-			what:   "how long a stopping service goes on serving after `/readyz` has begun to fail",
-			effect: "Give a load balancer time to notice; 0 where there is none.",
-		},
-		{
-			key: "stop.settle_allowance", unit: "duration", preset: "10s", value: duration(&c.Stop.SettleAllowance, 0, 5*time.Minute),
-			what: "how long a stopping service tries on to store answers that the store has not taken yet",
-			effect: "An answer that is given up is a device in doubt. Whoever stops the service must wait for drain delay, " +
-				"conversation deadline and this allowance together.",
-		},
-		{
 			key: "log.level", unit: "level", preset: "info", value: oneOf(&c.Log.Level, "debug", "info", "warn", "error"),
 			what:   "the least severity that is logged: `debug`, `info`, `warn` or `error`",
 			effect: "Secrets are not logged at any level.",
+		},
+	}
+}
+
+// loadSettings say how much is done at once, and how it ends.
+func (c *Config) loadSettings() []setting {
+	return []setting{
+		{
+			key: "load.in_flight", unit: "count", preset: "1024", value: count(&c.Load.InFlight, 1, 1_000_000),
+			what: "how many calls are under way at once",
+			effect: "Fewer: less memory, and earlier refusals with code 2001. A call that queues for its device counts. A caller may " +
+				"have three times as many as are free, an account a sixteenth of the free ones and two at least, so that one leaves " +
+				"places for others. Half as many more calls wait for a place, 1s each; the others are refused at once, with 503.",
+		},
+		{
+			key: "load.caller_rate", unit: "count", preset: "100", value: count(&c.Load.CallerRate, 0, 1_000_000),
+			what: "how many requests a second each caller, a key or the subject of a token, may send; 0 turns that off",
+			effect: "A caller that sends more is answered with 429 and code 2001. After a pause it may send ten times as many at once. A " +
+				"backend calls for many accounts with one key.",
+		},
+		{
+			key: "stop.drain_delay", unit: "duration", preset: "0s", value: duration(&c.Stop.DrainDelay, 0, 5*time.Minute),
+			what:   "how long a stopping service goes on serving after `/readyz` has begun to fail",
+			effect: "Give a load balancer time to notice; 0 where there is none.",
 		},
 	}
 }
@@ -163,11 +174,6 @@ func (c *Config) guardSettings() []setting {
 			key: "audit.retention", unit: "duration", preset: "0s", value: duration(&c.Audit.Retention, 0, 100*365*24*time.Hour),
 			what:   "how long a line of the audit log is kept; 0 keeps all",
 			effect: "Lines that are older are deleted: ship them elsewhere before (`pimsd audit list --after ID --json`). Not under 24h.",
-		},
-		{
-			key: "sms_activations.warn_at", unit: "count", preset: "15", value: count(&c.Activations.WarnAt, 1, inweboActivationLimit),
-			what:   "from how many SMS activations of an account on an enrolment warns that few are left",
-			effect: "An account locks after about 20 of them.",
 		},
 		{
 			key: "sms_activations.refuse_at", unit: "count", preset: "19",

@@ -8,8 +8,7 @@ import (
 
 // Traces is where spans go.
 type Traces struct {
-	OTLPURL       string // OTLP over HTTP, path included; empty: nowhere
-	SamplePercent int    // of the requests whose callers do not say whether they trace
+	OTLPURL string // OTLP over HTTP, path included; empty: nowhere
 }
 
 func (c *Config) traceSettings() []setting {
@@ -19,11 +18,6 @@ func (c *Config) traceSettings() []setting {
 			what: "the OpenTelemetry collector that is sent traces (OTLP over HTTP), such as `http://127.0.0.1:4318`",
 			effect: "Empty: none. A trace is the caller's when the request has a `traceparent` header (W3C). No account and no secret " +
 				"is in it. Headers and certificates that the collector asks for come from the usual `OTEL_EXPORTER_OTLP_*` variables.",
-		},
-		{
-			key: "traces.sample_percent", unit: "count", preset: "100", value: count(&c.Traces.SamplePercent, 0, 100),
-			what:   "how many of a hundred requests are traced",
-			effect: "It is for requests without `traceparent`: of the others, the caller has decided.",
 		},
 	}
 }

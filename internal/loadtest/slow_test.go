@@ -47,7 +47,7 @@ func dribble(t *testing.T, address, beginning, letter string) time.Duration {
 // they are many more than the places for calls, and though some of them have a good key.
 func TestSlowLoris(t *testing.T) {
 	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
-		s.Config.HTTP.HeaderTimeout, s.Config.HTTP.BodyTimeout, s.Config.HTTP.IdleTimeout = 3*time.Second, 2*time.Second, 3*time.Second
+		s.Config.HTTP.PartTimeout, s.Config.HTTP.IdleTimeout = 3*time.Second, 3*time.Second
 		s.Config.Load.InFlight, s.Config.Load.Waiting = 4, 4
 	})
 	a := d.Enroll("alice", aPIN)

@@ -32,7 +32,7 @@ func holdDevice(t *testing.T, a *pimsdtest.Account) {
 func TestTheQueueOutlastsTheTimeToSend(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t, func(s *pimsdtest.Setup) {
-		s.Config.HTTP.HeaderTimeout, s.Config.HTTP.BodyTimeout = time.Second, time.Second
+		s.Config.HTTP.PartTimeout = time.Second
 	})
 	reached, release := a.Daemon.Pause(pimsdtest.ActionFinalize)
 	first := ask(a)

@@ -41,11 +41,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{- /* In seconds, how long a pod may take to stop after the drain delay. 15s and 10s are pimsd's own defaults. */ -}}
+{{- /* In seconds, how long a pod may take to stop after the drain delay. 15s is the default of conversation.deadline; 10s is for
+storing what inWebo has answered. */ -}}
 {{- define "pimsd.longestStop" -}}
 {{- $deadline := dig "conversation" "deadline" "15s" .Values.settings | trimSuffix "s" | int }}
-{{- $allowance := dig "stop" "settle_allowance" "10s" .Values.settings | trimSuffix "s" | int }}
-{{- add (mul 2 $deadline) $allowance 2 }}
+{{- add (mul 2 $deadline) 10 2 }}
 {{- end }}
 
 {{- define "pimsd.pod" -}}
