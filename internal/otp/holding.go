@@ -92,6 +92,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 		s.holds(c, next)
 		return nil
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists), errors.Is(err, ErrDeviceTaken):
+		s.stayBack(c) // the next try may wait for another process
 		return err
 	case errors.Is(err, ErrUntouched), errors.Is(err, ErrBroken):
 		return because(ErrStore, err)

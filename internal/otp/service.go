@@ -188,9 +188,7 @@ func (s *Service) busyFor(account Account) time.Duration {
 
 // finish ends the conversation, unless the goroutine that still settles it will.
 func (s *Service) finish(c *conversation) {
-	if c.way != nil {
-		c.way.Leave()
-	}
+	s.stayBack(c)
 	if !c.left {
 		s.end(c)
 	}

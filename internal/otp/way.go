@@ -20,6 +20,14 @@ func (s *Service) setOut(c *conversation) error {
 	return nil
 }
 
+// stayBack undoes setOut.
+func (s *Service) stayBack(c *conversation) {
+	if c.way != nil {
+		c.way.Leave()
+		c.way = nil
+	}
+}
+
 // report tells what the outcome says of the way to inWebo, if it says anything. Whatever was answered, the host is there.
 func (c *conversation) report(o outcome) {
 	is := func(cause error) bool { return errors.Is(o.err, cause) }

@@ -11,6 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/storetest"
 )
 
 // cautious are limits with a circuit, and without what else would refuse a call.
@@ -29,11 +30,12 @@ type flaky struct {
 	on      inwebo.Exchange
 	takes   time.Duration // each exchange
 	asked   int
+	client  *bridge
 }
 
 func newFlaky(d *device) *flaky {
-	f := &flaky{d: d, on: inwebo.ExchangeOTPSetup}
 	client := newBridge(d.sim)
+	f := &flaky{d: d, on: inwebo.ExchangeOTPSetup, client: client}
 	client.meddle = func(exchange inwebo.Exchange) mishap {
 		f.asked++
 		time.Sleep(f.takes)
@@ -173,6 +175,42 @@ func TestSetupsAreRepeatedWithinABudget(t *testing.T) {
 		}
 		if setups < 110 || setups > 120 { // a stock of 10, and 10 in a hundred
 			t.Errorf("%d setups for 100 calls", setups)
+		}
+	})
+}
+
+// A call that found inWebo's circuit half open and then must wait for a device that another process has leased gives its permit
+// back: other accounts do not wait for it.
+func TestWaitingCallKeepsNoPermit(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d, uninvolved := plant(t, sim, inwebosim.Override{}), plant(t, sim, inwebosim.Override{})
+		must(t, d.memory.Create(t.Context(), otp.Write{ID: "uninvolved", Row: uninvolved.row(t)}))
+		slow := newBridge(sim)
+		slow.meddle = func(inwebo.Exchange) mishap { time.Sleep(4 * time.Second); return fine }
+		otherProcess := otp.New(d.memory, slow, cautious(), nil)
+
+		f, overtaken := newFlaky(d), false
+		f.happens = neverSent
+		f.Service = otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
+			if f.happens == fine && c.Verb == storetest.Replace && !overtaken { // the other process takes the lease first
+				overtaken = true
+				go func() { _, _ = otherProcess.IssueOTP(t.Context(), d.ask(), rightPIN) }()
+				time.Sleep(time.Second)
+			}
+			return storetest.Fault{}
+		}}, f.client, cautious(), nil)
+		time.Sleep(f.mustOpen(t))
+		f.happens = fine
+		told := make(chan error, 1)
+		go func() { told <- f.issue(t, rightPIN) }()
+		time.Sleep(3 * time.Second)
+		if issued, err := f.IssueOTP(t.Context(), uninvolved.ask(), rightPIN); err != nil || !sim.Verify(issued.OTP.Reveal()) {
+			t.Errorf("an uninvolved account: %v", err)
+		}
+		if err := <-told; err != nil {
+			t.Errorf("the call that waited: %v", err)
 		}
 	})
 }
