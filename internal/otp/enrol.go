@@ -58,6 +58,12 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 	var used Activations
 	taken := false // another account has the device of the account's serial
 	prepare := func(r Record, _ time.Time) (Record, error) {
+		if !taken && r.Serial != "" && !r.claim().Active { // other accounts may have had the device since
+			var err error
+			if r, err = s.inherited(ctx, r, r.Serial); err != nil {
+				return r, err
+			}
+		}
 		used = s.limits.Activations.judge(r.Activations)
 		if r.Device != nil && !r.Device.Unconfirmed && !e.Replace {
 			return r, ErrAlreadyEnrolled

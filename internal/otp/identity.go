@@ -34,8 +34,11 @@ func (s *Service) inherited(ctx context.Context, r Record, serial ratchet.Serial
 			last = before
 		}
 	}
-	if r.Serial == serial && r.Tenure > last.Tenure { // this account had it last
+	switch {
+	case r.Serial == serial && r.Tenure > last.Tenure: // this account had it last
 		last = Record{Tenure: r.Tenure}
+	case r.Serial == serial && last.Tenure > r.Tenure: // what it had counted went to the other account, which may have ended it
+		r.Guard, r.Quota = Guard{}, Quota{}
 	}
 	r.Guard, r.Quota = r.Guard.joined(last.Guard), r.Quota.joined(last.Quota)
 	r.Activations = max(r.Activations, last.Activations)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/storetest"
@@ -208,5 +209,45 @@ func TestADeletedRowTakesNoDeviceBack(t *testing.T) {
 	m.account = "bob"
 	if r := m.record(t); r.Device == nil || r.Doubt == nil {
 		t.Errorf("the other account's record is %+v", r)
+	}
+}
+
+// A success or an unlock in the account that has the device ends what was counted, also for an account that had it before and
+// gets it back.
+func TestADeviceThatComesBackBringsTheNewestCounts(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	for range 2 {
+		_ = m.issue(t, "alice", wrongPIN)
+	}
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+	must(t, m.service.Unlock(t.Context(), m.as("bob")))
+	must(t, m.issue(t, "bob", rightPIN))
+	must(t, m.service.Forget(t.Context(), m.as("bob")))
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	status, err := m.service.Status(t.Context(), "alice")
+	if err != nil || status.WrongPINs != 0 || status.PINLocked || *status.OTPsLeft != limits().OTPsPerDay-1 {
+		t.Errorf("the first account again: %+v, %d OTPs left (%v)", status, *status.OTPsLeft, err)
+	}
+}
+
+// An account that enrolls its old device again, which another account has had since, goes on from what that account counted.
+func TestEnrollmentOfADeviceThatWasElsewhere(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+	for range 2 {
+		_ = m.issue(t, "bob", wrongPIN)
+	}
+	must(t, m.service.Forget(t.Context(), m.as("bob")))
+	login := inwebosim.Account{Login: "owner", PIN: rightPIN.Reveal(), Codes: []inwebosim.Code{{Value: ownersCode.Reveal()}}}
+	must(t, m.sim.AddAccount(login))
+	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: ownersCode, PIN: wrongPIN})
+	if !errors.Is(err, otp.ErrPINLocked) {
+		t.Errorf("an enrollment after two wrong PINs elsewhere: %v", err)
 	}
 }
