@@ -99,7 +99,7 @@ func (e enrolled) apply(r, left Record, now time.Time, by uint64) (Record, bool)
 	device := e.device
 	device.EnrolledAt, device.Unconfirmed = now, e.doubtful
 	r.Serial = left.Serial
-	r.Device, r.Enrolment, r.Unread, r.Doubt, r.Guard = &device, nil, nil, nil, Guard{}
+	r.Device, r.Enrolment, r.Unread, r.Doubt, r.Guard = &device, nil, nil, nil, r.Guard.accepted()
 	if e.doubtful {
 		r.Doubt = r.Doubt.deeper(now, by)
 	}

@@ -1,11 +1,13 @@
 package otp_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -174,5 +176,76 @@ func TestNoDoubtWithoutADevice(t *testing.T) {
 	}
 	if status, err := service.Status(t.Context(), e.account); err != nil || status.InDoubt {
 		t.Errorf("the status is %+v (%v)", status, err)
+	}
+}
+
+// An enrollment that breaks off after its first half leaves the account with its old device: the wrong PINs that inWebo has
+// counted of that still count.
+func TestHalfAnEnrollmentForgivesNothing(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	for range 2 {
+		_ = m.issue(t, "alice", wrongPIN)
+	}
+	lost := silences(m.sim)[2].nuisance // an answer is lost
+	lost.Match = msFinalize.match
+	must(t, m.sim.Plant(lost))
+	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	if !errors.Is(err, otp.ErrUnreachable) {
+		t.Fatalf("an enrollment whose last answer is lost: %v", err)
+	}
+	if err := m.issue(t, "alice", wrongPIN); !errors.Is(err, otp.ErrPINLocked) {
+		t.Errorf("a wrong PIN with the old device: %v", err)
+	}
+	if wrong := m.truth(t).WrongInARow; wrong != 2 {
+		t.Errorf("inWebo counts %d wrong PINs", wrong)
+	}
+	_, err = m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	must(t, err)
+	must(t, m.issue(t, "alice", rightPIN))
+}
+
+// delayed is a client that waits between setup and finalize of an OTP.
+type delayed struct {
+	otp.Inwebo
+	waits, goOn chan struct{}
+}
+
+func (h *delayed) OTPFinalize(ctx context.Context, who inwebo.Identity, sid string, p ratchet.Proofs) (inwebo.OTPFinalize, error) {
+	close(h.waits)
+	<-h.goOn
+	return h.Inwebo.OTPFinalize(ctx, who, sid, p)
+}
+
+// A completed enrollment does not forget the guess of a conversation that has lost its lease and may yet send its PIN.
+func TestEnrollmentKeepsTheGuessOfAnOvertakenConversation(t *testing.T) {
+	t.Parallel()
+	e := owner(t)
+	client := wire(t, e.sim.ProtocolURL(), time.Minute)
+	must(t, e.enrollAs(t, client, rightPIN))
+	atOnce := limits()
+	atOnce.Guard.Pause = 0
+	clock := &shifted{Store: e.memory}
+	sleeping := &delayed{Inwebo: client, waits: make(chan struct{}), goOn: make(chan struct{})}
+	sleeper, service := otp.New(clock, sleeping, atOnce, nil), otp.New(clock, client, atOnce, nil)
+	told := make(chan error, 1)
+	go func() {
+		_, err := sleeper.IssueOTP(t.Context(), e.ask(), wrongPIN)
+		told <- err
+	}()
+	<-sleeping.waits
+	clock.advance(limits().Deadline + otp.HoldMargin)
+	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: ownersCode, PIN: rightPIN, Replace: true})
+	must(t, err)
+	for range 2 {
+		_, _ = service.IssueOTP(t.Context(), e.ask(), wrongPIN)
+	}
+	close(sleeping.goOn)
+	if err := <-told; err == nil {
+		t.Error("a wrong PIN gives an OTP")
+	}
+	if truth, err := e.sim.AccountTruth("owner"); err != nil || truth.Guesses.Peak > 2 {
+		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
 	}
 }
