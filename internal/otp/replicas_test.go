@@ -203,3 +203,31 @@ func (d *device) mustStillWork(t *testing.T, store *shifted) {
 		t.Error("after an OTP the device is not in step, or in doubt")
 	}
 }
+
+// The store's clock jumps ahead between setup and finalize, so that another process takes over and its challenge replaces that
+// of the holder. inWebo then refuses the holder's right PIN: the holder is not told that it was wrong.
+func TestOvertakenHolderIsNotToldThatItsPINIsWrong(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []inwebosim.LostFinalize{inwebosim.LostFinalizeStrict, inwebosim.LostFinalizeForbidden} {
+		sim := started(t, func(k *inwebosim.Knobs) { k.LostFinalize = mode })
+		synctest.Test(t, func(t *testing.T) {
+			d := plant(t, sim, inwebosim.Override{})
+			holder := pausedAt(d, beforeFinalize)
+			told := make(chan error, 1)
+			go func() {
+				_, err := holder.service.IssueOTP(t.Context(), d.ask(), rightPIN)
+				told <- err
+			}()
+			<-holder.stopped
+			holder.clock.advance(limits().Deadline + otp.HoldMargin)
+			d.takeOver(t, holder.clock, takeover{pin: rightPIN})
+			close(holder.woken)
+			if err := <-told; otp.CauseOf(err) != otp.ErrInDoubt {
+				t.Errorf("%s: told %v, want %v", mode, err, otp.ErrInDoubt)
+			}
+			if r, truth := d.record(t), d.truth(t); r.Guard.Wrong != int(truth.WrongInARow) {
+				t.Errorf("%s: inWebo counts %d wrong PINs, the guard %d", mode, truth.WrongInARow, r.Guard.Wrong)
+			}
+		})
+	}
+}

@@ -48,8 +48,11 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	}
 	next, superseded := base.settled(params, o, p.now())
 	p.told = p.outcome.err
-	if superseded && p.outcome.fate == accepted || !p.last && !next.heldBy(p.conversation.id) {
+	switch leased := base.heldBy(p.conversation.id); {
+	case superseded && p.outcome.fate == accepted, !p.last && !leased:
 		p.told = ErrSuperseded
+	case !leased && !params.enrolls && p.outcome.explainsDoubt(): // a later conversation's challenge may have replaced its own
+		p.told = because(ErrInDoubt, p.outcome.err)
 	}
 	word := p.word(p.told)
 	w, err := p.writeOf(p.id, p.found, next, StageOutcome, word)
