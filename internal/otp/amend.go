@@ -101,18 +101,16 @@ func (s *Service) tryAmend(
 		return because(ErrStore, err)
 	}
 	now := c.now()
-	if found.LeasedAt(now) {
-		return &Wait{ErrBusy, found.Hold.Until.Sub(now)}
-	}
 	corrected, wasAhead := found.corrected(now)
-	next := corrected
+	next, outcome := corrected, ""
 	next.Revision++
-	next, outcome, err := change(next, now)
+	if next.LeasedAt(now) {
+		err = &Wait{ErrBusy, next.Hold.Until.Sub(now)}
+	} else {
+		next, outcome, err = change(next, now)
+	}
 	if err != nil {
-		if wasAhead {
-			err = s.refused(ctx, c, found, corrected, err)
-		}
-		return err
+		return s.refused(ctx, c, found, corrected, wasAhead, err)
 	}
 	w, err := c.writeOf(c.nextWriteID(), found, next, stage, outcome)
 	if err != nil {

@@ -20,11 +20,16 @@ const outcomeClock = "stamps from the future were corrected"
 // corrected returns r with every stamp that lies in the future of the store's clock set to now, and reports whether there
 // was one. Such stamps are left behind by a clock that was wrong for a while. What they bind then ends after one setting.
 func (r Record) corrected(now time.Time) (_ Record, wasAhead bool) {
+	leaseAhead := r.LeasedAt(now) && r.Hold.Since.After(now)
+	wasAhead = leaseAhead
 	r.visitStamps(now, func(stamp *time.Time, latest time.Time) { wasAhead = wasAhead || stamp.After(latest) })
 	if !wasAhead {
 		return r, false
 	}
 	r = r.cloned()
+	if leaseAhead { // its conversation may be under way, so it keeps its length
+		r.Hold.Since, r.Hold.Until = now, now.Add(r.Hold.Until.Sub(r.Hold.Since))
+	}
 	r.visitStamps(now, func(stamp *time.Time, latest time.Time) {
 		if stamp.After(latest) {
 			*stamp = now
@@ -70,11 +75,11 @@ func clone[T any](p *T) *T {
 	return &copied
 }
 
-// refused returns the error of a call that is refused with cause and so writes nothing itself. It makes the corrected record
-// durable first: otherwise each call would begin the wait again. When the store fails, that is the error, because the wait
-// that cause names would not hold.
-func (s *Service) refused(ctx context.Context, c *conversation, found, corrected Record, cause error) error {
-	if found.Revision == 0 || corrected.LeasedAt(c.now()) {
+// refused returns the error of a call that is refused with cause and so writes nothing itself. Where a stamp was ahead, it makes
+// the corrected record durable first: otherwise each call would begin the wait again. When the store fails, that is the error,
+// because the wait that cause names would not hold.
+func (s *Service) refused(ctx context.Context, c *conversation, found, corrected Record, wasAhead bool, cause error) error {
+	if !wasAhead || found.Revision == 0 {
 		return cause
 	}
 	corrected.Revision++

@@ -3,6 +3,7 @@ package otp_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,6 +151,85 @@ func TestRefusedCallCorrectsStamps(t *testing.T) {
 			if unit.At.After(w.store.now().Add(otp.MaxLease)) {
 				t.Errorf("a unit is still at %v", unit.At)
 			}
+		}
+	})
+}
+
+// A lease of a process that died before the clock was set back by a few minutes lasts once more as long as it was to last, for
+// calls and for commands, and its end is durable.
+func TestLeaseAfterClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	const length = 17 * time.Second
+	calls := map[string]func(*wrongClock, context.Context) error{
+		"an OTP": func(w *wrongClock, ctx context.Context) error {
+			_, err := w.service.IssueOTP(ctx, w.ask(), rightPIN)
+			return err
+		},
+		"unlock": func(w *wrongClock, ctx context.Context) error { return w.service.Unlock(ctx, w.ask()) },
+		"a repeat": func(w *wrongClock, ctx context.Context) error {
+			_, err := w.service.IssueOTP(ctx, w.repeatable("a", "x"), rightPIN)
+			return err
+		},
+	}
+	for name, call := range calls {
+		synctest.Test(t, func(t *testing.T) {
+			w := &wrongClock{device: plant(t, sim, inwebosim.Override{}), store: &shifted{}}
+			w.store.Store = w.memory
+			l := repeatLimits()
+			l.QueueWait = 100 * time.Millisecond
+			w.service = otp.New(w.store, newBridge(sim), l, nil)
+			r := w.record(t)
+			r.Revision++
+			r.Hold = &otp.Hold{
+				Conversation: "dead", Revision: r.Revision, Since: w.store.now(), Until: w.store.now().Add(length), Repeat: strings.Repeat("a", 64),
+			}
+			row, err := otp.Encode(r)
+			must(t, err)
+			must(t, w.memory.Replace(t.Context(), otp.Write{ID: "dead", Row: row}))
+			w.store.advance(-9 * time.Minute)
+			wait, ok := errors.AsType[*otp.Wait](call(w, t.Context()))
+			if !ok || wait.For > length {
+				t.Fatalf("%s is told %v, want to wait for at most %v", name, wait, length)
+			}
+			time.Sleep(wait.For)
+			if err := call(w, t.Context()); err != nil {
+				t.Errorf("%s after one wait: %v", name, err)
+			}
+		})
+	}
+}
+
+// A conversation whose lease was moved when the clock was set back settles as ever.
+func TestClockSetBackDuringAConversation(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{})
+		holder := pausedAt(d, beforeSettle)
+		told := make(chan error, 1)
+		go func() {
+			issued, err := holder.service.IssueOTP(t.Context(), d.ask(), rightPIN)
+			mustVerify(t, d, issued, err)
+			told <- err
+		}()
+		<-holder.stopped
+		holder.clock.advance(-5 * time.Minute)
+		l := generous()
+		l.QueueWait = 0
+		other := otp.New(holder.clock, newBridge(sim), l, nil)
+		if _, err := other.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrBusy) {
+			t.Errorf("a second call: %v", err)
+		}
+		if hold := d.record(t).Hold; hold == nil || hold.Since.After(holder.clock.now()) {
+			t.Errorf("the lease is %+v at %v", hold, holder.clock.now())
+		}
+		close(holder.woken)
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
+		if r := d.record(t); r.Hold != nil || r.Doubt != nil || !d.inStep(t) {
+			t.Errorf("the record is %+v", r)
 		}
 	})
 }

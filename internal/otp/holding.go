@@ -65,8 +65,11 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	now := c.now()
 	corrected, wasAhead := found.corrected(now)
 	c.record = corrected
-	if c.answer, err = s.recall(ctx, c, kept); err != nil || !c.answer.IsEmpty() {
-		return err
+	switch c.answer, err = s.recall(ctx, c, kept); {
+	case err != nil:
+		return s.refused(ctx, c, found, corrected, wasAhead, err)
+	case !c.answer.IsEmpty():
+		return nil
 	}
 	c.doubtful = c.record.InDoubt(now)
 	next, err := c.record.held(c.id, now, now.Add(c.within+holdMargin))
@@ -78,10 +81,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 		err = s.setOut(c)
 	}
 	if err != nil {
-		if wasAhead {
-			err = s.refused(ctx, c, found, corrected, err)
-		}
-		return err
+		return s.refused(ctx, c, found, corrected, wasAhead, err)
 	}
 	w, err := c.writeOf(c.nextWriteID(), found, next, StageAttempt, "")
 	if err != nil {

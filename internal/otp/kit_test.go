@@ -97,6 +97,11 @@ func (s *shifted) Fetch(ctx context.Context, account otp.Account) (otp.Row, time
 	return row, now.Add(time.Duration(s.ahead.Load())), err
 }
 
+func (s *shifted) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
+	row, kept, now, err := s.Store.FetchWithResponse(ctx, account, key)
+	return row, kept, now.Add(time.Duration(s.ahead.Load())), err
+}
+
 // later is the device's store at a time when no guess is held back any more for its pause.
 func (d *device) later() *shifted {
 	s := &shifted{Store: d.memory}
