@@ -28,6 +28,7 @@ type Store interface {
 	// ForgetLines deletes lines of the audit log that are older than that; some of them, when there are many.
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than keyLife.
+	// Answers from the future, which a clock left behind that was wrong, it spends as well, and counts the age of their keys from now on.
 	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error
 	// SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
 	SealingKey(ctx context.Context) (string, error)

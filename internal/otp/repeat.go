@@ -79,8 +79,10 @@ func (s *Service) recall(ctx context.Context, c *conversation, kept *Kept) (answ
 		return answer, nil
 	case kept == nil:
 		return answer, c.record.talksAbout(repeat.Key, now)
-	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)) || kept.At.Sub(now) > MaxLease:
+	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)):
 		return answer, ErrRepeatSpent
+	case kept.At.Sub(now) > holdMargin: // the clock was set back: how old it is cannot be known, now and later
+		return answer, s.discard(ctx, c, ErrRepeatSpent)
 	}
 	same, err := repeat.Body.Has(kept.Fingerprint)
 	switch {
@@ -90,12 +92,17 @@ func (s *Service) recall(ctx context.Context, c *conversation, kept *Kept) (answ
 		return kept.Answer, nil
 	}
 	// A caller that tries another body may be trying PINs: there is no second try.
+	return answer, s.discard(ctx, c, ErrRepeatDiffers)
+}
+
+// discard spends the key of the call that this one repeats, and returns why: cause, unless the store fails.
+func (s *Service) discard(ctx context.Context, c *conversation, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	if err := s.store.Spend(ctx, c.ask.Account, repeat.Key); err != nil {
-		return answer, because(ErrStore, err)
+	if err := s.store.Spend(ctx, c.ask.Account, c.ask.Repeat.Key); err != nil {
+		return because(ErrStore, err)
 	}
-	return answer, ErrRepeatDiffers
+	return cause
 }
 
 // talksAbout refuses a repeat of the call that another process is about.

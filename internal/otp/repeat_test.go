@@ -301,3 +301,23 @@ func TestARepeatThatReadsAnOldState(t *testing.T) {
 		t.Errorf("the repeat is told %q (%v), inWebo got %d finalizes, %d reads", second.Kept.Reveal(), err, d.truth(t).Finalizes, store.reads.Load())
 	}
 }
+
+// A stored response is told for as long as its setting says and no longer, also when the clock is set back meanwhile.
+func TestStoredResponseAfterClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{})
+		store := &shifted{Store: d.memory}
+		service := otp.New(store, newBridge(sim), repeatLimits(), nil)
+		_, err := service.IssueOTP(t.Context(), d.repeatable("a", "x"), rightPIN)
+		must(t, err)
+		store.advance(-9 * time.Minute)
+		for range 10 {
+			time.Sleep(repeatLimits().AnswerLife)
+			if _, err := service.IssueOTP(t.Context(), d.repeatable("a", "x"), rightPIN); !errors.Is(err, otp.ErrRepeatSpent) {
+				t.Errorf("told %v", err)
+			}
+		}
+	})
+}

@@ -42,23 +42,33 @@ func (s *Store) change(ctx context.Context, what, statement string, args ...any)
 }
 
 // ForgetAnswers discards the stored responses that are older than answerLife, and drops the keys that are older than
-// keyLife, as keepHouse says. Replicas that do so at the same time share the rows.
+// keyLife, as keepHouse says. It discards those from the future, too, and counts the age of their keys from now on. Replicas
+// that do so at the same time share the rows.
 func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error {
 	const (
 		drop = `DELETE FROM answer WHERE (account, key) IN (SELECT account, key FROM answer WHERE at <= ` + clock + ` - $1
 			ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)`
 		discard = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE (account, key) IN (SELECT account, key FROM answer
 			WHERE answer IS NOT NULL AND at <= ` + clock + ` - $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)`
+		age = `UPDATE answer SET (at, fingerprint, answer) = (` + clock + `, NULL, NULL) WHERE (account, key) IN
+			(SELECT account, key FROM answer WHERE at > ` + clock + ` + $1 ORDER BY at DESC LIMIT $2 FOR UPDATE SKIP LOCKED)`
 	)
 	return keepHouse(ctx, func(ctx context.Context) (bool, error) {
 		discarded, err := s.change(ctx, "discard stored responses", discard, answerLife.Microseconds(), stepRows)
 		if err != nil {
 			return false, err
 		}
+		aged, err := s.change(ctx, "discard stored responses from the future", age, clockTolerance.Microseconds(), stepRows)
+		if err != nil {
+			return false, err
+		}
 		dropped, err := s.change(ctx, "drop keys of stored responses", drop, keyLife.Microseconds(), stepRows)
-		return discarded || dropped, err
+		return discarded || aged || dropped, err
 	})
 }
+
+// clockTolerance is how far in the future of the database's clock the time of a stored response may be.
+const clockTolerance = 2 * time.Second
 
 // ForgetLines deletes the oldest lines of the audit log, as far as they are older than age, as keepHouse says. A line from
 // the future, written when the clock was wrong, goes with the first line behind it that is old enough.

@@ -26,7 +26,7 @@ func (s *Store) Spend(ctx context.Context, account otp.Account, key string) erro
 }
 
 // ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than
-// keyLife, as keepHouse says.
+// keyLife, as keepHouse says. It spends the keys of those from the future, too, and counts their age from now on.
 func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error {
 	answers, keys := now().Add(-answerLife).UnixMicro(), now().Add(-keyLife).UnixMicro()
 	return s.keepHouse(ctx, func(ctx context.Context, on *statements) (more bool, failure error) {
@@ -34,7 +34,15 @@ func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Dura
 		if failure != nil {
 			return false, failure
 		}
+		now := now()
+		aged, failure := changes(ctx, on.ageAnswers, now.UnixMicro(), now.Add(clockTolerance).UnixMicro(), stepRows)
+		if failure != nil {
+			return false, failure
+		}
 		spent, failure := changes(ctx, on.spendAnswers, answers, stepRows)
-		return dropped == stepRows || spent == stepRows, failure
+		return max(dropped, aged, spent) == stepRows, failure
 	})
 }
+
+// clockTolerance is how far in the future of the store's clock the time of a stored response may be.
+const clockTolerance = 2 * time.Second

@@ -15,6 +15,7 @@ type statements struct {
 	keepAnswer, spendAnswer    *sql.Stmt
 	claimed, setClaim          *sql.Stmt
 	spendAnswers, dropAnswers  *sql.Stmt
+	ageAnswers                 *sql.Stmt
 	noteLine, dropLines        *sql.Stmt
 	addKey, revokeKey, useKey  *sql.Stmt
 	probe, probeLine           *sql.Stmt
@@ -84,6 +85,8 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.spendAnswer: `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = ? AND key = ?`,
 		&s.spendAnswers: `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE (account, key) IN
 			(SELECT account, key FROM answer WHERE answer IS NOT NULL AND at <= ? LIMIT ?)`,
+		&s.ageAnswers: `UPDATE answer SET (at, fingerprint, answer) = (?, NULL, NULL) WHERE (account, key) IN
+			(SELECT account, key FROM answer WHERE at > ? LIMIT ?)`,
 		&s.dropAnswers: `DELETE FROM answer WHERE (account, key) IN (SELECT account, key FROM answer WHERE at <= ? LIMIT ?)`,
 		&s.noteLine:    `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		&s.dropLines: `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?)

@@ -119,4 +119,12 @@ func testForget(t *testing.T, s Instance) {
 	}
 	must(t, s.Reader.ForgetAnswers(ctx, 0, 0))
 	expectNotKept(t, s, "alice", fresh)
+
+	// The time of one that the clock left in the future is set to now: it lasts once more as long as any other.
+	ahead := keepKey("d")
+	aged(5, ahead, -10*365*24*time.Hour)
+	must(t, s.Reader.ForgetAnswers(ctx, time.Minute, 24*time.Hour))
+	expectKept(t, s, ahead, "")
+	must(t, s.Reader.ForgetAnswers(ctx, 0, 0))
+	expectNotKept(t, s, "alice", ahead)
 }
