@@ -211,15 +211,13 @@ func readStep(d *document) (Sync, error) {
 }
 
 // readServices reads the list of services. It enters no proof, so whatever is wrong with it costs nothing: addsUp reports
-// whether there is a list and its parts fit each other. When not, the result is what there is of it.
+// whether there is a list and its parts fit each other. When not, the result is what there is of it. A list of none does not
+// add up: a device without a service could be asked for nothing, so no answer could ever give it one again.
 func readServices(d *document) (services []Service, addsUp bool) {
 	ids, ok := d.list("s_id")
 	names, _ := d.list("s_name")
 	n, none, err := d.count("s_n")
-	addsUp = ok && !none && err == nil
-	if n == 0 && addsUp && strings.Join(ids, "") == "" {
-		return []Service{}, true
-	}
+	addsUp = ok && !none && err == nil && n > 0
 	hasNames := len(names) == len(ids)
 	addsUp = addsUp && len(ids) == n && (hasNames || len(names) == 0)
 	for i, id := range ids {

@@ -40,8 +40,8 @@ func TestServiceLists(t *testing.T) {
 		has      bool
 	}{
 		"absent":             {"", nil, false},
-		"none":               {"<s_n>0</s_n>", []inwebo.Service{}, true},
-		"none, empty":        {"<s_n>0</s_n><s_id/><s_name/>", []inwebo.Service{}, true},
+		"none":               {"<s_n>0</s_n>", nil, false},
+		"none, empty":        {"<s_n>0</s_n><s_id/><s_name/>", nil, false},
 		"one":                {"<s_n>1</s_n><s_id>8</s_id><s_name>P</s_name>", []inwebo.Service{{ID: "8", Name: "P"}}, true},
 		"without names":      {"<s_n>2</s_n><s_id>8</s_id><s_id>9</s_id>", []inwebo.Service{{ID: "8"}, {ID: "9"}}, true},
 		"a number, padded":   {"<s_n> 1\n</s_n><s_id> 8 </s_id>", []inwebo.Service{{ID: "8"}}, true},
@@ -104,9 +104,9 @@ func TestAStepIsOneUnit(t *testing.T) {
 // What changes anything is not empty, whichever field it is in.
 func TestSyncIsEmpty(t *testing.T) {
 	for children, empty := range map[string]bool{
-		"": true, "<id/><K0/><s_n/><Tsync></Tsync><connected>1</connected>": true,
+		"": true, "<id/><K0/><s_n/><Tsync></Tsync><connected>1</connected>": true, "<s_n>0</s_n>": true,
 		"<id>1</id>": false, "<Tsync>1</Tsync>": false, "<K0>" + hexKey + "</K0>": false, "<K1>" + hexKey + "</K1>": false,
-		"<dK1>1</dK1>": false, "<J>1</J>": false, "<K>1</K>": false, "<H>1</H>": false, "<s_n>0</s_n>": false,
+		"<dK1>1</dK1>": false, "<J>1</J>": false, "<K>1</K>": false, "<H>1</H>": false, "<s_n>1</s_n><s_id>1</s_id>": false,
 	} {
 		got, err := answering(t, finalizeOf(children)).MSFinalize(t.Context(), identity(""), nil, canaryProofs)
 		if err != nil || got.Sync.IsEmpty() != empty {
