@@ -94,6 +94,7 @@ func TestWhatBecomesOfAnEnrollmentsGuess(t *testing.T) {
 		"SMS code refused":     {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, activateFinalize, 0, 0},
 		"PIN refused":          {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, activateFinalize, 1, 0},
 		"answer lost":          {inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, activateFinalize, 0, 1},
+		"refused for nothing":  {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:PIN"}, activateFinalize, 0, 1},
 		"PIN refused later":    {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, msFinalize, 1, 0},
 		"answer lost later":    {inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, msFinalize, 0, 1},
 		"setup refused":        {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, activateSetup, 0, 0},

@@ -35,7 +35,9 @@ type exchangeFault struct {
 	retried bool
 	// counts: inWebo counts it as a wrong PIN.
 	counts bool
-	client func(*testing.T) otp.Inwebo // where it goes, when not to the simulator as usual
+	// mayCount: nothing says whether inWebo counts it as a wrong PIN.
+	mayCount bool
+	client   func(*testing.T) otp.Inwebo // where it goes, when not to the simulator as usual
 }
 
 const patience = 700 * time.Millisecond // of a client whose answer does not come
@@ -84,7 +86,7 @@ func refusals() (faults []exchangeFault) {
 		"NOK:CODE": otp.ErrSMSCode, "NOK:SN": otp.ErrSyntax, "NOK:SAT": otp.ErrRefused, "NOK": otp.ErrRefused,
 	} {
 		fault := exchangeFault{
-			name: err, fate: refused, cause: cause, counts: err == "NOK:ACCESS",
+			name: err, fate: refused, cause: cause, counts: err == "NOK:ACCESS", mayCount: cause == otp.ErrRefused,
 			nuisance: inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: err},
 		}
 		if err == "NOK:SYNCHROFAILED" {
@@ -173,6 +175,9 @@ func (f exchangeFault) test(t *testing.T, sim *inwebosim.Simulator, at point, mo
 
 	f.mustBeTold(t, at, err)
 	want := exchangeTable[at][f.fate]
+	if f.mayCount && at.exchange == inwebo.ExchangeOTPFinalize {
+		want.guesses = 1
+	}
 	d.mustRemain(t, want, f.counts && at.exchange == inwebo.ExchangeOTPFinalize)
 	if at.round == 1 {
 		mustHaveLines(t, d, "attempt", "outcome: "+f.cause.Error())

@@ -29,6 +29,8 @@ type outcome struct {
 	err  error // a cause; nil when accepted
 	// wrongPIN says that inWebo counted a proof as wrong.
 	wrongPIN bool
+	// mayCount means that inWebo refused a proof without a reason that is known, so that it may have counted a wrong PIN.
+	mayCount bool
 	blocking Blocking // empty: the answer says nothing of it
 	// finalized says that inWebo has answered a finalize, whatever it answered.
 	finalized bool
@@ -64,6 +66,8 @@ func finalizeFailed(err error) outcome {
 		switch refusal.Reason { //nolint:exhaustive // every other refusal of a finalize left things as they were (docs/protocol.md §7)
 		case inwebo.ReasonAccess:
 			o.wrongPIN = true
+		case inwebo.ReasonUnknown:
+			o.mayCount = true
 		case inwebo.ReasonSynchroFailed:
 			o.fate = done
 		}

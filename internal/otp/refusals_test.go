@@ -75,6 +75,9 @@ func TestARefusalMayMoveTheKeys(t *testing.T) {
 				if f.fate == done {
 					want.doubt, want.units = true, 1
 				}
+				if f.mayCount {
+					want.guesses = 1
+				}
 				d.mustRemain(t, want, f.counts)
 				d.mustGoOn(t, client, false)
 			})

@@ -168,7 +168,7 @@ func (g Guard) settled(p settleParams, o outcome, leased bool, now time.Time) Gu
 	switch {
 	case o.wrongPIN:
 		return g.refused(p.conversation, now)
-	case o.fate == lost:
+	case o.fate == lost, o.mayCount:
 		return g.lost(p.conversation)
 	case (o.fate == accepted || o.fate == done) && leased && (p.last || !p.enrolls):
 		g = g.accepted()
