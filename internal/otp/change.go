@@ -8,12 +8,14 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// change is what an answer of inWebo changes of a device. Applied, it is one step of the ratchet.
+// change is what an answer of inWebo changes of a device.
 type change interface {
 	// apply returns r with the change. left is the record as the conversation last wrote it: r may have been deleted,
 	// restored or replaced since. by is the revision of the conversation's hold. apply reports false, and changes nothing,
 	// when the device of r is not the one that the answer is about.
 	apply(r, left Record, now time.Time, by uint64) (Record, bool)
+	// isStep reports whether the change is a step of the ratchet, from which no earlier answer moves the device on.
+	isStep() bool
 }
 
 // moved is an answer about the account's device.
@@ -52,6 +54,9 @@ func (m moved) apply(r, left Record, now time.Time, by uint64) (Record, bool) {
 	return r, true
 }
 
+// isStep returns false for a refusal that carries no keys: the keys of the device are those of before.
+func (m moved) isStep() bool { return m.proven != nil || !m.sync.Move.IsEmpty() }
+
 // after returns the state that the device has with the accepted answer m.
 func (m moved) after(state ratchet.State) ratchet.State {
 	state = state.Accepted(m.proven.keys, m.sync.Move)
@@ -85,6 +90,8 @@ func (a activated) apply(r, left Record, now time.Time, by uint64) (Record, bool
 	return r, true
 }
 
+func (activated) isStep() bool { return true }
+
 // enrolled is the answer to an ms finalize: the device can make OTPs.
 type enrolled struct {
 	device Device
@@ -106,10 +113,14 @@ func (e enrolled) apply(r, left Record, now time.Time, by uint64) (Record, bool)
 	return r, true
 }
 
+func (enrolled) isStep() bool { return true }
+
 // displaced is an answer about a device that another account has by now.
 type displaced struct{}
 
 func (displaced) apply(r, _ Record, _ time.Time, _ uint64) (Record, bool) { return r, false }
+
+func (displaced) isStep() bool { return false }
 
 // sameDevice reports whether the two came of one enrollment or import; two records without a device agree, too.
 func sameDevice(a, b *Device) bool {

@@ -32,7 +32,7 @@ type Record struct {
 	// Doubt says that what is stored may lag behind inWebo; nil when nothing says so.
 	Doubt *Doubt `json:"doubt,omitempty"`
 
-	// Step counts the answers that changed the device. It never goes back, not even with a new device.
+	// Step counts the answers that moved the ratchet of the device. It never goes back, not even with a new device.
 	Step uint64 `json:"step"`
 	// MovedBy is the revision of the hold whose conversation made the last Step. Inside inWebo a later hold's accepted
 	// proof always comes after an earlier hold's, for its challenge replaced the earlier one.

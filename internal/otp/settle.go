@@ -53,8 +53,9 @@ func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Re
 		if !fits {
 			return r, true
 		}
-		r = next
-		r.Step, r.MovedBy = max(r.Step, p.left.Step)+1, max(r.MovedBy, by)
+		if r = next; o.change.isStep() {
+			r.Step, r.MovedBy = max(r.Step, p.left.Step)+1, max(r.MovedBy, by)
+		}
 	}
 	switch {
 	case p.enrolls: // the proofs of an activation say nothing of the device that the account has

@@ -59,6 +59,8 @@ func (n renamed) apply(r, left Record, _ time.Time, _ uint64) (Record, bool) {
 	return r, true
 }
 
+func (renamed) isStep() bool { return true }
+
 // movedTo is an accepted outcome that leaves name as the device's id.
 func movedTo(name string) outcome { return ofAnswer(inwebo.Finalized{}, renamed(name)) }
 
@@ -305,7 +307,7 @@ func TestRefusalsDoNotGrowTheRecord(t *testing.T) {
 	}
 }
 
-// The newest two answers are kept, one for each step; one that was accepted makes place for no other.
+// The newest two answers are kept, one for each step and exchange; one that was accepted makes place for no other.
 func TestWhichUnreadAnswersAreKept(t *testing.T) {
 	answer := func(text string, accepted bool) UnreadAnswer {
 		return UnreadAnswer{Exchange: inwebo.ExchangeOTPFinalize, Accepted: accepted, Answer: secret.NewBytes([]byte(text))}
@@ -336,4 +338,8 @@ func TestWhichUnreadAnswersAreKept(t *testing.T) {
 	if r.Unread[1].Step != r.Step || !r.Unread[1].At.Equal(epoch) {
 		t.Errorf("%+v", r.Unread)
 	}
+	enrollment := answer("g", true)
+	enrollment.Exchange = inwebo.ExchangeActivateFinalize
+	r = r.kept(enrollment, epoch)
+	expect("f", "g") // that of the device stays
 }

@@ -40,12 +40,15 @@ func unreadable(err *inwebo.Unreadable) outcome {
 	return o
 }
 
-// kept is the record with an answer that could not be read. It keeps one for each step, and the newest of them. For one
-// step, an answer that says OK is worth more than one of which that is not known, and then a whole one more than one that was cut.
+// kept returns the record with an answer that could not be read. It keeps one for each step and exchange, and the newest of
+// them: the answer to an enrollment replaces none about the device that the account has. Of two to one exchange, one that says
+// OK is worth more than one of which that is not known, and then a whole one more than one that was cut.
 func (r Record) kept(answer UnreadAnswer, now time.Time) Record {
 	answer.At, answer.Step = now, r.Step
 	unread := slices.Clone(r.Unread)
-	i := slices.IndexFunc(unread, func(other UnreadAnswer) bool { return other.Step == r.Step })
+	i := slices.IndexFunc(unread, func(other UnreadAnswer) bool {
+		return other.Step == r.Step && other.Exchange == answer.Exchange
+	})
 	switch {
 	case i >= 0 && unread[i].worth() > answer.worth():
 		return r
