@@ -72,11 +72,13 @@ func newRoot(p process) *cobra.Command {
 many accounts, on a server: enrolled once with an SMS code and a PIN, it gives a one-time password for each call.
 
 Try it with "pimsd dev": it needs nothing and touches no real account.`,
+		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
@@ -93,7 +95,12 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if cmd.HasSubCommands() {
-		return usageError{fmt.Errorf("%q has no command of that name; see %q", cmd.CommandPath(), cmd.CommandPath()+" --help")}
+		hint := ""
+		cmd.SuggestionsMinimumDistance = 2 // letters
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = fmt.Sprintf(", did you mean %q?", near[0])
+		}
+		return usageError{fmt.Errorf("%q has no command of that name%s; see %q", cmd.CommandPath(), hint, cmd.CommandPath()+" --help")}
 	}
 	return usageError{fmt.Errorf("%q takes no arguments but flags; see %q", cmd.CommandPath(), cmd.CommandPath()+" --help")}
 }

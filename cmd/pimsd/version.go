@@ -11,12 +11,16 @@ import (
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Tell which pimsd this is",
+		Short: "Show which pimsd this is",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			build := app.Build()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "pimsd %s %s %s\n", build.Version, build.Revision, build.GoVersion)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
+}
+
+func versionLine() string {
+	build := app.Build()
+	return fmt.Sprintf("pimsd %s %s %s", build.Version, build.Revision, build.GoVersion)
 }
