@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,11 +79,55 @@ func TestSettleWhereResponsesAreDamaged(t *testing.T) {
 			if err := errors.Join(s.Broken(), s.Writable(t.Context())); err != nil {
 				t.Error(err)
 			}
-			if lost := s.health.responsesLost.Load(); lost != 3 {
-				t.Errorf("%d responses are lost, want 3", lost)
+			got := s.Condition(t.Context())
+			if got.ResponsesLost != 3 || got.SettlesByScan != 0 || !strings.Contains(got.Damage, part+": ") || len(got.Notes()) != 2 {
+				t.Errorf("the condition is %+v, want 3 responses lost and %s damaged", got, part)
 			}
 			if err := s.ForgetAnswers(t.Context(), 0, 0); s.Broken() != nil {
 				t.Errorf("housekeeping of what is damaged says %v, and breaks the store: %v", err, s.Broken())
+			}
+		})
+	}
+}
+
+// Whichever index of the records is damaged, a settle is stored: with its audit line and its response, and with a claim where
+// that needs none of the damaged index. The index is named.
+func TestSettleWhereAnIndexOfRecordsIsDamaged(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"device_held", "device_in_doubt", "device_unread", "device_serial", "device_active", "sqlite_autoindex_device_1"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			dir := oldStore(t)
+			damage(t, dir, part)
+			s := openWith(t, dir, builtIn())
+			w := withResponse(1, 2)
+			w.Row.HeldUntil, w.Row.InDoubt, w.Row.UnreadAnswers, w.Row.Body = time.Time{}, true, 1, []byte(`{"settled":true}`)
+			if err := s.Replace(t.Context(), w); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Replace(t.Context(), w); err != nil {
+				t.Errorf("the same write again: %v", err)
+			}
+			stale := withResponse(1, 2)
+			stale.ID = "another"
+			if err := s.Replace(t.Context(), stale); !errors.Is(err, otp.ErrConflict) {
+				t.Errorf("a write of an older row: %v, want a conflict", err)
+			}
+			var revision, lines, responses int
+			var body string
+			row := s.db.QueryRowContext(t.Context(), `SELECT revision, CAST(body AS TEXT), (SELECT count(*) FROM audit WHERE write_id = ?),
+				(SELECT count(*) FROM answer) FROM device NOT INDEXED`, w.ID)
+			if err := row.Scan(&revision, &body, &lines, &responses); err != nil {
+				t.Fatal(err)
+			}
+			if revision != 2 || body != `{"settled":true}` || lines != 1 || responses != 1 {
+				t.Errorf("revision %d, body %s, %d lines, %d responses", revision, body, lines, responses)
+			}
+			if got := s.Condition(t.Context()); s.health.met.Load() && !strings.Contains(got.Damage, "index "+part+": ") {
+				t.Errorf("the condition says %+v", got)
+			}
+			if err := s.Broken(); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -102,5 +147,8 @@ func TestDamagedIndexOfDevices(t *testing.T) {
 	}
 	if s.Broken() != nil {
 		t.Error(s.Broken())
+	}
+	if got := s.Condition(t.Context()); !strings.Contains(got.Damage, "index device_held: ") {
+		t.Errorf("the condition says %+v", got)
 	}
 }

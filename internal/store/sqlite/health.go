@@ -22,7 +22,11 @@ type health struct {
 	cause         atomic.Pointer[error]
 	readable      atomic.Bool // though broken, it was found to be the same as before
 	responsesLost atomic.Uint64
-	unverified    string // what was found, or not looked for, when the store was opened after it was not closed
+	settlesByScan atomic.Uint64
+	met           atomic.Bool            // a statement has met damage
+	damage        atomic.Pointer[string] // what is damaged; nil before it was looked for
+	maxLog        int64                  // bytes
+	unverified    string                 // what was found, or not looked for, when the store was opened after it was not closed
 }
 
 // Broken says why the store is broken, or returns nil. It is when a sync has failed (see faultOf), or when somebody has
@@ -93,6 +97,9 @@ func (h *health) breakBy(cause error) {
 
 // note looks at an error of a read or a write, and breaks the store if it is fatal.
 func (h *health) note(err error) {
+	if isDamage(err) {
+		h.met.Store(true)
+	}
 	if faultOf(err) == faultFatal {
 		h.breakBy(err)
 	}
@@ -161,8 +168,14 @@ func local() []int {
 
 // resultCode returns SQLite's code of an error, without the extension, if it has one.
 func resultCode(err error) (code int, ok bool) {
+	code, ok = extendedCode(err)
+	return code & 0xff, ok
+}
+
+// extendedCode returns SQLite's code of an error, if it has one.
+func extendedCode(err error) (code int, ok bool) {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() & 0xff, true
+		return e.Code(), true
 	}
 	return 0, false
 }

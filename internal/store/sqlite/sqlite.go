@@ -115,7 +115,7 @@ func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, 
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	s := &Store{db: db, health: &health{}}
+	s := &Store{db: db, health: &health{maxLog: maxLog}}
 	if s.health.id, err = m.identify(ctx, db, path); err != nil {
 		return nil, err
 	}

@@ -23,6 +23,10 @@ type statements struct {
 	probeEnd                   *sql.Stmt
 	setSealingKey, nameLog     *sql.Stmt
 
+	// scanning are the same, where the records are found without an index, and a settle changes no column that has one:
+	// what it leaves stale there is for counting alone.
+	scanning *statements
+
 	all []*sql.Stmt
 }
 
@@ -105,7 +109,18 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.probeEnd:      `ROLLBACK TO settle`,
 		&s.setSealingKey: `INSERT INTO sealing_key (id, name) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
 	}
+	s.scanning = &statements{}
+	scanning := s.scanning
+	texts[&scanning.lineOfReplace] = insertLine + `EXISTS (SELECT 1 FROM device NOT INDEXED WHERE account = ? AND revision = ?)
+		ON CONFLICT (write_id) DO NOTHING`
+	texts[&scanning.setDevice] = `UPDATE device NOT INDEXED SET (revision, body, vault) = (?1, ?4, ?5) WHERE account = ?7`
+	texts[&scanning.writeBefore] = `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),
+		coalesce((SELECT revision FROM device NOT INDEXED WHERE account = ?), 0)`
+	texts[&scanning.claimed] = `SELECT EXISTS (SELECT 1 FROM device NOT INDEXED WHERE serial = ? AND serial <> '' AND active = 1 AND account <> ?)`
+	texts[&scanning.setClaim] = `UPDATE device NOT INDEXED SET (serial, active) = (?, ?) WHERE account = ?`
 	err := prepare(ctx, conn, texts)
+	scanning.lineOfCreate, scanning.insertDevice = s.lineOfCreate, s.insertDevice
+	scanning.keepAnswer, scanning.spendAnswer = s.keepAnswer, s.spendAnswer
 	for statement := range texts {
 		if *statement != nil {
 			s.all = append(s.all, *statement)

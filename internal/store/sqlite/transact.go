@@ -25,8 +25,8 @@ type transaction struct {
 
 // transact runs the jobs in one transaction and sets the error of each. It returns the error that all of them met.
 //
-// What is convenient never fails what is not: a settle whose response cannot be stored is run again without it, a job that fails
-// alone is left out, and on a full disk room is made for settles, at the expense of everything else.
+// What is convenient never fails what is not: a settle whose response cannot be stored is run again without it, one that meets a
+// damaged index is run again without indexes, a job that fails alone is left out, and on a full disk room is made for settles, at the expense of everything else.
 //
 // Before the commit, what failed is not stored and never will be (otp.ErrUntouched). A commit that failed may have left the
 // transaction in the log: whether it is stored is not known.
@@ -45,7 +45,7 @@ func (w *writer) transact(batch []*job) error {
 			}
 		case failed < 0 || faultOf(err) == faultPassing || faultOf(err) == faultFatal:
 			return failAll(t.left, err)
-		case t.left[failed].strip():
+		case t.left[failed].mend(err):
 		case t.alone < maxAlone:
 			t.alone++
 			t.left[failed].err = err
@@ -65,6 +65,9 @@ func (t *transaction) done(batch []*job) {
 	for _, j := range batch {
 		if j.dropped && j.err == nil {
 			t.health.responsesLost.Add(1)
+		}
+		if j.byScan && j.err == nil {
+			t.health.settlesByScan.Add(1)
 		}
 	}
 }
@@ -142,6 +145,10 @@ func (w *writer) try(batch []*job) (failed int, err error) {
 
 // run makes the change, and stores what is to be kept with it unless it was refused.
 func (j *job) run(ctx context.Context, on *statements) (failure error) {
+	if j.byScan {
+		on = on.scanning
+	}
+	j.unkept = false
 	switch j.err, failure = j.change(ctx, on); {
 	case failure != nil:
 		return failure
@@ -149,6 +156,7 @@ func (j *job) run(ctx context.Context, on *statements) (failure error) {
 		j.err = nil
 	case j.err == nil && j.keep != nil:
 		_, failure = j.keep(ctx, on)
+		j.unkept = failure != nil
 	}
 	return failure
 }

@@ -51,13 +51,20 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 	return "the store is damaged, where it can be done without: " + damage, nil
 }
 
-// quickCheck returns the first lines of what SQLite finds damaged, of the whole database or of one table.
+// quickCheck returns the first lines of what SQLite finds damaged, of the whole database or of one table, with the names of
+// tables and indexes.
 func quickCheck(ctx context.Context, conn driver.Conn, table string) (damage string, err error) {
 	const most = 3
+	names := map[string]string{}
+	_ = each(ctx, conn, "SELECT rootpage || ' ' || type || ' ' || name FROM sqlite_schema WHERE rootpage > 0", func(row string) bool {
+		root, name, _ := strings.Cut(row, " ")
+		names[root] = name
+		return true
+	}) // the check says what is wrong with the schema
 	var found []string
 	err = each(ctx, conn, "PRAGMA quick_check"+table, func(line string) bool {
 		if line != "ok" {
-			found = append(found, line)
+			found = append(found, named(line, names))
 		}
 		return len(found) < most
 	})

@@ -58,6 +58,8 @@ type job struct {
 	keep    change // what is stored with the change when it can be; nil: nothing
 	kind    kind
 	dropped bool       // what was to be kept could not be
+	unkept  bool       // the last try failed at what was to be kept
+	byScan  bool       // it is done without the indexes of the records
 	err     error      // what the caller is told, once it is known
 	answer  chan error // takes one
 }
@@ -78,6 +80,20 @@ func (j *job) strip() bool {
 	}
 	j.keep, j.dropped = nil, true
 	return true
+}
+
+// mend has a job that failed alone done in another way, and reports whether there is one: without what is to be kept when
+// that failed, and a settle without the indexes of the records when one of them may be damaged.
+func (j *job) mend(err error) bool {
+	switch {
+	case j.unkept:
+		return j.strip()
+	case j.kind == settle && !j.byScan && isDamage(err):
+		j.byScan = true
+		return true
+	default:
+		return false
+	}
 }
 
 // session is a connection, and what is prepared on it.

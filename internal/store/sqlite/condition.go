@@ -1,0 +1,131 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	lib "modernc.org/sqlite/lib"
+)
+
+// Condition is what an operator should know of a store that serves.
+type Condition struct {
+	// Unverified is what the start could not verify, or found damaged, after an unclean end. It is empty otherwise.
+	Unverified string
+	// Damage names what is damaged, once a statement has met it. It is empty while none has.
+	Damage string
+	// ResponsesLost counts the stored responses that were left out of their settles, because of damage or a full disk.
+	ResponsesLost uint64
+	// SettlesByScan counts the settles that were stored without an index of the records, because it is damaged.
+	SettlesByScan uint64
+	// LogBytes is the size of the write-ahead log.
+	LogBytes int64
+	// LogIsKept reports whether the write-ahead log is larger than it grows by itself: a reader that does not end keeps it.
+	LogIsKept bool
+}
+
+// maxLog is the size beyond which a write-ahead log is kept by a reader: otherwise it is written back after checkpointEvery
+// writes, and cut off at journal_size_limit.
+const maxLog = 128 << 20
+
+// Notes returns what there is to note, each in a sentence.
+func (c Condition) Notes() []string {
+	var notes []string
+	for _, note := range []string{c.Unverified, c.Damage} {
+		if note != "" {
+			notes = append(notes, note)
+		}
+	}
+	if c.ResponsesLost > 0 {
+		notes = append(notes, fmt.Sprintf("%d responses of repeatable calls could not be stored", c.ResponsesLost))
+	}
+	if c.SettlesByScan > 0 {
+		notes = append(notes, fmt.Sprintf("%d answers of inWebo were stored without a damaged index", c.SettlesByScan))
+	}
+	if c.LogIsKept {
+		notes = append(notes, fmt.Sprintf("the write-ahead log has %d MiB, because a reader keeps it", c.LogBytes>>20))
+	}
+	return notes
+}
+
+// Condition returns the condition of the store. When a statement has met damage, the first call looks for what is damaged, until
+// ctx ends.
+func (s *Store) Condition(ctx context.Context) Condition {
+	h := s.health
+	if h.met.Load() && h.damage.Load() == nil {
+		damage := s.findDamage(ctx)
+		h.damage.CompareAndSwap(nil, &damage)
+	}
+	c := Condition{Unverified: h.unverified, ResponsesLost: h.responsesLost.Load(), SettlesByScan: h.settlesByScan.Load()}
+	if damage := h.damage.Load(); damage != nil {
+		c.Damage = *damage
+	}
+	if info, err := os.Stat(s.writer.path + "-wal"); err == nil {
+		c.LogBytes, c.LogIsKept = info.Size(), info.Size() > h.maxLog
+	}
+	return c
+}
+
+// findDamage looks the database over, and says what it found.
+func (s *Store) findDamage(ctx context.Context) string {
+	const unnamed = "a part of the store is damaged"
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	found, err := within(ctx, func() (string, error) {
+		conn, err := openReadOnly(ctx, s.writer.path, "")
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close() //nolint:errcheck // it was only read
+		if found, err := quickCheck(ctx, conn, ""); err == nil {
+			return found, nil
+		}
+		return checkEachTable(ctx, conn)
+	})
+	switch {
+	case err != nil:
+		return unnamed + ", and could not be found: " + err.Error()
+	case found == "":
+		return unnamed + ", and was not found again"
+	}
+	return "the store is damaged: " + found
+}
+
+// checkEachTable is quickCheck where that cannot go on: one table after the other.
+func checkEachTable(ctx context.Context, conn driver.Conn) (damage string, err error) {
+	var tables, found []string
+	err = each(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table'", func(name string) bool {
+		tables = append(tables, name)
+		return true
+	})
+	for _, table := range tables {
+		damage, err := quickCheck(ctx, conn, "('"+table+"')")
+		if err != nil {
+			damage = "table " + table + ": " + err.Error()
+		}
+		if damage != "" {
+			found = append(found, damage)
+		}
+	}
+	return strings.Join(found, "; "), err
+}
+
+// treePattern finds the number by which SQLite names a table or an index that is damaged: that of its root page.
+var treePattern = regexp.MustCompile(`Tree (\d+) `)
+
+// named returns a line of quick_check with the name of its table or index.
+func named(line string, names map[string]string) string {
+	if found := treePattern.FindStringSubmatch(line); found != nil && names[found[1]] != "" {
+		return names[found[1]] + ": " + line
+	}
+	return strings.TrimPrefix(line, "*** in database main ***\n")
+}
+
+// isDamage reports whether an error means that what a statement read is damaged, or cannot be read from the disk.
+func isDamage(err error) bool {
+	code, ok := extendedCode(err)
+	return ok && (code&0xff == lib.SQLITE_CORRUPT || code == lib.SQLITE_IOERR_READ || code == lib.SQLITE_IOERR_SHORT_READ)
+}
