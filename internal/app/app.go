@@ -33,6 +33,7 @@ type App struct {
 	tokens   *authn.Tokens // nil: no issuer is trusted
 	refusals *refusals
 	keyring  *keyringWatch
+	watched  *storeWatch
 	shown    *certificate // nil: no TLS
 	api, ops *door
 	undo     undo
@@ -70,6 +71,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	metrics.WatchLog(log.Dropped)
 	a.keyring = newKeyringWatch(a.Core, logger)
 	metrics.WatchSealingKeys(a.keyring.usable)
+	a.watched = newStoreWatch(a.Store, metrics, logger)
 	metrics.WatchDoubt(a.Store.CountDoubt)
 	metrics.WatchUnreadAnswers(a.Store.CountUnreadAnswers)
 	a.refusals = newRefusals(a.Store, logger, metrics)
@@ -117,6 +119,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.inBackground(ctx, taskRefusedCallers, a.refusals.note)
 	a.inBackground(ctx, taskKeyUses, a.followKeys)
 	a.inBackground(ctx, taskSealingKeys, a.keyring.follow)
+	a.inBackground(ctx, taskStoreWatch, a.watched.follow)
 	if a.shown != nil {
 		a.inBackground(ctx, taskCertificate, a.shown.follow)
 	}

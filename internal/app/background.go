@@ -19,6 +19,7 @@ const (
 	taskRefusedCallers = "refused_callers"
 	taskKeyUses        = "key_uses"
 	taskSealingKeys    = "sealing_keys"
+	taskStoreWatch     = "store_watch"
 	taskCertificate    = "certificate"
 	taskCensus         = "census"
 	taskWatchdog       = "watchdog"
@@ -28,8 +29,8 @@ const (
 
 func tasks() []string {
 	return []string{
-		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskKeyUses, taskSealingKeys, taskCertificate, taskCensus, taskWatchdog,
-		taskOperators, taskListener,
+		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskKeyUses, taskSealingKeys, taskStoreWatch, taskCertificate, taskCensus,
+		taskWatchdog, taskOperators, taskListener,
 	}
 }
 

@@ -31,6 +31,7 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) error {
 	return a.listenOps(ctx, metrics, telemetry.OpsHandler(metrics,
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
+		telemetry.Check{Name: "store's condition", Ready: alwaysReady, Note: a.watched.note},
 		telemetry.Check{Name: "log", Ready: alwaysReady, Note: a.droppedLines},
 		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.note},
 	))

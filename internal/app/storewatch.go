@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pimsd/pimsd/internal/store/sqlite"
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// storeLook is how often the service looks at the condition of its store.
+const storeLook = 10 * time.Second
+
+// conditioned is a store that tells its condition. PostgreSQL has operators of its own.
+type conditioned interface {
+	Condition(ctx context.Context) sqlite.Condition
+}
+
+// storeWatch looks, while the service runs, at the condition of its store, and tells the operators what they should know of it.
+// The service serves on in any case.
+type storeWatch struct {
+	store  conditioned // nil: it tells none
+	logger *zap.Logger
+
+	last   atomic.Pointer[sqlite.Condition] // nil before the first look
+	logged [conditionNotes]bool             // by follow alone
+}
+
+// conditionNotes is how many things of a condition are logged, each once.
+const conditionNotes = 5
+
+func newStoreWatch(store Store, metrics *telemetry.Metrics, logger *zap.Logger) *storeWatch {
+	w := &storeWatch{logger: logger}
+	if w.store, _ = store.(conditioned); w.store != nil {
+		metrics.WatchEmbeddedStore(
+			func() uint64 { return w.current().ResponsesLost }, func() uint64 { return w.current().SettlesByScan },
+			func() int64 { return w.current().LogBytes })
+	}
+	return w
+}
+
+// current returns the condition as last seen.
+func (w *storeWatch) current() sqlite.Condition {
+	if c := w.last.Load(); c != nil {
+		return *c
+	}
+	return sqlite.Condition{}
+}
+
+// follow looks again and again, until ctx ends.
+func (w *storeWatch) follow(ctx context.Context) {
+	if w.store == nil {
+		return
+	}
+	ticker := time.NewTicker(storeLook)
+	defer ticker.Stop()
+	for {
+		w.look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
+func (w *storeWatch) look(ctx context.Context) {
+	c := w.store.Condition(ctx)
+	for i, found := range [conditionNotes]struct {
+		is   bool
+		note string
+	}{
+		{c.Unverified != "", "the store was not closed, and not everything of it is verified"},
+		{c.Damage != "", "a part of the store is damaged: calls that need it fail, and the others are served (docs/operations.md)"},
+		{c.ResponsesLost > 0, "a response of a repeatable call could not be stored with its settle: a repeat of the call is refused"},
+		{c.SettlesByScan > 0, "an answer of inWebo was stored without a damaged index"},
+		{c.LogIsKept, "the store's write-ahead log grows, because a reader keeps it: end the process that reads the database"},
+	} {
+		if found.is && !w.logged[i] {
+			w.logger.Warn(found.note, zap.Strings("condition", c.Notes()))
+		}
+		w.logged[i] = found.is
+	}
+	w.last.Store(&c)
+}
+
+// note is what /readyz?verbose says of the condition.
+func (w *storeWatch) note(context.Context) string { return strings.Join(w.current().Notes(), "; ") }
