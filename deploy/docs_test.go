@@ -44,7 +44,7 @@ func free(t *testing.T) string {
 // running is what a shell has that finds a service with the demonstration's account on this machine.
 const running = `export PIMSD_DATA_DIR=$HOME/pimsd
 pimsd serve &
-until pimsd health; do sleep 0.1; done
+pimsd health --wait 30s
 printf '123456\n1234\n' | pimsd enroll --account alice
 `
 

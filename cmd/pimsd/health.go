@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/printable"
 )
 
 // healthTimeout is what a container's health check may take.
@@ -19,31 +22,61 @@ func newHealth(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the running service of this machine whether it lives",
-		Long:  "Ask /livez on the operators' listener. It is made for the health check of a container: exit status 0 says alive.",
+		Long: `Ask /livez on the operators' listener whether the service lives. Exit status 0 means that it does, and that it uses the data
+directory of this configuration.`,
+		Example: `  pimsd health
+  pimsd health --wait 30s`,
 	}
+	wait := cmd.Flags().Duration("wait", 0, "how long to wait for a service that is starting, such as 30s")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
-		request, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, "http://"+reachable(c.Ops.Listen)+"/livez", nil)
-		if err != nil {
-			return err
+		ctx, cancel := context.WithTimeout(cmd.Context(), max(*wait, healthTimeout))
+		defer cancel()
+		for {
+			answered, err := askHealth(ctx, cmd.OutOrStdout(), c)
+			if err == nil || answered || *wait == 0 {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(healthPause):
+			}
 		}
-		response, err := client.Do(request)
-		if err != nil {
-			return fmt.Errorf("nothing answers at ops.listen: %w", err)
-		}
-		defer func() { _ = response.Body.Close() }()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers with HTTP %d", c.Ops.Listen, response.StatusCode)
-		}
-		_, err = io.Copy(cmd.OutOrStdout(), io.LimitReader(response.Body, maxHealth))
-		return err
 	})
 }
 
-// maxHealth bounds what is shown of the answer.
-const maxHealth = 1 << 10
+// healthPause lies between two questions.
+const healthPause = 100 * time.Millisecond
 
-// reachable is the address at which a listener on every interface is found on this machine.
+// askHealth asks once, and reports whether a service answered. A service with another data directory is an error: the
+// configuration and the service do not belong together.
+func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered bool, err error) {
+	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	address := reachable(c.Ops.Listen)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/livez", http.NoBody)
+	if err != nil {
+		return false, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false, fmt.Errorf("nothing answers at ops.listen: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was only read
+	shown := response.Header.Get(app.DataDirHeader)
+	switch {
+	case response.StatusCode != http.StatusOK:
+		return true, fmt.Errorf("%s answers with HTTP %d", address, response.StatusCode)
+	case shown == "":
+		return true, fmt.Errorf("what answers at ops.listen, %s, is no pimsd: choose another address with PIMSD_OPS_LISTEN", address)
+	case c.DatabaseURL.IsEmpty() && shown != app.ShownDataDir(c):
+		return true, fmt.Errorf("the service at ops.listen, %s, uses the data directory %s, and this configuration %s: set data_dir and "+
+			"ops.listen to those of one service", address, printable.Escape(shown), app.ShownDataDir(c))
+	}
+	_, err = fmt.Fprintf(w, "alive: the service of %s answers at %s\n", printable.Escape(shown), address)
+	return true, err
+}
+
+// reachable returns the address at which a listener on every interface is found on this machine.
 func reachable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {

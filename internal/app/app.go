@@ -38,12 +38,13 @@ type App struct {
 	api, ops *door
 	undo     undo
 	stopping atomic.Bool
+	sockets  sockets
 	manager  *sdnotify.Socket // nil: nobody wants to be told
 
 	tellCensus func(telemetry.Census)
 }
 
-// New builds everything and binds both listeners; nothing is answered before Run. The log goes to w. What it opened is
+// New binds both listeners and then builds everything; nothing is answered before Run. The log goes to w. What it opened is
 // closed again when it fails.
 func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error) {
 	log, err := telemetry.NewLog(w, c.Log.Level)
@@ -61,6 +62,10 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 			log.Flush()
 		}
 	}()
+	if a.sockets, err = bindSockets(ctx, c); err != nil {
+		return nil, err
+	}
+	a.undo.push("sockets", a.sockets.close)
 	metrics := telemetry.NewMetrics(Build().Version, codes())
 	metrics.ExpectPanics(tasks()...)
 	a.metrics = metrics
@@ -77,7 +82,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.refusals = newRefusals(a.Store, logger, metrics)
 	metrics.ExpectRefusedCallers(refusalNoted, refusalDropped, refusalFailed)
 	a.tellCensus = metrics.WatchCensus(conditions())
-	if err = a.openOps(ctx, metrics); err != nil {
+	if err = a.openOps(metrics); err != nil {
 		return nil, err
 	}
 	if err = a.openAPI(ctx, metrics); err != nil {

@@ -37,8 +37,12 @@ func (c *tally) hear(e connectionEvent) {
 func limitedDoor(t *testing.T, limit int, handler http.HandlerFunc) (*door, *tally) {
 	t.Helper()
 	counted := &tally{}
-	d, err := openDoor(t.Context(), doorOptions{
-		setting: "listen", address: "127.0.0.1:0", handler: handler, connections: limit, heard: counted.hear, logger: zap.NewNop(),
+	bound, err := bind(t.Context(), "listen", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := openDoor(doorOptions{
+		setting: "listen", bound: bound, handler: handler, connections: limit, heard: counted.hear, logger: zap.NewNop(),
 		timeouts: timeouts{header: time.Minute, read: time.Minute, write: time.Minute, idle: time.Minute},
 	})
 	if err != nil {

@@ -31,30 +31,27 @@ type timeouts struct{ header, read, write, idle time.Duration }
 
 // doorOptions are what a door is made of.
 type doorOptions struct {
-	setting, address string // the name of the setting, and its value
-	handler          http.Handler
-	timeouts         timeouts
-	connections      int // at the same time
-	heard            func(connectionEvent)
-	logger           *zap.Logger
+	setting     string // its name
+	bound       net.Listener
+	handler     http.Handler
+	timeouts    timeouts
+	connections int // at the same time
+	heard       func(connectionEvent)
+	logger      *zap.Logger
 }
 
-// openDoor binds the address of a setting. What comes is served from serve on.
-func openDoor(ctx context.Context, o doorOptions) (*door, error) {
+// openDoor returns a door that serves from serve on.
+func openDoor(o doorOptions) (*door, error) {
 	errorLog, err := zap.NewStdLogAt(o.logger.Named("http"), zap.DebugLevel)
 	if err != nil {
 		return nil, err
-	}
-	bound, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.address)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.setting, err)
 	}
 	server := &http.Server{
 		Handler: o.handler, ErrorLog: errorLog, MaxHeaderBytes: maxHeaderBytes,
 		ReadHeaderTimeout: o.timeouts.header, ReadTimeout: o.timeouts.read, WriteTimeout: o.timeouts.write, IdleTimeout: o.timeouts.idle,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is answered as every other wrong request is
 	}
-	listener := boundConnections(bound, o.connections, o.heard)
+	listener := boundConnections(o.bound, o.connections, o.heard)
 	listener.follow(server)
 	return &door{o.setting, listener, server}, nil
 }

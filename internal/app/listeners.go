@@ -3,14 +3,18 @@ package app
 import (
 	"context"
 	"net/http"
+	"path/filepath"
+	"strconv"
 	"time"
 
+	"github.com/go-chi/chi/v5/middleware"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
 	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/shed"
 	"github.com/pimsd/pimsd/internal/telemetry"
@@ -27,8 +31,8 @@ func opsTimeouts() timeouts {
 	return timeouts{header: opsReadTimeout, read: opsReadTimeout, write: opsWriteTimeout, idle: opsIdleTimeout}
 }
 
-func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) error {
-	return a.listenOps(ctx, metrics, telemetry.OpsHandler(metrics,
+func (a *App) openOps(metrics *telemetry.Metrics) error {
+	return a.listenOps(metrics, telemetry.OpsHandler(metrics,
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
 		telemetry.Check{Name: "store's condition", Ready: alwaysReady, Note: a.watched.note},
@@ -37,10 +41,11 @@ func (a *App) openOps(ctx context.Context, metrics *telemetry.Metrics) error {
 	))
 }
 
-// listenOps binds the operators' listener for the handler.
-func (a *App) listenOps(ctx context.Context, metrics *telemetry.Metrics, handler http.Handler) (err error) {
-	a.ops, err = openDoor(ctx, doorOptions{
-		setting: "ops.listen", address: a.config.Ops.Listen, handler: a.recovering(taskOperators, a.withDocs(handler)), timeouts: opsTimeouts(),
+// listenOps opens the operators' listener for the handler.
+func (a *App) listenOps(metrics *telemetry.Metrics, handler http.Handler) (err error) {
+	handler = middleware.SetHeader(DataDirHeader, ShownDataDir(a.config))(a.withDocs(handler))
+	a.ops, err = openDoor(doorOptions{
+		setting: "ops.listen", bound: a.sockets.ops, handler: a.recovering(taskOperators, handler), timeouts: opsTimeouts(),
 		connections: opsConnections, heard: a.watchConnections(metrics, "ops", opsConnections), logger: a.logger,
 	})
 	if err != nil {
@@ -74,11 +79,23 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, callerBurst*load.CallerRate),
 		TrustedProxies: h.TrustedProxies,
 	})
-	return a.listenAPI(ctx, metrics)
+	return a.listenAPI(metrics)
 }
 
-// listenAPI binds the API's listener for a.face.
-func (a *App) listenAPI(ctx context.Context, metrics *telemetry.Metrics) error {
+// DataDirHeader is the header of every answer to operators that says whose service answers.
+const DataDirHeader = "X-Pimsd-Data-Dir"
+
+// ShownDataDir is the absolute path of the data directory as that header has it: quoted, in ASCII.
+func ShownDataDir(c *config.Config) string {
+	path, err := filepath.Abs(c.DataDir)
+	if err != nil {
+		path = c.DataDir
+	}
+	return strconv.QuoteToASCII(path)
+}
+
+// listenAPI opens the API's listener for a.face.
+func (a *App) listenAPI(metrics *telemetry.Metrics) error {
 	h, load := a.config.HTTP, a.config.Load
 	openFiles, err := openFileLimit()
 	if err != nil {
@@ -89,8 +106,8 @@ func (a *App) listenAPI(ctx context.Context, metrics *telemetry.Metrics) error {
 		return err
 	}
 	longest := load.Wait + a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
-	a.api, err = openDoor(ctx, doorOptions{
-		setting: "listen", address: a.config.Listen, handler: counted(metrics, a.face),
+	a.api, err = openDoor(doorOptions{
+		setting: "listen", bound: a.sockets.api, handler: counted(metrics, a.face),
 		timeouts: timeouts{
 			header: h.PartTimeout, read: 2 * h.PartTimeout, idle: h.IdleTimeout,
 			write: 2*h.PartTimeout + authn.KeyWaitTimeout + longest + answerTimeout,

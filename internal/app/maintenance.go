@@ -35,10 +35,14 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 			log.Flush()
 		}
 	}()
+	if a.sockets, err = bindSockets(ctx, c); err != nil {
+		return nil, err
+	}
+	a.undo.push("sockets", a.sockets.close)
 	a.metrics.ExpectPanics(tasks()...)
 	a.metrics.WatchLog(log.Dropped)
 	ready := func(context.Context) error { return errMaintenance }
-	if err := a.listenOps(ctx, a.metrics, telemetry.OpsHandler(a.metrics, telemetry.Check{Name: "maintenance", Ready: ready})); err != nil {
+	if err := a.listenOps(a.metrics, telemetry.OpsHandler(a.metrics, telemetry.Check{Name: "maintenance", Ready: ready})); err != nil {
 		return nil, err
 	}
 	a.face = api.New(api.Config{
@@ -46,7 +50,7 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 		Contract: openapi.Document(), TrustedProxies: c.HTTP.TrustedProxies,
 	})
 	a.face.Drain()
-	if err := a.listenAPI(ctx, a.metrics); err != nil {
+	if err := a.listenAPI(a.metrics); err != nil {
 		return nil, err
 	}
 	return &Maintenance{a}, nil

@@ -1,0 +1,52 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// sockets are the bound addresses of both listeners. They are bound before anything else is opened or made: a service that has
+// no address must not leave a store behind.
+type sockets struct{ api, ops net.Listener }
+
+func bindSockets(ctx context.Context, c *config.Config) (s sockets, err error) {
+	if s.ops, err = bind(ctx, "ops.listen", c.Ops.Listen); err != nil {
+		return sockets{}, err
+	}
+	if s.api, err = bind(ctx, "listen", c.Listen); err != nil {
+		return sockets{}, errors.Join(err, s.ops.Close())
+	}
+	return s, nil
+}
+
+// bind binds the address of a setting. Its error names the setting and its flag.
+func bind(ctx context.Context, setting, address string) (net.Listener, error) {
+	bound, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		return bound, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %s is in use, perhaps by another pimsd: stop that program, or choose another address with --%s",
+			setting, address, strings.ReplaceAll(setting, ".", "-"))
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: this user may not listen on %s: choose a port from 1024 on with --%s",
+			setting, address, strings.ReplaceAll(setting, ".", "-"))
+	}
+	return nil, fmt.Errorf("%s: %w", setting, err)
+}
+
+// close closes what no listener has closed.
+func (s sockets) close() (err error) {
+	for _, socket := range []net.Listener{s.ops, s.api} {
+		if closed := socket.Close(); !errors.Is(closed, net.ErrClosed) {
+			err = errors.Join(err, closed)
+		}
+	}
+	return err
+}
