@@ -22,7 +22,7 @@ type KeyStore interface {
 	// ErrNoKey says that there is no such key.
 	RevokeKey(ctx context.Context, id string, at time.Time) error
 	// KeysUsed notes when keys were last used, by their ids, all at once. A moment before the one that is noted already
-	// changes nothing, and neither does an id of no key.
+	// changes nothing, unless that one lies in the future of the store's clock. An id of no key changes nothing.
 	KeysUsed(ctx context.Context, last map[string]time.Time) error
 	// ListKeys gives all keys, oldest first, and by id among those of one moment.
 	ListKeys(ctx context.Context) ([]Key, error)

@@ -14,15 +14,22 @@ type uses struct {
 	last map[string]time.Time // by the key's id
 }
 
+// note notes a use. The last one counts, although its moment may be earlier: the clock may have been set back.
 func (u *uses) note(id string, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.last == nil {
 		u.last = map[string]time.Time{}
 	}
-	if at.After(u.last[id]) {
-		u.last[id] = at
-	}
+	u.last[id] = at
+}
+
+// restore notes uses again that the store did not take. Those since then count more.
+func (u *uses) restore(taken map[string]time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	maps.Copy(taken, u.last)
+	u.last = taken
 }
 
 // take gives what was noted since the last time.
@@ -43,9 +50,7 @@ func (k *Keys) Flush(ctx context.Context) error {
 	}
 	err := k.store.KeysUsed(ctx, maps.Clone(taken))
 	if err != nil {
-		for id, at := range taken {
-			k.uses.note(id, at)
-		}
+		k.uses.restore(taken)
 	}
 	return err
 }

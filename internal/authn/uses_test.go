@@ -66,6 +66,20 @@ func TestUsesAreToldTogether(t *testing.T) {
 	store.err = nil
 	flush(map[string]time.Time{bob.ID: first})
 
+	now = noon.AddDate(10, 0, 0) // the clock is wrong for a while
+	use(bobText)
+	now = noon.Add(time.Minute)
+	use(bobText)
+	flush(map[string]time.Time{bob.ID: now})
+
+	use(bobText)
+	store.err = errors.New("the disk is full")
+	_ = keys.Flush(t.Context())
+	now = now.Add(-time.Second)
+	use(bobText)
+	store.err = nil
+	flush(map[string]time.Time{bob.ID: now})
+
 	now = noon.Add(2 * time.Hour) // alice's key has expired
 	use(aliceText)
 	use(aliceText + "x")

@@ -28,12 +28,14 @@ func lookAtStore(ctx context.Context, c *config.Config) ([]Finding, reading) {
 	store, err := app.OpenStore(ctx, c)
 	switch {
 	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
-		return []Finding{noStore(c), keysBeforeTheStore(c)}, reading{}
+		return []Finding{noStore(c), keysBeforeTheStore(c), skipped(theStamps, "there is no store")}, reading{}
 	case err != nil:
-		return []Finding{fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, "the store cannot be opened")}, reading{}
+		return []Finding{fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, "the store cannot be opened"),
+			skipped(theStamps, "the store cannot be opened")}, reading{}
 	}
 	defer func() { _ = store.Close() }()
-	return []Finding{openStore(ctx, c, store), keysOfTheStore(ctx, c, store)}, readStoreClock(ctx, store)
+	clock := readStoreClock(ctx, store)
+	return []Finding{openStore(ctx, c, store), keysOfTheStore(ctx, c, store), lookAtStamps(ctx, store, clock.there)}, clock
 }
 
 func adviceOnStore(c *config.Config) string {

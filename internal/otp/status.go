@@ -64,6 +64,17 @@ func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
 	return st, nil
 }
 
+// HasFutureStamps reports whether the record of a row, whose vault may still be sealed, has stamps ahead of now, the time of
+// the store. A clock that was wrong for a while leaves them behind, and the next call corrects them.
+func HasFutureStamps(row Row, now time.Time) (bool, error) {
+	r, err := decodeBody(row)
+	if err != nil {
+		return false, err
+	}
+	_, wasAhead := r.corrected(now)
+	return wasAhead, nil
+}
+
 func statusOf(r Record, now time.Time, limits Limits) Status {
 	r, wasAhead := r.corrected(now)
 	st := Status{

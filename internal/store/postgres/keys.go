@@ -54,7 +54,7 @@ func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 		ids, moments = append(ids, id), append(moments, at.UnixMicro())
 	}
 	// Replicas that note the same keys at once take the rows in one order, lest each wait for the other.
-	const statement = `UPDATE api_key SET last_used_at = greatest(last_used_at, used.at) FROM
+	const statement = `UPDATE api_key SET last_used_at = greatest(used.at, CASE WHEN last_used_at <= ` + clock + ` THEN last_used_at END) FROM
 		(SELECT api_key.id, new.at FROM unnest($1::text[], $2::bigint[]) AS new (id, at) JOIN api_key USING (id)
 			ORDER BY api_key.id FOR UPDATE OF api_key) AS used
 		WHERE api_key.id = used.id`

@@ -43,7 +43,7 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
 		for id, at := range last {
-			if _, err := affects(ctx, on.useKey, []any{at.UnixMicro(), id}); err != nil {
+			if _, err := affects(ctx, on.useKey, []any{now().UnixMicro(), at.UnixMicro(), id}); err != nil {
 				return nil, err
 			}
 		}

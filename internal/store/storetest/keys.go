@@ -125,6 +125,9 @@ func testUsed(t *testing.T, s KeyInstance) {
 		})
 	}
 	all.Wait()
+	ahead := time.Now().AddDate(10, 0, 0) // as a clock notes that is wrong
+	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: ahead}))
+	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: alice.LastUsedAt}))
 	s = s.Reopen(t)
 	for _, want := range []authn.Key{alice, bob, unused} {
 		got, err := s.KeyByID(ctx, want.ID)

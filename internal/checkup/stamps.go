@@ -1,0 +1,78 @@
+package checkup
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+const theStamps = "stamps"
+
+// namedStamps is how many records and keys with stamps from the future are named.
+const namedStamps = 5
+
+// adviceOnStamps is what follows from stamps of the future.
+const adviceOnStamps = "A clock was wrong for a while. The next call of an account corrects its record, and what its stamps bind ends " +
+	"after one more setting; `pimsd account unlock --quota` clears a quota at once. Revoke a key that was made under the wrong clock: " +
+	"it expires too late."
+
+// lookAtStamps finds records and API keys with stamps that are ahead of the store's clock. A record that cannot be read is passed
+// over: another finding is about those.
+func lookAtStamps(ctx context.Context, store app.Store, now time.Time) Finding {
+	if now.IsZero() {
+		return skipped(theStamps, "the store's clock cannot be read")
+	}
+	var ahead future
+	for after, more := otp.Account(""), true; more; {
+		const page = 256
+		rows, err := store.List(ctx, after, page)
+		if err != nil {
+			return skipped(theStamps, "the records cannot be read: "+err.Error())
+		}
+		more = len(rows) > 0
+		for _, row := range rows {
+			if is, err := otp.HasFutureStamps(row, now); err == nil && is {
+				ahead.add(fmt.Sprintf("account %q", row.Account))
+			}
+			after = row.Account
+		}
+	}
+	keys, err := store.ListKeys(ctx)
+	if err != nil {
+		return skipped(theStamps, "the API keys cannot be read: "+err.Error())
+	}
+	for _, key := range keys {
+		if latest := now.Add(tolerable); key.CreatedAt.After(latest) || key.LastUsedAt.After(latest) {
+			ahead.add("API key " + key.ID)
+		}
+	}
+	if ahead.count == 0 {
+		return ok(theStamps, "no record and no API key has one from the future")
+	}
+	return note(theStamps, fmt.Sprintf("records and API keys with stamps from the future: %d (%s)", ahead.count, ahead), adviceOnStamps)
+}
+
+// future is what has stamps from the future.
+type future struct {
+	count int
+	named []string
+}
+
+func (f *future) add(name string) {
+	if f.count++; f.count <= namedStamps {
+		f.named = append(f.named, name)
+	}
+}
+
+// String returns the first names.
+func (f future) String() string {
+	text := strings.Join(f.named, ", ")
+	if f.count > namedStamps {
+		text += ", …"
+	}
+	return text
+}
