@@ -140,17 +140,23 @@ func (r Record) regained(p settleParams) Record {
 }
 
 // reborn is the first record of an account whose record was deleted while a conversation held it: the record as the
-// conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten.
-func (r Record) reborn() Record {
+// conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten. Where
+// the lease is over, one of them may have moved the device on before the record was deleted: the device is in doubt, and the
+// conversation has no lease.
+func (r Record) reborn(now time.Time) Record {
 	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
-	if r.Hold != nil { // the record that follows carries it
-		hold := *r.Hold
-		hold.Revision = 1
-		r.Hold = &hold
-	}
 	if r.Doubt != nil {
 		r.Doubt = &Doubt{Since: r.Doubt.Since}
 	}
+	if !r.LeasedAt(now) {
+		if r.Hold = nil; r.Device != nil {
+			r.Doubt = r.Doubt.deeper(now, 0)
+		}
+		return r
+	}
+	hold := *r.Hold // the record that follows carries it
+	hold.Revision = 1
+	r.Hold = &hold
 	return r
 }
 

@@ -40,7 +40,7 @@ func (p *settlement) try(until time.Time) (stored bool) {
 func (p *settlement) write(until time.Time) (stored bool) {
 	base, params, o := p.found, p.settleParams(p.last), p.outcome
 	if base.Revision == 0 { // the record was deleted: what the conversation left is all that remains of it
-		base = p.record.reborn()
+		base = p.record.reborn(p.now())
 		params.left = base
 	}
 	if p.taken {

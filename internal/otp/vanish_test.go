@@ -152,6 +152,26 @@ func TestLateAnswerMeetsAnotherDevice(t *testing.T) {
 	})
 }
 
+// A conversation whose lease ran out wakes to find that its row was deleted. Others have moved the device on before, of which
+// nothing tells any more, so the device that the answer brings back is in doubt.
+func TestLateAnswerAfterDeletion(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(k *inwebosim.Knobs) { k.LostFinalize = inwebosim.LostFinalizeLenient })
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{})
+		_ = overtaken(t, d, true, func(s *otp.Service) {
+			for range 2 {
+				issued, err := s.IssueOTP(t.Context(), d.ask(), rightPIN)
+				mustVerify(t, d, issued, err)
+			}
+			d.memory.Delete(d.account)
+		}, nil)
+		if r := d.record(t); d.inStep(t) || r.Doubt == nil || r.Hold != nil {
+			t.Errorf("in step %v, doubt %+v, lease %+v", d.inStep(t), r.Doubt, r.Hold)
+		}
+	})
+}
+
 // An enrollment whose row vanishes after an exchange is stored whole, or says that it is not.
 func TestEnrollmentWhoseRowVanishes(t *testing.T) {
 	t.Parallel()
