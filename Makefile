@@ -32,13 +32,14 @@ race: ## races, sleeping processes, signals and a database that goes away, at fu
 crash: ## kill, fail and cut the power at every call that writes (minutes; Linux)
 	go test -count=1 -timeout 3h -v -run '^(TestCrashSweep|TestPowerLoss)' ./internal/crashtest -whole
 
-# Of each of the properties, so many histories; TestAnyHistory takes that many for each of six kinds of inWebo.
+# Of each property so many histories; TestHistories takes that many for each kind of store.
 HISTORIES ?= 10000
 
 .PHONY: guard
-guard: ## PIN guard and quota through HISTORIES (10000) random histories of wrong PINs, lost answers, crashes, replicas
-	go test -count=1 -timeout 3h -v -run '^(TestAnyHistory|TestRightPINsNeverLock|TestGuardProperty|TestQuotaProperty)$$' \
-		./internal/otp -rapid.checks=$(HISTORIES)
+guard: ## HISTORIES (10000) random histories on each store: every verb under every fault, and PIN guard and quota (an hour)
+	scripts/need postgres
+	go test -count=1 -timeout 6h -v -run '^(TestHistories|TestRightPINsNeverLock)$$' ./internal/historytest -rapid.checks=$(HISTORIES)
+	go test -count=1 -timeout 1h -v -run '^(TestGuardProperty|TestQuotaProperty)$$' ./internal/otp -rapid.checks=$(HISTORIES)
 
 .PHONY: deploy
 deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container

@@ -2,6 +2,7 @@ package otp_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/storetest"
 )
+
+var errDead = errors.New("the process is dead")
 
 // mortal is a process that enrols and dies at one moment: from then on nothing of it reaches the store or inWebo.
 type mortal struct {

@@ -1,0 +1,115 @@
+package historytest
+
+import (
+	"context"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// gate makes one call of the store for a process.
+func gate[T any](p *process, at place, call func() (T, error), apply func()) (result T, err error) {
+	if p.step() {
+		return result, errDead
+	}
+	f, happens := p.next(at)
+	switch {
+	case happens && f.name == appliedOn:
+		p.h.background.Go(func() {
+			time.Sleep(applyDelay)
+			apply()
+		})
+		return result, errStoreFault
+	case happens && f.name == fullDisk:
+		p.h.store.fill(p.h.t)
+	case happens && !f.store.Applied:
+		return result, f.store.Err
+	}
+	result, err = call()
+	if p.step() {
+		return result, errDead
+	}
+	if err == nil && happens {
+		err = f.store.Err
+	}
+	return result, err
+}
+
+// applyDelay is how long a write can be on its way to the store after its caller has given up.
+const applyDelay = 3 * time.Second
+
+// put is gate for a write of a record.
+func (p *process) put(ctx context.Context, w otp.Write, verb func(context.Context, otp.Write) error) error {
+	stored := func(ctx context.Context) error {
+		err := verb(ctx, w)
+		if err == nil {
+			p.written(w)
+		}
+		return err
+	}
+	_, err := gate(p, writes, func() (struct{}, error) { return struct{}{}, stored(ctx) }, func() { _ = stored(context.Background()) })
+	return err
+}
+
+// written notes a lease, and an outcome with which an answer of inWebo became durable.
+func (p *process) written(w otp.Write) {
+	moment := p.h.moment()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.Line.Stage == otp.StageAttempt {
+		p.leased = moment
+		return
+	}
+	if e := p.answers[w.Row.Account]; e != nil {
+		delete(p.answers, w.Row.Account)
+		p.h.settled(e, moment)
+	}
+}
+
+// Fetch is as otp.Store says, with the time of the history's clock.
+func (p *process) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+	row, err := gate(p, reads, func() (otp.Row, error) {
+		row, _, err := p.h.store.Fetch(ctx, account)
+		return row, err
+	}, func() {})
+	return row, p.h.now(), err
+}
+
+// FetchWithResponse is as otp.Store says, with the time of the history's clock.
+func (p *process) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
+	var kept *otp.Kept
+	row, err := gate(p, reads, func() (row otp.Row, err error) {
+		row, kept, _, err = p.h.store.FetchWithResponse(ctx, account, key)
+		return row, err
+	}, func() {})
+	return row, kept, p.h.now(), err
+}
+
+// BySerial is as otp.Store says.
+func (p *process) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
+	return gate(p, reads, func() ([]otp.Row, error) { return p.h.store.BySerial(ctx, serial) }, func() {})
+}
+
+// Create is as otp.Store says.
+func (p *process) Create(ctx context.Context, w otp.Write) error {
+	return p.put(ctx, w, p.h.store.Create)
+}
+
+// Replace is as otp.Store says.
+func (p *process) Replace(ctx context.Context, w otp.Write) error {
+	return p.put(ctx, w, p.h.store.Replace)
+}
+
+// Note is as otp.Store says.
+func (p *process) Note(ctx context.Context, lines []otp.Line) error {
+	note := func(ctx context.Context) error { return p.h.store.Note(ctx, lines) }
+	_, err := gate(p, writes, func() (struct{}, error) { return struct{}{}, note(ctx) }, func() { _ = note(context.Background()) })
+	return err
+}
+
+// Spend is as otp.Store says.
+func (p *process) Spend(ctx context.Context, account otp.Account, key string) error {
+	spend := func(ctx context.Context) error { return p.h.store.Spend(ctx, account, key) }
+	_, err := gate(p, writes, func() (struct{}, error) { return struct{}{}, spend(ctx) }, func() { _ = spend(context.Background()) })
+	return err
+}

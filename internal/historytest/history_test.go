@@ -1,0 +1,202 @@
+package historytest
+
+import (
+	"encoding/json"
+	"flag"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+)
+
+// history is what happens to an account, and at what an inWebo.
+type history struct {
+	Lost        inwebosim.LostFinalize
+	Ratchet     inwebosim.Ratchet
+	SecondRound inwebosim.SecondRound
+	// ChecksPIN is whether inWebo compares the PIN in a proof.
+	ChecksPIN bool
+	// RefusalsMove is whether a refusal of a PIN carries a step of the ratchet.
+	RefusalsMove bool
+	// HasPIN: the account has a PIN at inWebo, and an enrollment with another one is refused. Otherwise a second account of
+	// pimsd may take over the device.
+	HasPIN bool
+	// Enrolls: the device is enrolled here, and otherwise taken over from another client.
+	Enrolls   bool
+	Processes int
+	Ops       []op
+}
+
+// op is one thing that happens.
+type op struct {
+	Verb     string
+	Process  int
+	Account  int           // 1: the one that takes over devices
+	WrongPIN bool          `json:",omitempty"`
+	Other    bool          `json:",omitempty"` // the verb's other form
+	Number   int           `json:",omitempty"` // of a key, or counted back, of a row or a device
+	Crowd    []bool        `json:",omitempty"` // PINs of several callers: true is right
+	Time     time.Duration `json:",omitempty"`
+	Troubles []trouble     `json:",omitempty"`
+}
+
+func (o op) isRight() bool { return !o.WrongPIN && !slices.Contains(o.Crowd, false) }
+
+func (h history) String() string {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+func drawHistory(t *rapid.T, store string) history {
+	h := history{
+		Lost: rapid.SampledFrom([]inwebosim.LostFinalize{
+			inwebosim.LostFinalizeStrict, inwebosim.LostFinalizeForbidden, inwebosim.LostFinalizeLenient,
+		}).Draw(t, "lost finalize"),
+		Ratchet: rapid.SampledFrom([]inwebosim.Ratchet{
+			inwebosim.RatchetDK1, inwebosim.RatchetK1, inwebosim.RatchetK0K1, inwebosim.RatchetK0K1dK1, inwebosim.RatchetNone,
+		}).Draw(t, "movement"),
+		SecondRound: rapid.SampledFrom([]inwebosim.SecondRound{
+			inwebosim.SecondRoundNever, inwebosim.SecondRoundNever, inwebosim.SecondRoundEveryOther, inwebosim.SecondRoundAlways,
+		}).Draw(t, "second round"),
+		ChecksPIN:    rapid.IntRange(0, 3).Draw(t, "checks PIN") > 0,
+		RefusalsMove: rapid.IntRange(0, 3).Draw(t, "refusals move") == 0,
+		HasPIN:       rapid.Bool().Draw(t, "has PIN"),
+		Enrolls:      rapid.Bool().Draw(t, "enrolls"),
+		Processes:    rapid.IntRange(1, 2).Draw(t, "processes"),
+	}
+	h.Ops = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) op { return h.drawOp(t, store) }), 1, 20).Draw(t, "ops")
+	return h
+}
+
+func (h history) drawOp(t *rapid.T, store string) op {
+	o := op{
+		Verb:     rapid.SampledFrom(weighed).Draw(t, "verb"),
+		Process:  rapid.IntRange(0, h.Processes-1).Draw(t, "process"),
+		WrongPIN: rapid.IntRange(0, 3).Draw(t, "wrong PIN") == 3,
+		Other:    rapid.Bool().Draw(t, "other"),
+		Number:   rapid.IntRange(0, 3).Draw(t, "number"),
+	}
+	if !h.HasPIN && rapid.IntRange(0, 3).Draw(t, "account") == 3 {
+		o.Account = 1
+	}
+	v := verbOf(o.Verb)
+	if v.draw != nil {
+		v.draw(t, &o)
+	}
+	if !v.isIdle {
+		o.Troubles = drawTroubles(t, store)
+	}
+	return o
+}
+
+// Whatever happens on whatever store: no OTP is given that does not verify, no step that inWebo has seen acknowledged is lost,
+// none is lost without a doubt, inWebo never counts a wrong PIN too many, a right PIN is never told to be wrong, and in the end
+// the account is recovered by what the documents say.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	for _, kind := range stores {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			check(t, kind, drawHistory)
+		})
+	}
+}
+
+// However inWebo flaps, right PINs alone never lock an account: not while its keys stay, and not when they move and inWebo
+// forbids the old ones, as it has been seen to. Where it counts old keys as wrong PINs, two answers lost in a row must lock.
+func TestRightPINsNeverLock(t *testing.T) {
+	t.Parallel()
+	check(t, stores[0], func(t *rapid.T, store string) history {
+		h := drawHistory(t, store)
+		if h.Lost != inwebosim.LostFinalizeForbidden {
+			h.Ratchet, h.RefusalsMove = inwebosim.RatchetNone, false
+		}
+		h.Ops = slices.DeleteFunc(h.Ops, func(o op) bool { return verbOf(o.Verb).forgets })
+		for i := range h.Ops {
+			h.Ops[i].WrongPIN = false
+			for j := range h.Ops[i].Crowd {
+				h.Ops[i].Crowd[j] = true
+			}
+		}
+		return h
+	})
+}
+
+// check lets histories happen on one store of the kind, one after the other, each to accounts of its own.
+func check(t *testing.T, kind kind, draw func(*rapid.T, string) history) {
+	t.Helper()
+	e := &env{
+		site: newSite(t), kind: kind, open: kind.prepare(t), keyFile: filepath.Join(t.TempDir(), "seal.keys"),
+		histories: make(chan history), results: make(chan []string), ended: make(chan struct{}),
+	}
+	go e.live(t)
+	defer func() {
+		close(e.histories)
+		<-e.ended
+	}()
+	if *replayed == "" {
+		rapid.Check(t, func(rt *rapid.T) { e.mustHappen(rt, draw(rt, kind.name)) })
+		return
+	}
+	var h history
+	must(t, json.Unmarshal([]byte(*replayed), &h))
+	e.mustHappen(t, h)
+}
+
+// replayed is a history that a test has printed.
+var replayed = flag.String("history", "", "let this history happen, in JSON, instead of random ones")
+
+// live lets histories happen in one bubble, because it takes long to open some stores. The channels are not of the bubble: its
+// time stands still while it waits for the next history.
+func (e *env) live(t *testing.T) {
+	defer close(e.ended)
+	synctest.Test(t, func(t *testing.T) {
+		store := e.open(t)
+		for h := range e.histories {
+			e.results <- newHarness(t, e, store, h).live()
+		}
+	})
+}
+
+// mustHappen lets one history happen, without a fault.
+func (e *env) mustHappen(t rapid.TB, h history) {
+	faults := []string{"the store has ended"}
+	select {
+	case e.histories <- h:
+		select {
+		case faults = <-e.results:
+		case <-e.ended:
+		}
+	case <-e.ended:
+	}
+	if len(faults) > 0 {
+		t.Fatal(strings.Join(faults, "\n"))
+	}
+}
+
+// live lets the history happen, and returns its faults.
+func (h *harness) live() []string {
+	h.begin()
+	for i, o := range h.Ops {
+		h.happen(o)
+		h.check()
+		if len(h.faults) > 0 {
+			h.fault("that was after op %d: %+v", i, o)
+			break
+		}
+	}
+	h.end()
+	if len(h.faults) > 0 {
+		h.fault("to let it happen again: -history '%v'", h.history)
+	}
+	return h.faults
+}

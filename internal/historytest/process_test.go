@@ -1,0 +1,142 @@
+package historytest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+// process is a service with its own locks and its own ring of keys, of which every way out can fail, and be stopped, for a
+// while or forever. It is the otp.Store and the otp.Inwebo of its service.
+type process struct {
+	h       *harness
+	service *otp.Service
+	client  *inwebo.Client
+	ring    *seal.Ring
+	ended   chan struct{} // closed when nothing of a dead process goes on
+
+	mu       sync.Mutex
+	troubles []trouble // of the verb under way
+	counted  map[place]int
+	isDead   bool
+	hasSlept bool                   // during this verb
+	isLost   bool                   // a row was replaced while it slept: what it knows of guesses is lost
+	stopped  chan struct{}          // closed when it falls asleep
+	woken    chan struct{}          // to be closed to wake it
+	leased   int                    // the moment of its last lease
+	answers  map[otp.Account]*event // what inWebo has told it and it has not stored
+}
+
+func newProcess(h *harness) *process {
+	ring, err := seal.OpenFile(h.keyFile, false)
+	must(h.t, err)
+	p := &process{h: h, client: h.site.client(), ring: ring, answers: map[otp.Account]*event{}, ended: make(chan struct{})}
+	p.service = otp.New(seal.New(p, ring), p, limits(), nil)
+	p.plan(nil)
+	return p
+}
+
+// limits are those of a real service.
+func limits() otp.Limits {
+	return otp.Limits{
+		Deadline: 15 * time.Second, FinalizeTimeout: 5 * time.Second, QueueWait: 10 * time.Second, StoreTimeout: 5 * time.Second,
+		Guard:      otp.GuardLimits{Attempts: 2, Pause: 5 * time.Second, Unanswered: 15 * time.Minute},
+		OTPsPerDay: 6, SetupRepeats: 100, CircuitFaults: 3, CircuitRest: 5 * time.Second, AnswerLife: 10 * time.Minute,
+	}
+}
+
+// plan sets what goes wrong during the next verb.
+func (p *process) plan(troubles []trouble) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.troubles, p.counted, p.hasSlept = troubles, map[place]int{}, false
+	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
+}
+
+// next counts one of the place, and returns what befalls it.
+func (p *process) next(at place) (fault, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counted[at]++
+	f, happens := find(p.troubles, at, p.counted[at])
+	if happens {
+		p.h.explain(1)
+	}
+	return f, happens
+}
+
+// step is between two things that the process does, at which it may die or sleep. It reports whether it is dead.
+func (p *process) step() (isDead bool) {
+	f, happens := p.next(steps)
+	p.mu.Lock()
+	switch {
+	case p.isDead || !happens:
+	case f.name == crash:
+		p.isDead = true
+		p.h.explain(1)
+		go p.bury()
+	case f.name == sleep && !p.hasSlept:
+		p.hasSlept = true
+		p.h.explain(1)
+		stopped, woken := p.stopped, p.woken
+		p.mu.Unlock()
+		close(stopped)
+		<-woken
+		p.mu.Lock()
+	}
+	defer p.mu.Unlock()
+	return p.isDead
+}
+
+// bury ends what the service of a dead process still tries.
+func (p *process) bury() {
+	defer close(p.ended)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.service.Drain(ctx)
+}
+
+func (p *process) dead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.isDead
+}
+
+func (p *process) slept() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hasSlept
+}
+
+// close ends a process in order, or waits for the end of a dead one.
+func (p *process) close() {
+	defer p.client.Close()
+	if p.dead() {
+		<-p.ended
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	if left := p.service.Drain(ctx); len(left) > 0 {
+		p.h.fault("a drain gave up %v", left)
+	}
+}
+
+// wakeUp ends a sleep.
+func (p *process) wakeUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.woken)
+	p.stopped = make(chan struct{})
+}
+
+// lose notes that a row was replaced while the process sleeps.
+func (p *process) lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.isLost = true
+}

@@ -1,0 +1,114 @@
+package historytest
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// end lets everything come to rest, and recovers the accounts.
+func (h *harness) end() {
+	h.wakeAll()
+	for _, p := range h.processes {
+		p.close()
+	}
+	h.background.Wait()
+	if len(h.faults) == 0 {
+		h.pass(day)
+		h.check()
+		h.checkLog()
+		p := newProcess(h)
+		for i := range h.accounts {
+			h.recover(p, op{Verb: "recovery", Account: i})
+		}
+		h.check()
+		p.close()
+	}
+	for _, account := range h.accounts {
+		h.store.restore(h.t, account, nil)
+	}
+	for _, id := range h.site.DeviceIDs() {
+		must(h.t, h.site.Forget(id))
+	}
+}
+
+// recover wants an OTP of an account that has a device, or had one: after an unlock, or after answers were read again, or after
+// an enrollment that replaces the device. A device that is in step needs no more than the first.
+func (h *harness) recover(p *process, o op) {
+	before, found := h.record(h.accounts[o.Account])
+	if o.Account != 0 && (!found || before.Device == nil) {
+		return
+	}
+	h.unlock(p, o)
+	err := h.issuePatiently(p, o)
+	if err == nil {
+		h.expectRecovered(o)
+		return
+	}
+	if before.Device != nil && h.inStep(before) && h.site.truth(before.Device.Identity.ID).Activated {
+		h.fault("a device that is in step gives no OTP: %v; %+v", err, before)
+	}
+	h.reread(p, o)
+	for range 2 { // one of which may find out which of two states is the right one
+		if err = h.issuePatiently(p, o); err == nil {
+			h.expectRecovered(o)
+			return
+		}
+		h.unlock(p, o)
+	}
+	if err := h.enrollAs(p, o, true, true); err != nil {
+		h.fault("in the end the account cannot be enrolled: %v", err)
+		return
+	}
+	if err := h.issuePatiently(p, o); err != nil {
+		h.fault("in the end the account gives no OTP: %v, and after an enrollment %v", otp.CauseOf(err), err)
+		return
+	}
+	h.expectRecovered(o)
+}
+
+// issuePatiently asks for an OTP with the right PIN, and waits as it is told.
+func (h *harness) issuePatiently(p *process, o op) (err error) {
+	const waits = 3 // for different reasons
+	for range waits {
+		err = h.issue(p, o, true)
+		wait, isWait := errors.AsType[*otp.Wait](err)
+		if !isWait {
+			return err
+		}
+		h.pass(wait.For)
+	}
+	return err
+}
+
+// expectRecovered wants that a device which has just given an OTP is in step, and in no doubt.
+func (h *harness) expectRecovered(o op) {
+	if r, found := h.record(h.accounts[o.Account]); !found || !h.inStep(r) || r.Doubt != nil {
+		h.fault("after an OTP in the end the record is %+v", r)
+	}
+}
+
+// checkLog holds the audit log against itself and inWebo: unless a row was replaced, the ratchet moves one by one, and every
+// finalize has an attempt, of which one may make three: one is repeated that inWebo found too slow.
+func (h *harness) checkLog() {
+	lines, err := h.store.AuditAfter(h.t.Context(), h.logged, 1<<20)
+	must(h.t, err)
+	steps, attempts := map[otp.Account]uint64{}, 0
+	for _, line := range lines {
+		h.logged = max(h.logged, line.ID)
+		if !slices.Contains(h.accounts[:], line.Account) || line.Action == "smscode" { // which looks at no record
+			continue
+		}
+		if line.Stage == otp.StageAttempt {
+			attempts++
+		}
+		if before := steps[line.Account]; line.Step != before && line.Step != before+1 && !h.wasSilent {
+			h.fault("the step goes from %d to %d", before, line.Step)
+		}
+		steps[line.Account] = line.Step
+	}
+	if h.finalizes > 3*attempts {
+		h.fault("%d attempts are in the audit log, and %d finalizes at inWebo", attempts, h.finalizes)
+	}
+}
