@@ -32,6 +32,7 @@ type App struct {
 	keys     *authn.Keys
 	tokens   *authn.Tokens // nil: no issuer is trusted
 	refusals *refusals
+	lines    *requestLines
 	keyring  *keyringWatch
 	watched  *storeWatch
 	shown    *certificate // nil: no TLS
@@ -55,7 +56,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	for _, warning := range SecretWarnings(c) {
 		logger.Warn(warning)
 	}
-	a := &App{config: c, log: log, logger: logger}
+	a := &App{config: c, log: log, logger: logger, lines: newRequestLines(logger)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.undo.all())
@@ -122,6 +123,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.inBackground(ctx, taskIssuerKeys, a.warmTokens)
 	a.inBackground(ctx, taskHousekeeping, a.keepHouse)
 	a.inBackground(ctx, taskRefusedCallers, a.refusals.note)
+	a.inBackground(ctx, taskRequestLines, a.lines.follow)
 	a.inBackground(ctx, taskKeyUses, a.followKeys)
 	a.inBackground(ctx, taskSealingKeys, a.keyring.follow)
 	a.inBackground(ctx, taskStoreWatch, a.watched.follow)

@@ -17,6 +17,7 @@ const (
 	taskIssuerKeys     = "issuer_keys"
 	taskHousekeeping   = "housekeeping"
 	taskRefusedCallers = "refused_callers"
+	taskRequestLines   = "request_lines"
 	taskKeyUses        = "key_uses"
 	taskSealingKeys    = "sealing_keys"
 	taskStoreWatch     = "store_watch"
@@ -29,7 +30,7 @@ const (
 
 func tasks() []string {
 	return []string{
-		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskKeyUses, taskSealingKeys, taskStoreWatch, taskCertificate, taskCensus,
+		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch, taskCertificate, taskCensus,
 		taskWatchdog, taskOperators, taskListener,
 	}
 }

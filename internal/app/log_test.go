@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/pimsd/pimsd/internal/config"
 )
 
@@ -68,11 +70,12 @@ func TestALogWhoseReaderStalls(t *testing.T) {
 	client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	a, interrupt, ended := runApp(t, w)
-	for range 100 { // rounds, each of more requests than it takes to notice
+	for range 100 { // rounds of requests; lines of other things fill the log
 		for range 100 {
 			if status, _ := get(t, client, "http://"+a.APIAddress()+"/v1/authentication/account"); status != http.StatusUnauthorized {
 				t.Fatalf("HTTP %d", status)
 			}
+			a.logger.Info("a line", zap.String("of", strings.Repeat("many bytes ", 50)))
 		}
 		if a.log.Dropped() > 0 {
 			break

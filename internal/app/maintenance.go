@@ -28,7 +28,7 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 	if err != nil {
 		return nil, err
 	}
-	a := &App{config: c, log: log, logger: log.Logger, metrics: telemetry.NewMetrics(Build().Version, codes())}
+	a := &App{config: c, log: log, logger: log.Logger, lines: newRequestLines(log.Logger), metrics: telemetry.NewMetrics(Build().Version, codes())}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.undo.all())
@@ -46,7 +46,7 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 		return nil, err
 	}
 	a.face = api.New(api.Config{
-		Observer: requestObserver{a.logger, a.metrics, newRefusals(nil, a.logger, a.metrics), a.metrics.WatchThrottles(throttles())},
+		Observer: requestObserver{a.logger, a.metrics, newRefusals(nil, a.logger, a.metrics), a.metrics.WatchThrottles(throttles()), a.lines},
 		Contract: openapi.Document(), TrustedProxies: c.HTTP.TrustedProxies,
 	})
 	a.face.Drain()
@@ -66,6 +66,7 @@ func (m *Maintenance) Reload() { m.app.Reload() }
 func (m *Maintenance) Run(ctx context.Context) error {
 	a := m.app
 	failed := make(chan error, 2)
+	a.inBackground(ctx, taskRequestLines, a.lines.follow)
 	a.serveInBackground(a.ops, failed)
 	a.serveInBackground(a.api, failed)
 	a.logger.Warn(errMaintenance.Error(), zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))

@@ -9,12 +9,13 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// requestObserver writes one log line for each request, and counts it.
+// requestObserver writes one log line for each request, within the bounds of requestLines, and counts it.
 type requestObserver struct {
 	logger    *zap.Logger
 	metrics   *telemetry.Metrics
 	refusals  *refusals
 	throttled func(by string)
+	lines     *requestLines
 }
 
 // Observe hears of a request when its answer is known.
@@ -33,7 +34,7 @@ func (o requestObserver) Observe(e api.Event) {
 	if by := throttledBy(e); by != "" {
 		o.throttled(by)
 	}
-	if line := o.logger.Check(levelOf(e), "request"); line != nil {
+	if line := o.logger.Check(levelOf(e), "request"); line != nil && o.lines.allows(e) {
 		line.Write(fieldsOf(e)...)
 	}
 }

@@ -10,9 +10,15 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
+// The throttles that refuse requests because there are too many.
+const (
+	throttledByRate = "caller_rate"
+	throttledByLoad = "overload"
+)
+
 // throttles are what holds callers back, as the metric names it.
 func throttles() []string {
-	return []string{"pin_guard", "pin_locked", "quota", "busy_device", "caller_rate", "overload"}
+	return []string{"pin_guard", "pin_locked", "quota", "busy_device", throttledByRate, throttledByLoad}
 }
 
 // throttledBy names what of pimsd held the request back; empty when nothing did.
@@ -27,9 +33,9 @@ func throttledBy(e api.Event) string {
 	case errors.Is(e.Err, otp.ErrBusy):
 		return "busy_device"
 	case e.Code == errcodes.FacadeNotInitialized && e.Status == http.StatusTooManyRequests:
-		return "caller_rate"
+		return throttledByRate
 	case e.Code == errcodes.FacadeNotInitialized && !errors.Is(e.Err, otp.ErrStopping) && !errors.Is(e.Err, authn.ErrKeysUnavailable):
-		return "overload"
+		return throttledByLoad
 	default:
 		return ""
 	}

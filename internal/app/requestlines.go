@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/time/rate"
+
+	"github.com/pimsd/pimsd/internal/api"
+)
+
+// Bounds of the log lines of each kind of request that could otherwise fill the log: that many at once, and that many a second for
+// ever.
+const (
+	lineBurst     = 100
+	linePerSecond = 1
+)
+
+// leftOutInterval is how often the log says how many lines were left out.
+const leftOutInterval = time.Minute
+
+// requestLines bounds the log lines of requests that cost their sender nothing: those of callers who are not known, and those that
+// are refused because there are too many. What is a fault of ours has bounds of its own, so that strangers cannot hide it. Metrics
+// count every request.
+type requestLines struct {
+	logger           *zap.Logger
+	strangers, shed  lineLimit
+	faultOfStrangers lineLimit
+}
+
+// lineLimit is the bound of one kind of line.
+type lineLimit struct {
+	limiter *rate.Limiter
+	leftOut atomic.Uint64 // since they were last told
+}
+
+func newRequestLines(logger *zap.Logger) *requestLines {
+	l := &requestLines{logger: logger}
+	for _, limit := range []*lineLimit{&l.strangers, &l.shed, &l.faultOfStrangers} {
+		limit.limiter = rate.NewLimiter(linePerSecond, lineBurst)
+	}
+	return l
+}
+
+// allows reports whether the request has a log line, and counts it otherwise.
+func (l *requestLines) allows(e api.Event) bool {
+	limit := &l.strangers
+	switch by := throttledBy(e); {
+	case e.Caller != "" && by != throttledByRate && by != throttledByLoad:
+		return true
+	case e.Caller != "":
+		limit = &l.shed
+	case levelOf(e) == zapcore.ErrorLevel:
+		limit = &l.faultOfStrangers
+	}
+	if limit.limiter.Allow() {
+		return true
+	}
+	limit.leftOut.Add(1)
+	return false
+}
+
+// follow says from time to time how many lines were left out, until ctx ends.
+func (l *requestLines) follow(ctx context.Context) {
+	ticker := time.NewTicker(leftOutInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+		l.tell()
+	}
+}
+
+func (l *requestLines) tell() {
+	strangers, shed := l.strangers.leftOut.Swap(0)+l.faultOfStrangers.leftOut.Swap(0), l.shed.leftOut.Swap(0)
+	if strangers+shed > 0 {
+		l.logger.Warn("lines of requests were left out of the log", zap.Uint64("ofUnknownCallers", strangers), zap.Uint64("ofTooManyRequests", shed))
+	}
+}
