@@ -233,9 +233,11 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 	return list(ctx, s, "list the records", s.read.list, scanListed, string(after), limit)
 }
 
-// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock.
+// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock: it has passed, or
+// ends later than any can, so that the clock was set back since.
 func (s *Store) CountDoubt(ctx context.Context) (int, error) {
-	return s.count(ctx, "count the devices in doubt", s.read.countDoubt, now().UnixMicro())
+	now := now()
+	return s.count(ctx, "count the devices in doubt", s.read.countDoubt, now.UnixMicro(), now.Add(otp.MaxLease).UnixMicro())
 }
 
 // deviceArgs are the values of deviceColumns; checkWrite has seen that the numbers fit. They share nothing with the

@@ -137,7 +137,8 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 	err = prepare(ctx, db, map[**sql.Stmt]string{
 		&q.list: `SELECT ` + listedColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`,
 		&q.countDoubt: `SELECT (SELECT count(*) FROM device WHERE in_doubt = 1)
-			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)`,
+			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)
+			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until > ?)`,
 		&q.auditAfter: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 			FROM audit WHERE id > ? ORDER BY id LIMIT ?`,
 		&q.bySerial: `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active

@@ -220,7 +220,8 @@ func (m *Memory) CountDoubt(context.Context) (count int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, row := range m.rows {
-		if row.InDoubt || !row.HeldUntil.IsZero() && row.HeldUntil.Before(now()) {
+		left := row.HeldUntil.Sub(now())
+		if row.InDoubt || !row.HeldUntil.IsZero() && (left < 0 || left > otp.MaxLease) {
 			count++
 		}
 	}

@@ -96,12 +96,15 @@ func testCountDoubt(t *testing.T, s Instance) {
 	both := write("in doubt, hold over", 1)
 	long.Row.InDoubt, both.Row.InDoubt = true, true
 	over.Row.HeldUntil, both.Row.HeldUntil = now.Add(-time.Second), now.Add(-time.Hour)
-	ahead.Row.HeldUntil = now.Add(time.Hour)
-	for _, w := range []otp.Write{long, over, ahead, both, write("idle", 1)} {
+	ahead.Row.HeldUntil = now.Add(otp.MaxLease - time.Minute)
+	setBack := write("held when the clock was ahead", 1)
+	setBack.Row.HeldUntil = now.AddDate(10, 0, 0)
+	for _, w := range []otp.Write{long, over, ahead, both, setBack, write("idle", 1)} {
 		must(t, s.Create(ctx, w))
 	}
-	expect(3)
+	expect(4)
 	must(t, s.Replace(ctx, write("in doubt", 2)))
 	must(t, s.Replace(ctx, write("hold over", 2)))
+	must(t, s.Replace(ctx, write(setBack.Row.Account, 2)))
 	expect(1)
 }

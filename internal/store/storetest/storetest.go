@@ -17,7 +17,8 @@ type Reader interface {
 	// List gives rows in the order of their accounts' bytes, those after the account given, at most limit.
 	// The empty account is before all others.
 	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
-	// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock.
+	// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock: it has passed, or
+	// ends later than any can, so that the clock was set back since.
 	CountDoubt(ctx context.Context) (int, error)
 	// CountUnreadAnswers returns the sum of UnreadAnswers over all rows.
 	CountUnreadAnswers(ctx context.Context) (int, error)
