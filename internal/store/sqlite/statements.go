@@ -57,8 +57,10 @@ const (
 	keyColumns    = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 
 	// Those of a lookup.
-	fetchText   = `SELECT ` + rowColumns + ` FROM device WHERE account = ?`
-	keyByIDText = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
+	fetchText      = `SELECT ` + rowColumns + ` FROM device WHERE account = ?`
+	keyByIDText    = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
+	ageAnswersText = `UPDATE answer SET (at, fingerprint, answer) = (?, NULL, NULL) WHERE (account, key) IN
+		(SELECT account, key FROM answer WHERE at > ? LIMIT ?)`
 
 	withResponseText = `SELECT d.account IS NOT NULL, coalesce(d.account, ''), coalesce(d.revision, 0), coalesce(d.in_doubt, 0),
 			d.held_until, d.body, d.vault,
@@ -89,8 +91,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.spendAnswer: `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = ? AND key = ?`,
 		&s.spendAnswers: `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE (account, key) IN
 			(SELECT account, key FROM answer WHERE answer IS NOT NULL AND at <= ? LIMIT ?)`,
-		&s.ageAnswers: `UPDATE answer SET (at, fingerprint, answer) = (?, NULL, NULL) WHERE (account, key) IN
-			(SELECT account, key FROM answer WHERE at > ? LIMIT ?)`,
+		&s.ageAnswers:  ageAnswersText,
 		&s.dropAnswers: `DELETE FROM answer WHERE (account, key) IN (SELECT account, key FROM answer WHERE at <= ? LIMIT ?)`,
 		&s.noteLine:    `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		&s.dropLines: `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?)
