@@ -27,6 +27,7 @@ const (
 	nonsense    mishap = "nonsense" // for an answer, to a request that was processed
 	unread      mishap = "unread"   // an answer that a newer reader can read
 	unreadAtAll mishap = "unread at all"
+	exhausted   mishap = "exhausted" // this machine has nothing left to make a connection with
 )
 
 // bridge speaks to the simulator's door in the goroutine of its caller. Where a socket would stop the clock of a
@@ -65,6 +66,8 @@ func (b *bridge) exchange(ctx context.Context, name inwebo.Exchange, action stri
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", inwebo.ErrNeverSent, inwebo.ErrLate)
+	case happens == exhausted:
+		return nil, fmt.Errorf("%w: %w", inwebo.ErrNeverSent, inwebo.ErrLocal)
 	case happens == neverSent:
 		return nil, fmt.Errorf("%w: %w", inwebo.ErrNeverSent, inwebo.ErrNetwork)
 	case happens == requestLost:

@@ -74,6 +74,33 @@ func (f *flaky) mustOpen(t *testing.T) time.Duration {
 	return wait.For
 }
 
+// A machine that has no file descriptors left says nothing of inWebo: the circuit stays closed for everybody, and nothing is spent.
+func TestExhaustedDescriptorsDoNotOpenTheCircuit(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	for _, on := range []inwebo.Exchange{inwebo.ExchangeOTPSetup, inwebo.ExchangeOTPFinalize} {
+		t.Run(string(on), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFlaky(plant(t, sim, inwebosim.Override{}))
+				f.happens, f.on = exhausted, on
+				for range 3 * cautious().CircuitFaults {
+					if err := f.issue(t, rightPIN); otp.CauseOf(err) != otp.ErrUnreachable {
+						t.Fatalf("told %v", err)
+					}
+				}
+				if r := f.d.record(t); r.Doubt != nil || len(r.Quota.Units) != 0 {
+					t.Errorf("it leaves %+v", r)
+				}
+				f.happens = fine
+				if err := f.issue(t, rightPIN); err != nil {
+					t.Errorf("with descriptors again: %v", err)
+				}
+			})
+		})
+	}
+}
+
 // While inWebo is left alone nothing is held, spent or sent for who asks, and who waits as told gets an OTP when it is back.
 func TestTheCircuitOpensBeforeAnythingIsSpent(t *testing.T) {
 	t.Parallel()

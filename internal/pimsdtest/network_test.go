@@ -105,7 +105,8 @@ func networkCauses() []cause {
 	return slices.Concat(all,
 		broken("cut before the first byte", inwebosim.Nuisance{Kind: inwebosim.KindCut}),
 		broken("cut in the status line", inwebosim.Nuisance{Kind: inwebosim.KindCut, Bytes: 5}),
-		broken("cut in the document", inwebosim.Nuisance{Kind: inwebosim.KindCut, Bytes: -4}),
+		onEach(cause{name: "cut in the document", code: 2202, status: 502}, cause{name: "cut in the document", code: 2316, status: 502},
+			inwebosim.Nuisance{Kind: inwebosim.KindCut, Bytes: -4}),
 		broken("HTTP 500", inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: http.StatusInternalServerError}),
 		broken("HTTP 503", inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: http.StatusServiceUnavailable}),
 	)
