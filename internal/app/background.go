@@ -30,8 +30,8 @@ const (
 
 func tasks() []string {
 	return []string{
-		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch, taskCertificate, taskCensus,
-		taskWatchdog, taskOperators, taskListener,
+		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch, taskCertificate,
+		taskCensus, taskWatchdog, taskOperators, taskListener,
 	}
 }
 

@@ -28,7 +28,8 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 	if err != nil {
 		return nil, err
 	}
-	a := &App{config: c, log: log, logger: log.Logger, lines: newRequestLines(log.Logger), metrics: telemetry.NewMetrics(Build().Version, codes())}
+	a := &App{config: c, log: log, logger: log.Logger, metrics: telemetry.NewMetrics(Build().Version, codes())}
+	a.lines = newRequestLines(a.logger)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.undo.all())

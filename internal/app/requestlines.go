@@ -79,6 +79,7 @@ func (l *requestLines) follow(ctx context.Context) {
 func (l *requestLines) tell() {
 	strangers, shed := l.strangers.leftOut.Swap(0)+l.faultOfStrangers.leftOut.Swap(0), l.shed.leftOut.Swap(0)
 	if strangers+shed > 0 {
-		l.logger.Warn("lines of requests were left out of the log", zap.Uint64("ofUnknownCallers", strangers), zap.Uint64("ofTooManyRequests", shed))
+		l.logger.Warn("lines of requests were left out of the log",
+			zap.Uint64("ofUnknownCallers", strangers), zap.Uint64("ofTooManyRequests", shed))
 	}
 }

@@ -31,20 +31,19 @@ func TestTheConditionOfAStoreIsTold(t *testing.T) {
 	looks := conditionsOfAStore{{}, damaged, damaged, worse, worse, {}, unverified, {LogIsKept: true}}
 	core, logs := observer.New(zap.InfoLevel)
 	w := &storeWatch{store: &looks, logger: zap.New(core)}
-	want := map[int][]string{
+	want := [][]string{
 		1: {"a part of the store is damaged", "a response of a repeatable call"},
 		3: {"an answer of inWebo was stored without", "the store's write-ahead log grows"},
 		6: {"the store was not closed"},
 		7: {"the store's write-ahead log grows"},
 	}
-	for i := range len(looks) {
+	for i := range want {
 		w.look(t.Context())
 		var got []string
 		for _, entry := range logs.TakeAll() {
 			got = append(got, entry.Message)
 		}
-		fits := func(text, start string) bool { return strings.HasPrefix(text, start) }
-		if !slices.EqualFunc(got, want[i], fits) {
+		if !slices.EqualFunc(got, want[i], strings.HasPrefix) {
 			t.Errorf("look %d logs %q, want %q", i, got, want[i])
 		}
 		if i == 4 {

@@ -30,8 +30,8 @@ func lookAtStore(ctx context.Context, c *config.Config) ([]Finding, reading) {
 	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
 		return []Finding{noStore(c), keysBeforeTheStore(c), skipped(theStamps, "there is no store")}, reading{}
 	case err != nil:
-		return []Finding{fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, "the store cannot be opened"),
-			skipped(theStamps, "the store cannot be opened")}, reading{}
+		const closed = "the store cannot be opened"
+		return []Finding{fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, closed), skipped(theStamps, closed)}, reading{}
 	}
 	defer func() { _ = store.Close() }()
 	clock := readStoreClock(ctx, store)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 )
 
 // statements are what the writer runs, prepared on its connection.
@@ -111,17 +112,9 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.setSealingKey: `INSERT INTO sealing_key (id, name) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
 	}
 	s.scanning = &statements{}
-	scanning := s.scanning
-	texts[&scanning.lineOfReplace] = insertLine + `EXISTS (SELECT 1 FROM device NOT INDEXED WHERE account = ? AND revision = ?)
-		ON CONFLICT (write_id) DO NOTHING`
-	texts[&scanning.setDevice] = `UPDATE device NOT INDEXED SET (revision, body, vault) = (?1, ?4, ?5) WHERE account = ?7`
-	texts[&scanning.writeBefore] = `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),
-		coalesce((SELECT revision FROM device NOT INDEXED WHERE account = ?), 0)`
-	texts[&scanning.claimed] = `SELECT EXISTS (SELECT 1 FROM device NOT INDEXED WHERE serial = ? AND serial <> '' AND active = 1 AND account <> ?)`
-	texts[&scanning.setClaim] = `UPDATE device NOT INDEXED SET (serial, active) = (?, ?) WHERE account = ?`
+	maps.Copy(texts, scanningTexts(s.scanning))
 	err := prepare(ctx, conn, texts)
-	scanning.lineOfCreate, scanning.insertDevice = s.lineOfCreate, s.insertDevice
-	scanning.keepAnswer, scanning.spendAnswer = s.keepAnswer, s.spendAnswer
+	s.scanning.lineOfCreate, s.scanning.insertDevice, s.scanning.keepAnswer = s.lineOfCreate, s.insertDevice, s.keepAnswer
 	for statement := range texts {
 		if *statement != nil {
 			s.all = append(s.all, *statement)
@@ -132,6 +125,20 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		return nil, err
 	}
 	return s, nil
+}
+
+// scanningTexts are the statements that differ where no index of the records can be relied on. They take the same values.
+func scanningTexts(s *statements) map[**sql.Stmt]string {
+	return map[**sql.Stmt]string{
+		&s.lineOfReplace: insertLine + `EXISTS (SELECT 1 FROM device NOT INDEXED WHERE account = ? AND revision = ?)
+			ON CONFLICT (write_id) DO NOTHING`,
+		&s.setDevice: `UPDATE device NOT INDEXED SET (revision, body, vault) = (?1, ?4, ?5) WHERE account = ?7`,
+		&s.writeBefore: `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),
+			coalesce((SELECT revision FROM device NOT INDEXED WHERE account = ?), 0)`,
+		&s.claimed: `SELECT EXISTS (SELECT 1 FROM device NOT INDEXED
+			WHERE serial = ? AND serial <> '' AND active = 1 AND account <> ?)`,
+		&s.setClaim: `UPDATE device NOT INDEXED SET (serial, active) = (?, ?) WHERE account = ?`,
+	}
 }
 
 func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {

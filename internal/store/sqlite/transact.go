@@ -26,7 +26,8 @@ type transaction struct {
 // transact runs the jobs in one transaction and sets the error of each. It returns the error that all of them met.
 //
 // What is convenient never fails what is not: a settle whose response cannot be stored is run again without it, one that meets a
-// damaged index is run again without indexes, a job that fails alone is left out, and on a full disk room is made for settles, at the expense of everything else.
+// damaged index is run again without indexes, a job that fails alone is left out, and on a full disk room is made for settles, at
+// the expense of everything else.
 //
 // Before the commit, what failed is not stored and never will be (otp.ErrUntouched). A commit that failed may have left the
 // transaction in the log: whether it is stored is not known.
