@@ -30,7 +30,7 @@ func OpenFile(path string, mayCreate bool) (*Ring, error) {
 	if err != nil {
 		return nil, ifMissing(path, err)
 	}
-	r := &Ring{source: sourceOf(path), path: path, opened: time.Now()}
+	r := &Ring{source: sourceOf(path), path: path, reading: make(chan struct{}, 1), opened: time.Now()}
 	r.state.Store(&state{keys: keys, info: info})
 	return r, nil
 }
@@ -53,29 +53,59 @@ func (r *Ring) Reload() error {
 	if r.path == "" {
 		return nil
 	}
-	r.read.Lock()
-	defer r.read.Unlock()
-	return r.reread()
+	var err error
+	if !r.look(reloadTimeout, func() { err = r.reread() }) {
+		return fmt.Errorf("%s: %w", r.source, errFileSilent)
+	}
+	return err
 }
 
-// refresh reads the file again if it has changed, or could not be used before. After a fault the keys stay, and the state
-// says why.
+// refresh reads the file again if it has changed, or could not be used before. After a fault, such as that of a file system
+// that does not answer within lookTimeout, the keys stay, and the state says why.
 func (r *Ring) refresh() {
 	if r.path == "" {
 		return
 	}
 	r.looked.Store(int64(time.Since(r.opened)))
-	if r.state.Load().isOf(r.path) {
-		return
-	}
-	r.read.Lock()
-	defer r.read.Unlock()
-	if !r.state.Load().isOf(r.path) { // no other goroutine was faster
-		_ = r.reread()
+	answered := r.look(lookTimeout, func() {
+		if !r.state.Load().isOf(r.path) {
+			_ = r.reread() // the state says why
+		}
+	})
+	if old := r.state.Load(); !answered && old.fault == nil {
+		silent := &state{keys: old.keys, info: old.info, fault: fmt.Errorf("%s: %w", r.source, errFileSilent)}
+		r.state.CompareAndSwap(old, silent) // unless the file has answered meanwhile
 	}
 }
 
-// reread reads the file and takes over what it says, if it may. The caller must hold r.read.
+// errFileSilent is the fault of a key file whose file system does not answer.
+var errFileSilent = errors.New("its file system does not answer: see whether the volume is mounted and reachable")
+
+// look runs read while no other goroutine does, and reports whether that was done within the timeout. A read of a file system
+// that does not answer cannot be interrupted: it goes on without its caller, and no other read begins before it ends.
+func (r *Ring) look(timeout time.Duration, read func()) (done bool) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case r.reading <- struct{}{}:
+	case <-timer.C:
+		return false
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() { <-r.reading }()
+		read()
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// reread reads the file and takes over what it says, if it may. The caller must be a look.
 func (r *Ring) reread() error {
 	old := r.state.Load()
 	keys, info, err := readFile(r.path)

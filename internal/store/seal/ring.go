@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +26,8 @@ type Ring struct {
 	source string // in errors: the name of a setting, or of a file
 	path   string // of the file; empty when the ring comes from a text
 	state  atomic.Pointer[state]
-	read   sync.Mutex // held by the one who reads the file again
+	// reading has one token, of the goroutine that reads the file again.
+	reading chan struct{}
 
 	opened time.Time
 	looked atomic.Int64 // when the file was last looked at: nanoseconds since opened
@@ -35,6 +35,13 @@ type Ring struct {
 
 // lag is how long a ring may go on with the keys of a file that has changed.
 const lag = time.Second
+
+const (
+	// lookTimeout bounds how long a look at the file may delay its caller, which may have an answer of inWebo to store.
+	lookTimeout = time.Second
+	// reloadTimeout is lookTimeout for Reload.
+	reloadTimeout = 10 * time.Second
+)
 
 // state is what a Ring knows; it is replaced, never changed.
 type state struct {
