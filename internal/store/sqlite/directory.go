@@ -22,7 +22,12 @@ func findDatabase(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	trace := traceOfStore(path) // before the size is read: another process may make the store now
 	info, err := os.Lstat(path)
+	if err == nil && info.Mode().IsRegular() && info.Size() == 0 && trace != "" {
+		return "", fmt.Errorf("%s is empty, though %s shows that there was a store: nothing was changed. Put the database back, or restore "+
+			"a backup and run `pimsd account doubt --all` before the first call; for a new store, empty the directory", path, trace)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w in %s, it has no %s: the service makes one when it starts in an empty directory, "+
 			"commands only use it; is PIMSD_DATA_DIR the service's?", ErrNoStore, filepath.Dir(path), FileName)
@@ -34,6 +39,20 @@ func findDatabase(dir string) (string, error) {
 		return "", err
 	}
 	return path, checkFileSystem(filepath.Dir(path))
+}
+
+// traceOfStore returns the name of a file that is next to the database only after a store was made there; empty when there is
+// none. SQLite takes an empty file for a new database, and removes its log: a restore that failed, for want of room perhaps,
+// would become a store without accounts.
+func traceOfStore(path string) string {
+	if hasLog(path) {
+		return path + "-wal"
+	}
+	reserve := filepath.Join(filepath.Dir(path), ReserveName)
+	if _, err := os.Lstat(reserve); err == nil {
+		return reserve
+	}
+	return ""
 }
 
 // checkFile refuses a database that has more than one name, or another place than the data directory: its log would be

@@ -26,6 +26,8 @@ func TestWhereAStoreIsOpenedOrMade(t *testing.T) {
 		"a store":          {aStore, "", ""},
 		"a store and more": {func(t *testing.T, dir string) { aStore(t, dir); directory("notes")(t, dir) }, "", ""},
 		"half made":        {directory("pimsd.db"), "did not finish making it", ""},
+		"emptied":          {emptied, "shows that there was a store", "shows that there was a store"},
+		"emptied, a log":   {emptiedWithLog, "-wal shows that there was", "-wal shows that there was"},
 		"foreign files":    {directory("lost+found/", "holiday.jpg"), "it has no pimsd.db", `there is "holiday.jpg"`},
 		"a log alone":      {directory("pimsd.db-wal"), "it has no pimsd.db", `there is "pimsd.db-wal"`},
 		"a directory":      {directory("pimsd.db/"), "is not a file", "is not a file"},
@@ -114,6 +116,25 @@ func expectRefusal(t *testing.T, verb string, store *sqlite.Store, err error, wa
 		t.Errorf("%s does not fail, want an error that says %q", verb, want)
 	case !strings.Contains(err.Error(), want):
 		t.Errorf("%s: %v, want an error that says %q", verb, err, want)
+	}
+}
+
+// emptied is a store whose database a restore that failed has left empty.
+func emptied(t *testing.T, dir string) {
+	t.Helper()
+	aStore(t, dir)
+	if err := os.Truncate(filepath.Join(dir, sqlite.FileName), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func emptiedWithLog(t *testing.T, dir string) {
+	t.Helper()
+	emptied(t, dir)
+	log := filepath.Join(dir, sqlite.FileName+"-wal")
+	err := errors.Join(os.Remove(filepath.Join(dir, sqlite.ReserveName)), os.WriteFile(log, []byte("the last steps"), 0o600))
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
