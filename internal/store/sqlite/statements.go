@@ -101,7 +101,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.addKey:    `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		&s.revokeKey: `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`,
 		&s.useKey:    `UPDATE api_key SET last_used_at = max(iif(last_used_at <= ?, last_used_at, 0), ?) WHERE id = ?`,
-		&s.probe:     `UPDATE probe SET at = ? WHERE id = 1`,
+		&s.probe:     `INSERT INTO probe (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at`,
 		&s.nameLog:   `UPDATE store SET log_before = log, log = randomblob(16)`,
 		// What a settle writes, under names that no write and no account has, and undone again.
 		&s.probeBegin: `SAVEPOINT settle`,
