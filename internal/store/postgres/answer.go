@@ -15,7 +15,7 @@ const (
 		WHERE excluded.is_otp AND NOT answer.is_otp AND answer.answer IS NOT NULL`
 
 	// keepAnswer stores the response of a write if the statement before it, named written, has stored the row.
-	keepAnswer = `INSERT INTO answer (` + answerColumns + `) SELECT $1, $19, $20, $21, $22, $23 FROM written ` + orReplaceAnswer
+	keepAnswer = `INSERT INTO answer (` + answerColumns + `) SELECT $1, $19, $20, $21, $22, $23 FROM written ` + orReplaceAnswer + ` RETURNING 1`
 )
 
 func keepArgs(k *otp.Keep) []any {
@@ -25,5 +25,5 @@ func keepArgs(k *otp.Keep) []any {
 // Spend is as otp.Store says.
 func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
 	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2`
-	return s.exec(ctx, s.lanes.writes, "spend the key of an answer", spend, string(account), key)
+	return s.exec(ctx, s.lanes.singles, "spend the key of an answer", spend, string(account), key)
 }

@@ -23,6 +23,11 @@ const (
 	// takeTurn waits for the lock when something was written.
 	takeTurn = `turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `) FROM (SELECT FROM written LIMIT 1) one)`
 
+	// takeTurnAfterKept is takeTurn after the responses are stored: that may wait for a session which has locked one of them,
+	// and all other writes, of all replicas, would wait for the lock meanwhile.
+	takeTurnAfterKept = `turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `)
+		FROM (SELECT FROM written LIMIT 1) one, (SELECT count(*) FROM kept) stored)`
+
 	// writeBatch stores the rows that fit, with their audit lines and responses, and returns their accounts. It passes over a
 	// row that another session writes: no two batches wait for each other, and no row makes the others wait.
 	writeBatch = `WITH new AS (
@@ -39,11 +44,11 @@ const (
 		UPDATE device d SET (revision, in_doubt, held_until, body, vault, unread_answers)
 			= (new.revision, new.in_doubt, new.held_until, new.body, new.vault, new.unread_answers)
 		FROM free JOIN new USING (account) WHERE d.ctid = free.place RETURNING d.account
-	), ` + takeTurn + `, kept AS (
+	), kept AS (
 		INSERT INTO answer (` + answerColumns + `)
 		SELECT account, key, answered_at, is_otp, fingerprint, answer FROM written JOIN new USING (account) WHERE key IS NOT NULL
-		` + orReplaceAnswer + `
-	), noted AS (
+		` + orReplaceAnswer + ` RETURNING 1
+	), ` + takeTurnAfterKept + `, noted AS (
 		INSERT INTO audit (` + lineColumns + `)
 		SELECT nextval('audit_id'), write_id, at, line_account, caller, transaction_id, action, stage, outcome, step
 		FROM turn, written JOIN new USING (account)

@@ -13,6 +13,10 @@ const (
 	callTimeout = 5 * time.Second
 	// pingTimeout bounds the question whether a connection that has been idle still works.
 	pingTimeout = time.Second
+	// connectPause is before the second attempt to get a connection while the server allows no more; later pauses are longer, up
+	// to maxConnectPause.
+	connectPause    = 10 * time.Millisecond
+	maxConnectPause = 300 * time.Millisecond
 	// restTime is how long a connection may be idle before it is asked.
 	restTime = time.Second
 )
@@ -20,25 +24,27 @@ const (
 // The connections that each kind of work may use at the same time.
 const (
 	batchConnections  = 4
-	writeConnections  = 4
-	lookupConnections = 5
+	singleConnections = 3
+	writeConnections  = 2
+	lookupConnections = 4
 	otherConnections  = 3
-	maxConnections    = batchConnections + writeConnections + lookupConnections + otherConnections
+	maxConnections    = batchConnections + singleConnections + writeConnections + lookupConnections + otherConnections
 )
 
 // lanes divide the connections, so that no kind of work ever waits for one that another kind has: least of all the
 // settling of an answer of inWebo for look-ups.
 type lanes struct {
 	batches lane // of writes of records: leases and settles
-	writes  lane // of one record, which may have to wait for another session
+	singles lane // of one record, which may have to wait for another session
+	writes  lane // that wait for no other session: first records, and what finds out what became of a write
 	lookups lane // that every call makes
 	others  lane
 }
 
 func newLanes() lanes {
 	return lanes{
-		batches: make(lane, batchConnections), writes: make(lane, writeConnections), lookups: make(lane, lookupConnections),
-		others: make(lane, otherConnections),
+		batches: make(lane, batchConnections), singles: make(lane, singleConnections), writes: make(lane, writeConnections),
+		lookups: make(lane, lookupConnections), others: make(lane, otherConnections),
 	}
 }
 
@@ -112,10 +118,13 @@ func query[T any](
 }
 
 // acquire returns a connection that works. Where one that has been idle does not answer, the others are as old: all of
-// them are given up.
+// them are given up. Where the server allows no more connections than there are, it waits for one of them.
 func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	for {
+	for wait := connectPause; ; wait = min(2*wait, maxConnectPause) {
 		conn, err := s.pool.Acquire(ctx)
+		if hasCode(err, tooManyConnections) && s.pool.Stat().TotalConns() > 0 && pause(ctx, wait) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -133,6 +142,18 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 			return nil, ctx.Err()
 		}
 		s.pool.Reset()
+	}
+}
+
+// pause waits, and reports whether ctx has not ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

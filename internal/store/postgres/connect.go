@@ -86,13 +86,15 @@ func validator(choice pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
 // session is what a new connection must be like, and what is changed in it so that it is. All of it holds until the
 // connection ends, whatever becomes of the server's configuration: it keeps the synchronous_commit that it was accepted
 // with; two writers of one record meet with a conflict instead of an error of serialization; the warning that a write
-// was not replicated is not suppressed; statements are planned once, not for each execution; and the server ends the session
-// of a client that is gone, with the locks that it has.
+// was not replicated is not suppressed; statements are planned once, not for each execution; no statement waits for a lock
+// until its caller gives up without knowing what became of it; and the server ends the session of a client that is gone, or
+// stopped in the middle of a transaction, with the locks that it has.
 const session = `SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('fsync'),
 	set_config('synchronous_commit', current_setting('synchronous_commit'), false),
 	set_config('default_transaction_isolation', 'read committed', false),
 	set_config('client_min_messages', 'warning', false),
-	set_config('plan_cache_mode', 'force_generic_plan', false),
+	set_config('plan_cache_mode', 'force_generic_plan', false), set_config('lock_timeout', '2s', false),
+	set_config('idle_in_transaction_session_timeout', '10s', false),
 	set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
 	set_config('tcp_keepalives_count', '3', false)`
 

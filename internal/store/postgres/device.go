@@ -20,7 +20,9 @@ const (
 	lineColumns   = `id, write_id, at, account, caller, transaction_id, action, stage, outcome, step`
 
 	// noteWrite stores the audit line if the statement before it, named written, has stored the row.
-	noteWrite = takeTurn + ` INSERT INTO audit (` + lineColumns + `)
+	noteWrite = takeTurn + noteInTurn
+
+	noteInTurn = ` INSERT INTO audit (` + lineColumns + `)
 		SELECT nextval('audit_id'), $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM written, turn`
 
 	createRow = `WITH written AS (
@@ -36,7 +38,7 @@ const (
 	replaceRow = updateRow + noteWrite
 
 	// replaceAndKeep is replaceRow, with the response to keep.
-	replaceAndKeep = updateRow + `kept AS (` + keepAnswer + `), ` + noteWrite
+	replaceAndKeep = updateRow + `kept AS (` + keepAnswer + `), ` + takeTurnAfterKept + noteInTurn
 
 	writeBefore = `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = $1),
 		coalesce((SELECT revision FROM device WHERE account = $2), 0)`
@@ -47,7 +49,7 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 	if w.Row.Revision != 1 {
 		return errors.New("the first row of an account has revision 1")
 	}
-	return s.write(ctx, "store the first record of an account", createRow, w, otp.ErrExists)
+	return s.write(ctx, s.lanes.writes, "store the first record of an account", createRow, w, otp.ErrExists)
 }
 
 // Replace is as otp.Store says. The row is written together with others, unless that does not store it.
@@ -71,19 +73,19 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 	if w.Keep != nil {
 		statement = replaceAndKeep
 	}
-	return s.write(ctx, what, statement, w, otp.ErrConflict)
+	return s.write(ctx, s.lanes.singles, what, statement, w, otp.ErrConflict)
 }
 
 // write runs the one statement of a writing verb. refusal is the answer to a write that does not fit.
-func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, refusal error) error {
+func (s *Store) write(ctx context.Context, l lane, what, statement string, w otp.Write, refusal error) error {
 	if err := checkWrite(w); err != nil {
 		return err
 	}
-	l := w.Line
+	line := w.Line
 	args := []any{
 		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.HeldUntil), nonNil(w.Row.Body), nonNil(w.Row.Vault.Reveal()),
-		w.ID, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step,
-		w.Row.UnreadAnswers, nil, nil,
+		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
+		line.Step, w.Row.UnreadAnswers, nil, nil,
 	}
 	if w.Claim != nil {
 		args[16], args[17] = w.Claim.Serial, w.Claim.Active
@@ -91,7 +93,7 @@ func (s *Store) write(ctx context.Context, what, statement string, w otp.Write, 
 	if w.Keep != nil {
 		args = append(args, keepArgs(w.Keep)...)
 	}
-	lines, err := s.execCount(ctx, s.lanes.writes, what, statement, args...)
+	lines, err := s.execCount(ctx, l, what, statement, args...)
 	switch {
 	case isTaken(err):
 		return s.unlessRepeated(ctx, what, w, otp.ErrDeviceTaken)

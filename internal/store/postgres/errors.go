@@ -14,6 +14,7 @@ const (
 	uniqueViolation     = "23505"
 	readOnlyTransaction = "25006"
 	undefinedTable      = "42P01"
+	tooManyConnections  = "53300"
 )
 
 // What it says of data that it cannot read.

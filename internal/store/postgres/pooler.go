@@ -20,6 +20,8 @@ const poolerRounds = 3
 // one each keep a session of their own. The first is asked twice in a row, so that a pooler that hands its sessions out
 // in turn shows itself too.
 func (s *Store) refuseSharedSessions(ctx context.Context, first *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	session, err := sessionOf(ctx, first)
 	if err != nil || session == first.PgConn().PID() { // which a pooler makes up
 		return err

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,7 @@ type Store struct {
 	reads   *queue[readTask]
 	overdue *rested
 	future  futureLines
+	closing sync.Once
 }
 
 var (
@@ -78,12 +80,14 @@ func open(ctx context.Context, url secret.Text, prepare func(context.Context, *p
 	return s, nil
 }
 
-// Close ends the store when the verbs under way have been answered.
+// Close ends the store when the verbs under way have been answered. It may be called more than once.
 func (s *Store) Close() error {
-	s.overdue.end()
-	s.writes.close()
-	s.reads.close()
-	s.pool.Close()
+	s.closing.Do(func() {
+		s.overdue.end()
+		s.writes.close()
+		s.reads.close()
+		s.pool.Close()
+	})
 	return nil
 }
 
@@ -92,8 +96,9 @@ func (s *Store) Writable(ctx context.Context) error {
 	return s.exec(ctx, s.lanes.writes, "find out whether the store can be written", probe)
 }
 
-// probe changes nothing that matters, and takes no room.
-const probe = `UPDATE house SET probed_at = ` + clock + ` WHERE id = 1`
+// probe changes nothing that matters, and takes no room. It never does nothing: a statement that changes no row proves nothing.
+const probe = `INSERT INTO house (id, probed_at) VALUES (1, ` + clock + `)
+	ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at`
 
 // clock is the database's time in microseconds.
 const clock = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`

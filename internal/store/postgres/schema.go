@@ -69,6 +69,9 @@ func (m migrations) version(ctx context.Context, conn *pgx.Conn) (version int, e
 // the ids of the audit log go on above those that are there.
 func (m migrations) bringUpToDate(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = 0`); err != nil { // ctx ends the wait for another replica
+			return err
+		}
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"bytes"
 	"net"
 	"net/url"
 	"sync"
@@ -16,6 +17,7 @@ type Proxy struct {
 	listener net.Listener
 	server   string // host:port
 	deaf     atomic.Bool
+	end      atomic.Pointer[[]byte] // that silences a client's connection; nil: nothing does
 
 	mu    sync.Mutex
 	era   *era // of the connections that are made now
@@ -23,8 +25,11 @@ type Proxy struct {
 	ended sync.WaitGroup
 }
 
-// era is the time between two silences.
-type era struct{ silent atomic.Bool }
+// era is the time between two silences, or the life of a connection that silences itself.
+type era struct {
+	silent atomic.Bool
+	end    []byte // what its client silences it by; nil: nothing
+}
 
 // NewProxy starts a proxy in front of the server of the URL, and returns it with the URL by which the database is reached
 // through it. It ends with the test.
@@ -56,6 +61,12 @@ func (p *Proxy) Silence() {
 // SetDeaf says whether new connections are accepted and never answered.
 func (p *Proxy) SetDeaf(deaf bool) { p.deaf.Store(deaf) }
 
+// SilenceAt makes each new connection silent for ever when its client sends the text, which is not passed on.
+func (p *Proxy) SilenceAt(text string) {
+	end := []byte(text)
+	p.end.Store(&end)
+}
+
 func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -77,16 +88,23 @@ func (p *Proxy) accept() {
 		p.conns = append(p.conns, server)
 		now := p.era
 		p.mu.Unlock()
-		p.ended.Go(func() { now.pass(client, server) })
-		p.ended.Go(func() { now.pass(server, client) })
+		if end := p.end.Load(); end != nil {
+			now = &era{end: *end}
+		}
+		p.ended.Go(func() { now.pass(client, server, nil) })
+		p.ended.Go(func() { now.pass(server, client, now.end) })
 	}
 }
 
-// pass copies what one side sends to the other. In a silent era it goes on reading and drops everything.
-func (e *era) pass(to, from net.Conn) {
+// pass copies what one side sends to the other. In a silent era, which begins with the text end unless it is nil, it goes on
+// reading and drops everything.
+func (e *era) pass(to, from net.Conn, end []byte) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
+		if end != nil && bytes.Contains(buffer[:n], end) {
+			e.silent.Store(true)
+		}
 		if e.silent.Load() {
 			if err != nil {
 				return
