@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -45,5 +46,27 @@ func TestMigrateClaims(t *testing.T) {
 		if rows[i].Claim != want {
 			t.Errorf("the claim of %s is %+v, want %+v", rows[i].Account, rows[i].Claim, want)
 		}
+	}
+}
+
+// A write of a claim that the row has lost since, because it was deleted, is not taken for stored when it is repeated: another
+// account may have the device by now.
+func TestRepeatedClaimOfADeletedRow(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, oldStore(t), builtIn())
+	claim := &otp.Claim{Serial: "phone/_/1", Active: true}
+	enrolled, other := benchWrite(2, 1), benchWrite(3, 1)
+	enrolled.Claim, other.Claim = claim, claim
+	if err := s.Create(t.Context(), enrolled); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.db.ExecContext(t.Context(), "DELETE FROM device WHERE account = ?", string(enrolled.Row.Account)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), enrolled); !errors.Is(err, otp.ErrDeviceTaken) {
+		t.Errorf("the repeat: %v; want ErrDeviceTaken", err)
 	}
 }

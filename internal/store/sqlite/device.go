@@ -119,7 +119,7 @@ func refuseClaim(ctx context.Context, on *statements, w otp.Write, misfit error)
 	switch {
 	case err != nil:
 		return nil, err
-	case known:
+	case known && revision >= w.Row.Revision: // the row may have gone back behind a write that it had
 		return errStored, nil
 	case revision != w.Row.Revision-1:
 		return misfit, nil
