@@ -1,0 +1,32 @@
+//go:build unix
+
+package seal_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+// A process that has the lock of the key file's directory, and does not end, keeps a change of the file waiting for a while only.
+func TestLockThatIsNotReleased(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), seal.FileName)
+		ring := openFile(t, path, true)
+		folder, err := os.Open(filepath.Dir(path))
+		must(t, err)
+		defer folder.Close()
+		must(t, syscall.Flock(int(folder.Fd()), syscall.LOCK_EX))
+		if err := ring.Promote(ring.Current()); err == nil || !strings.Contains(err.Error(), "another process") {
+			t.Errorf("a change says %v", err)
+		}
+		must(t, syscall.Flock(int(folder.Fd()), syscall.LOCK_UN))
+		must(t, ring.Promote(ring.Current()))
+	})
+}
