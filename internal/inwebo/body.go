@@ -2,7 +2,6 @@ package inwebo
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
@@ -21,6 +20,7 @@ type body struct {
 	ended    bool      // the framing was read to its end, but for the trailer behind chunks
 	beyond   bool      // it was read on behind the end of the framing
 
+	isRaw      bool // it is read as it arrived, because its framing cannot be
 	compressed bool
 	fault      error // why the connection brought no more
 }
@@ -32,10 +32,16 @@ const endTimeout = 25 * time.Millisecond
 const maxFramedBytes = 8 * maxAnswerBytes
 
 func newBody(c *conn, response *http.Response, deadline time.Time) *body {
+	if response.Body == nil {
+		return newRawBody(c, response, deadline)
+	}
 	c.budget = maxFramedBytes
 	b := &body{conn: c, response: response, deadline: deadline, framed: response.Body}
 	if b.isChunked() { // the reader of net/http waits for the trailer with the last bytes in hand
 		b.framed = httputil.NewChunkedReader(c.reader)
+		if first, err := c.reader.Peek(1); err == nil && first[0] == '<' { // there are no chunks
+			return newRawBody(c, response, deadline)
+		}
 	}
 	return b
 }
@@ -52,19 +58,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if n == 0 || p[0] != gzipMagic {
 		return n, err
 	}
-	compressed := io.MultiReader(bytes.NewReader(bytes.Clone(p[:n])), b.from)
-	unzipped, err := gzip.NewReader(compressed)
+	b.compressed = true
+	b.from, err = unzipped(io.MultiReader(bytes.NewReader(bytes.Clone(p[:n])), b.from))
 	if err != nil {
 		return 0, err
 	}
-	unzipped.Multistream(false) // it would wait for a next one
-	b.compressed = true
-	b.from = unzipped
 	return b.from.Read(p)
 }
-
-// gzipMagic is the byte with which gzip begins, and no document.
-const gzipMagic = 0x1f
 
 // framing reads the body as its framing says, and notes where that ends.
 type framing struct{ *body }
@@ -88,11 +88,15 @@ func (b framing) Read(p []byte) (int, error) {
 
 // readBeyond reads what has arrived behind the end of a Content-Length that is too short for its document.
 func (b *body) readBeyond(p []byte) (int, error) {
-	if b.response.ContentLength <= 0 {
+	if b.response.ContentLength < 0 {
 		return 0, io.EOF
 	}
 	b.beyond = true
-	b.conn.readUntil(b.deadline, endTimeout)
+	wait := endTimeout
+	if bytes.Count(b.conn.seen, []byte("Action")) == 1 { // the root has begun, and has not ended
+		wait = drainTimeout
+	}
+	b.conn.readUntil(b.deadline, wait)
 	n, err := b.conn.reader.Read(p)
 	if err != nil {
 		err = io.EOF // of the framing; nothing is missing on the connection
@@ -102,7 +106,7 @@ func (b *body) readBeyond(p []byte) (int, error) {
 
 // finish reads the framing to its end. It reports whether the connection can be used again.
 func (b *body) finish() bool {
-	if b.response.Close || b.beyond || b.fault != nil {
+	if b.response.Close || b.isRaw || b.beyond || b.fault != nil {
 		return false
 	}
 	if !b.ended {
@@ -118,9 +122,7 @@ func (b *body) readTrailer() bool {
 	if !b.isChunked() {
 		return true
 	}
-	if b.conn.reader.Buffered() == 0 {
-		b.conn.readUntil(b.deadline, endTimeout)
-	}
+	b.conn.readUntil(b.deadline, endTimeout)
 	for {
 		line, err := b.conn.reader.ReadSlice('\n')
 		if err != nil || len(bytes.TrimSpace(line)) == 0 {

@@ -16,6 +16,7 @@ type conn struct {
 	net.Conn // what is read and written: the TCP connection, or TLS over it
 	reader   *bufio.Reader
 	budget   int             // how many bytes may still be read from the network
+	seen     []byte          // what was read from the network of the last answer, at most maxSeen
 	tcp      syscall.RawConn // the TCP connection below; nil when there is none to look at
 	since    time.Time       // when it became idle
 }
@@ -39,6 +40,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(b[:min(len(b), c.budget)])
 	c.budget -= n
+	c.seen = append(c.seen, b[:min(n, maxSeen-len(c.seen))]...)
 	return n, err
 }
 
@@ -48,6 +50,7 @@ const maxInformational = 5
 // send writes the request and reads the head of its answer. The caller owns the connection, and calls send once for each
 // request: once Write was called, the request may have been acted upon.
 func (c *conn) send(request []byte) (*http.Response, error) {
+	c.seen = c.seen[:0]
 	if _, err := c.Write(request); err != nil {
 		return nil, err
 	}

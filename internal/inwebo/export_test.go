@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"time"
 )
 
 // ParseDocument reads a whole document.
@@ -45,6 +46,16 @@ func (c *Client) Request(parameters ...string) []byte {
 func DialFault(ctx context.Context, name Exchange, err error) error {
 	return newFault(ctx, name, ErrNeverSent, err)
 }
+
+// FinalizeOver makes an exchange over a connection.
+func FinalizeOver(ctx context.Context, over net.Conn) error {
+	x := &call{name: ExchangeOTPFinalize, conn: newConn(over, over), deadline: time.Now().Add(time.Minute)}
+	_, _, err := x.send(ctx, []byte("c4n4ry"))
+	return err
+}
+
+// DrainTimeout is how long the rest of an answer is waited for whose framing has ended.
+const DrainTimeout = drainTimeout
 
 // IdleTimeout is how long a connection may be idle.
 const IdleTimeout = idleTimeout

@@ -5,9 +5,14 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
@@ -117,7 +122,34 @@ func TestNoWayOfHTTPCostsTheStep(t *testing.T) {
 		}
 	}
 	accented := declaration + finalizeOf("<s_name>éééé</s_name>"+stepFields)
+	counted := fmt.Sprintf("Content-Length: %d\r\n", len(document))
+	chunked := head("Transfer-Encoding: chunked\r\n")
 	for name, serve := range map[string]func(*rawConn){
+		"an encoding of identity":          thenWait(head("Transfer-Encoding: identity\r\n"+counted) + document),
+		"an encoding twice":                thenWait(head(strings.Repeat("Transfer-Encoding: chunked\r\n", 2)) + chunk(document) + "0\r\n\r\n"),
+		"two lengths":                      thenWait(head(counted+"Content-Length: 7\r\n") + document),
+		"a length that is no number":       thenWait(head("Content-Length: c4n4ry\r\n") + document),
+		"a length of nothing":              thenWait(head("Content-Length: \r\n") + document),
+		"a length of 0":                    thenWait(length(0) + document),
+		"a line without a colon":           thenWait(head("c4n4ry\r\n"+counted) + document),
+		"a line without a name":            thenWait(head(": c4n4ry\r\n"+counted) + document),
+		"a name that is not ASCII":         thenWait(head("X-C4n4ry-\u00e9: 1\r\n"+counted) + document),
+		"a value with a zero":              thenWait(head("X: c4n4ry\x00\r\n"+counted) + document),
+		"a folded line at first":           thenWait("HTTP/1.1 200 OK\r\n c4n4ry\r\n" + counted + "\r\n" + document),
+		"two blanks before the status":     thenWait(strings.Replace(length(len(document)), " 200", "  200", 1) + document),
+		"an empty line before the status":  thenWait("\r\n" + length(len(document)) + document),
+		"HTTP/2 without its frames":        thenWait(strings.Replace(length(len(document)), "HTTP/1.1", "HTTP/2", 1) + document),
+		"no head":                          says(document),
+		"ten 1xx before it":                thenWait(strings.Repeat("HTTP/1.1 102 c4n4ry\r\nLink: </c4n4ry>\r\n\r\n", 10) + length(len(document)) + document),
+		"chunks that are none":             thenWait(chunked + document),
+		"chunks with line feeds":           thenWait(chunked + strings.ReplaceAll(chunk(document)+"0\r\n\r\n", "\r", "")),
+		"chunks with blanks":               thenWait(chunked + " " + chunk(document) + "0\r\n\r\n"),
+		"a chunk that is too short":        thenWait(chunked + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(document)-5, document)),
+		"half a line behind the chunks":    thenWait(chunked + chunk(document) + "0\r\n\r"),
+		"half a trailer":                   thenWait(chunked + chunk(document) + "0\r\nX-c4n4ry"),
+		"gzip of two members":              thenWait(length(len(zipped(document[:50])+zipped(document[50:]))) + zipped(document[:50]) + zipped(document[50:])),
+		"gzip of gzip":                     thenWait(length(len(zipped(zipped(document)))) + zipped(zipped(document))),
+		"gzip of two members, open":        thenWait(head("") + zipped(document[:50]) + zipped(document[50:])),
 		"closed before the last chunk":     says(head("Transfer-Encoding: chunked\r\n") + chunk(document)),
 		"reset before the last chunk":      thenReset(head("Transfer-Encoding: chunked\r\n") + chunk(document)),
 		"no last chunk":                    thenWait(head("Transfer-Encoding: chunked\r\n") + chunk(document)),
@@ -154,6 +186,63 @@ func TestNoWayOfHTTPCostsTheStep(t *testing.T) {
 			assertStep(t, serve)
 		})
 	}
+}
+
+// What a Content-Length that is too short leaves out is waited for a while, because it may come in a packet of its own.
+func TestTheRestOfAnAnswerMayBeLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		var answering sync.WaitGroup
+		answering.Go(func() {
+			document := finalizeOf(stepFields)
+			half := len(document) / 2
+			_, _ = io.ReadFull(server, make([]byte, len("c4n4ry")))
+			_, _ = fmt.Fprintf(server, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", half, document[:half])
+			time.Sleep(inwebo.DrainTimeout / 2)
+			_, _ = io.WriteString(server, document[half:])
+		})
+		if err := inwebo.FinalizeOver(t.Context(), client); err != nil {
+			t.Error(err)
+		}
+		_ = client.Close()
+		answering.Wait()
+		_ = server.Close()
+	})
+}
+
+// A head that cannot be read costs no error that the rest has: what is no document is no answer.
+func TestAnOddHeadMakesNoAnswer(t *testing.T) {
+	for name, row := range map[string]struct {
+		behind string
+		kept   string // why it cannot be read
+	}{
+		"nothing":                {"", ""},
+		"a web page":             {"<html>c4n4ry</html>", ""},
+		"another document":       {otpSetup.answer, ""},
+		"a broken document":      {"<ActionFinalize><err>OK</err></c4n4ry></ActionFinalize>", "its elements do not match"},
+		"a document that is cut": {"<ActionFinalize><err>OK</err><dK1>c4n4ry", "it ends too early"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := serveRaw(t, func(_ int, conn *rawConn) {
+				conn.request()
+				conn.say("HTTP/1.1 200 OK\r\nc4n4ry\r\n\r\n%s", row.behind)
+			})
+			err := otpFinalize.make(t, newClient(t, target(t, base)))
+			if row.kept != "" {
+				assertUnreadable(t, err, otpFinalize.exchange, row.behind, true, row.kept)
+			} else {
+				assertFault(t, err, otpFinalize.exchange, inwebo.ErrNoAnswer, inwebo.ErrNetwork, noHTTP)
+			}
+		})
+	}
+	t.Run("an error", func(t *testing.T) {
+		base := serveRaw(t, func(_ int, conn *rawConn) {
+			conn.request()
+			conn.say("HTTP/1.1 404 c4n4ry\r\nc4n4ry\r\n\r\n<html>c4n4ry</html>")
+		})
+		err := otpFinalize.make(t, newClient(t, target(t, base)))
+		assertFault(t, err, otpFinalize.exchange, inwebo.ErrNoAnswer, inwebo.ErrNetwork, noHTTP)
+	})
 }
 
 func zipped(text string) string {

@@ -49,13 +49,14 @@ func (c *Client) Probe(ctx context.Context) Probe {
 	if secured, ok := conn.Conn.(*tls.Conn); ok && c.dialer.tls != nil {
 		p.TLS = new(secured.ConnectionState())
 	}
-	if x.response, err = conn.send(c.request(query)); err != nil { //nolint:bodyclose // the connection is closed instead
-		p.Err = newFault(ctx, x.name, ErrNoAnswer, err)
-		return p
-	}
+	x.response, err = conn.send(c.request(query)) //nolint:bodyclose // the connection is closed instead
 	p.Clock = time.Now()
-	p.Date, _ = http.ParseTime(x.response.Header.Get("Date")) // zero when there is none
-	_, _, err = x.receive(ctx)
+	if err != nil {
+		_, err = x.receiveOdd(ctx, err)
+	} else {
+		p.Date, _ = http.ParseTime(x.response.Header.Get("Date")) // zero when there is none
+		_, _, err = x.receive(ctx)
+	}
 	if _, refused := errors.AsType[*Refusal](err); !refused {
 		p.Err = err
 	}

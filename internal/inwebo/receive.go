@@ -15,7 +15,8 @@ const drainTimeout = time.Second
 // send writes the request and reads its answer. usable reports whether the connection can be used again.
 func (x *call) send(ctx context.Context, request []byte) (_ answer, usable bool, err error) {
 	if x.response, err = x.conn.send(request); err != nil { //nolint:bodyclose // the connection is closed instead
-		return answer{}, false, newFault(ctx, x.name, ErrNoAnswer, err)
+		a, err := x.receiveOdd(ctx, err)
+		return a, false, err
 	}
 	return x.receive(ctx)
 }
@@ -34,6 +35,12 @@ func (x *call) receive(ctx context.Context) (_ answer, usable bool, err error) {
 	}
 	var d *document
 	d, x.read, err = readDocument(x.body)
+	if fault := x.body.fault; errors.Is(err, errEarly) && fault != nil && !isCut(fault) { // the chunks are wrong
+		x.body = newRawBody(x.conn, x.response, x.deadline)
+		if d, x.read, err = readDocument(x.body); x.body.fault == nil {
+			x.body.fault = fault
+		}
+	}
 	switch {
 	case !isSuccess(status) && (d.root != rootOf(x.name) || err != nil && d.root == rootSetup):
 		return answer{}, false, statusFault(x.name, status)

@@ -33,6 +33,7 @@ type HTTPShape struct {
 	Close      bool     `json:"close,omitempty"`
 	Ended      bool     `json:"ended"`             // the framing was read to its end
 	Surplus    bool     `json:"surplus,omitempty"` // the document went on behind the end of the framing
+	Raw        bool     `json:"raw,omitempty"`     // it was read as it arrived, because its head or its chunks are wrong
 	Compressed bool     `json:"compressed,omitempty"`
 }
 
@@ -108,7 +109,7 @@ func httpShape(response *http.Response, b *body) *HTTPShape {
 		shape.Framing = "to the end of the connection"
 	}
 	if b != nil {
-		shape.Ended, shape.Surplus, shape.Compressed = b.ended, b.beyond, b.compressed
+		shape.Ended, shape.Surplus, shape.Raw, shape.Compressed = b.ended, b.beyond, b.isRaw, b.compressed
 	}
 	return shape
 }
