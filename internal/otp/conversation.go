@@ -11,7 +11,6 @@ import (
 
 	"github.com/pimsd/pimsd/internal/circuit"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Ask says who asks for what, as the audit log will tell.
@@ -43,18 +42,13 @@ type conversation struct {
 	writes   int
 	left     bool // the caller was answered before the end; a goroutine of ours still settles, and ends it
 
-	storeTime   storeclock.Reading // as last fetched …
-	storeTimeAt time.Time          // … when this machine's clock said this
+	storeTime   time.Time // as last fetched …
+	storeTimeAt time.Time // … when this machine's clock said this
 }
 
 // now is the store's time, the only one that records know.
 func (c *conversation) now() time.Time {
-	return c.reading().Now.Truncate(time.Microsecond)
-}
-
-// reading is the store's time, with how far its clock can be believed.
-func (c *conversation) reading() storeclock.Reading {
-	return c.storeTime.At(time.Since(c.storeTimeAt))
+	return c.storeTime.Add(time.Since(c.storeTimeAt)).Truncate(time.Microsecond)
 }
 
 // settleParams is what settling an outcome must know of the conversation.
@@ -92,8 +86,7 @@ func (s *Service) enter(ctx context.Context, ask Ask, action string, within time
 func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	row, now, err := s.store.Fetch(ctx, c.ask.Account)
-	return s.fetched(c, row, now, err)
+	return c.fetched(s.store.Fetch(ctx, c.ask.Account))
 }
 
 // fetchWithResponse is fetch, and returns from the same read what is stored of the call that this one repeats.
@@ -105,15 +98,14 @@ func (s *Service) fetchWithResponse(ctx context.Context, c *conversation) (Recor
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	row, kept, now, err := s.store.FetchWithResponse(ctx, c.ask.Account, c.ask.Repeat.Key)
-	r, err := s.fetched(c, row, now, err)
+	r, err := c.fetched(row, now, err)
 	return r, kept, err
 }
 
 // fetched makes a record of what a fetch returned.
-func (s *Service) fetched(c *conversation, row Row, now time.Time, err error) (Record, error) {
+func (c *conversation) fetched(row Row, now time.Time, err error) (Record, error) {
 	if !now.IsZero() {
-		c.storeTimeAt = time.Now()
-		c.storeTime = s.clock.Look(c.storeTimeAt, now)
+		c.storeTime, c.storeTimeAt = now, time.Now()
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):

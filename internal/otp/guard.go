@@ -3,8 +3,6 @@ package otp
 import (
 	"slices"
 	"time"
-
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Guard counts the PINs of an account that were forwarded without success, so that no caller ever makes inWebo block it.
@@ -34,9 +32,9 @@ type GuardLimits struct {
 }
 
 // take takes a guess for the conversation, or says why the PIN is not forwarded.
-func (g Guard) take(conversation string, clock storeclock.Reading, limits GuardLimits) (Guard, error) {
+func (g Guard) take(conversation string, now time.Time, limits GuardLimits) (Guard, error) {
 	g.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
-		return clock.Left(guess.At, limits.Unanswered) <= 0
+		return now.Sub(guess.At) >= limits.Unanswered
 	})
 	if limits.Attempts == 0 {
 		return g, nil
@@ -44,26 +42,21 @@ func (g Guard) take(conversation string, clock storeclock.Reading, limits GuardL
 	if g.Wrong >= limits.Attempts {
 		return g, ErrPINLocked
 	}
-	if wait := g.wait(clock, limits); wait > 0 {
+	if wait := g.wait(now, limits); wait > 0 {
 		return g, &Wait{ErrPINHeldBack, wait}
 	}
-	g.Guesses = append(g.Guesses, Guess{Conversation: conversation, At: clock.Now})
+	g.Guesses = append(g.Guesses, Guess{Conversation: conversation, At: now})
 	return g, nil
 }
 
 // wait is how long until the next guess may go.
-func (g Guard) wait(clock storeclock.Reading, limits GuardLimits) time.Duration {
+func (g Guard) wait(now time.Time, limits GuardLimits) time.Duration {
 	var wait time.Duration
 	if g.Wrong > 0 {
-		wait = clock.Left(g.WrongAt, limits.Pause)
+		wait = limits.Pause - now.Sub(g.WrongAt)
 	}
 	if excess := g.Wrong + len(g.Guesses) - limits.Attempts; excess >= 0 {
-		left := make([]time.Duration, len(g.Guesses))
-		for i, guess := range g.Guesses {
-			left[i] = clock.Left(guess.At, limits.Unanswered)
-		}
-		slices.Sort(left)
-		wait = max(wait, left[excess])
+		wait = max(wait, limits.Unanswered-now.Sub(g.Guesses[excess].At)) // oldest first
 	}
 	return wait
 }

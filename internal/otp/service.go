@@ -12,7 +12,6 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Limits are the settings of a Service.
@@ -69,7 +68,6 @@ type Service struct {
 	lanes    *lanes
 	circuit  *circuit.Breaker
 	repeats  *circuit.Budget
-	clock    storeclock.Watch // of the store
 
 	life context.Context //nolint:containedctx // the service's own; it ends when nobody waits for a settle any more
 	kill context.CancelFunc
