@@ -3,12 +3,173 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
+
+// backupTimeout bounds one backup: while it reads, the write-ahead log is not written over.
+const backupTimeout = time.Hour
+
+// Backup writes a copy of the store to a new file at path, which only its owner can read. The copy has everything that was stored
+// when Backup began, is checked, and is durable when Backup returns nil. An existing file is never replaced, and an unfinished copy
+// never has the name. Writers do not wait for it. It calls report now and then with how many bytes the copy has by now, and how many
+// it has about in the end.
+func (s *Store) Backup(ctx context.Context, path string, report func(done, total int64)) error {
+	if err := s.health.refusal(); err != nil {
+		return err
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("%s exists: a backup replaces no file, name another one", path), err)
+	}
+	file, err := s.copyTo(ctx, path+partialSuffix, report)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // it is synced
+	if err := publish(file.Name(), path); err != nil {
+		return errors.Join(err, removePartial(file.Name()))
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// OpenBackup is Backup into a file without a name, which is gone when it is closed. It returns the file, to be read from its
+// beginning. The room that it takes is in the data directory.
+func (s *Store) OpenBackup(ctx context.Context, report func(done, total int64)) (*os.File, error) {
+	if err := s.health.refusal(); err != nil {
+		return nil, err
+	}
+	file, err := s.copyTo(ctx, s.writer.path+".backup"+partialSuffix, report)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// copyTo makes a checked copy of the store. The file is open, and no other process makes a copy under its name before it is closed.
+func (s *Store) copyTo(ctx context.Context, partial string, report func(done, total int64)) (_ *os.File, err error) {
+	ctx, cancel := context.WithTimeout(ctx, backupTimeout)
+	defer cancel()
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close() //nolint:errcheck // it was only read
+	var total int64
+	if err := conn.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&total); err != nil {
+		return nil, s.readError("look how large the store is", err)
+	}
+	if err := checkRoom(filepath.Dir(partial), total); err != nil {
+		return nil, err
+	}
+	file, err := openPartial(partial)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removePartial(partial), file.Close())
+		}
+	}()
+	stop := reportGrowth(file, total, report)
+	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", partial)
+	stop()
+	if err != nil {
+		return nil, s.readError("copy the store", err)
+	}
+	if _, err := builtIn().checkCopy(ctx, partial, asWritten); err != nil {
+		return nil, fmt.Errorf("the copy is not good: %w", err)
+	}
+	return file, file.Sync()
+}
+
+// reportGrowth calls report every few seconds, until stop is called.
+func reportGrowth(file *os.File, total int64, report func(done, total int64)) (stop func()) {
+	const interval = 2 * time.Second
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticks := time.NewTicker(interval)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-ticks.C:
+				if info, err := file.Stat(); err == nil {
+					report(info.Size(), total)
+				}
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-ended
+	}
+}
+
+// checkRoom refuses a copy of so many bytes in dir that would leave no room for the service.
+func checkRoom(dir string, size int64) error {
+	if free, known := freeSpace(dir); known && free < size+largestReserve {
+		return fmt.Errorf("a copy of the store takes about %d MiB, and there are %d MiB in %s: make room, or choose another place",
+			size>>20+1, free>>20, dir)
+	}
+	return nil
+}
+
+// How a copy may be read.
+const (
+	asWritten = "&immutable=1" // it has no log, and no process changes it
+	withLog   = ""
+)
+
+// checkCopy looks a copy over, and returns the version of its schema: it must be whole, a store, and not of a later pimsd.
+func (m migrations) checkCopy(ctx context.Context, path, how string) (version int, err error) {
+	conn, err := openReadOnly(ctx, path, how)
+	if err != nil {
+		return 0, fmt.Errorf("open %s: %w", path, explain(err))
+	}
+	defer conn.Close() //nolint:errcheck // it was only read
+	return m.checkOpenCopy(ctx, conn, path)
+}
+
+func (m migrations) checkOpenCopy(ctx context.Context, conn driver.Conn, path string) (version int, err error) {
+	text, err := ask(ctx, conn, "SELECT application_id || ' ' || user_version FROM pragma_application_id, pragma_user_version")
+	if isDamage(err) {
+		return 0, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", path, explain(err))
+	}
+	var id int
+	if _, err := fmt.Sscan(text, &id, &version); err != nil {
+		return 0, fmt.Errorf("read the version of %s: %w", path, err)
+	}
+	switch damage, err := quickCheck(ctx, conn, ""); {
+	case id != applicationID || version < 1:
+		return 0, fmt.Errorf("%s is no store of pimsd", path)
+	case version > len(m):
+		return 0, fmt.Errorf("%s has a schema of version %d and was written by a later pimsd, this one knows %d: use that later version",
+			path, version, len(m))
+	case err != nil:
+		return 0, fmt.Errorf("check %s: %w", path, err)
+	case damage != "":
+		return 0, fmt.Errorf("%s is damaged: %s", path, damage)
+	}
+	return version, nil
+}
 
 // backUp writes a copy of the database beside it, named by its version and the time, and durable when it returns nil.
 // A copy that is not whole never has that name, and those of processes that died are removed: a service that is killed and

@@ -5,8 +5,10 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	lib "modernc.org/sqlite/lib"
 )
@@ -25,6 +27,8 @@ type Condition struct {
 	LogBytes int64
 	// LogIsKept reports whether the write-ahead log is larger than it grows by itself: a reader that does not end keeps it.
 	LogIsKept bool
+	// LastBackup is when the last backup was made, as RecordBackup recorded it. It is zero when there is none.
+	LastBackup time.Time
 }
 
 // maxLog is the size beyond which a write-ahead log is kept by a reader: otherwise it is written back after checkpointEvery
@@ -59,7 +63,10 @@ func (s *Store) Condition(ctx context.Context) Condition {
 		damage := s.findDamage(ctx)
 		h.damage.CompareAndSwap(nil, &damage)
 	}
-	c := Condition{Unverified: h.unverified, ResponsesLost: h.responsesLost.Load(), SettlesByScan: h.settlesByScan.Load()}
+	c := Condition{
+		Unverified: h.unverified, ResponsesLost: h.responsesLost.Load(), SettlesByScan: h.settlesByScan.Load(),
+		LastBackup: lastBackup(filepath.Dir(s.writer.path)),
+	}
 	if damage := h.damage.Load(); damage != nil {
 		c.Damage = *damage
 	}

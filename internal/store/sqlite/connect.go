@@ -109,7 +109,12 @@ func (c *connector) setUp(ctx context.Context, conn driver.Conn) error {
 
 // ask runs a statement on a bare connection and returns the first value of its first row as text, or nothing.
 func ask(ctx context.Context, conn driver.Conn, query string) (answer string, err error) {
-	err = each(ctx, conn, query, func(value string) bool {
+	return askWith(ctx, conn, query)
+}
+
+// askWith is ask with arguments, which are texts.
+func askWith(ctx context.Context, conn driver.Conn, query string, args ...string) (answer string, err error) {
+	err = eachWith(ctx, conn, query, args, func(value string) bool {
 		answer = value
 		return false
 	})
@@ -118,11 +123,20 @@ func ask(ctx context.Context, conn driver.Conn, query string) (answer string, er
 
 // each hands over the first value of each row of a query on a bare connection, as text, until use returns false.
 func each(ctx context.Context, conn driver.Conn, query string, use func(string) bool) (err error) {
+	return eachWith(ctx, conn, query, nil, use)
+}
+
+// eachWith is each with arguments, which are texts.
+func eachWith(ctx context.Context, conn driver.Conn, query string, args []string, use func(string) bool) (err error) {
 	queryer, ok := conn.(driver.QueryerContext)
 	if !ok {
 		return fmt.Errorf("a connection of the type %T takes no queries", conn)
 	}
-	rows, err := queryer.QueryContext(ctx, query, nil)
+	values := make([]driver.NamedValue, len(args))
+	for i, arg := range args {
+		values[i] = driver.NamedValue{Ordinal: i + 1, Value: arg}
+	}
+	rows, err := queryer.QueryContext(ctx, query, values)
 	if err != nil {
 		return err
 	}
@@ -131,15 +145,15 @@ func each(ctx context.Context, conn driver.Conn, query string, use func(string) 
 			err = closing
 		}
 	}()
-	values := make([]driver.Value, len(rows.Columns()))
+	row := make([]driver.Value, len(rows.Columns()))
 	for {
-		switch err := rows.Next(values); {
-		case err == io.EOF || len(values) == 0: //nolint:errorlint // database/sql/driver says that it is this very value
+		switch err := rows.Next(row); {
+		case err == io.EOF || len(row) == 0: //nolint:errorlint // database/sql/driver says that it is this very value
 			return nil
 		case err != nil:
 			return err
 		}
-		if !use(strings.TrimSpace(fmt.Sprint(values[0]))) {
+		if !use(strings.TrimSpace(fmt.Sprint(row[0]))) {
 			return nil
 		}
 	}

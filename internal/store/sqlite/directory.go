@@ -26,7 +26,7 @@ func findDatabase(dir string) (string, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().IsRegular() && info.Size() == 0 && trace != "" {
 		return "", fmt.Errorf("%s is empty, though %s shows that there was a store: nothing was changed. Put the database back, or restore "+
-			"a backup and run `pimsd account doubt --all` before the first call; for a new store, empty the directory", path, trace)
+			"a backup with `pimsd store restore`; for a new store, empty the directory", path, trace)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w in %s, it has no %s: the service makes one when it starts in an empty directory, "+
@@ -38,7 +38,7 @@ func findDatabase(dir string) (string, error) {
 	if err := checkFile(path, info); err != nil {
 		return "", err
 	}
-	return path, checkFileSystem(filepath.Dir(path))
+	return path, errors.Join(checkInterrupted(path), checkFileSystem(filepath.Dir(path)))
 }
 
 // traceOfStore returns the name of a file that is next to the database only after a store was made there; empty when there is
@@ -66,8 +66,9 @@ func checkFile(path string, info fs.FileInfo) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a file: remove it, or name another directory in PIMSD_DATA_DIR", path)
 	case links(info) > 1:
-		return fmt.Errorf("%s has another name, a hard link: a log that is kept under the one name is missing under the other. Remove the other "+
-			"name (find it with `find / -xdev -samefile %[1]s`), or put a copy in its place while no process has it open", path)
+		return fmt.Errorf("%s has another name, a hard link: a log that is kept under the one name is missing under the other. One that an "+
+			"interrupted restore has left is removed when the service starts. Remove any other (find it with `find / -xdev -samefile %[1]s`), "+
+			"or put a copy in its place while no process has it open", path)
 	case isMountPoint(path):
 		return fmt.Errorf("%s is mounted by itself: its log would be written to another place, and lost. Mount its directory instead, "+
 			"and name that in PIMSD_DATA_DIR", path)
@@ -83,6 +84,11 @@ func checkFile(path string, info fs.FileInfo) error {
 
 // findOrMakeDatabase does the same, and makes directory and file when there is nothing yet.
 func findOrMakeDatabase(dir string) (string, error) {
+	if path, err := databasePath(dir); err == nil {
+		if err := dropSecondNames(path); err != nil {
+			return "", err
+		}
+	}
 	path, err := findDatabase(dir)
 	if !errors.Is(err, ErrNoStore) {
 		return path, err

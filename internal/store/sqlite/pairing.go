@@ -54,7 +54,7 @@ func checkPairing(ctx context.Context, path string) error {
 		return nil // as above
 	}
 	return fmt.Errorf("%s is not the database that %[1]s-wal belongs to: it was replaced, by an older copy perhaps. Put the right one back; "+
-		"or, to go on with the copy, remove %[1]s-wal and %[1]s-shm, and run `pimsd account doubt --all` before the first call", path)
+		"or restore a backup with `pimsd store restore`", path)
 }
 
 // hasLog reports whether there is a log with something in it, as a process leaves it that was killed, or has the database open.

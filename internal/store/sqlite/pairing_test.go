@@ -96,7 +96,7 @@ func TestOlderDatabaseWithNewerLog(t *testing.T) {
 			"CheckUnused":  CheckUnused,
 		} {
 			err := open(t.Context(), there)
-			if err == nil || !strings.Contains(err.Error(), "is not the database that") || !strings.Contains(err.Error(), "account doubt --all") {
+			if err == nil || !strings.Contains(err.Error(), "is not the database that") || !strings.Contains(err.Error(), "pimsd store restore") {
 				t.Errorf("%s of %s says %v", verb, name, err)
 			}
 		}

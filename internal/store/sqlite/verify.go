@@ -44,8 +44,8 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 			found = err.Error()
 		}
 		if found != "" {
-			return "", fmt.Errorf("%s was not closed, and is damaged (%s: %s). Nothing was changed: restore a backup, and run "+
-				"`pimsd account doubt --all` before the first call; or see what `sqlite3 %[1]s .recover` can save", path, table, found)
+			return "", fmt.Errorf("%s was not closed, and is damaged (%s: %s). Nothing was changed: restore a backup with "+
+				"`pimsd store restore`; or see what `sqlite3 %[1]s .recover` can save", path, table, found)
 		}
 	}
 	return "the store is damaged, where it can be done without: " + damage, nil

@@ -30,7 +30,7 @@ func TestDamageAfterAnUncleanEnd(t *testing.T) {
 			t.Parallel()
 			dir := damaged(t, part)
 			_, err := OpenOrCreate(t.Context(), Options{Dir: dir})
-			if err == nil || !strings.Contains(err.Error(), "is damaged ("+part) || !strings.Contains(err.Error(), "account doubt --all") {
+			if err == nil || !strings.Contains(err.Error(), "is damaged ("+part) || !strings.Contains(err.Error(), "pimsd store restore") {
 				t.Errorf("serving it says %v", err)
 			}
 			s, err := Open(t.Context(), Options{Dir: dir})

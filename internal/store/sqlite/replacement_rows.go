@@ -1,0 +1,152 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// listedWithoutVault are listedColumns of records of which the keys are not wanted.
+const listedWithoutVault = `account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active`
+
+// List returns rows of the new database, as the method of Store.
+func (r *Replacement) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
+	return rowsOf(ctx, r.conn, `SELECT `+listedColumns+` FROM new.device WHERE account > ? ORDER BY account LIMIT ?`, string(after), limit)
+}
+
+// Replaced returns the rows of the replaced database that belong to the account or to its device, without their vaults.
+func (r *Replacement) Replaced(ctx context.Context, row otp.Row) ([]otp.Row, error) {
+	return rowsOf(ctx, r.conn, `SELECT `+listedWithoutVault+` FROM main.device WHERE account = ?
+		UNION ALL SELECT `+listedWithoutVault+` FROM main.device WHERE serial = ? AND serial <> '' AND account <> ?`,
+		string(row.Account), row.Claim.Serial, string(row.Account))
+}
+
+// OnlyReplaced returns rows of accounts that only the replaced database has, without their vaults, in the order of accounts.
+func (r *Replacement) OnlyReplaced(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
+	return rowsOf(ctx, r.conn, `SELECT `+listedWithoutVault+` FROM main.device old WHERE account > ?
+		AND NOT EXISTS (SELECT 1 FROM new.device WHERE new.device.account = old.account) ORDER BY account LIMIT ?`, string(after), limit)
+}
+
+// WithoutDevice returns the accounts that both databases have, and only the replaced one with a device.
+func (r *Replacement) WithoutDevice(ctx context.Context) (accounts []otp.Account, err error) {
+	rows, err := rowsOf(ctx, r.conn, `SELECT `+listedWithoutVault+` FROM main.device old WHERE active = 1
+		AND EXISTS (SELECT 1 FROM new.device WHERE new.device.account = old.account AND new.device.active = 0) ORDER BY account`)
+	for _, row := range rows {
+		accounts = append(accounts, row.Account)
+	}
+	return accounts, err
+}
+
+func rowsOf(ctx context.Context, conn *sql.Conn, query string, args ...any) (all []otp.Row, err error) {
+	rows, err := conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		row, err := scanListed(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
+
+// Put stores rows in the new database: over those of their accounts, or as the first ones. Vaults and claims of accounts that are
+// there stay as they are.
+func (r *Replacement) Put(ctx context.Context, rows []otp.Row) error {
+	tx, err := r.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // it does nothing after Commit
+	put, err := tx.PrepareContext(ctx, `INSERT INTO new.device (`+listedColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (account) DO UPDATE SET (revision, in_doubt, held_until, body)
+			= (excluded.revision, excluded.in_doubt, excluded.held_until, excluded.body)`)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if _, err := put.ExecContext(ctx, append(deviceArgs(row), row.Claim.Serial, row.Claim.Active)...); err != nil {
+			return fmt.Errorf("store the record of account %q: %w", row.Account, err)
+		}
+	}
+	return tx.Commit()
+}
+
+// Carried is what CarryOver has taken from the replaced database.
+type Carried struct {
+	KeysRevoked int // that are not revoked in the backup
+	KeysAdded   int // that the backup does not have
+	Spent       int // keys of repeatable calls
+	Lines       int // of the audit log
+}
+
+// CarryOver takes over from the replaced database what is not part of a record: API keys and their revocations, the keys of repeatable
+// calls, which are spent, and the newer lines of the audit log. A key that the replaced database does not have is revoked.
+func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
+	const earliest = `%[1]s = coalesce(min(api_key.%[1]s, excluded.%[1]s), api_key.%[1]s, excluded.%[1]s)`
+	at := now().UnixMicro()
+	for _, step := range []struct {
+		count *int
+		query string
+		args  []any
+	}{
+		{&c.KeysRevoked, `UPDATE new.api_key SET revoked_at = coalesce((SELECT revoked_at FROM main.api_key old WHERE old.id = api_key.id), ?1)
+			WHERE revoked_at IS NULL
+			AND NOT EXISTS (SELECT 1 FROM main.api_key old WHERE old.id = api_key.id AND old.revoked_at IS NULL)`, []any{at}},
+		{&c.KeysAdded, `INSERT INTO new.api_key (` + keyColumns + `) SELECT ` + keyColumns + ` FROM main.api_key
+			WHERE id NOT IN (SELECT id FROM new.api_key)`, nil},
+		{new(int), `INSERT INTO new.api_key (` + keyColumns + `) SELECT ` + keyColumns + ` FROM main.api_key WHERE true
+			ON CONFLICT (id) DO UPDATE SET ` + fmt.Sprintf(earliest, "revoked_at") + `, ` + fmt.Sprintf(earliest, "expires_at") + `,
+			last_used_at = coalesce(max(api_key.last_used_at, excluded.last_used_at), api_key.last_used_at, excluded.last_used_at)`, nil},
+		{&c.Spent, `INSERT INTO new.answer (` + answerColumns + `) SELECT account, key, at, is_otp, NULL, NULL FROM main.answer WHERE true
+			ON CONFLICT (account, key) DO UPDATE SET (at, fingerprint, answer) = (max(answer.at, excluded.at), NULL, NULL)`, nil},
+		{&c.Lines, `INSERT INTO new.audit (id, ` + lineColumns + `) SELECT id, ` + lineColumns + ` FROM main.audit
+			WHERE id > (SELECT coalesce(max(id), 0) FROM new.audit) ON CONFLICT (write_id) DO NOTHING`, nil},
+	} {
+		result, err := r.conn.ExecContext(ctx, step.query, step.args...)
+		if err != nil {
+			return c, fmt.Errorf("take over from the replaced store: %w", err)
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return c, err
+		}
+		*step.count = int(n)
+	}
+	return c, nil
+}
+
+// unknownIDs is how many ids of the audit log are left out where it is not known how many were given since the backup.
+const unknownIDs = 1_000_000_000
+
+// Seal ends what is prepared: stored responses are spent, the log that is begun next is told from every earlier one, and the line
+// is the last of the audit log.
+func (r *Replacement) Seal(ctx context.Context, line otp.Line) error {
+	gap := 1
+	if r.unreadable != nil {
+		gap = unknownIDs
+	}
+	line.At = now()
+	args := append([]any{gap}, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...)
+	for query, args := range map[string][]any{
+		`UPDATE new.answer SET (fingerprint, answer) = (NULL, NULL) WHERE answer IS NOT NULL`: nil,
+		`UPDATE new.store SET (log, log_before) = (randomblob(16), randomblob(16))`:           nil,
+		`INSERT INTO new.audit (id, ` + lineColumns + `)
+			VALUES ((SELECT coalesce(max(id), 0) FROM new.audit) + ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`: args,
+	} {
+		if _, err := r.conn.ExecContext(ctx, query, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// IsDamage reports whether an error means that a database is damaged, or cannot be read from the disk.
+func IsDamage(err error) bool { return isDamage(err) }
