@@ -28,7 +28,7 @@ func script(t *testing.T, document, from string) string {
 		`"http://$PIMSD_OPS_LISTEN/readyz?verbose"`, "127.0.0.1:9800", simulator,
 		"pimsd simulator &", "pimsd simulator --listen "+simulator+" --control 127.0.0.1:0 &",
 		"make build\n", "", "bin/pimsd", "pimsd", // TestMain has built it
-		"/var/lib/pimsd/", "$PIMSD_DATA_DIR/", "'/backup/", "'$HOME/").Replace(typed.String())
+		"/var/lib/pimsd/", "$PIMSD_DATA_DIR/", " /backup/", " $HOME/").Replace(typed.String())
 }
 
 func free(t *testing.T) string {
@@ -63,7 +63,7 @@ func TestTheDocumentsCommandsRun(t *testing.T) {
 		{document: "../docs/upgrading.md", says: []string{`pimsd \S+`, `ok +configuration`}},
 		{document: "../docs/operations.md", before: running, says: []string{
 			`ok +sealing keys`, `quota.otps_per_day +6 +default`, `Nothing was changed`, `stored as the device of "A", in doubt`,
-			`2 in doubt`, `current +2`, `2 records were sealed anew`,
+			`the backup is complete and checked`, `2 in doubt`, `current +2`, `2 records were sealed anew`,
 		}},
 		{document: "../README.md", from: "## With a real account", typed: "123456\n1234\n", says: []string{
 			`The device of "alice" is enrolled`, `(?m)^pims_\w+$`,

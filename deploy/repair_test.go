@@ -52,11 +52,12 @@ func (i *installation) writeStandIns(t *testing.T) {
 	t.Helper()
 	id := strconv.Itoa(i.process.Process.Pid)
 	in := `shift; mapfile -d '' e </proc/` + id + `/environ; exec env -i "${e[@]}" ` + pimsd + ` "$@"`
+	const exec = `[ "$1" = exec ]; shift; if [ "$1" = -i ]; then shift; else exec </dev/null; fi; `
 	for name, does := range map[string]string{
 		"systemctl": `[ "$*" = "show --property=MainPID --value pimsd.service" ]; echo ` + id,
 		"nsenter":   `[ "$1 $2 $3" = "--target ` + id + ` --mount" ]; while [ "$1" != /usr/bin/pimsd ]; do shift; done; ` + in,
-		"kubectl":   `[ "$1 $2 $3" = "exec deploy/pimsd --" ]; shift 3; [ "$1" = /pimsd ]; ` + in,
-		"docker":    `[ "$1 $2" = "exec NAME" ]; shift 2; [ "$1" = /pimsd ]; ` + in,
+		"kubectl":   exec + `[ "$1 $2" = "deploy/pimsd --" ]; shift 2; [ "$1" = /pimsd ]; ` + in,
+		"docker":    exec + `[ "$1" = NAME ]; shift; [ "$1" = /pimsd ]; ` + in,
 		"sudo":      `exec "$@"`,
 	} {
 		if err := os.WriteFile(filepath.Join(i.path, name), []byte("#!/bin/bash\nset -eu\n"+does+"\n"), 0o700); err != nil {

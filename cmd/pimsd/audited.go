@@ -14,6 +14,8 @@ const (
 	actionKeyRevoke  = "key-revoke"
 	actionSealRotate = "seal-rotate"
 	actionStoreCopy  = "store-copy"
+
+	actionStoreBackup = "store-backup"
 )
 
 // audited does what an administrator asks, between the line of the attempt in the audit log and that of its outcome. When

@@ -14,11 +14,11 @@ import (
 func newStore(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Move what pimsd keeps",
+		Short: "Back up, restore and move what pimsd keeps",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newStoreCopy(p))
+	cmd.AddCommand(newStoreBackup(p), newStoreRestore(p), newStoreCopy(p))
 	return cmd
 }
 

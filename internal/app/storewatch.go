@@ -38,7 +38,7 @@ func newStoreWatch(store Store, metrics *telemetry.Metrics, logger *zap.Logger) 
 	if w.store, _ = store.(conditioned); w.store != nil {
 		metrics.WatchEmbeddedStore(
 			func() uint64 { return w.current().ResponsesLost }, func() uint64 { return w.current().SettlesByScan },
-			func() int64 { return w.current().LogBytes })
+			func() int64 { return w.current().LogBytes }, func() time.Time { return w.current().LastBackup })
 	}
 	return w
 }

@@ -1,9 +1,13 @@
 package telemetry
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // WatchEmbeddedStore publishes the condition of an embedded store. It is called once.
-func (m *Metrics) WatchEmbeddedStore(responsesLost, settlesByScan func() uint64, logBytes func() int64) {
+func (m *Metrics) WatchEmbeddedStore(responsesLost, settlesByScan func() uint64, logBytes func() int64, lastBackup func() time.Time) {
 	m.registry.MustRegister(
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "pimsd_stored_responses_lost_total",
@@ -17,5 +21,15 @@ func (m *Metrics) WatchEmbeddedStore(responsesLost, settlesByScan func() uint64,
 			Name: "pimsd_sqlite_log_bytes",
 			Help: "Size of the write-ahead log; beyond 128 MiB, a reader that does not end keeps it.",
 		}, func() float64 { return float64(logBytes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "pimsd_last_backup_timestamp_seconds",
+			Help: "When pimsd store backup last ended well, in seconds since 1970; 0: never.",
+		}, func() float64 {
+			at := lastBackup()
+			if at.IsZero() {
+				return 0
+			}
+			return float64(at.Unix())
+		}),
 	)
 }

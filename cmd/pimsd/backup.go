@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// standardStream is the argument that names standard input or output instead of a file.
+const standardStream = "-"
+
+func newStoreBackup(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "backup FILE|-",
+		Short: "Back up the SQLite store, also while the service runs",
+		Long: `Write a copy of the SQLite store to a new FILE, which only its owner can read, while the service goes on. The copy has everything
+that was stored when the command began. It is checked, and durable when the command ends with status 0; a file that exists is not
+replaced, and an unfinished copy never has the name FILE.
+
+With - the copy goes to standard output when it is complete; it takes room in the data directory until then.
+
+The copy does not contain the sealing keys (seal.keys): back them up apart from it. Without them the copy is worth nothing.`,
+		Example: `  pimsd store backup /backup/pimsd.db
+  kubectl exec deploy/pimsd -- /pimsd store backup - > pimsd.db`,
+	}
+	return withArguments(p, cmd, oneCopy, func(cmd *cobra.Command, c *config.Config, args []string) (err error) {
+		if err := refusePostgres(c, adviceBackup); err != nil {
+			return err
+		}
+		ctx := cmd.Context()
+		store, err := app.OpenSQLite(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, store.Close()) }()
+		report := func(done, total int64) {
+			_, _ = fmt.Fprintf(p.stderr, "pimsd: %d of about %d MiB copied\n", done>>20, total>>20)
+		}
+		return audited(ctx, &app.Core{Store: store}, actionStoreBackup, "", func() error {
+			if args[0] == standardStream {
+				err = app.StreamBackup(ctx, store, cmd.OutOrStdout(), report)
+			} else {
+				err = app.BackUp(ctx, store, args[0], report)
+			}
+			if err == nil {
+				_, _ = fmt.Fprintln(p.stderr, "pimsd: the backup is complete and checked; the sealing keys are not in it, back them up apart from it")
+			}
+			return err
+		})
+	})
+}
+
+// oneCopy wants the name of one backup, or "-".
+func oneCopy(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && args[0] != "" {
+		return nil
+	}
+	return usageError{fmt.Errorf("name one FILE, or - for the standard stream; see %q", cmd.CommandPath()+" --help")}
+}
+
+const (
+	adviceBackup  = "back it up with what you use for PostgreSQL, such as pg_basebackup with an archive of its log, or pg_dump"
+	adviceRestore = "restore it with what it was backed up with, pg_restore for pg_dump, while the service is in maintenance; then run " +
+		"`pimsd account doubt --all` before the first call, because the keys of devices that made OTPs since the backup are gone"
+)
+
+// refusePostgres refuses what is for SQLite alone.
+func refusePostgres(c *config.Config, advice string) error {
+	if c.DatabaseURL.IsEmpty() {
+		return nil
+	}
+	return usageError{fmt.Errorf("database_url is set, so the store is in PostgreSQL: %s", advice)}
+}

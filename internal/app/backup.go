@@ -1,0 +1,72 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
+)
+
+// OpenSQLite opens the SQLite store of the configuration alone, which must exist. No sealing keys are needed.
+func OpenSQLite(ctx context.Context, c *config.Config) (*sqlite.Store, error) {
+	return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir})
+}
+
+// BackUp writes a checked copy of the store to a new file at path, which is durable when it returns nil, and records that. The service
+// goes on meanwhile. report is called now and then with how many bytes the copy has, and how many it has about in the end.
+func BackUp(ctx context.Context, store *sqlite.Store, path string, report func(done, total int64)) error {
+	began := time.Now()
+	if err := store.Backup(ctx, path, report); err != nil {
+		return err
+	}
+	return store.RecordBackup(began)
+}
+
+// StreamBackup is BackUp to a writer, once the copy is complete and checked.
+func StreamBackup(ctx context.Context, store *sqlite.Store, to io.Writer, report func(done, total int64)) (err error) {
+	began := time.Now()
+	file, err := store.OpenBackup(ctx, report)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := io.Copy(to, reader{ctx, file}); err != nil {
+		return fmt.Errorf("write the backup to standard output: %w", err)
+	}
+	return store.RecordBackup(began)
+}
+
+// reader reads until ctx ends.
+type reader struct {
+	ctx  context.Context //nolint:containedctx // it lives as long as one copy
+	from io.Reader
+}
+
+// Read is as io.Reader says.
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.from.Read(p)
+}
+
+// ReceiveBackup writes what from has into a file in the data directory, and returns its path. The caller must call remove in the end.
+func ReceiveBackup(ctx context.Context, c *config.Config, from io.Reader) (path string, remove func() error, err error) {
+	file, err := sqlite.NewReceived(c.DataDir)
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() error { return errors.Join(os.Remove(file.Name()), file.Close()) }
+	if _, err := io.Copy(file, reader{ctx, from}); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("read the backup: %w", err), remove())
+	}
+	return file.Name(), remove, nil
+}
