@@ -77,6 +77,9 @@ func (i Issuer) problems() (problems []string) {
 	fault(strings.ContainsAny(i.Type, " \t\r\n"), "typ is %q: give what the typ header of the issuer's tokens says, such as at+jwt", i.Type)
 	fault(i.AccountPrefix != "" && (!isPrefix(i.AccountPrefix) || len(i.AccountPrefix) == maxAccountLength),
 		"account_prefix is %q: give less than %d printable ASCII characters, the first of them no blank", i.AccountPrefix, maxAccountLength)
+	fault(i.AccountPrefix != "" && isAlphanumeric(i.AccountPrefix[len(i.AccountPrefix)-1]),
+		"account_prefix is %q, which ends with a letter or digit: the accounts of subjects that begin with one would be those of another "+
+			"prefix, such as %q; end it with another character, such as %q", i.AccountPrefix, i.AccountPrefix+"0", i.AccountPrefix+"/")
 	if _, err := ParseScopes(i.Scopes); err != nil {
 		fault(true, "scopes: %v", err)
 	}

@@ -34,20 +34,22 @@ func TestIssuersThatAreTaken(t *testing.T) {
 func TestFaultsOfAnIssuer(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*authn.Issuer){
-		`name is "": give 1 to 32 of a-z, 0-9 and -`:     func(i *authn.Issuer) { i.Name = "" },
-		`name is "A:b": give`:                            func(i *authn.Issuer) { i.Name = "A:b" },
-		`name is "a\nb": give`:                           func(i *authn.Issuer) { i.Name = "a\nb" },
-		"name is \"" + strings.Repeat("n", 33):           func(i *authn.Issuer) { i.Name = strings.Repeat("n", 33) },
-		"url is missing":                                 func(i *authn.Issuer) { i.URL = "" },
-		"audiences is missing":                           func(i *authn.Issuer) { i.Audiences = nil },
-		"audiences is missing or has an empty one":       func(i *authn.Issuer) { i.Audiences = []string{"pimsd", ""} },
-		`algorithms has "HS256": give some of RS256`:     func(i *authn.Issuer) { i.Algorithms = []string{"RS256", "HS256"} },
-		`algorithms has "none"`:                          func(i *authn.Issuer) { i.Algorithms = []string{"none"} },
-		`algorithms has "rs256"`:                         func(i *authn.Issuer) { i.Algorithms = []string{"rs256"} },
-		`typ is "at jwt"`:                                func(i *authn.Issuer) { i.Type = "at jwt" },
-		`account_prefix is "ü"`:                          func(i *authn.Issuer) { i.AccountPrefix = "ü" },
-		`account_prefix is "` + strings.Repeat("p", 128): func(i *authn.Issuer) { i.AccountPrefix = strings.Repeat("p", 128) },
-		`scopes: "admin" is no scope`:                    func(i *authn.Issuer) { i.Scopes = []string{"otp", "admin"} },
+		`name is "": give 1 to 32 of a-z, 0-9 and -`:                     func(i *authn.Issuer) { i.Name = "" },
+		`name is "A:b": give`:                                            func(i *authn.Issuer) { i.Name = "A:b" },
+		`name is "a\nb": give`:                                           func(i *authn.Issuer) { i.Name = "a\nb" },
+		"name is \"" + strings.Repeat("n", 33):                           func(i *authn.Issuer) { i.Name = strings.Repeat("n", 33) },
+		"url is missing":                                                 func(i *authn.Issuer) { i.URL = "" },
+		"audiences is missing":                                           func(i *authn.Issuer) { i.Audiences = nil },
+		"audiences is missing or has an empty one":                       func(i *authn.Issuer) { i.Audiences = []string{"pimsd", ""} },
+		`algorithms has "HS256": give some of RS256`:                     func(i *authn.Issuer) { i.Algorithms = []string{"RS256", "HS256"} },
+		`algorithms has "none"`:                                          func(i *authn.Issuer) { i.Algorithms = []string{"none"} },
+		`algorithms has "rs256"`:                                         func(i *authn.Issuer) { i.Algorithms = []string{"rs256"} },
+		`typ is "at jwt"`:                                                func(i *authn.Issuer) { i.Type = "at jwt" },
+		`account_prefix is "ü"`:                                          func(i *authn.Issuer) { i.AccountPrefix = "ü" },
+		`account_prefix is "` + strings.Repeat("/", 128):                 func(i *authn.Issuer) { i.AccountPrefix = strings.Repeat("/", 128) },
+		`account_prefix is "fleet-1", which ends with a letter or digit`: func(i *authn.Issuer) { i.AccountPrefix = "fleet-1" },
+		`such as "fleet-1/"`:                                             func(i *authn.Issuer) { i.AccountPrefix = "fleet-1" },
+		`scopes: "admin" is no scope`:                                    func(i *authn.Issuer) { i.Scopes = []string{"otp", "admin"} },
 	} {
 		issuer := login()
 		change(&issuer)
@@ -74,12 +76,12 @@ func TestIssuersThatDoNotGoTogether(t *testing.T) {
 		change func(*authn.Issuer)
 		want   string
 	}{
-		"name":                 {func(i *authn.Issuer) { i.Name = "login" }, `name is "login", as that of an issuer before it`},
-		"url":                  {func(i *authn.Issuer) { i.URL = loginURL }, `url is "https://login.example/", as that of an issuer before it`},
-		"prefix":               {func(i *authn.Issuer) { i.AccountPrefix = "u-" }, "do not keep their accounts apart"},
-		"no prefix":            {func(i *authn.Issuer) { i.AccountPrefix = "" }, "do not keep their accounts apart"},
-		"a longer prefix":      {func(i *authn.Issuer) { i.AccountPrefix = "u-v-" }, `account_prefix "u-v-" and "u-" of login do not keep`},
-		"prefix and beginning": {func(i *authn.Issuer) { i.AccountPrefix = "u" }, "give each issuer one, and none that another begins with"},
+		"name":                {func(i *authn.Issuer) { i.Name = "login" }, `name is "login", as that of an issuer before it`},
+		"url":                 {func(i *authn.Issuer) { i.URL = loginURL }, `url is "https://login.example/", as that of an issuer before it`},
+		"prefix":              {func(i *authn.Issuer) { i.AccountPrefix = "u-" }, "do not keep their accounts apart"},
+		"no prefix":           {func(i *authn.Issuer) { i.AccountPrefix = "" }, "do not keep their accounts apart"},
+		"a longer prefix":     {func(i *authn.Issuer) { i.AccountPrefix = "u-v-" }, `account_prefix "u-v-" and "u-" of login do not keep`},
+		"a prefix of another": {func(i *authn.Issuer) { i.AccountPrefix = "u-v-" }, "give each issuer one, and none that another begins with"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -40,7 +40,8 @@ func (i *Issuer) fields() []issuerField {
 		{name: "account_claim", text: &i.AccountClaim, preset: "`sub`", what: "The claim that names the account, a text."},
 		{
 			name: "account_prefix", text: &i.AccountPrefix, preset: "empty",
-			what: "What stands before that in the account's name. Several issuers need different ones, none of which another begins with.",
+			what: "What comes before that in the account's name. It ends with a character that is neither letter nor digit, since `fleet-1` " +
+				"and a subject `0x` would name an account of `fleet-10`. Several issuers need different ones, none of which another begins with.",
 		},
 		{name: "scopes", list: &i.Scopes, preset: "`[otp]`", what: "A list of what its tokens allow: `otp`, `enroll`, `unlock`."},
 	}
