@@ -30,8 +30,8 @@ func newAccountList(p process) *cobra.Command {
 		Short: "List all accounts, a line each",
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		return withCore(cmd, c, func(core *app.Core) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			all := []otp.Status{}
 			err := core.EachAccount(cmd.Context(), func(status otp.Status) error {
 				all = append(all, status)
@@ -59,12 +59,12 @@ func newAccountShow(p process) *cobra.Command {
 	}
 	account := addAccount(cmd, otp.ParseStoredAccount)
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {
 			return err
 		}
-		return withCore(cmd, c, func(core *app.Core) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			status, err := core.OTP.Status(cmd.Context(), who)
 			if err != nil {
 				return err
@@ -100,12 +100,12 @@ goes on: use it after the clock of this machine was wrong, or when inWebo allows
 // amending makes a command that changes the record of one account.
 func amending(p process, cmd *cobra.Command, amend func(*otp.Service, context.Context, otp.Ask) error, done string) *cobra.Command {
 	account := addAccount(cmd, otp.ParseStoredAccount)
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {
 			return err
 		}
-		return withCore(cmd, c, func(core *app.Core) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			if err := amend(core.OTP, cmd.Context(), otp.Ask{Account: who, Caller: caller}); err != nil {
 				return err
 			}
@@ -122,7 +122,8 @@ func newAccountForget(p process) *cobra.Command {
 		Long: `Remove the device of an account from the store. Getting one back takes a new SMS code, of about 20 that an account has.
 
 At inWebo the device stays in the user's list of devices, where the brand's app can remove it. pimsd keeps the serial for a
-later enrolment, since a new one would cost one of the devices that the account may have.`,
+later enrolment, since a new one would cost one of the devices that the account may have. A record that cannot be opened or
+decoded is removed as well; what is known of it is kept.`,
 	}
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
 	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Ask) error {

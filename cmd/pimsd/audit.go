@@ -35,30 +35,48 @@ func newAuditList(p process) *cobra.Command {
 		Short: "List the audit log, the oldest line first",
 		Long: `List the audit log: a line for every attempt, which is stored before inWebo is asked, and one for its outcome.
 
+A line that cannot be read whole is listed as far as it can be; the command names it and ends with status 1.
+
 With --after ID it goes on behind the line that was seen last, and misses and repeats none. With --json each line is one JSON
 object, for a log shipper.`,
 		Example: `  pimsd audit list --after 4711 --json`,
 	}
 	after := cmd.Flags().Int64("after", 0, "the `id` of the last line that was seen; 0: from the beginning")
 	asJSON := cmd.Flags().Bool("json", false, "one JSON object a line")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		return withCore(cmd, c, func(core *app.Core) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			show := printAudit
 			if *asJSON {
 				show = printAuditJSON
 			}
+			damaged := 0
 			for {
 				lines, err := core.Store.AuditAfter(cmd.Context(), *after, auditPage)
+				if err == nil && len(lines) == 0 && damaged > 0 {
+					err = fmt.Errorf("lines of the audit log that cannot be read whole: %d", damaged)
+				}
 				if err != nil || len(lines) == 0 {
 					return err
 				}
 				if err := show(cmd.OutOrStdout(), lines); err != nil {
 					return err
 				}
+				damaged += countDamaged(p.stderr, lines)
 				*after = lines[len(lines)-1].ID
 			}
 		})
 	})
+}
+
+// countDamaged returns how many lines are damaged, and says of each what is wrong.
+func countDamaged(w io.Writer, lines []otp.Audited) (damaged int) {
+	for _, l := range lines {
+		if l.Damage != "" {
+			damaged++
+			_, _ = fmt.Fprintf(w, "pimsd: line %d: %s\n", l.ID, printable.Escape(l.Damage))
+		}
+	}
+	return damaged
 }
 
 func printAudit(w io.Writer, lines []otp.Audited) error {

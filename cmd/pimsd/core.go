@@ -14,11 +14,25 @@ import (
 )
 
 // withCore opens the store that the service uses, lets body work with it, and waits until everything is settled.
-func withCore(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) (err error) {
+func withCore(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) error {
 	core, err := app.OpenCore(cmd.Context(), c, false, app.Observers{})
 	if err != nil {
 		return err
 	}
+	return work(cmd, c, core, body)
+}
+
+// withRecords is withCore for a body that opens no secret of a device. It needs no sealing keys.
+func withRecords(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) error {
+	core, err := app.OpenRecords(cmd.Context(), c)
+	if err != nil {
+		return err
+	}
+	return work(cmd, c, core, body)
+}
+
+// work lets body work with the core, and closes it when everything is settled.
+func work(cmd *cobra.Command, c *config.Config, core *app.Core, body func(*app.Core) error) (err error) {
 	defer func() {
 		// The command may have been interrupted, or its answer be in hand and not stored: what it began, it ends.
 		patience, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), c.Conversation.Deadline+c.Stop.SettleAllowance)

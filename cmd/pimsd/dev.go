@@ -50,7 +50,7 @@ with it, a folder that this command has made. The quota is off unless it is set.
 	config.FlagsOf(flags, "listen", "ops.listen", "data_dir", "quota.otps_per_day", "log.level")
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(p, cmd)
+		c, err := config.Load(p.settingsOf(cmd))
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ status 1: run it again.`,
 	}
 	name := cmd.Flags().String("account", "", "the `name` of the account")
 	all := cmd.Flags().Bool("all", false, "every account that has a device")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		if (*name != "") == *all {
 			return usageError{errors.New("say whose device it is: give either --account or --all")}
 		}
@@ -34,7 +34,7 @@ status 1: run it again.`,
 		if err != nil && !*all {
 			return usageError{fmt.Errorf("--account: %w", err)}
 		}
-		return withCore(cmd, c, func(core *app.Core) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			doubted := 1
 			if *all {
 				doubted, err = doubtAll(cmd.Context(), core)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/printable"
 )
 
 func newKey(p process) *cobra.Command {
@@ -49,7 +51,7 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 		"what the names of a backend's accounts begin with; empty: any; fleet-1 does not include fleet-10")
 	scopes := flags.StringSlice("scope", []string{string(authn.ScopeOTP)}, "what the key is for: otp, enroll, unlock; can be repeated")
 	expires := flags.Duration("expires-in", 0, "how long the key is good for, such as 720h; 0: until it is revoked")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
 		if grant.Scopes, err = authn.ParseScopes(*scopes); err != nil {
 			return usageError{fmt.Errorf("--scope: %w", err)}
 		}
@@ -65,7 +67,7 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 		if goesNowhere(p.stdout) {
 			return usageError{errors.New("standard output goes nowhere, and the key is shown this once: nothing was made")}
 		}
-		return withCore(cmd, c, func(core *app.Core) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			err := audited(cmd.Context(), core, aboutKey(actionKeyCreate, key), otp.Account(key.Account), func() error {
 				return core.Store.AddKey(cmd.Context(), key)
 			})
@@ -135,28 +137,38 @@ func newKeyList(p process) *cobra.Command {
 stops.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		return withCore(cmd, c, func(core *app.Core) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			keys, err := core.Store.ListKeys(cmd.Context())
 			if err != nil {
 				return err
 			}
-			listed := []listedKey{}
+			listed, damaged := []listedKey{}, 0
 			for _, key := range keys {
+				if key.Damage != "" {
+					damaged++
+					_, _ = fmt.Fprintf(p.stderr, "pimsd: key %s: %s\n", printable.Escape(key.ID), printable.Escape(key.Damage))
+				}
 				listed = append(listed, listedKey{
 					key.ID, whomFor(key), key.Scopes, stateOf(key), key.CreatedAt, key.ExpiresAt, key.LastUsedAt,
 				})
 			}
+			show := printKeys
 			if *asJSON {
-				return printJSON(cmd.OutOrStdout(), listed)
+				show = func(w io.Writer, all []listedKey) error { return printJSON(w, all) }
 			}
-			return printKeys(cmd.OutOrStdout(), listed)
+			if err := show(cmd.OutOrStdout(), listed); err != nil || damaged == 0 {
+				return err
+			}
+			return fmt.Errorf("keys that cannot be read, and are good for nothing: %d; revoke them with pimsd key revoke --key ID", damaged)
 		})
 	})
 }
 
 func whomFor(key authn.Key) string {
 	switch {
+	case key.Damage != "":
+		return "-"
 	case !key.Backend:
 		return "account " + key.Account
 	case key.Prefix == "":
@@ -168,6 +180,8 @@ func whomFor(key authn.Key) string {
 
 func stateOf(key authn.Key) string {
 	switch {
+	case key.Damage != "":
+		return "damaged"
 	case !key.RevokedAt.IsZero():
 		return "revoked"
 	case !key.ExpiresAt.IsZero() && !now().Before(key.ExpiresAt):
@@ -194,15 +208,20 @@ func newKeyRevoke(p process) *cobra.Command {
 		Long:  `Make a key good for nothing, at once and for ever. Its id is in "pimsd key list", and stands behind pims_ in the key itself.`,
 	}
 	id := cmd.Flags().String("key", "", "the `id` of the key (required)")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		if *id == "" {
 			return usageError{errors.New("--key is missing: name the key by its id")}
 		}
-		return withCore(cmd, c, func(core *app.Core) error {
-			key, err := core.Store.KeyByID(cmd.Context(), *id)
+		return withRecords(cmd, c, func(core *app.Core) error {
+			keys, err := core.Store.ListKeys(cmd.Context()) // a look-up of one that is damaged would fail
 			if err != nil {
 				return err
 			}
+			at := slices.IndexFunc(keys, func(key authn.Key) bool { return key.ID == *id })
+			if at < 0 {
+				return authn.ErrNoKey
+			}
+			key := keys[at]
 			err = audited(cmd.Context(), core, aboutKey(actionKeyRevoke, key), otp.Account(key.Account), func() error {
 				return core.Store.RevokeKey(cmd.Context(), key.ID, now())
 			})

@@ -24,11 +24,27 @@ func withArguments(
 	config.StoreFlags(cmd.Flags())
 	cmd.Args = check
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := loadConfig(p, cmd)
+		c, err := config.Load(p.settingsOf(cmd))
 		if err != nil {
 			return err
 		}
 		return body(cmd, c, args)
+	}
+	return cmd
+}
+
+// withoutKeys is withConfig for a body that opens no secret of a device: it works where the sealing keys are missing.
+func withoutKeys(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
+	config.StoreFlags(cmd.Flags())
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		in := p.settingsOf(cmd)
+		in.LeaveFiles = true
+		c, err := config.Load(in)
+		if err != nil {
+			return err
+		}
+		return body(cmd, c)
 	}
 	return cmd
 }
@@ -39,16 +55,15 @@ func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *conf
 	cmd.SetUsageFunc(settingsUsage)
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(p, cmd)
+		c, err := config.Load(p.settingsOf(cmd))
 		return body(cmd, c, err)
 	}
 	return cmd
 }
 
-func loadConfig(p process, cmd *cobra.Command) (*config.Config, error) {
-	return config.Load(config.Input{
-		Flags: cmd.Flags(), Environ: p.environ, ReadFile: readFile, ReadSecret: readSecretFile, Root: p.root,
-	})
+// settingsOf returns what the configuration of a command is read from.
+func (p process) settingsOf(cmd *cobra.Command) config.Input {
+	return config.Input{Flags: cmd.Flags(), Environ: p.environ, ReadFile: readFile, ReadSecret: readSecretFile, Root: p.root}
 }
 
 // maxConfigFile bounds, in bytes, what is read of a file that a setting or a flag names.

@@ -33,7 +33,7 @@ Stop the service first, which is checked, or put it into maintenance (PIMSD_MAIN
 ratchet apart. Afterwards give the service the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
 	}
 	file := cmd.Flags().String("to-url-file", "", "the `file` that holds the postgres:// URL to copy to (required)")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		if *file == "" {
 			return usageError{errors.New("--to-url-file is missing: name the file that holds the URL of the database")}
 		}
@@ -51,7 +51,7 @@ ratchet apart. Afterwards give the service the URL (database_url) and the same s
 		if err := app.CheckStopped(cmd.Context(), c); err != nil {
 			return err
 		}
-		return withCore(cmd, c, func(core *app.Core) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			var copied app.Copied
 			err := audited(cmd.Context(), core, actionStoreCopy, "", func() (err error) {
 				copied, err = core.CopyToPostgres(cmd.Context(), to)

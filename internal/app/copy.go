@@ -34,6 +34,9 @@ func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, err
 	}
 	keys, err := c.Store.ListKeys(ctx)
 	if err == nil {
+		err = wholeKeys(keys)
+	}
+	if err == nil {
 		err = to.Load(ctx, postgres.Contents{Rows: allRows(ctx, c.Store), Lines: allLines(ctx, c.Store), Keys: keys})
 	}
 	var copied Copied
@@ -49,9 +52,32 @@ func allRows(ctx context.Context, store Store) iter.Seq2[otp.Row, error] {
 		func(row otp.Row) otp.Account { return row.Account })
 }
 
+// errNotWhole means that something cannot be copied, because it cannot be read.
+var errNotWhole = errors.New("is damaged, and only what is whole can be copied")
+
+func wholeKeys(keys []authn.Key) error {
+	for _, key := range keys {
+		if key.Damage != "" {
+			return fmt.Errorf("the API key %s %w: %s", key.ID, errNotWhole, key.Damage)
+		}
+	}
+	return nil
+}
+
+// wholeLines is AuditAfter of the store, and refuses a damaged line.
+func wholeLines(ctx context.Context, store Store, after int64) ([]otp.Audited, error) {
+	lines, err := store.AuditAfter(ctx, after, page)
+	for _, line := range lines {
+		if line.Damage != "" {
+			return nil, fmt.Errorf("line %d of the audit log %w: %s", line.ID, errNotWhole, line.Damage)
+		}
+	}
+	return lines, err
+}
+
 // allLines gives every line of the audit log, a page at a time.
 func allLines(ctx context.Context, store Store) iter.Seq2[otp.Audited, error] {
-	return paged(int64(0), func(after int64) ([]otp.Audited, error) { return store.AuditAfter(ctx, after, page) },
+	return paged(int64(0), func(after int64) ([]otp.Audited, error) { return wholeLines(ctx, store, after) },
 		func(line otp.Audited) int64 { return line.ID })
 }
 

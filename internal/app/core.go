@@ -21,9 +21,7 @@ type Store interface {
 	authn.KeyStore
 	// Writable proves that the store takes writes.
 	Writable(ctx context.Context) error
-	// List gives rows in the order of accounts, after the one given; their vaults may be sealed.
-	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
-	// AuditAfter gives lines of the audit log, those after the id given.
+	// AuditAfter gives lines of the audit log, those after the id given. Of a damaged line it returns what can be read.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
 	// ForgetLines deletes lines of the audit log that are older than that; some of them, when there are many.
 	ForgetLines(ctx context.Context, age time.Duration) error
@@ -43,11 +41,11 @@ type Store interface {
 
 // Core is the domain on its store: what the daemon serves, and what commands use beside it.
 type Core struct {
-	Store Store // its vaults are sealed
-	Ring  *seal.Ring
+	Store Store      // its vaults are sealed
+	Ring  *seal.Ring // nil in a Core of OpenRecords
 	OTP   *otp.Service
 
-	inwebo     *inwebo.Client
+	inwebo     *inwebo.Client     // nil in a Core of OpenRecords
 	transcript *transcript.Writer // nil: none
 }
 
@@ -70,6 +68,16 @@ func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers
 		return nil, errors.Join(err, core.CloseTranscript())
 	}
 	return core, nil
+}
+
+// OpenRecords opens the configured store, which must exist, and the domain on it for what needs no secret of a device: it reads
+// no sealing keys, and opens no vault. OTPs, enrollments and imports are not possible on it.
+func OpenRecords(ctx context.Context, c *config.Config) (*Core, error) {
+	store, err := OpenStore(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &Core{Store: store, OTP: otp.New(seal.NewUnopened(store), nil, limits(c), nil)}, nil
 }
 
 // open opens what the core has besides a transcript.
@@ -110,7 +118,9 @@ func (c *Core) CloseTranscript() error {
 
 // Close closes the store. Conversations must have ended.
 func (c *Core) Close() error {
-	c.inwebo.Close()
+	if c.inwebo != nil {
+		c.inwebo.Close()
+	}
 	_ = c.CloseTranscript()
 	return c.Store.Close()
 }

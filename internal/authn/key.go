@@ -29,6 +29,9 @@ type Key struct {
 	ExpiresAt  time.Time // the first moment at which it is not good any more; zero: never
 	RevokedAt  time.Time // zero: it is not revoked
 	LastUsedAt time.Time // a minute or so behind; zero: not known
+	// Damage says, in a listing, why what is stored of the key cannot be read; of the other fields only ID counts then. It
+	// is empty for a key that is whole.
+	Damage string
 }
 
 // NewKey makes a key with what is granted; no scopes in it means ScopeOTP. now is the present, and expires the moment

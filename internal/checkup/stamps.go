@@ -31,7 +31,7 @@ func lookAtStamps(ctx context.Context, store app.Store, now time.Time) Finding {
 		const page = 256
 		rows, err := store.List(ctx, after, page)
 		if err != nil {
-			return skipped(theStamps, "the records cannot be read: "+err.Error())
+			return unlooked(ctx, theStamps, err)
 		}
 		more = len(rows) > 0
 		for _, row := range rows {
@@ -43,7 +43,7 @@ func lookAtStamps(ctx context.Context, store app.Store, now time.Time) Finding {
 	}
 	keys, err := store.ListKeys(ctx)
 	if err != nil {
-		return skipped(theStamps, "the API keys cannot be read: "+err.Error())
+		return unlooked(ctx, theStamps, err)
 	}
 	for _, key := range keys {
 		if latest := now.Add(tolerable); key.CreatedAt.After(latest) || key.LastUsedAt.After(latest) {

@@ -1,6 +1,7 @@
 package checkup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,23 +20,30 @@ import (
 const (
 	theStore = "store"
 	theKeys  = "sealing keys"
+
+	theRecords = "records"
 )
 
 // lookAtStore looks at the store and at the keys that its records are sealed with, and reads the store's clock.
 func lookAtStore(ctx context.Context, c *config.Config) ([]Finding, reading) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	store, err := app.OpenStore(ctx, c)
+	core, err := app.OpenRecords(ctx, c)
 	switch {
 	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
 		return []Finding{noStore(c), keysBeforeTheStore(c), skipped(theStamps, "there is no store")}, reading{}
 	case err != nil:
 		const closed = "the store cannot be opened"
-		return []Finding{fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, closed), skipped(theStamps, closed)}, reading{}
+		return []Finding{
+			fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, closed), skipped(theRecords, closed), skipped(theStamps, closed),
+		}, reading{}
 	}
-	defer func() { _ = store.Close() }()
-	clock := readStoreClock(ctx, store)
-	return []Finding{openStore(ctx, c, store), keysOfTheStore(ctx, c, store), lookAtStamps(ctx, store, clock.there)}, clock
+	defer func() { _ = core.Close() }()
+	clock, err := readStoreClock(ctx, core.Store)
+	return []Finding{
+		openStore(ctx, c, core.Store, err), keysOfTheStore(ctx, c, core.Store), recordsOfTheStore(ctx, core),
+		lookAtStamps(ctx, core.Store, clock.there),
+	}, clock
 }
 
 func adviceOnStore(c *config.Config) string {
@@ -62,7 +70,8 @@ func noStore(c *config.Config) Finding {
 		"Make the folder, or correct data_dir.")
 }
 
-func openStore(ctx context.Context, c *config.Config, store app.Store) Finding {
+// openStore looks at a store that is open; unread is the error of a read.
+func openStore(ctx context.Context, c *config.Config, store app.Store, unread error) Finding {
 	what := "SQLite in " + c.DataDir
 	if !c.DatabaseURL.IsEmpty() {
 		what = "PostgreSQL"
@@ -71,7 +80,7 @@ func openStore(ctx context.Context, c *config.Config, store app.Store) Finding {
 		return fails(theStore, what+" takes no writes: "+err.Error(), adviceOnStore(c))
 	}
 	inDoubt, err := store.CountDoubt(ctx)
-	switch {
+	switch err := cmp.Or(unread, err); {
 	case err != nil:
 		return fails(theStore, what+" cannot be read: "+err.Error(), adviceOnStore(c))
 	case inDoubt > 0:
@@ -102,12 +111,15 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 	if err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
-	if err := names.CheckCurrent(ctx, store); errors.Is(err, seal.ErrCurrentKeyMissing) {
+	switch err := names.CheckCurrent(ctx, store); {
+	case errors.Is(err, seal.ErrCurrentKeyMissing):
 		return fails(theKeys, err.Error(), adviceOnKeys)
+	case err != nil:
+		return unlooked(ctx, theKeys, err)
 	}
 	census, err := seal.Count(ctx, store)
 	if err != nil {
-		return skipped(theKeys, "the records cannot be counted: "+err.Error())
+		return unlooked(ctx, theKeys, err)
 	}
 	if err := names.Check(census); err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
@@ -123,6 +135,33 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 	return ok(theKeys, describe(names, records))
 }
 
+// unlooked is about what could not be looked at because the store did not answer: in time, or at all.
+func unlooked(ctx context.Context, what string, err error) Finding {
+	if ctx.Err() != nil {
+		return skipped(what, fmt.Sprintf("looking at the store takes longer than %v", patience))
+	}
+	return fails(what, "the store cannot be read: "+err.Error(), "Restore it from a backup, as docs/operations.md says, or repair its database.")
+}
+
+// recordsOfTheStore names records that cannot be read.
+func recordsOfTheStore(ctx context.Context, core *app.Core) Finding {
+	records := 0
+	err := core.EachAccount(ctx, func(otp.Status) error {
+		records++
+		return nil
+	})
+	unreadable, damaged := errors.AsType[*app.UnreadableError](err)
+	switch {
+	case damaged:
+		return fails(theRecords, unreadable.Error(), "Restore the store from a backup, or make the device again: pimsd enroll --replace; "+
+			"pimsd account forget removes what is left of a record.")
+	case err != nil:
+		return unlooked(ctx, theRecords, err)
+	default:
+		return ok(theRecords, fmt.Sprintf("all %d can be read", records))
+	}
+}
+
 func describe(names seal.Names, records int) string {
 	return fmt.Sprintf("keys: %d, the current one is %s; records that they open: %d", len(names.Keys()), names.Current(), records)
 }
@@ -130,12 +169,12 @@ func describe(names seal.Names, records int) string {
 // nobody is an account whose record is not there: only the time that comes with the answer is wanted.
 const nobody otp.Account = "pimsd-check"
 
-func readStoreClock(ctx context.Context, store app.Store) reading {
+func readStoreClock(ctx context.Context, store app.Store) (reading, error) {
 	before := time.Now()
 	_, there, err := store.Fetch(ctx, nobody)
 	if err != nil && !errors.Is(err, otp.ErrNotFound) {
-		return reading{}
+		return reading{}, err
 	}
 	after := time.Now()
-	return reading{there: there, here: before.Add(after.Sub(before) / 2)}
+	return reading{there: there, here: before.Add(after.Sub(before) / 2)}, nil
 }

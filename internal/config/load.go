@@ -20,6 +20,8 @@ type Input struct {
 	// ReadSecret reads a file that holds a secret, into bytes that Load may clear, and refuses one that others could read;
 	// nil means ReadFile.
 	ReadSecret func(path string) ([]byte, error)
+	// LeaveFiles says that a secret which stays in its file is not needed: the file is not looked at.
+	LeaveFiles bool
 	Root       bool // the process runs as root, which decides about the default of data_dir
 }
 
@@ -86,6 +88,9 @@ func (l *loader) take(s setting, src source, origin, text string, inFile bool) {
 // secretIn returns what the file of a secret holds: nothing when the secret stays there. It reports whether the file can be
 // used. An empty file is a fault, because the setting without a value may mean something else: another store, for one.
 func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool) {
+	if s.stays && l.in.LeaveFiles {
+		return "", true
+	}
 	content, err := l.in.ReadSecret(path)
 	switch {
 	case err != nil:

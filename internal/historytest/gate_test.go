@@ -90,6 +90,11 @@ func (p *process) BySerial(ctx context.Context, serial string) ([]otp.Row, error
 	return gate(p, reads, func() ([]otp.Row, error) { return p.h.store.BySerial(ctx, serial) }, func() {})
 }
 
+// List is as otp.Store says.
+func (p *process) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
+	return gate(p, reads, func() ([]otp.Row, error) { return p.h.store.List(ctx, after, limit) }, func() {})
+}
+
 // Create is as otp.Store says.
 func (p *process) Create(ctx context.Context, w otp.Write) error {
 	return p.put(ctx, w, p.h.store.Create)

@@ -17,7 +17,7 @@ const (
 // Unlock lets the PIN guard of the account forward guesses again, as after a success. The caller must make sure of the PIN
 // first: inWebo's own count goes on.
 func (s *Service) Unlock(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionUnlock, func(r Record, _ time.Time) (Record, error) {
+	return s.amend(ctx, ask, actionUnlock, keepsVault, func(r Record, _ time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
@@ -29,7 +29,7 @@ func (s *Service) Unlock(ctx context.Context, ask Ask) error {
 // ClearQuota forgets the OTPs that were counted for the account, for an operator who knows that inWebo counts fewer: after a
 // clock was wrong, or when inWebo's own limit was raised.
 func (s *Service) ClearQuota(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionQuota, func(r Record, _ time.Time) (Record, error) {
+	return s.amend(ctx, ask, actionQuota, keepsVault, func(r Record, _ time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
@@ -41,7 +41,7 @@ func (s *Service) ClearQuota(ctx context.Context, ask Ask) error {
 // Doubt says that what is stored of the account's device may lag behind inWebo: after a backup was restored, or a
 // database failed over with loss. ErrNoDevice says that there is nothing to doubt.
 func (s *Service) Doubt(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionDoubt, func(r Record, now time.Time) (Record, error) {
+	return s.amend(ctx, ask, actionDoubt, keepsVault, func(r Record, now time.Time) (Record, error) {
 		if r.Device == nil {
 			return r, ErrNoDevice
 		}
@@ -53,12 +53,13 @@ func (s *Service) Doubt(ctx context.Context, ask Ask) error {
 // Forget removes the account's device from the store. At inWebo it stays in the user's list of devices. The serial is
 // kept for a later enrolment, since a new one would cost one of the devices that the account may have; so are the
 // counts of activations, wrong PINs and OTPs, for whichever account gets the device next. ErrNoDevice says that there is nothing to forget.
+// A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept.
 func (s *Service) Forget(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionForget, func(r Record, _ time.Time) (Record, error) {
-		if r.Device == nil && r.Enrolment == nil {
+	return s.amend(ctx, ask, actionForget, replacesDevice, func(r Record, _ time.Time) (Record, error) {
+		if r.Device == nil && r.Enrolment == nil && !r.damaged {
 			return r, ErrNoDevice
 		}
-		r = r.released()
+		r = r.released().withoutSealed()
 		r.Device, r.Enrolment, r.Unread, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
 		r.Step, r.MovedBy = r.Step+1, r.Revision // no answer that is still on its way brings the device back
 		return r, nil
@@ -66,12 +67,15 @@ func (s *Service) Forget(ctx context.Context, ask Ask) error {
 }
 
 // amend changes the record of a device that nobody holds, in one write with its audit line.
-func (s *Service) amend(ctx context.Context, ask Ask, action string, change func(Record, time.Time) (Record, error)) error {
+func (s *Service) amend(
+	ctx context.Context, ask Ask, action string, tolerance tolerance, change func(Record, time.Time) (Record, error),
+) error {
 	c, err := s.enter(ctx, ask, action, s.limits.Deadline)
 	if err != nil {
 		return err
 	}
 	defer s.finish(c)
+	c.tolerance = tolerance
 	return s.note(ctx, c, StageOutcome, outcomeDone, change)
 }
 

@@ -83,6 +83,10 @@ func (a activated) apply(r, left Record, now time.Time, by uint64) (Record, bool
 		return r, false
 	}
 	r.Serial = left.Serial
+	if !r.sealed.IsEmpty() { // a device without keys at hand cannot be stored with the keys of another
+		r = r.withoutSealed()
+		r.Device = nil
+	}
 	r.Enrolment = &Enrolment{Phase: PhaseActivated, Device: a.device, Challenge: a.challenge}
 	if r.Device != nil { // inWebo may know the old one no more
 		r.Doubt = r.Doubt.deeper(now, by)
@@ -105,6 +109,7 @@ func (e enrolled) apply(r, left Record, now time.Time, by uint64) (Record, bool)
 	}
 	device := e.device
 	device.EnrolledAt, device.Unconfirmed = now, e.doubtful
+	r = r.withoutSealed()
 	r.Serial = left.Serial
 	r.Device, r.Enrolment, r.Unread, r.Doubt, r.Guard = &device, nil, nil, nil, r.Guard.accepted()
 	if e.doubtful {

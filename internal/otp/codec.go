@@ -3,6 +3,7 @@ package otp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,6 +73,10 @@ func encode(r Record) (Row, error) {
 		return Row{}, fmt.Errorf("encode the record: %w", err)
 	}
 	row.Body = withRoom(text, r.Hold != nil)
+	if !r.sealed.IsEmpty() {
+		row.Vault, row.Unopened, row.UnreadAnswers = r.sealed, true, r.sealedUnread
+		return row, nil
+	}
 	v := vaultOf(r)
 	if v.Device == nil && v.Enrolment == nil && v.Unread == nil {
 		return row, nil
@@ -99,10 +104,13 @@ func vaultOf(r Record) (v vault) {
 	return v
 }
 
+// errDamaged means that a record cannot be decoded.
+var errDamaged = errors.New("is damaged")
+
 // Decode reads a row. Its errors name the account and quote nothing of the row.
 func Decode(row Row) (Record, error) {
 	damaged := func(what string) (Record, error) {
-		return Record{}, fmt.Errorf("the record of account %q is damaged: %s", row.Account, what)
+		return Record{}, fmt.Errorf("the record of account %q %w: %s", row.Account, errDamaged, what)
 	}
 	r, err := decodeBody(row)
 	if err != nil {
@@ -140,7 +148,7 @@ func Decode(row Row) (Record, error) {
 func decodeBody(row Row) (Record, error) {
 	var b body
 	if err := json.Unmarshal(row.Body, &b); err != nil {
-		return Record{}, fmt.Errorf("the record of account %q is damaged: its body is not the expected JSON", row.Account)
+		return Record{}, fmt.Errorf("the record of account %q %w: its body is not the expected JSON", row.Account, errDamaged)
 	}
 	if b.Schema != schema {
 		return Record{}, fmt.Errorf("the record of account %q has schema %d and this pimsd knows %d: use the pimsd that wrote it, or a newer one",

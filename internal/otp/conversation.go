@@ -31,6 +31,8 @@ type conversation struct {
 	way    *circuit.Pass // to inWebo; nil: it asks nothing there
 	span   trace.Span
 
+	tolerance tolerance // which records it can work on
+
 	patience time.Time     // until when it queues for the hold, by this machine's clock
 	within   time.Duration // how long the conversation may take
 	deadline time.Time     // by this machine's clock
@@ -86,7 +88,8 @@ func (s *Service) enter(ctx context.Context, ask Ask, action string, within time
 func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	return c.fetched(s.store.Fetch(ctx, c.ask.Account))
+	row, now, err := s.store.Fetch(ctx, c.ask.Account)
+	return s.fetched(ctx, c, row, now, err)
 }
 
 // fetchWithResponse is fetch, and returns from the same read what is stored of the call that this one repeats.
@@ -98,22 +101,19 @@ func (s *Service) fetchWithResponse(ctx context.Context, c *conversation) (Recor
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	row, kept, now, err := s.store.FetchWithResponse(ctx, c.ask.Account, c.ask.Repeat.Key)
-	r, err := c.fetched(row, now, err)
+	r, err := s.fetched(ctx, c, row, now, err)
 	return r, kept, err
 }
 
 // fetched makes a record of what a fetch returned.
-func (c *conversation) fetched(row Row, now time.Time, err error) (Record, error) {
+func (s *Service) fetched(ctx context.Context, c *conversation, row Row, now time.Time, err error) (Record, error) {
 	if !now.IsZero() {
 		c.storeTime, c.storeTimeAt = now, time.Now()
 	}
-	switch {
-	case errors.Is(err, ErrNotFound):
+	if errors.Is(err, ErrNotFound) {
 		return Record{Account: c.ask.Account}, nil
-	case err != nil:
-		return Record{}, err
 	}
-	return Decode(row)
+	return s.tolerated(ctx, c, row, err)
 }
 
 // write makes the record durable, with the audit line of the stage.
@@ -150,7 +150,7 @@ func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcom
 		At: c.now(), Account: c.ask.Account, Caller: c.ask.Caller, Transaction: c.ask.Transaction, Action: c.action,
 		Stage: stage, Outcome: outcome, Step: next.Step,
 	}}
-	if claim := next.claim(); claim != from.claim() || next.Revision == 1 {
+	if claim := next.claim(); claim != from.claim() || next.Revision == 1 || from.damaged {
 		w.Claim = &claim
 	}
 	return w, err

@@ -25,7 +25,8 @@ type Enrolling struct {
 	SMSCode secret.Text
 	PIN     secret.Text
 	// Replace allows a new device where the account has one, which stays until the new one is stored. A device that no proof
-	// has confirmed needs none: its enrollment was told as failed.
+	// has confirmed needs none: its enrollment was told as failed. With Replace the record of the account may be one that
+	// cannot be opened, whose device stays until inWebo has activated the new one, or one that cannot be decoded.
 	Replace bool
 	// Force allows an activation beyond ActivationLimits.Refuse.
 	Force bool
@@ -55,6 +56,9 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 		return Activations{}, err
 	}
 	defer s.finish(c)
+	if e.Replace {
+		c.tolerance = replacesDevice
+	}
 	var used Activations
 	taken := false // another account has the device of the account's serial
 	prepare := func(r Record, _ time.Time) (Record, error) {

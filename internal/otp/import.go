@@ -37,7 +37,7 @@ func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 		return ErrNotWhole
 	}
 	origin := uuid.Must(uuid.NewV7()).String()
-	return s.amend(ctx, ask, actionImport, func(r Record, now time.Time) (Record, error) {
+	return s.amend(ctx, ask, actionImport, needsKeys, func(r Record, now time.Time) (Record, error) {
 		if r.Device != nil {
 			return r, ErrAlreadyEnrolled
 		}

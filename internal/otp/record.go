@@ -5,6 +5,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // Record is everything that is kept of one account. It says who may speak for the device now (Hold), what the device
@@ -37,6 +38,14 @@ type Record struct {
 	// MovedBy is the revision of the hold whose conversation made the last Step. Inside inWebo a later hold's accepted
 	// proof always comes after an earlier hold's, for its challenge replaced the earlier one.
 	MovedBy uint64 `json:"movedBy"`
+
+	// sealed is the vault as it is stored, of a record whose vault was not opened: its devices have no keys. The record is
+	// stored with the vault as it is, for as long as it has the device.
+	sealed secret.Bytes
+	// sealedUnread is the number of unread answers in sealed.
+	sealedUnread int
+	// damaged reports that the stored record cannot be decoded, and that this is what is known of it.
+	damaged bool
 
 	// Unread are answers of inWebo that could not be read, the oldest first. They are sealed like keys.
 	Unread []UnreadAnswer `json:"-"`

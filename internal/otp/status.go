@@ -45,7 +45,7 @@ const (
 
 // Status tells what is stored of the account. An account without a record has one all the same: not enrolled.
 func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
-	c := &conversation{ask: Ask{Account: account}}
+	c := &conversation{ask: Ask{Account: account}, tolerance: keepsVault}
 	record, err := s.fetch(ctx, c)
 	if err != nil {
 		return Status{}, because(ErrStore, err)
@@ -82,7 +82,7 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 		WrongPINs: r.Guard.Wrong, PINLocked: limits.Guard.Attempts > 0 && r.Guard.Wrong >= limits.Guard.Attempts,
 		Activations: r.Activations, FewLeft: limits.Activations.judge(r.Activations).FewLeft, Step: r.Step,
 		FutureStamps:  wasAhead,
-		UnreadAnswers: len(r.Unread),
+		UnreadAnswers: len(r.Unread) + r.sealedUnread,
 	}
 	if st.Blocking == "" {
 		st.Blocking = BlockingUnknown

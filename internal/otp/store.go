@@ -43,6 +43,10 @@ type Store interface {
 	// BySerial returns the rows of all accounts that have or had the device with that serial, without their Vault.
 	BySerial(ctx context.Context, serial string) ([]Row, error)
 
+	// List returns rows in the order of their accounts' bytes, those after the given account, at most limit. The empty account
+	// is before all others. Of a row that cannot be read whole it returns what can be read, with an empty Body.
+	List(ctx context.Context, after Account, limit int) ([]Row, error)
+
 	// Note appends entries to the audit log that come with no record, in their order; their time is the store's. Note is
 	// the only writing verb that is not safe to repeat.
 	Note(ctx context.Context, lines []Line) error
@@ -78,6 +82,9 @@ type Row struct {
 	HeldUntil time.Time    // when the lease of an enrolled device ends, or the zero time; microseconds count
 	Body      []byte       // JSON, without secrets
 	Vault     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
+	// Unopened reports that Vault is still sealed, as it is stored. A sealing store returns such a row together with the
+	// error that says why it does not open the vault, and stores it as it is.
+	Unopened bool
 
 	// UnreadAnswers is the number of kept finalize answers in the Vault that could not be read, for counting. Lists and
 	// BySerial return it; the two fetches leave it at 0, since the Vault is at hand there.
@@ -147,4 +154,6 @@ const (
 type Audited struct {
 	ID int64 `json:"id"` // grows with the log
 	Line
+	// Damage says why the line cannot be read; the other fields have what can be. Empty for a line that is whole.
+	Damage string `json:"damage,omitempty"`
 }

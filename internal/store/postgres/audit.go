@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,7 +30,8 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 }
 
 // AuditAfter returns the lines of the audit log with an ID above the given one, in the order of IDs, at most limit. IDs are
-// committed in their order: a caller that goes on after the last ID that it has seen misses none.
+// committed in their order: a caller that goes on after the last ID that it has seen misses none. Of a damaged line it
+// returns what can be read, and the damage.
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
 	const after = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step FROM audit
 		WHERE id > $1 ORDER BY id LIMIT $2`
@@ -68,8 +70,11 @@ func checkAuditIDs(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func scanLine(row pgx.CollectableRow) (line otp.Audited, err error) {
-	var at int64
-	err = row.Scan(&line.ID, &at, &line.Account, &line.Caller, &line.Transaction, &line.Action, &line.Stage, &line.Outcome, &line.Step)
-	line.At = time.UnixMicro(at).UTC()
+	var at, step int64
+	err = row.Scan(&line.ID, &at, &line.Account, &line.Caller, &line.Transaction, &line.Action, &line.Stage, &line.Outcome, &step)
+	line.At, line.Step = time.UnixMicro(at).UTC(), uint64(max(0, step))
+	if step < 0 {
+		line.Damage = fmt.Sprintf("the line cannot be read whole: its step is %d", step)
+	}
 	return line, err
 }

@@ -81,26 +81,56 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 // ListKeys is as authn.KeyStore says.
 func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
 	const statement = `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`
-	return query(ctx, s, s.lanes.others, "list the API keys", scanKey, statement)
+	return query(ctx, s, s.lanes.others, "list the API keys", scanListedKey, statement)
 }
 
-func scanKey(from pgx.CollectableRow) (key authn.Key, err error) {
-	var hash []byte
-	var account *string
-	var scopes string
-	var created int64
-	var expires, revoked, used *int64
-	if err := from.Scan(&key.ID, &hash, &account, &key.Prefix, &scopes, &created, &expires, &revoked, &used); err != nil {
+// scanListedKey returns a key that cannot be read with its ID and its Damage.
+func scanListedKey(from pgx.CollectableRow) (authn.Key, error) {
+	row := keyRow{}
+	if err := from.Scan(row.columns()...); err != nil {
 		return authn.Key{}, err
 	}
-	if copy(key.Hash[:], hash) != len(key.Hash) {
-		return authn.Key{}, fmt.Errorf("the hash of key %s has %d bytes", key.ID, len(hash))
+	key, err := row.key()
+	if err != nil {
+		return authn.Key{ID: row.id, Damage: err.Error()}, nil
 	}
-	if key.Backend = account == nil; !key.Backend {
-		key.Account = *account
+	return key, nil
+}
+
+func scanKey(from pgx.CollectableRow) (authn.Key, error) {
+	row := keyRow{}
+	if err := from.Scan(row.columns()...); err != nil {
+		return authn.Key{}, err
 	}
-	key.CreatedAt = time.UnixMicro(created).UTC()
-	key.ExpiresAt, key.RevokedAt, key.LastUsedAt = timeOrZero(expires), timeOrZero(revoked), timeOrZero(used)
-	key.Scopes, err = authn.ParseScopes(strings.Fields(scopes))
+	return row.key()
+}
+
+// keyRow has the values of keyColumns.
+type keyRow struct {
+	id, prefix, scopes     string
+	hash                   []byte
+	account                *string
+	created                int64
+	expires, revoked, used *int64
+}
+
+func (r *keyRow) columns() []any {
+	return []any{&r.id, &r.hash, &r.account, &r.prefix, &r.scopes, &r.created, &r.expires, &r.revoked, &r.used}
+}
+
+func (r *keyRow) key() (authn.Key, error) {
+	key := authn.Key{
+		ID: r.id, CreatedAt: time.UnixMicro(r.created).UTC(),
+		ExpiresAt: timeOrZero(r.expires), RevokedAt: timeOrZero(r.revoked), LastUsedAt: timeOrZero(r.used),
+	}
+	if copy(key.Hash[:], r.hash) != len(key.Hash) {
+		return authn.Key{}, fmt.Errorf("the hash of key %s has %d bytes", r.id, len(r.hash))
+	}
+	key.Prefix = r.prefix
+	if key.Backend = r.account == nil; !key.Backend {
+		key.Account = *r.account
+	}
+	var err error
+	key.Scopes, err = authn.ParseScopes(strings.Fields(r.scopes))
 	return key, err
 }

@@ -181,9 +181,10 @@ func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
 	}
 	row.Revision++
 	row.UnreadAnswers = len(record.Unread) // a fetch leaves that out
-	return otp.Write{ID: uuid.NewString(), Row: r.Ring.sealRow(row), Line: otp.Line{
+	row, err = r.Ring.sealRow(row)
+	return otp.Write{ID: uuid.NewString(), Row: row, Line: otp.Line{
 		At: now, Account: row.Account, Caller: r.Caller, Action: action, Stage: otp.StageOutcome, Outcome: "done", Step: record.Step,
-	}}, nil
+	}}, err
 }
 
 func (r *run) report() {

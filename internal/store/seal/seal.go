@@ -11,11 +11,16 @@ package seal
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
+
+// errUnread means that a Store was made without keys.
+var errUnread = errors.New("no sealing keys were read")
 
 // Store is an otp.Store whose vaults are sealed in the store beneath, and in the clear above.
 //
@@ -23,7 +28,7 @@ import (
 // same Write twice is the same as once: the store beneath knows a Write by its ID, and keeps the vault that came first.
 type Store struct {
 	beneath otp.Store
-	ring    *Ring
+	ring    *Ring // nil: no vault is opened, and none that is not sealed can be written
 }
 
 var _ otp.Store = (*Store)(nil)
@@ -31,8 +36,11 @@ var _ otp.Store = (*Store)(nil)
 // New puts the ring before the store beneath.
 func New(beneath otp.Store, ring *Ring) *Store { return &Store{beneath, ring} }
 
+// NewUnopened returns a Store without keys, for what works on records and leaves their vaults as they are.
+func NewUnopened(beneath otp.Store) *Store { return &Store{beneath, nil} }
+
 // Fetch gives the row with its vault opened. Besides the errors of the store beneath there are otp.ErrSealed, when the
-// key of the vault is missing, and ErrDamaged; both come with the store's time.
+// key of the vault is missing, and ErrDamaged; both come with the store's time, and with the row as it is, Unopened.
 func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	row, now, err := s.beneath.Fetch(ctx, account)
 	if err != nil {
@@ -50,35 +58,60 @@ func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) 
 	return s.beneath.BySerial(ctx, serial)
 }
 
-// Create stores the write with its vault sealed under the current key.
-func (s *Store) Create(ctx context.Context, w otp.Write) error {
-	w.Row = s.ring.sealRow(w.Row)
+// List returns rows with their vaults sealed, as otp.Store says.
+func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
+	return s.beneath.List(ctx, after, limit)
+}
+
+// Create stores the write with its vault sealed under the current key. A vault that was not opened stays as it is.
+func (s *Store) Create(ctx context.Context, w otp.Write) (err error) {
+	if w.Row, err = s.ring.sealRow(w.Row); err != nil {
+		return err
+	}
 	return s.beneath.Create(ctx, w)
 }
 
-// Replace stores the write with its vault sealed under the current key.
-func (s *Store) Replace(ctx context.Context, w otp.Write) error {
-	w.Row, w.Keep = s.ring.sealRow(w.Row), s.ring.sealKeep(w.Row.Account, w.Keep)
+// Replace stores the write with its vault sealed under the current key. A vault that was not opened stays as it is.
+func (s *Store) Replace(ctx context.Context, w otp.Write) (err error) {
+	if w.Row, err = s.ring.sealRow(w.Row); err != nil {
+		return err
+	}
+	w.Keep = s.ring.sealKeep(w.Row.Account, w.Keep)
 	return s.beneath.Replace(ctx, w)
 }
 
-// sealRow gives the row as it may lie in a store. An empty vault stays empty: there is nothing to hide.
-func (r *Ring) sealRow(row otp.Row) otp.Row {
-	if !row.Vault.IsEmpty() {
+// sealRow returns the row as it may be stored. An empty vault stays empty: there is nothing to hide. Without a ring, the error
+// wraps otp.ErrUntouched.
+func (r *Ring) sealRow(row otp.Row) (otp.Row, error) {
+	switch {
+	case row.Unopened:
+		row.Unopened = false
+	case row.Vault.IsEmpty():
+	case r == nil:
+		return otp.Row{}, fmt.Errorf("%w: %w", otp.ErrUntouched, errUnread)
+	default:
 		row.Vault = secret.NewBytes(r.Seal(Vault, row.Account, row.Vault))
 	}
-	return row
+	return row, nil
 }
 
-// openRow undoes sealRow.
+// openRow undoes sealRow. With an error it returns the row as it is, Unopened.
 func (r *Ring) openRow(row otp.Row) (otp.Row, error) {
 	if row.Vault.IsEmpty() {
 		return row, nil
 	}
-	vault, err := r.Open(Vault, row.Account, row.Vault.Reveal())
+	vault, err := r.openVault(row)
 	if err != nil {
-		return otp.Row{}, err
+		row.Unopened = true
+		return row, err
 	}
 	row.Vault = vault
 	return row, nil
+}
+
+func (r *Ring) openVault(row otp.Row) (secret.Bytes, error) {
+	if r == nil {
+		return secret.Bytes{}, fmt.Errorf("%w: %w", otp.ErrSealed, errUnread)
+	}
+	return r.Open(Vault, row.Account, row.Vault.Reveal())
 }

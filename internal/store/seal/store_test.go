@@ -106,8 +106,9 @@ func TestFetchRefuses(t *testing.T) {
 		if err == nil {
 			continue
 		}
-		if row.Account != "" || row.Revision != 0 || !row.Vault.IsEmpty() {
-			t.Errorf("%s: the error comes with a row", tc.account)
+		beneath, _, _ := memory.Fetch(t.Context(), tc.account)
+		if row.Account != beneath.Account || row.Unopened != (beneath.Account != "") || !bytes.Equal(row.Vault.Reveal(), beneath.Vault.Reveal()) {
+			t.Errorf("%s: the error does not come with the row as it is", tc.account)
 		}
 		if text := err.Error(); !strings.Contains(text, tc.says) || strings.Contains(text, "canary") ||
 			tc.says != "" && !strings.Contains(text, string(tc.account)) {
@@ -132,5 +133,28 @@ func TestRepeatUnderAnotherKey(t *testing.T) {
 	}
 	if !bytes.Equal(fetch(t, store, "alice").Vault.Reveal(), []byte("x")) || w.Row.Vault.IsEmpty() {
 		t.Error("the vault comes back as another one")
+	}
+}
+
+// A Store without keys opens no vault, stores rows with theirs as they are, and refuses to store one that is not sealed.
+func TestStoreWithoutKeys(t *testing.T) {
+	t.Parallel()
+	memory := storetest.NewMemory()
+	store := seal.New(memory, ringOf(t, line(1)))
+	w := otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("canary")}}
+	must(t, store.Create(t.Context(), w))
+	unopened := seal.NewUnopened(memory)
+	row, _, err := unopened.Fetch(t.Context(), "alice")
+	if !errors.Is(err, otp.ErrSealed) || !row.Unopened {
+		t.Fatalf("the row is %+v, %v", row, err)
+	}
+	row.Revision, row.Body = 2, []byte("{}")
+	must(t, unopened.Replace(t.Context(), otp.Write{ID: "2", Row: row}))
+	if row, _, err := store.Fetch(t.Context(), "alice"); err != nil || string(row.Vault.Reveal()) != "canary" || string(row.Body) != "{}" {
+		t.Errorf("with the keys the row is %+v, %v", row, err)
+	}
+	w.ID, w.Row.Revision = "3", 3
+	if err := unopened.Replace(t.Context(), w); !errors.Is(err, otp.ErrUntouched) {
+		t.Errorf("a vault in the clear: %v", err)
 	}
 }

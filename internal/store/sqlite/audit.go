@@ -11,15 +11,9 @@ import (
 
 // AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit. Lines
 // appear in the order of their ids, so who goes on after the last id that it has seen misses none.
+// Of a damaged line it returns what can be read, and the damage.
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
 	return list(ctx, s, "read the audit log", s.read.auditAfter, scanLine, id, limit)
-}
-
-func scanLine(from scanner) (line otp.Audited, err error) {
-	var at int64
-	err = from.Scan(&line.ID, &at, &line.Account, &line.Caller, &line.Transaction, &line.Action, &line.Stage, &line.Outcome, &line.Step)
-	line.At = time.UnixMicro(at).UTC()
-	return line, err
 }
 
 // Note adds lines that come with no record. Their time is the store's, whatever they say.

@@ -227,8 +227,7 @@ func (s *Store) CountUnreadAnswers(ctx context.Context) (int, error) {
 	return s.count(ctx, "count the answers that could not be read", s.read.countUnread)
 }
 
-// List gives rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
-// account is before all others.
+// List is as otp.Store says.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
 	return list(ctx, s, "list the records", s.read.list, scanListed, string(after), limit)
 }
@@ -264,16 +263,6 @@ func scanRow(from scanner) (row otp.Row, err error) {
 	var heldUntil sql.NullInt64
 	var vault []byte
 	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault)
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
-	return row, err
-}
-
-// scanListed reads listedColumns.
-func scanListed(from scanner) (row otp.Row, err error) {
-	var heldUntil sql.NullInt64
-	var vault []byte
-	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &row.UnreadAnswers,
-		&row.Claim.Serial, &row.Claim.Active)
 	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

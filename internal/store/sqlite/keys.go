@@ -68,7 +68,7 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 
 // ListKeys is as authn.KeyStore says.
 func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
-	return list(ctx, s, "list the API keys", s.read.listKeys, scanKey)
+	return list(ctx, s, "list the API keys", s.read.listKeys, scanListedKey)
 }
 
 func scanKey(from scanner) (key authn.Key, err error) {

@@ -39,6 +39,7 @@ const (
 
 	FetchWithResponse Verb = "fetch with response"
 	BySerial          Verb = "by serial"
+	List              Verb = "list"
 	Note              Verb = "note"
 )
 
@@ -74,6 +75,14 @@ func (b *Breaking) BySerial(ctx context.Context, serial string) ([]otp.Row, erro
 		return nil, fault.Err
 	}
 	return b.Store.BySerial(ctx, serial)
+}
+
+// List asks Decide, then the store beneath.
+func (b *Breaking) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
+	if fault := b.decide(Call{Verb: List, Account: after}); fault.Err != nil {
+		return nil, fault.Err
+	}
+	return b.Store.List(ctx, after, limit)
 }
 
 // Spend asks Decide, then the store beneath.

@@ -1,0 +1,86 @@
+package otp
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// tolerance says which records a conversation can work on.
+type tolerance int
+
+const (
+	// needsKeys is for conversations that use the keys of the device.
+	needsKeys tolerance = iota
+	// keepsVault is for those that leave the vault as it is: they work on a record whose vault cannot be opened.
+	keepsVault
+	// replacesDevice is for those that remove the device or put another one in its place: they work on a record that
+	// cannot be decoded, too.
+	replacesDevice
+)
+
+// tolerated returns the record of a row, which came with err, as far as the conversation can work on it. Otherwise it returns
+// why the record cannot be opened or decoded.
+func (s *Service) tolerated(ctx context.Context, c *conversation, row Row, err error) (Record, error) {
+	switch tolerable := row.Unopened && c.tolerance >= keepsVault; {
+	case err != nil && !tolerable:
+		return Record{}, err
+	case row.Unopened && !tolerable:
+		return Record{}, ErrSealed
+	}
+	decode := Decode
+	if row.Unopened {
+		decode = decodeBody
+	}
+	r, err := decode(row)
+	switch damaged := errors.Is(err, errDamaged) && c.tolerance == replacesDevice; {
+	case err == nil && !row.Unopened, err != nil && !damaged:
+		return r, err
+	}
+	listed, errListed := s.listed(ctx, row)
+	switch {
+	case errListed != nil:
+		return Record{}, errListed
+	case err != nil:
+		return s.remains(row, listed), nil
+	}
+	r.sealed, r.sealedUnread = row.Vault, listed.UnreadAnswers
+	return r, nil
+}
+
+// withoutSealed returns the record without the vault that was not opened.
+func (r Record) withoutSealed() Record {
+	r.sealed, r.sealedUnread = secret.Bytes{}, 0
+	return r
+}
+
+// listed returns the row as a listing has it, with what a fetch leaves out.
+func (s *Service) listed(ctx context.Context, row Row) (Row, error) {
+	rows, err := s.store.List(ctx, row.Account.before(), 1)
+	switch {
+	case err != nil:
+		return Row{}, err
+	case len(rows) == 0 || rows[0].Account != row.Account || rows[0].Revision != row.Revision:
+		return Row{}, ErrConflict
+	}
+	return rows[0], nil
+}
+
+// remains returns what is known of a damaged record, without its devices. Where its body cannot be read, the serial is that of
+// the claim, and the PIN guard has one guess left: what inWebo has counted of wrong PINs is not known.
+func (s *Service) remains(row, listed Row) Record {
+	r, err := decodeBody(row)
+	if err != nil {
+		r = Record{
+			Account: row.Account, Revision: row.Revision, Serial: ratchet.Serial(listed.Claim.Serial),
+			Guard: Guard{Wrong: max(0, s.limits.Guard.Attempts-1)},
+		}
+		if !row.HeldUntil.IsZero() {
+			r.Hold = &Hold{Revision: row.Revision, Since: row.HeldUntil.Add(-MaxLease), Until: row.HeldUntil}
+		}
+	}
+	r.Device, r.Enrolment, r.damaged = nil, nil, true
+	return r
+}

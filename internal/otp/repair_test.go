@@ -1,0 +1,135 @@
+package otp_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// keyless is a store that does not open the vaults of its rows.
+type keyless struct{ otp.Store }
+
+func (s keyless) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+	row, now, err := s.Store.Fetch(ctx, account)
+	if err == nil && !row.Vault.IsEmpty() {
+		row.Unopened, err = true, otp.ErrSealed
+	}
+	return row, now, err
+}
+
+func (s keyless) Replace(ctx context.Context, w otp.Write) error {
+	w.Row.Unopened = false
+	return s.Store.Replace(ctx, w)
+}
+
+func serviceOn(t *testing.T, store otp.Store, e *enrolee) *otp.Service {
+	t.Helper()
+	service := otp.New(store, wire(t, e.sim.ProtocolURL(), time.Minute), generous(), nil)
+	t.Cleanup(func() { drained(t, service) })
+	return service
+}
+
+// What administrators change of a record without its keys leaves the vault as it is: with the keys, the device makes OTPs.
+func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	e.mustEnroll(t, otp.Enrolling{})
+	vault := e.row(t).Vault.Reveal()
+	service := serviceOn(t, keyless{e.memory}, e)
+	for name, amend := range map[string]func(context.Context, otp.Ask) error{
+		"doubt": service.Doubt, "unlock": service.Unlock, "clear the quota": service.ClearQuota,
+	} {
+		if err := amend(t.Context(), e.ask()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if !bytes.Equal(e.row(t).Vault.Reveal(), vault) {
+		t.Error("the vault was changed")
+	}
+	if status, err := service.Status(t.Context(), e.account); err != nil || !status.InDoubt || !status.Activated {
+		t.Errorf("the status is %+v, %v", status, err)
+	}
+	if _, err := service.IssueOTP(t.Context(), e.ask(), rightPIN); !errors.Is(err, otp.ErrSealed) {
+		t.Errorf("an OTP without keys: %v", err)
+	}
+	e.mustIssue(t)
+}
+
+// An enrollment that inWebo refuses costs nothing of a device whose keys are only missing.
+func TestEnrollmentThatFailsKeepsAVaultThatIsNotOpened(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	e.mustEnroll(t, otp.Enrolling{})
+	vault := e.row(t).Vault.Reveal()
+	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Match: activateSetup.match, Err: "NOK:CODE", Times: 1}))
+	service := serviceOn(t, keyless{e.memory}, e)
+	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	if !errors.Is(err, otp.ErrSMSCode) {
+		t.Fatalf("the enrollment ends with %v", err)
+	}
+	if !bytes.Equal(e.row(t).Vault.Reveal(), vault) {
+		t.Error("the vault was changed")
+	}
+	e.mustIssue(t)
+}
+
+// What is left of a damaged record keeps its lease, its serial, and of the PIN guard one guess.
+func TestForgettingADamagedRecord(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	e.mustEnroll(t, otp.Enrolling{})
+	whole, serial := e.row(t), e.record(t).Serial
+	damage := func(heldFor time.Duration) {
+		row := whole
+		row.Body, row.Claim = []byte("{"), otp.Claim{Serial: string(serial), Active: true}
+		if heldFor > 0 {
+			row.HeldUntil = time.Now().Add(heldFor)
+		}
+		e.memory.Restore(row)
+	}
+	service := serviceOn(t, e.memory, e)
+
+	damage(time.Minute)
+	limits := generous()
+	limits.QueueWait = 0
+	hasty := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits, nil)
+	defer drained(t, hasty)
+	if err := hasty.Forget(t.Context(), e.ask()); !errors.Is(err, otp.ErrBusy) {
+		t.Errorf("a record that a conversation has leased: %v", err)
+	}
+	damage(0)
+	if err := service.Doubt(t.Context(), e.ask()); !errors.Is(err, otp.ErrStore) {
+		t.Errorf("doubting a record that is damaged: %v", err)
+	}
+	must(t, service.Forget(t.Context(), e.ask()))
+	r := e.record(t)
+	if r.Device != nil || r.Serial != serial || r.Guard.Wrong != max(0, generous().Guard.Attempts-1) {
+		t.Errorf("the record is %+v", r)
+	}
+	rows, err := e.memory.List(t.Context(), "", 1)
+	if err != nil || rows[0].Claim != (otp.Claim{Serial: string(serial)}) {
+		t.Errorf("the claim is %+v, %v", rows[0].Claim, err)
+	}
+	e.mustEnroll(t, otp.Enrolling{})
+	e.mustHaveOneSerial(t)
+}
+
+// No name lies between the one that a record is listed after and its own.
+func TestNameBeforeAnAccount(t *testing.T) {
+	t.Parallel()
+	longest := strings.Repeat("b", 128)
+	for account, want := range map[otp.Account]otp.Account{
+		" ": "", "b": otp.Account("a" + strings.Repeat("~", 127)), "a ": "a", "a b": otp.Account("a a" + strings.Repeat("~", 125)),
+		otp.Account(longest): otp.Account(longest[:127] + "a"), "!": otp.Account(" " + strings.Repeat("~", 127)),
+	} {
+		if got := account.Before(); got != want || got >= account {
+			t.Errorf("before %q comes %q, want %q", account, got, want)
+		}
+	}
+}
