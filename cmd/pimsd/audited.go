@@ -13,6 +13,7 @@ const (
 	actionKeyCreate  = "key-create"
 	actionKeyRevoke  = "key-revoke"
 	actionSealRotate = "seal-rotate"
+	actionSealRemove = "seal-remove"
 	actionStoreCopy  = "store-copy"
 
 	actionStoreBackup = "store-backup"

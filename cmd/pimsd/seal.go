@@ -22,7 +22,7 @@ func newSeal(p process) *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSealList(p), newSealRotate(p))
+	cmd.AddCommand(newSealList(p), newSealRotate(p), newSealRemove(p))
 	return cmd
 }
 
@@ -39,16 +39,21 @@ func newSealList(p process) *cobra.Command {
 		Short: "List the sealing keys, and how many records each of them seals",
 		Long: `List the sealing keys: the current one, those that still open records, and those that records need and that are missing.
 
-A key that seals no record may go, when no backup that you may need was made with it.`,
+A key that seals no record may go, when no backup that you may need was made with it: pimsd seal remove. Without the keys it
+lists those that the records need.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		return withCore(cmd, c, func(core *app.Core) error {
+	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		return withRecords(cmd, c, func(core *app.Core) error {
 			census, err := seal.Count(cmd.Context(), core.Store)
 			if err != nil {
 				return err
 			}
-			keys := sealingKeys(core.Ring, census)
+			names, err := app.SealNames(c)
+			if err != nil {
+				_, _ = fmt.Fprintf(p.stderr, "pimsd: the sealing keys cannot be read: %v\n", err)
+			}
+			keys := sealingKeys(names.Keys(), census)
 			if *asJSON {
 				return printJSON(cmd.OutOrStdout(), keys)
 			}
@@ -57,8 +62,8 @@ A key that seals no record may go, when no backup that you may need was made wit
 	})
 }
 
-func sealingKeys(ring *seal.Ring, census seal.Census) (keys []sealingKey) {
-	known := ring.Keys()
+func sealingKeys(known []seal.KeyID, census seal.Census) []sealingKey {
+	keys := []sealingKey{}
 	for i, id := range known {
 		use := "opens"
 		if i == 0 {
@@ -96,8 +101,8 @@ func newSealRotate(p process) *cobra.Command {
 		Use:   "rotate",
 		Short: "Seal every record anew under a new key, beside the running service",
 		Long: `Make a new sealing key, make it the current one, and seal every record anew under it, beside the running service, which
-follows the key file by itself. Records that are held are waited for. What is interrupted goes on when it is run again with
---no-new-key.
+follows the key file by itself. Records that are held are waited for. What is interrupted goes on, with the key that it has
+made, when it is run again.
 
 Where several processes are given the keys by other means than one file, it takes two rounds, so that no process meets a key
 that it does not have: give the new key to all of them, behind the others; then move it to the front, for all of them; then
@@ -123,7 +128,11 @@ run this with --no-new-key.`,
 				if err := core.Ring.Agree(cmd.Context(), core.Store); err != nil {
 					return err
 				}
-				return rotation.Run(cmd.Context())
+				err := rotation.Run(cmd.Context())
+				if cmd.Context().Err() != nil { // another run goes on with the key
+					return err
+				}
+				return errors.Join(err, core.Ring.EndRotation())
 			})
 			if err != nil {
 				return err
@@ -134,17 +143,62 @@ run this with --no-new-key.`,
 	})
 }
 
-// addKey puts a new key into the ring's file and makes it the current one.
+// addKey makes a key the current one that it puts into the ring's file, or that an interrupted rotation has put there.
 func addKey(ring *seal.Ring) error {
 	key, err := seal.NewKey(rand.Reader)
-	if err == nil {
-		err = ring.Add(key)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = ring.Promote(key.ID())
+	id, err := ring.BeginRotation(key)
+	if err == nil && id != ring.Current() {
+		err = ring.Promote(id)
 	}
 	if errors.Is(err, seal.ErrNotFile) {
 		return usageError{err}
 	}
 	return err
+}
+
+func newSealRemove(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove ID",
+		Short: "Remove a sealing key that nothing needs any more",
+		Long: `Remove a sealing key from the key file. The current key is refused, and so is one that a record or a kept answer in the
+store needs.
+
+Backups that were made while the key was in use cannot be opened without it: keep a copy of the key for as long as you keep
+them. The command takes some seconds after a change of the key file, for writes that are still on their way.`,
+		Example: `  pimsd seal remove 1f8a03c7`,
+	}
+	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
+	return withArguments(p, cmd, oneKey, func(cmd *cobra.Command, c *config.Config, args []string) error {
+		id := seal.KeyID(args[0])
+		return withCore(cmd, c, func(core *app.Core) error {
+			if !*sure {
+				question := fmt.Sprintf("Backups that were made while key %s was in use cannot be opened without it. Type %[1]s to remove it: ", id)
+				if err := p.confirm(cmd.Context(), question, args[0]); err != nil {
+					return err
+				}
+			}
+			err := audited(cmd.Context(), core, actionSealRemove+" "+args[0], "", func() error {
+				return core.Ring.RemoveUnused(cmd.Context(), core.Store, id)
+			})
+			switch {
+			case errors.Is(err, seal.ErrNotFile):
+				return usageError{err}
+			case err != nil:
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Key %s is removed. Backups from before may need it.\n", id)
+			return err
+		})
+	})
+}
+
+// oneKey checks the argument of seal remove.
+func oneKey(_ *cobra.Command, args []string) error {
+	if len(args) != 1 || !seal.IsKeyID(args[0]) {
+		return usageError{errors.New("name one key by its id of 8 hexadecimal digits: pimsd seal list has them")}
+	}
+	return nil
 }

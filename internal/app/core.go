@@ -32,6 +32,9 @@ type Store interface {
 	SealingKey(ctx context.Context) (string, error)
 	// RecordSealingKey records the name of the key that seals from now on.
 	RecordSealingKey(ctx context.Context, name string) error
+	// CountAnswersUnder counts the answers that are kept for repeats, and were sealed or fingerprinted under the key whose
+	// marks begin with that text.
+	CountAnswersUnder(ctx context.Context, start []byte) (int, error)
 	// CountDoubt counts the devices in doubt.
 	CountDoubt(ctx context.Context) (int, error)
 	// CountUnreadAnswers counts the answers of inWebo that are kept because they could not be read.

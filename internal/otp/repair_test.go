@@ -12,10 +12,10 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// keyless is a store that does not open the vaults of its rows.
-type keyless struct{ otp.Store }
+// unopening is a store that does not open the vaults of its rows.
+type unopening struct{ otp.Store }
 
-func (s keyless) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+func (s unopening) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	row, now, err := s.Store.Fetch(ctx, account)
 	if err == nil && !row.Vault.IsEmpty() {
 		row.Unopened, err = true, otp.ErrSealed
@@ -23,7 +23,7 @@ func (s keyless) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.
 	return row, now, err
 }
 
-func (s keyless) Replace(ctx context.Context, w otp.Write) error {
+func (s unopening) Replace(ctx context.Context, w otp.Write) error {
 	w.Row.Unopened = false
 	return s.Store.Replace(ctx, w)
 }
@@ -41,7 +41,7 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 	e := newEnrolee(t, usual)
 	e.mustEnroll(t, otp.Enrolling{})
 	vault := e.row(t).Vault.Reveal()
-	service := serviceOn(t, keyless{e.memory}, e)
+	service := serviceOn(t, unopening{e.memory}, e)
 	for name, amend := range map[string]func(context.Context, otp.Ask) error{
 		"doubt": service.Doubt, "unlock": service.Unlock, "clear the quota": service.ClearQuota,
 	} {
@@ -68,7 +68,7 @@ func TestEnrollmentThatFailsKeepsAVaultThatIsNotOpened(t *testing.T) {
 	e.mustEnroll(t, otp.Enrolling{})
 	vault := e.row(t).Vault.Reveal()
 	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Match: activateSetup.match, Err: "NOK:CODE", Times: 1}))
-	service := serviceOn(t, keyless{e.memory}, e)
+	service := serviceOn(t, unopening{e.memory}, e)
 	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
 	if !errors.Is(err, otp.ErrSMSCode) {
 		t.Fatalf("the enrollment ends with %v", err)

@@ -23,6 +23,14 @@ func keepArgs(k *otp.Keep) []any {
 	return []any{k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal()}
 }
 
+// CountAnswersUnder counts the answers that are kept, and were sealed or fingerprinted with that text at the start.
+func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (count int, err error) {
+	const countAnswers = `SELECT count(*) FROM answer WHERE answer IS NOT NULL
+		AND $1::bytea IN (substr(answer, 1, length($1)), substr(fingerprint, 1, length($1)))`
+	err = s.queryRow(ctx, s.lanes.others, "count the answers that are kept", countAnswers, []any{start}, []any{&count})
+	return count, err
+}
+
 // Spend is as otp.Store says.
 func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
 	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2`

@@ -13,34 +13,82 @@ import (
 // ErrNotFile says that a ring has no file that could be changed. Elsewhere a new key takes two rounds, for a process that
 // has not got it yet must not meet what another has sealed under it.
 var ErrNotFile = errors.New("the sealing keys are not in a file that pimsd can change: where they are given, put a new one behind " +
-	"the others and start every process anew; then put it before them, and start every process anew once more")
+	"the others and start every process anew; then put it before them, and start every process anew once more; " +
+	"one that is not needed any more is taken out there")
 
-// Add puts the key into the ring's file, behind all others: it opens, and does not seal yet. It is durable when Add
-// returns. That Promote is another step keeps it from ever sealing before that.
-func (r *Ring) Add(key Key) error {
-	return r.change(func(keys []Key) ([]Key, error) {
-		if slices.ContainsFunc(keys, func(k Key) bool { return k.id == key.id }) {
-			return nil, fmt.Errorf("%s has key %s already", r.source, key.id)
+// BeginRotation returns the key of the rotation that the ring's file says is unfinished. If there is none, it puts the given
+// key into the file, behind all others: it opens, and does not seal yet. It is durable when BeginRotation returns. That Promote
+// is another step keeps the key from ever sealing before that.
+func (r *Ring) BeginRotation(key Key) (id KeyID, err error) {
+	err = r.change(func(c contents) (contents, error) {
+		if _, begun := (&state{keys: c.keys}).find(c.rotation); begun {
+			id = c.rotation
+			return c, nil
 		}
-		return append(keys, key), nil
+		if _, there := (&state{keys: c.keys}).find(key.id); there {
+			return c, fmt.Errorf("%s has key %s already", r.source, key.id)
+		}
+		id = key.id
+		return contents{append(c.keys, key), key.id}, nil
+	})
+	return id, err
+}
+
+// EndRotation takes out of the ring's file that a rotation is unfinished. A ring from a text has nothing to take out.
+func (r *Ring) EndRotation() error {
+	if r.path == "" {
+		return nil
+	}
+	return r.change(func(c contents) (contents, error) {
+		c.rotation = ""
+		return c, nil
 	})
 }
 
 // Promote makes the key of that name the current one, in the ring's file: from now on it seals, in every process on it.
 // It is durable when Promote returns.
 func (r *Ring) Promote(id KeyID) error {
-	return r.change(func(keys []Key) ([]Key, error) {
-		i := slices.IndexFunc(keys, func(key Key) bool { return key.id == id })
-		if i < 0 {
-			return nil, fmt.Errorf("%s has no key %s that could become the current one", r.source, id)
+	return r.change(func(c contents) (contents, error) {
+		i, err := r.indexOf(c, id)
+		if err == nil {
+			c.keys = slices.Concat(c.keys[i:i+1], c.keys[:i], c.keys[i+1:])
 		}
-		return slices.Concat(keys[i:i+1], keys[:i], keys[i+1:]), nil
+		return c, err
 	})
+}
+
+// Remove takes the key of that name out of the ring's file. It does not ask whether something is sealed under the key. The
+// current key is refused.
+func (r *Ring) Remove(id KeyID) error {
+	return r.change(func(c contents) (contents, error) {
+		i, err := r.indexOf(c, id)
+		switch {
+		case err != nil:
+			return c, err
+		case i == 0:
+			return c, fmt.Errorf("key %s is the current one: %w; pimsd seal rotate makes another one current", id, ErrKeyNeeded)
+		case c.rotation == id:
+			return c, fmt.Errorf("key %s is that of an unfinished rotation: %w; finish it with pimsd seal rotate", id, ErrKeyNeeded)
+		}
+		c.keys = slices.Delete(c.keys, i, i+1)
+		return c, nil
+	})
+}
+
+// ErrNoKey means that a ring has no key of that name.
+var ErrNoKey = errors.New("there is no such sealing key")
+
+func (r *Ring) indexOf(c contents, id KeyID) (int, error) {
+	i := slices.IndexFunc(c.keys, func(key Key) bool { return key.id == id })
+	if i < 0 {
+		return 0, fmt.Errorf("%s has no key %s: %w", r.source, id, ErrNoKey)
+	}
+	return i, nil
 }
 
 // change rewrites the file, as it is now and not as the ring has read it, while no other process does: a key that got
 // lost here would take with it what was sealed under it meanwhile.
-func (r *Ring) change(edit func([]Key) ([]Key, error)) error {
+func (r *Ring) change(edit func(contents) (contents, error)) error {
 	if r.path == "" {
 		return ErrNotFile
 	}
@@ -49,17 +97,17 @@ func (r *Ring) change(edit func([]Key) ([]Key, error)) error {
 		return fmt.Errorf("find the key file: %w", err)
 	}
 	return whileLocked(filepath.Dir(path), func() error {
-		keys, info, err := readFile(path)
+		c, info, err := readFile(path)
 		if err == nil {
-			err = r.state.Load().mayBecome(keys, r.source) // a foreign file must not get a key that then seals here
+			err = r.state.Load().mayBecome(c.keys, r.source) // a foreign file must not get a key that then seals here
 		}
 		if err == nil {
-			keys, err = edit(keys)
+			c, err = edit(c)
 		}
 		if err != nil {
 			return err
 		}
-		if err := writeFile(path, keys, info); err != nil {
+		if err := writeFile(path, c, info); err != nil {
 			return err
 		}
 		return r.Reload()
@@ -76,23 +124,23 @@ func makeFile(path string) error {
 		if err != nil {
 			return err
 		}
-		return writeFile(path, []Key{key}, nil)
+		return writeFile(path, contents{keys: []Key{key}}, nil)
 	})
 }
 
 // writeFile puts a file with the keys at path, durably and at once: whoever opens path finds the old file or the new
 // one, whole. The new one belongs to whom the old one belongs, if there is one: a command may run as another user than
 // the service that must read it.
-func writeFile(path string, keys []Key, old fs.FileInfo) (err error) {
+func writeFile(path string, c contents, old fs.FileInfo) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("write the sealing keys: %w", err)
 		}
 	}()
-	text := format(keys)
+	text := format(c)
 	if len(text) > fileLimit {
 		return fmt.Errorf("%s would have %d keys, and could not be read beyond %d KiB: take out those that seal no record and that no backup "+
-			"needs (pimsd seal list shows them)", path, len(keys), fileLimit>>10)
+			"needs (pimsd seal list, pimsd seal remove)", path, len(c.keys), fileLimit>>10)
 	}
 	next := path + ".new"
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that died here

@@ -1,4 +1,4 @@
 package seal
 
 // Format gives the text that a ring's keys have in a file.
-func Format(r *Ring) string { return format(r.state.Load().keys) }
+func Format(r *Ring) string { return format(contents{keys: r.state.Load().keys}) }

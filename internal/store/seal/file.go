@@ -26,12 +26,12 @@ func OpenFile(path string, mayCreate bool) (*Ring, error) {
 			return nil, err
 		}
 	}
-	keys, info, err := readFile(path)
+	c, info, err := readFile(path)
 	if err != nil {
 		return nil, ifMissing(path, err)
 	}
 	r := &Ring{source: sourceOf(path), path: path, reading: make(chan struct{}, 1), opened: time.Now()}
-	r.state.Store(&state{keys: keys, info: info})
+	r.state.Store(&state{keys: c.keys, info: info})
 	return r, nil
 }
 
@@ -108,11 +108,11 @@ func (r *Ring) look(timeout time.Duration, read func()) (done bool) {
 // reread reads the file and takes over what it says, if it may. The caller must be a look.
 func (r *Ring) reread() error {
 	old := r.state.Load()
-	keys, info, err := readFile(r.path)
+	c, info, err := readFile(r.path)
 	if err == nil {
-		err = old.mayBecome(keys, r.source)
+		err = old.mayBecome(c.keys, r.source)
 	}
-	next := &state{keys: keys, info: info}
+	next := &state{keys: c.keys, info: info}
 	if err != nil {
 		next = &state{keys: old.keys, info: old.info, fault: err}
 	}
@@ -146,12 +146,13 @@ func (s *state) isOf(path string) bool {
 }
 
 // readFile reads the key file, and says as which file it was read.
-func readFile(path string) (keys []Key, info fs.FileInfo, err error) {
+func readFile(path string) (c contents, info fs.FileInfo, err error) {
 	info, err = lendFile(path, func(text []byte) error {
-		keys, err = parse(sourceOf(path), text)
+		c.rotation = rotationIn(text)
+		c.keys, err = parse(sourceOf(path), text)
 		return err
 	})
-	return keys, info, err
+	return c, info, err
 }
 
 // lendFile lets use have the text of the key file, which is gone when it returns, and returns as which file it was read.

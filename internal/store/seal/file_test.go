@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -203,13 +204,28 @@ func TestFollowMode(t *testing.T) {
 	}
 }
 
+// turnAmongOthers is turn while other processes rotate too: it helps to end their rotations until it can begin its own.
+func turnAmongOthers(t *testing.T, ring *seal.Ring) seal.KeyID {
+	key, err := seal.NewKey(rand.Reader)
+	must(t, err)
+	for {
+		id, err := ring.BeginRotation(key)
+		must(t, err)
+		must(t, ring.Promote(id))
+		must(t, ring.EndRotation())
+		if id == key.ID() {
+			return id
+		}
+	}
+}
+
 func TestManyChangeTheFileAtOnce(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
 	ids := make([]seal.KeyID, 12)
 	var all sync.WaitGroup
 	for i := range ids {
-		all.Go(func() { ids[i] = turn(t, openFile(t, path, false)) })
+		all.Go(func() { ids[i] = turnAmongOthers(t, openFile(t, path, false)) })
 	}
 	reader := openFile(t, path, false)
 	for range 200 {
@@ -228,7 +244,7 @@ func TestManyChangeTheFileAtOnce(t *testing.T) {
 	}
 }
 
-func TestAddAndPromote(t *testing.T) {
+func TestBeginRotationAndPromote(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
 	ring := openFile(t, path, false)
@@ -238,12 +254,9 @@ func TestAddAndPromote(t *testing.T) {
 	if err := ring.Promote(key.ID()); err == nil || !strings.Contains(err.Error(), string(key.ID())) {
 		t.Errorf("a key that is not there becomes the current one (%v)", err)
 	}
-	must(t, ring.Add(key))
+	begin(t, ring, key)
 	if got := ring.Keys(); !slices.Equal(got, []seal.KeyID{first, key.ID()}) {
-		t.Errorf("after Add the keys are %v", got)
-	}
-	if ring.Add(key) == nil {
-		t.Error("the same key is added twice")
+		t.Errorf("after BeginRotation the keys are %v", got)
 	}
 	for range 2 {
 		must(t, ring.Promote(key.ID()))
@@ -251,7 +264,11 @@ func TestAddAndPromote(t *testing.T) {
 			t.Errorf("after Promote the keys are %v", got)
 		}
 	}
-	if err := ringOf(t, line(1)).Add(key); !errors.Is(err, seal.ErrNotFile) {
+	must(t, ring.EndRotation())
+	if _, err := ring.BeginRotation(key); err == nil {
+		t.Error("the same key is added twice")
+	}
+	if _, err := ringOf(t, line(1)).BeginRotation(key); !errors.Is(err, seal.ErrNotFile) {
 		t.Errorf("adding to a ring without a file says %v", err)
 	}
 	must(t, ringOf(t, line(1)).Reload())
@@ -300,8 +317,8 @@ func TestChangeThatFails(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Join(path+".new", "in the way"), 0o700))
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	if err := ring.Add(key); err == nil || strings.Contains(err.Error(), key.Text().Reveal()[9:]) {
-		t.Errorf("Add says %v", err)
+	if _, err := ring.BeginRotation(key); err == nil || strings.Contains(err.Error(), key.Text().Reveal()[9:]) {
+		t.Errorf("BeginRotation says %v", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 		t.Errorf("the file was changed (%v)", err)
@@ -348,8 +365,8 @@ func TestFileIsNotMadeTooLarge(t *testing.T) {
 	ring = openFile(t, path, false)
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	if err := ring.Add(key); err == nil || !strings.Contains(err.Error(), "take out those that seal no record") {
-		t.Errorf("Add returns %v", err)
+	if _, err := ring.BeginRotation(key); err == nil || !strings.Contains(err.Error(), "take out those that seal no record") {
+		t.Errorf("BeginRotation returns %v", err)
 	}
 	if again := openFile(t, path, false); len(again.Keys()) != 1210 {
 		t.Errorf("the file has %d keys", len(again.Keys()))

@@ -26,6 +26,12 @@ const idBytes = 4
 // KeyID names a key: 8 lower-hex digits that follow from the key itself, so that no key can bear another's name.
 type KeyID string
 
+// IsKeyID reports whether a text has the form of a KeyID.
+func IsKeyID(text string) bool {
+	raw, err := hex.DecodeString(text)
+	return err == nil && len(raw) == idBytes && text == hex.EncodeToString(raw)
+}
+
 // Key is one key of a Ring.
 type Key struct {
 	id   KeyID

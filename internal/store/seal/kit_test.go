@@ -51,9 +51,18 @@ func turn(t testing.TB, ring *seal.Ring) seal.KeyID {
 	t.Helper()
 	key, err := seal.NewKey(rand.Reader)
 	must(t, err)
-	must(t, ring.Add(key))
+	begin(t, ring, key)
 	must(t, ring.Promote(key.ID()))
+	must(t, ring.EndRotation())
 	return key.ID()
+}
+
+// begin begins a rotation to the key.
+func begin(t testing.TB, ring *seal.Ring, key seal.Key) {
+	t.Helper()
+	if id, err := ring.BeginRotation(key); err != nil || id != key.ID() {
+		t.Fatalf("BeginRotation returns %s, %v", id, err)
+	}
 }
 
 func vault(text string) secret.Bytes { return secret.NewBytes([]byte(text)) }

@@ -120,8 +120,8 @@ func TestForeignFileIsNotChanged(t *testing.T) {
 	must(t, withText(line(9))(path))
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	if err := ring.Add(key); !errors.Is(err, seal.ErrCurrentKeyMissing) {
-		t.Errorf("Add returns %v", err)
+	if _, err := ring.BeginRotation(key); !errors.Is(err, seal.ErrCurrentKeyMissing) {
+		t.Errorf("BeginRotation returns %v", err)
 	}
 	if err := ring.Promote(idOf(t, line(9))); !errors.Is(err, seal.ErrCurrentKeyMissing) {
 		t.Errorf("Promote returns %v", err)

@@ -69,14 +69,37 @@ func parseKey(line, decoded []byte) (KeyID, []byte, error) {
 	return id, key, nil
 }
 
-// format undoes parse.
-func format(keys []Key) string {
+// contents is what a key file says.
+type contents struct {
+	keys []Key
+	// rotation names the key of a rotation that has begun and is not finished; empty when there is none.
+	rotation KeyID
+}
+
+// rotationMark begins the line that names the key of an unfinished rotation. It is a comment for whatever reads only keys.
+const rotationMark = "# unfinished rotation to key "
+
+// format undoes parse and rotationIn.
+func format(c contents) string {
 	lines := []string{
 		"# Sealing keys of pimsd: without them its records cannot be read. The first one is the current one.",
 		"# Keep a copy apart from the copies of the records.",
 	}
-	for _, key := range keys {
+	if c.rotation != "" {
+		lines = append(lines, rotationMark+string(c.rotation))
+	}
+	for _, key := range c.keys {
 		lines = append(lines, key.Text().Reveal())
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// rotationIn returns the key of an unfinished rotation, if the text names one.
+func rotationIn(text []byte) (id KeyID) {
+	for line := range bytes.Lines(text) {
+		if name, marked := bytes.CutPrefix(bytes.TrimSpace(line), []byte(rotationMark)); marked {
+			id = KeyID(name)
+		}
+	}
+	return id
 }

@@ -25,6 +25,11 @@ func (s *Store) Spend(ctx context.Context, account otp.Account, key string) erro
 	})
 }
 
+// CountAnswersUnder counts the answers that are kept, and were sealed or fingerprinted with that text at the start.
+func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (int, error) {
+	return s.count(ctx, "count the answers that are kept", s.read.countAnswers, start)
+}
+
 // ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than
 // keyLife, as keepHouse says. It spends the keys of those from the future, too, and counts their age from now on.
 func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error {

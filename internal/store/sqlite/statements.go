@@ -46,6 +46,7 @@ func (s *statements) close() {
 type queries struct {
 	list, countDoubt, auditAfter, listKeys *sql.Stmt
 	bySerial, countUnread, sealingKey      *sql.Stmt
+	countAnswers                           *sql.Stmt
 }
 
 const (
@@ -154,6 +155,8 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 		&q.countUnread: `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`,
 		&q.listKeys:    `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
 		&q.sealingKey:  `SELECT name FROM sealing_key`,
+		&q.countAnswers: `SELECT count(*) FROM answer WHERE answer IS NOT NULL
+			AND ?1 IN (substr(answer, 1, length(?1)), substr(fingerprint, 1, length(?1)))`,
 	})
 	return q, err
 }

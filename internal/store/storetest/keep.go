@@ -117,6 +117,11 @@ func testForget(t *testing.T, s Instance) {
 		expectKept(t, s, old, "")
 		expectNotKept(t, s, "alice", ancient)
 	}
+	for start, want := range map[string]int{"an OTP": 1, "print of an": 1, "an OTQ": 0, "OTP": 0} { // a decorator may seal it
+		if got, err := s.Reader.CountAnswersUnder(ctx, []byte(start)); err != nil || got > want || got < want && start == "print of an" {
+			t.Errorf("%d kept answers start with %q, %v; want %d", got, start, err, want)
+		}
+	}
 	must(t, s.Reader.ForgetAnswers(ctx, 0, 0))
 	expectNotKept(t, s, "alice", fresh)
 

@@ -187,6 +187,18 @@ func (m *Memory) ForgetAnswers(_ context.Context, answerLife, keyLife time.Durat
 	return nil
 }
 
+// CountAnswersUnder is as Reader says.
+func (m *Memory) CountAnswersUnder(_ context.Context, start []byte) (count int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range m.kept {
+		if !k.Answer.IsEmpty() && (bytes.HasPrefix(k.Answer.Reveal(), start) || bytes.HasPrefix(k.Fingerprint, start)) {
+			count++
+		}
+	}
+	return count, nil
+}
+
 // SealingKey is as Reader says.
 func (m *Memory) SealingKey(context.Context) (string, error) {
 	m.mu.Lock()

@@ -14,8 +14,7 @@ import (
 
 // Reader is what commands and gauges read besides the domain's verbs.
 type Reader interface {
-	// List gives rows in the order of their accounts' bytes, those after the account given, at most limit.
-	// The empty account is before all others.
+	// List is as otp.Store says.
 	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
 	// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock: it has passed, or
 	// ends later than any can, so that the clock was set back since.
@@ -30,6 +29,8 @@ type Reader interface {
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are as old as answerLife, and drops the keys that are as old as keyLife.
 	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error
+	// CountAnswersUnder counts the answers that are kept, and of which the answer or the fingerprint starts like that.
+	CountAnswersUnder(ctx context.Context, start []byte) (int, error)
 	// SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
 	SealingKey(ctx context.Context) (string, error)
 	// RecordSealingKey records the name of the key that seals from now on. It is durable when it returns nil.

@@ -1,0 +1,57 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// ErrKeyNeeded means that a key cannot be removed.
+var ErrKeyNeeded = errors.New("the key is needed")
+
+// Vaults is a store as far as it knows what is sealed under a key.
+type Vaults interface {
+	Lister
+	// CountAnswersUnder counts the answers that are kept for repeats, and were sealed or fingerprinted under the key whose
+	// marks begin with that text.
+	CountAnswersUnder(ctx context.Context, start []byte) (int, error)
+}
+
+// RemoveUnused removes a key from the ring's file if nothing in the store needs it: no record, and no answer that is kept. The
+// error wraps ErrKeyNeeded when the key must stay. It waits until no write can still be on its way that was sealed before its
+// process has read the file as it is now. What backups need is not known here.
+func (r *Ring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) error {
+	info, err := r.fileInfo()
+	if err != nil {
+		return err
+	}
+	if err := sleep(ctx, min(notice, notice-time.Since(info.ModTime()))); err != nil {
+		return err
+	}
+	census, err := Count(ctx, store)
+	if err != nil {
+		return err
+	}
+	answers, err := store.CountAnswersUnder(ctx, headOf(id))
+	switch {
+	case err != nil:
+		return err
+	case census[id] > 0:
+		return fmt.Errorf("key %s seals %d records: %w; seal them under the current key with pimsd seal rotate --no-new-key", id,
+			census[id], ErrKeyNeeded)
+	case answers > 0:
+		return fmt.Errorf("key %s seals %d answers that are kept for repeated calls: %w; they are deleted when idempotency.answer_life is over",
+			id, answers, ErrKeyNeeded)
+	}
+	return r.Remove(id)
+}
+
+func (r *Ring) fileInfo() (fs.FileInfo, error) {
+	if r.path == "" {
+		return nil, ErrNotFile
+	}
+	return os.Stat(r.path)
+}

@@ -1,0 +1,110 @@
+package seal_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/store/storetest"
+)
+
+// aged makes a key file one that was changed long ago, so that no write can still be on its way.
+func aged(t *testing.T, path string) {
+	t.Helper()
+	long := time.Now().Add(-time.Hour)
+	must(t, os.Chtimes(path, long, long))
+}
+
+// A key is removed from the file only when neither a record nor a kept answer needs it, and it is not the current one.
+func TestRemoveUnused(t *testing.T) {
+	t.Parallel()
+	path := newFile(t)
+	ring := openFile(t, path, false)
+	old := ring.Current()
+	memory := storetest.NewMemory()
+	store := seal.New(memory, ring)
+	first := otp.Write{
+		ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Body: []byte("{}"), Vault: vault("{}")}, Line: otp.Line{Account: "alice"},
+	}
+	must(t, store.Create(t.Context(), first))
+	second := first
+	second.ID, second.Row.Revision = "2", 2
+	second.Keep = &otp.Keep{Key: strings.Repeat("a", 64), IsOTP: true, Kept: otp.Kept{
+		At: time.Now(), Fingerprint: ring.Body("alice", "a", secret.NewBytes([]byte("body"))).Fingerprint(), Answer: vault("answer"),
+	}}
+	must(t, store.Replace(t.Context(), second))
+	remove := func(id seal.KeyID) error {
+		aged(t, path)
+		return ring.RemoveUnused(t.Context(), memory, id)
+	}
+	refused := func(id seal.KeyID, why string) {
+		t.Helper()
+		if err := remove(id); !errors.Is(err, seal.ErrKeyNeeded) || !strings.Contains(err.Error(), why) {
+			t.Errorf("removing %s: %v; want %q", id, err, why)
+		}
+	}
+
+	refused(old, "seals 1 records")
+	current := turn(t, ring)
+	refused(old, "seals 1 records")
+	third := second
+	third.ID, third.Row.Revision, third.Keep = "3", 3, nil
+	must(t, store.Replace(t.Context(), third)) // under the new key
+	refused(old, "seals 1 answers")
+	must(t, memory.Spend(t.Context(), "alice", strings.Repeat("a", 64)))
+	refused(current, "seals 1 records")
+	if err := remove("00000000"); !errors.Is(err, seal.ErrNoKey) {
+		t.Errorf("a key that is not there: %v", err)
+	}
+	must(t, remove(old))
+	if got := openFile(t, path, false).Keys(); len(got) != 1 || got[0] != current {
+		t.Errorf("the file has the keys %v", got)
+	}
+	memory.Delete("alice")
+	refused(current, "is the current one")
+	if err := ringOf(t, line(1)).RemoveUnused(t.Context(), memory, old); !errors.Is(err, seal.ErrNotFile) {
+		t.Errorf("a ring without a file: %v", err)
+	}
+}
+
+// A rotation that was interrupted goes on with its key, wherever it was cut off, and one that has ended does not.
+func TestRotationThatWasInterrupted(t *testing.T) {
+	t.Parallel()
+	draw := func() seal.Key {
+		key, err := seal.NewKey(rand.Reader)
+		must(t, err)
+		return key
+	}
+	for name, promoted := range map[string]bool{"before its key seals": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := newFile(t)
+			ring := openFile(t, path, false)
+			key := draw()
+			begin(t, ring, key)
+			if promoted {
+				must(t, ring.Promote(key.ID()))
+			}
+			again := openFile(t, path, false) // another process
+			if id, err := again.BeginRotation(draw()); err != nil || id != key.ID() {
+				t.Errorf("the next run has the key %s, %v; want %s", id, err, key.ID())
+			}
+			aged(t, path)
+			if err := again.RemoveUnused(t.Context(), storetest.NewMemory(), key.ID()); !errors.Is(err, seal.ErrKeyNeeded) {
+				t.Errorf("removing its key: %v", err)
+			}
+			must(t, again.Promote(key.ID()))
+			must(t, again.EndRotation())
+			if keys := again.Keys(); len(keys) != 2 || keys[0] != key.ID() {
+				t.Errorf("the keys are %v", keys)
+			}
+			begin(t, openFile(t, path, false), draw())
+		})
+	}
+}
