@@ -35,6 +35,25 @@ func TestDocumentListsTheWholeCatalogue(t *testing.T) {
 	}
 }
 
+// The document lists every reason, and for each code those that it can have.
+func TestDocumentListsEveryReason(t *testing.T) {
+	schemas := load(t).Components.Schemas
+	of := map[string][]errcodes.Reason{}
+	for _, e := range errcodes.All() {
+		for _, c := range e.Causes {
+			if !slices.Contains(of[e.Code.String()], c.Reason) {
+				of[e.Code.String()] = append(of[e.Code.String()], c.Reason)
+			}
+		}
+	}
+	if got := schemas["Code"].Value.Extensions["x-pims-reasons"]; fmt.Sprint(got) != fmt.Sprint(of) {
+		t.Errorf("the schema Code says %v, the catalogue %v", got, of)
+	}
+	if got := schemas["Reason"].Value.Enum; fmt.Sprint(got) != fmt.Sprint(errcodes.Reasons()) {
+		t.Errorf("the schema Reason lists %v, the catalogue has %v", got, errcodes.Reasons())
+	}
+}
+
 // The document, the catalogue and docs/errors.md say the same about every failure that the document shows.
 func TestFailuresAreThoseOfTheCatalogueAndItsDocs(t *testing.T) {
 	docs, err := os.ReadFile("../docs/errors.md")
@@ -58,7 +77,8 @@ func TestFailuresAreThoseOfTheCatalogueAndItsDocs(t *testing.T) {
 			}
 			_, section, _ := strings.Cut(string(docs), "\n## "+f.code.String()+"\n")
 			section, _, _ = strings.Cut(section, "\n## ")
-			row := fmt.Sprintf("\n| %d | %s | %s |\n", cause.HTTP, map[bool]string{true: "yes", false: "–"}[cause.RetryAfter], cause.When)
+			retry := map[bool]string{true: "yes", false: "–"}[cause.RetryAfter]
+			row := fmt.Sprintf("\n| `%s` | %d | %s | `%s` | %s |\n", cause.Reason, cause.HTTP, retry, cause.Advice, cause.When)
 			if !strings.Contains(section, entry.Label) || !strings.Contains(section, row) {
 				t.Errorf("%s: %s: the section %v of docs/errors.md lacks its label or %q", a.where, f.name, f.code, row)
 			}
@@ -93,6 +113,9 @@ func TestEveryAnswerIsAnEnvelopeWithItsHeaders(t *testing.T) {
 			waits = append(waits, cause.RetryAfter)
 		}
 		want := map[string]bool{"X-Request-Id": true, "Cache-Control": true} // the name, and whether it is required
+		if a.status >= 400 {
+			want["X-Pims-Reason"], want["X-Pims-Advice"] = true, true
+		}
 		if slices.Contains(waits, true) {
 			want["Retry-After"] = !slices.Contains(waits, false)
 		}
@@ -103,6 +126,8 @@ func TestEveryAnswerIsAnEnvelopeWithItsHeaders(t *testing.T) {
 		switch a.status {
 		case 401:
 			want["WWW-Authenticate"] = true
+		case 403:
+			want["WWW-Authenticate"] = false
 		case 405:
 			want["Allow"] = true
 		}

@@ -153,7 +153,8 @@ func read(resp *http.Response, body []byte, result any) error {
 	}
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 	return &Error{
-		Code: envelope.Error.Code, Label: envelope.Error.Label, Status: resp.StatusCode, TransactionID: envelope.TransactionID,
+		Code: envelope.Error.Code, Reason: Reason(resp.Header.Get("X-Pims-Reason")), Advice: Advice(resp.Header.Get("X-Pims-Advice")),
+		Label: envelope.Error.Label, Status: resp.StatusCode, TransactionID: envelope.TransactionID,
 		RequestID: resp.Header.Get("X-Request-Id"), RetryAfter: time.Duration(max(0, seconds)) * time.Second,
 	}
 }

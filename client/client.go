@@ -3,7 +3,10 @@
 //	pimsd, err := client.New(client.Options{URL: "http://127.0.0.1:8080", Key: key})
 //	…
 //	otp, err := pimsd.OTP(ctx, pin)
-//	if errors.Is(err, client.AccessRefused) { … ask the person for the PIN again … }
+//	switch {
+//	case errors.Is(err, client.ReasonPINRefused): … ask the person for the PIN again …
+//	case errors.Is(err, client.ReasonPINLocked): … send the person to the operator …
+//	}
 //
 // It waits as long as an answer's Retry-After says and repeats the call, within Options.MaxWait and the context. It repeats
 // after a lost answer only what can be repeated without harm: an OTP carries an Idempotency-Key, so that a repeat gives

@@ -2,6 +2,8 @@ package client_test
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,35 @@ func TestAgainstADaemon(t *testing.T) {
 	}
 }
 
+// A refused PIN, one that is held back and one that is locked have the same code, and the client is told three different things.
+func TestThreeMeaningsOfACode(t *testing.T) {
+	t.Parallel()
+	a := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
+		s.Config.Guard.Attempts, s.Config.Guard.Pause = 2, time.Second
+	}).Enroll("alice", "1234")
+	patient := of(t, a)
+	hasty, err := client.New(client.Options{URL: a.Daemon.URL(""), Key: a.Key, MaxWait: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		by     *client.Client
+		reason client.Reason
+		advice client.Advice
+	}{
+		{patient, client.ReasonPINRefused, client.AdviceAskPIN},
+		{hasty, client.ReasonPINHeldBack, client.AdviceRetry},
+		{patient, client.ReasonPINRefused, client.AdviceAskPIN}, // it waits until the guard forwards a PIN again
+		{patient, client.ReasonPINLocked, client.AdviceOperator},
+	} {
+		_, err := step.by.OTP(t.Context(), "4321")
+		wantCode(t, err, client.AccessRefused)
+		if !errors.Is(err, step.reason) || !errors.Is(err, step.advice) {
+			t.Errorf("call %d: %+v, want %s and %s", i+1, err, step.reason, step.advice)
+		}
+	}
+}
+
 // wantCode wants a typed error of that code, which says what an operator looks for and no secret.
 func wantCode(t *testing.T, err error, code client.Code) {
 	t.Helper()
@@ -103,6 +134,24 @@ func TestOptionsThatCannotBe(t *testing.T) {
 	} {
 		if _, err := client.New(o); err == nil {
 			t.Errorf("%+v is taken", o)
+		}
+	}
+}
+
+// The client knows every reason of the catalogue, by the name that it has there.
+func TestEveryReasonIsKnown(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("reasons.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, found := range regexp.MustCompile(`(?m)^\tReason\w+ +Reason = "(\w+)"$`).FindAllStringSubmatch(string(text), -1) {
+		known[found[1]] = true
+	}
+	for _, reason := range errcodes.Reasons() {
+		if !known[string(reason)] {
+			t.Errorf("the client does not know %s", reason)
 		}
 	}
 }

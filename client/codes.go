@@ -41,6 +41,8 @@ func (c Code) Error() string { return fmt.Sprintf("pimsd: code %d", int(c)) }
 // Error is an answer of pimsd that is no success, or of something before it that answers in its place.
 type Error struct {
 	Code          Code   // 0: the answer was not pimsd's
+	Reason        Reason // the one meaning of the code that applies; empty when the answer was not pimsd's
+	Advice        Advice // what to do, for a client that does not know the reason
 	Label         string // the SDK's text for the code
 	Status        int    // of HTTP
 	TransactionID string // for those who run pimsd: it begins the id in the log
@@ -53,11 +55,18 @@ func (e *Error) Error() string {
 	if e.Code == 0 {
 		return fmt.Sprintf("pimsd: an answer that is not pimsd's (HTTP %d)", e.Status)
 	}
-	return fmt.Sprintf("pimsd: %d %s (HTTP %d, transaction %s)", int(e.Code), e.Label, e.Status, e.TransactionID)
+	return fmt.Sprintf("pimsd: %d %s (%s, HTTP %d, transaction %s)", int(e.Code), e.Label, e.Reason, e.Status, e.TransactionID)
 }
 
-// Is tells whether target is the code.
+// Is reports whether target is the code, the reason or the advice.
 func (e *Error) Is(target error) bool {
-	code, ok := target.(Code)
-	return ok && code == e.Code
+	switch target := target.(type) {
+	case Code:
+		return target == e.Code
+	case Reason:
+		return target == e.Reason
+	case Advice:
+		return target == e.Advice
+	}
+	return false
 }

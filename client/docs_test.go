@@ -94,8 +94,8 @@ func TestExampleOfPython(t *testing.T) {
 		}
 		refused := *a
 		refused.PIN = "4321"
-		program := strings.Replace(block, uses, "\ntry: otp(os.environ['PIN'])\nexcept PimsdError as e: print(e.status, e.code)\nexit()"+uses, 1)
-		if said := run(t, &refused, "python3", "-c", program); said != "403 2308" {
+		program := strings.Replace(block, uses, "\ntry: otp(os.environ['PIN'])\nexcept PimsdError as e: print(e.status, e.code, e.reason, e.advice)\nexit()"+uses, 1)
+		if said := run(t, &refused, "python3", "-c", program); said != "403 2308 pin_refused ask_pin" {
 			t.Errorf("a refused PIN: %s", said)
 		}
 	}

@@ -61,7 +61,7 @@ func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered boo
 	if err != nil {
 		return false, fmt.Errorf("nothing answers at ops.listen: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer response.Body.Close()
 	shown := response.Header.Get(app.DataDirHeader)
 	switch {
 	case response.StatusCode != http.StatusOK:

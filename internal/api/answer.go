@@ -52,13 +52,13 @@ func (a *API) reply(transaction string, result any, err error) reply {
 		case document:
 			r.contentType, r.body = "application/yaml", []byte(result)
 		case repeated:
-			r.code, r.status, r.body = result.Code, result.Status, []byte(result.Body)
+			r.verdict, r.body = a.verdictOf(result), []byte(result.Body)
 		default:
 			r.body, err = json.Marshal(succeeded{short, "SUCCEEDED", result})
 		}
 	}
 	if err != nil {
-		r.verdict = judge(a.verdicts, err)
+		r.verdict = a.judge(err)
 		entry, _ := errcodes.Lookup(r.code)
 		//nolint:errchkjson // texts and a number do not fail
 		r.body, _ = json.Marshal(failed{short, "FAILED", failure{r.code, entry.LabelFor(r.parameterOf(err))}})
@@ -82,8 +82,12 @@ func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
 	h.Set("Content-Type", r.contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Request-Id", c.event.Transaction)
-	if r.status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", `Bearer realm="pimsd"`)
+	if challenge := challengeFor(r.reason, err); challenge != "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
+	if r.reason != "" {
+		h.Set("X-Pims-Reason", string(r.reason))
+		h.Set("X-Pims-Advice", string(r.advice))
 	}
 	if r.retry > 0 {
 		h.Set("Retry-After", strconv.FormatInt(wholeSeconds(waitOf(err, r.retry)), 10))
@@ -94,8 +98,27 @@ func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
 	if r.closes || a.leaving.Load() {
 		h.Set("Connection", "close")
 	}
-	c.event.Code, c.event.Status, c.event.Err, c.event.Denied = r.code, r.status, err, deniedFor(err)
+	c.event.Code, c.event.Reason, c.event.Status, c.event.Err, c.event.Denied = r.code, r.reason, r.status, err, deniedFor(err)
 	return r.status, r.body
+}
+
+// challengeFor returns the WWW-Authenticate of a refused caller, or nothing. A missing credential is told from one that is not
+// valid, as RFC 6750 §3.1 wants; why it is not valid is in the log alone.
+func challengeFor(reason errcodes.Reason, err error) string {
+	const challenge = `Bearer realm="pimsd"`
+	switch reason { //nolint:exhaustive // of all others, the caller is let in
+	case errcodes.ReasonUnauthenticated:
+		if authn.ReasonOf(err) == authn.ReasonMissing {
+			return challenge
+		}
+		return challenge + `, error="invalid_token"`
+	case errcodes.ReasonInsufficientScope, errcodes.ReasonAccountForbidden:
+		if lacking, ok := errors.AsType[*scopeError](err); ok {
+			return challenge + `, error="insufficient_scope", scope="` + string(lacking.scope) + `"`
+		}
+		return challenge + `, error="insufficient_scope"`
+	}
+	return ""
 }
 
 // waitOf is how long the caller should wait: what the error says, or the estimate.

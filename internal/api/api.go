@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/shed"
@@ -67,12 +68,13 @@ type Config struct {
 
 // API is the handler of the API listener. It is safe for concurrent use.
 type API struct {
-	config   Config
-	router   chi.Router
-	rules    *validator.Validate
-	verdicts []verdict
-	leaving  atomic.Bool // every answer is the last one of its connection
-	draining atomic.Bool // and no call is taken any more
+	config    Config
+	router    chi.Router
+	rules     *validator.Validate
+	verdicts  map[errcodes.Reason]verdict
+	ownCauses []ownCause
+	leaving   atomic.Bool // every answer is the last one of its connection
+	draining  atomic.Bool // and no call is taken any more
 }
 
 // New gives the handler.
@@ -80,7 +82,7 @@ func New(config Config) *API {
 	if config.Tracer == nil {
 		config.Tracer = noop.NewTracerProvider().Tracer("")
 	}
-	a := &API{config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts()}
+	a := &API{config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts(), ownCauses: ownCauses()}
 	a.router.Post(RouteOTP, a.adapt(RouteOTP, handle(a, authn.ScopeOTP, a.otpWithPIN)))
 	a.router.Post(RouteSMSCode, a.adapt(RouteSMSCode, handle(a, authn.ScopeEnroll, a.checkSMSCode)))
 	a.router.Post(RouteEnrollment, a.adapt(RouteEnrollment, handle(a, authn.ScopeEnroll, a.enroll)))

@@ -36,7 +36,7 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 		return errTooFast
 	}
 	if !principal.Has(scope) {
-		return errScope
+		return &scopeError{scope}
 	}
 	c.event.Account, err = principal.ResolveAccount(c.request.Header.Values(accountHeader))
 	if err != nil {
@@ -49,6 +49,13 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 	c.leave = leave
 	return nil
 }
+
+// scopeError is errScope, and names the scope that the caller lacks.
+type scopeError struct{ scope authn.Scope }
+
+func (e *scopeError) Error() string { return errScope.Error() + ": " + string(e.scope) }
+
+func (e *scopeError) Unwrap() error { return errScope }
 
 // deniedFor returns why the caller was refused; empty when the error is about something else.
 func deniedFor(err error) authn.Reason {

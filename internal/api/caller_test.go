@@ -12,7 +12,8 @@ import (
 
 const needsAuthentication = "Need Basic Authentication (to get CVS token)"
 
-// A credential that is not good is answered with the same bytes, but for the request's id, whatever is wrong with it.
+// A credential that is not valid is answered with the same bytes, but for the request's id, whatever is wrong with it. A missing one
+// differs in the challenge alone.
 func TestBadCredentials(t *testing.T) {
 	b := newBench(t)
 	b.callers.unknown = fmt.Errorf("a detail: %w", aRefusal(t))
@@ -29,7 +30,11 @@ func TestBadCredentials(t *testing.T) {
 	} {
 		got := b.send(t, request{header: tc.header, body: aBody})
 		got.is(t, 401, 2301, needsAuthentication)
-		if how := got.header.Values("WWW-Authenticate"); len(how) != 1 || how[0] != `Bearer realm="pimsd"` {
+		want := `Bearer realm="pimsd", error="invalid_token"`
+		if tc.reason == authn.ReasonMissing {
+			want = `Bearer realm="pimsd"`
+		}
+		if how := got.header.Values("WWW-Authenticate"); len(how) != 1 || how[0] != want {
 			t.Errorf("%s: WWW-Authenticate is %q", name, how)
 		}
 		if e := b.journal.last(t); e.Caller != "" || e.Account != "" || e.Denied != tc.reason {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
@@ -91,61 +90,33 @@ func TestEveryCauseThroughHTTP(t *testing.T) {
 			if retry := got.header.Get("Retry-After"); retry != tt.retryAfter {
 				t.Errorf("Retry-After is %q, want %q", retry, tt.retryAfter)
 			}
+			reason := api.Judge(err)
+			_, cause, _ := errcodes.ForReason(reason)
+			if r, a := got.header.Get("X-Pims-Reason"), got.header.Get("X-Pims-Advice"); r != string(reason) || a != string(cause.Advice) {
+				t.Errorf("the reason is %q and the advice %q, want %q and %q", r, a, reason, cause.Advice)
+			}
 			e := b.journal.last(t)
-			if int(e.Code) != tt.code || e.Status != tt.status || !errors.Is(e.Err, err) {
+			if int(e.Code) != tt.code || e.Reason != reason || e.Status != tt.status || !errors.Is(e.Err, err) {
 				t.Errorf("the event is %+v", e)
 			}
 		})
 	}
 }
 
-// Every cause that the domain and authn can give has a row of its own, and the list above knows the domain's.
-func TestTheTableKnowsEveryCause(t *testing.T) {
-	rows := map[error]int{}
-	for _, v := range api.Verdicts() {
-		rows[v.Cause]++
-	}
+// Every cause that the domain and authn can return has a reason of its own, which is answered, and the list above knows the
+// domain's.
+func TestEveryCauseHasAReason(t *testing.T) {
 	listed := map[error]bool{}
 	for _, p := range promised {
 		listed[p.cause] = true
 	}
 	callers := []error{authn.ErrUnauthenticated, authn.ErrAccountMissing, authn.ErrAccountInvalid, authn.ErrAccountForbidden}
 	for _, cause := range append(otp.Causes(), callers...) {
-		if rows[cause] != 1 {
-			t.Errorf("%q has %d rows", cause, rows[cause])
+		if reason := api.Judge(cause); reason == errcodes.ReasonInternalError {
+			t.Errorf("%q has no reason", cause)
 		}
-		if otp.CauseOf(cause) != nil && !listed[cause] {
-			t.Errorf("%q is not in the list of what is promised", cause)
-		}
-	}
-}
-
-// Each row travels as the catalogue says that its code may.
-func TestTheTableIsWithinTheCatalogue(t *testing.T) {
-	for _, v := range api.Verdicts() {
-		entry, ok := errcodes.Lookup(v.Code)
-		fits := false
-		for _, c := range entry.Causes {
-			fits = fits || c.HTTP == v.HTTP && c.RetryAfter == v.RetryAfter
-		}
-		if !ok || !fits {
-			t.Errorf("%q: the catalogue has no %v with %d and Retry-After %v", v.Cause, v.Code, v.HTTP, v.RetryAfter)
-		}
-		if always := v.HTTP == http.StatusServiceUnavailable || v.HTTP == http.StatusTooManyRequests; always && !v.RetryAfter {
-			t.Errorf("%q: %d without a Retry-After", v.Cause, v.HTTP)
-		}
-	}
-}
-
-// Of two causes in one error, the caller is told the one that the audit log has.
-func TestTheTableAgreesWithTheDomainOnTheOuterCause(t *testing.T) {
-	for _, outer := range otp.Causes() {
-		for _, inner := range otp.Causes() {
-			err := fmt.Errorf("%w: %w", outer, inner)
-			if got, want := api.Judge(err), otp.CauseOf(err); !errors.Is(got, want) {
-				t.Errorf("%v: judged as %q, audited as %q", err, got, want)
-				break
-			}
+		if reason := otp.ReasonOf(cause); reason != "" && (!listed[cause] || api.Judge(cause) != reason) {
+			t.Errorf("%q is %q in the audit log and %q in the answer; listed above: %t", cause, reason, api.Judge(cause), listed[cause])
 		}
 	}
 }

@@ -104,7 +104,7 @@ func TestAPanicIsAnAnswerAndAnEvent(t *testing.T) {
 		"of the runtime":    {func() { none[len(b.domain.asked)]++ }, "panic: runtime error: index out of range ["},
 		"with a text":       {func() { panic("the PIN 0987") }, "panic with a value of type string"},
 		"with an error":     {func() { panic(errors.New("the PIN 0987")) }, "panic with a value of type *errors.errorString"},
-		"with a cause":      {func() { panic(otp.ErrPINRefused) }, "panic with a value of type *errors.errorString"},
+		"with a cause":      {func() { panic(otp.ErrPINRefused) }, "panic with a value of type *otp.cause"},
 		"with nil":          {func() { panic(nil) }, "panic: panic called with nil argument"}, //nolint:govet // that is the test
 		"deep in something": {func() { func() { defer func() { panic(1) }(); panic(2) }() }, "panic with a value of type int"},
 	} {

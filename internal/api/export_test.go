@@ -19,25 +19,8 @@ func ReadObject(body []byte) (names []string, values map[string]json.RawMessage,
 	return names, values, err
 }
 
-// Verdict is what the table says of a cause.
-type Verdict struct {
-	Cause      error
-	Code       errcodes.Code
-	HTTP       int
-	RetryAfter bool
-}
-
-// Verdicts is the table.
-func Verdicts() []Verdict {
-	var table []Verdict
-	for _, v := range verdicts() {
-		table = append(table, Verdict{v.cause, v.code, v.status, v.retry > 0})
-	}
-	return table
-}
-
-// Judge gives the cause of the first row of the table that fits err.
-func Judge(err error) error { return judge(verdicts(), err).cause }
+// Judge returns the reason that an error is answered with.
+func Judge(err error) errcodes.Reason { return New(Config{}).judge(err).reason }
 
 // WholeSeconds is what a Retry-After says.
 func WholeSeconds(d time.Duration) int64 { return wholeSeconds(d) }

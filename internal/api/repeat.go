@@ -23,9 +23,16 @@ var errRepeatKey = errors.New("the key of the call is not 1 to 255 printable ASC
 
 // repeated is a result that was kept: the answer that the first call got.
 type repeated struct {
-	Code   errcodes.Code `json:"code"`
-	Status int           `json:"status"`
-	Body   string        `json:"body"`
+	Code   errcodes.Code   `json:"code"`
+	Reason errcodes.Reason `json:"reason,omitempty"` // of a failure; answers that an earlier version kept have none
+	Status int             `json:"status"`
+	Body   string          `json:"body"`
+}
+
+// verdictOf returns how the answer is given again.
+func (a *API) verdictOf(r repeated) verdict {
+	v := a.verdicts[r.Reason]
+	return verdict{reason: v.reason, advice: v.advice, code: r.Code, status: r.Status}
 }
 
 // readKept reads what repeatOf had kept.
@@ -50,7 +57,7 @@ func repeatOf[Req any](a *API, c *call, req Req) (*otp.Repeat, error) {
 		Body: a.config.Fingerprints(account, key, canonical(req)),
 		Answer: func(text secret.Text, err error) secret.Bytes {
 			r := a.reply(e.Transaction, otpResult{text.Reveal()}, err)
-			kept, _ := json.Marshal(repeated{r.code, r.status, string(r.body)})
+			kept, _ := json.Marshal(repeated{r.code, r.reason, r.status, string(r.body)})
 			return secret.NewBytes(kept)
 		},
 	}, nil

@@ -25,8 +25,7 @@ const (
 
 // What the audit log says of refused callers. The text of each never changes.
 const (
-	outcomeUnknownCaller = "refused: caller unknown"
-	outcomeNotEntitled   = "refused: not entitled"
+	outcomeUnknownCaller = string(errcodes.ReasonUnauthenticated)
 	callerUnknown        = "unknown"
 )
 
@@ -82,12 +81,12 @@ func outcomeOf(e api.Event) string {
 	case e.Code == errcodes.AuthenticationRequired && e.Status == http.StatusUnauthorized:
 		return outcomeUnknownCaller
 	case e.Code == errcodes.AuthenticationRequired:
-		return outcomeNotEntitled
+		return string(e.Reason)
 	case e.Repeated:
 		return outcomeReplayed
 	}
 	if cause := otp.CauseOf(e.Err); slices.Contains(endsBeforeInwebo(), cause) {
-		return cause.Error()
+		return string(otp.ReasonOf(cause))
 	}
 	return ""
 }

@@ -38,7 +38,7 @@ func TestAuditLinesOfCallsThatEndEarly(t *testing.T) {
 	var want []string
 	for i, cause := range endsBeforeInwebo() {
 		r.observe(event(string(rune('a'+i)), &otp.Wait{Cause: cause, For: time.Second}))
-		want = append(want, cause.Error())
+		want = append(want, string(otp.ReasonOf(cause)))
 	}
 	r.observe(api.Event{Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: errcodes.OK, Repeated: true})
 	want = append(want, outcomeReplayed)
@@ -78,7 +78,7 @@ func TestAuditLinesAreBounded(t *testing.T) {
 		for _, line := range store.lines {
 			counted[line.Outcome]++
 		}
-		if counted[outcomeUnknownCaller] != refusalBurst || counted[otp.ErrPINHeldBack.Error()] != 2 {
+		if counted[outcomeUnknownCaller] != refusalBurst || counted[string(otp.ReasonOf(otp.ErrPINHeldBack))] != 2 {
 			t.Errorf("the lines are %v", counted)
 		}
 	})

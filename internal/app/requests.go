@@ -52,7 +52,7 @@ func levelOf(e api.Event) zapcore.Level {
 }
 
 func fieldsOf(e api.Event) []zap.Field {
-	const most = 19
+	const most = 20
 	fields := append(make([]zap.Field, 0, most),
 		zap.String("transaction", e.Transaction), zap.String("method", e.Method), zap.String("route", e.Route),
 		zap.String("remote", e.Remote), zap.Int("code", int(e.Code)), zap.Int("status", e.Status), zap.Duration("took", e.Duration),
@@ -77,6 +77,9 @@ func fieldsOf(e api.Event) []zap.Field {
 	}
 	if e.Left {
 		fields = append(fields, zap.Bool("callerLeft", true))
+	}
+	if e.Reason != "" {
+		fields = append(fields, zap.String("reason", string(e.Reason)))
 	}
 	if e.Denied != "" {
 		fields = append(fields, zap.String("denied", string(e.Denied)))

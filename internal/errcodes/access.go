@@ -6,8 +6,18 @@ func authenticationRequired() Entry {
 	return Entry{
 		Code: AuthenticationRequired, Type: pimsError, Label: "Need Basic Authentication (to get CVS token)",
 		Causes: []Cause{
-			{http.StatusUnauthorized, false, "the credential is missing, wrong, expired or revoked"},
-			{http.StatusForbidden, false, "the credential is good, but not for this account or this call"},
+			{
+				ReasonUnauthenticated, http.StatusUnauthorized, false, AdviceFixRequest,
+				"the credential is missing, wrong, expired or revoked",
+			},
+			{
+				ReasonAccountForbidden, http.StatusForbidden, false, AdviceFixRequest,
+				"the credential is good, but not for this account",
+			},
+			{
+				ReasonInsufficientScope, http.StatusForbidden, false, AdviceFixRequest,
+				"the credential is good, but lacks the scope of this call",
+			},
 		},
 		Caller: "At 401 send `Authorization: Bearer` with a valid key or a fresh token; the answer never says what was wrong with " +
 			"the one that was sent. At 403 use the credential of the account, or a key with the scope that the call needs.",
@@ -21,9 +31,15 @@ func accessRefused() Entry {
 	return Entry{
 		Code: AccessRefused, Type: pimsError, Label: "inwebo: access refused", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusForbidden, false, "inWebo refuses the PIN"},
-			{http.StatusTooManyRequests, true, "pimsd holds back the next guess for a while after a wrong PIN or a lost answer"},
-			{http.StatusLocked, false, "pimsd forwards no more guesses, lest inWebo block the account, until an operator unlocks it"},
+			{ReasonPINRefused, http.StatusForbidden, false, AdviceAskPIN, "inWebo refuses the PIN"},
+			{
+				ReasonPINHeldBack, http.StatusTooManyRequests, true, AdviceRetry,
+				"pimsd holds back the next guess for a while after a wrong PIN or a lost answer",
+			},
+			{
+				ReasonPINLocked, http.StatusLocked, false, AdviceOperator,
+				"pimsd forwards no more guesses, lest inWebo block the account, until an operator unlocks it",
+			},
 		},
 		Wire: []string{"NOK:ACCESS"},
 		Caller: "At 403 ask the person for the PIN again, and never repeat the same PIN by yourself: a few wrong ones block the " +
@@ -39,8 +55,14 @@ func accountBlocked() Entry {
 	return Entry{
 		Code: AccountBlocked, Type: pimsError, Label: "inwebo: account is blocked", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusLocked, false, "inWebo has blocked the account after too many wrong PINs"},
-			{http.StatusLocked, false, "inWebo has locked the device after errors of its biometric key"},
+			{
+				ReasonAccountBlocked, http.StatusLocked, false, AdviceGiveUp,
+				"inWebo has blocked the account after too many wrong PINs",
+			},
+			{
+				ReasonAccountBlocked, http.StatusLocked, false, AdviceGiveUp,
+				"inWebo has locked the device after errors of its biometric key",
+			},
 		},
 		Wire: []string{"NOK:NOK_BLOCKED", "NOK:BLOCKED", "NOK:BIOKEY"},
 		Caller: "Stop trying. The person unblocks the account in the brand's app or through its support. Nothing is to be reset " +
@@ -56,7 +78,10 @@ func forbiddenOperation() Entry {
 		Code: ForbiddenOperation, Type: pimsError, WithPIN: true,
 		Label: "inwebo: forbidden operation (due to activated state/blocked state/upgradable state)",
 		Causes: []Cause{
-			{http.StatusForbidden, false, "inWebo forbids it in the present state: not activated, blocked, or due for an upgrade"},
+			{
+				ReasonForbiddenByInwebo, http.StatusForbidden, false, AdviceEnroll,
+				"inWebo forbids it in the present state: not activated, blocked, or due for an upgrade",
+			},
 		},
 		Wire: []string{"NOK:FORBIDDEN"},
 		Caller: "Repeating does not help. Check in the brand's app that the account is not blocked; when it is not, the account " +

@@ -6,9 +6,18 @@ func stateNotCorrect() Entry {
 	return Entry{
 		Code: StateNotCorrect, Type: pimsError, Label: "inwebo: internal state not correct", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusConflict, false, "inWebo says that its state and the device's do not fit"},
-			{http.StatusConflict, false, "inWebo says twice that too much time has passed within one operation"},
-			{http.StatusConflict, true, "another request holds the device for too long; no PIN was tried"},
+			{
+				ReasonStateRefused, http.StatusConflict, false, AdviceOperator,
+				"inWebo says that its state and the device's do not fit",
+			},
+			{
+				ReasonStateRefused, http.StatusConflict, false, AdviceOperator,
+				"inWebo says twice that too much time has passed within one operation",
+			},
+			{
+				ReasonDeviceBusy, http.StatusConflict, true, AdviceRetry,
+				"another request holds the device for too long; no PIN was tried",
+			},
 		},
 		Wire: []string{"NOK:STATE", "NOK:TIMEOUT"},
 		Caller: "With `Retry-After`: wait so long and repeat; ask for one OTP at a time. Without: try once more. When it stays, the " +
@@ -23,8 +32,8 @@ func unknownDevice() Entry {
 	return Entry{
 		Code: UnknownDevice, Type: pimsError, Label: "inwebo: device is disabled or unknown", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusNotFound, false, "the account has no enrolled device"},
-			{http.StatusNotFound, false, "inWebo says that the device is disabled or unknown"},
+			{ReasonNotEnrolled, http.StatusNotFound, false, AdviceEnroll, "the account has no enrolled device"},
+			{ReasonDeviceUnknown, http.StatusNotFound, false, AdviceEnroll, "inWebo says that the device is disabled or unknown"},
 		},
 		Wire: []string{"NOK:NODEVICE"},
 		Caller: "Enrol the account: have an SMS code sent by the brand's app or by the backend's own call to the vendor, for pimsd " +
@@ -40,7 +49,10 @@ func activationRequired() Entry {
 		Code: ActivationRequired, Type: pimsError, WithPIN: true,
 		Label: "inwebo: User must activate inWebo helium or inWebo Desktop Token before achieving this operation",
 		Causes: []Cause{
-			{http.StatusConflict, false, "inWebo asks for another of its tokens to be activated first"},
+			{
+				ReasonActivationRequired, http.StatusConflict, false, AdviceGiveUp,
+				"inWebo asks for another of its tokens to be activated first",
+			},
 		},
 		Wire:   []string{"NOK:NOCA"},
 		Caller: "Repeating does not help. Send the person to the brand's support.",
@@ -54,8 +66,11 @@ func noService() Entry {
 	return Entry{
 		Code: NoService, Type: pimsError, Label: "inwebo: No service is available", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusConflict, false, "inWebo has no service for which the device may make an OTP"},
-			{http.StatusConflict, false, "inWebo enrolled the device without asking for its secret, so that it could make no OTP"},
+			{ReasonNoService, http.StatusConflict, false, AdviceGiveUp, "inWebo has no service for which the device may make an OTP"},
+			{
+				ReasonNoSecret, http.StatusConflict, false, AdviceGiveUp,
+				"inWebo enrolled the device without asking for its secret, so that it could make no OTP",
+			},
 		},
 		Wire: []string{"NOK:NOSRV"},
 		Caller: "Repeating does not help. Check in the brand's app that the connected services of the vehicle are active. After an " +
@@ -71,10 +86,38 @@ func postSyncFailed() Entry {
 		Code: PostSyncFailed, Type: pimsError, WithPIN: true,
 		Label: "inwebo: the operation succeeded but it required a post-synchronization which failed",
 		Causes: []Cause{
-			{http.StatusBadGateway, false, "the second round that inWebo asked for failed after a good first one"},
-			{http.StatusBadGateway, false, "inWebo answered, but the new state could not be stored in time"},
-			{http.StatusBadGateway, false, "inWebo answered, but the answer cannot be read; it is kept for a newer pimsd"},
-			{http.StatusBadGateway, false, "inWebo refuses a device that is in doubt since an earlier answer was lost"},
+			{
+				ReasonSecondRoundFailed, http.StatusBadGateway, false, AdviceRetry,
+				"the second round that inWebo asked for failed after a good first one",
+			},
+			{
+				ReasonStateNotStored, http.StatusBadGateway, false, AdviceRetry,
+				"inWebo answered, but the new state could not be stored in time",
+			},
+			{
+				ReasonAnswerUnreadable, http.StatusBadGateway, false, AdviceOperator,
+				"inWebo answered, but the answer cannot be read; it is kept for a newer pimsd",
+			},
+			{
+				ReasonDeviceInDoubt, http.StatusBadGateway, false, AdviceAskPIN,
+				"inWebo refuses a device that is in doubt since an earlier answer was lost",
+			},
+			{
+				ReasonDeviceInDoubtNoGuess, http.StatusBadGateway, false, AdviceOperator,
+				"the same, and pimsd forwards no more guesses until an operator unlocks the account",
+			},
+			{
+				ReasonDeviceLost, http.StatusBadGateway, false, AdviceEnroll,
+				"inWebo finds the state of a device in doubt wrong, or forbids it: it must be enrolled again",
+			},
+			{
+				ReasonOvertaken, http.StatusBadGateway, false, AdviceRetry,
+				"inWebo answered, and a later call has used the device meanwhile",
+			},
+			{
+				ReasonSynchronizationFailed, http.StatusBadGateway, false, AdviceRetry,
+				"inWebo did what was asked, and could not synchronize the device",
+			},
 		},
 		Wire: []string{"NOK:SYNCHROFAILED", "NOK:ACCESS, NOK:STATE and NOK:FORBIDDEN for a device that is in doubt"},
 		Caller: "There is no OTP, though the attempt may have counted. Wait some seconds and try once more; when it stays, the " +

@@ -5,7 +5,7 @@ import "net/http"
 func invalidSMSCode() Entry {
 	return Entry{
 		Code: InvalidSMSCode, Type: pimsError, Label: "The sms code is invalid",
-		Causes: []Cause{{http.StatusUnprocessableEntity, false, "inWebo refuses the SMS code"}},
+		Causes: []Cause{{ReasonSMSCodeRefused, http.StatusUnprocessableEntity, false, AdviceEnroll, "inWebo refuses the SMS code"}},
 		Wire:   []string{"NOK:CODE"},
 		Caller: "The code is mistyped, older than 15 minutes or used already. Ask for it again, or have a new one sent by the " +
 			"brand's app or by the backend's own call to the vendor: pimsd cannot order one. Do not try codes out: an account " +
@@ -19,7 +19,10 @@ func passwordReused() Entry {
 	return Entry{
 		Code: PasswordReused, Type: pimsError, Label: "inwebo: the new password equals the previous one",
 		Causes: []Cause{
-			{http.StatusConflict, false, "inWebo says that a new PIN equals the one before, though no call of pimsd changes a PIN"},
+			{
+				ReasonPINReused, http.StatusConflict, false, AdviceOperator,
+				"inWebo says that a new PIN equals the one before, though no call of pimsd changes a PIN",
+			},
 		},
 		Wire:     []string{"NOK:PINREUSED"},
 		Caller:   "Not expected. Report the `transactionId` to the operator.",
@@ -32,9 +35,18 @@ func quotaReached() Entry {
 	return Entry{
 		Code: QuotaReached, Type: pimsError, Label: "StrongID document quoata reached",
 		Causes: []Cause{
-			{http.StatusConflict, false, "inWebo allows the account no further device or SMS activation"},
-			{http.StatusConflict, false, "pimsd makes no further SMS activation, lest inWebo lock the account; nothing was sent"},
-			{http.StatusTooManyRequests, true, "the account has used up its OTPs of 24 hours; no PIN was tried"},
+			{
+				ReasonTooManyDevices, http.StatusConflict, false, AdviceGiveUp,
+				"inWebo allows the account no further device or SMS activation",
+			},
+			{
+				ReasonSMSActivationsUsedUp, http.StatusConflict, false, AdviceOperator,
+				"pimsd makes no further SMS activation, lest inWebo lock the account; nothing was sent",
+			},
+			{
+				ReasonQuotaUsedUp, http.StatusTooManyRequests, true, AdviceRetry,
+				"the account has used up its OTPs of 24 hours; no PIN was tried",
+			},
 		},
 		Wire: []string{"NOK:MAXNBTOOLS"},
 		Caller: "At 429 wait as long as `Retry-After` says, which may be hours, and ask for an OTP only when an operation needs one. " +
@@ -51,8 +63,13 @@ func quotaReached() Entry {
 func alreadyEnrolled() Entry {
 	return Entry{
 		Code: AlreadyEnrolled, Type: pimsError, Label: "StrongID enrollment already exists",
-		Causes: []Cause{{http.StatusConflict, false, "the account has an enrolled device, " +
-			"or another account has the device that is to be imported"}},
+		Causes: []Cause{
+			{ReasonAlreadyEnrolled, http.StatusConflict, false, AdviceFixRequest, "the account has an enrolled device"},
+			{
+				ReasonDeviceTaken, http.StatusConflict, false, AdviceFixRequest,
+				"another account has the device that is to be imported",
+			},
+		},
 		Caller: "Nothing is to be done: ask for an OTP. Only a device that inWebo no longer accepts needs to be replaced: " +
 			"order an SMS code and enrol with `?replace=true`. The present device stays until the new one is stored.",
 		Operator: "Enrol again only when the device is lost: each enrolment costs one of about twenty SMS activations. On the command line " +

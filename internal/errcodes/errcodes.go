@@ -79,9 +79,11 @@ type Entry struct {
 
 // Cause is one reason for a code, and how the answer then travels.
 type Cause struct {
+	Reason     Reason `json:"reason"`
 	HTTP       int    `json:"http"`
 	RetryAfter bool   `json:"retryAfter"` // the answer carries the header Retry-After: waiting so long helps
-	When       string `json:"when"`       // completes "pimsd answers it when …"
+	Advice     Advice `json:"advice"`
+	When       string `json:"when"` // completes "pimsd answers it when …"
 }
 
 // All gives the whole catalogue in ascending order of the codes: a new slice, the caller's own.

@@ -79,6 +79,54 @@ func TestEntriesAreWhole(t *testing.T) {
 	}
 }
 
+// A reason has one code, one status and one advice, whatever the catalogue says that it means. Reasons are append-only: each that
+// was published is listed here.
+func TestReasonsSayOneThing(t *testing.T) {
+	type said struct {
+		code   Code
+		http   int
+		retry  bool
+		advice Advice
+	}
+	rows := map[Reason]said{}
+	for _, e := range All() {
+		for _, c := range e.Causes {
+			row := said{e.Code, c.HTTP, c.RetryAfter, c.Advice}
+			if other, ok := rows[c.Reason]; ok && other != row {
+				t.Errorf("%s says %v and %v", c.Reason, other, row)
+			}
+			rows[c.Reason] = row
+			if !regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`).MatchString(string(c.Reason)) {
+				t.Errorf("%q is not a lower-case word", c.Reason)
+			}
+			if c.RetryAfter && c.Advice != AdviceRetry {
+				t.Errorf("%s comes with Retry-After, and its advice is %s", c.Reason, c.Advice)
+			}
+		}
+	}
+	published, err := os.ReadFile("testdata/reasons.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason := range strings.FieldsSeq(string(published)) {
+		if _, ok := rows[Reason(reason)]; !ok {
+			t.Errorf("%s was published, and is missing", reason)
+		}
+	}
+	if got, want := len(rows), len(strings.Fields(string(published))); got != want {
+		t.Errorf("there are %d reasons, and testdata/reasons.golden has %d: add the new ones", got, want)
+	}
+	source, err := os.ReadFile("reasons.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\tReason\w+ +Reason = "(\w+)"$`).FindAllSubmatch(source, -1) {
+		if _, ok := rows[Reason(m[1])]; !ok {
+			t.Errorf("no code has the reason %s", m[1])
+		}
+	}
+}
+
 // A clause completes a sentence and fits in a line of a menu.
 func isClause(s string) bool {
 	return s != "" && len(s) <= 110 && !strings.HasSuffix(s, ".") && s == strings.TrimSpace(s)

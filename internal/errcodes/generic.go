@@ -6,12 +6,19 @@ func unknownError() Entry {
 	return Entry{
 		Code: UnknownError, Type: genericError, Label: "Unknown error", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusInternalServerError, false, "something happened that nobody foresaw"},
+			{ReasonInternalError, http.StatusInternalServerError, false, AdviceOperator, "something happened that nobody foresaw"},
 			{
-				http.StatusInternalServerError, false,
-				"inWebo's answer is not understood: a broken or foreign document in answer to a setup, or an unknown refusal",
+				ReasonAnswerNotUnderstood, http.StatusInternalServerError, false, AdviceOperator,
+				"inWebo's answer is not understood: a broken or foreign document in answer to a setup",
 			},
-			{http.StatusInternalServerError, false, "the store failed before inWebo was asked; nothing was spent"},
+			{
+				ReasonRefusalUnknown, http.StatusInternalServerError, false, AdviceOperator,
+				"inWebo refuses for a reason that no code lists",
+			},
+			{
+				ReasonStoreFailed, http.StatusInternalServerError, false, AdviceRetry,
+				"the store failed before inWebo was asked; nothing was spent",
+			},
 		},
 		Wire: []string{"NOK:SN for a value of pimsd's own", "NOK:SAT", "NOK:URL", "NOK:ERR1", "NOK:NOPUSH", "any that no code lists"},
 		Caller: "Show a general failure together with the `transactionId`, and let the person try once more a little later; " +
@@ -27,10 +34,16 @@ func facadeNotInitialized() Entry {
 	return Entry{
 		Code: FacadeNotInitialized, Type: genericError, Label: "Facade not initialized", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusServiceUnavailable, true, "pimsd is starting or draining"},
-			{http.StatusServiceUnavailable, true, "pimsd is overloaded and refuses what it could not serve in time"},
-			{http.StatusServiceUnavailable, true, "the keys of the token issuer are out of reach"},
-			{http.StatusTooManyRequests, true, "the caller exceeds its own rate limit"},
+			{ReasonServiceStopping, http.StatusServiceUnavailable, true, AdviceRetry, "pimsd is starting or draining"},
+			{
+				ReasonOverloaded, http.StatusServiceUnavailable, true, AdviceRetry,
+				"pimsd is overloaded and refuses what it could not serve in time",
+			},
+			{
+				ReasonIssuerKeysUnavailable, http.StatusServiceUnavailable, true, AdviceRetry,
+				"the keys of the token issuer are out of reach",
+			},
+			{ReasonRateLimited, http.StatusTooManyRequests, true, AdviceRetry, "the caller exceeds its own rate limit"},
 		},
 		Caller: "Wait as long as `Retry-After` says and repeat the request unchanged: nothing was done and no PIN was tried. " +
 			"At 429 also send less.",
@@ -44,8 +57,11 @@ func apiNotSupported() Entry {
 	return Entry{
 		Code: APINotSupported, Type: genericError, Label: "API not supported",
 		Causes: []Cause{
-			{http.StatusNotFound, false, "there is no such path"},
-			{http.StatusMethodNotAllowed, false, "the path exists, but not with this method; the header Allow names those that it has"},
+			{ReasonNoSuchPath, http.StatusNotFound, false, AdviceFixRequest, "there is no such path"},
+			{
+				ReasonNoSuchMethod, http.StatusMethodNotAllowed, false, AdviceFixRequest,
+				"the path exists, but not with this method; the header Allow names those that it has",
+			},
 		},
 		Caller:   "Correct the path or the method: `/openapi.yaml` lists every call. Repeating does not help.",
 		Operator: "Look for a proxy that rewrites paths, and for a client that is made for a newer pimsd.",
@@ -57,8 +73,14 @@ func duplicateCommand() Entry {
 	return Entry{
 		Code: DuplicateCommand, Type: genericError, Label: "Duplicate command",
 		Causes: []Cause{
-			{http.StatusConflict, true, "the first request with this Idempotency-Key is still under way"},
-			{http.StatusConflict, false, "this Idempotency-Key is spent: its answer is no longer kept"},
+			{
+				ReasonIdempotencyInFlight, http.StatusConflict, true, AdviceRetry,
+				"the first request with this Idempotency-Key is still under way",
+			},
+			{
+				ReasonIdempotencyKeySpent, http.StatusConflict, false, AdviceFixRequest,
+				"this Idempotency-Key is spent: its answer is no longer kept",
+			},
 		},
 		Caller: "With `Retry-After`: wait so long and repeat with the same key and body, which gives the answer of the first. " +
 			"Without: the key is used up; take a new one, which asks for a new OTP.",
@@ -73,10 +95,17 @@ func coreNotConfigured() Entry {
 		Code: CoreNotConfigured, Type: genericError, Label: "Core not well configured", WithPIN: true,
 		Causes: []Cause{
 			{
-				http.StatusInternalServerError, false,
+				ReasonNotInwebo, http.StatusInternalServerError, false, AdviceOperator,
 				"the inWebo host answers, but not as the mAccess service: HTTP 3xx or 4xx, a web page, a foreign document",
 			},
-			{http.StatusInternalServerError, false, "the sealing key that the account's record needs is missing"},
+			{
+				ReasonServiceNotChosen, http.StatusInternalServerError, false, AdviceOperator,
+				"the account has several services, and inwebo.service names none",
+			},
+			{
+				ReasonSealingKeyMissing, http.StatusInternalServerError, false, AdviceOperator,
+				"the sealing key that the account's record needs is missing",
+			},
 		},
 		Caller: "Only the operator can repair this. Show a general failure with the `transactionId`, and do not repeat it.",
 		Operator: "The log line says which. Check `PIMSD_INWEBO_URL` and `PIMSD_INWEBO_PATH`, and look for a proxy or a portal " +

@@ -6,9 +6,15 @@ func noInternet() Entry {
 	return Entry{
 		Code: NoInternet, Type: outputError, Label: "Network problem : No internet", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusBadGateway, false, "inWebo cannot be reached, fails in TLS, cuts the connection or answers HTTP 5xx"},
-			{http.StatusBadGateway, true, "inWebo has failed so often that pimsd leaves it alone for a while; no PIN was tried"},
-			{http.StatusGatewayTimeout, false, "inWebo does not answer in time"},
+			{
+				ReasonInweboUnreachable, http.StatusBadGateway, false, AdviceRetry,
+				"inWebo cannot be reached, fails in TLS, cuts the connection or answers HTTP 5xx",
+			},
+			{
+				ReasonInweboCircuitOpen, http.StatusBadGateway, true, AdviceRetry,
+				"inWebo has failed so often that pimsd leaves it alone for a while; no PIN was tried",
+			},
+			{ReasonInweboLate, http.StatusGatewayTimeout, false, AdviceRetry, "inWebo does not answer in time"},
 		},
 		Caller: "The person's own network is fine: it is pimsd that does not reach inWebo. Wait as long as `Retry-After` says, or " +
 			"some seconds where there is none, and try again a few times at most: an attempt whose answer was lost may have " +
@@ -23,7 +29,7 @@ func noInternet() Entry {
 func versionError() Entry {
 	return Entry{
 		Code: VersionError, Type: pimsError, Label: "inwebo: version error", WithPIN: true,
-		Causes: []Cause{{http.StatusBadGateway, false, "inWebo refuses the version that pimsd presents"}},
+		Causes: []Cause{{ReasonVersionRefused, http.StatusBadGateway, false, AdviceOperator, "inWebo refuses the version that pimsd presents"}},
 		Wire:   []string{"NOK:VERSION"},
 		Caller: "Only the operator can repair this. Show a general failure with the `transactionId`, and do not repeat it.",
 		Operator: "Set the version that the brand's present app presents to inWebo, and `PIMSD_INWEBO_PATH` when that app speaks to " +

@@ -6,7 +6,10 @@ func missingParameter() Entry {
 	return Entry{
 		Code: MissingParameter, Type: inputError, Label: "Missing [PARAMETER] parameter", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusBadRequest, false, "a required field or header is absent, null or empty; the label names it"},
+			{
+				ReasonParameterMissing, http.StatusBadRequest, false, AdviceFixRequest,
+				"a required field or header is absent, null or empty; the label names it",
+			},
 		},
 		Caller:   "Send what the label names. When it is the PIN, ask the person for it.",
 		Operator: "Nothing to repair in pimsd: the client sends an incomplete request.",
@@ -18,12 +21,23 @@ func invalidParameter() Entry {
 	return Entry{
 		Code: InvalidParameter, Type: inputError, Label: "Invalid [PARAMETER] parameter", WithPIN: true,
 		Causes: []Cause{
-			{http.StatusBadRequest, false, "a field or header has the wrong type or form, or is unknown to the call; the label names it"},
-			{http.StatusBadRequest, false, "the body cannot be read as one strict JSON object"},
-			{http.StatusBadRequest, false, "inWebo refuses the form of the PIN or of another value that the caller gave"},
-			{http.StatusRequestEntityTooLarge, false, "the body is larger than 16 KiB"},
-			{http.StatusUnsupportedMediaType, false, "the Content-Type is not JSON"},
-			{http.StatusUnprocessableEntity, false, "the Idempotency-Key was used before with another body, and is spent now"},
+			{
+				ReasonParameterInvalid, http.StatusBadRequest, false, AdviceFixRequest,
+				"a field or header has the wrong type or form, or is unknown to the call; the label names it",
+			},
+			{ReasonBodyInvalid, http.StatusBadRequest, false, AdviceFixRequest, "the body cannot be read as one strict JSON object"},
+			{ReasonPINFormatRefused, http.StatusBadRequest, false, AdviceFixRequest, "inWebo refuses the form of the PIN"},
+			{ReasonSMSCodeFormatRefused, http.StatusBadRequest, false, AdviceFixRequest, "inWebo refuses the form of the SMS code"},
+			{ReasonBodyTooLarge, http.StatusRequestEntityTooLarge, false, AdviceFixRequest, "the body is larger than 16 KiB"},
+			{ReasonContentTypeInvalid, http.StatusUnsupportedMediaType, false, AdviceFixRequest, "the Content-Type is not JSON"},
+			{
+				ReasonContentEncodingInvalid, http.StatusUnsupportedMediaType, false, AdviceFixRequest,
+				"the body is compressed or otherwise encoded",
+			},
+			{
+				ReasonIdempotencyKeyReused, http.StatusUnprocessableEntity, false, AdviceFixRequest,
+				"the Idempotency-Key was used before with another body, and is spent now",
+			},
 		},
 		Wire: []string{"NOK:SN for a value of the caller's", "NOK:PINREFUSED"},
 		Caller: "Correct what the label names; repeating the same request does not help. A PIN is a string of 4 to 8 digits, " +

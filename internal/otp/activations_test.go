@@ -94,7 +94,7 @@ func TestHasPIN(t *testing.T) {
 	if e.hasRow() {
 		t.Errorf("it leaves %+v of an account that had no record", e.record(t))
 	}
-	mustHaveLines(t, &e.device, "attempt", "outcome: done", "attempt", "outcome: done", "attempt", "outcome: "+otp.ErrBlocked.Error())
+	mustHaveLines(t, &e.device, "attempt", "outcome: done", "attempt", "outcome: done", "attempt", "outcome: "+string(otp.ReasonOf(otp.ErrBlocked)))
 }
 
 // What inWebo says of an account by an SMS code is remembered for display where there is a record, and changes nothing else.

@@ -41,7 +41,7 @@ func TestAuditOfSettleAfterCallerWasTold(t *testing.T) {
 		}
 		drained(t, service)
 		lines := d.lines(t)
-		if last := lines[len(lines)-1]; last != "outcome: "+otp.ErrNotStored.Error() {
+		if last := lines[len(lines)-1]; last != "outcome: "+string(otp.ReasonOf(otp.ErrNotStored)) {
 			t.Errorf("the audit log is %q; the caller was told that the state is not stored", lines)
 		}
 	})
@@ -67,7 +67,7 @@ func TestAuditOfSettleThatIsStoredUnseen(t *testing.T) {
 			t.Fatalf("%v; want ErrNotStored", err)
 		}
 		drained(t, service)
-		mustHaveLines(t, d, "attempt", "outcome: done", "outcome: "+otp.ErrNotStored.Error())
+		mustHaveLines(t, d, "attempt", "outcome: done", "outcome: "+string(otp.ReasonOf(otp.ErrNotStored)))
 	})
 }
 

@@ -5,86 +5,97 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/inwebo"
 )
 
-// Why a call did not succeed. The text of each is its word in the audit log, and never changes.
+// cause is why a call did not succeed: a text for people, and the word that programs and the audit log have for it.
+type cause struct {
+	reason errcodes.Reason
+	text   string
+}
+
+func (c *cause) Error() string { return c.text }
+
+func newCause(reason errcodes.Reason, text string) error { return &cause{reason, text} }
+
+// Why a call did not succeed.
 var (
 	// ErrNoDevice says that the account has no enrolled device.
-	ErrNoDevice = errors.New("no device is enrolled")
+	ErrNoDevice = newCause(errcodes.ReasonNotEnrolled, "no device is enrolled")
 	// ErrAlreadyEnrolled says that the account has a device, and nobody asked to replace it.
-	ErrAlreadyEnrolled = errors.New("a device is enrolled already")
+	ErrAlreadyEnrolled = newCause(errcodes.ReasonAlreadyEnrolled, "a device is enrolled already")
 	// ErrBusy comes with a Wait: another conversation holds the device for too long.
-	ErrBusy = errors.New("the device is busy")
+	ErrBusy = newCause(errcodes.ReasonDeviceBusy, "the device is busy")
 	// ErrStopping says that the service takes no more calls.
-	ErrStopping = errors.New("the service is stopping")
+	ErrStopping = newCause(errcodes.ReasonServiceStopping, "the service is stopping")
 	// ErrStore says that the store failed before inWebo was asked.
-	ErrStore = errors.New("the store failed")
+	ErrStore = newCause(errcodes.ReasonStoreFailed, "the store failed")
 	// ErrServiceChoice says that the device knows several services and the configuration names none of them.
-	ErrServiceChoice = errors.New("the service to use is not configured")
+	ErrServiceChoice = newCause(errcodes.ReasonServiceNotChosen, "the service to use is not configured")
 
 	// ErrRepeatUnderWay comes with a Wait: the call that this one repeats is not answered yet.
-	ErrRepeatUnderWay = errors.New("the repeated call is under way")
+	ErrRepeatUnderWay = newCause(errcodes.ReasonIdempotencyInFlight, "the repeated call is under way")
 	// ErrRepeatSpent says that the answer of the call that this one repeats is not kept any more.
-	ErrRepeatSpent = errors.New("the key of the repeated call is spent")
+	ErrRepeatSpent = newCause(errcodes.ReasonIdempotencyKeySpent, "the key of the repeated call is spent")
 	// ErrRepeatDiffers says that another call had the same key. The key is spent with that.
-	ErrRepeatDiffers = errors.New("another call had the same key")
+	ErrRepeatDiffers = newCause(errcodes.ReasonIdempotencyKeyReused, "another call had the same key")
 
 	// ErrPINHeldBack comes with a Wait: the PIN is not forwarded yet.
-	ErrPINHeldBack = errors.New("the PIN is held back")
+	ErrPINHeldBack = newCause(errcodes.ReasonPINHeldBack, "the PIN is held back")
 	// ErrPINLocked says that no PIN is forwarded until an operator unlocks the account or a new device is enrolled.
-	ErrPINLocked = errors.New("the PIN is locked")
+	ErrPINLocked = newCause(errcodes.ReasonPINLocked, "the PIN is locked")
 	// ErrActivations says that no further SMS activation is made unless it is forced, lest inWebo lock the account.
-	ErrActivations = errors.New("the SMS activations are used up")
+	ErrActivations = newCause(errcodes.ReasonSMSActivationsUsedUp, "the SMS activations are used up")
 	// ErrQuota comes with a Wait: the account's OTPs of the last 24 hours are used up.
-	ErrQuota = errors.New("the quota is used up")
+	ErrQuota = newCause(errcodes.ReasonQuotaUsedUp, "the quota is used up")
 
 	// ErrCircuitOpen comes with a Wait: inWebo could not be reached so often that it is left alone, and nothing was tried.
-	ErrCircuitOpen = errors.New("inWebo is left alone")
+	ErrCircuitOpen = newCause(errcodes.ReasonInweboCircuitOpen, "inWebo is left alone")
 	// ErrUnreachable says that inWebo could not be reached, or broke off.
-	ErrUnreachable = errors.New("inWebo is unreachable")
+	ErrUnreachable = newCause(errcodes.ReasonInweboUnreachable, "inWebo is unreachable")
 	// ErrLate says that inWebo, or the time of the conversation, ran out.
-	ErrLate = errors.New("inWebo is late")
+	ErrLate = newCause(errcodes.ReasonInweboLate, "inWebo is late")
 	// ErrNotInwebo says that the host answers, but not as the inWebo service.
-	ErrNotInwebo = errors.New("the host is not inWebo")
+	ErrNotInwebo = newCause(errcodes.ReasonNotInwebo, "the host is not inWebo")
 	// ErrNotUnderstood says that the answer of inWebo was not understood.
-	ErrNotUnderstood = errors.New("the answer was not understood")
+	ErrNotUnderstood = newCause(errcodes.ReasonAnswerNotUnderstood, "the answer was not understood")
 
 	// ErrUnreadable says that inWebo answered a finalize, and the answer, which may have moved the device, could not be read.
 	// It is kept.
-	ErrUnreadable = errors.New("the answer could not be read")
+	ErrUnreadable = newCause(errcodes.ReasonAnswerUnreadable, "the answer could not be read")
 
 	// ErrNoSecret says that inWebo activated a device without asking for its secret: it could make no OTPs.
-	ErrNoSecret = errors.New("the activation has no secret")
+	ErrNoSecret = newCause(errcodes.ReasonNoSecret, "the activation has no secret")
 
 	// ErrNotStored says that inWebo accepted, and the new state could not be stored in time.
-	ErrNotStored = errors.New("the state was not stored in time")
+	ErrNotStored = newCause(errcodes.ReasonStateNotStored, "the state was not stored in time")
 	// ErrSuperseded says that inWebo accepted, and a later conversation has moved the device on since.
-	ErrSuperseded = errors.New("a later conversation came first")
+	ErrSuperseded = newCause(errcodes.ReasonOvertaken, "a later conversation came first")
 	// ErrSecondRound says that the first round succeeded and the second, which it required, failed.
-	ErrSecondRound = errors.New("the second round failed")
+	ErrSecondRound = newCause(errcodes.ReasonSecondRoundFailed, "the second round failed")
 	// ErrInDoubt says that inWebo refused a device whose stored state may lag behind.
-	ErrInDoubt = errors.New("refused while in doubt")
+	ErrInDoubt = newCause(errcodes.ReasonDeviceInDoubt, "refused while in doubt")
 )
 
 // What inWebo refused with (docs/protocol.md §7).
 var (
-	ErrSMSCode        = errors.New("refused: SMS code")
-	ErrSMSCodeFormat  = errors.New("refused: format of the SMS code")
-	ErrSyntax         = errors.New("refused: syntax of an argument")
-	ErrPINRefused     = errors.New("refused: PIN")
-	ErrVersion        = errors.New("refused: version")
-	ErrBlocked        = errors.New("refused: blocked")
-	ErrState          = errors.New("refused: state")
-	ErrDeviceUnknown  = errors.New("refused: device unknown")
-	ErrNotActivated   = errors.New("refused: not activated")
-	ErrNoService      = errors.New("refused: no service")
-	ErrPINReused      = errors.New("refused: PIN reused")
-	ErrSynchroFailed  = errors.New("refused: synchronisation failed")
-	ErrForbidden      = errors.New("refused: forbidden")
-	ErrPINFormat      = errors.New("refused: format of the PIN")
-	ErrTooManyDevices = errors.New("refused: too many devices")
-	ErrRefused        = errors.New("refused: not documented")
+	ErrSMSCode        = newCause(errcodes.ReasonSMSCodeRefused, "refused: SMS code")
+	ErrSMSCodeFormat  = newCause(errcodes.ReasonSMSCodeFormatRefused, "refused: format of the SMS code")
+	ErrSyntax         = newCause(errcodes.ReasonRefusalUnknown, "refused: syntax of an argument")
+	ErrPINRefused     = newCause(errcodes.ReasonPINRefused, "refused: PIN")
+	ErrVersion        = newCause(errcodes.ReasonVersionRefused, "refused: version")
+	ErrBlocked        = newCause(errcodes.ReasonAccountBlocked, "refused: blocked")
+	ErrState          = newCause(errcodes.ReasonStateRefused, "refused: state")
+	ErrDeviceUnknown  = newCause(errcodes.ReasonDeviceUnknown, "refused: device unknown")
+	ErrNotActivated   = newCause(errcodes.ReasonActivationRequired, "refused: not activated")
+	ErrNoService      = newCause(errcodes.ReasonNoService, "refused: no service")
+	ErrPINReused      = newCause(errcodes.ReasonPINReused, "refused: PIN reused")
+	ErrSynchroFailed  = newCause(errcodes.ReasonSynchronizationFailed, "refused: synchronisation failed")
+	ErrForbidden      = newCause(errcodes.ReasonForbiddenByInwebo, "refused: forbidden")
+	ErrPINFormat      = newCause(errcodes.ReasonPINFormatRefused, "refused: format of the PIN")
+	ErrTooManyDevices = newCause(errcodes.ReasonTooManyDevices, "refused: too many devices")
+	ErrRefused        = newCause(errcodes.ReasonRefusalUnknown, "refused: not documented")
 )
 
 // Causes lists every cause, ErrSealed and ErrDeviceTaken of the store among them, for the tables that must know them all. Where an error
@@ -121,7 +132,7 @@ func (c *caused) Unwrap() []error { return []error{c.cause, c.by} }
 // because joins a cause with the error that led to it; errors.Is finds both, the cause first.
 func because(cause, by error) error { return &caused{cause, by} }
 
-// CauseOf gives the outermost cause of err: the word that the audit log has for it.
+// CauseOf returns the outermost cause of err, or nil when there is none.
 func CauseOf(err error) error {
 	for _, cause := range []error{ErrInDoubt, ErrSecondRound, ErrNotStored, ErrSuperseded} { // these stand before others
 		if errors.Is(err, cause) {
@@ -134,6 +145,24 @@ func CauseOf(err error) error {
 		}
 	}
 	return nil
+}
+
+// ReasonOf returns the word for the outermost cause of err, or nothing when there is none. A device in doubt has three: with a
+// guess of the PIN left, without one, and after a refusal that no PIN can change.
+func ReasonOf(err error) errcodes.Reason {
+	outermost, known := errors.AsType[*cause](CauseOf(err))
+	switch {
+	case !known:
+		return ""
+	case !errors.Is(outermost, ErrInDoubt):
+		return outermost.reason
+	case errors.Is(err, ErrState), errors.Is(err, ErrForbidden):
+		return errcodes.ReasonDeviceLost
+	case errors.Is(err, ErrPINLocked):
+		return errcodes.ReasonDeviceInDoubtNoGuess
+	default:
+		return outermost.reason
+	}
 }
 
 // refusalCause is docs/protocol.md §7 as far as inWebo refuses.

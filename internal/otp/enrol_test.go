@@ -52,7 +52,7 @@ func TestEnrolWithoutASecret(t *testing.T) {
 		if r := e.record(t); !reflect.DeepEqual(r.Device, before.Device) || (r.Doubt != nil) != replace || r.Hold != nil {
 			t.Errorf("it leaves %+v", r)
 		}
-		mustHaveLines(t, &e.device, append(audited, "attempt", "outcome: "+otp.ErrNoSecret.Error())...)
+		mustHaveLines(t, &e.device, append(audited, "attempt", "outcome: "+string(otp.ReasonOf(otp.ErrNoSecret)))...)
 		e.mustGoOnUnenrolled(t, replace, true)
 		e.turn(t, func(k *inwebosim.Knobs) { k.Secrets = 1 })
 		e.mustEnroll(t, otp.Enrolling{Replace: replace})

@@ -180,9 +180,9 @@ func (f exchangeFault) test(t *testing.T, sim *inwebosim.Simulator, at point, mo
 	}
 	d.mustRemain(t, want, f.counts && at.exchange == inwebo.ExchangeOTPFinalize)
 	if at.round == 1 {
-		mustHaveLines(t, d, "attempt", "outcome: "+f.cause.Error())
+		mustHaveLines(t, d, "attempt", "outcome: "+string(otp.ReasonOf(f.cause)))
 	} else {
-		mustHaveLines(t, d, "attempt", "outcome: done", "outcome: "+otp.ErrSecondRound.Error())
+		mustHaveLines(t, d, "attempt", "outcome: done", "outcome: "+string(otp.ReasonOf(otp.ErrSecondRound)))
 	}
 	drained(t, service)
 	ahead := f.accepted && at.exchange == inwebo.ExchangeOTPFinalize && movement != inwebosim.RatchetNone

@@ -39,7 +39,7 @@ func (g Guard) take(conversation string, now time.Time, limits GuardLimits) (Gua
 	if limits.Attempts == 0 {
 		return g, nil
 	}
-	if g.Wrong >= limits.Attempts {
+	if g.isLocked(limits) {
 		return g, ErrPINLocked
 	}
 	if wait := g.wait(now, limits); wait > 0 {
@@ -47,6 +47,11 @@ func (g Guard) take(conversation string, now time.Time, limits GuardLimits) (Gua
 	}
 	g.Guesses = append(g.Guesses, Guess{Conversation: conversation, At: now})
 	return g, nil
+}
+
+// isLocked reports whether no guess is forwarded until an operator unlocks the account, or a new device is enrolled.
+func (g Guard) isLocked(limits GuardLimits) bool {
+	return limits.Attempts > 0 && g.Wrong >= limits.Attempts
 }
 
 // wait is how long until the next guess may go.

@@ -93,6 +93,6 @@ func TestTooLateForAnActivation(t *testing.T) {
 		if r := e.record(t); r.Enrolment != nil || r.Hold != nil || r.Serial == "" {
 			t.Errorf("it leaves %+v", r)
 		}
-		mustHaveLines(t, &e.device, "attempt", "outcome: "+otp.ErrLate.Error())
+		mustHaveLines(t, &e.device, "attempt", "outcome: "+string(otp.ReasonOf(otp.ErrLate)))
 	})
 }

@@ -85,17 +85,17 @@ func TestALateAnswer(t *testing.T) {
 	}{
 		"the device was forgotten": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
 			must(t, s.Forget(t.Context(), d.ask()))
-		}, 1, "outcome: a later conversation came first", true},
+		}, 1, "outcome: overtaken", true},
 		"it was called doubtful": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
 			must(t, s.Doubt(t.Context(), d.ask()))
-		}, 1, "outcome: the state was not stored in time", false},
+		}, 1, "outcome: state_not_stored", false},
 		"its PIN was unlocked": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
 			must(t, s.Unlock(t.Context(), d.ask()))
-		}, 1, "outcome: the state was not stored in time", false},
+		}, 1, "outcome: state_not_stored", false},
 		"another OTP was given": {inwebosim.RatchetNone, func(t *testing.T, d *device, s *otp.Service) {
 			issued, err := s.IssueOTP(t.Context(), d.ask(), rightPIN)
 			mustVerify(t, d, issued, err)
-		}, 1, "outcome: a later conversation came first", false},
+		}, 1, "outcome: overtaken", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

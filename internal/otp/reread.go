@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/inwebo"
 )
 
@@ -56,7 +57,7 @@ func (d Reread) word() string {
 	case d.Applied > 0:
 		return outcomeDone
 	case d.Unreadable > 0 || d.NeedsPIN > 0:
-		return ErrUnreadable.Error()
+		return string(errcodes.ReasonAnswerUnreadable)
 	default:
 		return "nothing to apply"
 	}

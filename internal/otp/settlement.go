@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/tracing"
 )
 
@@ -53,6 +54,9 @@ func (p *settlement) write(until time.Time) (stored bool) {
 		p.told = ErrSuperseded
 	case !leased && !params.enrolls && p.outcome.explainsDoubt(): // a later conversation's challenge may have replaced its own
 		p.told = because(ErrInDoubt, p.outcome.err)
+	}
+	if next.Guard.isLocked(p.service.limits.Guard) && errors.Is(p.told, ErrInDoubt) && errors.Is(p.told, ErrPINRefused) {
+		p.told = because(p.told, ErrPINLocked)
 	}
 	word := p.word(p.told)
 	w, err := p.writeOf(p.id, p.found, next, StageOutcome, word)
@@ -121,9 +125,9 @@ func (p *settlement) ended(stored bool) error {
 func (c *conversation) word(told error) string {
 	switch {
 	case told != nil:
-		return CauseOf(told).Error()
+		return string(ReasonOf(told))
 	case time.Now().After(c.deadline):
-		return ErrNotStored.Error()
+		return string(errcodes.ReasonStateNotStored)
 	default:
 		return outcomeDone
 	}

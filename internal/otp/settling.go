@@ -3,6 +3,8 @@ package otp
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/errcodes"
 )
 
 // settleReserve is kept of a conversation's deadline for the store, so that an answer of the last moment can be told.
@@ -43,7 +45,7 @@ func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) 
 		}
 		defer s.end(c)
 		if p.saysDone { // the caller was told something else
-			_ = s.appendAudit(s.life, c, StageOutcome, ErrNotStored.Error()) // once: a broken store takes settles alone
+			_ = s.appendAudit(s.life, c, StageOutcome, string(errcodes.ReasonStateNotStored)) // once: a broken store takes settles alone
 		}
 		if !p.last { // what should have followed, does not: nothing more was sent
 			_ = s.settleToCompletion(c, outcome{fate: unsent, err: ErrNotStored}, true)

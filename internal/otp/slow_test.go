@@ -92,7 +92,7 @@ func stuck(d *device) (*otp.Service, *valve, *watcher) {
 	return otp.New(store, client, limits(), hears), store, hears
 }
 
-const notStored = "outcome: the state was not stored in time"
+const notStored = "outcome: state_not_stored"
 
 func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 	t.Parallel()
@@ -108,7 +108,7 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 	}{ // where the first write may have said "done", a line without a write corrects it
 		{"accepted", 1, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, 1, []string{"attempt", notStored, notStored}},
 		{"accepted in the first of two rounds", 2, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, 2, []string{"attempt", notStored, notStored, notStored}},
-		{"refused", 1, false, otp.ErrPINRefused, remains{finalizes: 1}, 1, []string{"attempt", "outcome: refused: PIN"}},
+		{"refused", 1, false, otp.ErrPINRefused, remains{finalizes: 1}, 1, []string{"attempt", "outcome: pin_refused"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -221,7 +221,7 @@ func TestAHoldThatHangs(t *testing.T) {
 		store.turn(false)
 		drained(t, service)
 		d.mustRemain(t, remains{}, false)
-		mustHaveLines(t, d, "attempt", "outcome: "+otp.ErrStore.Error())
+		mustHaveLines(t, d, "attempt", "outcome: "+string(otp.ReasonOf(otp.ErrStore)))
 		d.mustGoOn(t, newBridge(sim), false)
 	})
 }

@@ -79,7 +79,7 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 	r, wasAhead := r.corrected(now)
 	st := Status{
 		Account: r.Account, State: StateNotEnrolled, InDoubt: r.InDoubt(now), Blocking: r.Blocking,
-		WrongPINs: r.Guard.Wrong, PINLocked: limits.Guard.Attempts > 0 && r.Guard.Wrong >= limits.Guard.Attempts,
+		WrongPINs: r.Guard.Wrong, PINLocked: r.Guard.isLocked(limits.Guard),
 		Activations: r.Activations, FewLeft: limits.Activations.judge(r.Activations).FewLeft, Step: r.Step,
 		FutureStamps:  wasAhead,
 		UnreadAnswers: len(r.Unread) + r.sealedUnread,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -62,12 +63,12 @@ var (
 	ErrExists   = errors.New("the account has a record already")
 	ErrConflict = errors.New("the record was changed by another writer")
 	// ErrDeviceTaken means that the device that the Write claims is the active device of another account. Nothing was stored.
-	ErrDeviceTaken = errors.New("the device belongs to another account")
+	ErrDeviceTaken = newCause(errcodes.ReasonDeviceTaken, "the device belongs to another account")
 	// ErrUntouched says that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
 	// is repeated: no room, no connection, a statement that was rolled back.
 	ErrUntouched = errors.New("the store failed and stored nothing")
 	// ErrSealed says that the record is sealed under a key that is not at hand; the error around it names the key's id.
-	ErrSealed = errors.New("the sealing key of the record is missing")
+	ErrSealed = newCause(errcodes.ReasonSealingKeyMissing, "the sealing key of the record is missing")
 	// ErrBroken says that the store cannot promise durability any more, and takes no write until it is opened anew.
 	ErrBroken = errors.New("the store is broken and takes no more writes")
 )

@@ -133,7 +133,7 @@ func (f storeFault) test(t *testing.T, d *device, client otp.Inwebo, at call, ro
 		}
 		mustHaveLines(t, d)
 	default:
-		mustHaveLines(t, d, "attempt", "outcome: "+otp.ErrStore.Error())
+		mustHaveLines(t, d, "attempt", "outcome: "+string(otp.ReasonOf(otp.ErrStore)))
 		d.mustRemain(t, remains{}, false)
 	}
 	if at == fetch || at == hold {
@@ -181,7 +181,7 @@ func TestStoreFaultsWhileSettling(t *testing.T) {
 					if otp.CauseOf(err) != row.told {
 						t.Errorf("the caller is told %v, want %v", err, row.told)
 					}
-					mustHaveLines(t, d, "attempt", "outcome: "+row.told.Error())
+					mustHaveLines(t, d, "attempt", "outcome: "+string(otp.ReasonOf(row.told)))
 					d.mustRemain(t, row.remain, !row.pin)
 					d.mustGoOn(t, newBridge(sim), row.remain.doubt)
 				})

@@ -69,7 +69,7 @@ func TestAnUnreadAnswerIsRecovered(t *testing.T) {
 					t.Errorf("it leaves %+v", r)
 				}
 				d.mustKeep(t, 1)
-				mustHaveLines(t, d, "attempt", "outcome: refused: PIN", "attempt", "outcome: the answer could not be read")
+				mustHaveLines(t, d, "attempt", "outcome: pin_refused", "attempt", "outcome: answer_unreadable")
 
 				if did := d.reread(t); did != (otp.Reread{Kept: 1, Applied: 1}) {
 					t.Errorf("reading it again did %+v", did)

@@ -246,7 +246,7 @@ func TestPanicsDoNotLoseAnAnswer(t *testing.T) {
 		told  error
 		lines []string
 	}{
-		"hold":   {hold.nth, otp.ErrStore, []string{"attempt", "outcome: the store failed"}},
+		"hold":   {hold.nth, otp.ErrStore, []string{"attempt", "outcome: store_failed"}},
 		"settle": {settle1.nth, nil, []string{"attempt", "outcome: done"}},
 	} {
 		t.Run(name, func(t *testing.T) {

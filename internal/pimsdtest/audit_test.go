@@ -46,7 +46,7 @@ func TestEveryAttemptIsAudited(t *testing.T) {
 		want []string
 	}{
 		{func() pimsdtest.Answer { return a.OTP(aPIN) }, []string{"attempt", "outcome done"}},
-		{func() pimsdtest.Answer { return a.OTP(wrongPIN) }, []string{"attempt", "outcome refused: PIN"}},
+		{func() pimsdtest.Answer { return a.OTP(wrongPIN) }, []string{"attempt", "outcome pin_refused"}},
 		{func() pimsdtest.Answer { return a.OTP("12") }, nil},
 		{func() pimsdtest.Answer { always(t, a); return a.OTP(aPIN) }, []string{"attempt", "outcome done", "outcome done"}},
 	} {

@@ -97,9 +97,9 @@ func TestRefusedCallersAreAudited(t *testing.T) {
 	var unknown, notEntitled int
 	for _, line := range a.Daemon.Audit() {
 		switch {
-		case line.Caller == "unknown" && line.Outcome == "refused: caller unknown" && line.Action == "otp":
+		case line.Caller == "unknown" && line.Outcome == "unauthenticated" && line.Action == "otp":
 			unknown++
-		case strings.HasPrefix(line.Caller, "key:") && line.Outcome == "refused: not entitled" && line.Account == "":
+		case strings.HasPrefix(line.Caller, "key:") && line.Outcome == "account_forbidden" && line.Account == "":
 			notEntitled++
 		}
 		if line.Outcome != "" && strings.HasPrefix(line.Transaction, stranger.Transaction) && line.Caller != "unknown" {

@@ -43,7 +43,7 @@ func TestTheAuditLogIsFollowed(t *testing.T) {
 			for _, line := range lines {
 				told[line.Action+" "+string(line.Stage)+" "+line.Outcome]++
 			}
-			if told["otp attempt "] != count || told["otp outcome done"] != count || told["otp outcome refused: caller unknown"] == 0 {
+			if told["otp attempt "] != count || told["otp outcome done"] != count || told["otp outcome unauthenticated"] == 0 {
 				t.Errorf("%d OTPs, and the audit log has %v", count, told)
 			}
 		})
