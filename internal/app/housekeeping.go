@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 func (a *App) keepHouse(ctx context.Context) {
 	ticker := time.NewTicker(tidyEvery)
 	defer ticker.Stop()
-	var clock clockGuard
+	var clock storeclock.Watch
 	for {
 		select {
 		case <-ctx.Done():
@@ -36,22 +37,22 @@ func (a *App) keepHouse(ctx context.Context) {
 
 // tidy removes what is old, as far as the store's clock can be believed. What is kept for hours or longer is not removed
 // soon after a start, when it cannot be known whether the clock is right.
-func (a *App) tidy(ctx context.Context, clock *clockGuard) {
+func (a *App) tidy(ctx context.Context, clock *storeclock.Watch) {
 	now, err := a.storeTime(ctx)
 	if err != nil {
 		a.logger.Warn("nothing is removed, since the store's clock cannot be read", zap.Error(err))
 		return
 	}
 	here := time.Now()
-	ahead := clock.ahead(here, now)
+	ahead := clock.Look(here, now).Ahead
 	keys := keyLife + ahead
-	if !clock.isProven(here) {
+	if !clock.IsProven(here) {
 		keys = forever
 	}
 	a.tidyOne(ctx, "stored responses cannot be removed", func(ctx context.Context) error {
 		return a.Store.ForgetAnswers(ctx, a.config.Idempotency.AnswerLife+ahead, keys)
 	})
-	if a.config.Audit.Retention == 0 || !clock.isProven(here) {
+	if a.config.Audit.Retention == 0 || !clock.IsProven(here) {
 		return
 	}
 	a.tidyOne(ctx, "old lines of the audit log cannot be removed", func(ctx context.Context) error {

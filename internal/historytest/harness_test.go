@@ -158,11 +158,15 @@ func (h *harness) now() time.Time {
 	return time.Now().Add(time.Duration(h.ahead.Load())).UTC().Truncate(time.Microsecond)
 }
 
-// pass lets time pass. A long time passes by the store's clock alone: processes know no times but those of the store and of
-// what they do just now, which is over by then.
+// processNow is the time that has passed in the processes.
+func (h *harness) processNow() time.Time { return time.Now().Add(time.Duration(h.passed.Load())) }
+
+// pass lets time pass. A long time passes by the clock of the store and by processNow alone: processes know no other times but
+// those of what they do just now, which is over by then.
 func (h *harness) pass(d time.Duration) {
 	here := min(d, 2*limits().Deadline)
 	time.Sleep(here)
+	h.passed.Add(int64(d - here))
 	h.ahead.Add(int64(d - here))
 }
 

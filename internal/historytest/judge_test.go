@@ -15,7 +15,8 @@ import (
 
 // judge is what an observer of inWebo, store and processes knows.
 type judge struct {
-	ahead atomic.Int64 // nanoseconds by which the store's clock is ahead of the machine's
+	ahead  atomic.Int64 // nanoseconds by which the store's clock is ahead of the machine's
+	passed atomic.Int64 // nanoseconds that have passed in the processes, but not by the machine's clock
 
 	mu        sync.Mutex
 	wrongs    map[string][]*event // wrong proofs since the last success, by the name of what inWebo counts

@@ -35,7 +35,9 @@ func newProcess(h *harness) *process {
 	ring, err := seal.OpenFile(h.keyFile, false)
 	must(h.t, err)
 	p := &process{h: h, client: h.site.client(), ring: ring, answers: map[otp.Account]*event{}, ended: make(chan struct{})}
-	p.service = otp.New(seal.New(p, ring), p, limits(), nil)
+	settings := limits()
+	settings.Now = h.processNow
+	p.service = otp.New(seal.New(p, ring), p, settings, nil)
 	p.plan(nil)
 	return p
 }

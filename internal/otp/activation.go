@@ -79,7 +79,7 @@ func (a *activation) takeGuess(ctx context.Context) error {
 func (a *activation) writeGuess(ctx context.Context, base Record) error {
 	next := base
 	next.Revision++
-	guard, err := next.Guard.take(a.id, a.now(), a.limits.Guard)
+	guard, err := next.Guard.take(a.id, a.reading(), a.limits.Guard)
 	if err != nil {
 		return err
 	}

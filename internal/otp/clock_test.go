@@ -10,6 +10,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 const tenYears = 10 * 365 * 24 * time.Hour
@@ -230,6 +231,82 @@ func TestClockSetBackDuringAConversation(t *testing.T) {
 		}
 		if r := d.record(t); r.Hold != nil || r.Doubt != nil || !d.inStep(t) {
 			t.Errorf("the record is %+v", r)
+		}
+	})
+}
+
+// aheadForAWhile runs test with a service whose store's clock can be wrong, after a first call has shown it the right time.
+func aheadForAWhile(t *testing.T, happens mishap, test func(t *testing.T, w *wrongClock)) {
+	t.Helper()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	d := plant(t, sim, inwebosim.Override{})
+	synctest.Test(t, func(t *testing.T) {
+		w := &wrongClock{device: d, store: &shifted{Store: d.memory}}
+		client := newBridge(sim)
+		client.meddle = onFinalize(happens)
+		l := limits()
+		l.CircuitFaults = 0
+		w.service = otp.New(w.store, client, l, nil)
+		test(t, w)
+	})
+}
+
+// A clock that is ahead for a while frees no guess whose answer was lost.
+func TestLostGuessesWhileTheClockIsAhead(t *testing.T) {
+	t.Parallel()
+	for _, jump := range []time.Duration{limits().Guard.Unanswered, tenYears} {
+		aheadForAWhile(t, answerLost, func(t *testing.T, w *wrongClock) {
+			issue := func() error {
+				_, err := w.service.IssueOTP(t.Context(), w.ask(), wrongPIN)
+				return err
+			}
+			for range 2 {
+				if err := issue(); !errors.Is(err, otp.ErrUnreachable) {
+					t.Fatal(err)
+				}
+			}
+			w.store.advance(jump)
+			wait, ok := errors.AsType[*otp.Wait](issue())
+			if !ok || !errors.Is(wait, otp.ErrPINHeldBack) || wait.For > limits().Guard.Unanswered {
+				t.Fatalf("with a clock that is ahead by %v: %v", jump, wait)
+			}
+			w.store.advance(-jump)
+			if err := issue(); !errors.Is(err, otp.ErrPINHeldBack) {
+				t.Errorf("with a clock that is right again: %v", err)
+			}
+			if wrong := w.truth(t).WrongInARow; wrong != 2 {
+				t.Errorf("inWebo counts %d wrong PINs", wrong)
+			}
+			w.store.advance(jump)
+			time.Sleep(wait.For)
+			if err := issue(); !errors.Is(err, otp.ErrUnreachable) {
+				t.Errorf("after a wait of %v: %v", wait.For, err)
+			}
+		})
+	}
+}
+
+// A clock that is ahead for a while frees no unit of the quota. One that goes on from where it jumped to is believed in the end.
+func TestQuotaWhileTheClockIsAhead(t *testing.T) {
+	t.Parallel()
+	aheadForAWhile(t, fine, func(t *testing.T, w *wrongClock) {
+		for range limits().OTPsPerDay {
+			must(t, w.issue(t))
+		}
+		w.store.advance(25 * time.Hour)
+		wait, ok := errors.AsType[*otp.Wait](w.issue(t))
+		if !ok || !errors.Is(wait, otp.ErrQuota) || wait.For > storeclock.Probation {
+			t.Fatalf("with a clock that is ahead: %v", wait)
+		}
+		w.store.advance(-25 * time.Hour)
+		if err := w.issue(t); !errors.Is(err, otp.ErrQuota) {
+			t.Errorf("with a clock that is right again: %v", err)
+		}
+		w.store.advance(25 * time.Hour)
+		_ = w.issue(t)
+		time.Sleep(storeclock.Probation)
+		if err := w.issue(t); err != nil {
+			t.Errorf("with a clock that has gone on from there: %v", err)
 		}
 	})
 }

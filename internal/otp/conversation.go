@@ -11,6 +11,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/circuit"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Ask says who asks for what, as the audit log will tell.
@@ -44,13 +45,19 @@ type conversation struct {
 	writes   int
 	left     bool // the caller was answered before the end; a goroutine of ours still settles, and ends it
 
-	storeTime   time.Time // as last fetched …
-	storeTimeAt time.Time // … when this machine's clock said this
+	clock       func() time.Time   // Limits.Now
+	storeTime   storeclock.Reading // as last fetched …
+	storeTimeAt time.Time          // … when clock returned this
 }
 
 // now is the store's time, the only one that records know.
 func (c *conversation) now() time.Time {
-	return c.storeTime.Add(time.Since(c.storeTimeAt)).Truncate(time.Microsecond)
+	return c.reading().Now.Truncate(time.Microsecond)
+}
+
+// reading is the store's time, with how far its clock can be believed.
+func (c *conversation) reading() storeclock.Reading {
+	return c.storeTime.At(c.clock().Sub(c.storeTimeAt))
 }
 
 // settleParams is what settling an outcome must know of the conversation.
@@ -73,7 +80,7 @@ func (s *Service) enter(ctx context.Context, ask Ask, action string, within time
 	}
 	c := &conversation{
 		ask: ask, action: action, id: uuid.Must(uuid.NewV7()).String(), leave: leave, patience: patience, within: within,
-		span: trace.SpanFromContext(ctx),
+		span: trace.SpanFromContext(ctx), clock: s.limits.Now,
 	}
 	if err := s.begin(c); err != nil {
 		s.disclaim(ask)
@@ -108,7 +115,8 @@ func (s *Service) fetchWithResponse(ctx context.Context, c *conversation) (Recor
 // fetched makes a record of what a fetch returned.
 func (s *Service) fetched(ctx context.Context, c *conversation, row Row, now time.Time, err error) (Record, error) {
 	if !now.IsZero() {
-		c.storeTime, c.storeTimeAt = now, time.Now()
+		c.storeTimeAt = c.clock()
+		c.storeTime = s.clock.Look(c.storeTimeAt, now)
 	}
 	if errors.Is(err, ErrNotFound) {
 		return Record{Account: c.ask.Account}, nil

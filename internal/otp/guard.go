@@ -3,6 +3,8 @@ package otp
 import (
 	"slices"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Guard counts the PINs of an account that were forwarded without success, so that no caller ever makes inWebo block it.
@@ -32,9 +34,9 @@ type GuardLimits struct {
 }
 
 // take takes a guess for the conversation, or says why the PIN is not forwarded.
-func (g Guard) take(conversation string, now time.Time, limits GuardLimits) (Guard, error) {
+func (g Guard) take(conversation string, clock storeclock.Reading, limits GuardLimits) (Guard, error) {
 	g.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
-		return now.Sub(guess.At) >= limits.Unanswered
+		return clock.Left(guess.At, limits.Unanswered) <= 0
 	})
 	if limits.Attempts == 0 {
 		return g, nil
@@ -42,10 +44,10 @@ func (g Guard) take(conversation string, now time.Time, limits GuardLimits) (Gua
 	if g.isLocked(limits) {
 		return g, ErrPINLocked
 	}
-	if wait := g.wait(now, limits); wait > 0 {
+	if wait := g.wait(clock, limits); wait > 0 {
 		return g, &Wait{ErrPINHeldBack, wait}
 	}
-	g.Guesses = append(g.Guesses, Guess{Conversation: conversation, At: now})
+	g.Guesses = append(g.Guesses, Guess{Conversation: conversation, At: clock.Now})
 	return g, nil
 }
 
@@ -55,13 +57,18 @@ func (g Guard) isLocked(limits GuardLimits) bool {
 }
 
 // wait is how long until the next guess may go.
-func (g Guard) wait(now time.Time, limits GuardLimits) time.Duration {
+func (g Guard) wait(clock storeclock.Reading, limits GuardLimits) time.Duration {
 	var wait time.Duration
 	if g.Wrong > 0 {
-		wait = limits.Pause - now.Sub(g.WrongAt)
+		wait = clock.Left(g.WrongAt, limits.Pause)
 	}
 	if excess := g.Wrong + len(g.Guesses) - limits.Attempts; excess >= 0 {
-		wait = max(wait, limits.Unanswered-now.Sub(g.Guesses[excess].At)) // oldest first
+		left := make([]time.Duration, len(g.Guesses))
+		for i, guess := range g.Guesses {
+			left[i] = clock.Left(guess.At, limits.Unanswered)
+		}
+		slices.Sort(left)
+		wait = max(wait, left[excess])
 	}
 	return wait
 }

@@ -6,7 +6,12 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
+
+// rightClock is the reading of a clock that is right.
+func rightClock(now time.Time) storeclock.Reading { return storeclock.Reading{Now: now} }
 
 var guardLimits = GuardLimits{Attempts: 2, Pause: 5 * time.Second, Unanswered: 15 * time.Minute}
 
@@ -23,7 +28,7 @@ func waitOf(t rapid.TB, err, cause error) time.Duration {
 
 func mustTake(t rapid.TB, g Guard, conversation string, at time.Time) Guard {
 	t.Helper()
-	g, err := g.take(conversation, at, guardLimits)
+	g, err := g.take(conversation, rightClock(at), guardLimits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +37,7 @@ func mustTake(t rapid.TB, g Guard, conversation string, at time.Time) Guard {
 
 func TestGuardPausesAfterAWrongPIN(t *testing.T) {
 	g := mustTake(t, Guard{}, "a", epoch).refused("a", epoch)
-	_, err := g.take("b", epoch.Add(2*time.Second), guardLimits)
+	_, err := g.take("b", rightClock(epoch.Add(2*time.Second)), guardLimits)
 	if wait := waitOf(t, err, ErrPINHeldBack); wait != 3*time.Second {
 		t.Errorf("wait %v, want 3s", wait)
 	}
@@ -42,7 +47,7 @@ func TestGuardPausesAfterAWrongPIN(t *testing.T) {
 func TestGuardLocksWhateverTimePasses(t *testing.T) {
 	g := mustTake(t, Guard{}, "a", epoch).refused("a", epoch)
 	g = mustTake(t, g, "b", epoch.Add(time.Minute)).refused("b", epoch)
-	if _, err := g.take("c", epoch.AddDate(10, 0, 0), guardLimits); !errors.Is(err, ErrPINLocked) {
+	if _, err := g.take("c", rightClock(epoch.AddDate(10, 0, 0)), guardLimits); !errors.Is(err, ErrPINLocked) {
 		t.Errorf("ten years later: %v; want ErrPINLocked", err)
 	}
 	mustTake(t, g.accepted(), "c", epoch)
@@ -51,7 +56,7 @@ func TestGuardLocksWhateverTimePasses(t *testing.T) {
 func TestGuardHoldsBackForGuessesWithoutAnswer(t *testing.T) {
 	g := mustTake(t, Guard{}, "a", epoch)
 	g = mustTake(t, g, "b", epoch.Add(time.Minute))
-	_, err := g.take("c", epoch.Add(2*time.Minute), guardLimits)
+	_, err := g.take("c", rightClock(epoch.Add(2*time.Minute)), guardLimits)
 	if wait := waitOf(t, err, ErrPINHeldBack); wait != 13*time.Minute {
 		t.Errorf("wait %v, want 13m", wait)
 	}
@@ -70,7 +75,7 @@ func TestGuardForgivesWhatIsOver(t *testing.T) {
 
 func TestGuardOff(t *testing.T) {
 	g := Guard{Wrong: 9}
-	if g, err := g.take("a", epoch, GuardLimits{}); err != nil || len(g.Guesses) != 0 {
+	if g, err := g.take("a", rightClock(epoch), GuardLimits{}); err != nil || len(g.Guesses) != 0 {
 		t.Errorf("%+v, %v", g, err)
 	}
 }
@@ -86,13 +91,13 @@ func TestGuardProperty(t *testing.T) {
 		for i := range rapid.IntRange(1, 40).Draw(t, "calls") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
 			conversation := string(rune('A' + i))
-			next, err := g.take(conversation, now, limits)
+			next, err := g.take(conversation, rightClock(now), limits)
 			if errors.Is(err, ErrPINLocked) {
 				continue
 			}
 			if err != nil {
 				later := now.Add(waitOf(t, err, ErrPINHeldBack))
-				if _, err := g.take(conversation, later, limits); err != nil {
+				if _, err := g.take(conversation, rightClock(later), limits); err != nil {
 					t.Fatalf("after the wait: %v", err)
 				}
 				continue
@@ -122,10 +127,10 @@ func TestQuotaProperty(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 12*60).Draw(t, "minutes")) * time.Minute)
 			conversation := string(rune('A' + i))
 			late := time.Duration(rapid.IntRange(0, 17).Draw(t, "late")) * time.Second // as inWebo's answer may be
-			next, err := q.take(conversation, now, now.Add(17*time.Second), perDay)
+			next, err := q.take(conversation, rightClock(now), now.Add(17*time.Second), perDay)
 			if err != nil {
 				later := now.Add(waitOf(t, err, ErrQuota))
-				if _, err := q.take(conversation, later, later, perDay); err != nil {
+				if _, err := q.take(conversation, rightClock(later), later, perDay); err != nil {
 					t.Fatalf("after the wait: %v", err)
 				}
 				if q.Left(now, perDay) != 0 {
@@ -150,7 +155,7 @@ func TestQuotaProperty(t *testing.T) {
 }
 
 func TestQuotaOffTakesNothing(t *testing.T) {
-	if q, err := (Quota{}).take("a", epoch, epoch, 0); err != nil || len(q.Units) != 0 {
+	if q, err := (Quota{}).take("a", rightClock(epoch), epoch, 0); err != nil || len(q.Units) != 0 {
 		t.Errorf("%+v, %v", q, err)
 	}
 }

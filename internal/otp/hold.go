@@ -1,6 +1,10 @@
 package otp
 
-import "time"
+import (
+	"time"
+
+	"github.com/pimsd/pimsd/internal/storeclock"
+)
 
 // held is the record with a hold for the conversation, or why it cannot have one. It takes nothing that the account
 // spends; see spent.
@@ -20,11 +24,11 @@ func (r Record) held(conversation string, now, until time.Time) (Record, error) 
 }
 
 // spent is the record with a guess and a unit taken for the conversation, so that a crash makes neither cheaper.
-func (r Record) spent(conversation string, now time.Time, limits Limits) (Record, error) {
+func (r Record) spent(conversation string, clock storeclock.Reading, limits Limits) (Record, error) {
 	var err error
-	if r.Guard, err = r.Guard.take(conversation, now, limits.Guard); err != nil {
+	if r.Guard, err = r.Guard.take(conversation, clock, limits.Guard); err != nil {
 		return r, err
 	}
-	r.Quota, err = r.Quota.take(conversation, now, r.Hold.Until, limits.OTPsPerDay)
+	r.Quota, err = r.Quota.take(conversation, clock, r.Hold.Until, limits.OTPsPerDay)
 	return r, err
 }

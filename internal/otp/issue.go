@@ -35,14 +35,14 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 	}
 	defer s.finish(c)
 	var sid string
-	err = s.take(ctx, c, func(r Record, now time.Time) (Record, error) {
+	err = s.take(ctx, c, func(r Record, _ time.Time) (Record, error) {
 		if r.Device == nil {
 			return r, ErrNoDevice
 		}
 		if sid, err = s.limits.service(r.Device); err != nil {
 			return r, err
 		}
-		return r.spent(c.id, now, s.limits)
+		return r.spent(c.id, c.reading(), s.limits)
 	})
 	if err != nil || !c.answer.IsEmpty() {
 		return Issued{Kept: c.answer}, err

@@ -3,6 +3,8 @@ package otp
 import (
 	"slices"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // quotaWindow is the time in which an account's OTPs are counted (docs/protocol.md §7).
@@ -21,13 +23,18 @@ type Unit struct {
 
 // take takes a unit for the conversation, of perDay in any 24 hours; 0 turns the quota off. inWebo may count the OTP as late as
 // until, and is to see no more than the quota in 24 hours of its own.
-func (q Quota) take(conversation string, now, until time.Time, perDay int) (Quota, error) {
-	units := slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return now.Sub(u.At) >= quotaWindow })
+func (q Quota) take(conversation string, clock storeclock.Reading, until time.Time, perDay int) (Quota, error) {
+	units := slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return clock.Left(u.At, quotaWindow) <= 0 })
 	if perDay == 0 {
 		return Quota{units}, nil
 	}
 	if excess := len(units) - perDay; excess >= 0 {
-		return Quota{units}, &Wait{ErrQuota, quotaWindow - now.Sub(units[excess].At)}
+		left := make([]time.Duration, len(units))
+		for i, u := range units {
+			left[i] = clock.Left(u.At, quotaWindow)
+		}
+		slices.Sort(left)
+		return Quota{units}, &Wait{ErrQuota, left[excess]}
 	}
 	return Quota{append(units, Unit{conversation, until})}, nil
 }

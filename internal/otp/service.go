@@ -12,6 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Limits are the settings of a Service.
@@ -44,6 +45,9 @@ type Limits struct {
 
 	// ServiceID chooses among several services of a device, by id or name; empty: the only one.
 	ServiceID string
+
+	// Now returns the time that passes in this process. The store's clock is compared with it. Nil means time.Now.
+	Now func() time.Time
 }
 
 // holdMargin is how long after its deadline a hold is still respected, for clocks that differ in pace.
@@ -68,6 +72,7 @@ type Service struct {
 	lanes    *lanes
 	circuit  *circuit.Breaker
 	repeats  *circuit.Budget
+	clock    storeclock.Watch // of the store
 
 	life context.Context //nolint:containedctx // the service's own; it ends when nobody waits for a settle any more
 	kill context.CancelFunc
@@ -83,6 +88,9 @@ type Service struct {
 func New(store Store, client Inwebo, limits Limits, observer Observer) *Service {
 	if observer == nil {
 		observer = unobserved{}
+	}
+	if limits.Now == nil {
+		limits.Now = time.Now
 	}
 	s := &Service{
 		store: store, inwebo: client, limits: limits, observer: observer, random: rand.Reader,

@@ -45,7 +45,7 @@ const (
 
 // Status tells what is stored of the account. An account without a record has one all the same: not enrolled.
 func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
-	c := &conversation{ask: Ask{Account: account}, tolerance: keepsVault}
+	c := &conversation{ask: Ask{Account: account}, tolerance: keepsVault, clock: s.limits.Now}
 	record, err := s.fetch(ctx, c)
 	if err != nil {
 		return Status{}, because(ErrStore, err)
