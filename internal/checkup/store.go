@@ -140,7 +140,8 @@ func unlooked(ctx context.Context, what string, err error) Finding {
 	if ctx.Err() != nil {
 		return skipped(what, fmt.Sprintf("looking at the store takes longer than %v", patience))
 	}
-	return fails(what, "the store cannot be read: "+err.Error(), "Restore it from a backup, as docs/operations.md says, or repair its database.")
+	const advice = "Restore it from a backup, as docs/operations.md says, or repair its database."
+	return fails(what, "the store cannot be read: "+err.Error(), advice)
 }
 
 // recordsOfTheStore names records that cannot be read.

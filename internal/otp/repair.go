@@ -44,7 +44,7 @@ func (s *Service) tolerated(ctx context.Context, c *conversation, row Row, err e
 	case errListed != nil:
 		return Record{}, errListed
 	case err != nil:
-		return s.remains(row, listed), nil
+		return s.remains(row, listed), nil //nolint:nilerr // that it is damaged is why the remains are used
 	}
 	r.sealed, r.sealedUnread = row.Vault, listed.UnreadAnswers
 	return r, nil

@@ -92,7 +92,7 @@ func scanListedKey(from pgx.CollectableRow) (authn.Key, error) {
 	}
 	key, err := row.key()
 	if err != nil {
-		return authn.Key{ID: row.id, Damage: err.Error()}, nil
+		return authn.Key{ID: row.id, Damage: err.Error()}, nil //nolint:nilerr // the key carries it
 	}
 	return key, nil
 }

@@ -47,8 +47,8 @@ func overwrite(t *testing.T, dir string, at int64) {
 	}
 }
 
-func withResponse(caller int, revision uint64) otp.Write {
-	w := benchWrite(caller, revision)
+func withResponse(revision uint64) otp.Write {
+	w := benchWrite(1, revision)
 	w.Line.Stage = otp.StageOutcome
 	w.Keep = &otp.Keep{Key: fmt.Sprintf("%064d", revision), IsOTP: true, Kept: otp.Kept{
 		At: now(), Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
@@ -69,7 +69,7 @@ func TestSettleWhereResponsesAreDamaged(t *testing.T) {
 				t.Fatal(errs[0])
 			}
 			for n := uint64(3); n < 6; n++ {
-				if err := s.Replace(t.Context(), withResponse(1, n)); err != nil {
+				if err := s.Replace(t.Context(), withResponse(n)); err != nil {
 					t.Errorf("a settle with a response: %v", err)
 				}
 			}
@@ -100,7 +100,7 @@ func TestSettleWhereAnIndexOfRecordsIsDamaged(t *testing.T) {
 			dir := oldStore(t)
 			damage(t, dir, part)
 			s := openWith(t, dir, builtIn())
-			w := withResponse(1, 2)
+			w := withResponse(2)
 			w.Row.HeldUntil, w.Row.InDoubt, w.Row.UnreadAnswers, w.Row.Body = time.Time{}, true, 1, []byte(`{"settled":true}`)
 			if err := s.Replace(t.Context(), w); err != nil {
 				t.Fatal(err)
@@ -108,7 +108,7 @@ func TestSettleWhereAnIndexOfRecordsIsDamaged(t *testing.T) {
 			if err := s.Replace(t.Context(), w); err != nil {
 				t.Errorf("the same write again: %v", err)
 			}
-			stale := withResponse(1, 2)
+			stale := withResponse(2)
 			stale.ID = "another"
 			if err := s.Replace(t.Context(), stale); !errors.Is(err, otp.ErrConflict) {
 				t.Errorf("a write of an older row: %v, want a conflict", err)
