@@ -60,7 +60,7 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 // takeGuess takes a guess of the PIN, durably, before the activate finalize shows the PIN to inWebo: where the account has
 // a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). The conversation must still have its hold.
 func (a *activation) takeGuess(ctx context.Context) error {
-	err := a.writeGuess(ctx, a.record)
+	err := a.writeGuess(ctx, a.record, a.body)
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
@@ -71,12 +71,12 @@ func (a *activation) takeGuess(ctx context.Context) error {
 	case !found.heldBy(a.id):
 		return because(ErrStore, ErrConflict)
 	default:
-		return a.writeGuess(ctx, found)
+		return a.writeGuess(ctx, found, nil)
 	}
 }
 
-// writeGuess takes the guess on the record base.
-func (a *activation) writeGuess(ctx context.Context, base Record) error {
+// writeGuess takes the guess on the record base, whose row has that body, or any if it is nil.
+func (a *activation) writeGuess(ctx context.Context, base Record, body []byte) error {
 	next := base
 	next.Revision++
 	guard, err := next.Guard.take(a.id, a.reading(), a.limits.Guard)
@@ -86,12 +86,13 @@ func (a *activation) writeGuess(ctx context.Context, base Record) error {
 	next.Guard = guard
 	w, err := a.writeOf(a.nextWriteID(), base, next, StageAttempt, "")
 	if err == nil {
+		w.Over = body
 		err = a.writeVerified(ctx, CommitHold, w)
 	}
 	if err != nil {
 		return because(ErrStore, err)
 	}
-	a.record = next
+	a.record, a.body = next, w.Row.Body
 	return nil
 }
 

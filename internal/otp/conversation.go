@@ -38,6 +38,7 @@ type conversation struct {
 	within   time.Duration // how long the conversation may take
 	deadline time.Time     // by this machine's clock
 	record   Record        // as this conversation last wrote it, and never as another left it
+	body     []byte        // of the row with that record
 	hold     uint64        // the revision of the hold
 	doubtful bool          // the device was in doubt when the hold was taken
 	rounds   int           // accepted so far

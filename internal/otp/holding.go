@@ -89,7 +89,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	}
 	switch err := s.write(ctx, CommitHold, w); {
 	case err == nil:
-		s.holds(c, next)
+		s.holds(c, next, w.Row)
 		return nil
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists), errors.Is(err, ErrDeviceTaken):
 		s.stayBack(c) // the next try may wait for another process
@@ -107,7 +107,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 // answered meanwhile, and the lane stays closed.
 func (s *Service) undoHold(c *conversation, w Write, held Record) {
 	c.left = true
-	s.holds(c, held) // perhaps: who gives it up must name the account
+	s.holds(c, held, w.Row) // perhaps: who gives it up must name the account
 	go func() {
 		defer s.end(c)
 		var err error

@@ -123,11 +123,11 @@ func (s *Service) setDeadline(c *conversation) {
 	c.deadline = time.Now().Add(c.within)
 }
 
-// holds says that the conversation has got its hold, with that record.
-func (s *Service) holds(c *conversation, held Record) {
+// holds notes that the conversation has its lease, in that record with that row.
+func (s *Service) holds(c *conversation, held Record, row Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.record, c.hold = held, held.Revision
+	c.record, c.body, c.hold = held, row.Body, held.Revision
 }
 
 // LastDeadline is when the last of the conversations under way is over, but for an outcome that the store does not take.

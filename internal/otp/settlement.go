@@ -17,6 +17,7 @@ type settlement struct {
 	last     bool
 	id       string // of the write
 	found    Record // what the outcome is applied to
+	over     []byte // the body of its row, where it is the one that the conversation has left; nil: it was read
 	tried    uint64 // the revision of the last write under id
 	taken    bool   // another account has the device that the outcome is about
 	told     error  // what the caller is told when the store takes it
@@ -27,7 +28,7 @@ type settlement struct {
 
 func (s *Service) settling(c *conversation, o outcome, last bool) *settlement {
 	return &settlement{
-		conversation: c, service: s, outcome: o, last: last, id: c.nextWriteID(), found: c.record, told: o.err,
+		conversation: c, service: s, outcome: o, last: last, id: c.nextWriteID(), found: c.record, over: c.body, told: o.err,
 		answered: time.Now(), end: tracing.Under(c.span, "settle"),
 	}
 }
@@ -61,7 +62,7 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	word := p.word(p.told)
 	w, err := p.writeOf(p.id, p.found, next, StageOutcome, word)
 	if err == nil {
-		w.Keep = p.keep(p.outcome, p.told, p.last)
+		w.Keep, w.Over = p.keep(p.outcome, p.told, p.last), p.over
 		p.tried = next.Revision
 		err = p.service.writeBy(p.service.life, until, CommitSettle, w)
 	}
@@ -73,7 +74,7 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	}
 	switch {
 	case err == nil:
-		p.record = next
+		p.record, p.body = next, w.Row.Body
 		return true
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
 		p.refetch(until)
@@ -92,7 +93,7 @@ func (p *settlement) refetch(until time.Time) {
 	if err != nil {
 		return
 	}
-	if p.found = found; found.Revision < p.tried {
+	if p.found, p.over = found, nil; found.Revision < p.tried {
 		p.id = p.nextWriteID()
 	}
 }

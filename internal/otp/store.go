@@ -29,7 +29,7 @@ type Store interface {
 	Create(ctx context.Context, w Write) error
 
 	// Replace stores w.Row over the row of revision w.Row.Revision−1, together with the write's audit line.
-	// ErrConflict says that the account's row has another revision or is not there, ErrDeviceTaken that another account has
+	// ErrConflict says that the account's row has another revision, or another body than w.Over, or is not there, ErrDeviceTaken that another account has
 	// the claimed device; nothing was stored then.
 	// A repeat of a write that the row had once, and has lost since because it was restored or deleted, is refused like any
 	// write that does not fit: it needs an ID of its own.
@@ -108,6 +108,9 @@ type Write struct {
 	// ID is unique to this write and at most 64 characters; a repeat carries the same.
 	ID  string
 	Row Row
+	// Over, when it is not nil, is the Body of the row that a Replace replaces. The revision alone does not identify a row that
+	// may have been restored and changed again.
+	Over []byte
 	// Claim, when it is not nil, replaces the account's claim of a device. Most writes leave it as it is.
 	Claim *Claim
 	// Line is the audit line of the write; its At, Account and everything else come from the domain.

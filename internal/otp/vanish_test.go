@@ -35,6 +35,14 @@ func interferences() []interference {
 			d.memory.Restore(before)
 			d.amend(t, func(r *otp.Record) { r.Step = 40 })
 		}, otp.ErrSuperseded, false, true},
+		{"restored and used up to the revision of the lease", func(t *testing.T, d *device, before otp.Row) {
+			r, err := otp.Decode(before)
+			must(t, err)
+			r.Revision, r.Step = d.row(t).Revision, 40
+			row, err := otp.Encode(r)
+			must(t, err)
+			d.memory.Restore(row)
+		}, otp.ErrSuperseded, false, true},
 		{"deleted and made again", func(t *testing.T, d *device, _ otp.Row) {
 			d.memory.Delete(d.account)
 			d.put(t, otp.Record{Serial: "another/_/device"})

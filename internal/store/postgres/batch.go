@@ -33,12 +33,13 @@ const (
 	writeBatch = `WITH new AS (
 		SELECT * FROM unnest($1::text[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bytea[], $6::bytea[], $7::integer[],
 			$8::text[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[],
-			$17::text[], $18::bigint[], $19::boolean[], $20::bytea[], $21::bytea[])
+			$17::text[], $18::bigint[], $19::boolean[], $20::bytea[], $21::bytea[], $22::bytea[])
 		AS new (account, revision, in_doubt, held_until, body, vault, unread_answers,
 			write_id, at, line_account, caller, transaction_id, action, stage, outcome, step,
-			key, answered_at, is_otp, fingerprint, answer)
+			key, answered_at, is_otp, fingerprint, answer, over)
 	), free AS (
 		SELECT d.ctid AS place, d.account FROM new JOIN device d ON d.account = new.account AND d.revision = new.revision - 1
+			AND d.body = coalesce(new.over, d.body)
 		FOR UPDATE OF d SKIP LOCKED
 	), written AS (
 		UPDATE device d SET (revision, in_doubt, held_until, body, vault, unread_answers)
@@ -88,7 +89,7 @@ func writeArgs(batch []*job[writeTask]) []any {
 		revisions, ats, steps                                                         []int64
 		doubts                                                                        []bool
 		until, answeredAt                                                             []*int64
-		bodies, vaults, fingerprints, answers                                         [][]byte
+		bodies, vaults, fingerprints, answers, overs                                  [][]byte
 		unread                                                                        []int32
 		keys                                                                          []*string
 		areOTPs                                                                       []*bool
@@ -98,7 +99,7 @@ func writeArgs(batch []*job[writeTask]) []any {
 		accounts, revisions = append(accounts, string(w.Row.Account)), append(revisions, int64(w.Row.Revision))
 		doubts, until = append(doubts, w.Row.InDoubt), append(until, microsOrNull(w.Row.HeldUntil))
 		bodies, vaults = append(bodies, nonNil(w.Row.Body)), append(vaults, nonNil(w.Row.Vault.Reveal()))
-		unread = append(unread, int32(w.Row.UnreadAnswers))
+		unread, overs = append(unread, int32(w.Row.UnreadAnswers)), append(overs, w.Over)
 		l := &w.Line
 		ids, ats = append(ids, w.ID), append(ats, l.At.UnixMicro())
 		lineAccounts, callers = append(lineAccounts, string(l.Account)), append(callers, l.Caller)
@@ -116,6 +117,6 @@ func writeArgs(batch []*job[writeTask]) []any {
 	return []any{
 		accounts, revisions, doubts, until, bodies, vaults, unread,
 		ids, ats, lineAccounts, callers, transactions, actions, stages, outcomes, steps,
-		keys, answeredAt, areOTPs, fingerprints, answers,
+		keys, answeredAt, areOTPs, fingerprints, answers, overs,
 	}
 }

@@ -29,11 +29,11 @@ const (
 		INSERT INTO device (` + deviceColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $16, coalesce($17, ''), coalesce($18, false))
 		ON CONFLICT (account) DO NOTHING RETURNING 1), ` + noteWrite
 
-	// updateRow leaves the claim as it is when $17 and $18 are null.
+	// updateRow leaves the claim as it is when $17 and $18 are null, and replaces a row of any body when $19 is null.
 	updateRow = `WITH written AS (
 		UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active)
 		= ($2, $3, $4, $5, $6, $16, coalesce($17, serial), coalesce($18, active))
-		WHERE account = $1 AND revision = $2 - 1 RETURNING 1), `
+		WHERE account = $1 AND revision = $2 - 1 AND body = coalesce($19, body) RETURNING 1), `
 
 	replaceRow = updateRow + noteWrite
 
@@ -89,6 +89,9 @@ func (s *Store) write(ctx context.Context, l lane, what, statement string, w otp
 	}
 	if w.Claim != nil {
 		args[16], args[17] = w.Claim.Serial, w.Claim.Active
+	}
+	if w.Row.Revision > 1 {
+		args = append(args, w.Over)
 	}
 	if w.Keep != nil {
 		args = append(args, keepArgs(w.Keep)...)

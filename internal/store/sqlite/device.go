@@ -75,7 +75,7 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 }
 
 func replacing(w otp.Write) change {
-	line := append(lineArgs(w), string(w.Row.Account), int64(w.Row.Revision-1))
+	line := append(lineArgs(w), string(w.Row.Account), int64(w.Row.Revision-1), bytesOrNull(w.Over))
 	device := slices.Concat(deviceArgs(w.Row)[1:], []any{string(w.Row.Account)})
 	return func(ctx context.Context, on *statements) (refusal, failure error) {
 		if refusal, failure = refuseClaim(ctx, on, w, otp.ErrConflict); refusal != nil || failure != nil {
@@ -246,6 +246,14 @@ func deviceArgs(row otp.Row) []any {
 		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
 		append([]byte{}, row.Body...), nonNil(row.Vault.Reveal()), row.UnreadAnswers,
 	}
+}
+
+// bytesOrNull is a copy of b, and NULL for nil.
+func bytesOrNull(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return append([]byte{}, b...)
 }
 
 // nonNil is b, which SQLite would take for NULL if it were nil.

@@ -79,7 +79,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.rollback: `ROLLBACK`,
 		// The audit line goes first: whether it can be written is whether the write fits.
 		&s.lineOfCreate: insertLine + `NOT EXISTS (SELECT 1 FROM device WHERE account = ?) ON CONFLICT (write_id) DO NOTHING`,
-		&s.lineOfReplace: insertLine + `EXISTS (SELECT 1 FROM device WHERE account = ? AND revision = ?)
+		&s.lineOfReplace: insertLine + `EXISTS (SELECT 1 FROM device WHERE account = ? AND revision = ? AND body = coalesce(?, body))
 			ON CONFLICT (write_id) DO NOTHING`,
 		&s.insertDevice: `INSERT INTO device (` + deviceColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		&s.setDevice:    `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers) = (?, ?, ?, ?, ?, ?) WHERE account = ?`,
@@ -131,7 +131,7 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 // scanningTexts are the statements that differ where no index of the records can be relied on. They take the same values.
 func scanningTexts(s *statements) map[**sql.Stmt]string {
 	return map[**sql.Stmt]string{
-		&s.lineOfReplace: insertLine + `EXISTS (SELECT 1 FROM device NOT INDEXED WHERE account = ? AND revision = ?)
+		&s.lineOfReplace: insertLine + `EXISTS (SELECT 1 FROM device NOT INDEXED WHERE account = ? AND revision = ? AND body = coalesce(?, body))
 			ON CONFLICT (write_id) DO NOTHING`,
 		&s.setDevice: `UPDATE device NOT INDEXED SET (revision, body, vault) = (?1, ?4, ?5) WHERE account = ?7`,
 		&s.writeBefore: `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),

@@ -75,7 +75,8 @@ func (m *Memory) Replace(ctx context.Context, w otp.Write) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	row, exists := m.rows[w.Row.Account]
-	return m.write(ctx, w, exists && row.Revision+1 == w.Row.Revision, otp.ErrConflict)
+	fits := exists && row.Revision+1 == w.Row.Revision && (w.Over == nil || bytes.Equal(w.Over, row.Body))
+	return m.write(ctx, w, fits, otp.ErrConflict)
 }
 
 // write stores a write that fits, and tells a repeat from one that does not.

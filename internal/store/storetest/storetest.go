@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Instance){
 		"create, replace and fetch":   testVerbs,
+		"replace of another body":     testOver,
 		"what cannot be a write":      testMalformed,
 		"rows come back exactly":      testExactRows,
 		"lines come back exactly":     testExactLines,

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 func testVerbs(t *testing.T, s Instance) {
@@ -41,6 +42,29 @@ func testVerbs(t *testing.T, s Instance) {
 	_, _, err = s.Fetch(ctx, "bob")
 	expect("fetch of another account", err, otp.ErrNotFound)
 	expectLines(t, allLines(t, s.Reader), []otp.Line{first.Line, second.Line, third.Line})
+}
+
+// A row that was restored, and changed again up to the same revision, is told from the one that a writer has seen by its body.
+func testOver(t *testing.T, s Instance) {
+	ctx := t.Context()
+	first := write("alice", 1)
+	must(t, s.Create(ctx, first))
+	for i, claim := range []*otp.Claim{nil, {Serial: "over", Active: true}} { // which not every store writes in the same way
+		for j, keep := range []*otp.Keep{nil, {Key: strings.Repeat("0", 64), Kept: otp.Kept{At: noon, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("a"))}}} {
+			before := fetch(t, s, "alice")
+			w := write("alice", before.Revision+1)
+			w.Claim, w.Keep, w.Over = claim, keep, []byte("another body")
+			if err := s.Replace(ctx, w); !errors.Is(err, otp.ErrConflict) {
+				t.Errorf("%d, %d: a replace of another body: %v", i, j, err)
+			}
+			expectRow(t, fetch(t, s, "alice"), before, true)
+			w.Over = before.Body
+			for range 2 { // a repeat is the same as once
+				must(t, s.Replace(ctx, w))
+			}
+			expectRow(t, fetch(t, s, "alice"), w.Row, true)
+		}
+	}
 }
 
 // A write that breaks the form that otp.Write has is a mistake of the caller: it is refused with whatever error, and
