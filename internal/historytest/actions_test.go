@@ -62,7 +62,7 @@ func (h *harness) obey(p *process, o op, err error) {
 	}
 	p.plan(nil)
 	h.pass(wait.For)
-	if again := h.issue(p, o, true); errors.Is(again, wait.Cause) {
+	if again := h.issue(h.processes[o.Process], o, true); errors.Is(again, wait.Cause) {
 		h.fault("after %v: %v", err, again)
 	}
 }
@@ -99,7 +99,7 @@ func (h *harness) enrollAs(p *process, o op, isRight, replace bool) error {
 		return errDead
 	}
 	h.judgeError(o, isRight, err)
-	if err != nil {
+	if err != nil || p.slept() { // others may have changed the record meanwhile
 		return err
 	}
 	r, _ := h.record(h.accounts[o.Account])

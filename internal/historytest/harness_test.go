@@ -170,7 +170,7 @@ func (h *harness) pass(d time.Duration) {
 	h.ahead.Add(int64(d - here))
 }
 
-// row returns the account's row with its vault in the clear; found is false when there is none.
+// record returns the account's row with its vault in the clear; found is false when there is none.
 func (h *harness) record(account otp.Account) (r otp.Record, found bool) {
 	row, _, err := seal.New(h.store, h.ring).Fetch(h.t.Context(), account)
 	if err == nil {

@@ -73,8 +73,34 @@ func drawHistory(t *rapid.T, store string) history {
 		Enrolls:      rapid.Bool().Draw(t, "enrolls"),
 		Processes:    rapid.IntRange(1, 2).Draw(t, "processes"),
 	}
-	h.Ops = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) op { return h.drawOp(t, store) }), 1, 20).Draw(t, "ops")
+	h.Ops = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) op { return h.drawOp(t, store) }), 1, 16).Draw(t, "ops")
+	if h.Processes > 1 && rapid.Bool().Draw(t, "with a sleeper") {
+		h.Ops = append(h.Ops, h.drawSleep(t, store)...)
+	}
 	return h
+}
+
+// drawSleep draws a process that sleeps while the row that it has leased is replaced, perhaps, and others go on. Among verbs that
+// are drawn one by one, too few of these meet.
+func (h history) drawSleep(t *rapid.T, store string) []op {
+	asleep := op{
+		Verb: rapid.SampledFrom([]string{"otp", "otp", "enroll", "repeat"}).Draw(t, "asleep"), WrongPIN: rapid.Bool().Draw(t, "wrong PIN"), Other: true,
+		Troubles: []trouble{{Fault: sleep, At: rapid.IntRange(3, 14).Draw(t, "at")}},
+	}
+	ops := []op{asleep}
+	for range rapid.IntRange(1, 2).Draw(t, "times") {
+		between := op{
+			Verb:   rapid.SampledFrom([]string{"restore row", "delete row", "time passes"}).Draw(t, "between"),
+			Number: rapid.IntRange(0, 3).Draw(t, "number"), Time: 20 * time.Second,
+		}
+		ops = append(ops, between)
+		for range rapid.IntRange(0, 3).Draw(t, "others") {
+			other := h.drawOp(t, store)
+			other.Process = 1
+			ops = append(ops, other)
+		}
+	}
+	return append(ops, op{Verb: "wake"}, op{Verb: "otp"})
 }
 
 func (h history) drawOp(t *rapid.T, store string) op {

@@ -13,17 +13,18 @@ func (h *harness) end() {
 	for _, p := range h.processes {
 		p.close()
 	}
+	h.processes = nil
 	h.background.Wait()
 	if len(h.faults) == 0 {
 		h.pass(day)
 		h.check()
 		h.checkLog()
-		p := newProcess(h)
+		h.processes = append(h.processes, newProcess(h))
 		for i := range h.accounts {
-			h.recover(p, op{Verb: "recovery", Account: i})
+			h.recover(op{Verb: "recovery", Account: i})
 		}
 		h.check()
-		p.close()
+		h.processes[0].close()
 	}
 	for _, account := range h.accounts {
 		h.store.restore(h.t, account, nil)
@@ -35,13 +36,13 @@ func (h *harness) end() {
 
 // recover wants an OTP of an account that has a device, or had one: after an unlock, or after answers were read again, or after
 // an enrollment that replaces the device. A device that is in step needs no more than the first.
-func (h *harness) recover(p *process, o op) {
+func (h *harness) recover(o op) {
 	before, found := h.record(h.accounts[o.Account])
 	if o.Account != 0 && (!found || before.Device == nil) {
 		return
 	}
-	h.unlock(p, o)
-	err := h.issuePatiently(p, o)
+	h.unlock(h.processes[0], o)
+	err := h.issuePatiently(o)
 	if err == nil {
 		h.expectRecovered(o)
 		return
@@ -49,19 +50,19 @@ func (h *harness) recover(p *process, o op) {
 	if before.Device != nil && h.inStep(before) && h.site.truth(before.Device.Identity.ID).Activated {
 		h.fault("a device that is in step gives no OTP: %v; %+v", err, before)
 	}
-	h.reread(p, o)
+	h.reread(h.processes[0], o)
 	for range 2 { // one of which may find out which of two states is the right one
-		if err = h.issuePatiently(p, o); err == nil {
+		if err = h.issuePatiently(o); err == nil {
 			h.expectRecovered(o)
 			return
 		}
-		h.unlock(p, o)
+		h.unlock(h.processes[0], o)
 	}
-	if err := h.enrollAs(p, o, true, true); err != nil {
+	if err := h.enrollAs(h.processes[0], o, true, true); err != nil {
 		h.fault("in the end the account cannot be enrolled: %v", err)
 		return
 	}
-	if err := h.issuePatiently(p, o); err != nil {
+	if err := h.issuePatiently(o); err != nil {
 		h.fault("in the end the account gives no OTP: %v, and after an enrollment %v", otp.CauseOf(err), err)
 		return
 	}
@@ -69,10 +70,10 @@ func (h *harness) recover(p *process, o op) {
 }
 
 // issuePatiently asks for an OTP with the right PIN, and waits as it is told.
-func (h *harness) issuePatiently(p *process, o op) (err error) {
+func (h *harness) issuePatiently(o op) (err error) {
 	const waits = 3 // for different reasons
 	for range waits {
-		err = h.issue(p, o, true)
+		err = h.issue(h.processes[0], o, true)
 		wait, isWait := errors.AsType[*otp.Wait](err)
 		if !isWait {
 			return err

@@ -34,7 +34,7 @@ func verbs() []verb {
 			o.Crowd = rapid.SliceOfN(rapid.Bool(), 2, 4).Draw(t, "crowd")
 		}},
 		{name: "repeat", weight: 3, calls: []string{"IssueOTP"}, run: (*harness).repeat},
-		{name: "enroll", weight: 3, calls: []string{"Enroll"}, run: (*harness).enroll},
+		{name: "enroll", weight: 3, calls: []string{"Enroll"}, run: (*harness).enroll, forgets: true},
 		{name: "has PIN", weight: 1, calls: []string{"HasPIN"}, run: (*harness).askForPIN},
 		{name: "import", weight: 2, calls: []string{"Import"}, run: (*harness).importDevice, forgets: true},
 		{name: "forget", weight: 1, calls: []string{"Forget"}, run: (*harness).forget},

@@ -115,7 +115,7 @@ type Write struct {
 	Claim *Claim
 	// Line is the audit line of the write; its At, Account and everything else come from the domain.
 	Line Line
-	// Keep is the answer of a Replace that a caller may ask for again; nil for most.
+	// Keep is an answer that a caller may ask for again; nil for most. A Create has one where the row was deleted meanwhile.
 	Keep *Keep
 }
 

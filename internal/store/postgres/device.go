@@ -25,9 +25,11 @@ const (
 	noteInTurn = ` INSERT INTO audit (` + lineColumns + `)
 		SELECT nextval('audit_id'), $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM written, turn`
 
-	createRow = `WITH written AS (
-		INSERT INTO device (` + deviceColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $16, coalesce($17, ''), coalesce($18, false))
-		ON CONFLICT (account) DO NOTHING RETURNING 1), ` + noteWrite
+	// insertRow never has a $19: there is no row that it could replace.
+	insertRow = `WITH written AS (
+		INSERT INTO device (` + deviceColumns + `)
+		SELECT $1, $2, $3, $4, $5, $6, $16, coalesce($17, ''), coalesce($18, false) WHERE $19::bytea IS NULL
+		ON CONFLICT (account) DO NOTHING RETURNING 1), `
 
 	// updateRow leaves the claim as it is when $17 and $18 are null, and replaces a row of any body when $19 is null.
 	updateRow = `WITH written AS (
@@ -35,10 +37,14 @@ const (
 		= ($2, $3, $4, $5, $6, $16, coalesce($17, serial), coalesce($18, active))
 		WHERE account = $1 AND revision = $2 - 1 AND body = coalesce($19, body) RETURNING 1), `
 
+	createRow  = insertRow + noteWrite
 	replaceRow = updateRow + noteWrite
 
-	// replaceAndKeep is replaceRow, with the response to keep.
-	replaceAndKeep = updateRow + `kept AS (` + keepAnswer + `), ` + takeTurnAfterKept + noteInTurn
+	// The same with the response to keep.
+	createAndKeep  = insertRow + keepBeside
+	replaceAndKeep = updateRow + keepBeside
+
+	keepBeside = `kept AS (` + keepAnswer + `), ` + takeTurnAfterKept + noteInTurn
 
 	writeBefore = `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = $1),
 		coalesce((SELECT revision FROM device WHERE account = $2), 0)`
@@ -49,7 +55,12 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 	if w.Row.Revision != 1 {
 		return errors.New("the first row of an account has revision 1")
 	}
-	return s.write(ctx, s.lanes.writes, "store the first record of an account", createRow, w, otp.ErrExists)
+	statement := createRow
+	if w.Keep != nil {
+		statement = createAndKeep
+	}
+	w.Over = nil
+	return s.write(ctx, s.lanes.writes, "store the first record of an account", statement, w, otp.ErrExists)
 }
 
 // Replace is as otp.Store says. The row is written together with others, unless that does not store it.
@@ -85,13 +96,10 @@ func (s *Store) write(ctx context.Context, l lane, what, statement string, w otp
 	args := []any{
 		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.HeldUntil), nonNil(w.Row.Body), nonNil(w.Row.Vault.Reveal()),
 		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
-		line.Step, w.Row.UnreadAnswers, nil, nil,
+		line.Step, w.Row.UnreadAnswers, nil, nil, w.Over,
 	}
 	if w.Claim != nil {
 		args[16], args[17] = w.Claim.Serial, w.Claim.Active
-	}
-	if w.Row.Revision > 1 {
-		args = append(args, w.Over)
 	}
 	if w.Keep != nil {
 		args = append(args, keepArgs(w.Keep)...)

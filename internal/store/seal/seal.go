@@ -63,21 +63,25 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 	return s.beneath.List(ctx, after, limit)
 }
 
-// Create stores the write with its vault sealed under the current key. A vault that was not opened stays as it is.
-func (s *Store) Create(ctx context.Context, w otp.Write) (err error) {
-	if w.Row, err = s.ring.sealRow(w.Row); err != nil {
-		return err
-	}
-	return s.beneath.Create(ctx, w)
+// Create stores the write with its vault and its response sealed under the current key. A vault that was not opened stays as it
+// is.
+func (s *Store) Create(ctx context.Context, w otp.Write) error {
+	return s.ring.sealed(ctx, w, s.beneath.Create)
 }
 
-// Replace stores the write with its vault sealed under the current key. A vault that was not opened stays as it is.
-func (s *Store) Replace(ctx context.Context, w otp.Write) (err error) {
-	if w.Row, err = s.ring.sealRow(w.Row); err != nil {
+// Replace stores the write with its vault and its response sealed under the current key. A vault that was not opened stays as it
+// is.
+func (s *Store) Replace(ctx context.Context, w otp.Write) error {
+	return s.ring.sealed(ctx, w, s.beneath.Replace)
+}
+
+// sealed calls store with the write as it may be stored.
+func (r *Ring) sealed(ctx context.Context, w otp.Write, store func(context.Context, otp.Write) error) (err error) {
+	if w.Row, err = r.sealRow(w.Row); err != nil {
 		return err
 	}
-	w.Keep = s.ring.sealKeep(w.Row.Account, w.Keep)
-	return s.beneath.Replace(ctx, w)
+	w.Keep = r.sealKeep(w.Row.Account, w.Keep)
+	return store(ctx, w)
 }
 
 // sealRow returns the row as it may be stored. An empty vault stays empty: there is nothing to hide. Without a ring, the error

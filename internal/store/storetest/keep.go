@@ -48,6 +48,21 @@ func expectNotKept(t testing.TB, s otp.Store, account otp.Account, key string) {
 	}
 }
 
+// A row that was deleted before its settle is made again, with the answer of the settle.
+func testCreateAndKeep(t *testing.T, s Instance) {
+	a, b := keepKey("a"), keepKey("b")
+	first := keeping(1, a, "an OTP", true)
+	for range 2 { // a repeat is the same as once
+		must(t, s.Create(t.Context(), first))
+	}
+	if err := s.Create(t.Context(), keeping(1, b, "too late", true)); !errors.Is(err, otp.ErrExists) {
+		t.Errorf("a second create: %v", err)
+	}
+	expectKept(t, s, a, "an OTP")
+	expectNotKept(t, s, "alice", b)
+	expectRow(t, fetch(t, s, "alice"), first.Row, true)
+}
+
 // An answer becomes durable with the record, or not at all.
 func testKeep(t *testing.T, s Instance) {
 	ctx := t.Context()

@@ -73,6 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"lines without a record":      testNote,
 		"lines are forgotten":         testForgetLines,
 		"lines from the future":       testForgetLinesFromTheFuture,
+		"kept answers of a create":    testCreateAndKeep,
 		"kept answers":                testKeep,
 		"kept answers are forgotten":  testForget,
 		"the sealing key":             testSealingKey,
