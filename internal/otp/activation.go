@@ -71,11 +71,11 @@ func (a *activation) takeGuess(ctx context.Context) error {
 	case !found.heldBy(a.id):
 		return because(ErrStore, ErrConflict)
 	default:
-		return a.writeGuess(ctx, found, nil)
+		return a.writeGuess(ctx, found, a.seen)
 	}
 }
 
-// writeGuess takes the guess on the record base, whose row has that body, or any if it is nil.
+// writeGuess takes the guess on the record base, whose row has that body.
 func (a *activation) writeGuess(ctx context.Context, base Record, body []byte) error {
 	next := base
 	next.Revision++

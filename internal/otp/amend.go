@@ -120,6 +120,7 @@ func (s *Service) tryAmend(
 	if err != nil {
 		return because(ErrStore, err)
 	}
+	w.Over = c.seen
 	return s.writeVerified(ctx, CommitAmend, w)
 }
 

@@ -111,7 +111,7 @@ func (e enrolled) apply(r, left Record, now time.Time, by uint64) (Record, bool)
 	device.EnrolledAt, device.Unconfirmed = now, e.doubtful
 	r = r.withoutSealed()
 	r.Serial = left.Serial
-	r.Device, r.Enrolment, r.Unread, r.Doubt, r.Guard = &device, nil, nil, nil, r.Guard.accepted()
+	r.Device, r.Enrolment, r.Unread, r.Doubt = &device, nil, nil, nil
 	if e.doubtful {
 		r.Doubt = r.Doubt.deeper(now, by)
 	}

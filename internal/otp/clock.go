@@ -87,6 +87,7 @@ func (s *Service) refused(ctx context.Context, c *conversation, found, corrected
 	if err != nil {
 		return because(ErrStore, err)
 	}
+	w.Over = c.seen
 	if err := s.writeVerified(ctx, CommitAmend, w); err != nil {
 		return err
 	}

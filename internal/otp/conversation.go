@@ -39,6 +39,7 @@ type conversation struct {
 	deadline time.Time     // by this machine's clock
 	record   Record        // as this conversation last wrote it, and never as another left it
 	body     []byte        // of the row with that record
+	seen     []byte        // the body of the row that was last fetched; nil when there was none
 	hold     uint64        // the revision of the hold
 	doubtful bool          // the device was in doubt when the hold was taken
 	rounds   int           // accepted so far
@@ -119,6 +120,7 @@ func (s *Service) fetched(ctx context.Context, c *conversation, row Row, now tim
 		c.storeTimeAt = c.clock()
 		c.storeTime = s.clock.Look(c.storeTimeAt, now)
 	}
+	c.seen = row.Body
 	if errors.Is(err, ErrNotFound) {
 		return Record{Account: c.ask.Account}, nil
 	}

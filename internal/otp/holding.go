@@ -87,6 +87,7 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	if err != nil {
 		return because(ErrStore, err)
 	}
+	w.Over = c.seen
 	switch err := s.write(ctx, CommitHold, w); {
 	case err == nil:
 		s.holds(c, next, w.Row)

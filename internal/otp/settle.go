@@ -32,7 +32,7 @@ func (r Record) settled(p settleParams, o outcome, now time.Time) (_ Record, sup
 	if !superseded {
 		r, superseded = r.moved(p, o, by, now)
 	}
-	if !known && o.mayMove() && r.Device != nil && sameDevice(r.Device, p.left.Device) {
+	if !known && o.mayMove() && p.isAbout(r) {
 		r.Doubt = r.Doubt.deeper(now, by)
 	}
 	r = r.returned(p, o, leased, now)
@@ -44,6 +44,12 @@ func (r Record) settled(p settleParams, o outcome, now time.Time) (_ Record, sup
 	}
 	r.Revision++
 	return r, superseded
+}
+
+// isAbout reports whether an answer to the conversation may be about the device of r. An activation gives other keys to whatever
+// device has its serial.
+func (p settleParams) isAbout(r Record) bool {
+	return r.Device != nil && (sameDevice(r.Device, p.left.Device) || p.enrolls && r.Serial == p.left.Serial)
 }
 
 // moved is the record with what the outcome says of the device, and of the doubt about it.
@@ -140,18 +146,15 @@ func (r Record) regained(p settleParams) Record {
 }
 
 // reborn is the first record of an account whose record was deleted while a conversation held it: the record as the
-// conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten. Where
-// the lease is over, one of them may have moved the device on before the record was deleted: the device is in doubt, and the
-// conversation has no lease.
+// conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten. A lease that
+// is over is not the conversation's any more.
 func (r Record) reborn(now time.Time) Record {
 	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
 	if r.Doubt != nil {
 		r.Doubt = &Doubt{Since: r.Doubt.Since}
 	}
 	if !r.LeasedAt(now) {
-		if r.Hold = nil; r.Device != nil {
-			r.Doubt = r.Doubt.deeper(now, 0)
-		}
+		r.Hold = nil
 		return r
 	}
 	hold := *r.Hold // the record that follows carries it

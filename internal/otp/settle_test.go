@@ -64,6 +64,43 @@ func (renamed) isStep() bool { return true }
 // movedTo is an accepted outcome that leaves name as the device's id.
 func movedTo(name string) outcome { return ofAnswer(inwebo.Finalized{}, renamed(name)) }
 
+// An enrollment that ends in time forgives wrong PINs. One that has lost its lease may be older than they are.
+func TestSettleEnrolled(t *testing.T) {
+	held := heldRecord(t, enrolledRecord(), "a", epoch)
+	device := *held.Device
+	device.Origin = "a"
+	done := ofAnswer(inwebo.Finalized{}, enrolled{device: device})
+	later := epoch.Add(time.Minute)
+	overtaken := heldRecord(t, held, "b", later)
+	overtaken, _ = overtaken.settled(paramsOf(overtaken, "b"), outcome{fate: refused, err: ErrPINRefused, wrongPIN: true}, later)
+	if got, superseded := overtaken.settled(paramsOf(held, "a"), done, later); superseded || got.Guard.Wrong != 1 || got.Device.Origin != "a" {
+		t.Errorf("late: superseded %v, %+v", superseded, got)
+	}
+	held.Guard.Wrong = 1
+	if got, superseded := held.settled(paramsOf(held, "a"), done, epoch); superseded || got.Guard.Wrong != 0 || got.Device.Origin != "a" {
+		t.Errorf("in time: superseded %v, %+v", superseded, got)
+	}
+}
+
+// An activation whose record was replaced meanwhile, by one with another device of the same serial, has given that device
+// other keys at inWebo.
+func TestSettleActivationOfReplacedRecord(t *testing.T) {
+	left := heldRecord(t, enrolledRecord(), "a", epoch)
+	replaced := enrolledRecord()
+	device := *replaced.Device
+	device.Origin = "another"
+	replaced.Device = &device
+	params := paramsOf(left, "a")
+	params.enrolls = true
+	for serial, isDoubtful := range map[ratchet.Serial]bool{left.Serial: true, "another/_/alea": false} {
+		replaced.Serial = serial
+		got, superseded := replaced.settled(params, ofAnswer(inwebo.Finalized{}, activated{}), epoch)
+		if !superseded || got.Device.Origin != "another" || (got.Doubt != nil) != isDoubtful {
+			t.Errorf("serial %s: superseded %v, doubt %+v", serial, superseded, got.Doubt)
+		}
+	}
+}
+
 func TestSettleAccepted(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	got, superseded := held.settled(paramsOf(held, "a"), movedTo("next"), epoch)

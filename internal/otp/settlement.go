@@ -17,7 +17,7 @@ type settlement struct {
 	last     bool
 	id       string // of the write
 	found    Record // what the outcome is applied to
-	over     []byte // the body of its row, where it is the one that the conversation has left; nil: it was read
+	over     []byte // the body of its row
 	tried    uint64 // the revision of the last write under id
 	taken    bool   // another account has the device that the outcome is about
 	told     error  // what the caller is told when the store takes it
@@ -49,6 +49,9 @@ func (p *settlement) write(until time.Time) (stored bool) {
 		base.Device, base.Enrolment, o.change = nil, nil, displaced{}
 	}
 	next, superseded := base.settled(params, o, p.now())
+	if p.found.Revision == 0 && next.Device != nil { // others may have moved the device on before the record was deleted
+		next.Doubt = next.Doubt.deeper(p.now(), 0)
+	}
 	p.told = p.outcome.err
 	switch leased := base.heldBy(p.conversation.id); {
 	case superseded && p.outcome.fate == accepted, !p.last && !leased:
@@ -93,7 +96,7 @@ func (p *settlement) refetch(until time.Time) {
 	if err != nil {
 		return
 	}
-	if p.found, p.over = found, nil; found.Revision < p.tried {
+	if p.found, p.over = found, p.seen; found.Revision < p.tried {
 		p.id = p.nextWriteID()
 	}
 }

@@ -182,7 +182,7 @@ func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
 	row.Revision++
 	row.UnreadAnswers = len(record.Unread) // a fetch leaves that out
 	row, err = r.Ring.sealRow(row)
-	return otp.Write{ID: uuid.NewString(), Row: row, Line: otp.Line{
+	return otp.Write{ID: uuid.NewString(), Row: row, Over: row.Body, Line: otp.Line{
 		At: now, Account: row.Account, Caller: r.Caller, Action: action, Stage: otp.StageOutcome, Outcome: "done", Step: record.Step,
 	}}, err
 }
