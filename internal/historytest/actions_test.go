@@ -25,7 +25,7 @@ func (h *harness) issue(p *process, o op, isRight bool) error {
 	if err == nil && isRight && !h.site.Verify(issued.OTP.Reveal()) {
 		h.fault("an OTP does not verify")
 	}
-	h.judgeError(o, isRight, err)
+	h.judgeError(p, o, isRight, err)
 	return err
 }
 
@@ -98,7 +98,7 @@ func (h *harness) enrollAs(p *process, o op, isRight, replace bool) error {
 	if p.dead() {
 		return errDead
 	}
-	h.judgeError(o, isRight, err)
+	h.judgeError(p, o, isRight, err)
 	if err != nil || p.slept() { // others may have changed the record meanwhile
 		return err
 	}
@@ -131,11 +131,11 @@ func (h *harness) importDevice(p *process, o op) {
 	} else {
 		file = truth.Device
 	}
-	h.judgeError(o, true, p.service.Import(h.on(o), h.ask(o), found(file)))
+	h.judgeError(p, o, true, p.service.Import(h.on(o), h.ask(o), found(file)))
 }
 
 func (h *harness) forget(p *process, o op) {
-	h.judgeError(o, true, p.service.Forget(h.on(o), h.ask(o)))
+	h.judgeError(p, o, true, p.service.Forget(h.on(o), h.ask(o)))
 }
 
 // unlock lets guesses through again, here and at inWebo, by an operator who has made sure of the PIN.
@@ -145,21 +145,21 @@ func (h *harness) unlock(p *process, o op) {
 	}
 	must(h.t, h.site.UnblockAccount(h.login))
 	h.recount(nil)
-	h.judgeError(o, true, p.service.Unlock(h.on(o), h.ask(o)))
+	h.judgeError(p, o, true, p.service.Unlock(h.on(o), h.ask(o)))
 }
 
 func (h *harness) clearQuota(p *process, o op) {
 	h.forgetIssued()
-	h.judgeError(o, true, p.service.ClearQuota(h.on(o), h.ask(o)))
+	h.judgeError(p, o, true, p.service.ClearQuota(h.on(o), h.ask(o)))
 }
 
 func (h *harness) doubt(p *process, o op) {
-	h.judgeError(o, true, p.service.Doubt(h.on(o), h.ask(o)))
+	h.judgeError(p, o, true, p.service.Doubt(h.on(o), h.ask(o)))
 }
 
 func (h *harness) reread(p *process, o op) {
 	_, err := p.service.Reread(h.on(o), h.ask(o))
-	h.judgeError(o, true, err)
+	h.judgeError(p, o, true, err)
 }
 
 func (h *harness) askForPIN(p *process, o op) {
@@ -167,7 +167,7 @@ func (h *harness) askForPIN(p *process, o op) {
 	if err == nil && has != h.HasPIN {
 		h.fault("the account has a PIN: %v, and it is told %v", h.HasPIN, has)
 	}
-	h.judgeError(o, true, err)
+	h.judgeError(p, o, true, err)
 }
 
 // restart ends a process in order, and starts another one.

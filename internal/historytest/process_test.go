@@ -55,7 +55,7 @@ func limits() otp.Limits {
 func (p *process) plan(troubles []trouble) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.troubles, p.counted, p.hasSlept = troubles, map[place]int{}, false
+	p.troubles, p.counted, p.hasSlept, p.isLost = troubles, map[place]int{}, false, false
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 }
 
@@ -112,6 +112,13 @@ func (p *process) slept() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hasSlept
+}
+
+// lost reports whether a row was replaced while the process slept in the verb under way.
+func (p *process) lost() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.isLost
 }
 
 // close ends a process in order, or waits for the end of a dead one.

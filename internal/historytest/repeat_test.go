@@ -49,7 +49,7 @@ func (h *harness) repeat(p *process, o op) {
 	if p.dead() {
 		return
 	}
-	h.judgeError(o, !o.WrongPIN, err)
+	h.judgeError(p, o, !o.WrongPIN, err)
 	if err != nil {
 		return
 	}
