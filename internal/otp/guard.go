@@ -33,6 +33,9 @@ type GuardLimits struct {
 	Unanswered time.Duration // how long a guess without an answer stays taken
 }
 
+// unknown returns the guard of which it is not known what was counted: it has one guess left.
+func (l GuardLimits) unknown() Guard { return Guard{Wrong: max(0, l.Attempts-1)} }
+
 // take takes a guess for the conversation, or says why the PIN is not forwarded.
 func (g Guard) take(conversation string, clock storeclock.Reading, limits GuardLimits) (Guard, error) {
 	g.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {

@@ -15,7 +15,7 @@ import (
 const maxSerial = 256
 
 // inherited is r, which is about to get the device of that serial, with what is counted of the device by the account that
-// had it last. ErrDeviceTaken means that an account has it now.
+// had it last. Where that is not known, everything that may be newest counts. ErrDeviceTaken means that an account has it now.
 func (s *Service) inherited(ctx context.Context, r Record, serial ratchet.Serial) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
@@ -23,28 +23,39 @@ func (s *Service) inherited(ctx context.Context, r Record, serial ratchet.Serial
 	if err != nil {
 		return r, because(ErrStore, err)
 	}
-	var last Record
+	var newest uint64
+	if r.Serial == serial {
+		newest = r.Tenure
+	}
+	var others []Record
 	for _, row := range rows {
-		other := row.Account != r.Account
-		if other && row.Claim.Active {
+		if row.Account == r.Account {
+			continue
+		}
+		if row.Claim.Active {
 			return r, ErrDeviceTaken
 		}
-		// A record that cannot be read has nothing to inherit, and must not keep the device from being used.
-		if before, err := decodeBody(row); err == nil && other && before.Tenure >= last.Tenure {
-			last = before
+		other, err := decodeBody(row)
+		if err != nil { // it must not keep the device from being used
+			other = Record{Guard: s.limits.Guard.unknown()}
 		}
+		newest, others = max(newest, other.Tenure), append(others, other)
 	}
-	switch {
-	case r.Serial == serial && r.Tenure > last.Tenure: // this account had it last
-		last = Record{Tenure: r.Tenure}
-	case r.Serial == serial && last.Tenure > r.Tenure: // what it had counted went to the other account, which may have ended it
+	if r.Serial == serial && !r.mayHaveCounted(newest) { // another account had the device since, and may have ended what was counted
 		r.Guard, r.Quota = Guard{}, Quota{}
 	}
-	r.Guard, r.Quota = r.Guard.joined(last.Guard), r.Quota.joined(last.Quota)
-	r.Activations = max(r.Activations, last.Activations)
-	r.Tenure = last.Tenure + 1
+	for _, other := range others {
+		if other.mayHaveCounted(newest) {
+			r = r.counting(other)
+		}
+	}
+	r.Tenure = newest + 1
 	return r, nil
 }
+
+// mayHaveCounted reports whether the record may be the one that counted last for its device, when newest is the highest tenure.
+// A restored store can have two of that tenure, and of a damaged record the tenure is not known.
+func (r *Record) mayHaveCounted(newest uint64) bool { return r.Tenure == newest || r.Tenure == 0 }
 
 // joined is what two accounts have counted of one device.
 func (g Guard) joined(other Guard) Guard {

@@ -251,3 +251,68 @@ func TestEnrollmentOfADeviceThatWasElsewhere(t *testing.T) {
 		t.Errorf("an enrollment after two wrong PINs elsewhere: %v", err)
 	}
 }
+
+// mustAllowOneMore wants that the account forwards one more wrong PIN and no other.
+func (m *moving) mustAllowOneMore(t *testing.T, account otp.Account) {
+	t.Helper()
+	for range 3 {
+		_ = m.issue(t, account, wrongPIN)
+	}
+	if truth := m.truth(t); truth.WrongInARow != 2 {
+		t.Errorf("inWebo counts %d wrong PINs", truth.WrongInARow)
+	}
+}
+
+// rowOf returns the row that the account has, with the claim of its device.
+func (m *moving) rowOf(t *testing.T, account otp.Account, active bool) otp.Row {
+	t.Helper()
+	m.account = account
+	row := m.row(t)
+	row.Claim = otp.Claim{Serial: string(m.found.Serial), Active: active}
+	return row
+}
+
+// What is left of a damaged record passes on what it may have counted, also where another account had the device before.
+func TestDamagedRecordPassesOnItsCounts(t *testing.T) {
+	t.Parallel()
+	for _, forgotten := range []bool{true, false} {
+		m := newMoving(t)
+		must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+		must(t, m.service.Forget(t.Context(), m.as("bob")))
+		must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+		_ = m.issue(t, "alice", wrongPIN)
+		if forgotten {
+			must(t, m.service.Forget(t.Context(), m.as("alice")))
+		}
+		row := m.rowOf(t, "alice", !forgotten)
+		row.Body = []byte("{")
+		m.memory.Restore(row)
+		if !forgotten {
+			must(t, m.service.Forget(t.Context(), m.as("alice")))
+		}
+		must(t, m.service.Import(t.Context(), m.as("carol"), m.found))
+		m.mustAllowOneMore(t, "carol")
+	}
+}
+
+// What a restored account counts goes on with the device, also where another account had the device when the backup was restored.
+func TestRestoredRecordPassesOnItsCounts(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	backup := m.rowOf(t, "alice", true)
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+	must(t, m.service.Forget(t.Context(), m.as("bob")))
+	alice, bob := m.rowOf(t, "alice", false), m.rowOf(t, "bob", false)
+	restored, err := otp.Restored(backup, []otp.Row{alice, bob}, time.Now())
+	must(t, err)
+	m.memory.Restore(restored)
+	remains, err := otp.Remains(bob, time.Now())
+	must(t, err)
+	m.memory.Restore(remains)
+	_ = m.issue(t, "alice", wrongPIN)
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("carol"), m.found))
+	m.mustAllowOneMore(t, "carol")
+}

@@ -18,7 +18,7 @@ type Record struct {
 	// inWebo allows it.
 	Serial ratchet.Serial `json:"serial"`
 	// Tenure counts the accounts that have had the device of that serial, this one included: the one with the highest has
-	// what was last counted of it.
+	// what was last counted of it. 0 means that it is not known.
 	Tenure uint64 `json:"tenure,omitempty"`
 	// Device makes the OTPs; nil when the account has none.
 	Device *Device `json:"device,omitempty"`

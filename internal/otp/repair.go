@@ -75,7 +75,7 @@ func (s *Service) remains(row, listed Row) Record {
 	if err != nil {
 		r = Record{
 			Account: row.Account, Revision: row.Revision, Serial: ratchet.Serial(listed.Claim.Serial),
-			Guard: Guard{Wrong: max(0, s.limits.Guard.Attempts-1)},
+			Guard: s.limits.Guard.unknown(),
 		}
 		if !row.HeldUntil.IsZero() {
 			r.Hold = &Hold{Revision: row.Revision, Since: row.HeldUntil.Add(-MaxLease), Until: row.HeldUntil}
