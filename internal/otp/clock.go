@@ -54,6 +54,9 @@ func (r *Record) visitStamps(now time.Time, visit func(stamp *time.Time, latest 
 	if r.Doubt != nil {
 		visit(&r.Doubt.Since, now)
 	}
+	for i := range r.Unread {
+		visit(&r.Unread[i].At, now)
+	}
 	if r.Device != nil {
 		visit(&r.Device.EnrolledAt, now)
 		visit(&r.Device.LastOTPAt, now)
@@ -63,6 +66,7 @@ func (r *Record) visitStamps(now time.Time, visit func(stamp *time.Time, latest 
 // cloned returns a record whose stamps can be changed without changing those of r.
 func (r Record) cloned() Record {
 	r.Guard.Guesses, r.Quota.Units = slices.Clone(r.Guard.Guesses), slices.Clone(r.Quota.Units)
+	r.Unread = slices.Clone(r.Unread)
 	r.Hold, r.Doubt, r.Device = clone(r.Hold), clone(r.Doubt), clone(r.Device)
 	return r
 }

@@ -250,3 +250,75 @@ func TestEnrollmentKeepsTheGuessOfAnOvertakenConversation(t *testing.T) {
 		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
 	}
 }
+
+// slept is a client that waits between the last answer of an enrollment and its settle.
+type slept struct {
+	otp.Inwebo
+	waits, goOn chan struct{}
+}
+
+func (s *slept) MSFinalize(ctx context.Context, who inwebo.Identity, secrets []inwebo.ServiceSecret, p ratchet.Proofs) (inwebo.Finalized, error) {
+	answer, err := s.Inwebo.MSFinalize(ctx, who, secrets, p)
+	close(s.waits)
+	<-s.goOn
+	return answer, err
+}
+
+// mustBlockNothing sends wrong PINs until none is forwarded, and wants that inWebo has counted two.
+func (e *enrolee) mustBlockNothing(t *testing.T, service *otp.Service) {
+	t.Helper()
+	for range 3 {
+		_, _ = service.IssueOTP(t.Context(), e.ask(), wrongPIN)
+	}
+	if truth, err := e.sim.AccountTruth("owner"); err != nil || truth.Guesses.Peak > 2 {
+		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
+	}
+}
+
+// An enrollment that is settled late, after others had the lease, does not forgive the wrong PINs that came after it.
+func TestLateEnrollmentForgivesNothingThatCameAfterIt(t *testing.T) {
+	t.Parallel()
+	e := owner(t)
+	client := wire(t, e.sim.ProtocolURL(), time.Minute)
+	must(t, e.enrollAs(t, client, rightPIN))
+	atOnce := limits()
+	atOnce.Guard.Pause = 0
+	clock := &shifted{Store: e.memory}
+	sleeping := &slept{Inwebo: client, waits: make(chan struct{}), goOn: make(chan struct{})}
+	sleeper, service := otp.New(clock, sleeping, atOnce, nil), otp.New(clock, client, atOnce, nil)
+	told := make(chan error, 1)
+	go func() {
+		_, err := sleeper.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: ownersCode, PIN: rightPIN, Replace: true})
+		told <- err
+	}()
+	<-sleeping.waits
+	clock.advance(otp.EnrolmentDeadlines*limits().Deadline + otp.HoldMargin)
+	_, _ = service.IssueOTP(t.Context(), e.ask(), wrongPIN)
+	close(sleeping.goOn)
+	must(t, <-told)
+	e.mustBlockNothing(t, service)
+}
+
+// Neither does an enrollment that is completed by reading a kept answer again.
+func TestRereadEnrollmentForgivesNothingThatCameAfterIt(t *testing.T) {
+	t.Parallel()
+	e := owner(t)
+	client := wire(t, e.sim.ProtocolURL(), time.Minute)
+	must(t, e.enrollAs(t, client, rightPIN))
+	err := e.enrollAs(t, &unreadAt{client, inwebo.ExchangeMSFinalize, false}, rightPIN)
+	if otp.CauseOf(err) != otp.ErrUnreadable {
+		t.Fatal(err)
+	}
+	atOnce := limits()
+	atOnce.Guard.Pause = 0
+	service := otp.New(e.memory, client, atOnce, nil)
+	defer drained(t, service)
+	_, _ = service.IssueOTP(t.Context(), e.ask(), wrongPIN)
+	if did := e.reread(t); !did.Enrolled {
+		t.Fatalf("reading it again did %+v", did)
+	}
+	if r := e.record(t); len(r.Guard.Guesses) != 0 {
+		t.Errorf("the guess of the enrollment itself stays taken: %+v", r.Guard)
+	}
+	e.mustBlockNothing(t, service)
+}

@@ -106,6 +106,17 @@ func (g Guard) accepted() Guard {
 	return Guard{Guesses: slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool { return guess.Over })}
 }
 
+// acceptedAt is accepted for a success of that time. What was counted since goes on to count.
+func (g Guard) acceptedAt(at time.Time) Guard {
+	forgiven := Guard{Guesses: slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
+		return guess.Over && !guess.At.After(at)
+	})}
+	if g.WrongAt.After(at) {
+		forgiven.Wrong, forgiven.WrongAt = g.Wrong, g.WrongAt
+	}
+	return forgiven
+}
+
 // regain takes the conversation's guess as left has it, where g does not have it.
 func (g Guard) regain(conversation string, left Guard) Guard {
 	isIt := func(guess Guess) bool { return guess.Conversation == conversation }

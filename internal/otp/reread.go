@@ -108,7 +108,7 @@ func (r Record) completed(answer UnreadAnswer, reading inwebo.Reading, now time.
 	}
 	device.Name, device.EnrolledAt, device.Unconfirmed = name, now, true
 	device.Fallback = &Fallback{State: r.Enrolment.Device.State, Before: true, Step: r.Step}
-	r.Device, r.Enrolment, r.Guard, r.Doubt = &device, nil, r.Guard.accepted(), nil
+	r.Device, r.Enrolment, r.Guard, r.Doubt = &device, nil, r.Guard.acceptedAt(answer.At), nil
 	return r.reconsidered(now), true
 }
 
