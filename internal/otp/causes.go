@@ -70,13 +70,16 @@ var (
 
 	// ErrNotStored says that inWebo accepted, and the new state could not be stored in time.
 	ErrNotStored = newCause(errcodes.ReasonStateNotStored, "the state was not stored in time")
-	// ErrSuperseded says that inWebo accepted, and a later conversation has moved the device on since.
+	// ErrSuperseded says that inWebo answered, and that a later conversation has used the device meanwhile.
 	ErrSuperseded = newCause(errcodes.ReasonOvertaken, "a later conversation came first")
 	// ErrSecondRound says that the first round succeeded and the second, which it required, failed.
 	ErrSecondRound = newCause(errcodes.ReasonSecondRoundFailed, "the second round failed")
 	// ErrInDoubt says that inWebo refused a device whose stored state may lag behind.
 	ErrInDoubt = newCause(errcodes.ReasonDeviceInDoubt, "refused while in doubt")
 )
+
+// errUntriedState accompanies ErrInDoubt where the device has another state, which the next proof is made with.
+var errUntriedState = errors.New("the device has another state to try")
 
 // What inWebo refused with (docs/protocol.md §7).
 var (
@@ -134,7 +137,7 @@ func because(cause, by error) error { return &caused{cause, by} }
 
 // CauseOf returns the outermost cause of err, or nil when there is none.
 func CauseOf(err error) error {
-	for _, cause := range []error{ErrInDoubt, ErrSecondRound, ErrNotStored, ErrSuperseded} { // these stand before others
+	for _, cause := range []error{ErrSuperseded, ErrInDoubt, ErrSecondRound, ErrNotStored} { // these come before all others
 		if errors.Is(err, cause) {
 			return cause
 		}
@@ -148,7 +151,7 @@ func CauseOf(err error) error {
 }
 
 // ReasonOf returns the word for the outermost cause of err, or nothing when there is none. A device in doubt has three: with a
-// guess of the PIN left, without one, and after a refusal that no PIN can change.
+// guess of the PIN left, without one, and after a refusal that no PIN can change and with no other state to try.
 func ReasonOf(err error) errcodes.Reason {
 	outermost, known := errors.AsType[*cause](CauseOf(err))
 	switch {
@@ -156,7 +159,7 @@ func ReasonOf(err error) errcodes.Reason {
 		return ""
 	case !errors.Is(outermost, ErrInDoubt):
 		return outermost.reason
-	case errors.Is(err, ErrState), errors.Is(err, ErrForbidden):
+	case !errors.Is(err, errUntriedState) && (errors.Is(err, ErrState) || errors.Is(err, ErrForbidden)):
 		return errcodes.ReasonDeviceLost
 	case errors.Is(err, ErrPINLocked):
 		return errcodes.ReasonDeviceInDoubtNoGuess

@@ -160,6 +160,8 @@ func (c *conversation) explain(o outcome) error {
 		return nil
 	case c.rounds > 0:
 		return because(ErrSecondRound, o.err)
+	case c.doubtful && o.refusesProof() && c.record.Device.hasUntriedState():
+		return because(ErrInDoubt, because(errUntriedState, o.err))
 	case c.doubtful && o.explainsDoubt():
 		return because(ErrInDoubt, o.err)
 	default:

@@ -99,11 +99,14 @@ func ofAnswer(answer inwebo.Finalized, change change) outcome {
 	return o
 }
 
-// explainsDoubt tells the refusals that a device gets whose stored state lags behind.
+// explainsDoubt reports whether the outcome is a refusal that a device gets whose stored state lags behind.
 func (o outcome) explainsDoubt() bool {
-	return o.fate == refused &&
+	return o.fate == refused && !wasSlow(o.err) &&
 		(errors.Is(o.err, ErrPINRefused) || errors.Is(o.err, ErrState) || errors.Is(o.err, ErrForbidden))
 }
+
+// refusesProof reports whether inWebo refused a proof as it does when the keys behind it are wrong.
+func (o outcome) refusesProof() bool { return o.finalized && o.explainsDoubt() }
 
 // mayMove reports whether inWebo's device may differ from what is stored when the outcome is not applied.
 func (o outcome) mayMove() bool {

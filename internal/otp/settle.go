@@ -67,7 +67,7 @@ func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Re
 	case p.enrolls: // the proofs of an activation say nothing of the device that the account has
 	case o.fate == accepted, o.fate == done:
 		r = r.confirmed()
-	case o.explainsDoubt() && r.Device != nil && r.heldBy(p.conversation):
+	case o.refusesProof() && r.Device != nil && r.heldBy(p.conversation):
 		device := r.Device.alternated()
 		r.Device = &device
 	}

@@ -100,6 +100,10 @@ func (d Device) alternated() Device {
 	return d
 }
 
+// hasUntriedState reports whether the device has another state that no proof has been made with since a kept answer was read
+// again: the state after the answer is tried first.
+func (d *Device) hasUntriedState() bool { return d.Fallback != nil && d.Fallback.Before }
+
 // stateAt returns the state from which an answer moves the device on that was kept at that step of the record.
 func (r *Record) stateAt(step uint64) (ratchet.State, bool) {
 	switch other := r.Device.Fallback; {
