@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/storetest"
@@ -183,6 +184,49 @@ func TestALateSettleLeavesTheHolderAlone(t *testing.T) {
 			if r := d.record(t); r.Hold != nil || len(r.Guard.Guesses) != 0 {
 				t.Errorf("afterwards: %+v", r)
 			}
+		})
+	}
+}
+
+// A refusal of an overtaken conversation may be one of its challenge, which a later one has replaced: no caller is told then that
+// the device is lost.
+func TestRefusalOfAnOvertakenConversation(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		err      string
+		doubtful bool
+		reason   errcodes.Reason
+	}{
+		{"NOK:ACCESS", false, errcodes.ReasonDeviceInDoubt},
+		{"NOK:STATE", false, errcodes.ReasonOvertaken},
+		{"NOK:STATE", true, errcodes.ReasonOvertaken},
+		{"NOK:FORBIDDEN", false, errcodes.ReasonOvertaken},
+	} {
+		t.Run(row.err, func(t *testing.T) {
+			t.Parallel()
+			d := plant(t, started(t, usual), inwebosim.Override{})
+			if row.doubtful {
+				d.amend(t, func(r *otp.Record) { r.Doubt = &otp.Doubt{Since: time.Now(), By: r.Revision} })
+			}
+			client := wire(t, d.sim.ProtocolURL(), time.Minute)
+			clock := &shifted{Store: d.memory}
+			sleeping := &delayed{Inwebo: client, waits: make(chan struct{}), goOn: make(chan struct{})}
+			sleeper, service := otp.New(clock, sleeping, limits(), nil), otp.New(clock, client, limits(), nil)
+			told := make(chan error, 1)
+			go func() {
+				_, err := sleeper.IssueOTP(t.Context(), d.ask(), rightPIN)
+				told <- err
+			}()
+			<-sleeping.waits
+			clock.advance(limits().Deadline + otp.HoldMargin)
+			issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+			mustVerify(t, d, issued, err)
+			must(t, d.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: row.err, Match: d.match("ActionFinalize"), Times: 1}))
+			close(sleeping.goOn)
+			if err := <-told; otp.ReasonOf(err) != row.reason {
+				t.Errorf("told %v, reason %s, want %s", err, otp.ReasonOf(err), row.reason)
+			}
+			drained(t, sleeper)
 		})
 	}
 }

@@ -56,8 +56,11 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	switch leased := base.heldBy(p.conversation.id); {
 	case superseded && p.outcome.fate == accepted, !p.last && !leased:
 		p.told = ErrSuperseded
-	case !leased && !params.enrolls && p.outcome.explainsDoubt(): // a later conversation's challenge may have replaced its own
+	case leased || params.enrolls || !p.outcome.explainsDoubt():
+	case errors.Is(p.outcome.err, ErrPINRefused): // a later conversation's challenge may have replaced its own
 		p.told = because(ErrInDoubt, p.outcome.err)
+	default: // for the same reason, the refusal says nothing of the device
+		p.told = because(ErrSuperseded, p.outcome.err)
 	}
 	if next.Guard.isLocked(p.service.limits.Guard) && errors.Is(p.told, ErrInDoubt) && errors.Is(p.told, ErrPINRefused) {
 		p.told = because(p.told, ErrPINLocked)
