@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"time"
 
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -34,6 +37,17 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 		e.Repeated = true
 		return readKept(issued.Kept)
 	}
+	c.tellAllowance(issued.Allowance)
 	e.Step, e.Rounds, e.Blocked = issued.Step, issued.Rounds, issued.Blocked
 	return otpResult{issued.OTP.Reveal()}, nil
+}
+
+// tellAllowance sets the headers of draft-ietf-httpapi-ratelimit-headers-11: the quota's policy, what is left, and in how many
+// seconds one more is.
+func (c *call) tellAllowance(a otp.Allowance) {
+	if a.PerDay == 0 {
+		return
+	}
+	c.header.Set("RateLimit-Policy", fmt.Sprintf(`"otps";q=%d;w=86400`, a.PerDay))
+	c.header.Set("RateLimit", fmt.Sprintf(`"otps";r=%d;t=%d`, a.Left, int64((a.Renews+time.Second-1)/time.Second)))
 }

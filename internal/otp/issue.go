@@ -20,6 +20,8 @@ type Issued struct {
 	Rounds int         // 2 when inWebo asked for a resynchronisation first
 	// Blocked says that inWebo gave this OTP and blocks the account from now on.
 	Blocked bool
+	// Allowance is what is left of the account's quota afterwards.
+	Allowance Allowance
 	// Kept is the answer of the call that this one repeats. Nothing else is set then.
 	Kept secret.Bytes
 }
@@ -88,7 +90,10 @@ func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin se
 			return Issued{}, err
 		}
 		if !o.resync {
-			return Issued{OTP: o.otp, Step: c.record.Step, Rounds: c.rounds, Blocked: o.blocking == PINBlocked}, nil
+			return Issued{
+				OTP: o.otp, Step: c.record.Step, Rounds: c.rounds, Blocked: o.blocking == PINBlocked,
+				Allowance: c.record.Quota.allowance(c.now(), s.limits.OTPsPerDay),
+			}, nil
 		}
 	}
 }

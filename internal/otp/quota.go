@@ -51,6 +51,24 @@ func (q Quota) regain(conversation string, left Quota) Quota {
 	return Quota{units}
 }
 
+// Allowance is what is left of a quota.
+type Allowance struct {
+	PerDay int           // in any 24 hours; 0: the quota is off
+	Left   int           // OTPs that the account may still ask for
+	Renews time.Duration // until one more is left; 0 when all are
+}
+
+func (q Quota) allowance(now time.Time, perDay int) Allowance {
+	a := Allowance{PerDay: perDay, Left: q.Left(now, perDay)}
+	for _, u := range q.Units { // oldest first
+		if age := now.Sub(u.At); age < quotaWindow {
+			a.Renews = quotaWindow - age
+			break
+		}
+	}
+	return a
+}
+
 // Left is how many OTPs the account may still ask for now.
 func (q Quota) Left(now time.Time, perDay int) int {
 	taken := 0
