@@ -18,15 +18,15 @@ import (
 )
 
 const (
-	theStore = "store"
-	theKeys  = "sealing keys"
-
+	theStore   = "store"
+	theContent = "store content"
+	theKeys    = "sealing keys"
 	theRecords = "records"
 )
 
 // lookAtStore looks at the store and at the keys that its records are sealed with, and reads the store's clock.
-func lookAtStore(ctx context.Context, c *config.Config) ([]Finding, reading) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func lookAtStore(whole context.Context, c *config.Config) ([]Finding, reading) {
+	ctx, cancel := context.WithTimeout(whole, patience)
 	defer cancel()
 	core, err := app.OpenRecords(ctx, c)
 	switch {
@@ -40,10 +40,14 @@ func lookAtStore(ctx context.Context, c *config.Config) ([]Finding, reading) {
 	}
 	defer func() { _ = core.Close() }()
 	clock, err := readStoreClock(ctx, core.Store)
-	return []Finding{
+	findings := []Finding{
 		openStore(ctx, c, core.Store, err), keysOfTheStore(ctx, c, core.Store), recordsOfTheStore(ctx, core),
 		lookAtStamps(ctx, core.Store, clock.there),
-	}, clock
+	}
+	if c.DatabaseURL.IsEmpty() {
+		findings = append(findings, lookAtContent(whole, c))
+	}
+	return findings, clock
 }
 
 func adviceOnStore(c *config.Config) string {
@@ -90,6 +94,27 @@ func openStore(ctx context.Context, c *config.Config, store app.Store, unread er
 		return ok(theStore, what+" takes writes, and no device is in doubt")
 	}
 }
+
+// lookAtContent has SQLite look the whole database over.
+func lookAtContent(ctx context.Context, c *config.Config) Finding {
+	ctx, cancel := context.WithTimeout(ctx, contentTimeout)
+	defer cancel()
+	switch damage, complete, err := sqlite.Verify(ctx, c.DataDir); {
+	case err != nil:
+		return fails(theContent, "it cannot be looked over: "+err.Error(), adviceOnStore(c))
+	case damage != "":
+		return fails(theContent, "it is damaged: "+damage, "docs/operations.md says what to do: when only indexes are damaged, the database can "+
+			"be rebuilt; otherwise restore a backup with pimsd store restore.")
+	case !complete:
+		return note(theContent, fmt.Sprintf("it is too large to be looked over within %v, and was not found damaged so far", contentTimeout),
+			"pimsd store backup checks all of its copy.")
+	default:
+		return ok(theContent, "SQLite finds nothing damaged (quick_check)")
+	}
+}
+
+// contentTimeout bounds how long the content of a store is looked over.
+const contentTimeout = 30 * time.Second
 
 // adviceOnKeys is what follows from a ring that cannot be used.
 const adviceOnKeys = "Without the keys nobody can read the devices: give seal.keys or seal.keys_file the lines that the store was " +

@@ -35,6 +35,17 @@ func page(t *testing.T, s *Store, name string) (at int64) {
 	return at
 }
 
+// openDamaged opens a store that the service would not start on, as one that is damaged while it is served.
+func openDamaged(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeStore(t, s) })
+	return s
+}
+
 func overwrite(t *testing.T, dir string, at int64) {
 	t.Helper()
 	file, err := os.OpenFile(filepath.Join(dir, FileName), os.O_RDWR, 0)
@@ -64,7 +75,7 @@ func TestSettleWhereResponsesAreDamaged(t *testing.T) {
 			t.Parallel()
 			dir := oldStore(t)
 			damage(t, dir, part)
-			s := openWith(t, dir, builtIn())
+			s := openDamaged(t, dir)
 			if errs := together(s, replacing(benchWrite(1, 2))); errs[0] != nil {
 				t.Fatal(errs[0])
 			}
@@ -99,7 +110,7 @@ func TestSettleWhereAnIndexOfRecordsIsDamaged(t *testing.T) {
 			t.Parallel()
 			dir := oldStore(t)
 			damage(t, dir, part)
-			s := openWith(t, dir, builtIn())
+			s := openDamaged(t, dir)
 			w := withResponse(2)
 			w.Row.HeldUntil, w.Row.InDoubt, w.Row.UnreadAnswers, w.Row.Body = time.Time{}, true, 1, []byte(`{"settled":true}`)
 			if err := s.Replace(t.Context(), w); err != nil {
@@ -138,7 +149,7 @@ func TestDamagedIndexOfDevices(t *testing.T) {
 	t.Parallel()
 	dir := oldStore(t)
 	damage(t, dir, "device_held")
-	s := openWith(t, dir, builtIn())
+	s := openDamaged(t, dir)
 	idle := benchWrite(2, 1)
 	idle.Row.HeldUntil = time.Time{}
 	errs := together(s, replacing(benchWrite(1, 2)), creating(idle))

@@ -161,7 +161,7 @@ func TestBackupOfADamagedStore(t *testing.T) {
 	writeRow(t, s, 1)
 	closeStore(t, s)
 	damage(t, dir, "device")
-	s = openWith(t, dir, builtIn())
+	s = openDamaged(t, dir)
 	defer closeStore(t, s)
 	path := filepath.Join(t.TempDir(), "backup.db")
 	if err := s.Backup(t.Context(), path, quiet); !isDamage(err) {

@@ -8,17 +8,21 @@ import (
 	"time"
 )
 
-// verifyTimeout bounds how long a start looks over a store that was not closed. What is found later is found by the calls that meet it.
-const verifyTimeout = 30 * time.Second
+// How long a start looks over a store at most. What is damaged beyond that is found by the calls that meet it.
+const (
+	verifyTimeout       = 30 * time.Second // of a store that was not closed
+	verifyClosedTimeout = 5 * time.Second
+)
 
 // irreplaceable are the tables that are not served when they are damaged; what else there is can be done without.
 func irreplaceable() []string { return []string{"device", "audit", "api_key", "sealing_key", "store"} }
 
-// verify looks over a store that has a log, and so perhaps was not closed, before it is served. It refuses one that is damaged where
-// nothing can replace it, and leaves its files as they are; remark says what else there is to know.
+// verify looks over a store before it is served. It refuses one that is damaged where nothing can replace it, and leaves its files as
+// they are; remark says what else there is to know. A store that has a log perhaps was not closed, and is looked at for longer.
 func verify(ctx context.Context, path string, timeout time.Duration) (remark string, err error) {
+	state := "was not closed, and is"
 	if !hasLog(path) {
-		return "", nil
+		state, timeout = "is", min(timeout, verifyClosedTimeout)
 	}
 	conn, err := openReadOnly(ctx, path, "")
 	if err != nil {
@@ -31,10 +35,14 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 	switch {
 	case ctx.Err() != nil:
 		return "", ctx.Err()
+	case bounded.Err() != nil && state == "is":
+		return "", nil
 	case bounded.Err() != nil:
 		return fmt.Sprintf("the store was not closed, and is too large to be verified within %v: it was not found damaged so far", timeout), nil
 	case err == nil && damage == "":
 		return "", nil
+	case err != nil && !isDamage(err):
+		return "", nil // as above
 	case err != nil:
 		damage = err.Error()
 	}
@@ -44,11 +52,36 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 			found = err.Error()
 		}
 		if found != "" {
-			return "", fmt.Errorf("%s was not closed, and is damaged (%s: %s). Nothing was changed: restore a backup with "+
-				"`pimsd store restore`; or see what `sqlite3 %[1]s .recover` can save", path, table, found)
+			return "", fmt.Errorf("%s %s damaged (%s: %s). Nothing was changed: restore a backup with "+
+				"`pimsd store restore`; or see what `sqlite3 %[1]s .recover` can save", path, state, table, found)
 		}
 	}
 	return "the store is damaged, where it can be done without: " + damage, nil
+}
+
+// Verify returns what a look over the store in the data directory, which must be there, finds damaged; nothing is changed, and the
+// service may serve meanwhile. complete is false when ctx has ended before everything was looked at.
+func Verify(ctx context.Context, dir string) (damage string, complete bool, err error) {
+	path, err := findDatabase(dir)
+	if err != nil {
+		return "", false, err
+	}
+	conn, err := openReadOnly(ctx, path, "")
+	if err != nil {
+		return "", false, explain(err)
+	}
+	defer conn.Close() //nolint:errcheck // it was only read
+	damage, err = quickCheck(ctx, conn, "")
+	switch {
+	case ctx.Err() != nil:
+		return damage, false, nil //nolint:nilerr // it was not found damaged so far
+	case isDamage(err):
+		if damage, err = checkEachTable(ctx, conn); err != nil {
+			damage = err.Error()
+		}
+		return damage, true, nil
+	}
+	return damage, err == nil, err
 }
 
 // quickCheck returns the first lines of what SQLite finds damaged, of the whole database or of one table, with the names of

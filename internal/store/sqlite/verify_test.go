@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,6 +21,36 @@ func damaged(t *testing.T, part string) (dir string) {
 	dir = put(t, files(t, dir))
 	overwrite(t, dir, page(t, s, part))
 	return dir
+}
+
+// A store that was closed and is damaged is not served either, and a look over it names the damage, also while it is open.
+func TestDamageAfterACleanEnd(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"device", "audit", "api_key", "device_held"} {
+		dir := oldStore(t)
+		if damage, complete, err := Verify(t.Context(), dir); damage != "" || !complete || err != nil {
+			t.Errorf("before it is damaged: %q, %t, %v", damage, complete, err)
+		}
+		damage(t, dir, part)
+		_, err := OpenOrCreate(t.Context(), Options{Dir: dir})
+		if err == nil || !strings.Contains(err.Error(), "is damaged (") || strings.Contains(err.Error(), "was not closed") {
+			t.Errorf("%s: serving it says %v", part, err)
+		}
+		openDamaged(t, dir)
+		if damage, complete, err := Verify(t.Context(), dir); !strings.Contains(damage, part) || !complete || err != nil {
+			t.Errorf("%s: the look says %q, %t, %v", part, damage, complete, err)
+		}
+	}
+}
+
+// A look over a store that takes too long is not taken for a good one.
+func TestVerifyIsBounded(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if damage, complete, err := Verify(ctx, oldStore(t)); complete || damage != "" {
+		t.Errorf("it says %q, %t, %v", damage, complete, err)
+	}
 }
 
 // A store that was not closed and is damaged is not served; commands can still be used on it.
