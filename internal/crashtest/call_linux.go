@@ -16,6 +16,7 @@ const (
 	Truncate Op = "truncate"
 	Sync     Op = "sync" // a file, or the names in a folder
 	Rename   Op = "rename"
+	Link     Op = "link" // a second name
 	Remove   Op = "remove"
 	Report   Op = "report" // a write to standard output: the process tells something to the world
 )
@@ -24,7 +25,7 @@ const (
 type Call struct {
 	Op   Op
 	Path string // absolute; empty for a Report
-	To   string // the new name of a Rename
+	To   string // the new name of a Rename or a Link
 	At   int64  // where a Write begins, or the size that Truncate leaves; bytes
 	Data []byte // of a Write or a Report
 }
@@ -57,6 +58,8 @@ func (c Call) perform() error {
 		return os.Truncate(c.Path, c.At)
 	case Rename:
 		return os.Rename(c.Path, c.To)
+	case Link:
+		return os.Link(c.Path, c.To)
 	case Remove:
 		return os.Remove(c.Path)
 	default: // a Sync: what a process wrote outlives it, synced or not

@@ -55,6 +55,10 @@ func (d *Disk) Apply(c Call) {
 		if moved := d.now[c.Path]; moved != nil {
 			d.name(naming{c.Path: nil, c.To: moved})
 		}
+	case Link:
+		if linked := d.now[c.Path]; linked != nil {
+			d.name(naming{c.To: linked})
+		}
 	case Write, Truncate:
 		if file := d.now[c.Path]; file != nil {
 			file.unsynced = append(file.unsynced, c)

@@ -28,6 +28,8 @@ func children() map[string]func(ctx context.Context, args []string) error {
 		"hasty":  func(ctx context.Context, args []string) error { return issue(ctx, args, startHasty) },
 		"files":  touchFiles,
 		"four":   askTogether,
+
+		"restore": func(ctx context.Context, args []string) error { return restoreBackup(ctx, args[0], args[1]) },
 	}
 }
 

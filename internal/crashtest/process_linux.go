@@ -24,7 +24,7 @@ type process struct {
 func watchedCalls() []int {
 	return append(olderCalls(),
 		unix.SYS_WRITE, unix.SYS_PWRITE64, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
-		unix.SYS_OPENAT, unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2)
+		unix.SYS_OPENAT, unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT)
 }
 
 const stdout = 1
@@ -55,8 +55,11 @@ func (p *process) call(number int, a [6]uint64) (c Call, ours bool, err error) {
 		return p.onName(Call{Op: MakeDir}, a[1])
 	case unix.SYS_UNLINKAT:
 		return p.onFound(Call{Op: Remove}, a[1])
-	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2:
+	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT:
 		c.Op = Rename
+		if number == unix.SYS_LINKAT {
+			c.Op = Link
+		}
 		if c.To, err = p.text(a[3]); err != nil {
 			return c, false, err
 		}

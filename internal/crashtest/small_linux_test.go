@@ -151,7 +151,7 @@ func (d *smallDisk) decide(c crashtest.Call) crashtest.Verdict {
 		grown = c.At
 	case crashtest.Write:
 		grown = max(size, c.At+int64(len(c.Data)))
-	case crashtest.Rename, crashtest.Sync, crashtest.MakeDir, crashtest.Report:
+	case crashtest.Rename, crashtest.Link, crashtest.Sync, crashtest.MakeDir, crashtest.Report:
 	}
 	if d.full.Load() && grown-size > d.room {
 		return crashtest.Fail(unix.ENOSPC)

@@ -121,6 +121,9 @@ func (r *Replacement) lock(ctx context.Context) error {
 	if info.Size() == 0 { // SQLite would remove the log
 		return r.fallBack(ctx, errors.New("it is empty"))
 	}
+	if err := checkInterrupted(r.path); err != nil { // whatever it looks like, its log may be another one's
+		return r.fallBack(ctx, err)
+	}
 	err = checkPairing(ctx, r.path)
 	if err == nil {
 		err = r.lockExclusively(ctx)

@@ -31,7 +31,7 @@ func (r *Replacement) Install(ctx context.Context) (aside string, err error) {
 	switch {
 	case r.raw != nil:
 		return r.installRaw(stamp)
-	case !isThere(r.path) && !hasLog(r.path):
+	case !isThere(r.path) && !hasLog(r.path) && checkInterrupted(r.path) == nil:
 		return "", r.installFirst()
 	case !isThere(r.path): // and there is the log of a database that is gone
 		return r.installRaw(stamp)
