@@ -60,6 +60,7 @@ func TestAccountWithBlankAtItsEnds(t *testing.T) {
 		{[]string{"account", "show", "--account", " old "}, statusDone, "services"},
 		{[]string{"account", "unlock", "--account", " old "}, statusDone, "forwarded again"},
 		{[]string{"account", "doubt", "--account", " old "}, statusDone, "1 in doubt"},
+		{[]string{"account", "reread", "--account", " old "}, statusDone, "no such answers are kept"},
 		{[]string{"account", "show", "--account", "old"}, statusDone, "not enrolled"},
 		{[]string{"account", "forget", "--account", " old ", "--yes"}, statusDone, "removed from the store"},
 		{[]string{"enroll", "--account", " new", "--sms-code", "123456"}, statusUsage, "without a blank at either end"},

@@ -29,7 +29,7 @@ state from before, until inWebo accepts an OTP's proof. The answer itself is nev
 		if (*name != "") == *all {
 			return usageError{errors.New("say whose answers: give either --account or --all")}
 		}
-		who, err := otp.ParseAccount(*name)
+		who, err := otp.ParseStoredAccount(*name)
 		if err != nil && !*all {
 			return usageError{fmt.Errorf("--account: %w", err)}
 		}
