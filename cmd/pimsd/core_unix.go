@@ -2,10 +2,21 @@
 
 package main
 
-import "syscall"
+import (
+	"runtime/debug"
+	"syscall"
+)
 
-// forbidCores keeps the system from writing a core of this process, which would hold PINs and keys. Where that cannot be had, the
-// process goes on: it changes nothing about what it does.
+// crashBySignal makes a crash, such as a panic or the SIGABRT of a watchdog, end the process with SIGABRT instead of the exit
+// status 2. That one means a wrong configuration, after which systemd does not restart the service. The stacks of all goroutines
+// are printed as before.
+func crashBySignal() { debug.SetTraceback("crash") }
+
+// forbidCores keeps the system from writing a core of this process, which would hold PINs and keys. The limit 0 is for files only,
+// and Linux does not apply it to a program that collects cores; the limit of one byte keeps the core from both. Where that limit
+// cannot be set, because a lower one is in force already, programs that collect cores are expected to respect that one.
 func forbidCores() {
-	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	if syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: 1, Max: 1}) != nil {
+		_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	}
 }

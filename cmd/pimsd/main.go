@@ -21,6 +21,7 @@ func main() { os.Exit(mainStatus()) }
 const flushTimeout = time.Second
 
 func mainStatus() int {
+	crashBySignal()
 	forbidCores()
 	// net/http quotes unexpected bytes of answers to the standard logger, and they may be keys; the service logs by zap.
 	log.SetOutput(io.Discard)
