@@ -53,7 +53,7 @@ func (c *Config) networkSettings() []setting {
 		{
 			key: "http.trusted_proxies", unit: "CIDRs", value: prefixes(&c.HTTP.TrustedProxies),
 			what: "the proxies in front, such as `10.0.0.0/8, 192.0.2.7/32`, whose `X-Forwarded-For` says who calls",
-			effect: "It is for the log alone: nobody is let in or kept out by an address. Empty: the log has the other end of the " +
+			effect: "It is for the log alone: no caller is let in or kept out by an address. Empty: the log has the other end of the " +
 				"connection.",
 		},
 	}

@@ -38,7 +38,7 @@ func accessRefused() Entry {
 			},
 			{
 				ReasonPINLocked, http.StatusLocked, false, AdviceOperator,
-				"pimsd forwards no more guesses, lest inWebo block the account, until an operator unlocks it",
+				"pimsd forwards no more guesses, so that inWebo does not block the account, until an operator unlocks it",
 			},
 		},
 		Wire: []string{"NOK:ACCESS"},

@@ -41,7 +41,7 @@ func quotaReached() Entry {
 			},
 			{
 				ReasonSMSActivationsUsedUp, http.StatusConflict, false, AdviceOperator,
-				"pimsd makes no further SMS activation, lest inWebo lock the account; nothing was sent",
+				"pimsd makes no further SMS activation, so that inWebo does not lock the account; nothing was sent",
 			},
 			{
 				ReasonQuotaUsedUp, http.StatusTooManyRequests, true, AdviceRetry,

@@ -6,7 +6,7 @@ func unknownError() Entry {
 	return Entry{
 		Code: UnknownError, Type: genericError, Label: "Unknown error", WithPIN: true,
 		Causes: []Cause{
-			{ReasonInternalError, http.StatusInternalServerError, false, AdviceOperator, "something happened that nobody foresaw"},
+			{ReasonInternalError, http.StatusInternalServerError, false, AdviceOperator, "an error that no other reason describes"},
 			{
 				ReasonAnswerNotUnderstood, http.StatusInternalServerError, false, AdviceOperator,
 				"inWebo's answer is not understood: a broken or foreign document in answer to a setup",

@@ -51,7 +51,7 @@ var (
 	ErrQuota = newCause(errcodes.ReasonQuotaUsedUp, "the quota is used up")
 
 	// ErrCircuitOpen comes with a Wait: inWebo could not be reached so often that it is left alone, and nothing was tried.
-	ErrCircuitOpen = newCause(errcodes.ReasonInweboCircuitOpen, "inWebo is left alone")
+	ErrCircuitOpen = newCause(errcodes.ReasonInweboCircuitOpen, "the circuit to inWebo is open")
 	// ErrUnreachable says that inWebo could not be reached, or broke off.
 	ErrUnreachable = newCause(errcodes.ReasonInweboUnreachable, "inWebo is unreachable")
 	// ErrLate says that inWebo, or the time of the conversation, ran out.

@@ -244,7 +244,7 @@ func TestEnrollmentKeepsTheGuessOfAnOvertakenConversation(t *testing.T) {
 	}
 	close(sleeping.goOn)
 	if err := <-told; err == nil {
-		t.Error("a wrong PIN gives an OTP")
+		t.Error("a wrong PIN got an OTP")
 	}
 	if truth, err := e.sim.AccountTruth("owner"); err != nil || truth.Guesses.Peak > 2 {
 		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)

@@ -28,7 +28,7 @@ func TestWrongPINsNeverCostTheDevice(t *testing.T) {
 					if !right {
 						issued, err := service.IssueOTP(t.Context(), d.ask(), wrongPIN)
 						if err == nil && (checks || sim.Verify(issued.OTP.Reveal())) {
-							rt.Fatalf("call %d: a wrong PIN gives an OTP", i)
+							rt.Fatalf("call %d: a wrong PIN got an OTP", i)
 						}
 						continue
 					}
