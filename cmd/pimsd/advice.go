@@ -84,6 +84,7 @@ func advices() []advice {
 		{otp.ErrPINReused, "inWebo answers another question than it was asked. Report it."},
 		{otp.ErrVersion, "inWebo finds inwebo.version too old: set a newer one."},
 		{otp.ErrState, "Try once more. When it stays, another client may be using the device: stop that for good, and enrol anew."},
+		{otp.ErrTooSlow, "inWebo finds that the call took too long. Try once more. When it stays, look at the latency of inWebo."},
 		{otp.ErrForbidden, "The account may be blocked, or another client be using the device: check the account in the brand's app, stop the " +
 			"other client for good, and enrol anew."},
 		{otp.ErrNotActivated, "inWebo wants another of its tokens to be activated first: ask the brand's support."},

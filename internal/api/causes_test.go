@@ -55,6 +55,7 @@ var promised = []struct {
 	{otp.ErrVersion, 502, 2309, "inwebo: version error", ""},
 	{otp.ErrBlocked, 423, 2310, "inwebo: account is blocked", ""},
 	{otp.ErrState, 409, 2311, "inwebo: internal state not correct", ""},
+	{otp.ErrTooSlow, 409, 2311, "inwebo: internal state not correct", ""},
 	{otp.ErrDeviceUnknown, 404, 2312, "inwebo: device is disabled or unknown", ""},
 	{
 		otp.ErrNotActivated, 409, 2313,

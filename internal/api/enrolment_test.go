@@ -174,7 +174,7 @@ func TestEveryCauseOfTheOtherCalls(t *testing.T) {
 	fromBusy := append([]error{&otp.Wait{Cause: otp.ErrBusy, For: time.Second}}, fromStore...)
 	fromInwebo := append([]error{
 		&otp.Wait{Cause: otp.ErrCircuitOpen, For: time.Second}, otp.ErrUnreachable, otp.ErrLate, otp.ErrNotInwebo, otp.ErrNotUnderstood, otp.ErrSMSCode, otp.ErrSMSCodeFormat, otp.ErrSyntax,
-		otp.ErrPINRefused, otp.ErrVersion, otp.ErrBlocked, otp.ErrState, otp.ErrDeviceUnknown, otp.ErrNotActivated, otp.ErrNoService,
+		otp.ErrPINRefused, otp.ErrVersion, otp.ErrBlocked, otp.ErrState, otp.ErrTooSlow, otp.ErrDeviceUnknown, otp.ErrNotActivated, otp.ErrNoService,
 		otp.ErrPINReused, otp.ErrSynchroFailed, otp.ErrForbidden, otp.ErrPINFormat, otp.ErrTooManyDevices, otp.ErrRefused,
 	}, fromBusy...)
 	for _, tt := range []struct {

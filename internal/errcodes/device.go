@@ -11,7 +11,7 @@ func stateNotCorrect() Entry {
 				"inWebo says that its state and the device's do not fit",
 			},
 			{
-				ReasonStateRefused, http.StatusConflict, false, AdviceOperator,
+				ReasonOperationTooSlow, http.StatusConflict, false, AdviceRetry,
 				"inWebo says twice that too much time has passed within one operation",
 			},
 			{

@@ -58,6 +58,7 @@ const (
 	ReasonVersionRefused         Reason = "version_refused"
 	ReasonAccountBlocked         Reason = "account_blocked"
 	ReasonStateRefused           Reason = "state_refused"
+	ReasonOperationTooSlow       Reason = "operation_too_slow"
 	ReasonDeviceBusy             Reason = "device_busy"
 	ReasonNotEnrolled            Reason = "not_enrolled"
 	ReasonDeviceUnknown          Reason = "device_unknown"

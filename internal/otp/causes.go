@@ -90,6 +90,7 @@ var (
 	ErrVersion        = newCause(errcodes.ReasonVersionRefused, "refused: version")
 	ErrBlocked        = newCause(errcodes.ReasonAccountBlocked, "refused: blocked")
 	ErrState          = newCause(errcodes.ReasonStateRefused, "refused: state")
+	ErrTooSlow        = newCause(errcodes.ReasonOperationTooSlow, "refused: too much time has passed")
 	ErrDeviceUnknown  = newCause(errcodes.ReasonDeviceUnknown, "refused: device unknown")
 	ErrNotActivated   = newCause(errcodes.ReasonActivationRequired, "refused: not activated")
 	ErrNoService      = newCause(errcodes.ReasonNoService, "refused: no service")
@@ -108,7 +109,7 @@ func Causes() []error {
 		ErrNoDevice, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
 		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
 		ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
-		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState,
+		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState, ErrTooSlow,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
 		ErrTooManyDevices, ErrRefused,
 	}
@@ -181,8 +182,10 @@ func refusalCause(reason inwebo.Reason) error {
 		return ErrVersion
 	case inwebo.ReasonBlocked, inwebo.ReasonBiokey:
 		return ErrBlocked
-	case inwebo.ReasonState, inwebo.ReasonTimeout:
+	case inwebo.ReasonState:
 		return ErrState
+	case inwebo.ReasonTimeout:
+		return ErrTooSlow
 	case inwebo.ReasonNoDevice:
 		return ErrDeviceUnknown
 	case inwebo.ReasonNotActivated:

@@ -78,7 +78,7 @@ func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin se
 	triedAgain := false
 	for {
 		o := s.round(ctx, c, sid, pin)
-		if o.fate == refused && o.unread == nil && wasSlow(o.err) && !triedAgain { // one fresh try (docs/protocol.md §7, NOK:TIMEOUT)
+		if o.fate == refused && o.unread == nil && errors.Is(o.err, ErrTooSlow) && !triedAgain { // one fresh try (docs/protocol.md §7, NOK:TIMEOUT)
 			triedAgain = true
 			if err := s.settleCarried(c, o); err != nil {
 				return Issued{}, err
@@ -172,9 +172,4 @@ func (c *conversation) explain(o outcome) error {
 	default:
 		return o.err
 	}
-}
-
-func wasSlow(err error) bool {
-	var refusal *inwebo.Refusal
-	return errors.As(err, &refusal) && refusal.Reason == inwebo.ReasonTimeout
 }

@@ -162,7 +162,7 @@ func TestNoFreshTryAfterAStepThatCannotBeUsed(t *testing.T) {
 	sim := started(t, usual)
 	d := plant(t, sim, inwebosim.Override{})
 	client := &tooSlow{Inwebo: newBridge(sim)}
-	if _, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrState {
+	if _, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrTooSlow {
 		t.Errorf("told %v", err)
 	}
 	d.mustKeep(t, 1)

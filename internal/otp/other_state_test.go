@@ -40,8 +40,8 @@ func TestRefusalsWithoutAProofChangeNoState(t *testing.T) {
 		err, action string
 		reason      errcodes.Reason
 	}{
-		{"NOK:TIMEOUT", "ActionFinalize", errcodes.ReasonStateRefused},
-		{"NOK:TIMEOUT", "ActionSetup", errcodes.ReasonStateRefused},
+		{"NOK:TIMEOUT", "ActionFinalize", errcodes.ReasonOperationTooSlow},
+		{"NOK:TIMEOUT", "ActionSetup", errcodes.ReasonOperationTooSlow},
 		{"NOK:STATE", "ActionSetup", errcodes.ReasonDeviceLost},
 		{"NOK:FORBIDDEN", "ActionSetup", errcodes.ReasonDeviceLost},
 	} {

@@ -101,7 +101,7 @@ func ofAnswer(answer inwebo.Finalized, change change) outcome {
 
 // explainsDoubt reports whether the outcome is a refusal that a device gets whose stored state lags behind.
 func (o outcome) explainsDoubt() bool {
-	return o.fate == refused && !wasSlow(o.err) &&
+	return o.fate == refused &&
 		(errors.Is(o.err, ErrPINRefused) || errors.Is(o.err, ErrState) || errors.Is(o.err, ErrForbidden))
 }
 

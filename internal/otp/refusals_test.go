@@ -118,9 +118,9 @@ func TestTooSlowBetweenSetupAndFinalize(t *testing.T) {
 		lines  []string
 	}{
 		{"once", 1, 1, false, nil, remains{1, false, 0, 1, 2}, []string{"attempt", "outcome: done"}},
-		{"twice", 1, 2, false, otp.ErrState, remains{0, false, 0, 0, 2}, []string{"attempt", "outcome: state_refused"}},
-		{"once, with keys", 1, 1, true, nil, remains{2, false, 0, 1, 2}, []string{"attempt", "outcome: state_refused", "outcome: done"}},
-		{"twice, with keys", 1, 2, true, otp.ErrState, remains{2, false, 0, 0, 2}, []string{"attempt", "outcome: state_refused", "outcome: state_refused"}},
+		{"twice", 1, 2, false, otp.ErrTooSlow, remains{0, false, 0, 0, 2}, []string{"attempt", "outcome: operation_too_slow"}},
+		{"once, with keys", 1, 1, true, nil, remains{2, false, 0, 1, 2}, []string{"attempt", "outcome: operation_too_slow", "outcome: done"}},
+		{"twice, with keys", 1, 2, true, otp.ErrTooSlow, remains{2, false, 0, 0, 2}, []string{"attempt", "outcome: operation_too_slow", "outcome: operation_too_slow"}},
 		{"once in the second round", 2, 1, false, nil, remains{2, false, 0, 1, 3}, []string{"attempt", "outcome: done", "outcome: done"}},
 		{"twice in the second round", 2, 2, false, otp.ErrSecondRound, remains{1, false, 0, 1, 3}, []string{"attempt", "outcome: done", "outcome: second_round_failed"}},
 	} {

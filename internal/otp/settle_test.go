@@ -305,7 +305,7 @@ func TestEveryRefusalHasItsOwnCause(t *testing.T) {
 	if got := finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonBiokey}); !errors.Is(got.err, ErrBlocked) || got.blocking != PINBlocked {
 		t.Errorf("a locked biokey: %v, shown as %q", got.err, got.blocking)
 	}
-	if got := finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonTimeout}); !errors.Is(got.err, ErrState) {
+	if got := finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonTimeout}); !errors.Is(got.err, ErrTooSlow) {
 		t.Errorf("too slow between setup and finalize: %v", got.err)
 	}
 }
