@@ -24,6 +24,7 @@ type process struct {
 	counted  map[place]int
 	isDead   bool
 	hasSlept bool                   // during this verb
+	isAsleep bool                   // until woken is closed
 	isLost   bool                   // a row was replaced while it slept: what it knows of guesses is lost
 	stopped  chan struct{}          // closed when it falls asleep
 	woken    chan struct{}          // to be closed to wake it
@@ -51,18 +52,27 @@ func limits() otp.Limits {
 	}
 }
 
-// plan sets what goes wrong during the next verb.
-func (p *process) plan(troubles []trouble) {
+// plan sets what goes wrong during the next verb. It reports false, and sets nothing, when the process has fallen asleep.
+func (p *process) plan(troubles []trouble) (isAwake bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.isAsleep {
+		return false
+	}
 	p.troubles, p.counted, p.hasSlept, p.isLost = troubles, map[place]int{}, false, false
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
+	return true
 }
 
 // next counts one of the place, and returns what befalls it.
 func (p *process) next(at place) (fault, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.count(at)
+}
+
+// count is next for a caller that has the lock.
+func (p *process) count(at place) (fault, bool) {
 	p.counted[at]++
 	f, happens := find(p.troubles, at, p.counted[at])
 	if happens {
@@ -73,8 +83,9 @@ func (p *process) next(at place) (fault, bool) {
 
 // step is between two things that the process does, at which it may die or sleep. It reports whether it is dead.
 func (p *process) step() (isDead bool) {
-	f, happens := p.next(steps)
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, happens := p.count(steps)
 	switch {
 	case p.isDead || !happens:
 	case f.name == crash:
@@ -82,15 +93,14 @@ func (p *process) step() (isDead bool) {
 		p.h.explain(1)
 		go p.bury()
 	case f.name == sleep && !p.hasSlept:
-		p.hasSlept = true
+		p.hasSlept, p.isAsleep = true, true
 		p.h.explain(1)
-		stopped, woken := p.stopped, p.woken
+		woken := p.woken
+		close(p.stopped)
 		p.mu.Unlock()
-		close(stopped)
 		<-woken
 		p.mu.Lock()
 	}
-	defer p.mu.Unlock()
 	return p.isDead
 }
 
@@ -140,7 +150,7 @@ func (p *process) wakeUp() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	close(p.woken)
-	p.stopped = make(chan struct{})
+	p.isAsleep, p.stopped = false, make(chan struct{})
 }
 
 // lose notes that a row was replaced while the process sleeps.

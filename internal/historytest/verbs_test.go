@@ -140,7 +140,9 @@ func (h *harness) comeToRest(p *process, returned chan struct{}) {
 	}
 	h.background.Wait()
 	if !p.dead() {
-		p.plan(nil)
+		if !p.plan(nil) {
+			h.asleep[p] = returned
+		}
 		return
 	}
 	p.close()
