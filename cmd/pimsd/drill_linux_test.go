@@ -69,7 +69,9 @@ func TestRestoreDrill(t *testing.T) {
 	if err := service.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-ended(service)
+	if await(t, "the end of the killed service", ended(service)) == nil {
+		t.Error("the service ended well before it was killed")
+	}
 	stop()
 	callers.Wait()
 	if out := d.run("", "store", "restore", backup, "--yes"); !strings.Contains(out, fmt.Sprintf("their %d devices will be in doubt", drillAccounts)) {

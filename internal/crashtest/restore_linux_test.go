@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -78,10 +79,7 @@ func newBefore(t *testing.T) before {
 
 // unreadable is the same, where nothing can read the database.
 func (b before) unreadable() before {
-	files := map[string][]byte{}
-	for name, data := range b.files {
-		files[name] = data
-	}
+	files := maps.Clone(b.files)
 	files["/data/pimsd.db"] = bytes.Repeat([]byte{0xa5}, len(files["/data/pimsd.db"]))
 	return before{files: files, lines: b.lines}
 }

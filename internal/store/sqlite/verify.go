@@ -74,7 +74,7 @@ func Verify(ctx context.Context, dir string) (damage string, complete bool, err 
 	damage, err = quickCheck(ctx, conn, "")
 	switch {
 	case ctx.Err() != nil:
-		return damage, false, nil //nolint:nilerr // it was not found damaged so far
+		return damage, false, nil // it was not found damaged so far
 	case isDamage(err):
 		if damage, err = checkEachTable(ctx, conn); err != nil {
 			damage = err.Error()
