@@ -9,7 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
+	"time"
 )
 
 // byteOrderMark is the UTF-8 form that some editors and shells write before a text.
@@ -47,12 +50,26 @@ func trimEnd[T string | []byte](text T) T {
 // ReadFile returns the content of the file at path, which may have up to limit bytes, as it is: the caller trims it.
 // The error wraps ErrTooLarge when the file has more.
 func ReadFile(path string, limit int) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := open(path, pipeTimeout)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // it was only read
 	return readAll(file, limit)
+}
+
+// pipeTimeout is how long the writer of a pipe may take. Such a writer is a program that decrypts a secret, for example.
+const pipeTimeout = 30 * time.Second
+
+// open opens a file for reading. It does not wait for the writer of a pipe, and reads from the file fail after the timeout if it is
+// a pipe or a terminal.
+func open(path string, timeout time.Duration) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	_ = file.SetReadDeadline(time.Now().Add(timeout)) // it fails for a regular file, which needs no deadline
+	return file, nil
 }
 
 // readAll reads into one buffer. A buffer that grows would leave copies of a secret in memory.
@@ -63,10 +80,18 @@ func readAll(file *os.File, limit int) ([]byte, error) {
 	case err == nil:
 		clear(content)
 		return nil, fmt.Errorf("%s is over %d KiB: %w", file.Name(), limit>>10, ErrTooLarge)
+	case errors.Is(err, io.EOF) && isPipe(file):
+		return nil, fmt.Errorf("%s is a pipe into which nothing was written: its writer must have begun before, and must not fail", file.Name())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return content[:n], nil
 	default:
 		clear(content)
 		return nil, err
 	}
+}
+
+// isPipe reports whether the open file is a pipe. What is read from one that is empty may be the output of a command that failed.
+func isPipe(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&fs.ModeNamedPipe != 0
 }

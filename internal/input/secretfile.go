@@ -3,7 +3,6 @@ package input
 import (
 	"fmt"
 	"io/fs"
-	"os"
 )
 
 // SecretFile is a file that holds a secret.
@@ -20,7 +19,7 @@ type SecretFile struct {
 // mount secrets read-only or on tmpfs, often with mode 0444, 0644 or, after fsGroup, 0660; the processes that can reach such
 // a mount are those of the container. There these modes are accepted, with a warning.
 func ReadSecretFile(path string, limit int) (SecretFile, error) {
-	file, err := os.Open(path)
+	file, err := open(path, pipeTimeout)
 	if err != nil {
 		return SecretFile{}, err
 	}
@@ -40,7 +39,7 @@ func ReadSecretFile(path string, limit int) (SecretFile, error) {
 // SecretFileWarning returns the Warning that ReadSecretFile would return for the file at path. It is empty too when the file
 // cannot be opened or is refused, which its reader reports.
 func SecretFileWarning(path string) string {
-	file, err := os.Open(path)
+	file, err := open(path, pipeTimeout)
 	if err != nil {
 		return ""
 	}
