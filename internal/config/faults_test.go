@@ -54,6 +54,13 @@ func TestFaults(t *testing.T) {
 			world{files: map[string]string{"/s": ""}, environ: []string{"PIMSD_SEAL_KEYS_FILE=/s"}},
 			[]string{"PIMSD_SEAL_KEYS_FILE names a file that is empty: write the secret into /s"},
 		},
+		{
+			world{environ: []string{"PIMSD_CONFIG=gone.yaml"}, args: []string{"--config=", "--data-dir="}},
+			[]string{
+				"--config is empty, as when a variable of the shell is not set: name the place, or leave the flag out for the default",
+				"--data-dir is empty, as when a variable of the shell is not set: name the place, or leave the flag out for the default",
+			},
+		},
 		{environ("PIMSD_CONFIG=gone.yaml"), []string{"gone.yaml cannot be read: open gone.yaml: file does not exist"}},
 		{environ("PIMSD_LISTE=:1"), []string{"PIMSD_LISTE is no setting: the nearest is PIMSD_LISTEN"}},
 		{environ("PIMSD_LISTEN_FILE=/s"), []string{"PIMSD_LISTEN_FILE is no setting: the nearest is PIMSD_LISTEN"}},

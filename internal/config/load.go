@@ -135,7 +135,9 @@ func (l *loader) names(naming func(setting) string) (names []string) {
 func (l *loader) readFile() {
 	name := l.environ(EnvFile)
 	if f := l.changedFlag(FlagFile); f != nil {
-		name = f.Value.String()
+		if name = f.Value.String(); name == "" {
+			l.fault("--"+FlagFile, emptyFlag)
+		}
 	}
 	if name == "" {
 		return
@@ -170,10 +172,19 @@ func (l *loader) readFlags() {
 	for _, name := range l.names(setting.flag) {
 		s, inFile, _ := l.find(name, setting.flag)
 		if f := l.changedFlag(name); f != nil && s.secret == inFile { // a secret's own name may be another flag of a command
+			if s.key == "data_dir" && f.Value.String() == "" {
+				l.broken[s.key] = true
+				l.fault("--"+name, emptyFlag)
+				continue
+			}
 			l.take(s, fromFlags, "--"+name, f.Value.String(), inFile)
 		}
 	}
 }
+
+// emptyFlag is the fault of a flag that says where the store is, and is empty because a variable of a script is not set. Its
+// default would be another store.
+const emptyFlag = "is empty, as when a variable of the shell is not set: name the place, or leave the flag out for the default"
 
 func (l *loader) changedFlag(name string) *pflag.Flag {
 	if l.in.Flags == nil || !l.in.Flags.Changed(name) {
