@@ -76,7 +76,8 @@ func TestACommandBesideTheServiceSeesWhatItSees(t *testing.T) {
 		}
 	}
 	told := output(t, "bash", "-euc", "PATH="+stubs+":$PATH\n"+
-		"until "+pimsd+" health --ops-listen "+serve.Env[2][len("PIMSD_OPS_LISTEN="):]+" 2>/dev/null; do sleep 0.1; done\n"+
+		strings.Join(serve.Env, " ")+" "+pimsd+" health --wait 60s\n"+
+		"export PIMSD_DATA_DIR="+t.TempDir()+"\n"+ // of the shell alone
 		"systemd/pimsd-beside config; systemd/pimsd-beside account list")
 	if !regexp.MustCompile(`data_dir +`+home+` `).MatchString(told) || !strings.Contains(told, "ACCOUNT") {
 		t.Errorf("it sees:\n%s", told)
