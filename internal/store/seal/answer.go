@@ -2,6 +2,7 @@ package seal
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -12,7 +13,8 @@ import (
 func answerPurpose(key string) Purpose { return Purpose("answer " + key) }
 
 // FetchWithResponse returns the row with its vault opened and the stored response with its answer opened; see Fetch for
-// its errors.
+// its errors. A response that is damaged counts as spent: it can never be returned, and the call must not be made again. One whose key
+// is missing is an error, because the key may be on its way to this process.
 func (s *Store) FetchWithResponse(
 	ctx context.Context, account otp.Account, key string,
 ) (otp.Row, *otp.Kept, time.Time, error) {
@@ -20,7 +22,11 @@ func (s *Store) FetchWithResponse(
 	if kept != nil && !kept.Answer.IsEmpty() {
 		opened := *kept
 		var sealed error
-		if opened.Answer, sealed = s.ring.Open(answerPurpose(key), account, kept.Answer.Reveal()); sealed != nil {
+		opened.Answer, sealed = s.ring.Open(answerPurpose(key), account, kept.Answer.Reveal())
+		switch {
+		case errors.Is(sealed, ErrDamaged):
+			opened = otp.Kept{At: kept.At}
+		case sealed != nil:
 			return otp.Row{}, nil, now, sealed
 		}
 		kept = &opened

@@ -1,0 +1,32 @@
+package seal_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/store/storetest"
+)
+
+// A stored response that does not open is one that is spent: the call was made, and must not be made again. The record, without
+// which no call is possible, is returned.
+func TestADamagedResponseIsSpent(t *testing.T) {
+	t.Parallel()
+	memory := storetest.NewMemory()
+	store, key := seal.New(memory, ringOf(t, line(1))), strings.Repeat("a", 64)
+	must(t, store.Create(t.Context(), otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("secret")}}))
+	sealed := otp.Write{ID: "2", Row: fetch(t, memory, "alice"), Keep: &otp.Keep{Key: key, IsOTP: true, Kept: otp.Kept{
+		Fingerprint: []byte("fingerprint"), Answer: vault("not as it was sealed"),
+	}}}
+	sealed.Row.Revision = 2
+	must(t, memory.Replace(t.Context(), sealed))
+
+	row, kept, _, err := store.FetchWithResponse(t.Context(), "alice", key)
+	if err != nil || string(row.Vault.Reveal()) != "secret" {
+		t.Errorf("the record is %+v (%v)", row, err)
+	}
+	if kept == nil || !kept.Answer.IsEmpty() {
+		t.Errorf("the response is %+v, want one that is spent", kept)
+	}
+}
