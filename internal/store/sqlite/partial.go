@@ -17,6 +17,9 @@ var errPartialBusy = errors.New("another process is writing it")
 // it is closed.
 func openPartial(path string) (*os.File, error) {
 	for {
+		if err := refuseOther(path); err != nil {
+			return nil, err
+		}
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, err
@@ -32,6 +35,20 @@ func openPartial(path string) (*os.File, error) {
 		}
 		_ = file.Close() // another process has finished it meanwhile, and it has another name by now
 	}
+}
+
+// refuseOther refuses a path that leads to a file which has another name: no killed process has left it, and it would be emptied.
+func refuseOther(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() || links(info) > 1:
+		return fmt.Errorf("%s is a link, or no regular file, and would be written over: remove it, or choose another place", path)
+	}
+	return nil
 }
 
 // isAt reports whether path is a name of the file.

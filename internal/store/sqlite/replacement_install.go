@@ -27,6 +27,22 @@ func (r *Replacement) Install(ctx context.Context) (aside string, err error) {
 	if err := r.finish(ctx); err != nil {
 		return "", err
 	}
+	if aside, err = r.install(ctx); err != nil {
+		return "", err
+	}
+	return aside, r.removeMarker()
+}
+
+// removeMarker removes the marker, of this replacement or of one that was interrupted, when database and log belong together.
+func (r *Replacement) removeMarker() error {
+	dir := filepath.Dir(r.path)
+	if err := removePartial(filepath.Join(dir, MarkerName)); err != nil {
+		return err
+	}
+	return syncDirectory(dir)
+}
+
+func (r *Replacement) install(ctx context.Context) (aside string, err error) {
 	stamp := now().Format("20060102T150405.000000Z")
 	switch {
 	case r.raw != nil:
@@ -145,7 +161,7 @@ func (r *Replacement) installRaw(stamp string) (aside string, err error) {
 			return "", err
 		}
 	}
-	return aside, errors.Join(syncDirectory(dir), os.Remove(marker), syncDirectory(dir))
+	return aside, syncDirectory(dir)
 }
 
 // dropSecondNames removes the second name of a database that an interrupted restore has left: it never got to replacing it.

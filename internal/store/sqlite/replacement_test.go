@@ -476,3 +476,54 @@ func TestTheTimeOfTheLastBackupIsKept(t *testing.T) {
 		t.Errorf("it is %v", got)
 	}
 }
+
+// A restore that was killed at its last step can be made again, as the error says, whether or not the database can be read by now.
+func TestReplacingAfterAnInterruptedReplacement(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*testing.T, string){
+		"the database can be read":    func(*testing.T, string) {},
+		"the database cannot be read": func(t *testing.T, dir string) { writeFile(t, dir, FileName, strings.Repeat("garbage", 100)) },
+		"there is none":               func(t *testing.T, dir string) { removeFile(t, dir, FileName) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, s := newDir(t)
+			writeRow(t, s, 1)
+			backup := backUpTo(t, s)
+			closeStore(t, s)
+			spoil(t, dir)
+			writeFile(t, dir, MarkerName, "")
+			if _, err := OpenOrCreate(t.Context(), Options{Dir: dir}); err == nil {
+				t.Error("the interrupted restore is not noticed")
+			}
+			install(t, dir, backup)
+			s, err := OpenOrCreate(t.Context(), Options{Dir: dir})
+			if err != nil {
+				t.Fatalf("after the restore was made again: %v", err)
+			}
+			closeStore(t, s)
+		})
+	}
+}
+
+// A backup writes into no file but one that it has made, or that a killed backup has left.
+func TestBackupWhereAnotherFileIs(t *testing.T) {
+	t.Parallel()
+	_, s := newDir(t)
+	t.Cleanup(func() { closeStore(t, s) })
+	for name, link := range map[string]func(from, to string) error{"a symbolic link": os.Symlink, "a hard link": os.Link} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path, other := filepath.Join(dir, "backup.db"), filepath.Join(dir, "other")
+			must(t, os.WriteFile(other, []byte("precious"), 0o600))
+			must(t, link(other, path+partialSuffix))
+			if err := s.Backup(t.Context(), path, quiet); err == nil || !strings.Contains(err.Error(), path+partialSuffix) {
+				t.Errorf("the backup returns %v, want an error that names the link", err)
+			}
+			if text, err := os.ReadFile(other); err != nil || string(text) != "precious" {
+				t.Errorf("the other file has %q (%v)", text, err)
+			}
+		})
+	}
+}

@@ -46,15 +46,15 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 	case err != nil:
 		damage = err.Error()
 	}
-	for _, table := range irreplaceable() {
-		found, err := quickCheck(bounded, conn, "('"+table+"')")
-		if err != nil {
-			found = err.Error()
-		}
-		if found != "" {
-			return "", fmt.Errorf("%s %s damaged (%s: %s). Nothing was changed: restore a backup with "+
-				"`pimsd store restore`; or see what `sqlite3 %[1]s .recover` can save", path, state, table, found)
-		}
+	switch table, found := damagedTable(bounded, conn); {
+	case found != "":
+		return "", fmt.Errorf("%s %s damaged (%s: %s). Nothing was changed: restore a backup with "+
+			"`pimsd store restore`; or see what `sqlite3 %[1]s .recover` can save", path, state, table, found)
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case bounded.Err() != nil:
+		return fmt.Sprintf("the store is damaged, perhaps where it can be done without, and is too large to be verified within %v: %s",
+			timeout, damage), nil
 	}
 	return "the store is damaged, where it can be done without: " + damage, nil
 }
@@ -82,6 +82,24 @@ func Verify(ctx context.Context, dir string) (damage string, complete bool, err 
 		return damage, true, nil
 	}
 	return damage, err == nil, err
+}
+
+// damagedTable returns the first irreplaceable table that is damaged, and what is; both are empty when there is none, or none that was
+// found before ctx ended: to be slow is no damage.
+func damagedTable(ctx context.Context, conn driver.Conn) (table, damage string) {
+	for _, table := range irreplaceable() {
+		damage, err := quickCheck(ctx, conn, "('"+table+"')")
+		if ctx.Err() != nil {
+			return "", ""
+		}
+		if err != nil {
+			damage = err.Error()
+		}
+		if damage != "" {
+			return table, damage
+		}
+	}
+	return "", ""
 }
 
 // quickCheck returns the first lines of what SQLite finds damaged, of the whole database or of one table, with the names of

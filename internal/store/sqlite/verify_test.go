@@ -81,6 +81,21 @@ func TestDamageAfterAnUncleanEnd(t *testing.T) {
 	})
 }
 
+// That there is no time left to verify the irreplaceable tables is no damage of one of them.
+func TestVerificationOfTablesIsBounded(t *testing.T) {
+	t.Parallel()
+	conn, err := openReadOnly(t.Context(), filepath.Join(damaged(t, "answer_at"), FileName), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // it was only read
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if table, damage := damagedTable(ctx, conn); damage != "" {
+		t.Errorf("without time, the table %s is damaged: %s", table, damage)
+	}
+}
+
 // A large store is served though it was not verified to the end, and says so.
 func TestVerificationIsBounded(t *testing.T) {
 	t.Parallel()
