@@ -80,11 +80,15 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 			return describe(what, err)
 		}
 	}
-	statement := replaceRow
-	if w.Keep != nil {
-		statement = replaceAndKeep
+	if w.Keep == nil {
+		return s.write(ctx, s.lanes.singles, what, replaceRow, w, otp.ErrConflict)
 	}
-	return s.write(ctx, s.lanes.singles, what, statement, w, otp.ErrConflict)
+	err := s.write(ctx, s.lanes.singles, what, replaceAndKeep, w, otp.ErrConflict)
+	if cannotStore(err) { // the response perhaps, without which the answer of inWebo must be stored
+		w.Keep = nil
+		return s.write(ctx, s.lanes.singles, what, replaceRow, w, otp.ErrConflict)
+	}
+	return err
 }
 
 // write runs the one statement of a writing verb. refusal is the answer to a write that does not fit.

@@ -15,6 +15,8 @@ const (
 	readOnlyTransaction = "25006"
 	undefinedTable      = "42P01"
 	tooManyConnections  = "53300"
+	diskFull            = "53100"
+	ioError             = "58030"
 )
 
 // What it says of data that it cannot read.
@@ -40,6 +42,12 @@ func isReadOnly(err error) bool { return hasCode(err, readOnlyTransaction) }
 
 // isDamage reports whether the server could not read what it has stored.
 func isDamage(err error) bool { return hasCode(err, dataCorrupted) || hasCode(err, indexCorrupted) }
+
+// cannotStore reports whether the server has refused a write because what it would change is damaged, or has no room. Another table
+// may be in order.
+func cannotStore(err error) bool {
+	return isDamage(err) || hasCode(err, diskFull) || hasCode(err, ioError)
+}
 
 func hasCode(err error, code string) bool {
 	failed, ok := errors.AsType[*pgconn.PgError](err)
