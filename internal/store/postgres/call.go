@@ -70,9 +70,16 @@ func (s *Store) run(ctx context.Context, l lane, work func(context.Context, *pgx
 	if err != nil {
 		return notSent{err}
 	}
+	returned := false
+	defer func() {
+		if !returned { // work has panicked, and its connection is in the middle of something
+			discard(conn)
+		}
+	}()
 	state := conn.Conn().PgConn().CustomData()
 	delete(state, notReplicated)
 	err = work(ctx, conn.Conn())
+	returned = true
 	if _, told := state[notReplicated]; told && err == nil {
 		err = errNotReplicated
 	}

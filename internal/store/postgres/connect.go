@@ -108,6 +108,9 @@ func checkConnection(ctx context.Context, conn *pgconn.PgConn) error {
 	if err != nil {
 		return err
 	}
+	if len(results) != 1 || len(results[0].Rows) != 1 {
+		return errNoServer
+	}
 	row := results[0].Rows[0]
 	inRecovery, readOnly, fsync, synchronousCommit := string(row[0]), string(row[1]), string(row[2]), string(row[3])
 	switch {
@@ -141,5 +144,6 @@ var (
 	errLooseCommit = errors.New("synchronous_commit is off: a crash of the server would lose a step of a ratchet, and so a " +
 		"device; set it to on for this user (ALTER ROLE … SET synchronous_commit = on)")
 	errOldServer = errors.New("the server is older than PostgreSQL 12: use a version that its makers still maintain")
+	errNoServer  = errors.New("what answers at the address in database_url does not answer as PostgreSQL does: name the server itself")
 	errNoFsync   = errors.New("fsync is off: a crash of the server would lose devices; set it to on in postgresql.conf")
 )

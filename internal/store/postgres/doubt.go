@@ -111,7 +111,10 @@ func (r *rested) finish(t *tally) {
 	ctx, cancel := context.WithTimeout(r.life, countTimeout)
 	defer cancel()
 	began := time.Now()
-	t.count, t.err = r.take(ctx)
+	t.err = otp.CatchPanic(func() (err error) {
+		t.count, err = r.take(ctx)
+		return err
+	})
 	took := time.Since(began)
 	r.mu.Lock()
 	defer r.mu.Unlock()

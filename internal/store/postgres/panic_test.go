@@ -4,9 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/postgres"
 )
 
 // A server that crashes in the middle of a write has perhaps stored it.
@@ -27,5 +29,19 @@ func TestAServerThatPanics(t *testing.T) {
 	}
 	if err := os.Rename(wal+".away", wal); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A verb that panics, in a call that is answered with an error, keeps no connection.
+func TestVerbsThatPanic(t *testing.T) {
+	t.Parallel()
+	store := open(t, server.Database(t))
+	for range 20 { // more than there are connections
+		if err := postgres.Panic(t.Context(), store); err == nil || !strings.Contains(err.Error(), "panic_export_test.go") {
+			t.Fatalf("the verb returns %v, want an error that names the place of the panic", err)
+		}
+	}
+	if err := store.Writable(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

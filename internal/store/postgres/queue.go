@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 const (
@@ -93,7 +95,7 @@ func (q *queue[T]) run() {
 		sent := make(chan struct{})
 		q.ended.Go(func() {
 			defer close(sent)
-			q.send(batch)
+			q.sendAll(batch)
 			for _, j := range batch {
 				close(j.done)
 			}
@@ -104,6 +106,19 @@ func (q *queue[T]) run() {
 		case <-overtake.C:
 		}
 		overtake.Stop()
+	}
+}
+
+// sendAll sends the jobs. A panic fails them, and not the process: what became of them is not known.
+func (q *queue[T]) sendAll(batch []*job[T]) {
+	err := otp.CatchPanic(func() error {
+		q.send(batch)
+		return nil
+	})
+	if err != nil {
+		for _, j := range batch {
+			j.err = err
+		}
 	}
 }
 

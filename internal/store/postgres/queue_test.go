@@ -143,3 +143,23 @@ func TestABatchHasABound(t *testing.T) {
 		r.expect(t, words[:1], words[1:1+maxBatch], words[1+maxBatch:])
 	})
 }
+
+// A batch whose sending panics fails its jobs, which may be stored, and no later ones.
+func TestABatchThatPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent int
+		q := newQueue(firstLetter, func([]*job[string]) {
+			if sent++; sent == 1 {
+				panic("in a batch")
+			}
+		})
+		defer q.close()
+		if _, err := q.do(t.Context(), "first"); err == nil || errors.As(err, new(notSent)) {
+			t.Errorf("the first word returns %v, want an error that leaves open what became of it", err)
+		}
+		if _, err := q.do(t.Context(), "second"); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -62,9 +62,11 @@ func lookUp[T any](ctx context.Context, w *writer, which func(*lookups) *query, 
 	answer := make(chan result, 1)
 	read := func(l *lookups) {
 		var r result
-		r.err = which(l).row(keys, func(from scanner) (err error) {
-			r.row, err = scan(from)
-			return err
+		r.err = otp.CatchPanic(func() error {
+			return which(l).row(keys, func(from scanner) (err error) {
+				r.row, err = scan(from)
+				return err
+			})
 		})
 		answer <- r
 	}

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // list returns the rows of a query.
@@ -57,8 +59,12 @@ func within[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	}
 	answer := make(chan result, 1)
 	go func() {
-		value, err := read()
-		answer <- result{value, err}
+		var r result
+		r.err = otp.CatchPanic(func() (err error) {
+			r.value, err = read()
+			return err
+		})
+		answer <- r
 	}()
 	select {
 	case r := <-answer:

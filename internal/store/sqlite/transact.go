@@ -9,6 +9,8 @@ import (
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // maxAlone bounds how many jobs of one batch may fail alone, since each has the others done again.
@@ -144,8 +146,13 @@ func (w *writer) try(batch []*job) (failed int, err error) {
 	return -1, nil
 }
 
-// run makes the change, and stores what is to be kept with it unless it was refused.
+// run is attempt, of which a panic is a failure of this job alone.
 func (j *job) run(ctx context.Context, on *statements) (failure error) {
+	return otp.CatchPanic(func() error { return j.attempt(ctx, on) })
+}
+
+// attempt makes the change, and stores what is to be kept with it unless it was refused.
+func (j *job) attempt(ctx context.Context, on *statements) (failure error) {
 	if j.byScan {
 		on = on.scanning
 	}

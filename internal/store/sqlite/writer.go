@@ -229,18 +229,31 @@ func (w *writer) lookUpAll() {
 	}
 }
 
+// answer does the jobs and answers them. A panic fails the jobs at hand, and not the process: other calls have answers of inWebo
+// to store. Whether those jobs are stored is not known then.
 func (w *writer) answer(batch []*job) {
 	w.lookUpAll()
+	err := otp.CatchPanic(func() error {
+		w.commit(batch)
+		return nil
+	})
+	if err != nil {
+		_ = failAll(batch, w.undo(context.Background(), err))
+	}
+	for _, j := range batch {
+		j.answer <- j.err
+	}
+	w.save(len(batch))
+}
+
+// commit runs those of the jobs that may be run, and sets the error of each.
+func (w *writer) commit(batch []*job) {
 	w.health.check()
 	if admitted := w.admit(batch); len(admitted) > 0 {
 		start := time.Now()
 		err := w.transact(admitted)
 		w.observe(len(admitted), time.Since(start), err)
 	}
-	for _, j := range batch {
-		j.answer <- j.err
-	}
-	w.save(len(batch))
 }
 
 // admit refuses leases while there is no reserve, and everything but settles while the store is broken. It returns the other jobs.
