@@ -44,7 +44,7 @@ func TestAServerThatAnswersWithoutARow(t *testing.T) {
 
 // answerWithoutRows answers each query of a client as an empty one, until the client goes.
 func answerWithoutRows(conn net.Conn) {
-	defer conn.Close() //nolint:errcheck // its client is gone
+	defer conn.Close()
 	backend := pgproto3.NewBackend(conn, conn)
 	if _, err := backend.ReceiveStartupMessage(); err != nil {
 		return

@@ -1,13 +1,13 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"testing"
 	"time"
 
-	"context"
 	"github.com/pimsd/pimsd/internal/otp"
-	"testing"
 )
 
 // A write that panics is refused alone: the process goes on, and so do the other writes of its transaction and those after it.

@@ -88,7 +88,7 @@ func TestVerificationOfTablesIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // it was only read
+	defer conn.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if table, damage := damagedTable(ctx, conn); damage != "" {
