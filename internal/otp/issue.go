@@ -78,7 +78,7 @@ func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin se
 	triedAgain := false
 	for {
 		o := s.round(ctx, c, sid, pin)
-		if o.fate == refused && o.unread == nil && errors.Is(o.err, ErrTooSlow) && !triedAgain { // one fresh try (docs/protocol.md §7, NOK:TIMEOUT)
+		if o.fate == refused && o.unread == nil && errors.Is(o.err, ErrTooSlow) && !triedAgain { // one fresh try (docs/protocol.md §7)
 			triedAgain = true
 			if err := s.settleCarried(c, o); err != nil {
 				return Issued{}, err
