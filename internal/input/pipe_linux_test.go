@@ -57,7 +57,7 @@ func TestPipeWithSilentWriter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	if _, err := readAll(file, 100); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("it ends with %v", err)
 	}
@@ -72,7 +72,7 @@ func TestPipeWithSlowWriter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	type result struct {
 		content []byte
 		err     error
