@@ -37,7 +37,9 @@ func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, err
 		err = wholeKeys(keys)
 	}
 	if err == nil {
-		err = to.Load(ctx, postgres.Contents{Rows: allRows(ctx, c.Store), Lines: allLines(ctx, c.Store), Keys: keys})
+		err = to.Load(ctx, postgres.Contents{
+			Rows: allRows(ctx, c.Store), Former: allFormer(ctx, c.Store), Lines: allLines(ctx, c.Store), Keys: keys,
+		})
 	}
 	var copied Copied
 	if err == nil {
@@ -50,6 +52,12 @@ func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, err
 func allRows(ctx context.Context, store Store) iter.Seq2[otp.Row, error] {
 	return paged(otp.Account(""), func(after otp.Account) ([]otp.Row, error) { return store.List(ctx, after, page) },
 		func(row otp.Row) otp.Account { return row.Account })
+}
+
+// allFormer returns the row of every device that an account had before another one, a page at a time.
+func allFormer(ctx context.Context, store Store) iter.Seq2[otp.Row, error] {
+	return paged(otp.Row{}, func(after otp.Row) ([]otp.Row, error) { return store.ListFormer(ctx, after, page) },
+		func(row otp.Row) otp.Row { return row })
 }
 
 // errNotWhole means that something cannot be copied, because it cannot be read.
@@ -113,6 +121,9 @@ func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 	}
 	if copied.Accounts, err = same(allRows(ctx, from), allRows(ctx, to), sameRow); err != nil {
 		return copied, fmt.Errorf("compare the accounts: %w", err)
+	}
+	if _, err = same(allFormer(ctx, from), allFormer(ctx, to), sameRow); err != nil {
+		return copied, fmt.Errorf("compare the former devices: %w", err)
 	}
 	sameLine := func(a, b otp.Audited) bool { return a == b }
 	if copied.Lines, err = same(allLines(ctx, from), allLines(ctx, to), sameLine); err != nil {

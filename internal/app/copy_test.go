@@ -71,6 +71,7 @@ func TestCopiesAreCompared(t *testing.T) {
 		"another body":       {key, func(w *otp.Write) { w.Row.Body = []byte("[]") }, false},
 		"another doubt":      {key, func(w *otp.Write) { w.Row.InDoubt = true }, false},
 		"another hold":       {key, func(w *otp.Write) { w.Row.HeldUntil = time.UnixMicro(2) }, false},
+		"another claim":      {key, func(w *otp.Write) { w.Claim = &otp.Claim{Serial: "phone/_/2"} }, false},
 		"another audit line": {key, func(w *otp.Write) { w.Line.Step++ }, false},
 		"another key":        {other, func(*otp.Write) {}, false},
 	} {
@@ -95,5 +96,31 @@ func TestACopyLacksNothingAndHasNothingMore(t *testing.T) {
 		if _, err := compare(t.Context(), pair[0], pair[1]); !errors.Is(err, errDiffer) {
 			t.Errorf("the comparison says %v", err)
 		}
+	}
+}
+
+// A copy that has other former devices, and the same of everything else, is no copy.
+func TestFormerDevicesAreCompared(t *testing.T) {
+	t.Parallel()
+	key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(first string) Store {
+		store := stocked(t, key, func(w *otp.Write) { w.Claim = &otp.Claim{Serial: first} })
+		w := otp.Write{
+			ID: "last", Row: otp.Row{Account: "alice", Revision: 3, Body: []byte("{}")}, Claim: &otp.Claim{Serial: "phone/_/9"},
+			Line: otp.Line{Account: "alice", At: time.UnixMicro(1).UTC(), Stage: otp.StageOutcome},
+		}
+		if err := store.Replace(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	if _, err := compare(t.Context(), with("phone/_/1"), with("phone/_/1")); err != nil {
+		t.Errorf("the same: %v", err)
+	}
+	if _, err := compare(t.Context(), with("phone/_/1"), with("phone/_/2")); !errors.Is(err, errDiffer) {
+		t.Errorf("the comparison says %v", err)
 	}
 }

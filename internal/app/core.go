@@ -35,6 +35,8 @@ type Store interface {
 	// CountAnswersUnder counts the answers that are kept for repeats, and were sealed or fingerprinted under the key whose
 	// marks begin with that text.
 	CountAnswersUnder(ctx context.Context, start []byte) (int, error)
+	// ListFormer returns rows of devices that accounts had before others, those after the row given.
+	ListFormer(ctx context.Context, after otp.Row, limit int) ([]otp.Row, error)
 	// CountDoubt counts the devices in doubt.
 	CountDoubt(ctx context.Context) (int, error)
 	// CountUnreadAnswers counts the answers of inWebo that are kept because they could not be read.

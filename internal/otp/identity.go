@@ -9,7 +9,8 @@ import (
 )
 
 // A device's identity is its serial. What was counted of it, wrong PINs, OTPs and SMS activations, belongs to the identity as
-// well as to the account: inWebo counts by the device, whatever it is called here.
+// well as to the account: inWebo counts by the device, whatever it is called here. So the store keeps the record of an account
+// that gets another device, until the same account gets the first one back and leaves it again: see Store.BySerial.
 
 // maxSerial is the longest serial that a store claims, in bytes.
 const maxSerial = 256
@@ -29,8 +30,8 @@ func (s *Service) inherited(ctx context.Context, r Record, serial ratchet.Serial
 	}
 	var others []Record
 	for _, row := range rows {
-		if row.Account == r.Account {
-			continue
+		if row.Account == r.Account && (!row.Former || r.Serial == serial && row.Revision < r.Revision) {
+			continue // r goes on from it
 		}
 		if row.Claim.Active {
 			return r, ErrDeviceTaken

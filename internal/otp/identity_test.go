@@ -316,3 +316,55 @@ func TestRestoredRecordPassesOnItsCounts(t *testing.T) {
 	must(t, m.service.Import(t.Context(), m.as("carol"), m.found))
 	m.mustAllowOneMore(t, "carol")
 }
+
+// A device is found with what was counted of it also when its account has got another device since.
+func TestADeviceThatWasReplacedKeepsItsCounts(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	other := m.found
+	other.Serial += "00"
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	for range 2 {
+		_ = m.issue(t, "alice", wrongPIN)
+	}
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("alice"), other))
+	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+	if err := m.issue(t, "bob", wrongPIN); !errors.Is(err, otp.ErrPINLocked) {
+		t.Errorf("after two wrong PINs in the account that has another device: %v", err)
+	}
+	if truth := m.truth(t); truth.WrongInARow != 2 {
+		t.Errorf("inWebo counts %d wrong PINs", truth.WrongInARow)
+	}
+}
+
+// An account that gets its first device back goes on from what was counted of it last, here or elsewhere.
+func TestTheFirstDeviceComesBack(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	other := m.found
+	other.Serial += "00"
+	expect := func(when string, wrong int) {
+		t.Helper()
+		must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+		if status, err := m.service.Status(t.Context(), "alice"); err != nil || status.WrongPINs != wrong {
+			t.Errorf("%s: %d wrong PINs (%v)", when, status.WrongPINs, err)
+		}
+		must(t, m.service.Forget(t.Context(), m.as("alice")))
+		must(t, m.service.Import(t.Context(), m.as("alice"), other))
+		must(t, m.service.Unlock(t.Context(), m.as("alice"))) // of the other device alone
+		must(t, m.service.Forget(t.Context(), m.as("alice")))
+	}
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	_ = m.issue(t, "alice", wrongPIN)
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	must(t, m.service.Import(t.Context(), m.as("alice"), other))
+	must(t, m.service.Unlock(t.Context(), m.as("alice")))
+	must(t, m.service.Forget(t.Context(), m.as("alice")))
+	expect("after another device", 1)
+	expect("once more", 1)
+	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
+	must(t, m.issue(t, "bob", rightPIN))
+	must(t, m.service.Forget(t.Context(), m.as("bob")))
+	expect("after a success elsewhere", 0)
+}

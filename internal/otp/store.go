@@ -41,7 +41,9 @@ type Store interface {
 	// nil when nothing is. A missing row is ErrNotFound here too, and a stored response is returned with it.
 	FetchWithResponse(ctx context.Context, account Account, key string) (Row, *Kept, time.Time, error)
 
-	// BySerial returns the rows of all accounts that have or had the device with that serial, without their Vault.
+	// BySerial returns the rows of all accounts that have or had the device with that serial, without their Vault. A write that
+	// changes an account's claim from one serial to another keeps the row that it replaces, without its Vault: BySerial returns
+	// the last such row of each account and serial, too, with Former set.
 	BySerial(ctx context.Context, serial string) ([]Row, error)
 
 	// List returns rows in the order of their accounts' bytes, those after the given account, at most limit. The empty account
@@ -93,6 +95,9 @@ type Row struct {
 	// Claim is the device that the account has or had. Lists and BySerial return it, the two fetches do not. Create and
 	// Replace ignore it: Write.Claim changes it.
 	Claim Claim
+	// Former reports whether the row is that of a device which the account had before another one. Only BySerial returns
+	// such rows.
+	Former bool
 }
 
 // Claim names an account's device. The zero Claim is that of an account that has never had one.

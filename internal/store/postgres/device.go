@@ -17,6 +17,7 @@ const maxWriteID = 64
 
 const (
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers, serial, active`
+	formerColumns = `serial, account, revision, body`
 	lineColumns   = `id, write_id, at, account, caller, transaction_id, action, stage, outcome, step`
 
 	// noteWrite stores the audit line if the statement before it, named written, has stored the row.
@@ -35,7 +36,13 @@ const (
 	updateRow = `WITH written AS (
 		UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active)
 		= ($2, $3, $4, $5, $6, $16, coalesce($17, serial), coalesce($18, active))
-		WHERE account = $1 AND revision = $2 - 1 AND body = coalesce($19, body) RETURNING 1), `
+		WHERE account = $1 AND revision = $2 - 1 AND body = coalesce($19, body) RETURNING 1), former AS (` + keepFormer + `), `
+
+	// keepFormer keeps what the row that is written over has counted of its device, when the write claims another one.
+	keepFormer = `INSERT INTO former_device (` + formerColumns + `)
+		SELECT d.serial, d.account, d.revision, d.body FROM written, device d
+		WHERE d.account = $1 AND d.revision = $2 - 1 AND d.serial NOT IN ('', $17)
+		ON CONFLICT (serial, account) DO UPDATE SET (revision, body) = (excluded.revision, excluded.body)`
 
 	createRow  = insertRow + noteWrite
 	replaceRow = updateRow + noteWrite

@@ -16,9 +16,10 @@ import (
 
 // Contents is everything that a store holds.
 type Contents struct {
-	Rows  iter.Seq2[otp.Row, error]
-	Lines iter.Seq2[otp.Audited, error]
-	Keys  []authn.Key
+	Rows   iter.Seq2[otp.Row, error]
+	Former iter.Seq2[otp.Row, error] // devices that accounts had before others
+	Lines  iter.Seq2[otp.Audited, error]
+	Keys   []authn.Key
 }
 
 // ErrNotEmpty says that a store would not be what was loaded into it.
@@ -53,6 +54,9 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 				string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal()),
 				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active,
 			}
+		}),
+		load(ctx, tx, "former_device", formerColumns, c.Former, func(r otp.Row) []any {
+			return []any{r.Claim.Serial, string(r.Account), r.Revision, nonNil(r.Body)}
 		}),
 		load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.Audited) []any {
 			copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here

@@ -41,13 +41,6 @@ func (s *Store) FetchWithResponse(
 	return f.row, f.kept, f.now, nil
 }
 
-// BySerial is as otp.Store says.
-func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
-	const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active
-		FROM device WHERE serial = $1 AND serial <> '' ORDER BY account`
-	return query(ctx, s, s.lanes.lookups, "find the accounts of a device", scanRow, bySerial, serial)
-}
-
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.
 func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
 	const countUnread = `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`

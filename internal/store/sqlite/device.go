@@ -85,6 +85,9 @@ func replacing(w otp.Write) change {
 		if err != nil || !fits {
 			return unlessRepeated(ctx, on, w, otp.ErrConflict, err)
 		}
+		if err = keepFormer(ctx, on, w); err != nil {
+			return nil, err
+		}
 		if _, err = on.setDevice.ExecContext(ctx, device...); err == nil {
 			err = setClaim(ctx, on, w)
 		}
@@ -215,11 +218,6 @@ func scanCall(from scanner) (c call, err error) {
 		c.kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
 	}
 	return c, err
-}
-
-// BySerial is as otp.Store says.
-func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
-	return list(ctx, s, "find the accounts of a device", s.read.bySerial, scanListed, serial)
 }
 
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.

@@ -18,11 +18,13 @@ func (r *Replacement) List(ctx context.Context, after otp.Account, limit int) ([
 	return rowsOf(ctx, r.conn, `SELECT `+listedColumns+` FROM new.device WHERE account > ? ORDER BY account LIMIT ?`, string(after), limit)
 }
 
-// Replaced returns the rows of the replaced database that belong to the account or to its device, without their vaults.
+// Replaced returns the rows of the replaced database that belong to the account or to its device, without their vaults. Those of
+// accounts that have had the device before another one are among them.
 func (r *Replacement) Replaced(ctx context.Context, row otp.Row) ([]otp.Row, error) {
 	return rowsOf(ctx, r.conn, `SELECT `+listedWithoutVault+` FROM main.device WHERE account = ?
-		UNION ALL SELECT `+listedWithoutVault+` FROM main.device WHERE serial = ? AND serial <> '' AND account <> ?`,
-		string(row.Account), row.Claim.Serial, string(row.Account))
+		UNION ALL SELECT `+listedWithoutVault+` FROM main.device WHERE serial = ? AND serial <> '' AND account <> ?
+		UNION ALL SELECT account, revision, 0, NULL, body, x'', 0, serial, 0 FROM main.former_device WHERE serial = ?`,
+		string(row.Account), row.Claim.Serial, string(row.Account), row.Claim.Serial)
 }
 
 // OnlyReplaced returns rows of accounts that only the replaced database has, without their vaults, in the order of accounts.
@@ -88,7 +90,8 @@ type Carried struct {
 }
 
 // CarryOver takes over from the replaced database what is not part of a record: API keys and their revocations, the keys of repeatable
-// calls, which are spent, and the newer lines of the audit log. A key that the replaced database does not have is revoked.
+// calls, which are spent, what was counted of former devices, and the newer lines of the audit log. A key that the replaced database
+// does not have is revoked.
 func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 	const earliest = `%[1]s = coalesce(min(api_key.%[1]s, excluded.%[1]s), api_key.%[1]s, excluded.%[1]s)`
 	at := now().UnixMicro()
@@ -107,6 +110,12 @@ func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 			last_used_at = coalesce(max(api_key.last_used_at, excluded.last_used_at), api_key.last_used_at, excluded.last_used_at)`, nil},
 		{&c.Spent, `INSERT INTO new.answer (` + answerColumns + `) SELECT account, key, at, is_otp, NULL, NULL FROM main.answer WHERE true
 			ON CONFLICT (account, key) DO UPDATE SET (at, fingerprint, answer) = (max(answer.at, excluded.at), NULL, NULL)`, nil},
+		{new(int), `INSERT INTO new.former_device (` + formerColumns + `)
+			SELECT ` + formerColumns + ` FROM main.former_device
+			UNION ALL SELECT ` + formerColumns + ` FROM main.device old WHERE serial <> ''
+			AND EXISTS (SELECT 1 FROM new.device WHERE new.device.account = old.account AND new.device.serial <> old.serial)
+			ON CONFLICT (serial, account) DO UPDATE SET (revision, body) = (excluded.revision, excluded.body)
+			WHERE excluded.revision > former_device.revision`, nil},
 		{&c.Lines, `INSERT INTO new.audit (id, ` + lineColumns + `) SELECT id, ` + lineColumns + ` FROM main.audit
 			WHERE id > (SELECT coalesce(max(id), 0) FROM new.audit) ON CONFLICT (write_id) DO NOTHING`, nil},
 	} {

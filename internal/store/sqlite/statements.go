@@ -15,6 +15,7 @@ type statements struct {
 	writeBefore                *sql.Stmt
 	keepAnswer, spendAnswer    *sql.Stmt
 	claimed, setClaim          *sql.Stmt
+	keepFormer                 *sql.Stmt // nil among the scanning ones: a settle can do without it
 	spendAnswers, dropAnswers  *sql.Stmt
 	ageAnswers                 *sql.Stmt
 	noteLine, dropLines        *sql.Stmt
@@ -44,9 +45,9 @@ func (s *statements) close() {
 
 // queries are what readers run, prepared on whichever connection is free.
 type queries struct {
-	list, countDoubt, auditAfter, listKeys *sql.Stmt
-	bySerial, countUnread, sealingKey      *sql.Stmt
-	countAnswers                           *sql.Stmt
+	list, countDoubt, auditAfter, listKeys        *sql.Stmt
+	bySerial, listFormer, countUnread, sealingKey *sql.Stmt
+	countAnswers                                  *sql.Stmt
 }
 
 const (
@@ -55,8 +56,11 @@ const (
 	rowColumns    = `account, revision, in_doubt, held_until, body, vault`
 	deviceColumns = rowColumns + `, unread_answers`
 	listedColumns = deviceColumns + `, serial, active`
-	answerColumns = `account, key, at, is_otp, fingerprint, answer`
-	keyColumns    = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
+	formerColumns = `serial, account, revision, body`
+	// formerAsListed are a former device in listedColumns, and that it is one.
+	formerAsListed = `account, revision, 0, NULL, body, x'', 0, serial, 0, 1`
+	answerColumns  = `account, key, at, is_otp, fingerprint, answer`
+	keyColumns     = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 
 	// Those of a lookup.
 	fetchText      = `SELECT ` + rowColumns + ` FROM device WHERE account = ?`
@@ -85,6 +89,9 @@ func prepareStatements(ctx context.Context, conn *sql.Conn) (*statements, error)
 		&s.setDevice:    `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers) = (?, ?, ?, ?, ?, ?) WHERE account = ?`,
 		&s.claimed:      `SELECT EXISTS (SELECT 1 FROM device WHERE serial = ? AND serial <> '' AND active = 1 AND account <> ?)`,
 		&s.setClaim:     `UPDATE device SET (serial, active) = (?, ?) WHERE account = ?`,
+		&s.keepFormer: `INSERT INTO former_device (` + formerColumns + `)
+			SELECT ` + formerColumns + ` FROM device WHERE account = ? AND serial NOT IN ('', ?)
+			ON CONFLICT (serial, account) DO UPDATE SET (revision, body) = (excluded.revision, excluded.body)`,
 		&s.writeBefore: `SELECT EXISTS (SELECT 1 FROM audit WHERE write_id = ?),
 			coalesce((SELECT revision FROM device WHERE account = ?), 0)`,
 		&s.keepAnswer: `INSERT INTO answer (` + answerColumns + `) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, key) DO UPDATE
@@ -150,8 +157,11 @@ func prepareQueries(ctx context.Context, db *sql.DB) (q queries, err error) {
 			+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until > ?)`,
 		&q.auditAfter: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 			FROM audit WHERE id > ? ORDER BY id LIMIT ?`,
-		&q.bySerial: `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active
-			FROM device WHERE serial = ? AND serial <> '' ORDER BY account`,
+		&q.bySerial: `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active, 0 AS former
+			FROM device WHERE serial = ?1 AND serial <> ''
+			UNION ALL SELECT ` + formerAsListed + ` FROM former_device WHERE serial = ?1 ORDER BY account, former`,
+		&q.listFormer: `SELECT ` + formerAsListed + ` FROM former_device WHERE (serial, account) > (?, ?)
+			ORDER BY serial, account LIMIT ?`,
 		&q.countUnread: `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`,
 		&q.listKeys:    `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`,
 		&q.sealingKey:  `SELECT name FROM sealing_key`,

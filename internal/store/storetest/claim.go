@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 	"testing"
@@ -66,6 +67,59 @@ func testClaims(t *testing.T, s Instance) {
 		t.Errorf("the list has the claims %+v and %+v", rows[0].Claim, rows[1].Claim)
 	}
 	testOneClaim(t, s)
+}
+
+// The row that a write of another claim replaces is found by the serial of before.
+func testFormerDevices(t *testing.T, s Instance) {
+	ctx := t.Context()
+	first, second := otp.Claim{Serial: "phone/_/1", Active: true}, otp.Claim{Serial: "phone/_/2", Active: true}
+	released := otp.Claim{Serial: first.Serial}
+	bodies := map[uint64][]byte{} // of alice, by revision
+	replace := func(w otp.Write) {
+		t.Helper()
+		bodies[w.Row.Revision] = w.Row.Body
+		must(t, s.Replace(ctx, w))
+		must(t, s.Replace(ctx, w)) // a repeat
+	}
+	expect := func(serial string, want ...otp.Row) {
+		t.Helper()
+		rows, err := s.BySerial(ctx, serial)
+		must(t, err)
+		for i := range min(len(rows), len(want)) {
+			got := rows[i]
+			if got.Account != want[i].Account || got.Revision != want[i].Revision || got.Claim != want[i].Claim ||
+				got.Former != want[i].Former || !got.Vault.IsEmpty() || got.InDoubt || !got.HeldUntil.IsZero() ||
+				got.Account == "alice" && !bytes.Equal(got.Body, bodies[got.Revision]) {
+				t.Errorf("row %d of %s is %+v, want %+v", i, serial, got, want[i])
+			}
+		}
+		if len(rows) != len(want) {
+			t.Errorf("%s has %d rows, want %d", serial, len(rows), len(want))
+		}
+	}
+	former := func(account otp.Account, revision uint64) otp.Row {
+		return otp.Row{Account: account, Revision: revision, Claim: released, Former: true}
+	}
+	must(t, s.Create(ctx, claiming("alice", 1, otp.Claim{})))
+	replace(claiming("alice", 2, first))
+	replace(claiming("alice", 3, released))
+	expect(first.Serial, otp.Row{Account: "alice", Revision: 3, Claim: released})
+	replace(claiming("alice", 4, second))
+	replace(write("alice", 5))
+	expect(first.Serial, former("alice", 3))
+	expect(second.Serial, otp.Row{Account: "alice", Revision: 5, Claim: second})
+	if err := s.Replace(ctx, claiming("alice", 5, otp.Claim{Serial: "phone/_/3"})); !errors.Is(err, otp.ErrConflict) {
+		t.Errorf("a write that does not fit: %v", err)
+	}
+	must(t, s.Create(ctx, claiming("bob", 1, first)))
+	expect(first.Serial, former("alice", 3), otp.Row{Account: "bob", Revision: 1, Claim: first})
+	must(t, s.Replace(ctx, claiming("bob", 2, released)))
+	replace(claiming("alice", 6, released))
+	replace(claiming("alice", 7, otp.Claim{Serial: "phone/_/3"}))
+	s = s.Reopen(t)
+	expect(first.Serial, former("alice", 6), otp.Row{Account: "bob", Revision: 2, Claim: released})
+	expect(second.Serial, otp.Row{Account: "alice", Revision: 5, Claim: otp.Claim{Serial: second.Serial}, Former: true})
+	expect("phone/_/3", otp.Row{Account: "alice", Revision: 7, Claim: otp.Claim{Serial: "phone/_/3"}})
 }
 
 // Of many accounts that claim one device at the same time, one gets it.

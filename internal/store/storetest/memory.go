@@ -22,6 +22,7 @@ type Memory struct {
 	lines  []otp.Audited
 	logged int64 // the last line's id
 	kept   map[keptAs]otp.Keep
+	former map[formerly]otp.Row
 	sealer string // the name of the sealing key
 }
 
@@ -31,9 +32,15 @@ type keptAs struct {
 	key     string
 }
 
+// formerly is an account that had a device before another one.
+type formerly struct {
+	serial  string
+	account otp.Account
+}
+
 // NewMemory gives an empty store.
 func NewMemory() *Memory {
-	return &Memory{rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}}
+	return &Memory{rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}, former: map[formerly]otp.Row{}}
 }
 
 var (
@@ -97,10 +104,15 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 	if w.Keep != nil {
 		m.keep(w.Row.Account, *w.Keep)
 	}
-	row := copyRow(w.Row)
-	row.Claim = m.rows[w.Row.Account].Claim
+	row, before := copyRow(w.Row), m.rows[w.Row.Account]
+	row.Claim = before.Claim
 	if w.Claim != nil {
 		row.Claim = *w.Claim
+	}
+	if serial := before.Claim.Serial; serial != "" && serial != row.Claim.Serial {
+		m.former[formerly{serial, before.Account}] = otp.Row{
+			Account: before.Account, Revision: before.Revision, Body: before.Body, Claim: otp.Claim{Serial: serial}, Former: true,
+		}
 	}
 	m.rows[w.Row.Account] = row
 	line := w.Line
@@ -148,6 +160,11 @@ func (m *Memory) BySerial(ctx context.Context, serial string) (rows []otp.Row, e
 			row = copyRow(row)
 			row.Vault = secret.Bytes{}
 			rows = append(rows, row)
+		}
+	}
+	for at, row := range m.former {
+		if at.serial == serial {
+			rows = append(rows, copyRow(row))
 		}
 	}
 	slices.SortFunc(rows, func(a, b otp.Row) int { return cmp.Compare(a.Account, b.Account) })

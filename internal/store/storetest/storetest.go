@@ -63,6 +63,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"list":                        testList,
 		"devices in doubt":            testCountDoubt,
 		"claims of devices":           testClaims,
+		"former devices":              testFormerDevices,
 		"unread answers":              testUnreadAnswers,
 		"cancelled":                   testCancelled,
 		"cancelled in the middle":     testCancelledInTheMiddle,
