@@ -273,7 +273,7 @@ func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 	}
 	switch isBehind := !h.inStep(r); {
 	case !isBehind:
-		h.isSilent[account] = false
+		h.isSilent[account] = h.isSilent[account] && len(h.asleep) > 0 // a sleeper may yet move the device that a restored row has
 	case !r.InDoubt(h.now()) && r.Hold == nil && !h.isSilent[account]:
 		h.fault("the device lags behind, and is not in doubt: %+v", r)
 	case !hasStep(r, truth) && !h.lags && len(h.asleep) == 0:
