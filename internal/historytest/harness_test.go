@@ -129,7 +129,7 @@ func (h *harness) begin() {
 	known := inwebosim.Device{
 		ID: fmt.Sprintf("%016x", n), Serial: fmt.Sprintf("test/_/%032x", n), Login: h.login, PIN: rightPIN.Reveal(),
 		Secret: fmt.Sprintf("%032x", 7*n), K0: fmt.Sprintf("%032x", 3*n), K1: fmt.Sprintf("%032x", 5*n),
-		Services: []string{"1001"}, Tsync: 1_700_000_000,
+		Services: h.site.ServiceIDs(), Tsync: 1_700_000_000, // those of the account, which an enrollment does not change
 	}
 	must(h.t, h.site.PlantDevice(known))
 	h.files = append(h.files, known)

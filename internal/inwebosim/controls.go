@@ -1,5 +1,7 @@
 package inwebosim
 
+import "slices"
+
 // Seed is what repeats this run.
 func (s *Simulator) Seed() uint64 { return s.seed }
 
@@ -85,3 +87,6 @@ func (s *Simulator) change(id string, do func(*device)) error {
 	do(d)
 	return nil
 }
+
+// ServiceIDs returns the s_id of every service that a device which is activated from now on has.
+func (s *Simulator) ServiceIDs() []string { return slices.Clone(s.serviceIDs[:s.Knobs().Services]) }
