@@ -47,7 +47,7 @@ func (h *harness) issueAlone(p *process, o op) {
 			h.fault("a request that was refused as %v changed something", cause)
 		}
 	}
-	if o.Other && !p.dead() && len(h.asleep) == 0 {
+	if o.Other && !p.dead() && !h.anySleeps() {
 		h.obey(p, o, err)
 	}
 }
@@ -60,7 +60,7 @@ func (h *harness) obey(p *process, o op, err error) {
 	if wait.For <= 0 || wait.For > 24*time.Hour+otp.MaxLease {
 		h.fault("a wait of %v for %v", wait.For, wait.Cause)
 	}
-	p.plan(nil)
+	p.calm()
 	h.pass(wait.For)
 	if again := h.issue(h.processes[o.Process], o, true); errors.Is(again, wait.Cause) {
 		h.fault("after %v: %v", err, again)
@@ -72,7 +72,7 @@ func (h *harness) crowd(_ *process, o op) {
 	var all sync.WaitGroup
 	for i, isRight := range o.Crowd {
 		p := h.processes[i%len(h.processes)]
-		if _, sleeps := h.asleep[p]; !sleeps {
+		if !h.sleeps(p) {
 			all.Go(func() { _ = h.issue(p, o, isRight) })
 		}
 	}

@@ -260,7 +260,7 @@ func (h *harness) check() {
 	if overlaps > h.explained {
 		h.fault("%d conversations at once, and %d that may have been given up", overlaps, h.explained)
 	}
-	h.lags = h.lags && (!allInStep || len(h.asleep) > 0)
+	h.lags = h.lags && (!allInStep || h.anySleeps())
 	h.checkPlaces()
 }
 
@@ -273,10 +273,10 @@ func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 	}
 	switch isBehind := !h.inStep(r); {
 	case !isBehind:
-		h.isSilent[account] = h.isSilent[account] && len(h.asleep) > 0 // a sleeper may yet move the device that a restored row has
+		h.isSilent[account] = h.isSilent[account] && h.anySleeps() // a sleeper may yet move the device that a restored row has
 	case !r.InDoubt(h.now()) && r.Hold == nil && !h.isSilent[account]:
 		h.fault("the device lags behind, and is not in doubt: %+v", r)
-	case !hasStep(r, truth) && !h.lags && len(h.asleep) == 0:
+	case !hasStep(r, truth) && !h.lags && !h.anySleeps():
 		h.fault("a step is lost that inWebo has seen acknowledged: %+v", r)
 	}
 	name := id

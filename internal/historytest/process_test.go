@@ -52,16 +52,24 @@ func limits() otp.Limits {
 	}
 }
 
-// plan sets what goes wrong during the next verb. It reports false, and sets nothing, when the process has fallen asleep.
-func (p *process) plan(troubles []trouble) (isAwake bool) {
+// plan sets what goes wrong during the next verb, and returns the channel that is closed when the process falls asleep in it. The
+// process must not be asleep.
+func (p *process) plan(troubles []trouble) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.isAsleep {
-		return false
-	}
 	p.troubles, p.counted, p.hasSlept, p.isLost = troubles, map[place]int{}, false, false
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
-	return true
+	return p.stopped
+}
+
+// calm lets nothing more go wrong during the verb. It reports false when the process has fallen asleep before.
+func (p *process) calm() (isAwake bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.isAsleep {
+		p.troubles = nil
+	}
+	return !p.isAsleep
 }
 
 // next counts one of the place, and returns what befalls it.
@@ -150,7 +158,7 @@ func (p *process) wakeUp() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	close(p.woken)
-	p.isAsleep, p.stopped = false, make(chan struct{})
+	p.isAsleep = false
 }
 
 // lose notes that a row was replaced while the process sleeps.

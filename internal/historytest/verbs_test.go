@@ -99,8 +99,8 @@ func TestEveryVerbIsDriven(t *testing.T) {
 // happen lets a verb happen with its troubles.
 func (h *harness) happen(o op) {
 	v, p := verbOf(o.Verb), h.processes[o.Process]
-	_, sleeps := h.asleep[p]
-	if sleeps && !v.isIdle || len(h.asleep) > 0 && v.byOperator {
+	sleeps := h.sleeps(p)
+	if sleeps && !v.isIdle || h.anySleeps() && v.byOperator {
 		return // a process that sleeps does nothing else
 	}
 	for _, account := range h.accounts {
@@ -112,7 +112,7 @@ func (h *harness) happen(o op) {
 		v.run(h, p, o)
 		return
 	}
-	p.plan(o.Troubles)
+	stopped := p.plan(o.Troubles)
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
@@ -120,7 +120,7 @@ func (h *harness) happen(o op) {
 	}()
 	select {
 	case <-returned:
-	case <-p.stopped:
+	case <-stopped:
 	}
 	if len(o.Troubles) > 0 {
 		h.comeToRest(p, returned)
@@ -132,17 +132,14 @@ func (h *harness) happen(o op) {
 func (h *harness) comeToRest(p *process, returned chan struct{}) {
 	h.store.heal(h.t)
 	time.Sleep(settleTime)
-	select {
-	case <-p.stopped:
+	if !p.calm() {
+		h.mu.Lock()
 		h.asleep[p] = returned
+		h.mu.Unlock()
 		return
-	default:
 	}
 	h.background.Wait()
 	if !p.dead() {
-		if !p.plan(nil) {
-			h.asleep[p] = returned
-		}
 		return
 	}
 	p.close()
@@ -154,12 +151,30 @@ func (h *harness) comeToRest(p *process, returned chan struct{}) {
 const settleTime = 4 * time.Second
 
 func (h *harness) wakeAll() {
-	for len(h.asleep) > 0 {
-		for p, returned := range h.asleep {
-			delete(h.asleep, p)
+	for _, p := range h.processes {
+		h.mu.Lock()
+		returned, sleeps := h.asleep[p]
+		delete(h.asleep, p)
+		h.mu.Unlock()
+		if sleeps {
 			p.wakeUp()
 			<-returned
 			h.comeToRest(p, returned)
 		}
 	}
+}
+
+// anySleeps reports whether a process is asleep.
+func (h *harness) anySleeps() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.asleep) > 0
+}
+
+// sleeps reports whether the process is asleep.
+func (h *harness) sleeps(p *process) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, sleeps := h.asleep[p]
+	return sleeps
 }
