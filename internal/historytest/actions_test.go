@@ -35,7 +35,7 @@ func (h *harness) issueAlone(p *process, o op) {
 	before, _, errBefore := h.store.Fetch(h.t.Context(), h.accounts[o.Account])
 	heard := h.site.Totals().Requests
 	err := h.issue(p, o, !o.WrongPIN)
-	if p.slept() { // others have changed something meanwhile
+	if p.slept() || h.anySleeps() { // others have changed something meanwhile: of a crowd, one sleeps and one goes on elsewhere
 		return
 	}
 	switch cause := otp.CauseOf(err); cause { //nolint:errorlint // the outermost cause is the question

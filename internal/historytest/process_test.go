@@ -93,6 +93,7 @@ func (p *process) count(at place) (fault, bool) {
 func (p *process) step() (isDead bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stayAsleep() // all of a process sleeps at once
 	f, happens := p.count(steps)
 	switch {
 	case p.isDead || !happens:
@@ -103,13 +104,20 @@ func (p *process) step() (isDead bool) {
 	case f.name == sleep && !p.hasSlept:
 		p.hasSlept, p.isAsleep = true, true
 		p.h.explain(1)
-		woken := p.woken
 		close(p.stopped)
+		p.stayAsleep()
+	}
+	return p.isDead
+}
+
+// stayAsleep waits until the process is awake. The caller must hold p.mu.
+func (p *process) stayAsleep() {
+	for p.isAsleep {
+		woken := p.woken
 		p.mu.Unlock()
 		<-woken
 		p.mu.Lock()
 	}
-	return p.isDead
 }
 
 // bury ends what the service of a dead process still tries.
