@@ -29,8 +29,8 @@ type Store interface {
 	Create(ctx context.Context, w Write) error
 
 	// Replace stores w.Row over the row of revision w.Row.Revision−1, together with the write's audit line.
-	// ErrConflict says that the account's row has another revision, or another body than w.Over, or is not there, ErrDeviceTaken that another account has
-	// the claimed device; nothing was stored then.
+	// ErrConflict means that the account's row has another revision, or another body than w.Over, or is not there; ErrDeviceTaken
+	// that another account has the claimed device. Nothing was stored then.
 	// A repeat of a write that the row had once, and has lost since because it was restored or deleted, is refused like any
 	// write that does not fit: it needs an ID of its own.
 	// An answer to keep is stored with it, unless there is one under its key already; but one that is an OTP takes the

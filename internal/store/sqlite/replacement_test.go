@@ -300,14 +300,14 @@ func TestReplacingWhatCannotBeRead(t *testing.T) {
 			writeFile(t, dir, FileName, "")
 			writeFile(t, dir, FileName+"-wal", "log")
 		}, 2},
-		"nothing": {func(t *testing.T, dir string) { removeFile(t, dir, FileName) }, 0},
+		"nothing": {func(t *testing.T, dir string) { removeDatabase(t, dir) }, 0},
 		"a log alone": {func(t *testing.T, dir string) {
-			removeFile(t, dir, FileName)
+			removeDatabase(t, dir)
 			writeFile(t, dir, FileName+"-wal", "log")
 		}, 1},
 		"the log of another": {mixWithLog, 2},
 		"another store": {func(t *testing.T, dir string) {
-			removeFile(t, dir, FileName)
+			removeDatabase(t, dir)
 			_, s := newDir(t)
 			closeStore(t, s)
 			must(t, os.Rename(s.writer.path, filepath.Join(dir, FileName)))
@@ -376,9 +376,9 @@ func writeFile(t *testing.T, dir, name, text string) {
 	must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 }
 
-func removeFile(t *testing.T, dir, name string) {
+func removeDatabase(t *testing.T, dir string) {
 	t.Helper()
-	must(t, os.Remove(filepath.Join(dir, name)))
+	must(t, os.Remove(filepath.Join(dir, FileName)))
 }
 
 // What is not a backup that can be used is refused, and says why; nothing is changed.
@@ -483,7 +483,7 @@ func TestReplacingAfterAnInterruptedReplacement(t *testing.T) {
 	for name, spoil := range map[string]func(*testing.T, string){
 		"the database can be read":    func(*testing.T, string) {},
 		"the database cannot be read": func(t *testing.T, dir string) { writeFile(t, dir, FileName, strings.Repeat("garbage", 100)) },
-		"there is none":               func(t *testing.T, dir string) { removeFile(t, dir, FileName) },
+		"there is none":               func(t *testing.T, dir string) { removeDatabase(t, dir) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
