@@ -20,7 +20,7 @@ run: ## the same, and keep serving
 .PHONY: test
 test: ## all tests, with the race detector, and a little of every fuzz target
 	scripts/need cc postgres pgbouncer curl python3
-	go test -race ./...
+	go test -race -timeout 20m ./... # the longest package takes six minutes on two quiet cores
 	scripts/fuzz 1000x
 
 .PHONY: race

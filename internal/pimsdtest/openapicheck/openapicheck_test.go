@@ -37,6 +37,10 @@ func (a answer) verify(c *Checker) error {
 		"Cache-Control": {"no-store"},
 		"X-Request-Id":  {"953cfefb-bc72-4d6e-9d43-0a1b2c3d4e5f"},
 	}
+	if a.status >= http.StatusBadRequest {
+		header.Set("X-Pims-Reason", "internal_error")
+		header.Set("X-Pims-Advice", "operator")
+	}
 	for line := range strings.Lines(a.header) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		header.Set(name, strings.TrimSpace(value))
@@ -99,6 +103,8 @@ func TestOtherAnswersAreRefused(t *testing.T) {
 		{"a missing X-Request-Id", `"X-Request-Id" missing`, answer{"POST", otpPath, 200, "X-Request-Id:", succeeded}},
 		{"a missing Cache-Control", `"Cache-Control" missing`, answer{"POST", otpPath, 200, "Cache-Control:", succeeded}},
 		{"another Cache-Control", "must be 'no-store'", answer{"POST", otpPath, 200, "Cache-Control: private", succeeded}},
+		{"a failure without a reason", `"X-Pims-Reason" missing`, answer{"POST", otpPath, 403, "X-Pims-Reason:", failed(2308)}},
+		{"an unknown advice", "must be one of", answer{"POST", otpPath, 403, "X-Pims-Advice: pray", failed(2308)}},
 		{"401 without WWW-Authenticate", `"WWW-Authenticate" missing`, answer{"POST", otpPath, 401, "", failed(2301)}},
 		{"503 without Retry-After", `"Retry-After" missing`, answer{"POST", otpPath, 503, "", failed(2001)}},
 		{"a Retry-After of a date", "invalid integer", answer{"POST", otpPath, 503, "Retry-After: Wed, 21 Oct 2026", failed(2001)}},
