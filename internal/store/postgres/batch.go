@@ -39,7 +39,7 @@ const (
 			key, answered_at, is_otp, fingerprint, answer, over)
 	), free AS (
 		SELECT d.ctid AS place, d.account FROM new JOIN device d ON d.account = new.account AND d.revision = new.revision - 1
-			AND d.body = coalesce(new.over, d.body)
+			AND (new.over IS NULL OR d.body = new.over)
 		FOR UPDATE OF d SKIP LOCKED
 	), written AS (
 		UPDATE device d SET (revision, in_doubt, held_until, body, vault, unread_answers)
@@ -99,7 +99,7 @@ func writeArgs(batch []*job[writeTask]) []any {
 		accounts, revisions = append(accounts, string(w.Row.Account)), append(revisions, int64(w.Row.Revision))
 		doubts, until = append(doubts, w.Row.InDoubt), append(until, microsOrNull(w.Row.HeldUntil))
 		bodies, vaults = append(bodies, nonNil(w.Row.Body)), append(vaults, nonNil(w.Row.Vault.Reveal()))
-		unread, overs = append(unread, int32(w.Row.UnreadAnswers)), append(overs, w.Over)
+		unread, overs = append(unread, int32(w.Row.UnreadAnswers)), append(overs, overOf(*w))
 		l := &w.Line
 		ids, ats = append(ids, w.ID), append(ats, l.At.UnixMicro())
 		lineAccounts, callers = append(lineAccounts, string(l.Account)), append(callers, l.Caller)

@@ -36,7 +36,7 @@ const (
 	updateRow = `WITH written AS (
 		UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active)
 		= ($2, $3, $4, $5, $6, $16, coalesce($17, serial), coalesce($18, active))
-		WHERE account = $1 AND revision = $2 - 1 AND body = coalesce($19, body) RETURNING 1), former AS (` + keepFormer + `), `
+		WHERE account = $1 AND revision = $2 - 1 AND ($19::bytea IS NULL OR body = $19) RETURNING 1), former AS (` + keepFormer + `), `
 
 	// keepFormer keeps what the row that is written over has counted of its device, when the write claims another one.
 	keepFormer = `INSERT INTO former_device (` + formerColumns + `)
@@ -107,7 +107,7 @@ func (s *Store) write(ctx context.Context, l lane, what, statement string, w otp
 	args := []any{
 		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.HeldUntil), nonNil(w.Row.Body), nonNil(w.Row.Vault.Reveal()),
 		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
-		line.Step, w.Row.UnreadAnswers, nil, nil, w.Over,
+		line.Step, w.Row.UnreadAnswers, nil, nil, overOf(w),
 	}
 	if w.Claim != nil {
 		args[16], args[17] = w.Claim.Serial, w.Claim.Active
@@ -200,4 +200,13 @@ func nonNil(b []byte) []byte {
 		return []byte{}
 	}
 	return b
+}
+
+// overOf returns the body that the write replaces, or nil when that is not compared: the body of a damaged row is listed as empty,
+// and PostgreSQL cannot even compare it.
+func overOf(w otp.Write) []byte {
+	if len(w.Over) == 0 {
+		return nil
+	}
+	return w.Over
 }
