@@ -115,7 +115,7 @@ func revokeUnseen(ctx context.Context, core *app.Core, key authn.Key, why error)
 	return fmt.Errorf("the key cannot be shown: %w; the key %s, which was made, is revoked", why, key.ID)
 }
 
-// revokeTimeout bounds revoking a key that nobody has seen.
+// revokeTimeout bounds revoking a key that was never shown.
 const revokeTimeout = 10 * time.Second
 
 // listedKey is a key in the listing. Nothing of it opens a door.

@@ -108,3 +108,17 @@ func (a *App) recovering(task string, next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// every calls look at once, and again at each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, look func(context.Context)) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

@@ -45,9 +45,7 @@ func conditions() []string {
 
 // takeCensuses counts accounts and keys, now and then. A census that fails leaves what was counted before.
 func (a *App) takeCensuses(ctx context.Context) {
-	ticks := time.NewTicker(censusInterval)
-	defer ticks.Stop()
-	for {
+	every(ctx, censusInterval, func(ctx context.Context) {
 		census, err := a.takeCensus(ctx)
 		switch {
 		case err == nil:
@@ -55,12 +53,7 @@ func (a *App) takeCensuses(ctx context.Context) {
 		case ctx.Err() == nil:
 			a.logger.Warn("accounts and keys could not be counted", zap.Error(err))
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks.C:
-		}
-	}
+	})
 }
 
 func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {

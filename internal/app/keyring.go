@@ -39,18 +39,7 @@ func newKeyringWatch(core *Core, logger *zap.Logger) *keyringWatch {
 }
 
 // follow looks again and again, until ctx ends. It logs each distinct fault once, and its end.
-func (w *keyringWatch) follow(ctx context.Context) {
-	ticker := time.NewTicker(keyringLook)
-	defer ticker.Stop()
-	for {
-		w.look(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
+func (w *keyringWatch) follow(ctx context.Context) { every(ctx, keyringLook, w.look) }
 
 func (w *keyringWatch) look(ctx context.Context) {
 	before, now := w.current(), w.ring.Fault()

@@ -56,16 +56,7 @@ func (w *storeWatch) follow(ctx context.Context) {
 	if w.store == nil {
 		return
 	}
-	ticker := time.NewTicker(storeLook)
-	defer ticker.Stop()
-	for {
-		w.look(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+	every(ctx, storeLook, w.look)
 }
 
 // look logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
