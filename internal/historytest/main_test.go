@@ -26,8 +26,17 @@ func repeatShortRuns() {
 	}
 }
 
+// keepNoTestLog leaves out the log in which the go command records what a test has opened, for its cache: a full disk is a bound on
+// the size of any file of this process, and a test fails whose log was not written.
+func keepNoTestLog() {
+	if err := flag.Set("test.testlogfile", ""); err != nil {
+		panic(err)
+	}
+}
+
 func TestMain(m *testing.M) {
 	repeatShortRuns()
+	keepNoTestLog()
 	dir, err := useMemoryFiles()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "files are on the disk:", err)
