@@ -26,11 +26,11 @@ test: ## all tests, with the race detector, and a little of every fuzz target
 .PHONY: race
 race: ## races, sleeping processes, signals and a database that goes away, at full length (half an hour)
 	scripts/need cc postgres pgbouncer
-	go test -race -count=1 -timeout 3h ./internal/replicatest -whole
+	go test -race -count=1 -timeout 3h ./internal/testkit/replicatest -whole
 
 .PHONY: crash
 crash: ## kill, fail and cut the power at every call that writes (minutes; Linux)
-	go test -count=1 -timeout 3h -v -run '^(TestCrashSweep|TestPowerLoss)' ./internal/crashtest -whole
+	go test -count=1 -timeout 3h -v -run '^(TestCrashSweep|TestPowerLoss)' ./internal/testkit/crashtest -whole
 
 # Of each property so many histories; TestHistories takes that many for each kind of store.
 HISTORIES ?= 10000
@@ -38,7 +38,7 @@ HISTORIES ?= 10000
 .PHONY: guard
 guard: ## HISTORIES (10000) random histories on each store: every verb under every fault, and PIN guard and quota (an hour)
 	scripts/need postgres
-	go test -count=1 -timeout 6h -v -run '^(TestHistories|TestRightPINsNeverLock)$$' ./internal/historytest -rapid.checks=$(HISTORIES)
+	go test -count=1 -timeout 6h -v -run '^(TestHistories|TestRightPINsNeverLock)$$' ./internal/testkit/historytest -rapid.checks=$(HISTORIES)
 	go test -count=1 -timeout 1h -v -run '^(TestGuardProperty|TestQuotaProperty)$$' ./internal/otp -rapid.checks=$(HISTORIES)
 
 .PHONY: deploy
@@ -48,7 +48,7 @@ deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Pr
 
 .PHONY: load
 load: ## overload, slow callers, inWebo dead, slow and flapping, at full length (two minutes)
-	go test -count=1 -v ./internal/loadtest -whole
+	go test -count=1 -v ./internal/testkit/loadtest -whole
 
 .PHONY: image
 image: ## the image, made of a reproducible binary, and an OTP from the inside of it (root, Linux)

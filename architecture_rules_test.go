@@ -14,7 +14,7 @@ const smallTable = tableIntro + "| `internal/a` | one | – |\n" +
 	"| `internal/api` | face | – |\n" +
 	"| `internal/inwebosim` | other side | – |\n" +
 	"| `internal/store/x` | store | `internal/b` |\n" +
-	"| `internal/store/storetest` | suite | anything |\n\nMore text.\n"
+	"| `internal/testkit/storetest` | suite | anything |\n\nMore text.\n"
 
 const tableIntro = "# Title\n\n| package | what it is for | imports of ours |\n|---|---|---|\n"
 
@@ -26,9 +26,9 @@ func smallWorld() map[string]*pkg {
 		"internal/inwebosim": {},
 		"internal/store/x": {
 			imports:     []string{module + "internal/b"},
-			testImports: []string{module + "internal/store/storetest", module + "internal/a"},
+			testImports: []string{module + "internal/testkit/storetest", module + "internal/a"},
 		},
-		"internal/store/storetest": {imports: []string{module + "internal/b"}},
+		"internal/testkit/storetest": {imports: []string{module + "internal/b"}},
 	}
 }
 
@@ -60,8 +60,8 @@ func TestImportRules(t *testing.T) {
 			"internal/store/x imports its sibling internal/inwebosim",
 		},
 		"scaffolding in production": {
-			func(w map[string]*pkg) { w["internal/a"].imports = []string{module + "internal/store/storetest"} },
-			"internal/a imports internal/store/storetest, which ARCHITECTURE.md does not allow",
+			func(w map[string]*pkg) { w["internal/a"].imports = []string{module + "internal/testkit/storetest"} },
+			"internal/a imports internal/testkit/storetest, which ARCHITECTURE.md does not allow",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

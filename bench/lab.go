@@ -20,8 +20,8 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
 	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // lab is what all rows share: the programs, the simulated inWebo, one real device, and the stores that are stocked with

@@ -10,7 +10,7 @@ import (
 
 	"github.com/pimsd/pimsd/client"
 	"github.com/pimsd/pimsd/internal/errcodes"
-	"github.com/pimsd/pimsd/internal/pimsdtest"
+	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
 func of(t *testing.T, a *pimsdtest.Account) *client.Client {

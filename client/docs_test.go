@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
-	"github.com/pimsd/pimsd/internal/pimsdtest"
+	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
 // examples gives the code of docs/clients.md in a language, as it stands there.

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/client"
-	"github.com/pimsd/pimsd/internal/pimsdtest"
+	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
 // script answers requests from a list, without a socket: time in it is that of the bubble.

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
-	"github.com/pimsd/pimsd/internal/pimsdtest"
+	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
 var draw = flag.String("draw", "", "write what Prometheus answers the dashboard into this file, as JSON")

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // condition is what is wrong with a store of three accounts, of which bob and dave are affected.

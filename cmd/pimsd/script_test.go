@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 func TestMain(m *testing.M) {

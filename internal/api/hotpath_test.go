@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/api"
-	"github.com/pimsd/pimsd/internal/hotpath"
+	"github.com/pimsd/pimsd/internal/testkit/hotpath"
 )
 
 // nowhere takes an answer and keeps nothing of it but the status.

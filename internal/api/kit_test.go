@@ -18,8 +18,8 @@ import (
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/pimsdtest/openapicheck"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/testkit/openapicheck"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

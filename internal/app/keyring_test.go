@@ -18,7 +18,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
-	"github.com/pimsd/pimsd/internal/store/storetest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // sealLine is the line of a key that the number tells from others.

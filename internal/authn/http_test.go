@@ -13,7 +13,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
-	"github.com/pimsd/pimsd/internal/pimsdtest"
+	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
 // The account whose tokens are forged, with its PIN: were one of them taken, there would be an OTP.

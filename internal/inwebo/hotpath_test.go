@@ -3,8 +3,8 @@ package inwebo_test
 import (
 	"testing"
 
-	"github.com/pimsd/pimsd/internal/hotpath"
 	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/testkit/hotpath"
 )
 
 const (

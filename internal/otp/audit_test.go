@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/store/storetest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // A settle that commits right after its caller was told that the state is not stored has an audit entry that says so.

@@ -4,11 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/hotpath"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/testkit/hotpath"
 )
 
 // hotSteps read and write a held record as it is in the middle of an OTP.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/store/storetest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 var errStoreFault = errors.New("the disk made a noise")

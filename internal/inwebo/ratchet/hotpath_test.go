@@ -3,9 +3,9 @@ package ratchet_test
 import (
 	"testing"
 
-	"github.com/pimsd/pimsd/internal/hotpath"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/testkit/hotpath"
 )
 
 // hotSteps are what a device computes for one OTP.

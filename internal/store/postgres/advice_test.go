@@ -19,7 +19,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // What keeps a database from being used is said together with what to do, and without the password.

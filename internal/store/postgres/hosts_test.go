@@ -12,7 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // Of the hosts in the URL, the one that takes writes is used, wherever it stands.

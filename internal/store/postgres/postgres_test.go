@@ -6,8 +6,8 @@ import (
 
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
-	"github.com/pimsd/pimsd/internal/store/storetest"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 var server *pgtest.Server

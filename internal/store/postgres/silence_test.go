@@ -13,7 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // A store whose connections are silent finds that out by itself, and goes on over new ones: no call waits for long, and

@@ -10,7 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
-	"github.com/pimsd/pimsd/internal/store/postgres/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // A write that the server has, and the standby that it waits for has not, is not durable, however often it is repeated:

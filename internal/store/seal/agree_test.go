@@ -9,7 +9,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/seal"
-	"github.com/pimsd/pimsd/internal/store/storetest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // storeOf makes a store with a record under each of the lines' keys, and records the key given, unless it is empty.

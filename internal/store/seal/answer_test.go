@@ -6,7 +6,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/seal"
-	"github.com/pimsd/pimsd/internal/store/storetest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // A stored response that does not open is one that is spent: the call was made, and must not be made again. The record, without

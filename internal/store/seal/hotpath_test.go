@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pimsd/pimsd/internal/hotpath"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/testkit/hotpath"
 )
 
 // deviceVault is as long as the vault of an enrolled device.

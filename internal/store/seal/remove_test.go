@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
-	"github.com/pimsd/pimsd/internal/store/storetest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // aged makes a key file one that was changed long ago, so that no write can still be on its way.

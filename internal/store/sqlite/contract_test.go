@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/store/sqlite"
-	"github.com/pimsd/pimsd/internal/store/storetest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 func TestContract(t *testing.T) {

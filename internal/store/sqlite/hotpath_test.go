@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
-	"github.com/pimsd/pimsd/internal/hotpath"
+	"github.com/pimsd/pimsd/internal/testkit/hotpath"
 )
 
 func hotSteps(tb testing.TB) []hotpath.Step {

@@ -1,0 +1,54 @@
+package crashtest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/testkit/crashtest"
+)
+
+// enrolmentPoints are those of a run between the moment when the store is there and the report that the device is enrolled.
+func enrolmentPoints(t *testing.T) (all []point) {
+	t.Helper()
+	w := newWorld(t, manners()[0])
+	defer w.end(t)
+	var made []crashtest.Call
+	first, last := 0, 0
+	log, failed, err := w.run(t.Context(), "daemon", 0, func(c crashtest.Call) crashtest.Verdict {
+		made = append(made, c)
+		if !w.told.enrolling {
+			first = len(made)
+		}
+		if !w.told.enrolled {
+			last = len(made)
+		}
+		return crashtest.Pass()
+	})
+	if err != nil || failed || last <= first {
+		t.Fatalf("undisturbed, an enrolment makes the calls %d to %d (%v). Its log:\n%s", first+1, last, err, log)
+	}
+	for _, p := range points(made) {
+		if p.n > first && p.n <= last {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// A crash or a failing disk, at any durable call of an enrolment, leaves an account that is not enrolled and says so, or
+// one whose OTPs inWebo accepts. Either way the next enrolment shows inWebo the serial of the first: it knows one device.
+func TestCrashSweepOfAnEnrolment(t *testing.T) {
+	t.Parallel()
+	all := enrolmentPoints(t)
+	s := newSweep("daemon")
+	s.otps = 0
+	start := time.Now()
+	s.run(t, allOr(16, all))
+	t.Logf("%d of %d points of an enrolment in %v\n%s", s.tried(), len(all), time.Since(start).Round(time.Second), s)
+	if s.tried() == 0 {
+		t.Error("no point was reached")
+	}
+	for _, err := range s.faults {
+		t.Error(err)
+	}
+}

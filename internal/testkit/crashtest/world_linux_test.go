@@ -1,0 +1,138 @@
+package crashtest_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/testkit/crashtest"
+)
+
+// otpCount is how many OTPs a child asks for.
+const otpCount = 20
+
+// manner is how an inWebo moves its devices, and takes one that fell behind. Half of the OTPs take two rounds.
+type manner struct {
+	ratchet inwebosim.Ratchet
+	lost    inwebosim.LostFinalize
+}
+
+// manners are those that the points of a sweep take in turns.
+func manners() []manner {
+	return []manner{
+		{inwebosim.RatchetK1, inwebosim.LostFinalizeStrict},
+		{inwebosim.RatchetK0K1, inwebosim.LostFinalizeLenient},
+		{inwebosim.RatchetDK1, inwebosim.LostFinalizeForbidden},
+		{inwebosim.RatchetK0K1dK1, inwebosim.LostFinalizeLenient},
+	}
+}
+
+// world is a place for one store, an inWebo, and what the children have told so far.
+type world struct {
+	root, dir string
+	inwebo    *inwebosim.Simulator
+	told      told
+}
+
+// told is what the world was told, and must be true for ever.
+type told struct {
+	enrolling, enrolled bool
+
+	base   uint64 // the step after the enrolment
+	stored uint64 // the step that the child found when it started last
+	otps   []string
+}
+
+func newWorld(t *testing.T, m manner) *world {
+	t.Helper()
+	root := scratch(t)
+	knobs := inwebosim.DefaultKnobs()
+	knobs.Ratchet, knobs.LostFinalize, knobs.SecondRound = m.ratchet, m.lost, inwebosim.SecondRoundEveryOther
+	knobs.DeviceLimit = 1 // one serial has to do for all enrolments
+	knobs.OTPLife = inwebosim.Duration(time.Hour)
+	inwebo, err := inwebosim.New(inwebosim.Options{Knobs: knobs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inwebo.Start()
+	return &world{root: root, dir: filepath.Join(root, "data"), inwebo: inwebo}
+}
+
+// scratch is a folder of its own: in memory, where there is one, for nobody pulls the plug of this machine.
+func scratch(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "pimsd-crashtest-") //nolint:usetesting // t.TempDir is on a disk
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// end ends the world. Nothing of it is left.
+func (w *world) end(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	if err := w.inwebo.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := os.RemoveAll(w.root); err != nil {
+		t.Error(err)
+	}
+}
+
+// run runs a child in the world, and asks decide about each of its calls that is no report.
+func (w *world) run(ctx context.Context, child string, otps int, decide func(crashtest.Call) crashtest.Verdict) (log string, failed bool, err error) {
+	return watch(ctx, child, []string{w.dir, w.inwebo.ProtocolURL(), strconv.Itoa(otps)}, w.root, func(c crashtest.Call) crashtest.Verdict {
+		if c.Op != crashtest.Report {
+			return decide(c)
+		}
+		w.told.hear(c.Data)
+		return crashtest.Pass()
+	})
+}
+
+func (t *told) hear(line []byte) {
+	what, about, _ := strings.Cut(string(bytes.TrimSpace(line)), " ")
+	switch what {
+	case reportEnrolling:
+		t.enrolling = true
+	case reportEnrolled:
+		_, _ = fmt.Sscan(about, &t.stored)
+		if !t.enrolled { // else it started again
+			t.enrolled, t.base = true, t.stored
+		}
+	case reportOTP:
+		t.otps = append(t.otps, about)
+	}
+}
+
+// truth is what inWebo knows of the device; nothing, if there is none.
+func (w *world) truth() (truth inwebosim.Truth, err error) {
+	for _, id := range w.inwebo.DeviceIDs() {
+		truth, err = w.inwebo.Truth(id)
+	}
+	return truth, err
+}
+
+// last is the round of the last OTP that was told, or 0.
+func (t *told) last(truth inwebosim.Truth) (round uint32) {
+	for _, issued := range truth.OTPs {
+		if n := len(t.otps); n > 0 && t.otps[n-1] == issued.OTP {
+			round = issued.Step
+		}
+	}
+	return round
+}
