@@ -106,7 +106,7 @@ func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
 	}
 	defer func() { err = errors.Join(err, core.Close()) }()
 	weighed := &scales{Store: core.Store}
-	store := seal.New(weighed, core.Ring)
+	store := seal.New(weighed, core.Keyring)
 	service := otp.New(store, inwebo.New(inwebo.Config{
 		BaseURL: c.Inwebo.URL, Path: c.Inwebo.Path, MacID: c.Inwebo.MacID, Version: c.Inwebo.Version, UserAgent: c.Inwebo.UserAgent,
 		DeviceName: c.Inwebo.DeviceName, Language: c.Inwebo.Language,

@@ -17,7 +17,7 @@ type shares struct{ contest }
 type part struct{ what, functions string }
 
 func parts() []part {
-	const audit, sealing = `sqlite\.affects`, `store/seal\.\(\*Ring\)`
+	const audit, sealing = `sqlite\.affects`, `store/seal\.\(\*Keyring\)`
 	return []part{
 		{"audit lines and sealing together", audit + "|" + sealing},
 		{"audit lines, into their table and its index", audit},

@@ -113,7 +113,7 @@ func (l *lab) fill(ctx context.Context, c *config.Config, s *stock) (err error) 
 		return err
 	}
 	s.key = text.Reveal()
-	filling := filling{lab: l, fleet: s.fleet, ring: core.Ring}
+	filling := filling{lab: l, fleet: s.fleet, keyring: core.Keyring}
 	if store, ok := core.Store.(*postgres.Store); ok {
 		return store.Load(ctx, postgres.Contents{Rows: filling.rows(), Lines: noLines(), Keys: []authn.Key{key}})
 	}
@@ -125,15 +125,15 @@ func noLines() iter.Seq2[otp.Audited, error] { return func(func(otp.Audited, err
 // filling is a store that is being filled.
 type filling struct {
 	*lab
-	fleet fleet
-	ring  *seal.Ring
-	done  atomic.Int64
+	fleet   fleet
+	keyring *seal.Keyring
+	done    atomic.Int64
 }
 
 // row is that of the account i, sealed.
 func (f *filling) row(i int) otp.Row {
 	row := f.fleet.row(f.model.row, i)
-	row.Vault = secret.NewBytes(f.ring.Seal(seal.Vault, row.Account, row.Vault))
+	row.Vault = secret.NewBytes(f.keyring.Seal(seal.Vault, row.Account, row.Vault))
 	if done := f.done.Add(1); done%100_000 == 0 {
 		f.say("%d of %d accounts", done, f.fleet.Count)
 	}

@@ -79,7 +79,7 @@ func sealingKeys(known []seal.KeyID, census seal.Census) []sealingKey {
 	return keys
 }
 
-// unknownKey is what records need and the ring does not have.
+// unknownKey is what records need and the keyring does not have.
 func unknownKey(id seal.KeyID, records int) sealingKey {
 	if id == seal.Unsealed {
 		return sealingKey{"-", "damaged, or not sealed", records}
@@ -113,7 +113,7 @@ run this with --no-new-key.`,
 		return withCore(cmd, c, func(core *app.Core) error {
 			sealed := 0
 			rotation := seal.Rotation{
-				Rows: core.Store, Store: core.Store, Ring: core.Ring, Caller: caller,
+				Rows: core.Store, Store: core.Store, Keyring: core.Keyring, Caller: caller,
 				Progress: func(done seal.Progress) {
 					sealed = done.Sealed
 					_, _ = fmt.Fprintf(p.stderr, "pimsd: sealed %d of %d found, %d held or just changed\n", done.Sealed, done.Found, done.Waiting)
@@ -121,37 +121,37 @@ run this with --no-new-key.`,
 			}
 			err := audited(cmd.Context(), core, actionSealRotate, "", func() error {
 				if !*noNewKey {
-					if err := addKey(core.Ring); err != nil {
+					if err := addKey(core.Keyring); err != nil {
 						return err
 					}
 				}
-				if err := core.Ring.Agree(cmd.Context(), core.Store); err != nil {
+				if err := core.Keyring.Agree(cmd.Context(), core.Store); err != nil {
 					return err
 				}
 				err := rotation.Run(cmd.Context())
 				if cmd.Context().Err() != nil { // another run goes on with the key
 					return err
 				}
-				return errors.Join(err, core.Ring.EndRotation())
+				return errors.Join(err, core.Keyring.EndRotation())
 			})
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records were sealed anew; all are under key %s.\n", sealed, core.Ring.Current())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records were sealed anew; all are under key %s.\n", sealed, core.Keyring.Current())
 			return err
 		})
 	})
 }
 
-// addKey makes a key the current one that it puts into the ring's file, or that an interrupted rotation has put there.
-func addKey(ring *seal.Ring) error {
+// addKey makes a key the current one that it puts into the keyring's file, or that an interrupted rotation has put there.
+func addKey(keyring *seal.Keyring) error {
 	key, err := seal.NewKey(rand.Reader)
 	if err != nil {
 		return err
 	}
-	id, err := ring.BeginRotation(key)
-	if err == nil && id != ring.Current() {
-		err = ring.Promote(id)
+	id, err := keyring.BeginRotation(key)
+	if err == nil && id != keyring.Current() {
+		err = keyring.Promote(id)
 	}
 	if errors.Is(err, seal.ErrNotFile) {
 		return usageError{err}
@@ -181,7 +181,7 @@ them. The command takes some seconds after a change of the key file, for writes 
 				}
 			}
 			err := audited(cmd.Context(), core, actionSealRemove+" "+args[0], "", func() error {
-				return core.Ring.RemoveUnused(cmd.Context(), core.Store, id)
+				return core.Keyring.RemoveUnused(cmd.Context(), core.Store, id)
 			})
 			switch {
 			case errors.Is(err, seal.ErrNotFile):

@@ -46,9 +46,9 @@ type Store interface {
 
 // Core is the domain on its store: what the daemon serves, and what commands use beside it.
 type Core struct {
-	Store Store      // its vaults are sealed
-	Ring  *seal.Ring // nil in a Core of OpenRecords
-	OTP   *otp.Service
+	Store   Store         // its vaults are sealed
+	Keyring *seal.Keyring // nil in a Core of OpenRecords
+	OTP     *otp.Service
 
 	inwebo     *inwebo.Client     // nil in a Core of OpenRecords
 	transcript *transcript.Writer // nil: none
@@ -93,14 +93,14 @@ func (c *Core) open(ctx context.Context, settings *config.Config, create bool, h
 	if c.Store, err = openStore(ctx, settings, create); err != nil {
 		return err
 	}
-	c.Ring, err = openRing(ctx, settings, c.Store, create)
+	c.Keyring, err = openKeyring(ctx, settings, c.Store, create)
 	if err == nil {
-		err = checkRing(ctx, c.Ring, c.Store, create)
+		err = checkKeyring(ctx, c.Keyring, c.Store, create)
 	}
 	if err != nil {
 		return errors.Join(err, c.Store.Close())
 	}
-	c.OTP = otp.New(seal.New(c.Store, c.Ring), c.inwebo, limits(settings), hear.OTP)
+	c.OTP = otp.New(seal.New(c.Store, c.Keyring), c.inwebo, limits(settings), hear.OTP)
 	return nil
 }
 

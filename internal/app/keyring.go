@@ -3,108 +3,67 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync/atomic"
-	"time"
+	"path/filepath"
 
-	"go.uber.org/zap"
-
+	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
-const (
-	// keyringLook is how often the service looks whether its sealing keys are still those of their file.
-	keyringLook = time.Second
-	// keyringStoreLook is how often it looks whether they are still those of the store.
-	keyringStoreLook = 10 * time.Second
-)
+// sealKeysSetting is the key of the setting with the sealing keys.
+const sealKeysSetting = "seal.keys"
 
-// keyringWatch looks, while the service runs, whether its sealing keys can still be used, and tells the operators when they
-// cannot. The service goes on with the keys that it has in any case.
-type keyringWatch struct {
-	ring   *seal.Ring
-	store  seal.Catalog
-	logger *zap.Logger
-
-	// What follow alone uses.
-	recorded seal.KeyID // the current key that the store knows of
-	asked    time.Time  // when the store was asked last
-	answer   error      // what is wrong with the keys for the store
-
-	fault atomic.Pointer[error] // what the last look found; nil: nothing
-}
-
-func newKeyringWatch(core *Core, logger *zap.Logger) *keyringWatch {
-	return &keyringWatch{ring: core.Ring, store: core.Store, logger: logger, recorded: core.Ring.Current(), asked: time.Now()}
-}
-
-// follow looks again and again, until ctx ends. It logs each distinct fault once, and its end.
-func (w *keyringWatch) follow(ctx context.Context) { every(ctx, keyringLook, w.look) }
-
-func (w *keyringWatch) look(ctx context.Context) {
-	before, now := w.current(), w.ring.Fault()
-	if fault := w.askStore(ctx); !errors.Is(now, seal.ErrCurrentKeyMissing) && fault != nil {
-		now = fault
-	}
+// openKeyring gives the keys that the store is sealed with: those of the setting, or of a file in the data directory. That
+// file is made with the store.
+func openKeyring(ctx context.Context, c *config.Config, store Store, create bool) (*seal.Keyring, error) {
+	file, err := keyFile(c)
 	switch {
-	case now == nil && before != nil:
-		w.logger.Info("the sealing keys can be used again", zap.String("key", string(w.ring.Current())))
-	case now != nil && (before == nil || now.Error() != before.Error()):
-		w.logger.Error("the sealing keys, as they are now, cannot be used: the service goes on with those that it has, and would not "+
-			"start again", zap.Error(now), zap.String("key", string(w.ring.Current())))
+	case err != nil:
+		return nil, err
+	case file == "":
+		return seal.FromText(sealKeysSetting, c.Seal.Keys)
+	case !create || c.FileOf(sealKeysSetting) != "":
+		return seal.OpenFile(file, false)
 	}
-	w.fault.Store(&now)
+	first, err := store.List(ctx, "", 1)
+	if err != nil {
+		return nil, err
+	}
+	return seal.OpenFile(file, len(first) == 0)
 }
 
-// askStore returns what is wrong with the keys for the store, which it asks from time to time, and when another key has
-// become the current one. A store that does not answer says nothing about the keys.
-func (w *keyringWatch) askStore(ctx context.Context) error {
-	current := w.ring.Current()
-	if current == w.recorded && time.Since(w.asked) < keyringStoreLook {
-		return w.answer
+// SealNames names the sealing keys that the configuration gives, which must exist. The keys themselves stay where they are.
+func SealNames(c *config.Config) (seal.Names, error) {
+	file, err := keyFile(c)
+	switch {
+	case err != nil:
+		return seal.Names{}, err
+	case file == "":
+		return seal.NamesInText(sealKeysSetting, c.Seal.Keys)
+	default:
+		return seal.NamesInFile(file)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	ask := w.ring.CheckCurrent
-	if current != w.recorded {
-		ask = w.ring.Agree
-	}
-	err := ask(ctx, w.store)
-	w.asked = time.Now()
-	if err == nil {
-		w.recorded = current
-	}
-	if err == nil || errors.Is(err, seal.ErrCurrentKeyMissing) {
-		w.answer = err
-	}
-	return w.answer
 }
 
-// current returns what the last look found.
-func (w *keyringWatch) current() error {
-	if fault := w.fault.Load(); fault != nil {
-		return *fault
+// keyFile is the file that the sealing keys are in; empty when the setting itself has them.
+func keyFile(c *config.Config) (string, error) {
+	switch file := c.FileOf(sealKeysSetting); {
+	case file != "":
+		return file, nil
+	case !c.Seal.Keys.IsEmpty():
+		return "", nil
+	case !c.DatabaseURL.IsEmpty():
+		return "", errors.New("seal.keys is missing: with PostgreSQL every replica needs the same sealing keys; " +
+			"make one with `head -c 32 /dev/urandom | base64`, keep it safe, and give it to all of them")
+	default:
+		return filepath.Join(c.DataDir, seal.FileName), nil
 	}
-	return nil
 }
 
-// ready fails when the key that seals is missing where it should be: in the file, so that a process that starts now cannot
-// open what is sealed now, or here, so that this process cannot open what the others seal. A file that cannot be read is
-// only noted: taking every replica out of service would not bring it back.
-func (w *keyringWatch) ready(context.Context) error {
-	if fault := w.current(); errors.Is(fault, seal.ErrCurrentKeyMissing) {
-		return fault
+// checkKeyring finds out before anything is sealed whether the keyring has the key that the store is sealed under. A process that
+// serves records its own current key, so that later ones can be compared with it.
+func checkKeyring(ctx context.Context, keyring *seal.Keyring, store Store, serves bool) error {
+	if serves {
+		return keyring.Agree(ctx, store)
 	}
-	return nil
+	return keyring.CheckCurrent(ctx, store)
 }
-
-// note is what /readyz?verbose says of keys that are ready.
-func (w *keyringWatch) note(context.Context) string {
-	if fault := w.current(); fault != nil {
-		return fmt.Sprintf("but only in memory: %v", fault)
-	}
-	return fmt.Sprintf("key %s seals", w.ring.Current())
-}
-
-// usable reports whether the last look found nothing.
-func (w *keyringWatch) usable() bool { return w.current() == nil }

@@ -73,7 +73,7 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		OTPs:         a.OTP,
 		Accounts:     a.OTP,
 		Callers:      callers,
-		Fingerprints: a.Ring.Body,
+		Fingerprints: a.Keyring.Body,
 		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles()), a.lines},
 		Contract:     openapi.Document(),
 		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, callerBurst*load.CallerRate),

@@ -59,7 +59,7 @@ func TestTokensThatAreTaken(t *testing.T) {
 func TestEitherAsksByTheForm(t *testing.T) {
 	t.Parallel()
 	key, keyText := newKey(t, bound, time.Time{})
-	store := &ring{keys: map[string]authn.Key{key.ID: key}}
+	store := &keyStore{keys: map[string]authn.Key{key.ID: key}}
 	network := newInternet()
 	either := authn.Either{
 		Keys:   authn.NewKeys(store, func() time.Time { return noon }),

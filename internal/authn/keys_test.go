@@ -13,14 +13,14 @@ import (
 )
 
 // ring is a KeyStore with what the authenticator asks of it; it counts how often, and can fail.
-type ring struct {
+type keyStore struct {
 	authn.KeyStore
 	keys  map[string]authn.Key
 	err   error
 	asked int
 }
 
-func (r *ring) KeyByID(_ context.Context, id string) (authn.Key, error) {
+func (r *keyStore) KeyByID(_ context.Context, id string) (authn.Key, error) {
 	r.asked++
 	if r.err != nil {
 		return authn.Key{}, r.err
@@ -53,7 +53,7 @@ func TestAKeyStandsForItsPrincipal(t *testing.T) {
 		{Backend: true, Prefix: "fleet-", Scopes: authn.Scopes{authn.ScopeEnroll}},
 	} {
 		key, text := newKey(t, grant, time.Time{})
-		keys := authn.NewKeys(&ring{keys: map[string]authn.Key{key.ID: key}}, func() time.Time { return noon })
+		keys := authn.NewKeys(&keyStore{keys: map[string]authn.Key{key.ID: key}}, func() time.Time { return noon })
 		got, err := keys.Authenticate(t.Context(), secret.NewText(text))
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestBadKeysAreRefused(t *testing.T) {
 	other, otherText := newKey(t, bound, time.Time{})
 	revoked, revokedText := newKey(t, bound, time.Time{})
 	revoked.RevokedAt = noon.Add(-time.Second)
-	store := &ring{keys: map[string]authn.Key{good.ID: good, revoked.ID: revoked}}
+	store := &keyStore{keys: map[string]authn.Key{good.ID: good, revoked.ID: revoked}}
 
 	for name, tc := range map[string]struct {
 		text   string
@@ -124,7 +124,7 @@ func TestAFailureOfTheStoreIsNotABadCredential(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is gone")
 	_, text := newKey(t, bound, time.Time{})
-	keys := authn.NewKeys(&ring{err: broken}, func() time.Time { return noon })
+	keys := authn.NewKeys(&keyStore{err: broken}, func() time.Time { return noon })
 	_, err := keys.Authenticate(t.Context(), secret.NewText(text))
 	if !errors.Is(err, broken) || errors.Is(err, authn.ErrUnauthenticated) {
 		t.Errorf("the error is %v", err)

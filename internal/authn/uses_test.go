@@ -13,7 +13,7 @@ import (
 
 // noted is a KeyStore that keeps what it is told of uses.
 type noted struct {
-	ring
+	keyStore
 	told []map[string]time.Time
 	err  error
 }
@@ -31,7 +31,7 @@ func TestUsesAreToldTogether(t *testing.T) {
 	t.Parallel()
 	alice, aliceText := newKey(t, bound, noon.Add(time.Hour))
 	bob, bobText := newKey(t, bound, time.Time{})
-	store := &noted{ring: ring{keys: map[string]authn.Key{alice.ID: alice, bob.ID: bob}}}
+	store := &noted{keyStore: keyStore{keys: map[string]authn.Key{alice.ID: alice, bob.ID: bob}}}
 	now := noon
 	keys := authn.NewKeys(store, func() time.Time { return now })
 	use := func(text string) { _, _ = keys.Authenticate(t.Context(), secret.NewText(text)) }

@@ -116,7 +116,7 @@ func lookAtContent(ctx context.Context, c *config.Config) Finding {
 // contentTimeout bounds how long the content of a store is looked over.
 const contentTimeout = 30 * time.Second
 
-// adviceOnKeys is what follows from a ring that cannot be used.
+// adviceOnKeys is what follows from a keyring that cannot be used.
 const adviceOnKeys = "Without the keys nobody can read the devices: give seal.keys or seal.keys_file the lines that the store was " +
 	"sealed with."
 

@@ -95,7 +95,7 @@ type Activations struct {
 
 // Seal is how records are sealed at rest.
 type Seal struct {
-	Keys secret.Text // a ring, one key a line; empty when FileOf names the file that it is in
+	Keys secret.Text // a keyring, one key a line; empty when FileOf names the file that it is in
 }
 
 // Stop bounds the end of the service.

@@ -51,11 +51,11 @@ func TestUnpaddedTakesNoHalfPadding(t *testing.T) {
 
 // TestSealOpens seals with every key and length and opens as a client does.
 func TestSealOpens(t *testing.T) {
-	ring, err := newKeyring(3)
+	keys, err := newKeyring(3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, k := range append([]*rsaKey{ring.seal, ring.kiw}, ring.secrets...) {
+	for i, k := range append([]*rsaKey{keys.seal, keys.kiw}, keys.secrets...) {
 		if k.private.N.BitLen() != 1024 || k.private.E != 17 || !k.private.Primes[0].ProbablyPrime(10) || !k.private.Primes[1].ProbablyPrime(10) {
 			t.Fatalf("key %d is no 1024-bit key of two primes with exponent 17", i)
 		}
@@ -77,11 +77,11 @@ func TestSealOpens(t *testing.T) {
 func TestKeyringDependsOnSeed(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(2 + maxSecrets) {
-		ring, err := newKeyring(seed)
-		if err != nil || len(ring.secrets) != maxSecrets {
-			t.Fatal(len(ring.secrets), err)
+		keys, err := newKeyring(seed)
+		if err != nil || len(keys.secrets) != maxSecrets {
+			t.Fatal(len(keys.secrets), err)
 		}
-		seen[ring.seal.private.N.Text(16)] = true
+		seen[keys.seal.private.N.Text(16)] = true
 	}
 	if len(seen) != 2+maxSecrets {
 		t.Errorf("%d different Kfact for %d seeds", len(seen), 2+maxSecrets)
@@ -89,20 +89,20 @@ func TestKeyringDependsOnSeed(t *testing.T) {
 }
 
 func TestDecryptRefuses(t *testing.T) {
-	ring, err := newKeyring(3)
+	keys, err := newKeyring(3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := refEncrypt(ring.kiw.modulus(), []byte("1234"))
+	good := refEncrypt(keys.kiw.modulus(), []byte("1234"))
 	for name, text := range map[string]string{
 		"empty": "", "upper case": strings.ToUpper(good), "short": good[2:], "long": good + "00",
-		"another key's": refEncrypt(ring.seal.modulus(), []byte("1234")), "too large": strings.Repeat("f", 256),
+		"another key's": refEncrypt(keys.seal.modulus(), []byte("1234")), "too large": strings.Repeat("f", 256),
 	} {
-		if plain, err := ring.kiw.decrypt(text); err == nil {
+		if plain, err := keys.kiw.decrypt(text); err == nil {
 			t.Errorf("%s: decrypted to %x", name, plain)
 		}
 	}
-	if plain, err := ring.kiw.decrypt(good); err != nil || string(plain) != "1234" {
+	if plain, err := keys.kiw.decrypt(good); err != nil || string(plain) != "1234" {
 		t.Errorf("decrypted to %q, %v", plain, err)
 	}
 }

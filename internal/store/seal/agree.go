@@ -37,8 +37,8 @@ func (n Names) CheckCurrent(ctx context.Context, c Catalog) error {
 	}
 }
 
-// Agree is CheckCurrent for a process that begins to seal under the ring's current key, and records that in the store.
-func (r *Ring) Agree(ctx context.Context, c Catalog) error {
+// Agree is CheckCurrent for a process that begins to seal under the keyring's current key, and records that in the store.
+func (r *Keyring) Agree(ctx context.Context, c Catalog) error {
 	names := r.names()
 	if err := names.CheckCurrent(ctx, c); err != nil {
 		return err

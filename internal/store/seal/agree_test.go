@@ -17,7 +17,7 @@ func storeOf(t *testing.T, recorded string, lines ...string) *storetest.Memory {
 	t.Helper()
 	memory := storetest.NewMemory()
 	for i, key := range lines {
-		_, err := put(t, seal.New(memory, ringOf(t, key)), otp.Account(rune('a'+i)), 1, 0, time.Time{})
+		_, err := put(t, seal.New(memory, keyringOf(t, key)), otp.Account(rune('a'+i)), 1, 0, time.Time{})
 		must(t, err)
 	}
 	if recorded != "" {
@@ -32,7 +32,7 @@ func TestCurrentKeyOfTheStore(t *testing.T) {
 	for name, tc := range map[string]struct {
 		recorded string
 		records  []string
-		ring     []string
+		keyring  []string
 		missing  bool
 		after    string // the key that is recorded afterwards
 	}{
@@ -50,10 +50,10 @@ func TestCurrentKeyOfTheStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			memory, ring := storeOf(t, tc.recorded, tc.records...), ringOf(t, tc.ring...)
+			memory, keyring := storeOf(t, tc.recorded, tc.records...), keyringOf(t, tc.keyring...)
 			for what, check := range map[string]func() error{
-				"CheckCurrent": func() error { return ring.CheckCurrent(t.Context(), memory) },
-				"Agree":        func() error { return ring.Agree(t.Context(), memory) },
+				"CheckCurrent": func() error { return keyring.CheckCurrent(t.Context(), memory) },
+				"Agree":        func() error { return keyring.Agree(t.Context(), memory) },
 			} {
 				if err := check(); errors.Is(err, seal.ErrCurrentKeyMissing) != tc.missing || (err != nil) != tc.missing {
 					t.Errorf("%s returns %v", what, err)
@@ -77,7 +77,7 @@ func TestCurrentKeyWhenTheStoreFails(t *testing.T) {
 	t.Parallel()
 	broken := failingCatalog{storetest.NewMemory()}
 	for what, err := range map[string]error{
-		"CheckCurrent": ringOf(t, line(1)).CheckCurrent(t.Context(), broken), "Agree": ringOf(t, line(1)).Agree(t.Context(), broken),
+		"CheckCurrent": keyringOf(t, line(1)).CheckCurrent(t.Context(), broken), "Agree": keyringOf(t, line(1)).Agree(t.Context(), broken),
 	} {
 		if !errors.Is(err, errCatalog) || errors.Is(err, seal.ErrCurrentKeyMissing) {
 			t.Errorf("%s returns %v", what, err)

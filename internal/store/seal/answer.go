@@ -18,11 +18,11 @@ func answerPurpose(key string) Purpose { return Purpose("answer " + key) }
 func (s *Store) FetchWithResponse(
 	ctx context.Context, account otp.Account, key string,
 ) (otp.Row, *otp.Kept, time.Time, error) {
-	row, kept, now, err := s.beneath.FetchWithResponse(ctx, account, key)
+	row, kept, now, err := s.inner.FetchWithResponse(ctx, account, key)
 	if kept != nil && !kept.Answer.IsEmpty() {
 		opened := *kept
 		var sealed error
-		opened.Answer, sealed = s.ring.Open(answerPurpose(key), account, kept.Answer.Reveal())
+		opened.Answer, sealed = s.keyring.Open(answerPurpose(key), account, kept.Answer.Reveal())
 		switch {
 		case errors.Is(sealed, ErrDamaged):
 			opened = otp.Kept{At: kept.At}
@@ -32,18 +32,18 @@ func (s *Store) FetchWithResponse(
 		kept = &opened
 	}
 	if err == nil {
-		row, err = s.ring.openRow(row)
+		row, err = s.keyring.openRow(row)
 	}
 	return row, kept, now, err
 }
 
 // Spend is as otp.Store says.
 func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
-	return s.beneath.Spend(ctx, account, key)
+	return s.inner.Spend(ctx, account, key)
 }
 
 // sealKeep gives the answer as it may lie in a store.
-func (r *Ring) sealKeep(account otp.Account, keep *otp.Keep) *otp.Keep {
+func (r *Keyring) sealKeep(account otp.Account, keep *otp.Keep) *otp.Keep {
 	if keep == nil {
 		return nil
 	}
@@ -53,20 +53,20 @@ func (r *Ring) sealKeep(account otp.Account, keep *otp.Keep) *otp.Keep {
 }
 
 // Body gives what a call of the account asks, for fingerprints that are good for its key alone.
-func (r *Ring) Body(account otp.Account, key string, text secret.Bytes) otp.Fingerprinted {
+func (r *Keyring) Body(account otp.Account, key string, text secret.Bytes) otp.Fingerprinted {
 	return body{r, Purpose("body " + key + " of " + string(account)), text}
 }
 
 type body struct {
-	ring    *Ring
+	keyring *Keyring
 	purpose Purpose
 	text    secret.Bytes
 }
 
-// Fingerprint is an HMAC under the ring's current key.
-func (b body) Fingerprint() []byte { return b.ring.MAC(b.purpose, b.text.Reveal()) }
+// Fingerprint is an HMAC under the keyring's current key.
+func (b body) Fingerprint() []byte { return b.keyring.MAC(b.purpose, b.text.Reveal()) }
 
 // Has is as otp.Fingerprinted says.
 func (b body) Has(fingerprint []byte) (bool, error) {
-	return b.ring.CheckMAC(b.purpose, b.text.Reveal(), fingerprint)
+	return b.keyring.CheckMAC(b.purpose, b.text.Reveal(), fingerprint)
 }

@@ -14,7 +14,7 @@ import (
 func TestADamagedResponseIsSpent(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
-	store, key := seal.New(memory, ringOf(t, line(1))), strings.Repeat("a", 64)
+	store, key := seal.New(memory, keyringOf(t, line(1))), strings.Repeat("a", 64)
 	must(t, store.Create(t.Context(), otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("secret")}}))
 	sealed := otp.Write{ID: "2", Row: fetch(t, memory, "alice"), Keep: &otp.Keep{Key: key, IsOTP: true, Kept: otp.Kept{
 		Fingerprint: []byte("fingerprint"), Answer: vault("not as it was sealed"),

@@ -54,7 +54,7 @@ func (c Census) add(row otp.Row) {
 
 // keyOfRow names the key that the row's vault is sealed under, or says that it is Unsealed.
 func keyOfRow(row otp.Row) KeyID {
-	id, _, _ := cutHead(row.Vault.Reveal(), extraBytes)
+	id, _, _ := cutHeader(row.Vault.Reveal(), extraBytes)
 	return id
 }
 

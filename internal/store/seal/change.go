@@ -10,16 +10,16 @@ import (
 	"slices"
 )
 
-// ErrNotFile says that a ring has no file that could be changed. Elsewhere a new key takes two rounds, for a process that
+// ErrNotFile says that a keyring has no file that could be changed. Elsewhere a new key takes two rounds, for a process that
 // has not got it yet must not meet what another has sealed under it.
 var ErrNotFile = errors.New("the sealing keys are not in a file that pimsd can change: where they are given, put a new one behind " +
 	"the others and start every process anew; then put it before them, and start every process anew once more; " +
 	"one that is not needed any more is taken out there")
 
-// BeginRotation returns the key of the rotation that the ring's file says is unfinished. If there is none, it puts the given
+// BeginRotation returns the key of the rotation that the keyring's file says is unfinished. If there is none, it puts the given
 // key into the file, behind all others: it opens, and does not seal yet. It is durable when BeginRotation returns. That Promote
 // is another step keeps the key from ever sealing before that.
-func (r *Ring) BeginRotation(key Key) (id KeyID, err error) {
+func (r *Keyring) BeginRotation(key Key) (id KeyID, err error) {
 	err = r.change(func(c contents) (contents, error) {
 		if _, begun := (&state{keys: c.keys}).find(c.rotation); begun {
 			id = c.rotation
@@ -34,8 +34,8 @@ func (r *Ring) BeginRotation(key Key) (id KeyID, err error) {
 	return id, err
 }
 
-// EndRotation takes out of the ring's file that a rotation is unfinished. A ring from a text has nothing to take out.
-func (r *Ring) EndRotation() error {
+// EndRotation takes out of the keyring's file that a rotation is unfinished. A keyring from a text has nothing to take out.
+func (r *Keyring) EndRotation() error {
 	if r.path == "" {
 		return nil
 	}
@@ -45,9 +45,9 @@ func (r *Ring) EndRotation() error {
 	})
 }
 
-// Promote makes the key of that name the current one, in the ring's file: from now on it seals, in every process on it.
+// Promote makes the key of that name the current one, in the keyring's file: from now on it seals, in every process on it.
 // It is durable when Promote returns.
-func (r *Ring) Promote(id KeyID) error {
+func (r *Keyring) Promote(id KeyID) error {
 	return r.change(func(c contents) (contents, error) {
 		i, err := r.indexOf(c, id)
 		if err == nil {
@@ -57,9 +57,9 @@ func (r *Ring) Promote(id KeyID) error {
 	})
 }
 
-// Remove takes the key of that name out of the ring's file. It does not ask whether something is sealed under the key. The
+// Remove takes the key of that name out of the keyring's file. It does not ask whether something is sealed under the key. The
 // current key is refused.
-func (r *Ring) Remove(id KeyID) error {
+func (r *Keyring) Remove(id KeyID) error {
 	return r.change(func(c contents) (contents, error) {
 		i, err := r.indexOf(c, id)
 		switch {
@@ -75,10 +75,10 @@ func (r *Ring) Remove(id KeyID) error {
 	})
 }
 
-// ErrNoKey means that a ring has no key of that name.
+// ErrNoKey means that a keyring has no key of that name.
 var ErrNoKey = errors.New("there is no such sealing key")
 
-func (r *Ring) indexOf(c contents, id KeyID) (int, error) {
+func (r *Keyring) indexOf(c contents, id KeyID) (int, error) {
 	i := slices.IndexFunc(c.keys, func(key Key) bool { return key.id == id })
 	if i < 0 {
 		return 0, fmt.Errorf("%s has no key %s: %w", r.source, id, ErrNoKey)
@@ -86,9 +86,9 @@ func (r *Ring) indexOf(c contents, id KeyID) (int, error) {
 	return i, nil
 }
 
-// change rewrites the file, as it is now and not as the ring has read it, while no other process does: a key that got
+// change rewrites the file, as it is now and not as the keyring has read it, while no other process does: a key that got
 // lost here would take with it what was sealed under it meanwhile.
-func (r *Ring) change(edit func(contents) (contents, error)) error {
+func (r *Keyring) change(edit func(contents) (contents, error)) error {
 	if r.path == "" {
 		return ErrNotFile
 	}

@@ -1,4 +1,4 @@
 package seal
 
-// Format gives the text that a ring's keys have in a file.
-func Format(r *Ring) string { return format(contents{keys: r.state.Load().keys}) }
+// Format gives the text that a keyring's keys have in a file.
+func Format(r *Keyring) string { return format(contents{keys: r.state.Load().keys}) }

@@ -17,10 +17,10 @@ const FileName = "seal.keys"
 // fileLimit is more than any key file has: a bigger one is some other file.
 const fileLimit = 64 << 10
 
-// OpenFile makes a ring of the key file at path. If the file is missing and mayCreate, it is made, with one new key,
+// OpenFile makes a keyring of the key file at path. If the file is missing and mayCreate, it is made, with one new key,
 // durably and readable for its owner alone; who calls has made sure that nothing is sealed yet, for no new key opens
 // what an older one has sealed. The error names every line that is wrong, and no key.
-func OpenFile(path string, mayCreate bool) (*Ring, error) {
+func OpenFile(path string, mayCreate bool) (*Keyring, error) {
 	if mayCreate {
 		if err := makeFile(path); err != nil {
 			return nil, err
@@ -30,7 +30,7 @@ func OpenFile(path string, mayCreate bool) (*Ring, error) {
 	if err != nil {
 		return nil, ifMissing(path, err)
 	}
-	r := &Ring{source: sourceOf(path), path: path, reading: make(chan struct{}, 1), opened: time.Now()}
+	r := &Keyring{source: sourceOf(path), path: path, reading: make(chan struct{}, 1), opened: time.Now()}
 	r.state.Store(&state{keys: c.keys, info: info})
 	return r, nil
 }
@@ -47,14 +47,14 @@ func ifMissing(path string, err error) error {
 // sourceOf is how errors speak of a key file.
 func sourceOf(path string) string { return "the key file " + path }
 
-// Reload reads the file again, whether or not it has changed. After an error the ring keeps the keys that it has; the
-// error says what is wrong with the file, as Fault does. A ring from a text has nothing to read.
-func (r *Ring) Reload() error {
+// Reload reads the file again, whether or not it has changed. After an error the keyring keeps the keys that it has; the
+// error says what is wrong with the file, as Fault does. A keyring from a text has nothing to read.
+func (r *Keyring) Reload() error {
 	if r.path == "" {
 		return nil
 	}
 	var err error
-	if !r.look(reloadTimeout, func() { err = r.reread() }) {
+	if !r.readWithin(reloadTimeout, func() { err = r.reread() }) {
 		return fmt.Errorf("%s: %w", r.source, errFileSilent)
 	}
 	return err
@@ -62,12 +62,12 @@ func (r *Ring) Reload() error {
 
 // refresh reads the file again if it has changed, or could not be used before. After a fault, such as that of a file system
 // that does not answer within lookTimeout, the keys stay, and the state says why.
-func (r *Ring) refresh() {
+func (r *Keyring) refresh() {
 	if r.path == "" {
 		return
 	}
-	r.looked.Store(int64(time.Since(r.opened)))
-	answered := r.look(lookTimeout, func() {
+	r.checkedAt.Store(int64(time.Since(r.opened)))
+	answered := r.readWithin(lookTimeout, func() {
 		if !r.state.Load().isOf(r.path) {
 			_ = r.reread() // the state says why
 		}
@@ -83,7 +83,7 @@ var errFileSilent = errors.New("its file system does not answer: see whether the
 
 // look runs read while no other goroutine does, and reports whether that was done within the timeout. A read of a file system
 // that does not answer cannot be interrupted: it goes on without its caller, and no other read begins before it ends.
-func (r *Ring) look(timeout time.Duration, read func()) (done bool) {
+func (r *Keyring) readWithin(timeout time.Duration, read func()) (done bool) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
@@ -106,7 +106,7 @@ func (r *Ring) look(timeout time.Duration, read func()) (done bool) {
 }
 
 // reread reads the file and takes over what it says, if it may. The caller must be a look.
-func (r *Ring) reread() error {
+func (r *Keyring) reread() error {
 	old := r.state.Load()
 	c, info, err := readFile(r.path)
 	if err == nil {

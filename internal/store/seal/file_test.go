@@ -28,15 +28,15 @@ func TestFileIsMadeOnce(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal("it was made all the same")
 	}
-	ring := openFile(t, path, true)
+	keyring := openFile(t, path, true)
 	info, err := os.Stat(path)
 	must(t, err)
 	if info.Mode() != 0o600 {
 		t.Errorf("the mode of a new file is %v", info.Mode())
 	}
 	for _, mayCreate := range []bool{true, false} {
-		if again := openFile(t, path, mayCreate); !slices.Equal(again.Keys(), ring.Keys()) {
-			t.Errorf("the keys are %v, and then %v", ring.Keys(), again.Keys())
+		if again := openFile(t, path, mayCreate); !slices.Equal(again.Keys(), keyring.Keys()) {
+			t.Errorf("the keys are %v, and then %v", keyring.Keys(), again.Keys())
 		}
 	}
 	expectOnly(t, path)
@@ -55,7 +55,7 @@ func expectOnly(t *testing.T, path string) {
 func TestFileIsMadeOnceByMany(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), seal.FileName)
-	rings := make([]*seal.Ring, 16)
+	rings := make([]*seal.Keyring, 16)
 	var all sync.WaitGroup
 	for i := range rings {
 		all.Go(func() {
@@ -66,8 +66,8 @@ func TestFileIsMadeOnceByMany(t *testing.T) {
 		})
 	}
 	all.Wait()
-	for _, ring := range rings {
-		if ring == nil || ring.Current() != rings[0].Current() {
+	for _, keyring := range rings {
+		if keyring == nil || keyring.Current() != rings[0].Current() {
 			t.Fatal("those who opened the file at once have different keys")
 		}
 	}
@@ -113,7 +113,7 @@ func withText(text string) func(string) error {
 	return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
 }
 
-// A process that has the ring open follows its file: it opens what is sealed under a key that came later, and seals
+// A process that has the keyring open follows its file: it opens what is sealed under a key that came later, and seals
 // under the new current key a second later.
 func TestFollow(t *testing.T) {
 	t.Parallel()
@@ -146,7 +146,7 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// Whatever happens to the file, the ring keeps what it has; who misses a key is told of the file, too; and when the file
+// Whatever happens to the file, the keyring keeps what it has; who misses a key is told of the file, too; and when the file
 // is well again, so is the ring.
 func TestFollowBrokenFile(t *testing.T) {
 	t.Parallel()
@@ -162,29 +162,29 @@ func TestFollowBrokenFile(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), seal.FileName)
 		must(t, withText(line(1))(path))
-		ring := openFile(t, path, false)
-		later := ringOf(t, line(2)).Seal(seal.Vault, "alice", vault("x"))
+		keyring := openFile(t, path, false)
+		later := keyringOf(t, line(2)).Seal(seal.Vault, "alice", vault("x"))
 		must(t, tc.spoil(path))
 
-		if sealed := ring.Seal(seal.Vault, "alice", vault("x")); ring.Current() != idOf(t, line(1)) {
+		if sealed := keyring.Seal(seal.Vault, "alice", vault("x")); keyring.Current() != idOf(t, line(1)) {
 			t.Errorf("%s: the current key is another one", name)
-		} else if _, err := ring.Open(seal.Vault, "alice", sealed); err != nil {
+		} else if _, err := keyring.Open(seal.Vault, "alice", sealed); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		_, err := ring.Open(seal.Vault, "alice", later)
+		_, err := keyring.Open(seal.Vault, "alice", later)
 		if !errors.Is(err, otp.ErrSealed) || !strings.Contains(err.Error(), tc.says) ||
 			!strings.Contains(err.Error(), string(idOf(t, line(2)))) {
 			t.Errorf("%s: the error is %v, want one that says %q", name, err, tc.says)
 		}
-		if err := ring.Reload(); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if err := keyring.Reload(); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: Reload says %v", name, err)
 		}
 		must(t, os.RemoveAll(path))
 		must(t, withText(line(2)+"\n"+line(1))(path))
-		if _, err := ring.Open(seal.Vault, "alice", later); err != nil {
+		if _, err := keyring.Open(seal.Vault, "alice", later); err != nil {
 			t.Errorf("%s: when the file is well again: %v", name, err)
 		}
-		must(t, ring.Reload())
+		must(t, keyring.Reload())
 	}
 }
 
@@ -192,27 +192,27 @@ func TestFollowBrokenFile(t *testing.T) {
 func TestFollowMode(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
-	ring := openFile(t, path, false)
+	keyring := openFile(t, path, false)
 	must(t, os.Chmod(path, 0o644))
-	if ring.Reload() == nil {
+	if keyring.Reload() == nil {
 		t.Fatal("a file for all to read is taken")
 	}
 	must(t, os.Chmod(path, 0o600))
-	_, err := ring.Open(seal.Vault, "alice", ringOf(t, line(1)).Seal(seal.Vault, "alice", vault("x")))
+	_, err := keyring.Open(seal.Vault, "alice", keyringOf(t, line(1)).Seal(seal.Vault, "alice", vault("x")))
 	if !errors.Is(err, otp.ErrSealed) || strings.Contains(err.Error(), "mode") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
 // turnAmongOthers is turn while other processes rotate too: it helps to end their rotations until it can begin its own.
-func turnAmongOthers(t *testing.T, ring *seal.Ring) seal.KeyID {
+func turnAmongOthers(t *testing.T, keyring *seal.Keyring) seal.KeyID {
 	key, err := seal.NewKey(rand.Reader)
 	must(t, err)
 	for {
-		id, err := ring.BeginRotation(key)
+		id, err := keyring.BeginRotation(key)
 		must(t, err)
-		must(t, ring.Promote(id))
-		must(t, ring.EndRotation())
+		must(t, keyring.Promote(id))
+		must(t, keyring.EndRotation())
 		if id == key.ID() {
 			return id
 		}
@@ -247,31 +247,31 @@ func TestManyChangeTheFileAtOnce(t *testing.T) {
 func TestBeginRotationAndPromote(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
-	ring := openFile(t, path, false)
-	first := ring.Current()
+	keyring := openFile(t, path, false)
+	first := keyring.Current()
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	if err := ring.Promote(key.ID()); err == nil || !strings.Contains(err.Error(), string(key.ID())) {
+	if err := keyring.Promote(key.ID()); err == nil || !strings.Contains(err.Error(), string(key.ID())) {
 		t.Errorf("a key that is not there becomes the current one (%v)", err)
 	}
-	begin(t, ring, key)
-	if got := ring.Keys(); !slices.Equal(got, []seal.KeyID{first, key.ID()}) {
+	begin(t, keyring, key)
+	if got := keyring.Keys(); !slices.Equal(got, []seal.KeyID{first, key.ID()}) {
 		t.Errorf("after BeginRotation the keys are %v", got)
 	}
 	for range 2 {
-		must(t, ring.Promote(key.ID()))
+		must(t, keyring.Promote(key.ID()))
 		if got := openFile(t, path, false).Keys(); !slices.Equal(got, []seal.KeyID{key.ID(), first}) {
 			t.Errorf("after Promote the keys are %v", got)
 		}
 	}
-	must(t, ring.EndRotation())
-	if _, err := ring.BeginRotation(key); err == nil {
+	must(t, keyring.EndRotation())
+	if _, err := keyring.BeginRotation(key); err == nil {
 		t.Error("the same key is added twice")
 	}
-	if _, err := ringOf(t, line(1)).BeginRotation(key); !errors.Is(err, seal.ErrNotFile) {
-		t.Errorf("adding to a ring without a file says %v", err)
+	if _, err := keyringOf(t, line(1)).BeginRotation(key); !errors.Is(err, seal.ErrNotFile) {
+		t.Errorf("adding to a keyring without a file says %v", err)
 	}
-	must(t, ringOf(t, line(1)).Reload())
+	must(t, keyringOf(t, line(1)).Reload())
 }
 
 // A changed file keeps its mode and its owner, and stays where a link points to; what a process that died has left
@@ -289,8 +289,8 @@ func TestChangedFileKeepsItsPlace(t *testing.T) {
 	before, err := os.Stat(path)
 	must(t, err)
 
-	ring := openFile(t, link, false)
-	id := turn(t, ring)
+	keyring := openFile(t, link, false)
+	id := turn(t, keyring)
 
 	after, err := os.Stat(path)
 	must(t, err)
@@ -311,39 +311,39 @@ func TestChangedFileKeepsItsPlace(t *testing.T) {
 func TestChangeThatFails(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
-	ring := openFile(t, path, false)
+	keyring := openFile(t, path, false)
 	before, err := os.ReadFile(path)
 	must(t, err)
 	must(t, os.MkdirAll(filepath.Join(path+".new", "in the way"), 0o700))
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	if _, err := ring.BeginRotation(key); err == nil || strings.Contains(err.Error(), key.Text().Reveal()[9:]) {
+	if _, err := keyring.BeginRotation(key); err == nil || strings.Contains(err.Error(), key.Text().Reveal()[9:]) {
 		t.Errorf("BeginRotation says %v", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 		t.Errorf("the file was changed (%v)", err)
 	}
-	if len(ring.Keys()) != 1 {
-		t.Error("the ring has the key that could not be stored")
+	if len(keyring.Keys()) != 1 {
+		t.Error("the keyring has the key that could not be stored")
 	}
 }
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	one, two, three := idOf(t, line(1)), idOf(t, line(2)), idOf(t, line(3))
-	ring := ringOf(t, line(1))
-	must(t, ring.Check(nil))
-	must(t, ring.Check(seal.Census{one: 3, seal.Unsealed: 1}))
-	err := ring.Check(seal.Census{one: 1, two: 2, three: 3})
+	keyring := keyringOf(t, line(1))
+	must(t, keyring.Check(nil))
+	must(t, keyring.Check(seal.Census{one: 3, seal.Unsealed: 1}))
+	err := keyring.Check(seal.Census{one: 1, two: 2, three: 3})
 	if !errors.Is(err, otp.ErrSealed) || !strings.Contains(err.Error(), string(two)+" (2 records)") ||
 		!strings.Contains(err.Error(), string(three)+" (3 records)") || strings.Contains(err.Error(), string(one)) {
 		t.Errorf("the error is %v", err)
 	}
 	path := filepath.Join(t.TempDir(), seal.FileName)
 	must(t, withText(line(1))(path))
-	ring = openFile(t, path, false)
+	keyring = openFile(t, path, false)
 	must(t, withText(line(1)+"\n"+line(2))(path))
-	must(t, ring.Check(seal.Census{two: 1}))
+	must(t, keyring.Check(seal.Census{two: 1}))
 }
 
 // A file is never made larger than what is read.
@@ -351,10 +351,10 @@ func TestFileIsNotMadeTooLarge(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), seal.FileName)
 	must(t, withText(line(1))(path))
-	ring := openFile(t, path, false)
+	keyring := openFile(t, path, false)
 	must(t, withText(line(1)+strings.Repeat("\n#", 32<<10-32))(path)) // comments are not kept
-	must(t, ring.Reload())
-	turn(t, ring)
+	must(t, keyring.Reload())
+	turn(t, keyring)
 	var lines strings.Builder
 	for n := range 1210 {
 		key, err := seal.NewKey(strings.NewReader(fmt.Sprintf("%032d", n)))
@@ -362,10 +362,10 @@ func TestFileIsNotMadeTooLarge(t *testing.T) {
 		lines.WriteString(key.Text().Reveal() + "\n")
 	}
 	must(t, withText(lines.String())(path))
-	ring = openFile(t, path, false)
+	keyring = openFile(t, path, false)
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	if _, err := ring.BeginRotation(key); err == nil || !strings.Contains(err.Error(), "take out those that seal no record") {
+	if _, err := keyring.BeginRotation(key); err == nil || !strings.Contains(err.Error(), "take out those that seal no record") {
 		t.Errorf("BeginRotation returns %v", err)
 	}
 	if again := openFile(t, path, false); len(again.Keys()) != 1210 {

@@ -16,7 +16,7 @@ import (
 // for byte, one of the vectors: nobody else has sealed anything under that ring.
 func FuzzOpen(f *testing.F) {
 	v := readVectors(f)
-	ring := ringOf(f, v.Ring...)
+	keyring := keyringOf(f, v.Ring...)
 	known := map[string]bool{}
 	for _, tc := range v.Sealed {
 		f.Add(tc.Purpose, tc.Account, unhex(f, tc.Sealed))
@@ -26,7 +26,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, purposeName, accountName string, sealed []byte) {
 		purpose, account := seal.Purpose(purposeName), otp.Account(accountName)
-		plain, err := ring.Open(purpose, account, sealed)
+		plain, err := keyring.Open(purpose, account, sealed)
 		if err != nil {
 			if !plain.IsEmpty() {
 				t.Fatal("an error comes with content")
@@ -36,16 +36,16 @@ func FuzzOpen(f *testing.F) {
 		if !known[purposeName+"\x00"+accountName+"\x00"+hex.EncodeToString(sealed)] {
 			t.Fatalf("something opens that nobody has sealed: %x", sealed)
 		}
-		again, err := ring.Open(purpose, account, ring.Seal(purpose, account, plain))
+		again, err := keyring.Open(purpose, account, keyring.Seal(purpose, account, plain))
 		if err != nil || !bytes.Equal(again.Reveal(), plain.Reveal()) {
 			t.Fatalf("sealed again, it opens as something else (%v)", err)
 		}
 	})
 }
 
-// FuzzRing: refuse, or round-trip. A text that is taken gives a ring whose keys, each on a line of its own, are the same
-// ring again; and no error repeats a line.
-func FuzzRing(f *testing.F) {
+// FuzzKeyring: refuse, or round-trip. A text that is taken gives a keyring whose keys, each on a line of its own, are the same
+// keyring again; and no error repeats a line.
+func FuzzKeyring(f *testing.F) {
 	for _, text := range []string{
 		"", "#", line(1), line(1) + "\n" + line(2), "# old\n\n " + line(1) + " \r\n", line(1) + "\n" + line(1),
 		string(idOf(f, line(1))) + ":" + line(1), "00000000:" + line(1), line(1)[1:], line(1) + ":", ":" + line(1),
@@ -53,7 +53,7 @@ func FuzzRing(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		ring, err := seal.FromText("the ring", secret.NewText(text))
+		keyring, err := seal.FromText("the keyring", secret.NewText(text))
 		if err != nil {
 			for line := range strings.FieldsSeq(text) {
 				if len(line) > 30 && strings.Contains(err.Error(), line) {
@@ -62,11 +62,11 @@ func FuzzRing(f *testing.F) {
 			}
 			return
 		}
-		ids := ring.Keys()
-		if len(ids) == 0 || ids[0] != ring.Current() {
-			t.Fatalf("a ring has the keys %v and %q as the current one", ids, ring.Current())
+		ids := keyring.Keys()
+		if len(ids) == 0 || ids[0] != keyring.Current() {
+			t.Fatalf("a keyring has the keys %v and %q as the current one", ids, keyring.Current())
 		}
-		if again := ringOf(t, seal.Format(ring)); !slices.Equal(again.Keys(), ids) {
+		if again := keyringOf(t, seal.Format(keyring)); !slices.Equal(again.Keys(), ids) {
 			t.Fatalf("the keys %v, written and read again, are %v", ids, again.Keys())
 		}
 	})

@@ -14,7 +14,7 @@ func deviceVault() secret.Bytes { return vault(strings.Repeat("0123456789", 25))
 
 func hotSteps(tb testing.TB) []hotpath.Step {
 	tb.Helper()
-	text, file := ringOf(tb, line(1)), openFile(tb, newFile(tb), false)
+	text, file := keyringOf(tb, line(1)), openFile(tb, newFile(tb), false)
 	plain := deviceVault()
 	sealed := text.Seal(seal.Vault, "alice", plain)
 	return []hotpath.Step{

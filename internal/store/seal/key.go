@@ -68,7 +68,7 @@ func (k Key) equal(other Key) bool {
 	return subtle.ConstantTimeCompare(k.text.Reveal(), other.text.Reveal()) == 1
 }
 
-// Text gives the key as a line of a ring's text, without the end of the line.
+// Text gives the key as a line of a keyring's text, without the end of the line.
 func (k Key) Text() secret.Text {
 	return secret.NewText(string(k.id) + ":" + base64.StdEncoding.EncodeToString(k.text.Reveal()))
 }

@@ -16,19 +16,19 @@ import (
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
-// line is a line of a ring's text, without id, for a key that the number tells from others.
+// line is a line of a keyring's text, without id, for a key that the number tells from others.
 func line(n byte) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{n}, 32)) }
 
-// ringOf is a ring of the lines.
-func ringOf(t rapid.TB, lines ...string) *seal.Ring {
+// keyringOf is a keyring of the lines.
+func keyringOf(t rapid.TB, lines ...string) *seal.Keyring {
 	t.Helper()
-	ring, err := seal.FromText("the ring", secret.NewText(strings.Join(lines, "\n")))
+	keyring, err := seal.FromText("the keyring", secret.NewText(strings.Join(lines, "\n")))
 	must(t, err)
-	return ring
+	return keyring
 }
 
 // idOf is the id of a line's key.
-func idOf(t rapid.TB, line string) seal.KeyID { return ringOf(t, line).Current() }
+func idOf(t rapid.TB, line string) seal.KeyID { return keyringOf(t, line).Current() }
 
 // newFile makes a key file with one new key, and gives its path.
 func newFile(t testing.TB) string {
@@ -39,28 +39,28 @@ func newFile(t testing.TB) string {
 }
 
 // openFile opens a key file as another process would have it open.
-func openFile(t testing.TB, path string, mayCreate bool) *seal.Ring {
+func openFile(t testing.TB, path string, mayCreate bool) *seal.Keyring {
 	t.Helper()
-	ring, err := seal.OpenFile(path, mayCreate)
+	keyring, err := seal.OpenFile(path, mayCreate)
 	must(t, err)
-	return ring
+	return keyring
 }
 
-// turn adds a new key to the ring's file, and makes it the current one.
-func turn(t testing.TB, ring *seal.Ring) seal.KeyID {
+// turn adds a new key to the keyring's file, and makes it the current one.
+func turn(t testing.TB, keyring *seal.Keyring) seal.KeyID {
 	t.Helper()
 	key, err := seal.NewKey(rand.Reader)
 	must(t, err)
-	begin(t, ring, key)
-	must(t, ring.Promote(key.ID()))
-	must(t, ring.EndRotation())
+	begin(t, keyring, key)
+	must(t, keyring.Promote(key.ID()))
+	must(t, keyring.EndRotation())
 	return key.ID()
 }
 
 // begin begins a rotation to the key.
-func begin(t testing.TB, ring *seal.Ring, key seal.Key) {
+func begin(t testing.TB, keyring *seal.Keyring, key seal.Key) {
 	t.Helper()
-	if id, err := ring.BeginRotation(key); err != nil || id != key.ID() {
+	if id, err := keyring.BeginRotation(key); err != nil || id != key.ID() {
 		t.Fatalf("BeginRotation returns %s, %v", id, err)
 	}
 }

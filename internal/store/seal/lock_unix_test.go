@@ -18,15 +18,15 @@ func TestLockThatIsNotReleased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), seal.FileName)
-		ring := openFile(t, path, true)
+		keyring := openFile(t, path, true)
 		folder, err := os.Open(filepath.Dir(path))
 		must(t, err)
 		defer folder.Close()
 		must(t, syscall.Flock(int(folder.Fd()), syscall.LOCK_EX))
-		if err := ring.Promote(ring.Current()); err == nil || !strings.Contains(err.Error(), "another process") {
+		if err := keyring.Promote(keyring.Current()); err == nil || !strings.Contains(err.Error(), "another process") {
 			t.Errorf("a change says %v", err)
 		}
 		must(t, syscall.Flock(int(folder.Fd()), syscall.LOCK_UN))
-		must(t, ring.Promote(ring.Current()))
+		must(t, keyring.Promote(keyring.Current()))
 	})
 }

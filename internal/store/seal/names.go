@@ -9,21 +9,21 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// Names are the ids of a ring's keys without the keys: what it takes to say which records the ring would open. Who has
+// Names are the ids of a keyring's keys without the keys: what it takes to say which records the keyring would open. Who has
 // them has no key in memory.
 type Names struct {
-	source string  // as in a Ring
+	source string  // as in a Keyring
 	ids    []KeyID // at least one; the first is the current one's
 }
 
-// NamesInText names the keys that FromText would make a ring of, with the same errors.
+// NamesInText names the keys that FromText would make a keyring of, with the same errors.
 func NamesInText(source string, text secret.Text) (Names, error) {
 	bytes := []byte(text.Reveal())
 	defer clear(bytes)
 	return readNames(source, bytes)
 }
 
-// NamesInFile names the keys that OpenFile would make a ring of, with the same errors. Nothing of the file stays in memory.
+// NamesInFile names the keys that OpenFile would make a keyring of, with the same errors. Nothing of the file stays in memory.
 func NamesInFile(path string) (n Names, err error) {
 	_, err = lendFile(path, func(text []byte) error {
 		n, err = readNames(sourceOf(path), text)

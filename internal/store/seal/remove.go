@@ -20,22 +20,22 @@ type Vaults interface {
 	CountAnswersUnder(ctx context.Context, start []byte) (int, error)
 }
 
-// RemoveUnused removes a key from the ring's file if nothing in the store needs it: no record, and no answer that is kept. The
+// RemoveUnused removes a key from the keyring's file if nothing in the store needs it: no record, and no answer that is kept. The
 // error wraps ErrKeyNeeded when the key must stay. It waits until no write can still be on its way that was sealed before its
 // process has read the file as it is now. What backups need is not known here.
-func (r *Ring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) error {
+func (r *Keyring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) error {
 	info, err := r.fileInfo()
 	if err != nil {
 		return err
 	}
-	if err := sleep(ctx, min(notice, notice-time.Since(info.ModTime()))); err != nil {
+	if err := sleep(ctx, min(settleDelay, settleDelay-time.Since(info.ModTime()))); err != nil {
 		return err
 	}
 	census, err := Count(ctx, store)
 	if err != nil {
 		return err
 	}
-	answers, err := store.CountAnswersUnder(ctx, headOf(id))
+	answers, err := store.CountAnswersUnder(ctx, headerOf(id))
 	switch {
 	case err != nil:
 		return err
@@ -49,7 +49,7 @@ func (r *Ring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) error {
 	return r.Remove(id)
 }
 
-func (r *Ring) fileInfo() (fs.FileInfo, error) {
+func (r *Keyring) fileInfo() (fs.FileInfo, error) {
 	if r.path == "" {
 		return nil, ErrNotFile
 	}

@@ -25,10 +25,10 @@ func aged(t *testing.T, path string) {
 func TestRemoveUnused(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
-	ring := openFile(t, path, false)
-	old := ring.Current()
+	keyring := openFile(t, path, false)
+	old := keyring.Current()
 	memory := storetest.NewMemory()
-	store := seal.New(memory, ring)
+	store := seal.New(memory, keyring)
 	first := otp.Write{
 		ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Body: []byte("{}"), Vault: vault("{}")}, Line: otp.Line{Account: "alice"},
 	}
@@ -36,12 +36,12 @@ func TestRemoveUnused(t *testing.T) {
 	second := first
 	second.ID, second.Row.Revision = "2", 2
 	second.Keep = &otp.Keep{Key: strings.Repeat("a", 64), IsOTP: true, Kept: otp.Kept{
-		At: time.Now(), Fingerprint: ring.Body("alice", "a", secret.NewBytes([]byte("body"))).Fingerprint(), Answer: vault("answer"),
+		At: time.Now(), Fingerprint: keyring.Body("alice", "a", secret.NewBytes([]byte("body"))).Fingerprint(), Answer: vault("answer"),
 	}}
 	must(t, store.Replace(t.Context(), second))
 	remove := func(id seal.KeyID) error {
 		aged(t, path)
-		return ring.RemoveUnused(t.Context(), memory, id)
+		return keyring.RemoveUnused(t.Context(), memory, id)
 	}
 	refused := func(id seal.KeyID, why string) {
 		t.Helper()
@@ -51,7 +51,7 @@ func TestRemoveUnused(t *testing.T) {
 	}
 
 	refused(old, "seals 1 records")
-	current := turn(t, ring)
+	current := turn(t, keyring)
 	refused(old, "seals 1 records")
 	third := second
 	third.ID, third.Row.Revision, third.Keep = "3", 3, nil
@@ -68,8 +68,8 @@ func TestRemoveUnused(t *testing.T) {
 	}
 	memory.Delete("alice")
 	refused(current, "is the current one")
-	if err := ringOf(t, line(1)).RemoveUnused(t.Context(), memory, old); !errors.Is(err, seal.ErrNotFile) {
-		t.Errorf("a ring without a file: %v", err)
+	if err := keyringOf(t, line(1)).RemoveUnused(t.Context(), memory, old); !errors.Is(err, seal.ErrNotFile) {
+		t.Errorf("a keyring without a file: %v", err)
 	}
 }
 
@@ -85,11 +85,11 @@ func TestRotationThatWasInterrupted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := newFile(t)
-			ring := openFile(t, path, false)
+			keyring := openFile(t, path, false)
 			key := draw()
-			begin(t, ring, key)
+			begin(t, keyring, key)
 			if promoted {
-				must(t, ring.Promote(key.ID()))
+				must(t, keyring.Promote(key.ID()))
 			}
 			again := openFile(t, path, false) // another process
 			if id, err := again.BeginRotation(draw()); err != nil || id != key.ID() {

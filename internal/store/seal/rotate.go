@@ -12,7 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Rotation seals under the ring's current key every record that is sealed under another, while the service goes on. It
+// Rotation seals under the keyring's current key every record that is sealed under another, while the service goes on. It
 // keeps no state of its own: one that was killed is resumed by another.
 //
 // It goes below the domain, and changes of a record nothing but the seal of the vault, and the revision, which is the
@@ -23,9 +23,9 @@ import (
 //
 // A key that no record needs any more may still be needed for copies and backups: they are sealed as they were.
 type Rotation struct {
-	Rows  Lister
-	Store otp.Store // the store beneath the sealing one, as are the Rows
-	Ring  *Ring
+	Rows    Lister
+	Store   otp.Store // the store beneath the sealing one, as are the Rows
+	Keyring *Keyring
 	// Caller is who rotates, in the audit log.
 	Caller string
 	// Progress, when set, hears of every record that was sealed or must be waited for.
@@ -45,13 +45,13 @@ const (
 	action = "seal-rotate"
 	// notice is how long a write may be on its way that was sealed before its process saw the new current key: longer
 	// than a call of the store may take, after the time that the process may take to see it.
-	notice = 10*time.Second + lag
+	settleDelay = 10*time.Second + refreshDelay
 	// pause lies between two looks at the records that are held.
 	pause = 250 * time.Millisecond
 )
 
 // Run rotates until no record is left under another key than the current one, or ctx ends. Every process must have
-// been given the current key before, as those on the ring's own file are: without it, it could neither read a record
+// been given the current key before, as those on the keyring's own file are: without it, it could neither read a record
 // that was rotated nor settle an answer for it. Run takes 11 s at least, for it goes through the records once more when
 // every process has surely begun to seal under the current key.
 //
@@ -59,7 +59,7 @@ const (
 // error of the store ends the run, and another run goes on from there.
 func (r Rotation) Run(ctx context.Context) error {
 	run := &run{Rotation: r}
-	noticed := time.Now().Add(notice)
+	noticed := time.Now().Add(settleDelay)
 	if err := run.pass(ctx); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (r *run) resealSome(ctx context.Context, accounts []otp.Account) (waiting [
 
 // isDue tells whether the row must be sealed anew.
 func (r *run) isDue(row otp.Row) bool {
-	return !row.Vault.IsEmpty() && keyOfRow(row) != r.Ring.Current()
+	return !row.Vault.IsEmpty() && keyOfRow(row) != r.Keyring.Current()
 }
 
 // reseal seals one record under the current key, if that is still to be done; later says that it must wait: somebody
@@ -168,7 +168,7 @@ var errLeased = errors.New("the record is leased")
 
 // write returns the row sealed under the current key, with its audit entry. The error is errLeased when that must wait.
 func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
-	row, err := r.Ring.openRow(row)
+	row, err := r.Keyring.openRow(row)
 	if err != nil {
 		return otp.Write{}, err
 	}
@@ -181,7 +181,7 @@ func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
 	}
 	row.Revision++
 	row.UnreadAnswers = len(record.Unread) // a fetch leaves that out
-	row, err = r.Ring.sealRow(row)
+	row, err = r.Keyring.sealRow(row)
 	return otp.Write{ID: uuid.NewString(), Row: row, Over: row.Body, Line: otp.Line{
 		At: now, Account: row.Account, Caller: r.Caller, Action: action, Stage: otp.StageOutcome, Outcome: "done", Step: record.Step,
 	}}, err

@@ -34,7 +34,7 @@ func TestRotateWaitsForHolders(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				memory := storetest.NewMemory()
-				old, both := ringOf(t, line(1)), ringOf(t, line(2), line(1))
+				old, both := keyringOf(t, line(1)), keyringOf(t, line(2), line(1))
 				_, err := put(t, seal.New(memory, old), "held", 1, 0, time.Now().Add(hold))
 				must(t, err)
 				_, err = put(t, seal.New(memory, old), "idle", 1, 0, time.Time{})
@@ -43,7 +43,7 @@ func TestRotateWaitsForHolders(t *testing.T) {
 
 				waited, done := false, make(chan error, 1)
 				go func() {
-					done <- seal.Rotation{Rows: memory, Store: memory, Ring: both, Progress: func(p seal.Progress) {
+					done <- seal.Rotation{Rows: memory, Store: memory, Keyring: both, Progress: func(p seal.Progress) {
 						waited = waited || p.Waiting == 1
 					}}.Run(t.Context())
 				}()
@@ -102,7 +102,7 @@ func TestRotateBehindTheBackOfAHolder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory := storetest.NewMemory()
-		old, next := ringOf(t, line(1), line(2)), ringOf(t, line(2), line(1))
+		old, next := keyringOf(t, line(1), line(2)), keyringOf(t, line(2), line(1))
 		digits := strings.Repeat("0", ratchet.KeyDigits)
 		must(t, seal.New(memory, old).Create(t.Context(), otp.Write{ID: "a", Row: otp.Row{
 			Account: "alice", Revision: 1,
@@ -120,7 +120,7 @@ func TestRotateBehindTheBackOfAHolder(t *testing.T) {
 			answered <- err
 		}()
 		time.Sleep(20 * time.Second) // the hold is over, its holder is not
-		must(t, seal.Rotation{Rows: memory, Store: memory, Ring: next}.Run(t.Context()))
+		must(t, seal.Rotation{Rows: memory, Store: memory, Keyring: next}.Run(t.Context()))
 		expectCensus(t, memory, seal.Census{next.Current(): 1})
 		if n := len(rotations(t, memory)); n != 1 {
 			t.Fatalf("the rotation sealed %d records", n)

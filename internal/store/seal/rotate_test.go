@@ -69,8 +69,8 @@ func TestCensus(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
 	expectCensus(t, memory, seal.Census{})
-	fill(t, seal.New(memory, ringOf(t, line(1))), 450)
-	_, err := put(t, seal.New(memory, ringOf(t, line(2))), "other", 1, 0, time.Time{})
+	fill(t, seal.New(memory, keyringOf(t, line(1))), 450)
+	_, err := put(t, seal.New(memory, keyringOf(t, line(2))), "other", 1, 0, time.Time{})
 	must(t, err)
 	_, err = put(t, memory, "clear", 1, 0, time.Time{})
 	must(t, err)
@@ -84,18 +84,18 @@ func TestRotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const accounts = 450
 		memory := storetest.NewMemory()
-		ring := openFile(t, newFile(t), false)
-		store := seal.New(memory, ring)
+		keyring := openFile(t, newFile(t), false)
+		store := seal.New(memory, keyring)
 		fill(t, store, accounts)
 		must(t, store.Create(t.Context(), otp.Write{ID: "e", Row: otp.Row{Account: "empty", Revision: 1}}))
 		_, err := put(t, store, "hold is over", 1, 7, time.Now().Add(-time.Second))
 		must(t, err)
 		before, err := memory.List(t.Context(), "", 1000)
 		must(t, err)
-		id := turn(t, ring)
+		id := turn(t, keyring)
 
 		var last seal.Progress
-		rotation := seal.Rotation{Rows: memory, Store: memory, Ring: ring, Caller: "command", Progress: func(p seal.Progress) { last = p }}
+		rotation := seal.Rotation{Rows: memory, Store: memory, Keyring: keyring, Caller: "command", Progress: func(p seal.Progress) { last = p }}
 		must(t, rotation.Run(t.Context()))
 
 		if want := (seal.Progress{Found: accounts + 1, Sealed: accounts + 1}); last != want {
@@ -110,7 +110,7 @@ func TestRotate(t *testing.T) {
 				}
 				continue
 			}
-			old, err := ring.Open(seal.Vault, was.Account, was.Vault.Reveal())
+			old, err := keyring.Open(seal.Vault, was.Account, was.Vault.Reveal())
 			must(t, err)
 			same := is.Revision == 2 && is.InDoubt == was.InDoubt && is.HeldUntil.Equal(was.HeldUntil) &&
 				string(is.Body) == string(was.Body) && string(opened.Vault.Reveal()) == string(old.Reveal())
@@ -150,16 +150,16 @@ func TestRotateKilledAndResumed(t *testing.T) {
 		for killedAt := range int64(2*accounts + 1) {
 			for _, fault := range []storetest.Fault{{Err: otp.ErrUntouched}, {Err: errors.New("no answer"), Applied: true}} {
 				memory := storetest.NewMemory()
-				ring := openFile(t, newFile(t), false)
-				fill(t, seal.New(memory, ring), accounts)
-				id := turn(t, ring)
+				keyring := openFile(t, newFile(t), false)
+				fill(t, seal.New(memory, keyring), accounts)
+				id := turn(t, keyring)
 				killed := &storetest.Breaking{Store: memory, Decide: func(call storetest.Call) storetest.Fault {
 					if call.N > killedAt {
 						return fault
 					}
 					return storetest.Fault{}
 				}}
-				rotation := seal.Rotation{Rows: memory, Store: killed, Ring: ring}
+				rotation := seal.Rotation{Rows: memory, Store: killed, Keyring: keyring}
 				if err := rotation.Run(t.Context()); killedAt < 2*accounts && !errors.Is(err, fault.Err) {
 					t.Fatalf("killed at call %d, it says %v", killedAt, err)
 				}
@@ -178,13 +178,13 @@ func TestRotateStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory := storetest.NewMemory()
-		ring := openFile(t, newFile(t), false)
-		_, err := put(t, seal.New(memory, ring), "alice", 1, 0, time.Now().Add(time.Minute))
+		keyring := openFile(t, newFile(t), false)
+		_, err := put(t, seal.New(memory, keyring), "alice", 1, 0, time.Now().Add(time.Minute))
 		must(t, err)
-		turn(t, ring)
+		turn(t, keyring)
 		for _, patience := range []time.Duration{time.Second, 12 * time.Second} {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			err := seal.Rotation{Rows: memory, Store: memory, Ring: ring}.Run(ctx)
+			err := seal.Rotation{Rows: memory, Store: memory, Keyring: keyring}.Run(ctx)
 			cancel()
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("the error is %v", err)
@@ -198,23 +198,23 @@ func TestRotateWithRecordsThatDoNotOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory := storetest.NewMemory()
-		ring := ringOf(t, line(2), line(1))
-		create := func(account otp.Account, by *seal.Ring, of otp.Account, body string) {
+		keyring := keyringOf(t, line(2), line(1))
+		create := func(account otp.Account, by *seal.Keyring, of otp.Account, body string) {
 			sealed := by.Seal(seal.Vault, of, vault(`{}`))
 			must(t, memory.Create(t.Context(), otp.Write{
 				ID: string(account), Row: otp.Row{Account: account, Revision: 1, Body: []byte(body), Vault: secret.NewBytes(sealed)},
 			}))
 		}
 		good := `{"schema":1}`
-		create("a missing key", ringOf(t, line(3)), "a missing key", good)
-		create("b swapped", ringOf(t, line(1)), "alice", good)
-		create("c of another schema", ringOf(t, line(1)), "c of another schema", `{"schema":99}`)
-		create("d", ringOf(t, line(1)), "d", good)
+		create("a missing key", keyringOf(t, line(3)), "a missing key", good)
+		create("b swapped", keyringOf(t, line(1)), "alice", good)
+		create("c of another schema", keyringOf(t, line(1)), "c of another schema", `{"schema":99}`)
+		create("d", keyringOf(t, line(1)), "d", good)
 		_, err := put(t, memory, "e in the clear", 1, 0, time.Time{})
 		must(t, err)
 
 		var last seal.Progress
-		err = seal.Rotation{Rows: memory, Store: memory, Ring: ring, Progress: func(p seal.Progress) { last = p }}.Run(t.Context())
+		err = seal.Rotation{Rows: memory, Store: memory, Keyring: keyring, Progress: func(p seal.Progress) { last = p }}.Run(t.Context())
 		for _, part := range []string{"4 records", "a missing key", string(idOf(t, line(3)))} {
 			if !errors.Is(err, otp.ErrSealed) || !strings.Contains(err.Error(), part) {
 				t.Errorf("the error is %v, want one that says %q", err, part)
@@ -236,15 +236,15 @@ func TestRotateFindsWhatWasOnItsWay(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			return storetest.Fault{}
 		}}
-		ring := openFile(t, newFile(t), false)
+		keyring := openFile(t, newFile(t), false)
 		go func() {
-			if _, err := put(t, seal.New(slow, ring), "late", 1, 0, time.Time{}); err != nil {
+			if _, err := put(t, seal.New(slow, keyring), "late", 1, 0, time.Time{}); err != nil {
 				t.Error(err)
 			}
 		}()
 		synctest.Wait()
-		id := turn(t, ring)
-		must(t, seal.Rotation{Rows: memory, Store: memory, Ring: ring}.Run(t.Context()))
+		id := turn(t, keyring)
+		must(t, seal.Rotation{Rows: memory, Store: memory, Keyring: keyring}.Run(t.Context()))
 		expectCensus(t, memory, seal.Census{id: 1})
 	})
 }
@@ -254,7 +254,7 @@ func TestRotateAfterAConflict(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory := storetest.NewMemory()
-		old, both := ringOf(t, line(1)), ringOf(t, line(2), line(1))
+		old, both := keyringOf(t, line(1)), keyringOf(t, line(2), line(1))
 		_, err := put(t, seal.New(memory, old), "alice", 1, 1, time.Time{})
 		must(t, err)
 		rivals := 0
@@ -273,11 +273,11 @@ func TestRotateAfterAConflict(t *testing.T) {
 				t.Errorf("the record has revision %d and not what was written last", row.Revision)
 			}
 		}()
-		must(t, seal.Rotation{Rows: memory, Store: contended, Ring: both}.Run(t.Context()))
+		must(t, seal.Rotation{Rows: memory, Store: contended, Keyring: both}.Run(t.Context()))
 	})
 }
 
-// While the ring is turned and records are sealed anew, 16 conversations at a time go on on 24 devices, and devices are
+// While the keyring is turned and records are sealed anew, 16 conversations at a time go on on 24 devices, and devices are
 // enrolled; all of them from another process, whose writes take up to 5 s from their seal to the store. Nobody loses a
 // write or a hold, and in the end nothing is left under the old key.
 func TestRotateWhileWritersGoOn(t *testing.T) {
@@ -312,9 +312,9 @@ func TestRotateWhileWritersGoOn(t *testing.T) {
 			})
 		}
 		time.Sleep(20 * time.Second)
-		ring := openFile(t, path, false)
-		id := turn(t, ring)
-		must(t, seal.Rotation{Rows: memory, Store: memory, Ring: ring}.Run(t.Context()))
+		keyring := openFile(t, path, false)
+		id := turn(t, keyring)
+		must(t, seal.Rotation{Rows: memory, Store: memory, Keyring: keyring}.Run(t.Context()))
 		census, err := seal.Count(t.Context(), memory)
 		if err != nil || len(census) != 1 || census[id] == 0 {
 			t.Errorf("after the rotation the census is %v (%v); the current key is %s", census, err, id)

@@ -1,5 +1,5 @@
 // Package seal encrypts device state at rest, whatever the store: what a Store keeps in the vault of a row, and whatever
-// else a Ring is asked to seal, leaves the process as ciphertext only, bound to its account and its purpose.
+// else a Keyring is asked to seal, leaves the process as ciphertext only, bound to its account and its purpose.
 //
 // Who reads the store, or a copy of it, learns no key of a device; who writes to it can pass off nothing of one account
 // as another's. Two things it does not do. The body of a row stays readable and is not authenticated. And a row can be
@@ -27,56 +27,56 @@ var errUnread = errors.New("no sealing keys were read")
 // A repeat of a Write is sealed anew, with another nonce and perhaps another key. That leaves the promise alone that the
 // same Write twice is the same as once: the store beneath knows a Write by its ID, and keeps the vault that came first.
 type Store struct {
-	beneath otp.Store
-	ring    *Ring // nil: no vault is opened, and none that is not sealed can be written
+	inner   otp.Store
+	keyring *Keyring // nil: no vault is opened, and none that is not sealed can be written
 }
 
 var _ otp.Store = (*Store)(nil)
 
-// New puts the ring before the store beneath.
-func New(beneath otp.Store, ring *Ring) *Store { return &Store{beneath, ring} }
+// New puts the keyring before the store beneath.
+func New(inner otp.Store, keyring *Keyring) *Store { return &Store{inner, keyring} }
 
 // NewUnopened returns a Store without keys, for what works on records and leaves their vaults as they are.
-func NewUnopened(beneath otp.Store) *Store { return &Store{beneath, nil} }
+func NewUnopened(inner otp.Store) *Store { return &Store{inner, nil} }
 
 // Fetch gives the row with its vault opened. Besides the errors of the store beneath there are otp.ErrSealed, when the
 // key of the vault is missing, and ErrDamaged; both come with the store's time, and with the row as it is, Unopened.
 func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
-	row, now, err := s.beneath.Fetch(ctx, account)
+	row, now, err := s.inner.Fetch(ctx, account)
 	if err != nil {
 		return otp.Row{}, now, err
 	}
-	row, err = s.ring.openRow(row)
+	row, err = s.keyring.openRow(row)
 	return row, now, err
 }
 
 // Note is as otp.Store says.
-func (s *Store) Note(ctx context.Context, lines []otp.Line) error { return s.beneath.Note(ctx, lines) }
+func (s *Store) Note(ctx context.Context, lines []otp.Line) error { return s.inner.Note(ctx, lines) }
 
 // BySerial is as otp.Store says.
 func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
-	return s.beneath.BySerial(ctx, serial)
+	return s.inner.BySerial(ctx, serial)
 }
 
 // List returns rows with their vaults sealed, as otp.Store says.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
-	return s.beneath.List(ctx, after, limit)
+	return s.inner.List(ctx, after, limit)
 }
 
 // Create stores the write with its vault and its response sealed under the current key. A vault that was not opened stays as it
 // is.
 func (s *Store) Create(ctx context.Context, w otp.Write) error {
-	return s.ring.sealed(ctx, w, s.beneath.Create)
+	return s.keyring.sealed(ctx, w, s.inner.Create)
 }
 
 // Replace stores the write with its vault and its response sealed under the current key. A vault that was not opened stays as it
 // is.
 func (s *Store) Replace(ctx context.Context, w otp.Write) error {
-	return s.ring.sealed(ctx, w, s.beneath.Replace)
+	return s.keyring.sealed(ctx, w, s.inner.Replace)
 }
 
 // sealed calls store with the write as it may be stored.
-func (r *Ring) sealed(ctx context.Context, w otp.Write, store func(context.Context, otp.Write) error) (err error) {
+func (r *Keyring) sealed(ctx context.Context, w otp.Write, store func(context.Context, otp.Write) error) (err error) {
 	if w.Row, err = r.sealRow(w.Row); err != nil {
 		return err
 	}
@@ -84,9 +84,9 @@ func (r *Ring) sealed(ctx context.Context, w otp.Write, store func(context.Conte
 	return store(ctx, w)
 }
 
-// sealRow returns the row as it may be stored. An empty vault stays empty: there is nothing to hide. Without a ring, the error
+// sealRow returns the row as it may be stored. An empty vault stays empty: there is nothing to hide. Without a keyring, the error
 // wraps otp.ErrUntouched.
-func (r *Ring) sealRow(row otp.Row) (otp.Row, error) {
+func (r *Keyring) sealRow(row otp.Row) (otp.Row, error) {
 	switch {
 	case row.Unopened:
 		row.Unopened = false
@@ -100,7 +100,7 @@ func (r *Ring) sealRow(row otp.Row) (otp.Row, error) {
 }
 
 // openRow undoes sealRow. With an error it returns the row as it is, Unopened.
-func (r *Ring) openRow(row otp.Row) (otp.Row, error) {
+func (r *Keyring) openRow(row otp.Row) (otp.Row, error) {
 	if row.Vault.IsEmpty() {
 		return row, nil
 	}
@@ -113,7 +113,7 @@ func (r *Ring) openRow(row otp.Row) (otp.Row, error) {
 	return row, nil
 }
 
-func (r *Ring) openVault(row otp.Row) (secret.Bytes, error) {
+func (r *Keyring) openVault(row otp.Row) (secret.Bytes, error) {
 	if r == nil {
 		return secret.Bytes{}, fmt.Errorf("%w: %w", otp.ErrSealed, errUnread)
 	}

@@ -26,25 +26,25 @@ var ErrDamaged = errors.New("it was changed, or sealed for somebody or something
 // makes: a random nonce of 12 bytes, as many bytes as were sealed, and a tag of 16. A MAC has the same head. Text of another
 // layout takes another Purpose.
 const (
-	form       = 1
-	headBytes  = 1 + idBytes
-	extraBytes = headBytes + 12 + 16
+	version     = 1
+	headerBytes = 1 + idBytes
+	extraBytes  = headerBytes + 12 + 16
 )
 
 // Seal gives plaintext sealed under the current key, extraBytes longer than it was. Only the same purpose and account
 // open it.
-func (r *Ring) Seal(purpose Purpose, account otp.Account, plaintext secret.Bytes) []byte {
+func (r *Keyring) Seal(purpose Purpose, account otp.Account, plaintext secret.Bytes) []byte {
 	key, text := r.current(), plaintext.Reveal()
-	head := headOf(key.id)
-	sealed := slices.Grow(head, extraBytes-headBytes+len(text))
+	header := headerOf(key.id)
+	sealed := slices.Grow(header, extraBytes-headerBytes+len(text))
 	//nolint:gosec // no nonce is given here: the cipher draws it
-	return key.aead(purpose, account).Seal(sealed, nil, text, associated(head, purpose, account))
+	return key.aead(purpose, account).Seal(sealed, nil, text, associated(header, purpose, account))
 }
 
 // Open undoes Seal. An error that wraps otp.ErrSealed names the key that is missing; one that wraps ErrDamaged, account
 // and key.
-func (r *Ring) Open(purpose Purpose, account otp.Account, sealed []byte) (secret.Bytes, error) {
-	id, body, ok := cutHead(sealed, extraBytes)
+func (r *Keyring) Open(purpose Purpose, account otp.Account, sealed []byte) (secret.Bytes, error) {
+	id, body, ok := cutHeader(sealed, extraBytes)
 	if !ok {
 		return secret.Bytes{}, fmt.Errorf("the %s of account %q is not sealed as this pimsd seals: %w", purpose, account, ErrDamaged)
 	}
@@ -52,7 +52,7 @@ func (r *Ring) Open(purpose Purpose, account otp.Account, sealed []byte) (secret
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("the %s of account %q is sealed under %w", purpose, account, err)
 	}
-	text, err := key.aead(purpose, account).Open(nil, nil, body, associated(sealed[:headBytes], purpose, account))
+	text, err := key.aead(purpose, account).Open(nil, nil, body, associated(sealed[:headerBytes], purpose, account))
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("the %s of account %q does not open under key %s: %w", purpose, account, id, ErrDamaged)
 	}
@@ -61,15 +61,15 @@ func (r *Ring) Open(purpose Purpose, account otp.Account, sealed []byte) (secret
 
 // MAC gives a fingerprint of data that nobody can make or check without the key: HMAC-SHA-256 under a key derived from
 // the current one for the purpose, with the key's id before it.
-func (r *Ring) MAC(purpose Purpose, data []byte) []byte {
+func (r *Keyring) MAC(purpose Purpose, data []byte) []byte {
 	key := r.current()
-	return append(headOf(key.id), key.mac(purpose, data)...)
+	return append(headerOf(key.id), key.mac(purpose, data)...)
 }
 
 // CheckMAC tells whether mac is what MAC has given for data and the purpose, then or now. An error that wraps
 // otp.ErrSealed names the key that is missing.
-func (r *Ring) CheckMAC(purpose Purpose, data, mac []byte) (bool, error) {
-	id, sum, ok := cutHead(mac, headBytes+sha256.Size)
+func (r *Keyring) CheckMAC(purpose Purpose, data, mac []byte) (bool, error) {
+	id, sum, ok := cutHeader(mac, headerBytes+sha256.Size)
 	if !ok {
 		return false, nil
 	}
@@ -80,21 +80,21 @@ func (r *Ring) CheckMAC(purpose Purpose, data, mac []byte) (bool, error) {
 	return hmac.Equal(sum, key.mac(purpose, data)), nil
 }
 
-// headOf is the head of what the key has sealed.
-func headOf(id KeyID) []byte {
+// headerOf is the head of what the key has sealed.
+func headerOf(id KeyID) []byte {
 	raw, _ := hex.DecodeString(string(id)) // an id is hex
-	return append([]byte{form}, raw...)
+	return append([]byte{version}, raw...)
 }
 
-// cutHead gives the key's id and what follows the head, if the form is the known one and the length not under least.
-func cutHead(sealed []byte, least int) (id KeyID, rest []byte, ok bool) {
-	if len(sealed) < least || sealed[0] != form {
+// cutHeader gives the key's id and what follows the head, if the form is the known one and the length not under least.
+func cutHeader(sealed []byte, least int) (id KeyID, rest []byte, ok bool) {
+	if len(sealed) < least || sealed[0] != version {
 		return "", nil, false
 	}
-	return KeyID(hex.EncodeToString(sealed[1:headBytes])), sealed[headBytes:], true
+	return KeyID(hex.EncodeToString(sealed[1:headerBytes])), sealed[headerBytes:], true
 }
 
 // associated is what GCM authenticates beside the text itself: form, key, purpose and account.
-func associated(head []byte, purpose Purpose, account otp.Account) []byte {
-	return slices.Concat(head, []byte(about(purpose, account)))
+func associated(header []byte, purpose Purpose, account otp.Account) []byte {
+	return slices.Concat(header, []byte(about(purpose, account)))
 }

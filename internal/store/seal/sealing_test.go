@@ -48,9 +48,9 @@ func unhex(t testing.TB, text string) []byte {
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	v := readVectors(t)
-	ring := ringOf(t, v.Ring...)
+	keyring := keyringOf(t, v.Ring...)
 	for _, tc := range v.Sealed {
-		plain, err := ring.Open(seal.Purpose(tc.Purpose), otp.Account(tc.Account), unhex(t, tc.Sealed))
+		plain, err := keyring.Open(seal.Purpose(tc.Purpose), otp.Account(tc.Account), unhex(t, tc.Sealed))
 		id, missing := strings.CutPrefix(tc.Expect, "missing ")
 		switch {
 		case tc.Expect == "opens":
@@ -74,11 +74,11 @@ func TestVectors(t *testing.T) {
 	}
 	for _, tc := range v.MACs {
 		data, mac := unhex(t, tc.Data), unhex(t, tc.MAC)
-		if ok, err := ring.CheckMAC(seal.Purpose(tc.Purpose), data, mac); !ok || err != nil {
+		if ok, err := keyring.CheckMAC(seal.Purpose(tc.Purpose), data, mac); !ok || err != nil {
 			t.Errorf("the MAC of %q is refused (%v)", data, err)
 		}
 	}
-	if first := v.MACs[0]; !bytes.Equal(ring.MAC(seal.Purpose(first.Purpose), unhex(t, first.Data)), unhex(t, first.MAC)) {
+	if first := v.MACs[0]; !bytes.Equal(keyring.MAC(seal.Purpose(first.Purpose), unhex(t, first.Data)), unhex(t, first.MAC)) {
 		t.Error("the MAC is another one")
 	}
 }
@@ -87,8 +87,8 @@ func TestSealAndOpen(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		lines := []string{line(1), line(2), line(3)}
-		before := ringOf(t, lines...)
-		after := ringOf(t, rapid.Permutation(lines).Draw(t, "lines")...)
+		before := keyringOf(t, lines...)
+		after := keyringOf(t, rapid.Permutation(lines).Draw(t, "lines")...)
 		purpose := seal.Purpose(rapid.String().Draw(t, "purpose"))
 		account := otp.Account(rapid.String().Draw(t, "account"))
 		plain := rapid.SliceOf(rapid.Byte()).Draw(t, "plain")
@@ -113,13 +113,13 @@ func TestSealAndOpen(t *testing.T) {
 // The border between purpose and account must not move.
 func TestPurposeAndAccountDoNotRunTogether(t *testing.T) {
 	t.Parallel()
-	ring := ringOf(t, line(1))
-	sealed := ring.Seal("vault", "alice", vault("x"))
+	keyring := keyringOf(t, line(1))
+	sealed := keyring.Seal("vault", "alice", vault("x"))
 	for _, other := range []struct {
 		purpose seal.Purpose
 		account otp.Account
 	}{{"vaulta", "lice"}, {"", "vaultalice"}, {"vault5:alice", ""}, {"vault", "alice "}, {"Vault", "alice"}} {
-		if _, err := ring.Open(other.purpose, other.account, sealed); !errors.Is(err, seal.ErrDamaged) {
+		if _, err := keyring.Open(other.purpose, other.account, sealed); !errors.Is(err, seal.ErrDamaged) {
 			t.Errorf("it opens for %q and %q", other.purpose, other.account)
 		}
 	}
@@ -127,17 +127,17 @@ func TestPurposeAndAccountDoNotRunTogether(t *testing.T) {
 
 func TestEveryBitCounts(t *testing.T) {
 	t.Parallel()
-	ring := ringOf(t, line(1), line(2))
-	good := ring.Seal(seal.Vault, "alice", vault(`{"device":{}}`))
+	keyring := keyringOf(t, line(1), line(2))
+	good := keyring.Seal(seal.Vault, "alice", vault(`{"device":{}}`))
 	for i := range 8 * len(good) {
 		bad := bytes.Clone(good)
 		bad[i/8] ^= 1 << (i % 8)
-		if _, err := ring.Open(seal.Vault, "alice", bad); err == nil {
+		if _, err := keyring.Open(seal.Vault, "alice", bad); err == nil {
 			t.Errorf("with bit %d turned it still opens", i)
 		}
 	}
 	for i := range good {
-		if _, err := ring.Open(seal.Vault, "alice", good[:i]); !errors.Is(err, seal.ErrDamaged) {
+		if _, err := keyring.Open(seal.Vault, "alice", good[:i]); !errors.Is(err, seal.ErrDamaged) {
 			t.Errorf("the first %d bytes: the error is %v", i, err)
 		}
 	}
@@ -145,32 +145,32 @@ func TestEveryBitCounts(t *testing.T) {
 
 func TestMAC(t *testing.T) {
 	t.Parallel()
-	ring, next := ringOf(t, line(1)), ringOf(t, line(2), line(1))
-	mac := ring.MAC("a", []byte("data"))
-	expect := func(what string, ring *seal.Ring, purpose seal.Purpose, data, mac []byte, want bool) {
+	keyring, next := keyringOf(t, line(1)), keyringOf(t, line(2), line(1))
+	mac := keyring.MAC("a", []byte("data"))
+	expect := func(what string, keyring *seal.Keyring, purpose seal.Purpose, data, mac []byte, want bool) {
 		t.Helper()
-		if ok, err := ring.CheckMAC(purpose, data, mac); ok != want || err != nil {
+		if ok, err := keyring.CheckMAC(purpose, data, mac); ok != want || err != nil {
 			t.Errorf("%s: the check says %v (%v)", what, ok, err)
 		}
 	}
-	if !bytes.Equal(mac, ring.MAC("a", []byte("data"))) {
+	if !bytes.Equal(mac, keyring.MAC("a", []byte("data"))) {
 		t.Error("a MAC is not the same twice")
 	}
-	expect("the same ring", ring, "a", []byte("data"), mac, true)
+	expect("the same ring", keyring, "a", []byte("data"), mac, true)
 	expect("after a rotation", next, "a", []byte("data"), mac, true)
-	expect("other data", ring, "a", []byte("datb"), mac, false)
-	expect("another purpose", ring, "b", []byte("data"), mac, false)
-	expect("nothing", ring, "a", []byte("data"), nil, false)
-	expect("a longer one", ring, "a", []byte("data"), append(bytes.Clone(mac), 0), false)
+	expect("other data", keyring, "a", []byte("datb"), mac, false)
+	expect("another purpose", keyring, "b", []byte("data"), mac, false)
+	expect("nothing", keyring, "a", []byte("data"), nil, false)
+	expect("a longer one", keyring, "a", []byte("data"), append(bytes.Clone(mac), 0), false)
 	for i := range mac {
 		bad := bytes.Clone(mac)
 		bad[i] ^= 1
-		if ok, _ := ring.CheckMAC("a", []byte("data"), bad); ok {
+		if ok, _ := keyring.CheckMAC("a", []byte("data"), bad); ok {
 			t.Errorf("with byte %d changed it is still accepted", i)
 		}
 	}
-	_, err := ringOf(t, line(2)).CheckMAC("a", []byte("data"), mac)
-	if !errors.Is(err, otp.ErrSealed) || !strings.Contains(err.Error(), string(ring.Current())) {
+	_, err := keyringOf(t, line(2)).CheckMAC("a", []byte("data"), mac)
+	if !errors.Is(err, otp.ErrSealed) || !strings.Contains(err.Error(), string(keyring.Current())) {
 		t.Errorf("without the key the error is %v", err)
 	}
 }

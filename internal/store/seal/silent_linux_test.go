@@ -14,41 +14,41 @@ import (
 )
 
 // A key file whose file system does not answer any more keeps no record from being sealed: an answer of inWebo may wait for
-// that. The ring says what is wrong, and follows the file again when it answers.
+// that. The keyring says what is wrong, and follows the file again when it answers.
 func TestKeyFileThatDoesNotAnswer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), seal.FileName)
-	ring := openFile(t, path, true)
+	keyring := openFile(t, path, true)
 	folder, answer := silentFolder(t)
 	must(t, os.Rename(path, path+".away"))
 	must(t, os.Symlink(filepath.Join(folder, seal.FileName), path))
-	time.Sleep(time.Second) // after which the ring looks again before it seals
+	time.Sleep(time.Second) // after which the keyring looks again before it seals
 
 	sealed := make(chan []byte)
 	go func() {
 		for range 3 { // the first looks, and later ones find its look under way
-			sealed <- ring.Seal(seal.Vault, "alice", vault("x"))
+			sealed <- keyring.Seal(seal.Vault, "alice", vault("x"))
 		}
 	}()
 	for range 3 {
 		select {
 		case text := <-sealed:
-			if opened, err := ring.Open(seal.Vault, "alice", text); err != nil || string(opened.Reveal()) != "x" {
+			if opened, err := keyring.Open(seal.Vault, "alice", text); err != nil || string(opened.Reveal()) != "x" {
 				t.Errorf("what was sealed meanwhile: %v", err)
 			}
 		case <-time.After(time.Minute):
 			t.Fatal("nothing is sealed while the key file does not answer")
 		}
 	}
-	if err := ring.Fault(); err == nil || !strings.Contains(err.Error(), "does not answer") {
+	if err := keyring.Fault(); err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("and the ring says: %v", err)
 	}
 
 	answer()
 	must(t, os.Remove(path))
 	must(t, os.Rename(path+".away", path))
-	for deadline := time.Now().Add(time.Minute); ring.Fault() != nil; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); keyring.Fault() != nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("when the file is back: %v", ring.Fault())
+			t.Fatalf("when the file is back: %v", keyring.Fault())
 		}
 	}
 }

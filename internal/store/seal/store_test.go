@@ -19,9 +19,9 @@ func TestContract(t *testing.T) {
 		memory, path := storetest.NewMemory(), newFile(t)
 		var open func(t *testing.T) storetest.Instance
 		open = func(t *testing.T) storetest.Instance {
-			ring := openFile(t, path, false)
-			turn(t, ring)
-			return storetest.Instance{Store: seal.New(memory, ring), Reader: memory, Reopen: open}
+			keyring := openFile(t, path, false)
+			turn(t, keyring)
+			return storetest.Instance{Store: seal.New(memory, keyring), Reader: memory, Reopen: open}
 		}
 		return open(t)
 	})
@@ -32,11 +32,11 @@ func TestNothingClearBeneath(t *testing.T) {
 	t.Parallel()
 	const canary = "c0ffee00112233445566778899aabbcc"
 	var got []otp.Write
-	beneath := &storetest.Breaking{Store: storetest.NewMemory(), Decide: func(call storetest.Call) storetest.Fault {
+	inner := &storetest.Breaking{Store: storetest.NewMemory(), Decide: func(call storetest.Call) storetest.Fault {
 		got = append(got, call.Write)
 		return storetest.Fault{}
 	}}
-	store := seal.New(beneath, ringOf(t, line(1)))
+	store := seal.New(inner, keyringOf(t, line(1)))
 	row := otp.Row{Account: "alice", Revision: 1, Body: []byte(`{"schema":1}`), Vault: vault(`{"device":{"k1":"` + canary + `"}}`)}
 	must(t, store.Create(t.Context(), otp.Write{ID: "a", Row: row}))
 	row.Revision = 2
@@ -48,9 +48,9 @@ func TestNothingClearBeneath(t *testing.T) {
 		t.Fatalf("the store beneath got %d calls", len(got))
 	}
 	for _, w := range got[:2] {
-		beneath := w.Row.Vault.Reveal()
+		inner := w.Row.Vault.Reveal()
 		for _, part := range []string{canary, canary[:8], string(unhex(t, canary)[:5]), "device"} {
-			if bytes.Contains(beneath, []byte(part)) {
+			if bytes.Contains(inner, []byte(part)) {
 				t.Errorf("the store beneath got %q in the vault", part)
 			}
 		}
@@ -63,7 +63,7 @@ func TestNothingClearBeneath(t *testing.T) {
 func TestEmptyVaultStaysEmpty(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
-	store := seal.New(memory, ringOf(t, line(1)))
+	store := seal.New(memory, keyringOf(t, line(1)))
 	must(t, store.Create(t.Context(), otp.Write{ID: "a", Row: otp.Row{Account: "alice", Revision: 1}}))
 	if !fetch(t, memory, "alice").Vault.IsEmpty() || !fetch(t, store, "alice").Vault.IsEmpty() {
 		t.Error("an empty vault does not stay empty")
@@ -73,28 +73,28 @@ func TestEmptyVaultStaysEmpty(t *testing.T) {
 func TestFetchRefuses(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
-	ring := ringOf(t, line(1))
+	keyring := keyringOf(t, line(1))
 	create := func(account otp.Account, vault secret.Bytes) {
 		must(t, memory.Create(t.Context(), otp.Write{ID: string(account), Row: otp.Row{Account: account, Revision: 1, Vault: vault}}))
 	}
-	sealed := func(by *seal.Ring, purpose seal.Purpose, account otp.Account) secret.Bytes {
+	sealed := func(by *seal.Keyring, purpose seal.Purpose, account otp.Account) secret.Bytes {
 		return secret.NewBytes(by.Seal(purpose, account, vault("canary")))
 	}
-	create("alice", sealed(ring, seal.Vault, "alice"))
-	create("bob", sealed(ring, seal.Vault, "alice"))
-	create("carol", sealed(ring, "answer", "carol"))
-	create("dave", sealed(ringOf(t, line(2)), seal.Vault, "dave"))
+	create("alice", sealed(keyring, seal.Vault, "alice"))
+	create("bob", sealed(keyring, seal.Vault, "alice"))
+	create("carol", sealed(keyring, "answer", "carol"))
+	create("dave", sealed(keyringOf(t, line(2)), seal.Vault, "dave"))
 	create("erin", vault(`{"device":{"k0":"canary"}}`))
 
-	store := seal.New(memory, ring)
+	store := seal.New(memory, keyring)
 	for _, tc := range []struct {
 		account otp.Account
 		is      error
 		says    string
 	}{
 		{"alice", nil, ""},
-		{"bob", seal.ErrDamaged, string(ring.Current())},
-		{"carol", seal.ErrDamaged, string(ring.Current())},
+		{"bob", seal.ErrDamaged, string(keyring.Current())},
+		{"carol", seal.ErrDamaged, string(keyring.Current())},
 		{"dave", otp.ErrSealed, string(idOf(t, line(2)))},
 		{"erin", seal.ErrDamaged, "not sealed"},
 		{"frank", otp.ErrNotFound, ""},
@@ -106,8 +106,8 @@ func TestFetchRefuses(t *testing.T) {
 		if err == nil {
 			continue
 		}
-		beneath, _, _ := memory.Fetch(t.Context(), tc.account)
-		if row.Account != beneath.Account || row.Unopened != (beneath.Account != "") || !bytes.Equal(row.Vault.Reveal(), beneath.Vault.Reveal()) {
+		inner, _, _ := memory.Fetch(t.Context(), tc.account)
+		if row.Account != inner.Account || row.Unopened != (inner.Account != "") || !bytes.Equal(row.Vault.Reveal(), inner.Vault.Reveal()) {
 			t.Errorf("%s: the error does not come with the row as it is", tc.account)
 		}
 		if text := err.Error(); !strings.Contains(text, tc.says) || strings.Contains(text, "canary") ||
@@ -117,16 +117,16 @@ func TestFetchRefuses(t *testing.T) {
 	}
 }
 
-// A Write that is repeated after the ring has turned is still the same Write, and the vault that came first stays.
+// A Write that is repeated after the keyring has turned is still the same Write, and the vault that came first stays.
 func TestRepeatUnderAnotherKey(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
-	ring := openFile(t, newFile(t), false)
-	store := seal.New(memory, ring)
+	keyring := openFile(t, newFile(t), false)
+	store := seal.New(memory, keyring)
 	w := otp.Write{ID: "a", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("x")}}
 	must(t, store.Create(t.Context(), w))
 	first := fetch(t, memory, "alice").Vault.Reveal()
-	turn(t, ring)
+	turn(t, keyring)
 	must(t, store.Create(t.Context(), w))
 	if !bytes.Equal(fetch(t, memory, "alice").Vault.Reveal(), first) {
 		t.Error("the repeat changed the row")
@@ -140,7 +140,7 @@ func TestRepeatUnderAnotherKey(t *testing.T) {
 func TestStoreWithoutKeys(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
-	store := seal.New(memory, ringOf(t, line(1)))
+	store := seal.New(memory, keyringOf(t, line(1)))
 	w := otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("canary")}}
 	must(t, store.Create(t.Context(), w))
 	unopened := seal.NewUnopened(memory)

@@ -46,30 +46,30 @@ func TestFileWithoutTheCurrentKeyIsNotTakenOver(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), seal.FileName)
 				must(t, withText(tc.before)(path))
-				ring := openFile(t, path, false)
-				keys, sealed := ring.Keys(), ring.Seal(seal.Vault, "alice", vault("x"))
-				must(t, ring.Fault())
+				keyring := openFile(t, path, false)
+				keys, sealed := keyring.Keys(), keyring.Seal(seal.Vault, "alice", vault("x"))
+				must(t, keyring.Fault())
 
 				must(t, withText(tc.after)(path))
 				time.Sleep(time.Second)
-				err := ring.Fault()
+				err := keyring.Fault()
 				if err == nil || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), path) ||
 					errors.Is(err, seal.ErrCurrentKeyMissing) != tc.lacks {
 					t.Errorf("Fault returns %v, want one that says %q", err, tc.says)
 				}
-				if !slices.Equal(ring.Keys(), keys) {
-					t.Errorf("the keys became %v, and were %v", ring.Keys(), keys)
+				if !slices.Equal(keyring.Keys(), keys) {
+					t.Errorf("the keys became %v, and were %v", keyring.Keys(), keys)
 				}
-				if _, err := ring.Open(seal.Vault, "alice", sealed); err != nil {
+				if _, err := keyring.Open(seal.Vault, "alice", sealed); err != nil {
 					t.Errorf("what was sealed before does not open: %v", err)
 				}
-				if head := ring.Seal(seal.Vault, "alice", vault("x"))[:5]; string(head) != string(sealed[:5]) {
+				if header := keyring.Seal(seal.Vault, "alice", vault("x"))[:5]; string(header) != string(sealed[:5]) {
 					t.Error("another key seals now")
 				}
 
 				must(t, withText(tc.before)(path))
 				time.Sleep(time.Second)
-				must(t, ring.Fault())
+				must(t, keyring.Fault())
 			})
 		})
 	}
@@ -79,7 +79,7 @@ func TestFileWithoutTheCurrentKeyIsNotTakenOver(t *testing.T) {
 func TestFileThatIsAwayForAMoment(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
-	ring := openFile(t, path, false)
+	keyring := openFile(t, path, false)
 	for name, move := range map[string][2]func() error{
 		"moved away": {
 			func() error { return os.Rename(path, path+".away") }, func() error { return os.Rename(path+".away", path) },
@@ -87,11 +87,11 @@ func TestFileThatIsAwayForAMoment(t *testing.T) {
 		"open to others": {func() error { return os.Chmod(path, 0o666) }, func() error { return os.Chmod(path, 0o600) }},
 	} {
 		must(t, move[0]())
-		if err := ring.Fault(); err == nil || errors.Is(err, seal.ErrCurrentKeyMissing) {
+		if err := keyring.Fault(); err == nil || errors.Is(err, seal.ErrCurrentKeyMissing) {
 			t.Errorf("%s: Fault returns %v", name, err)
 		}
 		must(t, move[1]())
-		if err := ring.Fault(); err != nil {
+		if err := keyring.Fault(); err != nil {
 			t.Errorf("%s, and back: %v", name, err)
 		}
 	}
@@ -102,12 +102,12 @@ func TestFileWithTheCurrentKeyIsTakenOver(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), seal.FileName)
 	must(t, withText(line(1))(path))
-	ring := openFile(t, path, false)
+	keyring := openFile(t, path, false)
 	for _, lines := range [][]string{{line(1), line(2)}, {line(2), line(1)}, {line(2)}, {line(3), line(2)}} {
 		must(t, withText(strings.Join(lines, "\n"))(path))
-		must(t, ring.Fault())
-		if ring.Current() != idOf(t, lines[0]) || len(ring.Keys()) != len(lines) {
-			t.Errorf("the keys are %v, with %d lines in the file", ring.Keys(), len(lines))
+		must(t, keyring.Fault())
+		if keyring.Current() != idOf(t, lines[0]) || len(keyring.Keys()) != len(lines) {
+			t.Errorf("the keys are %v, with %d lines in the file", keyring.Keys(), len(lines))
 		}
 	}
 }
@@ -116,20 +116,20 @@ func TestFileWithTheCurrentKeyIsTakenOver(t *testing.T) {
 func TestForeignFileIsNotChanged(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
-	ring := openFile(t, path, false)
+	keyring := openFile(t, path, false)
 	must(t, withText(line(9))(path))
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	if _, err := ring.BeginRotation(key); !errors.Is(err, seal.ErrCurrentKeyMissing) {
+	if _, err := keyring.BeginRotation(key); !errors.Is(err, seal.ErrCurrentKeyMissing) {
 		t.Errorf("BeginRotation returns %v", err)
 	}
-	if err := ring.Promote(idOf(t, line(9))); !errors.Is(err, seal.ErrCurrentKeyMissing) {
+	if err := keyring.Promote(idOf(t, line(9))); !errors.Is(err, seal.ErrCurrentKeyMissing) {
 		t.Errorf("Promote returns %v", err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != line(9) {
 		t.Errorf("the file was changed (%v)", err)
 	}
-	if _, err := ring.Open(seal.Vault, "alice", ringOf(t, line(9)).Seal(seal.Vault, "alice", vault("x"))); !errors.Is(err, otp.ErrSealed) {
+	if _, err := keyring.Open(seal.Vault, "alice", keyringOf(t, line(9)).Seal(seal.Vault, "alice", vault("x"))); !errors.Is(err, otp.ErrSealed) {
 		t.Errorf("what is sealed under the foreign key: %v", err)
 	}
 }

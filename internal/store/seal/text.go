@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// parse reads the text of a ring: a key to a line, `id:base64` or only the base64 of its 32 bytes, the current one
+// parse reads the text of a keyring: a key to a line, `id:base64` or only the base64 of its 32 bytes, the current one
 // first. Empty lines and those that begin with # say nothing. An id that is given must be the key's. What it makes of the
 // text on its way to the keys is gone when it returns.
 func parse(source string, text []byte) ([]Key, error) {

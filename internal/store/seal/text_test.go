@@ -27,8 +27,8 @@ func TestRingText(t *testing.T) {
 		"with a byte order mark": {"\ufeff" + line(1) + "\r\n", []seal.KeyID{one}},
 		"ends as on Windows":     {line(1) + "\r\n" + line(2) + "\r\n", []seal.KeyID{one, two}},
 	} {
-		ring, err := seal.FromText("the ring", secret.NewText(tc.text))
-		if err != nil || !slices.Equal(ring.Keys(), tc.want) || ring.Current() != tc.want[0] {
+		keyring, err := seal.FromText("the keyring", secret.NewText(tc.text))
+		if err != nil || !slices.Equal(keyring.Keys(), tc.want) || keyring.Current() != tc.want[0] {
 			t.Errorf("%s: the error is %v", name, err)
 		}
 	}
@@ -42,9 +42,9 @@ func TestRingTextFaults(t *testing.T) {
 		text string
 		want []string // all that the error must say
 	}{
-		"empty":             {"", []string{"the ring has no sealing key"}},
-		"only comments":     {"# a\n\n", []string{"the ring has no sealing key"}},
-		"not base64":        {"secret-" + line(1)[7:], []string{"the ring: line 1 " + notKey}},
+		"empty":             {"", []string{"the keyring has no sealing key"}},
+		"only comments":     {"# a\n\n", []string{"the keyring has no sealing key"}},
+		"not base64":        {"secret-" + line(1)[7:], []string{"the keyring: line 1 " + notKey}},
 		"too short":         {base64.StdEncoding.EncodeToString(make([]byte, 31)), []string{"line 1 " + notKey}},
 		"too long":          {base64.StdEncoding.EncodeToString(make([]byte, 33)), []string{"line 1 " + notKey}},
 		"no padding":        {strings.TrimRight(line(1), "="), []string{"line 1 " + notKey}},
@@ -59,8 +59,8 @@ func TestRingTextFaults(t *testing.T) {
 		"the same again":    {line(1) + "\n" + line(2) + "\n" + id + ":" + line(1), []string{"line 3 is the key of line 1 again"}},
 		"several faults":    {"x\n" + line(1) + "\n00000000:" + line(2) + "\n\n" + line(1), []string{"line 1 ", "line 3 ", "line 5 "}},
 	} {
-		ring, err := seal.FromText("the ring", secret.NewText(tc.text))
-		if err == nil || ring != nil {
+		keyring, err := seal.FromText("the keyring", secret.NewText(tc.text))
+		if err == nil || keyring != nil {
 			t.Errorf("%s: it is taken", name)
 			continue
 		}
@@ -84,9 +84,9 @@ func TestRingTextRoundTrip(t *testing.T) {
 		for _, n := range rapid.SliceOfNDistinct(rapid.Byte(), 1, 5, rapid.ID).Draw(t, "keys") {
 			lines = append(lines, line(n))
 		}
-		ring := ringOf(t, lines...)
-		if again := ringOf(t, seal.Format(ring)); !slices.Equal(again.Keys(), ring.Keys()) {
-			t.Fatalf("the keys %v, written and read again, are %v", ring.Keys(), again.Keys())
+		keyring := keyringOf(t, lines...)
+		if again := keyringOf(t, seal.Format(keyring)); !slices.Equal(again.Keys(), keyring.Keys()) {
+			t.Fatalf("the keys %v, written and read again, are %v", keyring.Keys(), again.Keys())
 		}
 	})
 }
@@ -96,12 +96,12 @@ func TestKeyText(t *testing.T) {
 	t.Parallel()
 	key, err := seal.NewKey(strings.NewReader(strings.Repeat("k", 32)))
 	must(t, err)
-	ring := ringOf(t, key.Text().Reveal())
-	if ring.Current() != key.ID() {
-		t.Errorf("the text of key %s is that of %s", key.ID(), ring.Current())
+	keyring := keyringOf(t, key.Text().Reveal())
+	if keyring.Current() != key.ID() {
+		t.Errorf("the text of key %s is that of %s", key.ID(), keyring.Current())
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%s"} {
-		printed := fmt.Sprintf(verb, key) + fmt.Sprintf(verb, ring)
+		printed := fmt.Sprintf(verb, key) + fmt.Sprintf(verb, keyring)
 		if strings.Contains(printed, "kkk") || strings.Contains(printed, "6b6b6b") {
 			t.Errorf("by %s a key prints itself: %s", verb, printed)
 		}

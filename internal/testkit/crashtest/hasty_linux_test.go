@@ -53,7 +53,7 @@ func startHasty(ctx context.Context, c *config.Config) (*issuer, error) {
 		DeviceName: c.Inwebo.DeviceName, Language: c.Inwebo.Language,
 		ExchangeTimeout: c.Inwebo.ExchangeTimeout, DialTimeout: c.Inwebo.DialTimeout,
 	})
-	core.OTP = otp.New(seal.New(&hasty{Store: core.Store}, core.Ring), client, otp.Limits{
+	core.OTP = otp.New(seal.New(&hasty{Store: core.Store}, core.Keyring), client, otp.Limits{
 		Deadline: c.Conversation.Deadline, StoreTimeout: 5 * time.Second, FinalizeTimeout: c.Inwebo.ExchangeTimeout,
 	}, nil)
 	return &issuer{

@@ -184,7 +184,7 @@ func (h *harness) rotate(p *process, _ op) {
 	time.Sleep(2 * time.Second) // rings look at their file once a second
 	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
 	defer cancel()
-	err := seal.Rotation{Rows: h, Store: p, Ring: p.ring, Caller: "test"}.Run(ctx)
+	err := seal.Rotation{Rows: h, Store: p, Keyring: p.keyring, Caller: "test"}.Run(ctx)
 	if errors.Is(err, otp.ErrSealed) || errors.Is(err, seal.ErrDamaged) {
 		h.fault("a rotation: %v", err)
 	}

@@ -46,9 +46,9 @@ type env struct {
 type harness struct {
 	history
 	*env
-	t     *testing.T
-	store store
-	ring  *seal.Ring // the observer's
+	t       *testing.T
+	store   store
+	keyring *seal.Keyring // the observer's
 
 	login     string
 	code      secret.Text
@@ -92,7 +92,7 @@ func newHarness(t *testing.T, e *env, store store, happens history) *harness {
 	must(h.t, h.site.AddAccount(account))
 	h.setKeys("")
 	var err error
-	h.ring, err = seal.OpenFile(h.keyFile, false)
+	h.keyring, err = seal.OpenFile(h.keyFile, false)
 	must(h.t, err)
 	for range h.Processes {
 		h.processes = append(h.processes, newProcess(h))
@@ -172,7 +172,7 @@ func (h *harness) pass(d time.Duration) {
 
 // record returns the account's row with its vault in the clear; found is false when there is none.
 func (h *harness) record(account otp.Account) (r otp.Record, found bool) {
-	row, _, err := seal.New(h.store, h.ring).Fetch(h.t.Context(), account)
+	row, _, err := seal.New(h.store, h.keyring).Fetch(h.t.Context(), account)
 	if err == nil {
 		r, err = otp.Decode(row)
 	}

@@ -10,13 +10,13 @@ import (
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
-// process is a service with its own locks and its own ring of keys, of which every way out can fail, and be stopped, for a
+// process is a service with its own locks and its own keyring of keys, of which every way out can fail, and be stopped, for a
 // while or forever. It is the otp.Store and the otp.Inwebo of its service.
 type process struct {
 	h       *harness
 	service *otp.Service
 	client  *inwebo.Client
-	ring    *seal.Ring
+	keyring *seal.Keyring
 	ended   chan struct{} // closed when nothing of a dead process goes on
 
 	mu       sync.Mutex
@@ -33,12 +33,12 @@ type process struct {
 }
 
 func newProcess(h *harness) *process {
-	ring, err := seal.OpenFile(h.keyFile, false)
+	keyring, err := seal.OpenFile(h.keyFile, false)
 	must(h.t, err)
-	p := &process{h: h, client: h.site.client(), ring: ring, answers: map[otp.Account]*event{}, ended: make(chan struct{})}
+	p := &process{h: h, client: h.site.client(), keyring: keyring, answers: map[otp.Account]*event{}, ended: make(chan struct{})}
 	settings := limits()
 	settings.Now = h.processNow
-	p.service = otp.New(seal.New(p, ring), p, settings, nil)
+	p.service = otp.New(seal.New(p, keyring), p, settings, nil)
 	p.plan(nil)
 	return p
 }

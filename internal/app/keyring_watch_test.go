@@ -39,9 +39,9 @@ func writeKeys(t *testing.T, path string, numbers ...byte) {
 
 // replica is a process with a key file of its own on a store that it shares with others.
 type replica struct {
-	ring  *seal.Ring
-	watch *keyringWatch
-	path  string
+	keyring *seal.Keyring
+	watch   *keyringWatch
+	path    string
 }
 
 func newReplica(ctx context.Context, t *testing.T, store *storetest.Memory, numbers ...byte) *replica {
@@ -49,13 +49,13 @@ func newReplica(ctx context.Context, t *testing.T, store *storetest.Memory, numb
 	r := &replica{path: filepath.Join(t.TempDir(), seal.FileName)}
 	writeKeys(t, r.path, numbers...)
 	var err error
-	if r.ring, err = seal.OpenFile(r.path, false); err != nil {
+	if r.keyring, err = seal.OpenFile(r.path, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.ring.Agree(ctx, store); err != nil {
+	if err := r.keyring.Agree(ctx, store); err != nil {
 		t.Fatal(err)
 	}
-	r.watch = &keyringWatch{ring: r.ring, store: store, logger: zap.NewNop(), recorded: r.ring.Current(), asked: time.Now()}
+	r.watch = &keyringWatch{keyring: r.keyring, store: store, logger: zap.NewNop(), recorded: r.keyring.Current(), asked: time.Now()}
 	go r.watch.follow(ctx)
 	return r
 }
@@ -83,7 +83,7 @@ func TestReplicaWithoutTheNewKeyIsNotReady(t *testing.T) {
 		defer cancel()
 		store := storetest.NewMemory()
 		write := func(account otp.Account, r *replica) {
-			err := seal.New(store, r.ring).Create(ctx, otp.Write{ID: string(account), Row: otp.Row{
+			err := seal.New(store, r.keyring).Create(ctx, otp.Write{ID: string(account), Row: otp.Row{
 				Account: account, Revision: 1, Body: []byte("{}"), Vault: secret.NewBytes([]byte("x")),
 			}})
 			if err != nil {
@@ -104,7 +104,7 @@ func TestReplicaWithoutTheNewKeyIsNotReady(t *testing.T) {
 		writeKeys(t, two.path, 2, 1)
 		writeKeys(t, one.path, 2)
 		expectReady(t, "without the old key, which a record needs", one, "")
-		if _, _, err := seal.New(store, one.ring).Fetch(ctx, "a"); !errors.Is(err, otp.ErrSealed) {
+		if _, _, err := seal.New(store, one.keyring).Fetch(ctx, "a"); !errors.Is(err, otp.ErrSealed) {
 			t.Errorf("the record under the old key: %v", err)
 		}
 	})

@@ -13,28 +13,28 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// Ring has the keys: the current one, which seals, and others, which still open. It is safe for concurrent use.
+// Keyring has the keys: the current one, which seals, and others, which still open. It is safe for concurrent use.
 //
-// A ring from a file follows the file: it looks whether the file has changed when it meets a key that it does not know, and
+// A keyring from a file follows the file: it looks whether the file has changed when it meets a key that it does not know, and
 // before it seals, unless it has looked within the last second. So every process on one file seals under a new current key
 // a second after the file says so. A look is one stat(2); only a file that has changed is read.
 //
 // What a file says later is taken over only when it has the key that has sealed until then: a file without it belongs to
 // another store, or comes from an old backup, and a device that is sealed under its keys is lost when the right file is
-// back. The ring then goes on with the keys that it has, and Fault says so.
-type Ring struct {
+// back. The keyring then goes on with the keys that it has, and Fault says so.
+type Keyring struct {
 	source string // in errors: the name of a setting, or of a file
-	path   string // of the file; empty when the ring comes from a text
+	path   string // of the file; empty when the keyring comes from a text
 	state  atomic.Pointer[state]
 	// reading has one token, of the goroutine that reads the file again.
 	reading chan struct{}
 
-	opened time.Time
-	looked atomic.Int64 // when the file was last looked at: nanoseconds since opened
+	opened    time.Time
+	checkedAt atomic.Int64 // when the file was last looked at: nanoseconds since opened
 }
 
-// lag is how long a ring may go on with the keys of a file that has changed.
-const lag = time.Second
+// lag is how long a keyring may go on with the keys of a file that has changed.
+const refreshDelay = time.Second
 
 const (
 	// lookTimeout bounds how long a look at the file may delay its caller, which may have an answer of inWebo to store.
@@ -43,7 +43,7 @@ const (
 	reloadTimeout = 10 * time.Second
 )
 
-// state is what a Ring knows; it is replaced, never changed.
+// state is what a Keyring knows; it is replaced, never changed.
 type state struct {
 	keys  []Key       // at least one; the first is the current one
 	info  fs.FileInfo // of the file from which they were read
@@ -53,36 +53,36 @@ type state struct {
 // ErrCurrentKeyMissing says that the key which seals is not among the keys where it should be.
 var ErrCurrentKeyMissing = errors.New("the current sealing key is missing")
 
-// FromText makes a ring of a text: the value of a setting, or the content of a credential. source is the name under
+// FromText makes a keyring of a text: the value of a setting, or the content of a credential. source is the name under
 // which errors speak of it. The error names every line that is wrong, and no key.
-func FromText(source string, text secret.Text) (*Ring, error) {
+func FromText(source string, text secret.Text) (*Keyring, error) {
 	bytes := []byte(text.Reveal())
 	defer clear(bytes)
 	keys, err := parse(source, bytes)
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{source: source}
+	r := &Keyring{source: source}
 	r.state.Store(&state{keys: keys})
 	return r, nil
 }
 
-// Fault looks at the file, and returns why the ring cannot use it as it is now; nil means that the ring has what the file
-// says. It wraps ErrCurrentKeyMissing when the file can be read and lacks the key that seals here. With any fault the ring
-// goes on with the keys that it has, but a process that starts now does not have them. A ring from a text has no faults.
-func (r *Ring) Fault() error {
+// Fault looks at the file, and returns why the keyring cannot use it as it is now; nil means that the keyring has what the file
+// says. It wraps ErrCurrentKeyMissing when the file can be read and lacks the key that seals here. With any fault the keyring
+// goes on with the keys that it has, but a process that starts now does not have them. A keyring from a text has no faults.
+func (r *Keyring) Fault() error {
 	r.refresh()
 	return r.state.Load().fault
 }
 
 // Current names the key that seals.
-func (r *Ring) Current() KeyID { return r.current().id }
+func (r *Keyring) Current() KeyID { return r.current().id }
 
 // Keys names all keys, the current one first.
-func (r *Ring) Keys() []KeyID { return r.names().ids }
+func (r *Keyring) Keys() []KeyID { return r.names().ids }
 
-// names are those of the keys that the ring has by now.
-func (r *Ring) names() Names {
+// names are those of the keys that the keyring has by now.
+func (r *Keyring) names() Names {
 	r.refresh()
 	n := Names{source: r.source}
 	for _, key := range r.state.Load().keys {
@@ -91,24 +91,24 @@ func (r *Ring) names() Names {
 	return n
 }
 
-// CheckCurrent is [Names.CheckCurrent] with the keys that the ring has by now.
-func (r *Ring) CheckCurrent(ctx context.Context, c Catalog) error {
+// CheckCurrent is [Names.CheckCurrent] with the keys that the keyring has by now.
+func (r *Keyring) CheckCurrent(ctx context.Context, c Catalog) error {
 	return r.names().CheckCurrent(ctx, c)
 }
 
-// Check tells whether the ring opens everything that the census has counted; see [Names.Check].
-func (r *Ring) Check(census Census) error { return r.names().Check(census) }
+// Check tells whether the keyring opens everything that the census has counted; see [Names.Check].
+func (r *Keyring) Check(census Census) error { return r.names().Check(census) }
 
 // current gives the key that seals.
-func (r *Ring) current() Key {
-	if time.Since(r.opened)-time.Duration(r.looked.Load()) >= lag {
+func (r *Keyring) current() Key {
+	if time.Since(r.opened)-time.Duration(r.checkedAt.Load()) >= refreshDelay {
 		r.refresh()
 	}
 	return r.state.Load().keys[0]
 }
 
 // key gives the key of that name. The error continues a sentence that ends with "under".
-func (r *Ring) key(id KeyID) (Key, error) {
+func (r *Keyring) key(id KeyID) (Key, error) {
 	if key, ok := r.state.Load().find(id); ok {
 		return key, nil
 	}
