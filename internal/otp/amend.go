@@ -15,13 +15,14 @@ const (
 )
 
 // Unlock lets the PIN guard of the account forward guesses again, as after a success. The caller must make sure of the PIN
-// first: inWebo's own count goes on.
+// first: inWebo's own count goes on. A wrong PIN that is counted after the call began, and before it is done, goes on to count.
 func (s *Service) Unlock(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionUnlock, keepsVault, func(r Record, _ time.Time) (Record, error) {
+	began := s.limits.Now()
+	return s.amend(ctx, ask, actionUnlock, keepsVault, func(r Record, now time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
-		r.Guard = Guard{}
+		r.Guard = r.Guard.since(now.Add(-s.limits.Now().Sub(began)))
 		return r, nil
 	})
 }

@@ -108,13 +108,21 @@ func (g Guard) accepted() Guard {
 
 // acceptedAt is accepted for a success of that time. What was counted since goes on to count.
 func (g Guard) acceptedAt(at time.Time) Guard {
-	forgiven := Guard{Guesses: slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
+	forgiven := g.since(at)
+	forgiven.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
 		return guess.Over && !guess.At.After(at)
-	})}
-	if g.WrongAt.After(at) {
-		forgiven.Wrong, forgiven.WrongAt = g.Wrong, g.WrongAt
-	}
+	})
 	return forgiven
+}
+
+// since returns what the guard counts of what came after that time. Of the wrong PINs only the time of the last one is known: if
+// that came after it, all of them count.
+func (g Guard) since(at time.Time) (later Guard) {
+	if g.WrongAt.After(at) {
+		later.Wrong, later.WrongAt = g.Wrong, g.WrongAt
+	}
+	later.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool { return !guess.At.After(at) })
+	return later
 }
 
 // regain takes the conversation's guess as left has it, where g does not have it.
