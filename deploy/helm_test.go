@@ -106,8 +106,12 @@ func TestWrongCombinationsAreRefused(t *testing.T) {
 		"image.digest=latest":                        "does not match pattern",
 		"replicas=0":                                 "minimum: got 0, want 1",
 		fmt.Sprintf("stopSeconds=%.0f", usualStop):   fmt.Sprintf("stopSeconds must be more than %.0f with these settings", usualStop),
-		"settings.conversation.deadline=17s":         "stopSeconds must be more than 46 with these settings",
+		"settings.conversation.deadline=17s":         "stopSeconds must be more than 48 with these settings",
+		"settings.conversation.deadline=300s":        "stopSeconds must be more than 614 with these settings",
 		"settings.conversation.deadline=1m":          "does not match pattern",
+		"settings.conversation.deadline=090s":        "does not match pattern",
+		"settings.conversation.deadline=0s":          "does not match pattern",
+		"settings.conversation.deadline=1000s":       "does not match pattern",
 		"serviceMonitor.enabled=true":                "networkPolicy.operators is empty, which keeps out the Prometheus of serviceMonitor.enabled",
 	} {
 		if out, all, err := render(t, []string{"--set", values}); err == nil || !strings.Contains(all, want) || out != "" {

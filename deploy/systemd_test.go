@@ -84,7 +84,8 @@ func TestACommandBesideTheServiceSeesWhatItSees(t *testing.T) {
 	}
 }
 
-// longestStop is what docs/operations.md says of the end.
+// longestStop returns how long a service with these settings may take to stop, as docs/operations.md says.
 func longestStop(c *config.Config) time.Duration {
-	return c.Stop.DrainDelay + otp.EnrolmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance + 2*time.Second
+	const closing = 4 * time.Second // listeners, the last lines of the log, traces
+	return c.Stop.DrainDelay + otp.EnrolmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance + closing
 }

@@ -42,10 +42,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- /* In seconds, how long a pod may take to stop after the drain delay. 15s is the default of conversation.deadline; 10s is for
-storing what inWebo has answered. */ -}}
+storing what inWebo has answered, and 4s for listeners, log and traces. The schema refuses a deadline that begins with 0, because
+`int` would read it as octal. */ -}}
 {{- define "pimsd.longestStop" -}}
 {{- $deadline := dig "conversation" "deadline" "15s" .Values.settings | trimSuffix "s" | int }}
-{{- add (mul 2 $deadline) 10 2 }}
+{{- add (mul 2 $deadline) 10 4 }}
 {{- end }}
 
 {{- define "pimsd.pod" -}}
