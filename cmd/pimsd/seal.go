@@ -49,11 +49,13 @@ lists those that the records need.`,
 			if err != nil {
 				return err
 			}
-			names, err := app.SealNames(c)
-			if err != nil {
+			var known []seal.KeyID
+			if keyring, err := app.OpenKeyring(c); err == nil {
+				known = keyring.Keys()
+			} else {
 				_, _ = fmt.Fprintf(p.stderr, "pimsd: the sealing keys cannot be read: %v\n", err)
 			}
-			keys := sealingKeys(names.Keys(), census)
+			keys := sealingKeys(known, census)
 			if *asJSON {
 				return printJSON(cmd.OutOrStdout(), keys)
 			}

@@ -39,7 +39,7 @@ func withoutKeys(p process, cmd *cobra.Command, body func(*cobra.Command, *confi
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		in := p.settingsOf(cmd)
-		in.LeaveFiles = true
+		in.WithoutKeys = true
 		c, err := config.Load(in)
 		if err != nil {
 			return err

@@ -12,17 +12,12 @@ import (
 // sealKeysSetting is the key of the setting with the sealing keys.
 const sealKeysSetting = "seal.keys"
 
-// openKeyring gives the keys that the store is sealed with: those of the setting, or of a file in the data directory. That
-// file is made with the store.
+// openKeyring returns the keys that the store is sealed with: those of the setting, or of a file in the data directory. With
+// create that file is made when the store is empty.
 func openKeyring(ctx context.Context, c *config.Config, store Store, create bool) (*seal.Keyring, error) {
 	file, err := keyFile(c)
-	switch {
-	case err != nil:
-		return nil, err
-	case file == "":
-		return seal.FromText(sealKeysSetting, c.Seal.Keys)
-	case !create || c.FileOf(sealKeysSetting) != "":
-		return seal.OpenFile(file, false)
+	if err != nil || file == "" || !create || c.FileOf(sealKeysSetting) != "" {
+		return OpenKeyring(c)
 	}
 	first, err := store.List(ctx, "", 1)
 	if err != nil {
@@ -31,16 +26,16 @@ func openKeyring(ctx context.Context, c *config.Config, store Store, create bool
 	return seal.OpenFile(file, len(first) == 0)
 }
 
-// SealNames names the sealing keys that the configuration gives, which must exist. The keys themselves stay where they are.
-func SealNames(c *config.Config) (seal.Names, error) {
+// OpenKeyring returns the sealing keys that the configuration names, which must exist.
+func OpenKeyring(c *config.Config) (*seal.Keyring, error) {
 	file, err := keyFile(c)
 	switch {
 	case err != nil:
-		return seal.Names{}, err
+		return nil, err
 	case file == "":
-		return seal.NamesInText(sealKeysSetting, c.Seal.Keys)
+		return seal.FromText(sealKeysSetting, c.Seal.Keys)
 	default:
-		return seal.NamesInFile(file)
+		return seal.OpenFile(file, false)
 	}
 }
 

@@ -24,7 +24,7 @@ type Restore struct {
 // PrepareRestore makes a new store of the backup at a path. The service must be stopped, or in maintenance, and is kept from starting
 // until Close. Nothing of the present store is changed. The sealing keys that the backup needs must be at hand.
 func PrepareRestore(ctx context.Context, c *config.Config, backup, caller string) (_ *Restore, err error) {
-	names, err := SealNames(c)
+	keyring, err := OpenKeyring(c)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func PrepareRestore(ctx context.Context, c *config.Config, backup, caller string
 	}()
 	census, err := seal.Count(ctx, replacement)
 	if err == nil {
-		err = names.Check(census)
+		err = keyring.Check(census)
 	}
 	if err != nil {
 		return nil, err

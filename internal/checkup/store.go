@@ -124,19 +124,19 @@ func keysBeforeTheStore(c *config.Config) Finding {
 	if c.DatabaseURL.IsEmpty() && c.Seal.Keys.IsEmpty() && c.FileOf("seal.keys") == "" {
 		return note(theKeys, "there are none yet", "The service makes them with the store, in the data directory: back them up, apart from it.")
 	}
-	names, err := app.SealNames(c)
+	keyring, err := app.OpenKeyring(c)
 	if err != nil {
 		return fails(theKeys, err.Error(), "Correct seal.keys or seal.keys_file.")
 	}
-	return ok(theKeys, describe(names, 0))
+	return ok(theKeys, describe(keyring, 0))
 }
 
 func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Finding {
-	names, err := app.SealNames(c)
+	keyring, err := app.OpenKeyring(c)
 	if err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
-	switch err := names.CheckCurrent(ctx, store); {
+	switch err := keyring.CheckCurrent(ctx, store); {
 	case errors.Is(err, seal.ErrCurrentKeyMissing):
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	case err != nil:
@@ -146,7 +146,7 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 	if err != nil {
 		return unlooked(ctx, theKeys, err)
 	}
-	if err := names.Check(census); err != nil {
+	if err := keyring.Check(census); err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
 	records := 0
@@ -157,7 +157,7 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 		return fails(theKeys, fmt.Sprintf("%d of %d records are damaged, or not sealed", damaged, records),
 			"Restore them from a backup, as docs/operations.md says.")
 	}
-	return ok(theKeys, describe(names, records))
+	return ok(theKeys, describe(keyring, records))
 }
 
 // unlooked is about what could not be looked at because the store did not answer: in time, or at all.
@@ -188,8 +188,8 @@ func recordsOfTheStore(ctx context.Context, core *app.Core) Finding {
 	}
 }
 
-func describe(names seal.Names, records int) string {
-	return fmt.Sprintf("keys: %d, the current one is %s; records that they open: %d", len(names.Keys()), names.Current(), records)
+func describe(keyring *seal.Keyring, records int) string {
+	return fmt.Sprintf("keys: %d, the current one is %s; records that they open: %d", len(keyring.Keys()), keyring.Current(), records)
 }
 
 // nobody is an account whose record is not there: only the time that comes with the answer is wanted.

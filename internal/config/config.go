@@ -95,7 +95,7 @@ type Activations struct {
 
 // Seal is how records are sealed at rest.
 type Seal struct {
-	Keys secret.Text // a keyring, one key a line; empty when FileOf names the file that it is in
+	Keys secret.Text // a keyring, one key a line
 }
 
 // Stop bounds the end of the service.
@@ -181,7 +181,7 @@ func (c *Config) Effective() []Effective {
 	var all []Effective
 	for _, s := range c.settings() {
 		e := Effective{Key: s.key, Text: s.value.text(), Origin: c.origin(s.key)}
-		if s.secret && (e.Text != "" || s.stays && c.files[s.key] != "") {
+		if s.secret && (e.Text != "" || c.files[s.key] != "") {
 			e.Text = secret.Placeholder
 		}
 		all = append(all, e)

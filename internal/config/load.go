@@ -17,12 +17,10 @@ type Input struct {
 	Flags    *pflag.FlagSet                    // with the flags of Flags, parsed; nil: none
 	Environ  []string                          // NAME=value, as os.Environ returns it
 	ReadFile func(path string) ([]byte, error) // reads the files of settings and issuers
-	// ReadSecret reads a file that holds a secret, into bytes that Load may clear, and refuses one that others could read;
-	// nil means ReadFile.
-	ReadSecret func(path string) ([]byte, error)
-	// LeaveFiles says that a secret which stays in its file is not needed: the file is not looked at.
-	LeaveFiles bool
-	Root       bool // the process runs as root, which decides about the default of data_dir
+	// ReadSecret reads a file that holds a secret, and refuses one that others could read; nil means ReadFile.
+	ReadSecret  func(path string) ([]byte, error)
+	WithoutKeys bool // the sealing keys are not used: their file is not read
+	Root        bool // the process runs as root, which decides about the default of data_dir
 }
 
 // Load reads file, environment and flags; of a setting that is given in several of them, the last of these wins.
@@ -85,10 +83,9 @@ func (l *loader) take(s setting, src source, origin, text string, inFile bool) {
 	}
 }
 
-// secretIn returns what the file of a secret holds: nothing when the secret stays there. It reports whether the file can be
-// used. An empty file is a fault, because the setting without a value may mean something else: another store, for one.
+// secretIn returns what the file of a secret holds, and reports whether the file can be used. An empty file is a fault, because the setting without a value may mean something else: another store, for one.
 func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool) {
-	if s.stays && l.in.LeaveFiles {
+	if s.key == sealKeys && l.in.WithoutKeys {
 		return "", true
 	}
 	content, err := l.in.ReadSecret(path)
@@ -98,10 +95,6 @@ func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool)
 	case len(input.Trim(content)) == 0:
 		l.fault(origin, "names a file that is empty: write the secret into %s", path)
 	default:
-		defer clear(content)
-		if s.stays {
-			return "", true
-		}
 		return string(content), true
 	}
 	l.broken[s.key] = true

@@ -25,7 +25,6 @@ type setting struct {
 	what   string // a phrase
 	effect string // what follows from another value, in sentences
 	secret bool
-	stays  bool // a secret that stays in its file, when it has one: whoever needs it reads it there
 	value  value
 }
 
@@ -92,7 +91,7 @@ func (c *Config) serviceSettings() []setting {
 				"It is read at the start.",
 		},
 		{
-			key: "seal.keys", unit: "keys", secret: true, stays: true, value: secretText(&c.Seal.Keys),
+			key: sealKeys, unit: "keys", secret: true, value: secretText(&c.Seal.Keys),
 			what: "the keys that seal the devices at rest, a base64 of 32 bytes a line, the current one first",
 			effect: "Empty: `seal.keys` in the data directory, made at the first start; with PostgreSQL they must be given, since every " +
 				"replica needs the same. As a file they can be rotated by `pimsd seal rotate`.",
@@ -184,6 +183,9 @@ func (c *Config) guardSettings() []setting {
 		},
 	}
 }
+
+// sealKeys is the key of the setting with the sealing keys.
+const sealKeys = "seal.keys"
 
 // inweboPINLimit is the vendor's default for wrong PINs in a row (docs/protocol.md §7).
 const inweboPINLimit = 3

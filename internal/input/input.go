@@ -73,21 +73,18 @@ func open(path string, timeout time.Duration) (*os.File, error) {
 	return file, nil
 }
 
-// readAll reads into one buffer. A buffer that grows would leave copies of a secret in memory.
+// readAll reads a file of up to limit bytes.
 func readAll(file *os.File, limit int) ([]byte, error) {
-	content := make([]byte, limit+1)
-	n, err := io.ReadFull(file, content)
+	content, err := io.ReadAll(io.LimitReader(file, int64(limit)+1))
 	switch {
-	case err == nil:
-		clear(content)
-		return nil, fmt.Errorf("%s is over %d KiB: %w", file.Name(), limit>>10, ErrTooLarge)
-	case errors.Is(err, io.EOF) && isPipe(file):
-		return nil, fmt.Errorf("%s is a pipe into which nothing was written: its writer must have begun before, and must not fail", file.Name())
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return content[:n], nil
-	default:
-		clear(content)
+	case err != nil:
 		return nil, err
+	case len(content) > limit:
+		return nil, fmt.Errorf("%s is over %d KiB: %w", file.Name(), limit>>10, ErrTooLarge)
+	case len(content) == 0 && isPipe(file):
+		return nil, fmt.Errorf("%s is a pipe into which nothing was written: its writer must have begun before, and must not fail", file.Name())
+	default:
+		return content, nil
 	}
 }
 

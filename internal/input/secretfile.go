@@ -7,7 +7,7 @@ import (
 
 // SecretFile is a file that holds a secret.
 type SecretFile struct {
-	Content []byte // untrimmed; the caller clears it when the secret must not stay in memory
+	Content []byte // untrimmed
 	Info    fs.FileInfo
 	// Warning is a sentence about permissions that are accepted because of the file system that the file is on; empty
 	// when only its owner, and at most its group, may read the file.

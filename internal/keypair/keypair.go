@@ -29,7 +29,6 @@ func Load(certificateFile, keyFile string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	defer clear(key.Content)
 	files := contents{certificateFile, keyFile, input.Trim(chain), input.Trim(key.Content)}
 	pair, err := tls.X509KeyPair(files.chain, files.key)
 	if err == nil && pair.Leaf == nil {

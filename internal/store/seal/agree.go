@@ -20,52 +20,53 @@ type Catalog interface {
 }
 
 // CheckCurrent returns an error that wraps ErrCurrentKeyMissing when the key that the store is sealed under now is not
-// among the names, and records need it. Other keys may be missing: that costs their records alone.
+// among the keyring's keys, and records need it. Other keys may be missing: that costs their records alone.
 //
 // A store of a version before the key was recorded counts as sealed under the keys of its first records.
-func (n Names) CheckCurrent(ctx context.Context, c Catalog) error {
+func (r *Keyring) CheckCurrent(ctx context.Context, c Catalog) error {
 	recorded, err := c.SealingKey(ctx)
-	switch current := KeyID(recorded); {
+	switch current, ids := KeyID(recorded), r.Keys(); {
 	case err != nil:
 		return err
 	case recorded == "":
-		return n.checkUnrecorded(ctx, c)
-	case slices.Contains(n.ids, current):
+		return r.checkUnrecorded(ctx, c)
+	case slices.Contains(ids, current):
 		return nil
 	default:
-		return n.checkNeed(ctx, c, current)
+		return r.checkNeed(ctx, c, current)
 	}
 }
 
 // Agree is CheckCurrent for a process that begins to seal under the keyring's current key, and records that in the store.
 func (r *Keyring) Agree(ctx context.Context, c Catalog) error {
-	names := r.names()
-	if err := names.CheckCurrent(ctx, c); err != nil {
+	current := r.Keys()[0]
+	if err := r.CheckCurrent(ctx, c); err != nil {
 		return err
 	}
 	recorded, err := c.SealingKey(ctx)
-	if err != nil || recorded == string(names.Current()) {
+	if err != nil || recorded == string(current) {
 		return err
 	}
-	return c.RecordSealingKey(ctx, string(names.Current()))
+	return c.RecordSealingKey(ctx, string(current))
 }
 
 // sampleSize is how many records are looked at where a start must be quick: all of a small store, and a part of a big one.
 const sampleSize = 500
 
-func (n Names) checkUnrecorded(ctx context.Context, rows Lister) error {
+func (r *Keyring) checkUnrecorded(ctx context.Context, rows Lister) error {
 	some, err := rows.List(ctx, "", sampleSize)
 	if err != nil {
 		return err
 	}
 	census := CensusOf(some)
 	delete(census, Unsealed)
+	ids := r.Keys()
 	for id := range census {
-		if slices.Contains(n.ids, id) {
+		if slices.Contains(ids, id) {
 			return nil
 		}
 	}
-	if err := n.Check(census); err != nil {
+	if err := r.Check(census); err != nil {
 		return fmt.Errorf("%w: %w", ErrCurrentKeyMissing, err)
 	}
 	return nil
@@ -74,7 +75,7 @@ func (n Names) checkUnrecorded(ctx context.Context, rows Lister) error {
 // errNeeded ends a search for the first record that needs a key.
 var errNeeded = errors.New("needed")
 
-func (n Names) checkNeed(ctx context.Context, rows Lister, id KeyID) error {
+func (r *Keyring) checkNeed(ctx context.Context, rows Lister, id KeyID) error {
 	err := eachRow(ctx, rows, func(row otp.Row) error {
 		if !row.Vault.IsEmpty() && keyOfRow(row) == id {
 			return errNeeded
@@ -85,5 +86,5 @@ func (n Names) checkNeed(ctx context.Context, rows Lister, id KeyID) error {
 		return err // of the store, or nil: no record needs the key any more
 	}
 	return fmt.Errorf("%w: the records are sealed under key %s, which %s lacks; give it the key's line, or the right keys",
-		ErrCurrentKeyMissing, id, n.source)
+		ErrCurrentKeyMissing, id, r.source)
 }

@@ -27,21 +27,16 @@ func OpenFile(path string, mayCreate bool) (*Keyring, error) {
 		}
 	}
 	c, info, err := readFile(path)
-	if err != nil {
-		return nil, ifMissing(path, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the key file %s is missing, and a new one would not open what may be sealed already: "+
+			"put it back, or name the right one: %w", path, fs.ErrNotExist)
+	case err != nil:
+		return nil, err
 	}
 	r := &Keyring{source: sourceOf(path), path: path, reading: make(chan struct{}, 1), opened: time.Now()}
 	r.state.Store(&state{keys: c.keys, info: info})
 	return r, nil
-}
-
-// ifMissing says of a key file that is not there what that means; other errors it leaves.
-func ifMissing(path string, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return fmt.Errorf("the key file %s is missing, and a new one would not open what may be sealed already: "+
-		"put it back, or name the right one: %w", path, fs.ErrNotExist)
 }
 
 // sourceOf is how errors speak of a key file.
@@ -145,20 +140,12 @@ func (s *state) isOf(path string) bool {
 		info.Size() == s.info.Size() && info.Mode() == s.info.Mode() && info.ModTime().Equal(s.info.ModTime())
 }
 
-// readFile reads the key file, and says as which file it was read.
+// readFile reads the key file, and returns as which file it was read. Permissions are those of every file with a secret:
+// [input.ReadSecretFile] has the rule.
 func readFile(path string) (c contents, info fs.FileInfo, err error) {
-	info, err = lendFile(path, func(text []byte) error {
-		c.rotation = rotationIn(text)
-		c.keys, err = parse(sourceOf(path), text)
-		return err
-	})
-	return c, info, err
-}
-
-// lendFile lets use have the text of the key file, which is gone when it returns, and returns as which file it was read.
-// Permissions are those of every file with a secret: [input.ReadSecretFile] has the rule.
-func lendFile(path string, use func(text []byte) error) (fs.FileInfo, error) {
-	fault := func(err error) (fs.FileInfo, error) { return nil, fmt.Errorf("read the sealing keys: %w", err) }
+	fault := func(err error) (contents, fs.FileInfo, error) {
+		return contents{}, nil, fmt.Errorf("read the sealing keys: %w", err)
+	}
 	if info, err := os.Stat(path); err != nil {
 		return fault(err)
 	} else if !info.Mode().IsRegular() { // to open a pipe would wait for its other end
@@ -168,6 +155,7 @@ func lendFile(path string, use func(text []byte) error) (fs.FileInfo, error) {
 	if err != nil {
 		return fault(err)
 	}
-	defer clear(file.Content)
-	return file.Info, use(file.Content)
+	c.keys, err = parse(sourceOf(path), file.Content)
+	c.rotation = rotationIn(file.Content)
+	return c, file.Info, err
 }

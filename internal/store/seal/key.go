@@ -47,17 +47,10 @@ func NewKey(random io.Reader) (Key, error) {
 	return Key{idOf(drawn), secret.NewBytes(drawn)}, nil
 }
 
-// idOf names a key of keyBytes bytes, and leaves nothing of it in memory.
-func idOf(key []byte) (id KeyID) {
-	wipingStack(func() {
-		hash := sha256.New()
-		hash.Write([]byte("pimsd sealing key id 1:"))
-		hash.Write(key)
-		id = KeyID(hex.EncodeToString(hash.Sum(nil)[:idBytes]))
-		hash.Reset() // which leaves the key in the hash's buffer
-		hash.Write(make([]byte, sha256.BlockSize-1))
-	})
-	return id
+// idOf returns the name of a key of keyBytes bytes.
+func idOf(key []byte) KeyID {
+	hash := sha256.Sum256(append([]byte("pimsd sealing key id 1:"), key...))
+	return KeyID(hex.EncodeToString(hash[:idBytes]))
 }
 
 // ID gives the key's name.

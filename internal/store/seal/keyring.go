@@ -1,11 +1,11 @@
 package seal
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -56,9 +56,7 @@ var ErrCurrentKeyMissing = errors.New("the current sealing key is missing")
 // FromText makes a keyring of a text: the value of a setting, or the content of a credential. source is the name under
 // which errors speak of it. The error names every line that is wrong, and no key.
 func FromText(source string, text secret.Text) (*Keyring, error) {
-	bytes := []byte(text.Reveal())
-	defer clear(bytes)
-	keys, err := parse(source, bytes)
+	keys, err := parse(source, []byte(text.Reveal()))
 	if err != nil {
 		return nil, err
 	}
@@ -78,26 +76,31 @@ func (r *Keyring) Fault() error {
 // Current names the key that seals.
 func (r *Keyring) Current() KeyID { return r.current().id }
 
-// Keys names all keys, the current one first.
-func (r *Keyring) Keys() []KeyID { return r.names().ids }
-
-// names are those of the keys that the keyring has by now.
-func (r *Keyring) names() Names {
+// Keys returns the names of all keys, the current one first. It looks at the file again.
+func (r *Keyring) Keys() (ids []KeyID) {
 	r.refresh()
-	n := Names{source: r.source}
 	for _, key := range r.state.Load().keys {
-		n.ids = append(n.ids, key.id)
+		ids = append(ids, key.id)
 	}
-	return n
+	return ids
 }
 
-// CheckCurrent is [Names.CheckCurrent] with the keys that the keyring has by now.
-func (r *Keyring) CheckCurrent(ctx context.Context, c Catalog) error {
-	return r.names().CheckCurrent(ctx, c)
+// Check returns nil when the keyring's keys open everything that the census has counted. The error wraps otp.ErrSealed and names
+// every key that is missing, with the number of records that need it.
+func (r *Keyring) Check(census Census) error {
+	ids := r.Keys()
+	var missing []string
+	for _, id := range census.Keys() {
+		if id != Unsealed && !slices.Contains(ids, id) {
+			missing = append(missing, fmt.Sprintf("%s (%d records)", id, census[id]))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s lacks keys that records are sealed under: %s; give it their lines back: %w",
+		r.source, strings.Join(missing, ", "), otp.ErrSealed)
 }
-
-// Check tells whether the keyring opens everything that the census has counted; see [Names.Check].
-func (r *Keyring) Check(census Census) error { return r.names().Check(census) }
 
 // current gives the key that seals.
 func (r *Keyring) current() Key {

@@ -12,61 +12,50 @@ import (
 )
 
 // parse reads the text of a keyring: a key to a line, `id:base64` or only the base64 of its 32 bytes, the current one
-// first. Empty lines and those that begin with # say nothing. An id that is given must be the key's. What it makes of the
-// text on its way to the keys is gone when it returns.
-func parse(source string, text []byte) ([]Key, error) {
-	var keys []Key
-	err := eachKey(source, text, func(id KeyID, key []byte) { keys = append(keys, Key{id, secret.NewBytes(key)}) })
-	return keys, err
-}
-
-// eachKey goes through the text of a ring. A key is lent to take, and gone when eachKey returns.
-func eachKey(source string, text []byte, take func(KeyID, []byte)) error {
+// first. Empty lines and those that begin with # say nothing. An id that is given must be the key's.
+func parse(source string, text []byte) (keys []Key, err error) {
 	var (
-		lines   = map[KeyID]int{}
-		faults  []error
-		decoded = make([]byte, len(text)) // more than any line needs
+		lines  = map[KeyID]int{}
+		faults []error
 	)
-	defer clear(decoded)
 	for i, line := range bytes.Split(input.Trim(text), []byte("\n")) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		id, key, err := parseKey(line, decoded)
-		if first := lines[id]; err == nil && first > 0 {
+		key, err := parseKey(line)
+		if first := lines[key.id]; err == nil && first > 0 {
 			err = fmt.Errorf("is the key of line %d again; remove one", first)
 		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: line %d %w", source, i+1, err))
 			continue
 		}
-		lines[id] = i + 1
-		take(id, key)
+		lines[key.id] = i + 1
+		keys = append(keys, key)
 	}
 	if len(lines)+len(faults) == 0 {
-		return fmt.Errorf("%s has no sealing key: %w; put the keys back, or give a new store one, the base64 of 32 random bytes",
+		return nil, fmt.Errorf("%s has no sealing key: %w; put the keys back, or give a new store one, the base64 of 32 random bytes",
 			source, ErrCurrentKeyMissing)
 	}
-	return errors.Join(faults...)
+	return keys, errors.Join(faults...)
 }
 
-// parseKey reads one line into decoded. The errors quote nothing of it: a key may stand where an id should.
-func parseKey(line, decoded []byte) (KeyID, []byte, error) {
+// parseKey reads one line. The errors quote nothing of it, because a key may appear where an id should.
+func parseKey(line []byte) (Key, error) {
 	given, encoded, named := bytes.Cut(line, []byte(":"))
 	if !named {
 		encoded = line
 	}
-	n, err := base64.StdEncoding.Strict().Decode(decoded, encoded)
-	if err != nil || n != keyBytes || bytes.ContainsAny(encoded, "\r\n") {
-		return "", nil, fmt.Errorf("is not a sealing key: give the base64 of %d bytes, alone or behind the key's id and a colon", keyBytes)
+	key, err := base64.StdEncoding.Strict().DecodeString(string(encoded))
+	if err != nil || len(key) != keyBytes || bytes.ContainsAny(encoded, "\r\n") {
+		return Key{}, fmt.Errorf("is not a sealing key: give the base64 of %d bytes, alone or behind the key's id and a colon", keyBytes)
 	}
-	key := decoded[:n]
 	id := idOf(key)
 	if named && KeyID(given) != id {
-		return "", nil, fmt.Errorf("has an id that is not the key's: its key is %s; if that is the right one, correct the id", id)
+		return Key{}, fmt.Errorf("has an id that is not the key's: its key is %s; if that is the right one, correct the id", id)
 	}
-	return id, key, nil
+	return Key{id, secret.NewBytes(key)}, nil
 }
 
 // contents is what a key file says.

@@ -153,9 +153,9 @@ func TestOneRecordWithoutItsKey(t *testing.T) {
 // idIn is the id of the first key in the text of a key file.
 func idIn(t *testing.T, text []byte) string {
 	t.Helper()
-	names, err := seal.NamesInText("the file", secret.NewText(string(text)))
+	keyring, err := seal.FromText("the file", secret.NewText(string(text)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(names.Current())
+	return string(keyring.Current())
 }
