@@ -5,7 +5,6 @@
 package keypair
 
 import (
-	"bytes"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -101,5 +100,7 @@ func isEncrypted(block *pem.Block) bool {
 	return block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")
 }
 
-// isDER reports whether the content begins as an ASN.1 sequence of more than 255 bytes, as every certificate and key does.
-func isDER(content []byte) bool { return bytes.HasPrefix(content, []byte{0x30, 0x82}) }
+// isDER reports whether the content begins as an ASN.1 sequence of more than 127 bytes, as every certificate and key does.
+func isDER(content []byte) bool {
+	return len(content) > 1 && content[0] == 0x30 && (content[1] == 0x81 || content[1] == 0x82)
+}
