@@ -20,7 +20,8 @@ func newAccount(p process) *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountForget(p), newAccountReread(p))
+	cmd.AddCommand(newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountDisable(p), newAccountEnable(p),
+		newAccountForget(p), newAccountReread(p))
 	return cmd
 }
 
@@ -95,6 +96,24 @@ goes on: use it after the clock of this machine was wrong, or when inWebo allows
 		}
 		return service.Unlock(ctx, ask)
 	}, "Calls of %q are forwarded again.\n")
+}
+
+func newAccountDisable(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "disable --account A",
+		Short: "Refuse the calls of an account, and keep its device",
+		Long: `Refuse the calls of an account until it is enabled again, and keep its device. A call that is under way ends first. Callers get
+code 2312 with the reason account_disabled.`,
+	}
+	return amending(p, cmd, (*otp.Service).Disable, "Calls of %q are refused. Its device is kept.\n")
+}
+
+func newAccountEnable(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "enable --account A",
+		Short: "End what account disable began",
+	}
+	return amending(p, cmd, (*otp.Service).Enable, "Calls of %q are no longer refused.\n")
 }
 
 // amending makes a command that changes the record of one account.

@@ -17,7 +17,7 @@ func printAccounts(w io.Writer, all []otp.Status) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "ACCOUNT\tSTATE\tDOUBT\tBLOCKED\tSERVICE\tDEVICE\tENROLLED\tLAST OTP\tLEFT\tWRONG PINS\tSMS CODES")
 	for _, s := range all {
-		printRow(table, accountName(s.Account), s.State, orDash(s.DoubtSince), s.Blocking,
+		printRow(table, accountName(s.Account), stateWord(s), orDash(s.DoubtSince), s.Blocking,
 			cmp.Or(s.Service, "-"), cmp.Or(s.DeviceName, "-"), orDash(s.EnrolledAt), orDash(s.LastOTPAt), left(s), wrongPINs(s), activations(s))
 	}
 	return table.Flush()
@@ -28,7 +28,7 @@ func printAccount(w io.Writer, s otp.Status) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, fact := range [][2]string{
 		{"account", accountName(s.Account)},
-		{"state", string(s.State)},
+		{"state", stateWord(s)},
 		{"in doubt since", orDash(s.DoubtSince)},
 		{"blocked at inWebo, as last seen", string(s.Blocking)},
 		{"services", strings.Join(s.Services, ", ")},
@@ -48,6 +48,13 @@ func printAccount(w io.Writer, s otp.Status) error {
 		}
 	}
 	return table.Flush()
+}
+
+func stateWord(s otp.Status) string {
+	if s.Disabled {
+		return string(s.State) + ", disabled"
+	}
+	return string(s.State)
 }
 
 func orDash(t time.Time) string {

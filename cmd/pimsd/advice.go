@@ -57,6 +57,8 @@ func advices() []advice {
 		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: pimsd account reread"},
 		{otp.ErrSuperseded, "Another call has used the device meanwhile. Ask again."},
 		{otp.ErrNoDevice, "Enrol one with: pimsd enroll --account A"},
+		{otp.ErrDisabled, "An operator has disabled the account. When its calls may go on: pimsd account enable"},
+		{otp.ErrNotDisabled, "Disable it first: pimsd account disable"},
 		{otp.ErrAlreadyEnrolled, "To enrol anew, add --replace; the present device stays until the new one is stored."},
 		{otp.ErrDeviceTaken, "Two accounts of one device tear its keys apart. Use the account that has it (pimsd account list), " +
 			"or remove it there " +

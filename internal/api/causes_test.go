@@ -61,6 +61,8 @@ var promised = []struct {
 		otp.ErrNotActivated, 409, 2313,
 		"inwebo: User must activate inWebo helium or inWebo Desktop Token before achieving this operation", "",
 	},
+	{otp.ErrDisabled, 404, 2312, "inwebo: device is disabled or unknown", ""},
+	{otp.ErrNotDisabled, 409, 2311, "inwebo: internal state not correct", ""},
 	{otp.ErrNoService, 409, 2314, "inwebo: No service is available", ""},
 	{otp.ErrPINReused, 409, 2315, "inwebo: the new password equals the previous one", ""},
 	{otp.ErrSynchroFailed, 502, 2316, "inwebo: the operation succeeded but it required a post-synchronization which failed", ""},

@@ -18,6 +18,10 @@ func stateNotCorrect() Entry {
 				ReasonDeviceBusy, http.StatusConflict, true, AdviceRetry,
 				"another request holds the device for too long; no PIN was tried",
 			},
+			{
+				ReasonAccountNotDisabled, http.StatusConflict, false, AdviceFixRequest,
+				"administration over REST forgets the device of a disabled account alone",
+			},
 		},
 		Wire: []string{"NOK:STATE", "NOK:TIMEOUT"},
 		Caller: "With `Retry-After`: wait so long and repeat; ask for one OTP at a time. Without: try once more. When it stays, the " +
@@ -33,12 +37,16 @@ func unknownDevice() Entry {
 		Code: UnknownDevice, Type: pimsError, Label: "inwebo: device is disabled or unknown", WithPIN: true,
 		Causes: []Cause{
 			{ReasonNotEnrolled, http.StatusNotFound, false, AdviceEnroll, "the account has no enrolled device"},
+			{
+				ReasonAccountDisabled, http.StatusNotFound, false, AdviceOperator,
+				"an operator has disabled the account; its device is kept",
+			},
 			{ReasonDeviceUnknown, http.StatusNotFound, false, AdviceEnroll, "inWebo says that the device is disabled or unknown"},
 		},
 		Wire: []string{"NOK:NODEVICE"},
 		Caller: "Enrol the account: have an SMS code sent by the brand's app or by the backend's own call to the vendor, for pimsd " +
-			"cannot order one, and enrol with it and the PIN.",
-		Operator: "Check that the caller names the account that was enrolled, letter for letter. When the device was deleted or " +
+			"cannot order one, and enrol with it and the PIN. When the reason is `account_disabled`, only the operator can help.",
+		Operator: "`pimsd account enable` ends what `pimsd account disable` began. Check that the caller names the account that was enrolled, letter for letter. When the device was deleted or " +
 			"disabled at inWebo, run `pimsd enroll` with a new SMS code.",
 		Source: fromWire,
 	}

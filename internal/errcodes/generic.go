@@ -58,6 +58,7 @@ func apiNotSupported() Entry {
 		Code: APINotSupported, Type: genericError, Label: "API not supported",
 		Causes: []Cause{
 			{ReasonNoSuchPath, http.StatusNotFound, false, AdviceFixRequest, "there is no such path"},
+			{ReasonNoSuchKey, http.StatusNotFound, false, AdviceFixRequest, "there is no API key with this id among those of the caller's prefix"},
 			{
 				ReasonNoSuchMethod, http.StatusMethodNotAllowed, false, AdviceFixRequest,
 				"the path exists, but not with this method; the header Allow names those that it has",

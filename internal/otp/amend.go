@@ -8,10 +8,12 @@ import (
 
 // The audit log's words for what administrators do.
 const (
-	actionUnlock = "unlock"
-	actionDoubt  = "doubt"
-	actionForget = "forget"
-	actionQuota  = "clear quota"
+	actionUnlock  = "unlock"
+	actionDoubt   = "doubt"
+	actionForget  = "forget"
+	actionDisable = "disable"
+	actionEnable  = "enable"
+	actionQuota   = "clear quota"
 )
 
 // Unlock lets the PIN guard of the account forward guesses again, as after a success. The caller must make sure of the PIN
@@ -56,13 +58,48 @@ func (s *Service) Doubt(ctx context.Context, ask Ask) error {
 // counts of activations, wrong PINs and OTPs, for whichever account gets the device next. ErrNoDevice says that there is nothing to forget.
 // A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept.
 func (s *Service) Forget(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionForget, replacesDevice, func(r Record, _ time.Time) (Record, error) {
-		if r.Device == nil && r.Enrolment == nil && !r.damaged {
+	return s.amend(ctx, ask, actionForget, replacesDevice, Record.forgotten)
+}
+
+// ForgetDisabled is Forget for an account that is disabled, so that no program forgets a device that is in use. ErrNotDisabled
+// means that it is not disabled. A record whose body cannot be decoded is not known to be disabled.
+func (s *Service) ForgetDisabled(ctx context.Context, ask Ask) error {
+	return s.amend(ctx, ask, actionForget, replacesDevice, func(r Record, now time.Time) (Record, error) {
+		if r.Revision > 1 && !r.Disabled {
+			return r, ErrNotDisabled
+		}
+		return r.forgotten(now)
+	})
+}
+
+// forgotten returns the record without its device.
+func (r Record) forgotten(time.Time) (Record, error) {
+	if r.Device == nil && r.Enrolment == nil && !r.damaged {
+		return r, ErrNoDevice
+	}
+	r = r.released().withoutSealed()
+	r.Device, r.Enrolment, r.Unread, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
+	r.Step, r.MovedBy = r.Step+1, r.Revision // no answer that is still on its way brings the device back
+	return r, nil
+}
+
+// Disable has the account's calls refused with ErrDisabled from now on, and keeps its device. A conversation that is under way
+// ends first. ErrNoDevice means that nothing is stored of the account.
+func (s *Service) Disable(ctx context.Context, ask Ask) error {
+	return s.setDisabled(ctx, ask, actionDisable, true)
+}
+
+// Enable ends Disable.
+func (s *Service) Enable(ctx context.Context, ask Ask) error {
+	return s.setDisabled(ctx, ask, actionEnable, false)
+}
+
+func (s *Service) setDisabled(ctx context.Context, ask Ask, action string, disabled bool) error {
+	return s.amend(ctx, ask, action, keepsVault, func(r Record, _ time.Time) (Record, error) {
+		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
-		r = r.released().withoutSealed()
-		r.Device, r.Enrolment, r.Unread, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
-		r.Step, r.MovedBy = r.Step+1, r.Revision // no answer that is still on its way brings the device back
+		r.Disabled = disabled
 		return r, nil
 	})
 }

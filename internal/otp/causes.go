@@ -23,6 +23,10 @@ func newCause(reason errcodes.Reason, text string) error { return &cause{reason,
 var (
 	// ErrNoDevice says that the account has no enrolled device.
 	ErrNoDevice = newCause(errcodes.ReasonNotEnrolled, "no device is enrolled")
+	// ErrDisabled means that an operator has disabled the account.
+	ErrDisabled = newCause(errcodes.ReasonAccountDisabled, "the account is disabled")
+	// ErrNotDisabled means that the account must be disabled first.
+	ErrNotDisabled = newCause(errcodes.ReasonAccountNotDisabled, "the account is not disabled")
 	// ErrAlreadyEnrolled says that the account has a device, and nobody asked to replace it.
 	ErrAlreadyEnrolled = newCause(errcodes.ReasonAlreadyEnrolled, "a device is enrolled already")
 	// ErrBusy comes with a Wait: another conversation holds the device for too long.
@@ -106,7 +110,7 @@ var (
 // has several, the first in this order is the one to name, but for the four that stand before all others; see CauseOf.
 func Causes() []error {
 	return []error{
-		ErrNoDevice, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
+		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
 		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
 		ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState, ErrTooSlow,

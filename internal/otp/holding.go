@@ -65,7 +65,12 @@ func (s *Service) tryTake(ctx context.Context, c *conversation, prepare func(Rec
 	now := c.now()
 	corrected, wasAhead := found.corrected(now)
 	c.record = corrected
-	switch c.answer, err = s.recall(ctx, c, kept); {
+	if corrected.Disabled { // a stored response is refused, too
+		err = ErrDisabled
+	} else {
+		c.answer, err = s.recall(ctx, c, kept)
+	}
+	switch {
 	case err != nil:
 		return s.refused(ctx, c, found, corrected, wasAhead, err)
 	case !c.answer.IsEmpty():

@@ -38,10 +38,7 @@ func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 	}
 	origin := uuid.Must(uuid.NewV7()).String()
 	return s.amend(ctx, ask, actionImport, needsKeys, func(r Record, now time.Time) (Record, error) {
-		if r.Device != nil {
-			return r, ErrAlreadyEnrolled
-		}
-		r, err := s.inherited(ctx, r.released(), found.Serial)
+		r, err := s.importable(ctx, r, found)
 		if err != nil {
 			return r, err
 		}
@@ -54,6 +51,27 @@ func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 		r.Step, r.MovedBy, r.Blocking = r.Step+1, r.Revision, ""
 		return r, nil
 	})
+}
+
+// CheckImport returns the error that Import would return now, and changes nothing.
+func (s *Service) CheckImport(ctx context.Context, ask Ask, found Found) error {
+	if !found.isWhole() {
+		return ErrNotWhole
+	}
+	r, err := s.fetch(ctx, &conversation{ask: ask, clock: s.limits.Now})
+	if err != nil {
+		return because(ErrStore, err)
+	}
+	_, err = s.importable(ctx, r, found)
+	return err
+}
+
+// importable returns the record that can get the device, with what was counted of the device so far.
+func (s *Service) importable(ctx context.Context, r Record, found Found) (Record, error) {
+	if r.Device != nil {
+		return r, ErrAlreadyEnrolled
+	}
+	return s.inherited(ctx, r.released(), found.Serial)
 }
 
 func (f Found) isWhole() bool {

@@ -50,6 +50,9 @@ type Record struct {
 	// Unread are answers of inWebo that could not be read, the oldest first. They are sealed like keys.
 	Unread []UnreadAnswer `json:"-"`
 
+	// Disabled reports that an operator has the account's calls refused until it is enabled again. The device stays.
+	Disabled bool `json:"disabled,omitempty"`
+
 	Guard Guard `json:"guard,omitzero"`
 	Quota Quota `json:"quota,omitzero"`
 

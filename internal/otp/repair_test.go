@@ -44,6 +44,7 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 	service := serviceOn(t, unopening{e.memory}, e)
 	for name, amend := range map[string]func(context.Context, otp.Ask) error{
 		"doubt": service.Doubt, "unlock": service.Unlock, "clear the quota": service.ClearQuota,
+		"disable": service.Disable, "enable": service.Enable,
 	} {
 		if err := amend(t.Context(), e.ask()); err != nil {
 			t.Errorf("%s: %v", name, err)

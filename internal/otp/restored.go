@@ -12,19 +12,21 @@ import (
 // doubt, no conversation leases it, and its revision is higher than any that the replaced store had.
 //
 // replaced are the rows of the store that the backup replaces that belong to the same account or the same device. What they have
-// counted goes on to count: wrong PINs, OTPs and SMS activations. A row of them that cannot be read counts as one that could not be
-// found. Vaults are neither read nor changed.
+// counted goes on to count: wrong PINs, OTPs and SMS activations. An account that one of them disables stays disabled. A row of them
+// that cannot be read counts as one that could not be found. Vaults are neither read nor changed.
 func Restored(row Row, replaced []Row, now time.Time) (Row, error) {
 	r, err := decodeBody(row)
 	if err != nil {
 		return Row{}, err
 	}
 	for _, other := range replaced {
+		old, err := decodeBody(other)
+		if err == nil {
+			r = r.counting(old)
+		}
 		if other.Account == row.Account {
 			r.Revision = max(r.Revision, other.Revision)
-		}
-		if old, err := decodeBody(other); err == nil {
-			r = r.counting(old)
+			r.Disabled = r.Disabled || err == nil && old.Disabled && !other.Former
 		}
 	}
 	return r.recovered(row, now)

@@ -24,6 +24,10 @@ func (s *Service) HasPIN(ctx context.Context, ask Ask, code secret.Text) (bool, 
 		return false, err
 	}
 	defer s.finish(c)
+	c.tolerance = keepsVault
+	if found, err := s.fetch(ctx, c); err == nil && found.Disabled { // the answer does not depend on a record that cannot be read
+		return false, ErrDisabled
+	}
 	if err := s.setOut(c); err != nil {
 		return false, err
 	}

@@ -9,7 +9,9 @@ import (
 // Status is what is known of an account without asking inWebo, for operators and callers.
 type Status struct {
 	Account     Account        `json:"account"`
+	Known       bool           `json:"-"` // something is stored of the account
 	State       State          `json:"state"`
+	Disabled    bool           `json:"disabled"` // its calls are refused until it is enabled
 	Activated   bool           `json:"isDeviceActivated"`
 	InDoubt     bool           `json:"inDoubt"`
 	DoubtSince  time.Time      `json:"doubtSince,omitzero"`
@@ -78,7 +80,7 @@ func HasFutureStamps(row Row, now time.Time) (bool, error) {
 func statusOf(r Record, now time.Time, limits Limits) Status {
 	r, wasAhead := r.corrected(now)
 	st := Status{
-		Account: r.Account, State: StateNotEnrolled, InDoubt: r.InDoubt(now), Blocking: r.Blocking,
+		Account: r.Account, Known: r.Revision > 0, State: StateNotEnrolled, Disabled: r.Disabled, InDoubt: r.InDoubt(now), Blocking: r.Blocking,
 		WrongPINs: r.Guard.Wrong, PINLocked: r.Guard.isLocked(limits.Guard),
 		Activations: r.Activations, FewLeft: limits.Activations.judge(r.Activations).FewLeft, Step: r.Step,
 		FutureStamps:  wasAhead,

@@ -1,0 +1,83 @@
+package otp_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// A disabled account keeps its device, and none of its calls reaches inWebo until it is enabled.
+func TestDisabledAccountKeepsItsDevice(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	e.mustEnroll(t, otp.Enrolling{})
+	service := serviceOn(t, e.memory, e)
+	must(t, service.Disable(t.Context(), e.ask()))
+	before := e.record(t)
+	for name, call := range map[string]func(context.Context) error{
+		"an OTP": func(ctx context.Context) error {
+			_, err := service.IssueOTP(ctx, e.ask(), rightPIN)
+			return err
+		},
+		"an enrollment": func(ctx context.Context) error {
+			_, err := service.Enroll(ctx, e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+			return err
+		},
+		"an SMS code": func(ctx context.Context) error {
+			_, err := service.HasPIN(ctx, e.ask(), smsCode)
+			return err
+		},
+	} {
+		if err := call(t.Context()); !errors.Is(err, otp.ErrDisabled) {
+			t.Errorf("%s of a disabled account: %v", name, err)
+		}
+	}
+	if after := e.record(t); after.Revision != before.Revision || after.Device == nil {
+		t.Errorf("the refused calls changed the record: %+v", after)
+	}
+	if status, err := service.Status(t.Context(), e.account); err != nil || !status.Disabled || !status.Activated {
+		t.Errorf("the status is %+v, %v", status, err)
+	}
+	must(t, service.Enable(t.Context(), e.ask()))
+	e.mustIssue(t)
+}
+
+// Only a disabled account is forgotten by a program. It stays disabled without its device.
+func TestForgetDisabledAccountAlone(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	service := serviceOn(t, e.memory, e)
+	for name, amend := range map[string]func(context.Context, otp.Ask) error{
+		"disable": service.Disable, "enable": service.Enable, "forget": service.ForgetDisabled,
+	} {
+		if err := amend(t.Context(), e.ask()); !errors.Is(err, otp.ErrNoDevice) {
+			t.Errorf("%s of an account without a record: %v", name, err)
+		}
+	}
+	e.mustEnroll(t, otp.Enrolling{})
+	if err := service.ForgetDisabled(t.Context(), e.ask()); !errors.Is(err, otp.ErrNotDisabled) {
+		t.Errorf("an account that is not disabled: %v", err)
+	}
+	must(t, service.Disable(t.Context(), e.ask()))
+	must(t, service.ForgetDisabled(t.Context(), e.ask()))
+	if r := e.record(t); r.Device != nil || !r.Disabled {
+		t.Errorf("the record is %+v", r)
+	}
+}
+
+// A restore makes no account usable that was disabled after the backup.
+func TestRestoredAccountStaysDisabled(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	e.mustEnroll(t, otp.Enrolling{})
+	backup := e.row(t)
+	service := serviceOn(t, e.memory, e)
+	must(t, service.Disable(t.Context(), e.ask()))
+	row, err := otp.Restored(backup, []otp.Row{e.row(t)}, e.record(t).Device.EnrolledAt)
+	must(t, err)
+	if restored, err := otp.Decode(row); err != nil || !restored.Disabled || restored.Device == nil {
+		t.Errorf("the restored record is %+v, %v", restored, err)
+	}
+}
