@@ -71,7 +71,7 @@ func New(o Options) (*Client, error) {
 	return &Client{base, o}, nil
 }
 
-// For gives the same client on behalf of an account, for those whose key is a backend's.
+// For returns the same client on behalf of an account, for those whose key is a backend's.
 func (c *Client) For(account string) *Client {
 	other := *c
 	other.options.Account = account
@@ -115,7 +115,7 @@ func (c *Client) CheckSMSCode(ctx context.Context, code string) (EnrollmentStatu
 // Enrollment is what enrolling a device takes.
 type Enrollment struct {
 	PIN, SMSCode string
-	// Replace enrols anew although the account has a device, which stays until the new one is stored.
+	// Replace enrols again although the account has a device, which stays until the new one is stored.
 	Replace bool
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
-// examples gives the code of docs/clients.md in a language, as it stands there.
+// examples returns the code of docs/clients.md in a language, as it is written there.
 func examples(t *testing.T, language string) (blocks []string) {
 	t.Helper()
 	text, err := os.ReadFile("../docs/clients.md")
@@ -34,7 +34,7 @@ func examples(t *testing.T, language string) (blocks []string) {
 	return blocks
 }
 
-// run runs a command with what the examples expect of their environment, and gives what it prints.
+// run runs a command with what the examples expect of their environment, and returns what it prints.
 func run(t *testing.T, a *pimsdtest.Account, name string, args ...string) string {
 	t.Helper()
 	return runAt(t, a, a.Daemon.URL(""), name, args...)
@@ -191,7 +191,7 @@ func fresh(t *testing.T, d *pimsdtest.Daemon, name, code string) *pimsdtest.Acco
 	return &pimsdtest.Account{Daemon: d, Name: name, PIN: "1234", SMSCode: code, Key: d.Key(name, "otp", "enroll", "unlock")}
 }
 
-// Whoever imports the package gets nothing else with it but the standard library.
+// The package imports nothing but the standard library.
 func TestNothingButTheStandardLibrary(t *testing.T) {
 	t.Parallel()
 	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")

@@ -14,8 +14,8 @@ import (
 
 // Authenticator finds out whom a credential belongs to.
 type Authenticator interface {
-	// Authenticate returns the principal that the credential stands for. An error that wraps ErrUnauthenticated, a
-	// Refusal, means that it stands for none; any other error, that it could not be found out.
+	// Authenticate returns the principal that the credential represents. An error that wraps ErrUnauthenticated, a
+	// Refusal, means that it represents none; any other error, that it could not be found out.
 	Authenticate(ctx context.Context, credential secret.Text) (Principal, error)
 }
 
@@ -32,7 +32,7 @@ var (
 	ErrAccountForbidden = errors.New("the caller is not entitled to the account")
 )
 
-// Principal is who calls: a name and what comes with it. The zero Principal may act for nobody.
+// Principal identifies the caller: a name and what comes with it. The zero Principal may act for no account.
 type Principal struct {
 	// Name is for logs and the audit log, such as "key:k3q7…". It is no secret.
 	Name string

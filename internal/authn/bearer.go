@@ -29,7 +29,7 @@ func ParseBearer(header []string) (secret.Text, error) {
 	return secret.NewText(token), nil
 }
 
-// isToken68 tells whether text is letters, digits and -._~+/ with any number of = at the end.
+// isToken68 reports whether text is letters, digits and -._~+/ with any number of = at the end.
 func isToken68(text string) bool {
 	const signs = "-._~+/"
 	text = strings.TrimRight(text, "=")

@@ -67,7 +67,7 @@ func (f forger) algorithmForgeries() map[string]forgery {
 		"HS256 by the public key in DER": {sign(header("HS256", "rsa"), f.claims(), der), form, false},
 		"HS256 by the public key's JWK":  {sign(header("HS256", "rsa"), f.claims(), jwk), form, false},
 		"HS256 by the published secret":  {sign(header("HS256", "shared"), f.claims(), sharedKey()), form, false},
-		"RS384, which nobody allows":     {sign(header("RS384", "rsa"), f.claims(), rsaKey()), form, false},
+		"RS384, which no issuer allows":  {sign(header("RS384", "rsa"), f.claims(), rsaKey()), form, false},
 		"the other issuer's algorithm":   {sign(partsHead.but("alg", "RS256"), partsBody, rsaKey()), algorithm, false},
 		"ES256 with the key of RSA":      f.late(header("ES256", "rsa"), ecKey(), bad),
 		"RS256 with the key of EdDSA":    f.late(header("RS256", "ed"), rsaKey(), bad),
@@ -160,7 +160,7 @@ func (f forger) claimForgeries() map[string]forgery {
 		"aud that begins like ours":       claim("aud", "pimsd2", audience),
 		"aud in another case":             claim("aud", "PIMSD", audience),
 		"aud empty":                       claim("aud", "", audience),
-		"aud of nobody":                   claim("aud", []string{}, audience),
+		"aud of no one":                   claim("aud", []string{}, audience),
 		"aud a number":                    claim("aud", 1, broken),
 		"aud a list with a number":        claim("aud", []any{"pimsd", 1}, broken),
 		"aud an object":                   claim("aud", object{"pimsd": 1}, broken),
@@ -192,7 +192,7 @@ func partsClaimsAt(now time.Time) object {
 	return body
 }
 
-// twice gives the claims with one more member.
+// twice returns the claims with one more member.
 func (f forger) twice(name, value string) string {
 	return strings.TrimSuffix(text(f.claims()), "}") + `,"` + name + `":"` + value + `"}`
 }

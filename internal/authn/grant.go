@@ -16,10 +16,10 @@ type Grant struct {
 	Scopes  Scopes
 }
 
-// Has tells whether the scope is granted.
+// Has reports whether the scope is granted.
 func (g Grant) Has(scope Scope) bool { return slices.Contains(g.Scopes, scope) }
 
-// ResolveAccount gives the account that a request is for. header holds the values of the account header as they came:
+// ResolveAccount returns the account that a request is for. header holds the values of the account header as they came:
 // none, one, or too many. A backend must name an account there; who is bound to one may, and must then agree.
 // It gives ErrAccountMissing, ErrAccountInvalid or ErrAccountForbidden. An empty value is none.
 func (g Grant) ResolveAccount(header []string) (account string, err error) {
@@ -132,7 +132,7 @@ func ParseScopes(names []string) (Scopes, error) {
 	return slices.DeleteFunc(known, func(s Scope) bool { return !slices.Contains(names, string(s)) }), nil
 }
 
-// Names gives the scopes as ParseScopes reads them.
+// Names returns the scopes as ParseScopes reads them.
 func (s Scopes) Names() []string {
 	names := make([]string, len(s))
 	for i, scope := range s {

@@ -71,7 +71,7 @@ func TestBadCredentialsOverHTTP(t *testing.T) {
 	heard := a.Truth().Requests
 	want := seen(a.Daemon.Ask("x", pimsdtest.WithPIN(aPIN)))
 	if !strings.HasPrefix(want, "401 ") || !strings.Contains(want, refusal) || !strings.Contains(want, "Www-Authenticate") {
-		t.Errorf("nobody is told %s", want)
+		t.Errorf("the answer lacks %s", want)
 	}
 	bad := badKeys(t, a)
 	for name, forged := range (forger{time.Now()}).forgeries() {

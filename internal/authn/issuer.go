@@ -33,7 +33,7 @@ type IssuerFault struct {
 // IssuerFaults is everything that is wrong with the issuers.
 type IssuerFaults []IssuerFault
 
-// Error gives a line to each fault.
+// Error returns a line to each fault.
 func (f IssuerFaults) Error() string {
 	lines := []string{"the issuers of tokens cannot be used:"}
 	for _, fault := range f {
@@ -65,8 +65,8 @@ func (i Issuer) problems() (problems []string) {
 	}
 	fault(!regexp.MustCompile(`^[a-z0-9-]{1,32}$`).MatchString(i.Name),
 		"name is %q: give 1 to 32 of a-z, 0-9 and -, for the logs", i.Name)
-	fault(i.URL == "", "url is missing: give what the iss claim of the issuer's tokens says, to the letter")
-	fault(!isKeyURL(i.JWKSURL), "jwks_url is not a URL for keys: give one that starts with https://, without user and fragment "+
+	fault(i.URL == "", "url is missing: set it to what the iss claim of the issuer's tokens says, to the letter")
+	fault(!isKeyURL(i.JWKSURL), "jwks_url is not a URL for keys: use one that starts with https://, without user and fragment "+
 		"(http:// is for loopback alone)")
 	fault(len(i.Audiences) == 0 || slices.Contains(i.Audiences, ""),
 		"audiences is missing or has an empty one: give those that the aud claim of a token must name one of")
@@ -74,7 +74,7 @@ func (i Issuer) problems() (problems []string) {
 		fault(!slices.Contains(knownAlgorithms(), jose.SignatureAlgorithm(name)),
 			"algorithms has %q: give some of %s", name, join(knownAlgorithms()))
 	}
-	fault(strings.ContainsAny(i.Type, " \t\r\n"), "typ is %q: give what the typ header of the issuer's tokens says, such as at+jwt", i.Type)
+	fault(strings.ContainsAny(i.Type, " \t\r\n"), "typ is %q: set it to what the typ header of the issuer's tokens says, such as at+jwt", i.Type)
 	fault(i.AccountPrefix != "" && (!isPrefix(i.AccountPrefix) || len(i.AccountPrefix) == maxAccountLength),
 		"account_prefix is %q: give less than %d printable ASCII characters, the first of them no blank", i.AccountPrefix, maxAccountLength)
 	fault(i.AccountPrefix != "" && isAlphanumeric(i.AccountPrefix[len(i.AccountPrefix)-1]),
@@ -103,7 +103,7 @@ func (i Issuer) conflicts(before []Issuer) (problems []string) {
 	return problems
 }
 
-// isKeyURL tells whether nobody on the way can put keys of their own into what the URL gives.
+// isKeyURL reports whether the URL is safe against replaced keys on the way.
 func isKeyURL(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {

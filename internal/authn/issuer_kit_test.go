@@ -64,7 +64,7 @@ func loginKeys() []any {
 // synctest bubble.
 type internet struct {
 	mu    sync.Mutex
-	keys  map[string][]any // by address; none: nobody is there
+	keys  map[string][]any // by address; none: no server answers
 	asked []string
 	delay time.Duration
 	err   error
@@ -138,7 +138,7 @@ func parts() authn.Issuer {
 	}
 }
 
-// newTokens gives an authenticator of both issuers, whose clock is time.Now unless now says otherwise.
+// newTokens returns an authenticator of both issuers, whose clock is time.Now unless now says otherwise.
 func newTokens(t testing.TB, transport http.RoundTripper, change ...func(*authn.TokenConfig)) *authn.Tokens {
 	t.Helper()
 	config := authn.TokenConfig{

@@ -66,7 +66,7 @@ func TestAddressesOfKeysThatAreRefused(t *testing.T) {
 	} {
 		issuer := login()
 		issuer.JWKSURL = address
-		expectFaults(t, []authn.Issuer{issuer}, authn.IssuerFault{Index: 0, Problem: "jwks_url is not a URL for keys: give one that starts with https://"})
+		expectFaults(t, []authn.Issuer{issuer}, authn.IssuerFault{Index: 0, Problem: "jwks_url is not a URL for keys: use one that starts with https://"})
 	}
 }
 

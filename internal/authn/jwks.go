@@ -19,7 +19,7 @@ const (
 
 const maxJWKSBytes = 1 << 20
 
-// newKeyClient gives a client that asks the configured address and follows nobody elsewhere.
+// newKeyClient returns a client that asks the configured address and follows no redirect.
 func newKeyClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     transport,

@@ -13,7 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 )
 
-// atServer gives an authenticator whose issuer login has its keys at an address of the server.
+// atServer returns an authenticator whose issuer login has its keys at an address of the server.
 func atServer(t *testing.T, server *httptest.Server, heard *reasons) *authn.Tokens {
 	t.Helper()
 	t.Cleanup(server.Close)
@@ -53,7 +53,7 @@ func TestAServerWithAnotherCertificateIsNotTheIssuer(t *testing.T) {
 	expectWait(t, err, 10*time.Second)
 }
 
-// Each answer is no set of keys: the token cannot be judged, and nobody else is asked.
+// Each answer is no set of keys: the token cannot be judged, and no other issuer is asked.
 func TestAnswersThatAreNoKeys(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

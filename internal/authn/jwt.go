@@ -49,7 +49,7 @@ type tokenIssuer struct {
 	keys       *keySet
 }
 
-// NewTokens gives the authenticator of tokens; who has one closes it. IssuerFaults says what is wrong with the issuers.
+// NewTokens returns the authenticator of tokens; the caller must close it. IssuerFaults says what is wrong with the issuers.
 // Nothing is fetched yet: that is for Warm, or for the first token.
 func NewTokens(config TokenConfig) (*Tokens, error) {
 	if err := CheckIssuers(config.Issuers); err != nil {
@@ -106,7 +106,7 @@ func (t *Tokens) Authenticate(ctx context.Context, credential secret.Text) (Prin
 	return Principal{Name: "jwt:" + issuer.Name + ":" + account, Grant: Grant{Account: account, Scopes: issuer.scopes}}, nil
 }
 
-// judge gives the account that the token is for, provided that its signature is good, which is not looked at.
+// judge returns the account that the token is for, provided that its signature is good, which is not looked at.
 func (i *tokenIssuer) judge(t token, now time.Time, leeway time.Duration) (account string, err error) {
 	switch {
 	case !slices.Contains(i.algorithms, t.header.Algorithm):
@@ -135,7 +135,7 @@ func (i *tokenIssuer) judge(t token, now time.Time, leeway time.Duration) (accou
 	return i.AccountPrefix + subject, nil
 }
 
-// verify tells whether one of the issuer's keys made the token's signature.
+// verify reports whether one of the issuer's keys made the token's signature.
 func (i *tokenIssuer) verify(ctx context.Context, t token) error {
 	keys, err := i.keys.find(ctx, t.header.keyID())
 	if err != nil {

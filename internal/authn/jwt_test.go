@@ -90,6 +90,6 @@ func TestWithoutIssuersNoTokenIsTaken(t *testing.T) {
 	tokens := newTokens(t, network, at(noon), func(c *authn.TokenConfig) { c.Issuers = nil })
 	expectRefused(t, tokens, good(noon, "ed"))
 	if err := tokens.Warm(t.Context()); err != nil || network.requests(t) != 0 {
-		t.Errorf("there is nobody to ask: %v", err)
+		t.Errorf("no issuer can be asked: %v", err)
 	}
 }

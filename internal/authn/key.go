@@ -45,7 +45,7 @@ func NewKey(grant Grant, now, expires time.Time) (Key, secret.Text, error) {
 		return Key{}, secret.Text{}, err
 	}
 	if !expires.IsZero() && !expires.After(now) {
-		return Key{}, secret.Text{}, errors.New("the key would have expired already: give a time to come")
+		return Key{}, secret.Text{}, errors.New("the key would have expired already: use a time in the future")
 	}
 	id := random()[:keyIDLength]
 	text := keyScheme + id + "_" + random() + random()
@@ -59,10 +59,10 @@ func NewKey(grant Grant, now, expires time.Time) (Key, secret.Text, error) {
 	return key, secret.NewText(text), nil
 }
 
-// PrincipalName is the name of the principal that the key stands for.
+// PrincipalName is the name of the principal that the key represents.
 func (k Key) PrincipalName() string { return "key:" + k.ID }
 
-// keyID gives the id in the text of a key, and whether the text has the form of one.
+// keyID returns the id in the text of a key, and whether the text has the form of one.
 func keyID(text string) (id string, ok bool) {
 	rest, schemed := strings.CutPrefix(text, keyScheme)
 	id, hidden, cut := strings.Cut(rest, "_")

@@ -16,7 +16,7 @@ import (
 type KeyStore interface {
 	// AddKey stores a new key. ErrKeyExists says that there is one with this id.
 	AddKey(ctx context.Context, key Key) error
-	// KeyByID gives the key, be it revoked or expired. ErrNoKey says that there is none.
+	// KeyByID returns the key, be it revoked or expired. ErrNoKey says that there is none.
 	KeyByID(ctx context.Context, id string) (Key, error)
 	// RevokeKey notes that the key is not good any more. A repeat changes nothing; the first moment stays.
 	// ErrNoKey says that there is no such key.
@@ -44,12 +44,12 @@ type Keys struct {
 	uses  uses
 }
 
-// NewKeys gives the authenticator of the keys in store; now is the clock that keys expire by.
+// NewKeys returns the authenticator of the keys in store; now is the clock that keys expire by.
 func NewKeys(store KeyStore, now func() time.Time) *Keys { return &Keys{store: store, now: now} }
 
 var _ Authenticator = (*Keys)(nil)
 
-// Authenticate gives the principal of a key, as Authenticator says. A text that has not the form of a key never
+// Authenticate returns the principal of a key, as Authenticator says. A text that has not the form of a key never
 // reaches the store.
 func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Principal, error) {
 	text := credential.Reveal()

@@ -59,7 +59,7 @@ func TestAKeyStandsForItsPrincipal(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Name != "key:"+key.ID || fmt.Sprint(got.Grant) != fmt.Sprint(grant) {
-			t.Errorf("the key of %v stands for %v", grant, got)
+			t.Errorf("the key of %v identifies %v", grant, got)
 		}
 	}
 }

@@ -36,7 +36,7 @@ type Wait struct {
 // Error says what to wait for, and how long.
 func (w *Wait) Error() string { return fmt.Sprintf("%v; try again in %v", w.Cause, w.For) }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (w *Wait) Unwrap() error { return w.Cause }
 
 // keySet keeps the keys of one issuer fresh. There is one fetch at a time, and whether another may start is decided under
@@ -63,8 +63,8 @@ func newKeySet(fetch func() (jwks, error)) *keySet { return &keySet{fetch: fetch
 // the issuer has. The error is a Wait with ErrKeysUnavailable, errKeyUnknown or errKeyMissing.
 //
 // A kid is unknown only if a fetch that began after its token came has not brought it: an issuer may sign with a new key at
-// any time, and a stranger who has just caused a fetch must not keep its tokens out. find waits for such a fetch, for
-// KeyWaitTimeout at most.
+// any time, and a stranger who has just caused a fetch must not keep its tokens out. find waits for such a fetch, at most
+// KeyWaitTimeout.
 func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error) {
 	need := s.nextFetch()
 	keys, wait, err := s.look(kid, need)
@@ -85,7 +85,7 @@ func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error
 	return keys, err
 }
 
-// enter counts a caller who waits, and reports whether it may: whether there are not too many.
+// enter counts a waiting caller, and reports whether it may wait: whether there are not too many.
 func (s *keySet) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,7 +226,7 @@ func (s *keySet) usable(now time.Time) []jose.JSONWebKey {
 	return s.keys
 }
 
-// withID gives the keys with a kid; for none, the only key.
+// withID returns the keys with a kid; for none, the only key.
 func withID(keys []jose.JSONWebKey, kid string) (found []jose.JSONWebKey) {
 	if kid == "" && len(keys) == 1 {
 		return keys

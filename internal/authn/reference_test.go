@@ -40,7 +40,7 @@ func must[T any](v T, err error) T {
 // object is a JSON object under construction.
 type object map[string]any
 
-// but gives a copy with other members; nil takes one away.
+// but returns a copy with other members; nil takes one away.
 func (o object) but(name string, value any) object {
 	changed := maps.Clone(o)
 	changed[name] = value

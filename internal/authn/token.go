@@ -72,7 +72,7 @@ func readToken(text string, algorithms []jose.SignatureAlgorithm) (t token, err 
 	return t, nil
 }
 
-// isNotBase64 tells whether a part of a token is empty or not base64url as it must be written; the decoder itself would
+// isNotBase64 reports whether a part of a token is empty or not base64url as it must be written; the decoder itself would
 // overlook line breaks and bits beyond the last byte.
 func isNotBase64(part string) bool {
 	raw, err := base64.RawURLEncoding.DecodeString(part)
@@ -108,7 +108,7 @@ func (h tokenHeader) keyID() string {
 	return *h.KeyID
 }
 
-// hasType tells whether the header's typ is what an issuer's must be, application/ left out and in any case (RFC 9068 §4,
+// hasType reports whether the header's typ is what an issuer's must be, application/ left out and in any case (RFC 9068 §4,
 // RFC 7515 §4.1.9). Where an issuer has none, nothing that declares itself something else than an access token will do.
 func (h tokenHeader) hasType(want string) bool {
 	switch {

@@ -32,7 +32,7 @@ func (u *uses) restore(taken map[string]time.Time) {
 	u.last = taken
 }
 
-// take gives what was noted since the last time.
+// take returns what was noted since the last time.
 func (u *uses) take() map[string]time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()

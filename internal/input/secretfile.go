@@ -15,7 +15,7 @@ type SecretFile struct {
 }
 
 // ReadSecretFile reads a file that holds a secret, of up to limit bytes. There is one rule for all such files: only the
-// owner may write them, the group may read them, and nobody else may do anything with them. Docker, Swarm and Kubernetes
+// owner may write them, the group may read them, and no other user may do anything with them. Docker, Swarm and Kubernetes
 // mount secrets read-only or on tmpfs, often with mode 0444, 0644 or, after fsGroup, 0660; the processes that can reach such
 // a mount are those of the container. There these modes are accepted, with a warning.
 func ReadSecretFile(path string, limit int) (SecretFile, error) {

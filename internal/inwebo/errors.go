@@ -108,7 +108,7 @@ const (
 	ReasonTimeout       Reason = "TIMEOUT"
 	ReasonTooManyTools  Reason = "MAXNBTOOLS"
 	ReasonBiokey        Reason = "BIOKEY"
-	// ReasonUnknown stands for every name that is not documented.
+	// ReasonUnknown represents every name that is not documented.
 	ReasonUnknown Reason = "a reason that is not documented"
 )
 

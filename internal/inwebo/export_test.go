@@ -21,10 +21,10 @@ func ParseDocumentFrom(from io.Reader) (*document, error) {
 	return d, err
 }
 
-// Root gives the name of the root.
+// Root returns the name of the root.
 func (d *document) Root() string { return d.root }
 
-// Fields gives the children by their names.
+// Fields returns the children by their names.
 func (d *document) Fields() map[string][]string {
 	fields := make(map[string][]string, len(d.children))
 	for _, c := range d.children {

@@ -14,8 +14,8 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 )
 
-// nobody is an address on which nothing listens.
-func nobody(t testing.TB) string {
+// unreachable is an address on which nothing listens.
+func unreachable(t testing.TB) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -40,7 +40,7 @@ func full(t testing.TB) string {
 	if err := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 0) }); err != nil {
 		t.Fatal(err)
 	}
-	for refused := 0; refused < 2; { // twice in a row, lest a busy machine only seem to be full
+	for refused := 0; refused < 2; { // twice in a row, because a busy machine may only seem to be full
 		conn, err := (&net.Dialer{Timeout: 100 * time.Millisecond}).DialContext(t.Context(), "tcp", listener.Addr().String())
 		if err != nil {
 			refused++
@@ -73,7 +73,7 @@ func TestNeverSent(t *testing.T) {
 		why    error
 		detail string
 	}{
-		"nothing listens":    {nobody(t), nil, inwebo.ErrNetwork, "connection refused"},
+		"nothing listens":    {unreachable(t), nil, inwebo.ErrNetwork, "connection refused"},
 		"no such host":       {"http://c4n4ry..invalid", nil, inwebo.ErrNetwork, "the host name could not be resolved"},
 		"no such host, TLS":  {"https://c4n4ry..invalid", nil, inwebo.ErrNetwork, "the host name could not be resolved"},
 		"no way in":          {busy, func(c *inwebo.Config) { c.DialTimeout = soon }, inwebo.ErrLate, ""},
@@ -82,7 +82,7 @@ func TestNeverSent(t *testing.T) {
 		"no time to shake":   {asTLS(silent), func(c *inwebo.Config) { c.ExchangeTimeout = soon }, inwebo.ErrLate, ""},
 		"a closed handshake": {asTLS(closing), nil, inwebo.ErrNetwork, "the connection was cut"},
 		"no time at all":     {silent, func(c *inwebo.Config) { c.ExchangeTimeout = 0 }, inwebo.ErrLate, ""},
-		"no proxy there":     {silent, throughProxy(t, nobody(t)), inwebo.ErrNetwork, "connection refused"},
+		"no proxy there":     {silent, throughProxy(t, unreachable(t)), inwebo.ErrNetwork, "connection refused"},
 		"a proxy that forbids": {
 			asTLS(silent), throughProxy(t, forbidding), inwebo.ErrNetwork,
 			"the proxy refuses to connect to inWebo: check inwebo.url and the rules of the proxy (HTTP 403)",
@@ -118,7 +118,7 @@ func TestGivenUpBeforeItWasSent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, call := range calls {
-		err := call.do(ctx, newClient(t, target(t, nobody(t))).Client, "")
+		err := call.do(ctx, newClient(t, target(t, unreachable(t))).Client, "")
 		assertSilent(t, err)
 		assertFault(t, err, call.exchange, inwebo.ErrNeverSent, inwebo.ErrNetwork, "the exchange was given up")
 	}

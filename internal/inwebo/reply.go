@@ -22,7 +22,7 @@ type Sync struct {
 	HasServices bool
 }
 
-// IsEmpty tells whether the answer changes nothing.
+// IsEmpty reports whether the answer changes nothing.
 func (s Sync) IsEmpty() bool {
 	return s.ID == "" && s.LastSync == "" && s.Move.IsEmpty() && s.Offline == Offline{} && !s.HasServices
 }
@@ -212,7 +212,7 @@ func readStep(d *document) (Sync, error) {
 
 // readServices reads the list of services. It enters no proof, so whatever is wrong with it costs nothing: addsUp reports
 // whether there is a list and its parts fit each other. When not, the result is what there is of it. A list of none does not
-// add up: a device without a service could be asked for nothing, so no answer could ever give it one again.
+// add up: a device without a service could be asked for nothing, so no answer could ever add one again.
 func readServices(d *document) (services []Service, addsUp bool) {
 	ids, ok := d.list("s_id")
 	names, _ := d.list("s_name")

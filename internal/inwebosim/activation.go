@@ -78,7 +78,7 @@ func (s *Simulator) finalizeActivate(k *Knobs, p url.Values) (answer, movement) 
 	return s.enrol(k, d, pin, p.Get("name"))
 }
 
-// enrol gives the device new keys; what it was before, blocked included, is over.
+// enrol returns the device new keys; what it was before, blocked included, is over.
 func (s *Simulator) enrol(k *Knobs, d *device, pin, name string) (answer, movement) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -55,7 +55,7 @@ func afterDK1(k1 key, dK1 string) key {
 	return key(sum[:16])
 }
 
-// proofs are R0, R1, R2 as they stand in a request.
+// proofs are R0, R1, R2 as a request carries them.
 type proofs struct{ r0, r1, r2 string }
 
 // verdict says which proofs are right.
@@ -104,7 +104,7 @@ func passwordText(n uint64) string {
 }
 
 // unpadded is the password without the padding that a client may have added; text of any other form
-// comes back as it is, and is nobody's password.
+// comes back as it is, and is no password.
 func unpadded(token string) string {
 	if len(token) != passwordLength {
 		return token

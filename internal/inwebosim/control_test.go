@@ -119,7 +119,7 @@ func TestPlantedDevice(t *testing.T) {
 	if got := truth(t, second, &moved); got.StaleSyncs != 0 || got.Step != 1 {
 		t.Errorf("tally %+v", got.Tally)
 	}
-	// Activated anew, it is the same device.
+	// Activated again, it is the same device.
 	if err := moved.activate(DefaultCode); err != nil || moved.id != c.id {
 		t.Errorf("id %s became %s, %v", c.id, moved.id, err)
 	}

@@ -100,7 +100,7 @@ func flush(w *bufio.Writer, raw []byte) {
 	}
 }
 
-// wait waits, and tells whether the time passed; false says that the simulator stops.
+// wait waits, and reports whether the time passed; false says that the simulator stops.
 func (s *Simulator) wait(d Duration) bool {
 	if d <= 0 {
 		return true

@@ -18,7 +18,7 @@ type delivery struct {
 	r           *http.Request
 	body        []byte
 	contentType string
-	status      int           // 0 stands for 200
+	status      int           // 0 represents 200
 	late        time.Duration // 0 leaves it to the form
 }
 

@@ -193,5 +193,5 @@ func (d *device) newTsync(now time.Time) string {
 	return d.tsyncText()
 }
 
-// tsyncText is the last Tsync as it stands in a lastsync.
+// tsyncText is the last Tsync as it is in a lastsync.
 func (d *device) tsyncText() string { return strconv.FormatInt(d.tsync, 10) }

@@ -1,5 +1,5 @@
 // Package inwebosim is a hostile inWebo: the mAccess service as docs/protocol.md tells it, for tests,
-// for demonstrations, and for anyone who wants to try a client of the protocol without a car.
+// for demonstrations, and to try a client of the protocol without a car.
 //
 // It exists to judge clients, so it must never share code with one: it is written from the protocol alone,
 // imports nothing of ours, and computes every one-time password from its own keys, never from what a client says.

@@ -95,7 +95,7 @@ func (g *gate) leave() {
 	}
 }
 
-// close shuts the gate, once, and returns what tells that nobody is inside any more.
+// close shuts the gate, once, and returns what reports that no call is left inside.
 func (g *gate) close() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -127,7 +127,7 @@ func (s *Simulator) process(k *Knobs, p url.Values) (answer, movement) {
 	}
 }
 
-// arranged gives an accepted answer the looks that the knobs ask for.
+// arranged returns an accepted answer the looks that the knobs ask for.
 func (s *Simulator) arranged(k *Knobs, rng *rand.PCG, ans answer) answer {
 	if k.EmptyFields && ans.root == actionFinalize {
 		for _, name := range []string{"K0", "K1", "dK1", "J", "s_n", "Tsync"} {

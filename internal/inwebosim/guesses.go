@@ -51,7 +51,7 @@ func (s *Simulator) UnblockAccount(login string) error {
 	return nil
 }
 
-// setPIN gives the account a PIN; an empty one changes nothing.
+// setPIN returns the account a PIN; an empty one changes nothing.
 func (a *account) setPIN(pin string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

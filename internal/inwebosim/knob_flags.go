@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Flags registers every knob on fs under its JSON name, with k as it stands for the defaults. What is
+// Flags registers every knob on fs under its JSON name, with k as it represents the defaults. What is
 // parsed goes into k; call [Knobs.Validate] afterwards.
 func (k *Knobs) Flags(fs *flag.FlagSet) {
 	text := func(p *string, name, usage string) { fs.StringVar(p, name, *p, usage) }

@@ -14,7 +14,7 @@ import (
 // Kind names what a nuisance does.
 type Kind string
 
-// The nuisances. Those that spoil an answer let the request be processed first; those that stand for a
+// The nuisances. Those that spoil an answer let the request be processed first; those that simulate a
 // machine in front of the service (html, status) and err do not. [Nuisance].Process turns that round.
 const (
 	// KindDelay only waits; it exposes a client without a time-out of its own.
@@ -90,7 +90,7 @@ type Nuisance struct {
 	Match
 	// Skip lets that many matching requests pass first.
 	Skip int `json:"skip,omitempty"`
-	// Times is how often it strikes: 0 stands for once, or with Chance for ever; negative for ever.
+	// Times is how often it strikes: 0 represents once, or with Chance for ever; negative for ever.
 	Times int `json:"times,omitempty"`
 	// Chance is the probability of striking a matching request, seeded; 0 strikes surely.
 	Chance float64 `json:"chance,omitempty"`
@@ -142,7 +142,7 @@ func (n Nuisance) validate() error {
 	return errors.Join(faults...)
 }
 
-// processes tells whether a request that the nuisance strikes is processed.
+// processes reports whether a request that the nuisance strikes is processed.
 func (n *Nuisance) processes() bool {
 	if n.Process != nil {
 		return *n.Process

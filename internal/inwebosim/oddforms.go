@@ -30,7 +30,7 @@ type OddForm struct {
 	// At lists the exchanges that the form is made for. Elsewhere it can be planted, but changes nothing that matters.
 	At      []Match `json:"at"`
 	Reading Reading `json:"reading"`
-	// Spoils names the elements of a readable answer that must not be used. "services" stands for the service list.
+	// Spoils names the elements of a readable answer that must not be used. "services" represents the service list.
 	Spoils []string `json:"spoils,omitempty"`
 }
 

@@ -19,7 +19,7 @@ func written(name Form, about string, write func(answer) []byte) form {
 	return f
 }
 
-// declarations are what stands in front of the root.
+// declarations are what is in front of the root.
 func declarations() []form {
 	return []form{
 		written("declaration-none", "no XML declaration", undeclared),

@@ -56,7 +56,7 @@ func unfinishedAnswers() []form {
 			d.stream(d.body)
 			d.wait(time.Minute)
 		}),
-		sent("http-gzip-unfinished", "gzip that nobody asked for, without its end and the last chunk", func(d delivery) {
+		sent("http-gzip-unfinished", "gzip that was not asked for, without its end and the last chunk", func(d delivery) {
 			d.seize(func(c wire) {
 				c.write(strings.Replace(chunkedHead, "\r\n\r\n", "\r\nContent-Encoding: gzip\r\n\r\n", 1), chunk(compressed(d.body, false)))
 			})
@@ -66,7 +66,7 @@ func unfinishedAnswers() []form {
 
 // answersOfOtherLooks are whole HTTP answers with an odd head, or in odd pieces.
 func answersOfOtherLooks() []form {
-	bomb := sent("http-gzip-too-large", "gzip that nobody asked for, with 8 MiB of blanks in front of the end of the root", func(d delivery) {
+	bomb := sent("http-gzip-too-large", "gzip that was not asked for, with 8 MiB of blanks in front of the end of the root", func(d delivery) {
 		end := bytes.LastIndex(d.body, []byte("</"))
 		d.w.Header().Set("Content-Encoding", "gzip")
 		d.stream(compressed(slices.Concat(d.body[:end], bytes.Repeat([]byte(" "), 8<<20), d.body[end:]), true))
@@ -74,7 +74,7 @@ func answersOfOtherLooks() []form {
 	bomb.Reading = ReadingUnreadable
 	return []form{
 		bomb,
-		sent("http-gzip", "gzip that nobody asked for", func(d delivery) {
+		sent("http-gzip", "gzip that was not asked for", func(d delivery) {
 			d.w.Header().Set("Content-Encoding", "gzip")
 			d.whole(compressed(d.body, true))
 		}),
@@ -118,7 +118,7 @@ func answersOfOtherLooks() []form {
 // comes that much later; no client can tell it from an answer when it has sent its next request by then.
 func surplusAnswers() []form {
 	return []form{
-		sent("http-surplus", "an answer that nobody asked for behind the answer, on a connection that stays open", func(d delivery) {
+		sent("http-surplus", "an answer that was not asked for behind the answer, on a connection that stays open", func(d delivery) {
 			d.seize(func(c wire) {
 				if d.late == 0 {
 					c.write(lengthHead(len(d.body)), d.body, surplus)

@@ -21,14 +21,14 @@ type Options struct {
 	// Listen and Control are the addresses of the two doors, host:port; empty is 127.0.0.1:0, a free port.
 	Listen, Control string
 	// BeyondLoopback says that a door reachable from other machines is meant. The control door tells
-	// every secret to whoever asks.
+	// every secret to any client.
 	BeyondLoopback bool
-	// Seed makes a run repeatable: the same seed and the same requests of a device give the same answers,
+	// Seed makes a run repeatable: the same seed and the same requests of a device produce the same answers,
 	// the moments they carry aside. 0 draws one; [Simulator.Seed] tells it.
 	Seed uint64
-	// Knobs are how the service behaves; the zero value stands for [DefaultKnobs].
+	// Knobs are how the service behaves; the zero value represents [DefaultKnobs].
 	Knobs Knobs
-	// Accounts are who can activate devices, and with which SMS codes; none stands for one account
+	// Accounts are who can activate devices, and with which SMS codes; none represents one account
 	// "demo" without a PIN of its own that takes [DefaultCode].
 	Accounts []Account
 	// ServiceID is the only serviceId that authenticateExtended knows; empty takes any.
@@ -38,9 +38,9 @@ type Options struct {
 	CheckUsers bool
 	// Nuisances are planted from the start.
 	Nuisances []Nuisance
-	// HistoryLimit is how many requests are remembered, the newest; 0 stands for 10,000, negative for none.
+	// HistoryLimit is how many requests are remembered, the newest; 0 represents 10,000, negative for none.
 	HistoryLimit int
-	// Now is the clock of OTPLife, ChallengeLife, DailyOTPs and Tsync; nil stands for time.Now. Nuisances
+	// Now is the clock of OTPLife, ChallengeLife, DailyOTPs and Tsync; nil represents time.Now. Nuisances
 	// wait by real time.
 	Now func() time.Time
 }

@@ -101,7 +101,7 @@ func (d *device) nextRound(how SecondRound) (carriesJ, makesOTP bool) {
 	return d.isSecondDue, !d.isSecondDue
 }
 
-// hasQuota tells whether the device may have another password within 24 hours of the first that counts.
+// hasQuota reports whether the device may have another password within 24 hours of the first that counts.
 func (d *device) hasQuota(k *Knobs, now time.Time) bool {
 	if k.DailyOTPs == 0 {
 		d.issued = nil

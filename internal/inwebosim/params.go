@@ -37,7 +37,7 @@ func proofsOf(p url.Values) proofs {
 	return proofs{r0: p.Get("R0"), r1: p.Get("R1"), r2: p.Get("R2")}
 }
 
-// wellFormed tells whether a request carries, once each and well spelt, the parameters that section 1
+// wellFormed reports whether a request carries, once each and well spelt, the parameters that section 1
 // gives to its action and mode.
 func wellFormed(p url.Values) bool {
 	for _, values := range p {
@@ -105,13 +105,13 @@ func wellSpelt(name, value string) bool {
 	return true
 }
 
-// isSerial tells whether text is deviceId "/_/" alea, the deviceId free text without ";" (section 2).
+// isSerial reports whether text is deviceId "/_/" alea, the deviceId free text without ";" (section 2).
 func isSerial(text string) bool {
 	cut := strings.LastIndex(text, "/_/")
 	return cut > 0 && !strings.Contains(text, ";") && isLowerHex(text[cut+len("/_/"):], 32)
 }
 
-// isCode tells whether text looks like an SMS code; section 7 says that a malformed one is NOK:SN,
+// isCode reports whether text looks like an SMS code; section 7 says that a malformed one is NOK:SN,
 // nothing says what well-formed is.
 func isCode(text string) bool {
 	return len(text) >= 4 && len(text) <= 16 && strings.IndexFunc(text, func(r rune) bool {
@@ -119,14 +119,14 @@ func isCode(text string) bool {
 	}) < 0
 }
 
-// isPIN tells whether the service takes text for a PIN: 4 to 8 digits.
+// isPIN reports whether the service takes text for a PIN: 4 to 8 digits.
 func isPIN(text string) bool { return len(text) >= 4 && len(text) <= 8 && isDigits(text) }
 
 func isDigits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-// known tells whether the service has that operation.
+// known reports whether the service has that operation.
 func known(action, mode string) bool {
 	switch action {
 	case actionSetup:

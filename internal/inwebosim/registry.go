@@ -182,7 +182,7 @@ func (r *registry) forget(id string) bool {
 	return true
 }
 
-// user tells whether an account of that login exists, and whether it has a device.
+// user reports whether an account of that login exists, and whether it has a device.
 func (r *registry) user(login string) (exists, hasDevice bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -207,7 +207,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestReplay: the same seed and the same requests give the same answers, byte for byte, though another
+// TestReplay: the same seed and the same requests produce the same answers, byte for byte, though another
 // device talks in between; another seed gives others.
 func TestReplay(t *testing.T) {
 	run := func(seed uint64, withNoise bool) (transcript string) {

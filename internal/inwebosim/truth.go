@@ -15,7 +15,7 @@ var ErrUnknownDevice = errors.New("no device has that id")
 type Device struct {
 	ID     string `json:"id"`
 	Serial string `json:"serial"`
-	// Login is the device's account; empty stands for "planted".
+	// Login is the device's account; empty represents "planted".
 	Login    string   `json:"login"`
 	Name     string   `json:"name,omitempty"`
 	PIN      string   `json:"pin"`
@@ -96,7 +96,7 @@ func (d *device) export() Device {
 	}
 }
 
-// Export gives a device in the form that [Simulator.PlantDevice] takes.
+// Export returns a device in the form that [Simulator.PlantDevice] takes.
 func (s *Simulator) Export(id string) (Device, error) {
 	t, err := s.Truth(id)
 	return t.Device, err

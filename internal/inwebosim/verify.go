@@ -88,7 +88,7 @@ func (s *Simulator) serveFS(w http.ResponseWriter, r *http.Request) {
 	send(w, contentTypeXML, v.answer().document())
 }
 
-// isVerification tells whether a request is authenticateExtended, whole and in a format that it has.
+// isVerification reports whether a request is authenticateExtended, whole and in a format that it has.
 func isVerification(p url.Values) bool {
 	for _, name := range []string{"action", "serviceId", "userId", "token"} {
 		if len(p[name]) != 1 || p.Get(name) == "" {

@@ -32,7 +32,7 @@ func (a answer) get(name string) string {
 	return ""
 }
 
-// has tells whether an element of that name is there, empty or not.
+// has reports whether an element of that name is there, empty or not.
 func (a answer) has(name string) bool {
 	for _, f := range a.fields {
 		if f.Name == name {

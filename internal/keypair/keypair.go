@@ -60,7 +60,7 @@ func (c contents) explain(err error) error {
 	case len(keys) == 0:
 		return fmt.Errorf("%s holds no private key in PEM", c.keyFile)
 	case isEncrypted(keys[0]):
-		return fmt.Errorf("the private key in %s is encrypted, and a service has nobody to ask for the passphrase: "+
+		return fmt.Errorf("the private key in %s is encrypted, and a service cannot ask for the passphrase: "+
 			"decrypt it with: openssl pkey -in FILE -out FILE.decrypted", c.keyFile)
 	}
 	for i, certificate := range certificates {

@@ -1,7 +1,7 @@
 // Package sdnotify tells a service manager how the service stands, as sd_notify(3) describes: over the socket that systemd
 // names in the environment of a unit of Type=notify.
 //
-// It must never read the process's environment itself, and never fail the service: whoever calls decides what a message that
+// It must never read the process's environment itself, and never fail the service: the caller decides what a message that
 // was not taken is worth.
 package sdnotify
 
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Socket is where the messages go. Nil stands for a service that nobody has asked: it takes every message, and does nothing.
+// Socket is where the messages go. Nil represents a service without a service manager: it takes every message, and does nothing.
 type Socket struct {
 	address  string
 	watchdog time.Duration

@@ -14,7 +14,7 @@ import (
 // Placeholder is what a secret prints as.
 const Placeholder = "[secret]"
 
-// ErrMarshal is what every attempt to marshal a secret gets: whoever writes one down must call Reveal and mean it.
+// ErrMarshal is the result of every attempt to marshal a secret: code that writes one down must call Reveal.
 var ErrMarshal = errors.New("a secret is not marshalled; reveal it where it is meant to go")
 
 // Text is a secret piece of text. The zero value is the empty text.
@@ -31,7 +31,7 @@ func NewText(s string) Text {
 	return Text{&s}
 }
 
-// Reveal gives the text itself.
+// Reveal returns the text itself.
 func (t Text) Reveal() string {
 	if t.text == nil {
 		return ""
@@ -39,7 +39,7 @@ func (t Text) Reveal() string {
 	return *t.text
 }
 
-// IsEmpty tells whether there is nothing to hide.
+// IsEmpty reports whether there is nothing to hide.
 func (t Text) IsEmpty() bool { return t.text == nil }
 
 // Equal compares in a time that does not depend on where the texts differ.
@@ -47,10 +47,10 @@ func (t Text) Equal(u Text) bool {
 	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(u.Reveal())) == 1
 }
 
-// String gives the placeholder.
+// String returns the placeholder.
 func (t Text) String() string { return Placeholder }
 
-// Format gives the placeholder, whatever the verb.
+// Format returns the placeholder, whatever the verb.
 func (t Text) Format(f fmt.State, _ rune) { writePlaceholder(f) }
 
 // MarshalText refuses with ErrMarshal; so do JSON, YAML and XML, which ask it.
@@ -71,7 +71,7 @@ func NewBytes(b []byte) Bytes {
 	return Bytes{&s}
 }
 
-// Reveal gives a copy of the bytes themselves.
+// Reveal returns a copy of the bytes themselves.
 func (b Bytes) Reveal() []byte {
 	if b.text == nil {
 		return nil
@@ -79,13 +79,13 @@ func (b Bytes) Reveal() []byte {
 	return []byte(*b.text)
 }
 
-// IsEmpty tells whether there is nothing to hide.
+// IsEmpty reports whether there is nothing to hide.
 func (b Bytes) IsEmpty() bool { return b.text == nil }
 
-// String gives the placeholder.
+// String returns the placeholder.
 func (b Bytes) String() string { return Placeholder }
 
-// Format gives the placeholder, whatever the verb.
+// Format returns the placeholder, whatever the verb.
 func (b Bytes) Format(f fmt.State, _ rune) { writePlaceholder(f) }
 
 // MarshalText refuses with ErrMarshal; so do JSON, YAML and XML, which ask it.

@@ -29,7 +29,7 @@ type Log struct {
 func NewLog(w io.Writer, level string) (*Log, error) {
 	least, err := zapcore.ParseLevel(level)
 	if err != nil {
-		return nil, fmt.Errorf("log level %q: give one of debug, info, warn, error", level)
+		return nil, fmt.Errorf("log level %q: use one of debug, info, warn, error", level)
 	}
 	lines := linequeue.New(w, func(dropped uint64) []byte {
 		entry := zapcore.Entry{

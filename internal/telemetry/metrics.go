@@ -69,7 +69,7 @@ func NewMetrics(version string, codes []string) *Metrics {
 		}, []string{"line"}),
 		circuit: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "pimsd_inwebo_circuit_state",
-			Help: "Who is let through to inWebo: 0 all, 1 one who finds out whether it can be reached again, 2 nobody.",
+			Help: "Who is let through to inWebo: 0 all, 1 one that finds out whether it can be reached again, 2 none.",
 		}),
 		fewLeft: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "pimsd_few_sms_activations_total",
@@ -147,7 +147,7 @@ func (m *Metrics) ExpectRefusedCallers(lines ...string) {
 // CountRefusedCaller counts a caller who was refused, by what became of the line about it.
 func (m *Metrics) CountRefusedCaller(line string) { m.refused.WithLabelValues(line).Inc() }
 
-// SetCircuit publishes who is let through to inWebo: 0 all, 1 one, 2 nobody.
+// SetCircuit publishes who is let through to inWebo: 0 all, 1 one, 2 none.
 func (m *Metrics) SetCircuit(state int) { m.circuit.Set(float64(state)) }
 
 // WatchCertificate publishes when the certificate that callers are shown expires. It is called once, and only when there

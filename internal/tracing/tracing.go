@@ -1,4 +1,4 @@
-// Package tracing makes spans below the one that a context carries, with whatever made that one: where nobody traces, it
+// Package tracing makes spans below the one that a context carries, with whatever made that one: without tracing, it
 // makes none, and costs next to nothing.
 //
 // A span may say what was done and how it ended, and nothing else. It must never get an account, a caller, or anything in
@@ -37,7 +37,7 @@ func Under(parent trace.Span, what string) End {
 
 func start(ctx context.Context, what string, options ...trace.SpanStartOption) (context.Context, End) {
 	parent := trace.SpanFromContext(ctx)
-	if !parent.SpanContext().IsValid() { // nobody traces
+	if !parent.SpanContext().IsValid() { // no tracing
 		return ctx, func(error) {}
 	}
 	ctx, span := parent.TracerProvider().Tracer(name).Start(ctx, what, options...)

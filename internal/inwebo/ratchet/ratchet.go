@@ -36,7 +36,7 @@ type State struct {
 // Keys are K0 and K1: KeyDigits lower-hex digits each.
 type Keys struct{ K0, K1 secret.Text }
 
-// Open gives the keys as the PIN behind kma opens them. With a wrong PIN they may be wrong, and nothing here can tell.
+// Open returns the keys as the PIN behind kma opens them. With a wrong PIN they may be wrong, and nothing here can tell.
 func (s State) Open(kma Kma) Keys { return s.Keys.apply(s.Unproven, kma) }
 
 // NeedsPIN reports whether a wrong PIN would open the keys wrongly, so that inWebo refuses every proof made with them. A
@@ -112,7 +112,7 @@ func NewMove(k0, k1, dK1 string) (Move, error) {
 	return move, nil
 }
 
-// IsEmpty tells whether the move changes nothing.
+// IsEmpty reports whether the move changes nothing.
 func (m Move) IsEmpty() bool { return m.K0.IsEmpty() && m.K1.IsEmpty() && len(m.DK1) == 0 }
 
 // pending is the length of all steps together.
@@ -135,7 +135,7 @@ func (m Move) then(next Move) Move {
 	return m
 }
 
-// apply gives the keys after move: K0 and K1 decrypted with kma, then each dK1.
+// apply returns the keys after move: K0 and K1 decrypted with kma, then each dK1.
 func (k Keys) apply(move Move, kma Kma) Keys {
 	if !move.K0.IsEmpty() {
 		k.K0 = kma.decryptKey(move.K0)

@@ -19,7 +19,7 @@ type Saved struct {
 	Unopened string   `json:"secval,omitempty"`
 }
 
-// Save gives the state in the clear.
+// Save returns the state in the clear.
 func (s State) Save() *Saved {
 	saved := &Saved{
 		K0: s.Keys.K0.Reveal(), K1: s.Keys.K1.Reveal(),

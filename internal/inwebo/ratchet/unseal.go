@@ -53,7 +53,7 @@ func newPublicKey(modulus []byte) (PublicKey, error) {
 	return PublicKey{&rsa.PublicKey{N: n, E: exponent}}, nil
 }
 
-// Encrypt gives the plaintext to the holder of the private key, as 256 lower-hex digits: RSA-OAEP-SHA-256.
+// Encrypt returns the plaintext to the holder of the private key, as 256 lower-hex digits: RSA-OAEP-SHA-256.
 func (k PublicKey) Encrypt(random io.Reader, plaintext secret.Bytes) (string, error) {
 	sealed, err := rsa.EncryptOAEP(sha256.New(), random, k.rsa, plaintext.Reveal(), nil)
 	if err != nil {
@@ -62,7 +62,7 @@ func (k PublicKey) Encrypt(random io.Reader, plaintext secret.Bytes) (string, er
 	return hex.EncodeToString(sealed), nil
 }
 
-// UnsealKey gives the public key that the server sealed under k: Kiw or ms_key as sent, lower or upper hex.
+// UnsealKey returns the public key that the server sealed under k: Kiw or ms_key as sent, lower or upper hex.
 func (k PublicKey) UnsealKey(sealedHex string) (PublicKey, error) {
 	sealed, err := hex.DecodeString(sealedHex)
 	if err != nil {

@@ -85,6 +85,6 @@ func (r *Keyring) checkNeed(ctx context.Context, rows Lister, id KeyID) error {
 	if !errors.Is(err, errNeeded) {
 		return err // of the store, or nil: no record needs the key any more
 	}
-	return fmt.Errorf("%w: the records are sealed under key %s, which %s lacks; give it the key's line, or the right keys",
+	return fmt.Errorf("%w: the records are sealed under key %s, which %s lacks; add the key's line to it, or configure the right keys",
 		ErrCurrentKeyMissing, id, r.source)
 }

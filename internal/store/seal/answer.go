@@ -42,7 +42,7 @@ func (s *Store) Spend(ctx context.Context, account otp.Account, key string) erro
 	return s.inner.Spend(ctx, account, key)
 }
 
-// sealKeep gives the answer as it may lie in a store.
+// sealKeep returns the answer as it may lie in a store.
 func (r *Keyring) sealKeep(account otp.Account, keep *otp.Keep) *otp.Keep {
 	if keep == nil {
 		return nil
@@ -52,7 +52,7 @@ func (r *Keyring) sealKeep(account otp.Account, keep *otp.Keep) *otp.Keep {
 	return &sealed
 }
 
-// Body gives what a call of the account asks, for fingerprints that are good for its key alone.
+// Body returns what a call of the account asks, for fingerprints that are good for its key alone.
 func (r *Keyring) Body(account otp.Account, key string, text secret.Bytes) otp.Fingerprinted {
 	return body{r, Purpose("body " + key + " of " + string(account)), text}
 }

@@ -24,7 +24,7 @@ type Census map[KeyID]int
 // Unsealed counts, in a Census, the vaults that are not in the form of this package: damaged, or from elsewhere.
 const Unsealed KeyID = ""
 
-// Keys gives the ids of the census in their order.
+// Keys returns the ids of the census in their order.
 func (c Census) Keys() []KeyID { return slices.Sorted(maps.Keys(c)) }
 
 // Count takes the census of the store beneath. An empty one says that nothing is sealed.

@@ -13,7 +13,7 @@ import (
 // ErrNotFile says that a keyring has no file that could be changed. Elsewhere a new key takes two rounds, for a process that
 // has not got it yet must not meet what another has sealed under it.
 var ErrNotFile = errors.New("the sealing keys are not in a file that pimsd can change: where they are given, put a new one behind " +
-	"the others and start every process anew; then put it before them, and start every process anew once more; " +
+	"the others and restart every process; then put it before them, and restart every process again;  " +
 	"one that is not needed any more is taken out there")
 
 // BeginRotation returns the key of the rotation that the keyring's file says is unfinished. If there is none, it puts the given
@@ -128,7 +128,7 @@ func makeFile(path string) error {
 	})
 }
 
-// writeFile puts a file with the keys at path, durably and at once: whoever opens path finds the old file or the new
+// writeFile puts a file with the keys at path, durably and atomically: a process that opens path finds the old file or the new
 // one, whole. The new one belongs to whom the old one belongs, if there is one: a command may run as another user than
 // the service that must read it.
 func writeFile(path string, c contents, old fs.FileInfo) (err error) {

@@ -1,4 +1,4 @@
 package seal
 
-// Format gives the text that a keyring's keys have in a file.
+// Format returns the text that a keyring's keys have in a file.
 func Format(r *Keyring) string { return format(contents{keys: r.state.Load().keys}) }

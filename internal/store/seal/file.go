@@ -18,7 +18,7 @@ const FileName = "seal.keys"
 const fileLimit = 64 << 10
 
 // OpenFile makes a keyring of the key file at path. If the file is missing and mayCreate, it is made, with one new key,
-// durably and readable for its owner alone; who calls has made sure that nothing is sealed yet, for no new key opens
+// durably and readable for its owner alone; the caller must make sure that nothing is sealed yet, because no new key opens
 // what an older one has sealed. The error names every line that is wrong, and no key.
 func OpenFile(path string, mayCreate bool) (*Keyring, error) {
 	if mayCreate {

@@ -283,7 +283,7 @@ func TestChangedFileKeepsItsPlace(t *testing.T) {
 	must(t, os.Symlink(path, link))
 	must(t, os.WriteFile(path+".new", []byte("left behind"), 0o666))
 	must(t, os.Chmod(path, 0o640))
-	if os.Getuid() == 0 { // who is not root has no other owner to give it to
+	if os.Getuid() == 0 { // only root can change the owner
 		must(t, os.Chown(path, 12345, 54321))
 	}
 	before, err := os.Stat(path)

@@ -13,7 +13,7 @@ import (
 )
 
 // FuzzOpen: refuse, or round-trip. What opens, opens again after it was sealed again; and nothing opens that is not, byte
-// for byte, one of the vectors: nobody else has sealed anything under that ring.
+// for byte, one of the vectors: nothing else was sealed under that keyring.
 func FuzzOpen(f *testing.F) {
 	v := readVectors(f)
 	keyring := keyringOf(f, v.Ring...)
@@ -34,7 +34,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		if !known[purposeName+"\x00"+accountName+"\x00"+hex.EncodeToString(sealed)] {
-			t.Fatalf("something opens that nobody has sealed: %x", sealed)
+			t.Fatalf("something opens that was never sealed: %x", sealed)
 		}
 		again, err := keyring.Open(purpose, account, keyring.Seal(purpose, account, plain))
 		if err != nil || !bytes.Equal(again.Reveal(), plain.Reveal()) {
@@ -43,7 +43,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzKeyring: refuse, or round-trip. A text that is taken gives a keyring whose keys, each on a line of its own, are the same
+// FuzzKeyring: refuse, or round-trip. A text that is taken returns a keyring whose keys, each on a line of its own, are the same
 // keyring again; and no error repeats a line.
 func FuzzKeyring(f *testing.F) {
 	for _, text := range []string{

@@ -20,7 +20,7 @@ import (
 // keyBytes is the length of a key: that of AES-256.
 const keyBytes = 32
 
-// idBytes is the length of a key's id where it stands in what is sealed.
+// idBytes is the length of a key's id where it is in what is sealed.
 const idBytes = 4
 
 // KeyID names a key: 8 lower-hex digits that follow from the key itself, so that no key can bear another's name.
@@ -53,7 +53,7 @@ func idOf(key []byte) KeyID {
 	return KeyID(hex.EncodeToString(hash[:idBytes]))
 }
 
-// ID gives the key's name.
+// ID returns the key's name.
 func (k Key) ID() KeyID { return k.id }
 
 // equal reports whether both are the same key. Names alone can be made alike: they are short.
@@ -61,12 +61,12 @@ func (k Key) equal(other Key) bool {
 	return subtle.ConstantTimeCompare(k.text.Reveal(), other.text.Reveal()) == 1
 }
 
-// Text gives the key as a line of a keyring's text, without the end of the line.
+// Text returns the key as a line of a keyring's text, without the end of the line.
 func (k Key) Text() secret.Text {
 	return secret.NewText(string(k.id) + ":" + base64.StdEncoding.EncodeToString(k.text.Reveal()))
 }
 
-// aead gives the cipher for what is sealed of one account for one purpose. Its key is derived for them alone.
+// aead returns the cipher for what is sealed of one account for one purpose. Its key is derived for them alone.
 //
 // Nonces are random, 96 bits: after 2³² seals under one key the chance that two of them were alike reaches 2⁻³², which
 // is where NIST SP 800-38D ends. Derived keys make that a bound for each account, and no account gets there.
@@ -79,7 +79,7 @@ func (k Key) aead(purpose Purpose, account otp.Account) cipher.AEAD {
 	return aead
 }
 
-// mac gives the HMAC-SHA-256 of data under a key that is derived for the purpose alone.
+// mac returns the HMAC-SHA-256 of data under a key that is derived for the purpose alone.
 func (k Key) mac(purpose Purpose, data []byte) []byte {
 	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd mac 1:"+about(purpose, ""), keyBytes) // as above
 	mac := hmac.New(sha256.New, subkey)

@@ -98,11 +98,11 @@ func (r *Keyring) Check(census Census) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s lacks keys that records are sealed under: %s; give it their lines back: %w",
+	return fmt.Errorf("%s lacks keys that records are sealed under: %s; put their lines back: %w",
 		r.source, strings.Join(missing, ", "), otp.ErrSealed)
 }
 
-// current gives the key that seals.
+// current returns the key that seals.
 func (r *Keyring) current() Key {
 	if time.Since(r.opened)-time.Duration(r.checkedAt.Load()) >= refreshDelay {
 		r.refresh()
@@ -110,7 +110,7 @@ func (r *Keyring) current() Key {
 	return r.state.Load().keys[0]
 }
 
-// key gives the key of that name. The error continues a sentence that ends with "under".
+// key returns the key of that name. The error continues a sentence that ends with "under".
 func (r *Keyring) key(id KeyID) (Key, error) {
 	if key, ok := r.state.Load().find(id); ok {
 		return key, nil
@@ -123,7 +123,7 @@ func (r *Keyring) key(id KeyID) (Key, error) {
 	if now.fault != nil {
 		return Key{}, fmt.Errorf("key %s, which is not known: %w: %w", id, otp.ErrSealed, now.fault)
 	}
-	return Key{}, fmt.Errorf("key %s, which %s does not have; give it the key's line back: %w", id, r.source, otp.ErrSealed)
+	return Key{}, fmt.Errorf("key %s, which %s does not have; put the key's line back: %w", id, r.source, otp.ErrSealed)
 }
 
 func (s *state) find(id KeyID) (Key, bool) {

@@ -46,7 +46,7 @@ func lock(file *os.File) error {
 	}
 }
 
-// keepOwner gives the file to the user and group that the old one belongs to.
+// keepOwner returns the file to the user and group that the old one belongs to.
 func keepOwner(file *os.File, old fs.FileInfo) error {
 	was, ok := old.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -125,7 +125,7 @@ func (r *run) resealSome(ctx context.Context, accounts []otp.Account) (waiting [
 	return waiting, nil
 }
 
-// isDue tells whether the row must be sealed anew.
+// isDue reports whether the row must be sealed again.
 func (r *run) isDue(row otp.Row) bool {
 	return !row.Vault.IsEmpty() && keyOfRow(row) != r.Keyring.Current()
 }
@@ -193,7 +193,7 @@ func (r *run) report() {
 	}
 }
 
-// sleep waits, or gives the error of ctx.
+// sleep waits, or returns the error of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

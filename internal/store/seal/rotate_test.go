@@ -17,7 +17,7 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
-// put creates or replaces an account's record with n in its vault, and gives the row as it was written.
+// put creates or replaces an account's record with n in its vault, and returns the row as it was written.
 func put(t testing.TB, store otp.Store, account otp.Account, revision uint64, n int, held time.Time) (otp.Row, error) {
 	t.Helper()
 	body := fmt.Appendf(nil, `{"schema":1,"step":%d}`, n)
@@ -45,7 +45,7 @@ func fill(t testing.TB, store otp.Store, accounts int) {
 	}
 }
 
-// rotations gives the audit lines of rotations.
+// rotations returns the audit lines of rotations.
 func rotations(t testing.TB, memory *storetest.Memory) (lines []otp.Line) {
 	t.Helper()
 	all, err := memory.AuditAfter(t.Context(), 0, 1<<20)
@@ -167,7 +167,7 @@ func TestRotateKilledAndResumed(t *testing.T) {
 				must(t, rotation.Run(t.Context()))
 				expectCensus(t, memory, seal.Census{id: accounts})
 				if lines := rotations(t, memory); len(lines) != accounts {
-					t.Errorf("killed at call %d: %d records were sealed anew, want %d", killedAt, len(lines), accounts)
+					t.Errorf("killed at call %d: %d records were resealed, want %d", killedAt, len(lines), accounts)
 				}
 			}
 		}
@@ -277,8 +277,8 @@ func TestRotateAfterAConflict(t *testing.T) {
 	})
 }
 
-// While the keyring is turned and records are sealed anew, 16 conversations at a time go on on 24 devices, and devices are
-// enrolled; all of them from another process, whose writes take up to 5 s from their seal to the store. Nobody loses a
+// While the keyring is turned and records are sealed again, 16 conversations at a time go on on 24 devices, and devices are
+// enrolled; all of them from another process, whose writes take up to 5 s from their seal to the store. No one loses a
 // write or a hold, and in the end nothing is left under the old key.
 func TestRotateWhileWritersGoOn(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ var errUnread = errors.New("no sealing keys were read")
 
 // Store is an otp.Store whose vaults are sealed in the store beneath, and in the clear above.
 //
-// A repeat of a Write is sealed anew, with another nonce and perhaps another key. That leaves the promise alone that the
+// A repeat of a Write is sealed again, with another nonce and perhaps another key. That leaves the promise alone that the
 // same Write twice is the same as once: the store beneath knows a Write by its ID, and keeps the vault that came first.
 type Store struct {
 	inner   otp.Store
@@ -39,7 +39,7 @@ func New(inner otp.Store, keyring *Keyring) *Store { return &Store{inner, keyrin
 // NewUnopened returns a Store without keys, for what works on records and leaves their vaults as they are.
 func NewUnopened(inner otp.Store) *Store { return &Store{inner, nil} }
 
-// Fetch gives the row with its vault opened. Besides the errors of the store beneath there are otp.ErrSealed, when the
+// Fetch returns the row with its vault opened. Besides the errors of the store beneath there are otp.ErrSealed, when the
 // key of the vault is missing, and ErrDamaged; both come with the store's time, and with the row as it is, Unopened.
 func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	row, now, err := s.inner.Fetch(ctx, account)

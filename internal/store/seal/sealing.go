@@ -59,14 +59,14 @@ func (r *Keyring) Open(purpose Purpose, account otp.Account, sealed []byte) (sec
 	return secret.NewBytes(text), nil
 }
 
-// MAC gives a fingerprint of data that nobody can make or check without the key: HMAC-SHA-256 under a key derived from
+// MAC returns a fingerprint of data that cannot be made or checked without the key: HMAC-SHA-256 under a key derived from
 // the current one for the purpose, with the key's id before it.
 func (r *Keyring) MAC(purpose Purpose, data []byte) []byte {
 	key := r.current()
 	return append(headerOf(key.id), key.mac(purpose, data)...)
 }
 
-// CheckMAC tells whether mac is what MAC has given for data and the purpose, then or now. An error that wraps
+// CheckMAC reports whether mac is what MAC has given for data and the purpose, then or now. An error that wraps
 // otp.ErrSealed names the key that is missing.
 func (r *Keyring) CheckMAC(purpose Purpose, data, mac []byte) (bool, error) {
 	id, sum, ok := cutHeader(mac, headerBytes+sha256.Size)
@@ -86,7 +86,7 @@ func headerOf(id KeyID) []byte {
 	return append([]byte{version}, raw...)
 }
 
-// cutHeader gives the key's id and what follows the head, if the form is the known one and the length not under least.
+// cutHeader returns the key's id and what follows the head, if the form is the known one and the length not under least.
 func cutHeader(sealed []byte, least int) (id KeyID, rest []byte, ok bool) {
 	if len(sealed) < least || sealed[0] != version {
 		return "", nil, false

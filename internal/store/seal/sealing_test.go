@@ -17,7 +17,7 @@ import (
 )
 
 // vectors are what another implementation of the sealed form has made, of its description alone. Records that were
-// sealed must open for ever: what stands there is never changed.
+// sealed must open for ever: its content never changes.
 type vectors struct {
 	Ring   []string
 	Sealed []struct {

@@ -35,7 +35,7 @@ func parse(source string, text []byte) (keys []Key, err error) {
 		keys = append(keys, key)
 	}
 	if len(lines)+len(faults) == 0 {
-		return nil, fmt.Errorf("%s has no sealing key: %w; put the keys back, or give a new store one, the base64 of 32 random bytes",
+		return nil, fmt.Errorf("%s has no sealing key: %w; put the keys back, or add one for a new store: the base64 of 32 random bytes",
 			source, ErrCurrentKeyMissing)
 	}
 	return keys, errors.Join(faults...)
@@ -49,7 +49,7 @@ func parseKey(line []byte) (Key, error) {
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(string(encoded))
 	if err != nil || len(key) != keyBytes || bytes.ContainsAny(encoded, "\r\n") {
-		return Key{}, fmt.Errorf("is not a sealing key: give the base64 of %d bytes, alone or behind the key's id and a colon", keyBytes)
+		return Key{}, fmt.Errorf("is not a sealing key: write the base64 of %d bytes, alone or behind the key's id and a colon", keyBytes)
 	}
 	id := idOf(key)
 	if named && KeyID(given) != id {
