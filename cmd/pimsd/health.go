@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -51,36 +50,20 @@ const healthPause = 100 * time.Millisecond
 // askHealth asks once, and reports whether a service answered. A service with another data directory is an error: the
 // configuration and the service do not belong together.
 func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered bool, err error) {
-	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
-	address := reachable(c.Ops.Listen)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/livez", http.NoBody)
+	answer, err := app.AskOperators(ctx, c)
 	if err != nil {
 		return false, err
 	}
-	response, err := client.Do(request)
-	if err != nil {
-		return false, fmt.Errorf("nothing answers at ops.listen: %w", err)
-	}
-	defer response.Body.Close()
-	shown := response.Header.Get(app.DataDirHeader)
+	address, shown := answer.Address, answer.DataDir
 	switch {
-	case response.StatusCode != http.StatusOK:
-		return true, fmt.Errorf("%s answers with HTTP %d", address, response.StatusCode)
+	case answer.Status != http.StatusOK:
+		return true, fmt.Errorf("%s answers with HTTP %d", address, answer.Status)
 	case shown == "":
 		return true, fmt.Errorf("what answers at ops.listen, %s, is no pimsd: choose another address with PIMSD_OPS_LISTEN", address)
-	case c.DatabaseURL.IsEmpty() && shown != app.ShownDataDir(c):
+	case !answer.IsOf(c):
 		return true, fmt.Errorf("the service at ops.listen, %s, uses the data directory %s, and this configuration %s: set data_dir and "+
 			"ops.listen to those of one service", address, printable.Escape(shown), app.ShownDataDir(c))
 	}
 	_, err = fmt.Fprintf(w, "alive: the service of %s answers at %s\n", printable.Escape(shown), address)
 	return true, err
-}
-
-// reachable returns the address at which a listener on every interface is found on this machine.
-func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return listen
 }

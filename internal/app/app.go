@@ -63,6 +63,9 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 			log.Flush()
 		}
 	}()
+	if err = checkBefore(ctx, c); err != nil {
+		return nil, err
+	}
 	if a.sockets, err = bindSockets(ctx, c); err != nil {
 		return nil, err
 	}

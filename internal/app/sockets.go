@@ -32,13 +32,45 @@ func bind(ctx context.Context, setting, address string) (net.Listener, error) {
 	case err == nil:
 		return bound, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s: %s is in use, perhaps by another pimsd: stop that program, or choose another address with --%s",
-			setting, address, strings.ReplaceAll(setting, ".", "-"))
+		return nil, addressInUseError{setting, address}
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s: this user may not listen on %s: choose a port from 1024 on with --%s",
 			setting, address, strings.ReplaceAll(setting, ".", "-"))
 	}
 	return nil, fmt.Errorf("%s: %w", setting, err)
+}
+
+// addressInUseError means that a program listens at the address of a setting.
+type addressInUseError struct{ setting, address string }
+
+// Error names the setting and its flag.
+func (e addressInUseError) Error() string {
+	return fmt.Sprintf("%s: %s is in use, perhaps by another pimsd: stop that program, or choose another address with --%s",
+		e.setting, e.address, strings.ReplaceAll(e.setting, ".", "-"))
+}
+
+// checkAddresses returns why the service could not bind its addresses. Those that it uses already, since it runs, are good.
+func checkAddresses(ctx context.Context, c *config.Config) error {
+	ops, errOps := bind(ctx, "ops.listen", c.Ops.Listen)
+	api, errAPI := bind(ctx, "listen", c.Listen) // while the other is bound: they may be the same
+	for _, bound := range []net.Listener{ops, api} {
+		if bound != nil {
+			_ = bound.Close()
+		}
+	}
+	var refused []error
+	for _, err := range []error{errOps, errAPI} {
+		if _, inUse := errors.AsType[addressInUseError](err); !inUse || !runsAlready(ctx, c) {
+			refused = append(refused, err)
+		}
+	}
+	return errors.Join(refused...)
+}
+
+// runsAlready reports whether the service of the configuration answers at its address for operators.
+func runsAlready(ctx context.Context, c *config.Config) bool {
+	answer, err := AskOperators(ctx, c)
+	return err == nil && answer.IsOf(c)
 }
 
 // close closes what no listener has closed.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/keypair"
 )
@@ -14,7 +15,7 @@ const soon = 14 * 24 * time.Hour
 // lookAtCertificates looks at those that this machine shows to others.
 func lookAtCertificates(c *config.Config, now time.Time) (findings []Finding) {
 	if c.TLS.CertFile != "" {
-		findings = append(findings, lookAtPair("certificate of the API", "tls.cert_file and tls.key_file", c.TLS.CertFile, c.TLS.KeyFile, now))
+		findings = append(findings, lookAtPair(app.PreconditionCertificate, "tls.cert_file and tls.key_file", c.TLS.CertFile, c.TLS.KeyFile, now))
 	}
 	if c.Inwebo.ClientCertFile != "" {
 		findings = append(findings, lookAtPair("certificate for inWebo", "inwebo.client_cert_file and inwebo.client_key_file",

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 )
 
@@ -52,11 +53,31 @@ func skipped(what, because string) Finding {
 // patience bounds everything together that is asked of the store.
 const patience = 15 * time.Second
 
-// Run looks at everything, in the order in which a service needs it.
+// Run looks at everything, in the order in which a service needs it. When nothing failed, a service with the configuration starts.
 func Run(ctx context.Context, c *config.Config) []Finding {
 	kept, storeClock := lookAtStore(ctx, c)
 	certificates := lookAtCertificates(c, time.Now())
 	asked, inweboClock := lookAtInwebo(ctx, c)
 	certificates = append(certificates, lookAtIssuers(ctx, c)...)
-	return slices.Concat(kept, lookAtSecretFiles(c), []Finding{lookAtClock(storeClock, inweboClock)}, certificates, lookAtPlainHTTP(c), asked)
+	found := slices.Concat(kept, lookAtSecretFiles(c), []Finding{lookAtClock(storeClock, inweboClock)}, certificates, lookAtPlainHTTP(c), asked)
+	return append(lookAtPreconditions(ctx, c, found), found...)
 }
+
+// lookAtPreconditions looks at what else the service needs to start. It returns no second failure of what has failed already.
+func lookAtPreconditions(ctx context.Context, c *config.Config, found []Finding) (findings []Finding) {
+	for _, p := range app.Preconditions() {
+		is := func(f Finding) bool { return f.What == p.What && f.Outcome == Failed }
+		if slices.ContainsFunc(found, is) {
+			continue
+		}
+		if err := p.Check(ctx, c); err != nil {
+			findings = append(findings, fails(p.What, err.Error(), "The service would not start."))
+		}
+	}
+	if len(findings) == 0 && Passed(found) {
+		return []Finding{ok(theStart, "everything that the service needs to start is there")}
+	}
+	return findings
+}
+
+const theStart = "start"

@@ -11,7 +11,7 @@ import (
 
 // lookAtIssuers looks at whose tokens are taken, when anybody's are.
 func lookAtIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
-	const what = "issuers of tokens"
+	const what = app.PreconditionIssuers
 	if len(c.JWT.Issuers) == 0 {
 		return nil
 	}

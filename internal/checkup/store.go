@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/app"
@@ -18,9 +16,9 @@ import (
 )
 
 const (
-	theStore   = "store"
+	theStore   = app.PreconditionStore
 	theContent = "store content"
-	theKeys    = "sealing keys"
+	theKeys    = app.PreconditionKeys
 	theRecords = "records"
 )
 
@@ -31,7 +29,12 @@ func lookAtStore(whole context.Context, c *config.Config) ([]Finding, reading) {
 	core, err := app.OpenRecords(ctx, c)
 	switch {
 	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
-		return []Finding{noStore(c), keysBeforeTheStore(c), skipped(theStamps, "there is no store")}, reading{}
+		return []Finding{noStore(ctx, c), keysBeforeTheStore(c), skipped(theStamps, "there is no store")}, reading{}
+	case errors.Is(err, sqlite.ErrOldSchema), errors.Is(err, postgres.ErrOldSchema):
+		const old = "the store is migrated first"
+		return []Finding{
+			note(theStore, err.Error(), "Back it up before."), skipped(theKeys, old), skipped(theRecords, old), skipped(theStamps, old),
+		}, reading{}
 	case err != nil:
 		const closed = "the store cannot be opened"
 		return []Finding{
@@ -58,20 +61,17 @@ func adviceOnStore(c *config.Config) string {
 }
 
 // noStore is good news before the first start: unless the service could not make one.
-func noStore(c *config.Config) Finding {
+func noStore(ctx context.Context, c *config.Config) Finding {
 	if !c.DatabaseURL.IsEmpty() {
+		if err := postgres.Check(ctx, c.DatabaseURL); err != nil && !errors.Is(err, postgres.ErrNoStore) {
+			return fails(theStore, err.Error(), adviceOnStore(c))
+		}
 		return note(theStore, "the PostgreSQL database answers and is empty", "The service makes the store when it starts.")
 	}
-	for _, folder := range []string{c.DataDir, filepath.Dir(c.DataDir)} {
-		switch err := mayMakeIn(folder); {
-		case err == nil:
-			return note(theStore, "there is none yet in "+c.DataDir, "The service makes it when it starts.")
-		case !errors.Is(err, fs.ErrNotExist):
-			return fails(theStore, fmt.Sprintf("there is none yet, and this user may not write to %s (%v)", folder, err), adviceOnStore(c))
-		}
+	if err := sqlite.Check(ctx, c.DataDir); err != nil && !errors.Is(err, sqlite.ErrNoStore) {
+		return fails(theStore, "there is none yet: "+err.Error(), adviceOnStore(c))
 	}
-	return fails(theStore, "there is none yet, and there is no folder "+filepath.Dir(c.DataDir)+" to make it in",
-		"Make the folder, or correct data_dir.")
+	return note(theStore, "there is none yet in "+c.DataDir, "The service makes it when it starts.")
 }
 
 // openStore looks at a store that is open; unread is the error of a read.

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pimsd/pimsd/internal/config"
@@ -44,6 +46,74 @@ func TestOpenMakesNothingForACommand(t *testing.T) {
 	if err := errors.Join(store.Writable(t.Context()), store.Close()); err != nil {
 		t.Error(err)
 	}
+}
+
+// Check refuses what OpenOrCreate refuses, and leaves the database as it is.
+func TestCheckRefusesWhatOpenOrCreateRefuses(t *testing.T) {
+	made := server.Database(t)
+	open(t, made)
+	admin := made.Reveal()
+	server.Exec(t, admin, "CREATE ROLE limited LOGIN", "GRANT ALL ON ALL TABLES IN SCHEMA public TO limited",
+		"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO limited")
+	limited := secret.NewText(strings.Replace(admin, "pimsd@", "limited@", 1))
+	for _, broken := range append(tablesOf(t, admin), "audit_id") {
+		kind := "TABLE"
+		if broken == "audit_id" {
+			kind = "SEQUENCE"
+		}
+		server.Exec(t, admin, "REVOKE ALL ON "+kind+" "+broken+" FROM limited")
+		expectBothRefuse(t, "without rights on "+broken, limited)
+		server.Exec(t, admin, "GRANT ALL ON "+kind+" "+broken+" TO limited")
+	}
+	if err := postgres.Check(t.Context(), limited); err != nil {
+		t.Errorf("with all rights: %v", err)
+	}
+	server.Exec(t, admin, "UPDATE pimsd_schema SET version = version - 1")
+	expectBothRefuse(t, "an older schema of another owner", limited)
+	if err := postgres.Check(t.Context(), made); !errors.Is(err, postgres.ErrOldSchema) {
+		t.Errorf("an older schema: %v", err)
+	}
+
+	empty := server.Database(t)
+	server.Exec(t, empty.Reveal(), "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	limited = secret.NewText(strings.Replace(empty.Reveal(), "pimsd@", "limited@", 1))
+	expectBothRefuse(t, "no right to make tables", limited)
+	expectBothRefuse(t, "no schema to make tables in", secret.NewText(empty.Reveal()+"&search_path=elsewhere"))
+	if err := postgres.Check(t.Context(), empty); !errors.Is(err, postgres.ErrNoStore) {
+		t.Errorf("an empty database: %v", err)
+	}
+	if left := tablesOf(t, empty.Reveal()); len(left) > 0 {
+		t.Errorf("Check has left %q", left)
+	}
+}
+
+func expectBothRefuse(t *testing.T, what string, url secret.Text) {
+	t.Helper()
+	if err := postgres.Check(t.Context(), url); err == nil || errors.Is(err, postgres.ErrNoStore) || errors.Is(err, postgres.ErrOldSchema) {
+		t.Errorf("%s: Check says %v", what, err)
+	}
+	store, err := postgres.OpenOrCreate(t.Context(), url)
+	if err == nil {
+		_ = store.Close()
+		t.Errorf("%s: OpenOrCreate refuses nothing", what)
+	}
+}
+
+func tablesOf(t *testing.T, url string) (names []string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	rows, err := conn.Query(t.Context(), "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+	if err == nil {
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // A database is found by every form that libpq knows: a URL or a list, with several hosts, and at a Unix socket.

@@ -17,6 +17,9 @@ var embedded embed.FS
 // ErrNoStore says that the database has no tables of pimsd.
 var ErrNoStore = errors.New("there is no store in this database: start the service, which makes it")
 
+// ErrOldSchema means that the store was made by an older pimsd: OpenOrCreate migrates it.
+var ErrOldSchema = errors.New("an older schema")
+
 // migrationLock is the advisory lock that one replica has while it migrates: "pims".
 const migrationLock = 0x70696d73
 
@@ -44,7 +47,8 @@ func (m migrations) check(ctx context.Context, conn *pgx.Conn) error {
 	case version == 0:
 		return ErrNoStore
 	case version < len(m):
-		return fmt.Errorf("the schema has version %d, this pimsd needs %d: start the service of this version, which migrates it", version, len(m))
+		return fmt.Errorf("the database has %w: version %d, and this pimsd needs %d: start the service of this version, which migrates it",
+			ErrOldSchema, version, len(m))
 	}
 	return nil
 }
@@ -69,30 +73,39 @@ func (m migrations) version(ctx context.Context, conn *pgx.Conn) (version int, e
 // the ids of the audit log go on above those that are there.
 func (m migrations) bringUpToDate(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = 0`); err != nil { // ctx ends the wait for another replica
+		if err := m.migrate(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
-			return err
-		}
-		from, err := m.version(ctx, conn)
-		if err != nil {
-			return err
-		}
-		if from == 0 {
-			const start = `CREATE TABLE pimsd_schema (version integer NOT NULL); INSERT INTO pimsd_schema VALUES (0)`
-			if _, err := tx.Exec(ctx, start); err != nil {
-				return err
-			}
-		}
-		for _, script := range m[from:] {
-			if _, err := tx.Exec(ctx, script); err != nil {
-				return fmt.Errorf("migrate the schema from version %d to %d, nothing of it was done: %w", from, len(m), err)
-			}
-		}
-		if _, err := tx.Exec(ctx, `UPDATE pimsd_schema SET version = $1 WHERE version <> $1`, len(m)); err != nil {
+		if err := checkRights(ctx, tx); err != nil {
 			return err
 		}
 		return raiseAuditIDs(ctx, tx)
 	})
+}
+
+// migrate runs the scripts that are missing, once no other replica does.
+func (m migrations) migrate(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = 0`); err != nil { // ctx ends the wait for another replica
+		return err
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
+		return err
+	}
+	from, err := m.version(ctx, tx.Conn())
+	if err != nil {
+		return err
+	}
+	if from == 0 {
+		const start = `CREATE TABLE pimsd_schema (version integer NOT NULL); INSERT INTO pimsd_schema VALUES (0)`
+		if _, err := tx.Exec(ctx, start); err != nil {
+			return err
+		}
+	}
+	for _, script := range m[from:] {
+		if _, err := tx.Exec(ctx, script); err != nil {
+			return fmt.Errorf("migrate the schema from version %d to %d, nothing of it was done: %w", from, len(m), err)
+		}
+	}
+	_, err = tx.Exec(ctx, `UPDATE pimsd_schema SET version = $1 WHERE version <> $1`, len(m))
+	return err
 }

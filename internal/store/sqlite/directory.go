@@ -110,10 +110,19 @@ func makeDirectory(dir string) error {
 			return err
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("the data directory cannot be made, %s is not there: make it, or correct PIMSD_DATA_DIR", filepath.Dir(dir))
+		return errNoParent(dir)
 	case !errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("make the data directory: %w", err)
 	}
+	return checkContents(dir)
+}
+
+func errNoParent(dir string) error {
+	return fmt.Errorf("the data directory cannot be made, %s is not there: make it, or correct PIMSD_DATA_DIR", filepath.Dir(dir))
+}
+
+// checkContents refuses a directory in which no store may be made: one that is not empty, or on a file system that cannot carry it.
+func checkContents(dir string) error {
 	if err := checkFileSystem(dir); err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ func TestWhereAStoreIsOpenedOrMade(t *testing.T) {
 			if errors.Is(err, sqlite.ErrNoStore) != (strings.Contains(tc.open, "pimsd.db") || strings.Contains(tc.open, "finish")) {
 				t.Errorf("whether there is no store: %v", err)
 			}
+			expectCheck(t, dir, tc.open, tc.create)
 			store, err = sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: dir})
 			expectRefusal(t, "OpenOrCreate", store, err, tc.create)
 			if tc.create != "" {
@@ -77,8 +78,27 @@ func TestWhereAStoreIsOpenedOrMade(t *testing.T) {
 func TestTheParentMustBeThere(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "mnt", "data")
+	const want = "correct PIMSD_DATA_DIR"
+	expectCheck(t, dir, want, want)
 	store, err := sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: dir})
-	expectRefusal(t, "OpenOrCreate", store, err, "correct PIMSD_DATA_DIR")
+	expectRefusal(t, "OpenOrCreate", store, err, want)
+}
+
+// expectCheck expects of sqlite.Check what OpenOrCreate says next, and that it changes nothing.
+func expectCheck(t *testing.T, dir, open, create string) {
+	t.Helper()
+	before, _ := os.ReadDir(dir)
+	switch err := sqlite.Check(t.Context(), dir); {
+	case create != "" && (err == nil || errors.Is(err, sqlite.ErrNoStore) || !strings.Contains(err.Error(), create)):
+		t.Errorf("Check: %v, want an error that says %q", err, create)
+	case create == "" && open == "" && err != nil:
+		t.Errorf("Check of a store: %v", err)
+	case create == "" && open != "" && !errors.Is(err, sqlite.ErrNoStore):
+		t.Errorf("Check without a store: %v", err)
+	}
+	if after, _ := os.ReadDir(dir); open != "" && len(after) != len(before) {
+		t.Errorf("Check changed the directory from %v to %v", before, after)
+	}
 }
 
 // Refused or not, a call must leave the directory without traces of its own.

@@ -60,8 +60,8 @@ func (m migrations) check(ctx context.Context, conn *sql.Conn, path string) erro
 		return fmt.Errorf("%w in %s, it is empty: the service did not finish making it; start the service, and then this",
 			ErrNoStore, path)
 	case version < len(m):
-		return fmt.Errorf("%s has a schema of version %d, this pimsd needs %d: start the service of this version, which migrates it",
-			path, version, len(m))
+		return fmt.Errorf("%s has %w: version %d, and this pimsd needs %d: start the service of this version, which migrates it",
+			path, ErrOldSchema, version, len(m))
 	}
 	return nil
 }

@@ -37,6 +37,9 @@ const (
 // ErrNoStore says that there is no store where one must be.
 var ErrNoStore = errors.New("there is no store")
 
+// ErrOldSchema means that the store was made by an older pimsd: OpenOrCreate migrates it.
+var ErrOldSchema = errors.New("an older schema")
+
 // Options are what a store is opened with.
 type Options struct {
 	// Dir is the data directory.

@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
+)
+
+// Precondition is something without which New refuses to serve.
+type Precondition struct {
+	What string // as `pimsd check` names it
+	// Check returns why the service would refuse to start. It changes nothing.
+	Check func(context.Context, *config.Config) error
+	// byOpening means that New does not call Check, because it opens the thing itself.
+	byOpening bool
+}
+
+// The preconditions that `pimsd check` describes in more detail.
+const (
+	PreconditionStore       = "store"
+	PreconditionKeys        = "sealing keys"
+	PreconditionCertificate = "certificate of the API"
+	PreconditionInwebo      = "inWebo client"
+	PreconditionIssuers     = "issuers of tokens"
+)
+
+// Preconditions returns everything without which New refuses to serve, in the order in which New needs it: where each Check returns nil,
+// New serves.
+func Preconditions() []Precondition {
+	return []Precondition{
+		{What: "open files", Check: checkOpenFiles},
+		{What: PreconditionInwebo, Check: checkInweboClient},
+		{What: "transcript", Check: checkTranscript},
+		{What: PreconditionCertificate, Check: checkCertificate},
+		{What: PreconditionIssuers, Check: func(_ context.Context, c *config.Config) error { return CheckIssuers(c.JWT) }},
+		{What: "addresses", Check: checkAddresses, byOpening: true},
+		{What: PreconditionStore, Check: checkStore, byOpening: true},
+		{What: PreconditionKeys, Check: checkKeys, byOpening: true},
+	}
+}
+
+// checkBefore returns what New finds wrong before it binds, opens or makes anything: all of it at once.
+func checkBefore(ctx context.Context, c *config.Config) error {
+	var refused []error
+	for _, p := range Preconditions() {
+		if !p.byOpening {
+			refused = append(refused, p.Check(ctx, c))
+		}
+	}
+	return errors.Join(refused...)
+}
+
+func checkOpenFiles(_ context.Context, c *config.Config) error {
+	openFiles, err := openFileLimit()
+	if err == nil {
+		_, err = apiConnections(openFiles, c.Load)
+	}
+	return err
+}
+
+func checkInweboClient(_ context.Context, c *config.Config) error {
+	client, err := newInwebo(c.Inwebo, nil, nil)
+	if err == nil {
+		client.Close()
+	}
+	return err
+}
+
+func checkTranscript(_ context.Context, c *config.Config) error {
+	if c.Inwebo.TranscriptFile == "" {
+		return nil
+	}
+	file, err := os.OpenFile(c.Inwebo.TranscriptFile, os.O_APPEND|os.O_WRONLY, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = input.MayMakeIn(filepath.Dir(c.Inwebo.TranscriptFile))
+	case err == nil:
+		err = file.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("inwebo.transcript_file: it cannot be written: %w", err)
+	}
+	return nil
+}
+
+func checkCertificate(_ context.Context, c *config.Config) error {
+	if c.TLS.CertFile == "" {
+		return nil
+	}
+	_, err := openCertificate(c.TLS, nil)
+	return err
+}
+
+// checkStore returns why the service could not use or make its store.
+func checkStore(ctx context.Context, c *config.Config) (err error) {
+	if c.DatabaseURL.IsEmpty() {
+		err = sqlite.Check(ctx, c.DataDir)
+	} else {
+		err = postgres.Check(ctx, c.DatabaseURL)
+	}
+	for _, served := range []error{sqlite.ErrNoStore, sqlite.ErrOldSchema, postgres.ErrNoStore, postgres.ErrOldSchema} {
+		if errors.Is(err, served) {
+			return nil
+		}
+	}
+	return err
+}
+
+// checkKeys returns why the service could not use its sealing keys. A key file that is missing is made with a store that has no accounts.
+func checkKeys(ctx context.Context, c *config.Config) error {
+	names, err := SealNames(c)
+	missing := errors.Is(err, fs.ErrNotExist) && c.FileOf(sealKeysSetting) == ""
+	if err != nil && !missing {
+		return err
+	}
+	store, errStore := OpenStore(ctx, c)
+	switch {
+	case errStore != nil && missing && !errors.Is(errStore, sqlite.ErrNoStore):
+		return err
+	case errStore != nil: // which checkStore reports
+		return nil
+	}
+	defer func() { _ = store.Close() }()
+	if !missing {
+		return names.CheckCurrent(ctx, store)
+	}
+	if rows, errRows := store.List(ctx, "", 1); errRows != nil || len(rows) > 0 {
+		return errors.Join(err, errRows)
+	}
+	return nil
+}
