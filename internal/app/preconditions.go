@@ -116,7 +116,7 @@ func checkStore(ctx context.Context, c *config.Config) (err error) {
 
 // checkKeys returns why the service could not use its sealing keys. A key file that is missing is made with a store that has no accounts.
 func checkKeys(ctx context.Context, c *config.Config) error {
-	names, err := SealNames(c)
+	keyring, err := OpenKeyring(c)
 	missing := errors.Is(err, fs.ErrNotExist) && c.FileOf(sealKeysSetting) == ""
 	if err != nil && !missing {
 		return err
@@ -130,7 +130,7 @@ func checkKeys(ctx context.Context, c *config.Config) error {
 	}
 	defer func() { _ = store.Close() }()
 	if !missing {
-		return names.CheckCurrent(ctx, store)
+		return keyring.CheckCurrent(ctx, store)
 	}
 	if rows, errRows := store.List(ctx, "", 1); errRows != nil || len(rows) > 0 {
 		return errors.Join(err, errRows)
