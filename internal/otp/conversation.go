@@ -98,7 +98,7 @@ func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	row, now, err := s.store.Fetch(ctx, c.ask.Account)
-	return s.fetched(ctx, c, row, now, err)
+	return s.fetched(c, row, now, err)
 }
 
 // fetchWithResponse is fetch, and returns from the same read what is stored of the call that this one repeats.
@@ -110,12 +110,12 @@ func (s *Service) fetchWithResponse(ctx context.Context, c *conversation) (Recor
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	row, kept, now, err := s.store.FetchWithResponse(ctx, c.ask.Account, c.ask.Repeat.Key)
-	r, err := s.fetched(ctx, c, row, now, err)
+	r, err := s.fetched(c, row, now, err)
 	return r, kept, err
 }
 
 // fetched makes a record of what a fetch returned.
-func (s *Service) fetched(ctx context.Context, c *conversation, row Row, now time.Time, err error) (Record, error) {
+func (s *Service) fetched(c *conversation, row Row, now time.Time, err error) (Record, error) {
 	if !now.IsZero() {
 		c.storeTimeAt = c.clock()
 		c.storeTime = s.clock.Look(c.storeTimeAt, now)
@@ -124,7 +124,7 @@ func (s *Service) fetched(ctx context.Context, c *conversation, row Row, now tim
 	if errors.Is(err, ErrNotFound) {
 		return Record{Account: c.ask.Account}, nil
 	}
-	return s.tolerated(ctx, c, row, err)
+	return c.tolerance.decode(row, err, &s.limits)
 }
 
 // write makes the record durable, with the audit line of the stage.

@@ -1,7 +1,6 @@
 package otp
 
 import (
-	"context"
 	"errors"
 
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
@@ -21,10 +20,10 @@ const (
 	replacesDevice
 )
 
-// tolerated returns the record of a row, which came with err, as far as the conversation can work on it. Otherwise it returns
-// why the record cannot be opened or decoded.
-func (s *Service) tolerated(ctx context.Context, c *conversation, row Row, err error) (Record, error) {
-	switch tolerable := row.Unopened && c.tolerance >= keepsVault; {
+// decode returns the record of a row, which came with err, as far as a call of that tolerance can work on it. Otherwise it
+// returns why the record cannot be opened or decoded.
+func (t tolerance) decode(row Row, err error, limits *Limits) (Record, error) {
+	switch tolerable := row.Unopened && t >= keepsVault; {
 	case err != nil && !tolerable:
 		return Record{}, err
 	case row.Unopened && !tolerable:
@@ -35,18 +34,14 @@ func (s *Service) tolerated(ctx context.Context, c *conversation, row Row, err e
 		decode = decodeBody
 	}
 	r, err := decode(row)
-	switch damaged := errors.Is(err, errDamaged) && c.tolerance == replacesDevice; {
+	switch damaged := errors.Is(err, errDamaged) && t == replacesDevice; {
 	case err == nil && !row.Unopened, err != nil && !damaged:
 		return r, err
 	}
-	listed, errListed := s.listed(ctx, row)
-	switch {
-	case errListed != nil:
-		return Record{}, errListed
-	case err != nil:
-		return s.remains(row, listed), nil //nolint:nilerr // that it is damaged is why the remains are used
+	if err != nil {
+		return row.remains(limits), nil //nolint:nilerr // that it is damaged is why the remains are used
 	}
-	r.sealed, r.sealedUnread = row.Vault, listed.UnreadAnswers
+	r.sealed, r.sealedUnread = row.Vault, row.UnreadAnswers
 	return r, nil
 }
 
@@ -56,26 +51,14 @@ func (r Record) withoutSealed() Record {
 	return r
 }
 
-// listed returns the row as a listing has it, with what a fetch leaves out.
-func (s *Service) listed(ctx context.Context, row Row) (Row, error) {
-	rows, err := s.store.List(ctx, row.Account.before(), 1)
-	switch {
-	case err != nil:
-		return Row{}, err
-	case len(rows) == 0 || rows[0].Account != row.Account || rows[0].Revision != row.Revision:
-		return Row{}, ErrConflict
-	}
-	return rows[0], nil
-}
-
 // remains returns what is known of a damaged record, without its devices. Where its body cannot be read, the serial is that of
 // the claim, and the PIN guard has one guess left: what inWebo has counted of wrong PINs is not known.
-func (s *Service) remains(row, listed Row) Record {
+func (row Row) remains(limits *Limits) Record {
 	r, err := decodeBody(row)
 	if err != nil {
 		r = Record{
-			Account: row.Account, Revision: row.Revision, Serial: ratchet.Serial(listed.Claim.Serial),
-			Guard: s.limits.Guard.unknown(),
+			Account: row.Account, Revision: row.Revision, Serial: ratchet.Serial(row.Claim.Serial),
+			Guard: limits.Guard.unknown(),
 		}
 		if !row.HeldUntil.IsZero() {
 			r.Hold = &Hold{Revision: row.Revision, Since: row.HeldUntil.Add(-MaxLease), Until: row.HeldUntil}

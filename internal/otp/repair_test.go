@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -119,18 +118,4 @@ func TestForgettingADamagedRecord(t *testing.T) {
 	}
 	e.mustEnroll(t, otp.Enrolling{})
 	e.mustHaveOneSerial(t)
-}
-
-// No name lies between the one that a record is listed after and its own.
-func TestNameBeforeAnAccount(t *testing.T) {
-	t.Parallel()
-	longest := strings.Repeat("b", 128)
-	for account, want := range map[otp.Account]otp.Account{
-		" ": "", "b": otp.Account("a" + strings.Repeat("~", 127)), "a ": "a", "a b": otp.Account("a a" + strings.Repeat("~", 125)),
-		otp.Account(longest): otp.Account(longest[:127] + "a"), "!": otp.Account(" " + strings.Repeat("~", 127)),
-	} {
-		if got := account.Before(); got != want || got >= account {
-			t.Errorf("before %q comes %q, want %q", account, got, want)
-		}
-	}
 }

@@ -89,11 +89,9 @@ type Row struct {
 	// error that says why it does not open the vault, and stores it as it is.
 	Unopened bool
 
-	// UnreadAnswers is the number of kept finalize answers in the Vault that could not be read, for counting. Lists and
-	// BySerial return it; the two fetches leave it at 0, since the Vault is at hand there.
+	// UnreadAnswers is the number of kept finalize answers in the Vault that could not be read, for counting.
 	UnreadAnswers int
-	// Claim is the device that the account has or had. Lists and BySerial return it, the two fetches do not. Create and
-	// Replace ignore it: Write.Claim changes it.
+	// Claim is the device that the account has or had. Create and Replace ignore it: Write.Claim changes it.
 	Claim Claim
 	// Former reports whether the row is that of a device which the account had before another one. Only BySerial returns
 	// such rows.

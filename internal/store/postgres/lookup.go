@@ -31,6 +31,7 @@ func noKey(*readTask) string { return "" }
 
 const (
 	fetchBegin = `SELECT n, ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
+		coalesce(d.unread_answers, 0), coalesce(d.serial, ''), coalesce(d.active, false),
 		a.account IS NOT NULL, coalesce(a.at, 0), `
 	fetchEnd = ` FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (account, key, n) LEFT JOIN device d USING (account)
 		LEFT JOIN answer a ON a.account = wanted.account AND a.key = wanted.key`
@@ -94,14 +95,16 @@ func scanFetched(rows pgx.Rows, fetches []*fetched) error {
 	var found, inDoubt, answered bool
 	var heldUntil *int64
 	var body, vault, fingerprint, answer []byte
-	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &answered, &answeredAt, &body, &vault, &fingerprint, &answer)
+	var unread int
+	var claim otp.Claim
+	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &unread, &claim.Serial, &claim.Active, &answered, &answeredAt, &body, &vault, &fingerprint, &answer)
 	if err != nil {
 		return err
 	}
 	f := fetches[n-1]
 	f.now, f.found = time.UnixMicro(at).UTC(), found
 	f.row.Revision, f.row.InDoubt, f.row.HeldUntil = revision, inDoubt, timeOrZero(heldUntil)
-	f.row.Body, f.row.Vault = body, secret.NewBytes(vault)
+	f.row.Body, f.row.Vault, f.row.UnreadAnswers, f.row.Claim = body, secret.NewBytes(vault), unread, claim
 	if answered {
 		f.kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
 	}

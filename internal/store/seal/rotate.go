@@ -180,7 +180,6 @@ func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
 		return otp.Write{}, errLeased
 	}
 	row.Revision++
-	row.UnreadAnswers = len(record.Unread) // a fetch leaves that out
 	row, err = r.Keyring.sealRow(row)
 	return otp.Write{ID: uuid.NewString(), Row: row, Over: row.Body, Line: otp.Line{
 		At: now, Account: row.Account, Caller: r.Caller, Action: action, Stage: otp.StageOutcome, Outcome: "done", Step: record.Step,

@@ -212,6 +212,7 @@ func scanCall(from scanner) (c call, err error) {
 	var vault, fingerprint, answer []byte
 	var answeredAt int64
 	err = from.Scan(&c.found, &c.row.Account, &c.row.Revision, &c.row.InDoubt, &heldUntil, &c.row.Body, &vault,
+		&c.row.UnreadAnswers, &c.row.Claim.Serial, &c.row.Claim.Active,
 		&answered, &answeredAt, &fingerprint, &answer)
 	c.row.HeldUntil, c.row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	if answered {
@@ -268,7 +269,8 @@ type scanner interface{ Scan(dest ...any) error }
 func scanRow(from scanner) (row otp.Row, err error) {
 	var heldUntil sql.NullInt64
 	var vault []byte
-	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault)
+	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &row.UnreadAnswers,
+		&row.Claim.Serial, &row.Claim.Active)
 	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

@@ -1,27 +1,20 @@
 package sqlite
 
 import (
-	"database/sql"
 	"fmt"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // One row with a value that it cannot have must not keep a listing from the others. Such a row is listed as what can be read of it.
 
 // scanListed reads listedColumns. An empty Body says that the row could not be read whole.
 func scanListed(from scanner) (row otp.Row, err error) {
-	var heldUntil sql.NullInt64
-	var vault []byte
-	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &row.UnreadAnswers,
-		&row.Claim.Serial, &row.Claim.Active)
-	if err != nil {
+	if row, err = scanRow(from); err != nil {
 		return scanDamaged(from)
 	}
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, nil
 }
 

@@ -147,6 +147,8 @@ func (r record) Scan(dest ...any) error {
 			*to = otp.Account(text)
 		case *int64:
 			*to = number
+		case *int:
+			*to = int(number)
 		case *uint64:
 			*to = uint64(number)
 		case *bool:

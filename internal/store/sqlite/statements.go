@@ -63,13 +63,13 @@ const (
 	keyColumns     = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 
 	// Those of a lookup.
-	fetchText      = `SELECT ` + rowColumns + ` FROM device WHERE account = ?`
+	fetchText      = `SELECT ` + listedColumns + ` FROM device WHERE account = ?`
 	keyByIDText    = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
 	ageAnswersText = `UPDATE answer SET (at, fingerprint, answer) = (?, NULL, NULL) WHERE (account, key) IN
 		(SELECT account, key FROM answer WHERE at > ? LIMIT ?)`
 
 	withResponseText = `SELECT d.account IS NOT NULL, coalesce(d.account, ''), coalesce(d.revision, 0), coalesce(d.in_doubt, 0),
-			d.held_until, d.body, d.vault,
+			d.held_until, d.body, d.vault, coalesce(d.unread_answers, 0), coalesce(d.serial, ''), coalesce(d.active, 0),
 			a.account IS NOT NULL, coalesce(a.at, 0), a.fingerprint, a.answer
 		FROM (SELECT ? AS account) wanted LEFT JOIN device d USING (account)
 		LEFT JOIN answer a ON a.account = wanted.account AND a.key = ?`

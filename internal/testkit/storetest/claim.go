@@ -66,6 +66,9 @@ func testClaims(t *testing.T, s Instance) {
 	if rows[0].Claim != released || rows[1].Claim != active {
 		t.Errorf("the list has the claims %+v and %+v", rows[0].Claim, rows[1].Claim)
 	}
+	if alice, bob := fetch(t, s, "alice").Claim, fetch(t, s, "bob").Claim; alice != released || bob != active {
+		t.Errorf("fetch returns the claims %+v and %+v", alice, bob)
+	}
 	testOneClaim(t, s)
 }
 
@@ -167,6 +170,9 @@ func testUnreadAnswers(t *testing.T, s Instance) {
 	expect(3)
 	if rows, err := s.Reader.List(ctx, "", 1); err != nil || rows[0].UnreadAnswers != 2 {
 		t.Errorf("the list has %+v (%v)", rows, err)
+	}
+	if got := fetch(t, s, "alice").UnreadAnswers; got != 2 {
+		t.Errorf("fetch returns %d unread answers, want 2", got)
 	}
 	must(t, s.Replace(ctx, unread("alice", 2, 0)))
 	expect(1)
