@@ -8,6 +8,9 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 )
 
+const plainAnswer = `<?xml version="1.0" encoding="UTF-8"?><ActionFinalize><err>OK</err><defi>1234567890</defi>` +
+	`<dK1>00112233445566778899aabbccddeeff</dK1></ActionFinalize>`
+
 // BenchmarkExchange makes the two exchanges of an OTP over loopback, on a connection that is used again. The server is part
 // of what is measured, and does next to nothing.
 func BenchmarkExchange(b *testing.B) {

@@ -1,5 +1,0 @@
-//go:build race
-
-package hotpath
-
-const raceDetector = true
