@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"time"
 )
 
@@ -16,13 +17,13 @@ type body struct {
 	response *http.Response
 	deadline time.Time // of the exchange
 	framed   io.Reader // the body as its framing says
-	from     io.Reader // the body, decompressed; nil before the first read
-	ended    bool      // the framing was read to its end, but for the trailer behind chunks
-	beyond   bool      // it was read on behind the end of the framing
+	from     io.Reader // the body, decoded; nil before the first read
+	decoder  decoder
+	ended    bool // the framing was read to its end, but for the trailer behind chunks
+	beyond   bool // it was read on behind the end of the framing
 
-	isRaw      bool // it is read as it arrived, because its framing cannot be
-	compressed bool
-	fault      error // why the connection brought no more
+	isRaw bool  // it is read as it arrived, because its head cannot be
+	fault error // why the connection brought no more
 }
 
 // endTimeout bounds the wait for the end of a framing whose document is whole, so that the connection can be used again.
@@ -33,7 +34,9 @@ const maxFramedBytes = 8 * maxAnswerBytes
 
 func newBody(c *conn, response *http.Response, deadline time.Time) *body {
 	if response.Body == nil {
-		return newRawBody(c, response, deadline)
+		b := newRawBody(c, response, deadline)
+		b.framed = unchunked(response.Header, b.framed)
+		return b
 	}
 	c.budget = maxFramedBytes
 	b := &body{conn: c, response: response, deadline: deadline, framed: response.Body}
@@ -55,16 +58,33 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.from = framing{b}
 	n, err := b.from.Read(p)
-	if n == 0 || p[0] != gzipMagic {
+	if n == 0 || p[0] == '<' {
 		return n, err
 	}
-	b.compressed = true
-	b.from, err = unzipped(io.MultiReader(bytes.NewReader(bytes.Clone(p[:n])), b.from))
-	if err != nil {
+	b.decoder.deflate = slices.Contains(codings(b.response.Header), "deflate")
+	if err := b.decoder.decode(io.MultiReader(bytes.NewReader(bytes.Clone(p[:n])), b.from)); err != nil {
 		return 0, err
 	}
+	b.from = &b.decoder
 	return b.from.Read(p)
 }
+
+// opaque returns why the body cannot be decoded; nil when nothing says that.
+func (b *body) opaque() error {
+	switch {
+	case b.decoder.broken:
+		return errCorrupt
+	case slices.ContainsFunc(codings(b.response.Header), isUnknownCoding):
+		return errUnknownCoding
+	default:
+		return nil
+	}
+}
+
+var (
+	errCorrupt       = errors.New("it is compressed, and broken")
+	errUnknownCoding = errors.New("it is coded in a way that is not known")
+)
 
 // framing reads the body as its framing says, and notes where that ends.
 type framing struct{ *body }

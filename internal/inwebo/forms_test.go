@@ -2,7 +2,9 @@ package inwebo_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -94,6 +96,7 @@ func TestNoFormOfADocumentCostsTheStep(t *testing.T) {
 		"a challenge that cannot":   root("*", "<challenge>1 2</challenge>"+stepFields),
 		"a message with anything":   root("*", "<m_text>5 < 6 & &euro; <b>c</b></m_text>"+stepFields),
 		"something behind it":       root("*<!-- --><x>", stepFields),
+		"another word behind OK":    strings.Replace(root("*", stepFields), "OK", "OK:c4n4ry", 1),
 		"blocked":                   strings.Replace(root("*", stepFields), "OK", "OK:BLOCKED", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -171,6 +174,17 @@ func TestNoWayOfHTTPCostsTheStep(t *testing.T) {
 		"gzip, said":                       thenWait(head("Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n") + chunk(zipped(document)) + "0\r\n\r\n"),
 		"gzip, cut in its trailer":         says(length(len(zipped(document))) + zipped(document)[:len(zipped(document))-3]),
 		"gzip, said and not true":          thenWait(head("Content-Encoding: gzip\r\n") + document),
+		"deflate":                          thenWait(length(len(zlibbed(document))) + zlibbed(document)),
+		"deflate, said":                    thenWait(head("Content-Encoding: deflate\r\n") + zlibbed(document)),
+		"deflate without its head":         thenWait(head("Content-Encoding: deflate\r\n") + deflated(document)),
+		"deflate of gzip":                  thenWait(head("Content-Encoding: gzip, deflate\r\n") + zlibbed(zipped(document))),
+		"deflate, said and not true":       thenWait(head("Content-Encoding: deflate\r\n") + document),
+		"br, said and not true":            thenWait(head("Content-Encoding: br\r\n"+counted) + document),
+		"gzip on its way":                  thenWait(head("Transfer-Encoding: gzip, chunked\r\n") + chunk(zipped(document)) + "0\r\n\r\n"),
+		"gzip on its way, in two chunks":   thenWait(head("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n") + chunk(zipped(document)[:50]) + chunk(zipped(document)[50:])),
+		"deflate on its way":               thenWait(head("Transfer-Encoding: deflate, chunked\r\n") + chunk(deflated(document)) + "0\r\n\r\n"),
+		"gzip on its way, no chunks":       thenWait(head("Transfer-Encoding: gzip\r\n") + zipped(document)),
+		"chunks behind an odd line":        thenWait(head("c4n4ry\r\nTransfer-Encoding: chunked\r\n") + chunk(document[:60]) + chunk(document[60:]) + "0\r\n\r\n"),
 		"gzip of UTF-16":                   thenWait(head("Content-Encoding: x-gzip\r\n") + zipped(inUTF16("\ufeff"+document, binary.BigEndian))),
 		"203":                              thenWait(strings.Replace(length(len(document))+document, "200 OK", "203 c4n4ry", 1)),
 		"201":                              thenWait(strings.Replace(length(len(document))+document, "200 OK", "201 c4n4ry", 1)),
@@ -253,6 +267,22 @@ func zipped(text string) string {
 	return b.String()
 }
 
+func zlibbed(text string) string {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	_, _ = w.Write([]byte(text))
+	_ = w.Close()
+	return b.String()
+}
+
+func deflated(text string) string {
+	var b bytes.Buffer
+	w := must(flate.NewWriter(&b, flate.BestCompression))
+	_, _ = w.Write([]byte(text))
+	_ = w.Close()
+	return b.String()
+}
+
 func chunks(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(text) {
@@ -291,7 +321,7 @@ func TestTheWholeAnswerIsKept(t *testing.T) {
 		"elements that mix":  "<ActionFinalize><err>OK</err></c4n4ry><dK1>c4n4ry</dK1></ActionFinalize>",
 		"inside of another":  "<c4n4ry>" + finalizeOf("<dK1>c4n4ry</dK1>") + "</c4n4ry>",
 		"two words":          "<ActionFinalize><err>OK</err><dK1>c4n4ry</dK1><err>NOK</err></ActionFinalize>",
-		"words of its own":   "<ActionFinalize><err>OK:c4n4ry</err><dK1>c4n4ry</dK1></ActionFinalize>",
+		"words of its own":   "<ActionFinalize><err>OKc4n4ry</err><dK1>c4n4ry</dK1></ActionFinalize>",
 		"in UTF-16":          inUTF16("\ufeff<!DOCTYPE x>"+finalizeOf("<dK1>c4n4ry</dK1>"), binary.BigEndian),
 		"no word":            "<ActionFinalize><dK1>c4n4ry</dK1></ActionFinalize>",
 		"with a prefix":      "<!DOCTYPE x><y:ActionFinalize><err>OK</err></y:ActionFinalize>",

@@ -74,17 +74,22 @@ var (
 	protocolName  = []byte("HTTP/") //nolint:gochecknoglobals // nothing changes it
 	emptyLine     = regexp.MustCompile(`\n\r?\n`)
 	statusPattern = regexp.MustCompile(`^\s*HTTP/[0-9.]+[ \t]+([0-9]{3})\b`)
+	codingPattern = regexp.MustCompile(`(?im)^(Content-Encoding|Transfer-Encoding)[ \t]*:([^\r\n]*)`)
 )
 
-// headOf returns as much of the head of an answer as can be read although net/http refuses it: its status. It has no Body.
+// headOf returns as much of the head of an answer as can be read although net/http refuses it: its status, and how the body is
+// coded. It has no Body.
 func headOf(seen []byte) *http.Response {
 	head, behind := cutHead(seen)
 	if len(head) == 0 {
 		head = behind
 	}
-	response := &http.Response{StatusCode: http.StatusOK, ContentLength: -1}
+	response := &http.Response{StatusCode: http.StatusOK, ContentLength: -1, Header: http.Header{}}
 	if found := statusPattern.FindSubmatch(head); found != nil {
 		response.StatusCode, _ = strconv.Atoi(string(found[1])) // three digits
+	}
+	for _, found := range codingPattern.FindAllSubmatch(head, -1) {
+		response.Header.Add(string(found[1]), string(found[2]))
 	}
 	return response
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -47,6 +48,8 @@ func (x *call) receive(ctx context.Context) (_ answer, usable bool, err error) {
 	case err == nil:
 		a, err := newAnswer(x.name, d, x.read)
 		return a, x.body.finish(), err
+	case d.root == "" && x.isOpaque():
+		return answer{}, false, x.opaqueFault(x.body.opaque())
 	case errors.Is(err, errEarly) && x.body.fault != nil:
 		return answer{}, false, x.cutFault(ctx, d)
 	case d.root == "" && status != http.StatusOK:
@@ -74,6 +77,23 @@ func (x *call) cutFault(ctx context.Context, d *document) error {
 	u := unreadable(x.name, d, x.read, fmt.Errorf("%w, because the connection brought no more: %w", errEarly, fault.why))
 	u.Cut = true
 	return u
+}
+
+// isOpaque reports whether the answer has a body that cannot be decoded, and is no page.
+func (x *call) isOpaque() bool {
+	_, behind := cutHead(x.conn.seen)
+	return x.body.opaque() != nil && len(behind) > 0 && !isWebPage(x.read.text)
+}
+
+// opaqueFault is the error of an answer whose body cannot be decoded. Of a finalize it is kept as it arrived, with its head, which
+// says how it is coded.
+func (x *call) opaqueFault(why error) error {
+	if rootOf(x.name) == rootSetup {
+		return &Fault{x.name, ErrNoAnswer, ErrNotUnderstood, why.Error()}
+	}
+	x.conn.readUntil(x.deadline, drainTimeout)
+	_, _ = io.Copy(io.Discard, x.body.framed) // as far as it comes
+	return opaque(x.name, x.conn.seen, why)
 }
 
 func statusFault(name Exchange, status int) error {

@@ -64,7 +64,7 @@ func TestEveryRefusalOfEveryExchange(t *testing.T) {
 }
 
 func TestWhatIsNeitherOKNorNOK(t *testing.T) {
-	for _, text := range []string{"", "ok", "O K", "OK:", "OK:c4n4ry", "OK:BLOCKED:", "OK:NOK", "nok:ACCESS", "NOKACCESS", "ACCESS", "0", "KO"} {
+	for _, text := range []string{"", "ok", "O K", "OKc4n4ry", "c4n4ry:OK", "nok:ACCESS", "NOKACCESS", "ACCESS", "0", "KO"} {
 		for _, call := range calls {
 			err := call.make(t, answering(t, call.withErr(text)))
 			if call.isSetup() {
@@ -76,10 +76,13 @@ func TestWhatIsNeitherOKNorNOK(t *testing.T) {
 	}
 }
 
-func TestBlockedIsAnAnswer(t *testing.T) {
-	for _, call := range calls {
-		if err := call.make(t, answering(t, call.withErr("OK:BLOCKED"))); err != nil {
-			t.Errorf("%s: %v", call.exchange, err)
+// Whatever word follows OK, inWebo did what was asked.
+func TestWordsBehindOK(t *testing.T) {
+	for _, text := range []string{"OK:BLOCKED", "OK : BLOCKED", "OK:", "OK:c4n4ry", "OK:NOK"} {
+		for _, call := range calls {
+			if err := call.make(t, answering(t, call.withErr(text))); err != nil {
+				t.Errorf("%s, %s: %v", text, call.exchange, err)
+			}
 		}
 	}
 }

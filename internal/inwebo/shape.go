@@ -109,7 +109,7 @@ func httpShape(response *http.Response, b *body) *HTTPShape {
 		shape.Framing = "to the end of the connection"
 	}
 	if b != nil {
-		shape.Ended, shape.Surplus, shape.Raw, shape.Compressed = b.ended, b.beyond, b.isRaw, b.compressed
+		shape.Ended, shape.Surplus, shape.Raw, shape.Compressed = b.ended, b.beyond, b.isRaw, b.decoder.found
 	}
 	return shape
 }

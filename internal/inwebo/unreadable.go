@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -15,7 +16,8 @@ import (
 // ReadAnswer reads the answer again.
 type Unreadable struct {
 	Exchange Exchange
-	// Answer is the body as it arrived, decompressed, and cut off after 64 KiB.
+	// Answer is the body as it arrived, decompressed, and cut off after 64 KiB. Where it could not be decompressed, the head of the
+	// HTTP answer is in front of it.
 	Answer secret.Bytes
 	// Accepted reports whether err itself reads OK or OK:BLOCKED.
 	Accepted bool
@@ -52,7 +54,7 @@ type Reading struct {
 // ReadAnswer reads a kept answer to a finalize: Unreadable.Answer or Refusal.Unusable. It returns an *Unreadable when the
 // answer, or the ratchet step in it, cannot be read by this version either.
 func ReadAnswer(exchange Exchange, kept secret.Bytes) (Reading, error) {
-	a, err := readBody(exchange, bytes.NewReader(kept.Reveal()))
+	a, err := readKept(exchange, kept.Reveal())
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		if !refusal.Unusable.IsEmpty() {
 			return Reading{}, &Unreadable{Exchange: exchange, Answer: kept, detail: errUnusableStep.Error()}
@@ -70,6 +72,21 @@ func ReadAnswer(exchange Exchange, kept secret.Bytes) (Reading, error) {
 }
 
 var errUnusableStep = errors.New("its ratchet step cannot be used")
+
+// readKept reads a body, with or without the head of its answer.
+func readKept(exchange Exchange, kept []byte) (answer, error) {
+	if !bytes.HasPrefix(kept, protocolName) {
+		return readBody(exchange, bytes.NewReader(kept))
+	}
+	_, behind := cutHead(kept)
+	response := headOf(kept)
+	b := &body{response: response, isRaw: true, framed: unchunked(response.Header, bytes.NewReader(behind))}
+	a, err := readBody(exchange, b)
+	if why := b.opaque(); is[*Fault](err) && why != nil {
+		err = opaque(exchange, kept, why)
+	}
+	return a, err
+}
 
 // readBody reads a body that has arrived as far as err.
 func readBody(exchange Exchange, body io.Reader) (answer, error) {
@@ -112,8 +129,17 @@ func unreadable(exchange Exchange, d *document, body *source, why error) *Unread
 	return u
 }
 
-// acceptance reports whether err says that inWebo did what was asked, and that it blocks the device from now on.
+// opaque is the error of an answer whose body cannot be decoded.
+func opaque(exchange Exchange, arrived []byte, why error) *Unreadable {
+	return &Unreadable{
+		Exchange: exchange, Answer: secret.NewBytes(bytes.Clone(arrived[:min(len(arrived), maxAnswerBytes)])), detail: why.Error(),
+	}
+}
+
+// acceptance reports whether err says that inWebo did what was asked, and that it blocks the device from now on. Behind OK, every
+// other word is taken for one that changes nothing: the device has moved.
 func acceptance(d *document) (accepted, blocked bool) {
-	text := d.textOrNone("err")
-	return text == "OK" || text == "OK:BLOCKED", text == "OK:BLOCKED"
+	status, word, _ := strings.Cut(d.textOrNone("err"), ":")
+	accepted = strings.TrimSpace(status) == "OK"
+	return accepted, accepted && strings.TrimSpace(word) == "BLOCKED"
 }
