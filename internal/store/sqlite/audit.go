@@ -13,7 +13,11 @@ import (
 // appear in the order of their ids, so who goes on after the last id that it has seen misses none.
 // Of a damaged line it returns what can be read, and the damage.
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
-	return list(ctx, s, "read the audit log", s.read.auditAfter, scanLine, id, limit)
+	lines, err := list(ctx, s, "read the audit log", s.read.auditAfter, scanLine, id, limit)
+	if isDamage(err) {
+		return s.auditSingly(ctx, id, limit)
+	}
+	return lines, err
 }
 
 // Note adds lines that come with no record. Their time is the store's, whatever they say.

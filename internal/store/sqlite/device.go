@@ -228,7 +228,11 @@ func (s *Store) CountUnreadAnswers(ctx context.Context) (int, error) {
 
 // List is as otp.Store says.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
-	return list(ctx, s, "list the records", s.read.list, scanListed, string(after), limit)
+	rows, err := list(ctx, s, "list the records", s.read.list, scanListed, string(after), limit)
+	if isDamage(err) {
+		return s.listSingly(ctx, after, limit)
+	}
+	return rows, err
 }
 
 // CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock: it has passed, or

@@ -68,7 +68,11 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 
 // ListKeys is as authn.KeyStore says.
 func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
-	return list(ctx, s, "list the API keys", s.read.listKeys, scanListedKey)
+	keys, err := list(ctx, s, "list the API keys", s.read.listKeys, scanListedKey)
+	if isDamage(err) {
+		return s.listKeysSingly(ctx)
+	}
+	return keys, err
 }
 
 func scanKey(from scanner) (key authn.Key, err error) {
