@@ -50,7 +50,7 @@ func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, err
 
 // allRows gives every row, a page at a time.
 func allRows(ctx context.Context, store Store) iter.Seq2[otp.Row, error] {
-	return paged(otp.Account(""), func(after otp.Account) ([]otp.Row, error) { return store.List(ctx, after, page) },
+	return paged(otp.Account(""), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) },
 		func(row otp.Row) otp.Account { return row.Account })
 }
 
@@ -70,6 +70,17 @@ func wholeKeys(keys []authn.Key) error {
 		}
 	}
 	return nil
+}
+
+// wholeRows is List of the store, and refuses a row that could not be read whole.
+func wholeRows(ctx context.Context, store Store, after otp.Account) ([]otp.Row, error) {
+	rows, err := store.List(ctx, after, page)
+	for _, row := range rows {
+		if len(row.Body) == 0 {
+			return nil, fmt.Errorf("the record of account %q %w", row.Account, errNotWhole)
+		}
+	}
+	return rows, err
 }
 
 // wholeLines is AuditAfter of the store, and refuses a damaged line.

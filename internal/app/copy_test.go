@@ -1,9 +1,11 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,4 +125,31 @@ func TestFormerDevicesAreCompared(t *testing.T) {
 	if _, err := compare(t.Context(), with("phone/_/1"), with("phone/_/2")); !errors.Is(err, errDiffer) {
 		t.Errorf("the comparison says %v", err)
 	}
+}
+
+// unreadable is a store with a record that cannot be read whole.
+type unreadable struct{ Store }
+
+func (u unreadable) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
+	rows, err := u.Store.List(ctx, after, limit)
+	for i := range rows {
+		rows[i] = otp.Row{Account: rows[i].Account}
+	}
+	return rows, err
+}
+
+// A copy would have the record as one without a device, and so lose the device.
+func TestUnreadableRecordIsNotCopied(t *testing.T) {
+	t.Parallel()
+	key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range allRows(t.Context(), unreadable{stocked(t, key, func(*otp.Write) {})}) {
+		if err == nil || !strings.Contains(err.Error(), `the record of account "alice" is damaged`) {
+			t.Errorf("%v", err)
+		}
+		return
+	}
+	t.Error("there is no record")
 }

@@ -21,7 +21,8 @@ const page = 200
 // Census says how many records are sealed under each key. Those with an empty vault are not in it.
 type Census map[KeyID]int
 
-// Unsealed counts, in a Census, the vaults that are not in the form of this package: damaged, or from elsewhere.
+// Unsealed counts, in a Census, the records whose vault is not in the form of this package, damaged or from elsewhere, and those that
+// cannot be read.
 const Unsealed KeyID = ""
 
 // Keys returns the ids of the census in their order.
@@ -47,8 +48,11 @@ func CensusOf(rows []otp.Row) Census {
 }
 
 func (c Census) add(row otp.Row) {
-	if !row.Vault.IsEmpty() {
+	switch {
+	case !row.Vault.IsEmpty():
 		c[keyOfRow(row)]++
+	case len(row.Body) == 0:
+		c[Unsealed]++
 	}
 }
 

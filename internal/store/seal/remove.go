@@ -42,6 +42,9 @@ func (r *Keyring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) erro
 	case census[id] > 0:
 		return fmt.Errorf("key %s seals %d records: %w; seal them under the current key with pimsd seal rotate --no-new-key", id,
 			census[id], ErrKeyNeeded)
+	case census[Unsealed] > 0:
+		return fmt.Errorf("%d records cannot be read, and may be sealed under key %s: %w; pimsd account list names them: restore a backup, "+
+			"or forget them with pimsd account forget", census[Unsealed], id, ErrKeyNeeded)
 	case answers > 0:
 		return fmt.Errorf("key %s seals %d answers that are kept for repeated calls: %w; they are deleted when idempotency.answer_life is over",
 			id, answers, ErrKeyNeeded)

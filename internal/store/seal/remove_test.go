@@ -62,6 +62,10 @@ func TestRemoveUnused(t *testing.T) {
 	if err := remove("00000000"); !errors.Is(err, seal.ErrNoKey) {
 		t.Errorf("a key that is not there: %v", err)
 	}
+	unreadable := otp.Write{ID: "4", Row: otp.Row{Account: "bob", Revision: 1}} // it is listed so
+	must(t, memory.Create(t.Context(), unreadable))
+	refused(old, "1 records cannot be read, and may be sealed under key")
+	memory.Delete("bob")
 	must(t, remove(old))
 	if got := openFile(t, path, false).Keys(); len(got) != 1 || got[0] != current {
 		t.Errorf("the file has the keys %v", got)

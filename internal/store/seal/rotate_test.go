@@ -74,8 +74,9 @@ func TestCensus(t *testing.T) {
 	must(t, err)
 	_, err = put(t, memory, "clear", 1, 0, time.Time{})
 	must(t, err)
-	must(t, memory.Create(t.Context(), otp.Write{ID: "e", Row: otp.Row{Account: "empty", Revision: 1}}))
-	expectCensus(t, memory, seal.Census{idOf(t, line(1)): 450, idOf(t, line(2)): 1, seal.Unsealed: 1})
+	must(t, memory.Create(t.Context(), otp.Write{ID: "e", Row: otp.Row{Account: "empty", Revision: 1, Body: []byte("{}")}}))
+	must(t, memory.Create(t.Context(), otp.Write{ID: "u", Row: otp.Row{Account: "unreadable", Revision: 1}}))
+	expectCensus(t, memory, seal.Census{idOf(t, line(1)): 450, idOf(t, line(2)): 1, seal.Unsealed: 2})
 }
 
 // A rotation changes nothing of a record but its seal and its revision, and leaves one line in the audit log for each.
@@ -87,7 +88,7 @@ func TestRotate(t *testing.T) {
 		keyring := openFile(t, newFile(t), false)
 		store := seal.New(memory, keyring)
 		fill(t, store, accounts)
-		must(t, store.Create(t.Context(), otp.Write{ID: "e", Row: otp.Row{Account: "empty", Revision: 1}}))
+		must(t, store.Create(t.Context(), otp.Write{ID: "e", Row: otp.Row{Account: "empty", Revision: 1, Body: []byte("{}")}}))
 		_, err := put(t, store, "hold is over", 1, 7, time.Now().Add(-time.Second))
 		must(t, err)
 		before, err := memory.List(t.Context(), "", 1000)
