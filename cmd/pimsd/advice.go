@@ -6,7 +6,6 @@ import (
 
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/pickle"
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
@@ -46,9 +45,9 @@ func advices() []advice {
 		{devicefile.ErrForeign, adviceAsLeft},
 		{devicefile.ErrEmpty, adviceAsLeft},
 		{devicefile.ErrArchive, "Unpack it, and give the file of the device in it: otp.bin, or …_otp.pickle."},
-		{pickle.ErrMalformed, adviceAsLeft},
-		{pickle.ErrTooLarge, adviceAsLeft},
-		{pickle.ErrCalls, "No client saves such a file: do not load it with anything else either, for that would run its code."},
+		{devicefile.ErrMalformed, adviceAsLeft},
+		{devicefile.ErrTooLarge, adviceAsLeft},
+		{devicefile.ErrCalls, "No client saves such a file: do not load it with anything else either, for that would run its code."},
 		{devicefile.ErrOtherPIN, "Type the PIN that the other client uses, or leave it out to take the one in the file."},
 
 		{otp.ErrInDoubt, "An earlier answer of inWebo was lost. Try once more; if it is refused again, enrol the device anew."},

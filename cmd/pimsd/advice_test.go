@@ -8,7 +8,6 @@ import (
 
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/pickle"
 )
 
 // Whatever a command fails with, a person is told what to do, and of two causes about the one that the audit log has.
@@ -16,7 +15,7 @@ func TestEveryCauseHasItsAdvice(t *testing.T) {
 	t.Parallel()
 	overHTTP := []error{otp.ErrRepeatUnderWay, otp.ErrRepeatSpent, otp.ErrRepeatDiffers}
 	ofFiles := []error{
-		devicefile.ErrNotActivated, devicefile.ErrForeign, devicefile.ErrOtherPIN, pickle.ErrCalls, pickle.ErrMalformed, pickle.ErrTooLarge,
+		devicefile.ErrNotActivated, devicefile.ErrForeign, devicefile.ErrOtherPIN, devicefile.ErrCalls, devicefile.ErrMalformed, devicefile.ErrTooLarge,
 	}
 	for _, cause := range append(otp.Causes(), ofFiles...) {
 		advice := adviceFor(fmt.Errorf("a detail: %w", cause))

@@ -2,7 +2,8 @@
 // Assistant integration, and the same object of clients that were made from these, also as base64.
 //
 // It recognizes a file by what is in it, not by its name, takes what a device needs and ignores the rest. It opens
-// no file, asks no other service, and must never put anything of a file into an error, because a device is made of secrets.
+// no file, asks no other service, executes nothing of a file, and must never put anything of one into an error, because a device is
+// made of secrets.
 package devicefile
 
 import (
@@ -12,13 +13,12 @@ import (
 
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/pickle"
 	"github.com/pimsd/pimsd/internal/printable"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// MaxSize is the longest file that is read, in bytes.
-const MaxSize = pickle.MaxSize
+// MaxSize is the longest file that is read, in bytes. The devices that it was made for are below 4 KiB.
+const MaxSize = 256 << 10
 
 // Why a file is no device that can be taken over.
 var (
@@ -45,13 +45,13 @@ type Device struct {
 	secval secret.Text
 }
 
-// Read reads a device from the content of a file. The error wraps one of this package or of package pickle.
+// Read reads a device from the content of a file. The error wraps one of this package or of package
 func Read(content []byte) (Device, error) {
 	content, err := unwrap(content)
 	if err != nil {
 		return Device{}, err
 	}
-	root, err := pickle.Read(content)
+	root, err := readPickle(content)
 	if err != nil {
 		return Device{}, fmt.Errorf("read the file: %w", err)
 	}
@@ -64,17 +64,17 @@ func Read(content []byte) (Device, error) {
 
 // recognize returns the fields of the saved object and, in words, the client that saved it. What counts is how the classes
 // are called: the modules that they are in have moved between versions, and other clients have the same classes elsewhere.
-func recognize(root pickle.Value) (client string, f fields, err error) {
-	device, ok := root.(*pickle.Object)
-	if !ok || device.Class.Name != "Otp" {
+func recognize(root value) (client string, f fields, err error) {
+	device, ok := root.(*object)
+	if !ok || device.class.name != "Otp" {
 		return "", fields{}, ErrForeign
 	}
-	inner, _ := device.Get("data")
-	data, ok := inner.(*pickle.Object)
-	if !ok || data.Class.Name != "IWData" {
+	inner, _ := device.get("data")
+	data, ok := inner.(*object)
+	if !ok || data.class.name != "IWData" {
 		return "", fields{}, ErrForeign
 	}
-	return clientOf(device.Class.Module), fields{device, data}, nil
+	return clientOf(device.class.module), fields{device, data}, nil
 }
 
 // maxModule is how much of a module's name is shown, in bytes.

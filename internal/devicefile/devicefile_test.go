@@ -17,7 +17,6 @@ import (
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/pickle"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -331,9 +330,9 @@ func TestFilesThatAreSomethingElse(t *testing.T) {
 		"nothing":            {"", devicefile.ErrEmpty},
 		"blanks":             {" \r\n", devicefile.ErrEmpty},
 		"a mark alone":       {"\ufeff", devicefile.ErrEmpty},
-		"base64 of a text":   {base64.StdEncoding.EncodeToString([]byte("hello")), pickle.ErrMalformed},
-		"JSON":               {`{"otp": 1}`, pickle.ErrMalformed},
-		"base64 of a call":   {base64.StdEncoding.EncodeToString([]byte("\x80\x04cos\nsystem\n(X\x02\x00\x00\x00idtR.")), pickle.ErrCalls},
+		"base64 of a text":   {base64.StdEncoding.EncodeToString([]byte("hello")), devicefile.ErrMalformed},
+		"JSON":               {`{"otp": 1}`, devicefile.ErrMalformed},
+		"base64 of a call":   {base64.StdEncoding.EncodeToString([]byte("\x80\x04cos\nsystem\n(X\x02\x00\x00\x00idtR.")), devicefile.ErrCalls},
 		"a list of nothing":  {"\x80\x04].", devicefile.ErrForeign},
 		"base64 of a pickle": {base64.StdEncoding.EncodeToString([]byte("\x80\x04].")), devicefile.ErrForeign},
 	} {

@@ -12,12 +12,11 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/pickle"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // fields are those of the client's object, and of the inWebo data in it.
-type fields struct{ client, data *pickle.Object }
+type fields struct{ client, data *object }
 
 // maxServices and maxText, in bytes, are more than any device has.
 const (
@@ -83,20 +82,20 @@ func isPIN(s string) bool {
 // reader reads fields until one has a form that it should not have.
 type reader struct{ err error }
 
-func (r *reader) text(o *pickle.Object, name string) string {
+func (r *reader) text(o *object, name string) string {
 	t, err := text(o, name)
 	r.err = cmp.Or(r.err, err)
 	return t
 }
 
-func (r *reader) texts(o *pickle.Object, name string) []string {
+func (r *reader) texts(o *object, name string) []string {
 	all, err := texts(o, name)
 	r.err = cmp.Or(r.err, err)
 	return all
 }
 
 // services returns the list of services. Names enter no proof: a service whose name cannot be used is called by its id.
-func (r *reader) services(o *pickle.Object) []inwebo.Service {
+func (r *reader) services(o *object) []inwebo.Service {
 	ids, names := r.texts(o, "iwsrvid"), serviceNames(o)
 	services := make([]inwebo.Service, len(ids))
 	for i, id := range ids {
@@ -109,14 +108,14 @@ func (r *reader) services(o *pickle.Object) []inwebo.Service {
 }
 
 // serviceNames returns the names of the services, empty those that cannot be shown; nothing if they are no list of texts.
-func serviceNames(o *pickle.Object) (names []string) {
-	v, _ := o.Get("iwsrvname")
-	var items []pickle.Value
+func serviceNames(o *object) (names []string) {
+	v, _ := o.get("iwsrvname")
+	var items []value
 	switch v := v.(type) {
 	case string:
-		items = []pickle.Value{v}
-	case *pickle.List:
-		items = v.Items[:min(len(v.Items), maxServices+1)]
+		items = []value{v}
+	case *list:
+		items = v.items[:min(len(v.items), maxServices+1)]
 	}
 	for _, item := range items {
 		name, _ := item.(string)
@@ -130,8 +129,8 @@ func serviceNames(o *pickle.Object) (names []string) {
 }
 
 // text gives a field that is a text or a number; empty when it is absent or None.
-func text(o *pickle.Object, name string) (string, error) {
-	v, _ := o.Get(name)
+func text(o *object, name string) (string, error) {
+	v, _ := o.get(name)
 	switch v := v.(type) {
 	case nil:
 		return "", nil
@@ -145,20 +144,20 @@ func text(o *pickle.Object, name string) (string, error) {
 }
 
 // texts gives a field that is a list of texts, or one text when there is one service. A list may be empty.
-func texts(o *pickle.Object, name string) ([]string, error) {
-	v, _ := o.Get(name)
+func texts(o *object, name string) ([]string, error) {
+	v, _ := o.get(name)
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
 	case string:
 		one, err := plain(v, name)
 		return []string{one}, err
-	case *pickle.List:
-		if len(v.Items) > maxServices {
+	case *list:
+		if len(v.items) > maxServices {
 			return nil, lacking(name)
 		}
-		all := make([]string, len(v.Items))
-		for i, item := range v.Items {
+		all := make([]string, len(v.items))
+		for i, item := range v.items {
 			text, ok := item.(string)
 			if !ok {
 				return nil, lacking(name)

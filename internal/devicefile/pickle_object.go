@@ -1,4 +1,4 @@
-package pickle
+package devicefile
 
 import "strings"
 
@@ -14,7 +14,7 @@ func (m *machine) make(op byte) (is bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		return true, m.push(Class{module, name})
+		return true, m.push(class{module, name})
 	case 0x93: // STACK_GLOBAL
 		return true, m.class()
 	case 0x81: // NEWOBJ
@@ -47,7 +47,7 @@ func (m *machine) class() error {
 	if !ok || !alsoOK {
 		return ErrMalformed
 	}
-	return m.push(Class{module, name})
+	return m.push(class{module, name})
 }
 
 // instance makes an object of a class; with arguments it would be a call of the class.
@@ -56,15 +56,15 @@ func (m *machine) instance() error {
 	if err != nil {
 		return err
 	}
-	class, ok := parts[0].(Class)
-	arguments, alsoOK := parts[1].(*List)
+	class, ok := parts[0].(class)
+	arguments, alsoOK := parts[1].(*list)
 	switch {
 	case !ok || !alsoOK || !arguments.tuple:
 		return ErrMalformed
-	case len(arguments.Items) > 0:
+	case len(arguments.items) > 0:
 		return ErrCalls
 	}
-	return m.push(&Object{Class: class})
+	return m.push(&object{class: class})
 }
 
 // build sets the fields of an object. Python would call __setstate__ of a class that has it; here there are fields alone.
@@ -74,8 +74,8 @@ func (m *machine) build() error {
 		return err
 	}
 	top, err := m.top()
-	object, ok := top.(*Object)
-	fields, alsoOK := state[0].(*Dict)
+	object, ok := top.(*object)
+	fields, alsoOK := state[0].(*dict)
 	if err != nil || !ok || !alsoOK || object.fields != nil { // twice would copy fields, as often as a file likes
 		return ErrMalformed
 	}

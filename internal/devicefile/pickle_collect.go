@@ -1,4 +1,4 @@
-package pickle
+package devicefile
 
 import "unicode/utf8"
 
@@ -20,7 +20,7 @@ func (m *machine) text(op byte) (is bool, err error) {
 	case err != nil:
 		return true, err
 	case op == 'C' || op == 'B' || op == 0x8e:
-		return true, m.push(Bytes(raw))
+		return true, m.push(pyBytes(raw))
 	case !utf8.ValidString(raw):
 		return true, ErrMalformed
 	default:
@@ -63,11 +63,11 @@ func (m *machine) remember(op byte) (is bool, err error) {
 func (m *machine) collect(op byte) (is bool, err error) {
 	switch op {
 	case ']':
-		return true, m.push(&List{})
+		return true, m.push(&list{})
 	case '}':
-		return true, m.push(&Dict{})
+		return true, m.push(&dict{})
 	case ')':
-		return true, m.push(&List{tuple: true})
+		return true, m.push(&list{tuple: true})
 	case 0x85, 0x86, 0x87: // TUPLE1 to TUPLE3
 		items, err := m.pop(int(op) - 0x84)
 		return true, m.tuple(items, err)
@@ -91,11 +91,11 @@ func (m *machine) collect(op byte) (is bool, err error) {
 	}
 }
 
-func (m *machine) tuple(items []Value, err error) error {
+func (m *machine) tuple(items []value, err error) error {
 	if err != nil {
 		return err
 	}
-	list := &List{tuple: true}
+	list := &list{tuple: true}
 	if err := list.add(items); err != nil {
 		return err
 	}
@@ -103,30 +103,30 @@ func (m *machine) tuple(items []Value, err error) error {
 }
 
 // extend appends to the list on top.
-func (m *machine) extend(items []Value, err error) error {
+func (m *machine) extend(items []value, err error) error {
 	if err != nil {
 		return err
 	}
 	top, err := m.top()
-	list, is := top.(*List)
+	list, is := top.(*list)
 	if err != nil || !is || list.tuple {
 		return ErrMalformed
 	}
 	return list.add(items)
 }
 
-func (l *List) add(items []Value) error {
-	l.Items = append(l.Items, items...)
+func (l *list) add(items []value) error {
+	l.items = append(l.items, items...)
 	return deepen(&l.depth, items)
 }
 
 // fill sets members of the dict on top.
-func (m *machine) fill(pairs []Value, err error) error {
+func (m *machine) fill(pairs []value, err error) error {
 	if err != nil {
 		return err
 	}
 	top, err := m.top()
-	dict, is := top.(*Dict)
+	dict, is := top.(*dict)
 	if err != nil || !is || len(pairs)%2 != 0 {
 		return ErrMalformed
 	}
@@ -137,7 +137,7 @@ func (m *machine) fill(pairs []Value, err error) error {
 }
 
 // deepen makes a container deeper than its parts were when they were put in.
-func deepen(depth *int, parts []Value) error {
+func deepen(depth *int, parts []value) error {
 	for _, part := range parts {
 		*depth = max(*depth, 1+depthOf(part))
 	}
@@ -147,13 +147,13 @@ func deepen(depth *int, parts []Value) error {
 	return nil
 }
 
-func depthOf(v Value) int {
+func depthOf(v value) int {
 	switch v := v.(type) {
-	case *List:
+	case *list:
 		return v.depth
-	case *Dict:
+	case *dict:
 		return v.depth
-	case *Object:
+	case *object:
 		return v.depth
 	default:
 		return 0

@@ -1,4 +1,4 @@
-package pickle
+package devicefile
 
 import (
 	"encoding/binary"
@@ -9,9 +9,9 @@ import (
 type machine struct {
 	data  string
 	at    int
-	stack []Value
+	stack []value
 	marks []int // stack heights
-	memo  map[uint32]Value
+	memo  map[uint32]value
 }
 
 // step carries out one opcode, and tells whether it was the last.
@@ -71,7 +71,7 @@ func (m *machine) sized(size uint64) (string, error) {
 	return m.take(n)
 }
 
-func (m *machine) push(v Value) error {
+func (m *machine) push(v value) error {
 	if len(m.stack) == maxStack {
 		return ErrTooLarge
 	}
@@ -88,7 +88,7 @@ func (m *machine) floor() int {
 }
 
 // pop takes the n topmost values off the stack, the lowest first.
-func (m *machine) pop(n int) ([]Value, error) {
+func (m *machine) pop(n int) ([]value, error) {
 	if len(m.stack)-n < m.floor() {
 		return nil, ErrMalformed
 	}
@@ -98,7 +98,7 @@ func (m *machine) pop(n int) ([]Value, error) {
 }
 
 // popMark takes everything down to the last mark off the stack, and the mark.
-func (m *machine) popMark() ([]Value, error) {
+func (m *machine) popMark() ([]value, error) {
 	if len(m.marks) == 0 {
 		return nil, ErrMalformed
 	}
@@ -108,7 +108,7 @@ func (m *machine) popMark() ([]Value, error) {
 }
 
 // top is the topmost value, which stays.
-func (m *machine) top() (Value, error) {
+func (m *machine) top() (value, error) {
 	if len(m.stack) == m.floor() {
 		return nil, ErrMalformed
 	}
