@@ -11,8 +11,8 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/printable"
 )
 
 func newAudit(p process) *cobra.Command {
@@ -73,7 +73,7 @@ func countDamaged(w io.Writer, lines []otp.Audited) (damaged int) {
 	for _, l := range lines {
 		if l.Damage != "" {
 			damaged++
-			_, _ = fmt.Fprintf(w, "pimsd: line %d: %s\n", l.ID, printable.Escape(l.Damage))
+			_, _ = fmt.Fprintf(w, "pimsd: line %d: %s\n", l.ID, input.Printable(l.Damage))
 		}
 	}
 	return damaged
@@ -94,7 +94,7 @@ func printAuditJSON(w io.Writer, lines []otp.Audited) error {
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(append(printable.JSON(text), '\n')); err != nil {
+		if _, err := w.Write(append(input.PrintableJSON(text), '\n')); err != nil {
 			return err
 		}
 	}

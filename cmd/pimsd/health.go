@@ -11,7 +11,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
-	"github.com/pimsd/pimsd/internal/printable"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // healthTimeout is what a container's health check may take.
@@ -62,8 +62,8 @@ func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered boo
 		return true, fmt.Errorf("what answers at ops.listen, %s, is no pimsd: choose another address with PIMSD_OPS_LISTEN", address)
 	case !answer.IsOf(c):
 		return true, fmt.Errorf("the service at ops.listen, %s, uses the data directory %s, and this configuration %s: set data_dir and "+
-			"ops.listen to those of one service", address, printable.Escape(shown), app.ShownDataDir(c))
+			"ops.listen to those of one service", address, input.Printable(shown), app.ShownDataDir(c))
 	}
-	_, err = fmt.Fprintf(w, "alive: the service of %s answers at %s\n", printable.Escape(shown), address)
+	_, err = fmt.Fprintf(w, "alive: the service of %s answers at %s\n", input.Printable(shown), address)
 	return true, err
 }

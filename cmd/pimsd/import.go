@@ -13,8 +13,8 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/devicefile"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/printable"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -108,7 +108,7 @@ func (t takeover) run(ctx context.Context, core *app.Core, dryRun bool) error {
 		return err
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "A device of %s, for %s", t.device.Client, printable.Escape(strings.Join(t.device.Services(), ", ")))
+	fmt.Fprintf(&out, "A device of %s, for %s", t.device.Client, input.Printable(strings.Join(t.device.Services(), ", ")))
 	if t.device.PIN.IsEmpty() {
 		out.WriteString("; the file has no PIN: the first one that inWebo accepts counts")
 	}

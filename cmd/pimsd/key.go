@@ -16,8 +16,8 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/printable"
 )
 
 func newKey(p process) *cobra.Command {
@@ -147,7 +147,7 @@ stops.`,
 			for _, key := range keys {
 				if key.Damage != "" {
 					damaged++
-					_, _ = fmt.Fprintf(p.stderr, "pimsd: key %s: %s\n", printable.Escape(key.ID), printable.Escape(key.Damage))
+					_, _ = fmt.Fprintf(p.stderr, "pimsd: key %s: %s\n", input.Printable(key.ID), input.Printable(key.Damage))
 				}
 				listed = append(listed, listedKey{
 					key.ID, whomFor(key), key.Scopes, stateOf(key), key.CreatedAt, key.ExpiresAt, key.LastUsedAt,

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/printable"
 )
 
 // output is a command's standard output. It remembers the first error of a write, which becomes the command's.
@@ -35,7 +35,7 @@ func printJSON(w io.Writer, listing any) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(printable.JSON(text), '\n'))
+	_, err = w.Write(append(input.PrintableJSON(text), '\n'))
 	return err
 }
 
@@ -44,7 +44,7 @@ func printJSON(w io.Writer, listing any) error {
 func printRow(table io.Writer, cells ...any) {
 	shown := make([]string, len(cells))
 	for i, cell := range cells {
-		shown[i] = printable.Escape(fmt.Sprint(cell))
+		shown[i] = input.Printable(fmt.Sprint(cell))
 	}
 	_, _ = fmt.Fprintln(table, strings.Join(shown, "\t")) // an error stays in the table until its Flush
 }

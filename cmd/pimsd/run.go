@@ -11,7 +11,6 @@ import (
 
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
-	"github.com/pimsd/pimsd/internal/printable"
 )
 
 // Exit statuses (docs/contract.md §6).
@@ -52,7 +51,7 @@ func run(ctx context.Context, args []string, p process) int {
 	if err == nil {
 		return statusDone
 	}
-	_, _ = fmt.Fprintf(p.stderr, "pimsd: %s\n", printable.Lines(err.Error()))
+	_, _ = fmt.Fprintf(p.stderr, "pimsd: %s\n", input.PrintableLines(err.Error()))
 	if advice := adviceFor(err); advice != "" {
 		_, _ = fmt.Fprintln(p.stderr, advice)
 	}

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pimsd/pimsd/internal/config"
-	"github.com/pimsd/pimsd/internal/keypair"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // certificateLook is how often the files of the certificate are looked at.
@@ -38,7 +38,7 @@ func openCertificate(files config.TLS, logger *zap.Logger) (*certificate, error)
 
 // look reads the files, and shows what they hold when that is new and can be used.
 func (c *certificate) look() (changed bool, err error) {
-	fresh, err := keypair.Load(c.files.CertFile, c.files.KeyFile)
+	fresh, err := input.LoadKeyPair(c.files.CertFile, c.files.KeyFile)
 	if err != nil {
 		return false, err
 	}

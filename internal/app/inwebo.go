@@ -10,7 +10,6 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/inwebo"
-	"github.com/pimsd/pimsd/internal/keypair"
 	"github.com/pimsd/pimsd/internal/transcript"
 )
 
@@ -35,7 +34,7 @@ func newInwebo(
 		}
 	}
 	if c.ClientCertFile != "" {
-		certificate, err := keypair.Load(c.ClientCertFile, c.ClientKeyFile)
+		certificate, err := input.LoadKeyPair(c.ClientCertFile, c.ClientKeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("inwebo.client_cert_file and inwebo.client_key_file: %w", err)
 		}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
-	"github.com/pimsd/pimsd/internal/keypair"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // soon is when the end of a certificate is worth a word: long enough before it to get another.
@@ -26,7 +26,7 @@ func lookAtCertificates(c *config.Config, now time.Time) (findings []Finding) {
 
 // lookAtPair looks at a certificate and its key, which the settings name.
 func lookAtPair(what, settings, certificateFile, keyFile string, now time.Time) Finding {
-	pair, err := keypair.Load(certificateFile, keyFile)
+	pair, err := input.LoadKeyPair(certificateFile, keyFile)
 	if err != nil {
 		return fails(what, err.Error(), "Correct "+settings+": both are PEM, and belong together.")
 	}

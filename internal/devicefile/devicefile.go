@@ -11,9 +11,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/printable"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -88,7 +88,7 @@ func clientOf(module string) string {
 	case strings.HasPrefix(module, "psa_car_controller."), strings.EqualFold(module, "otp.otp"): // as in 2021
 		return "psa_car_controller"
 	default:
-		return "the client that calls its module " + printable.Escape(module[:min(len(module), maxModule)])
+		return "the client that calls its module " + input.Printable(module[:min(len(module), maxModule)])
 	}
 }
 

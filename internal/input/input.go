@@ -1,8 +1,8 @@
-// Package input reads text that people give: files of settings and secrets, values of the environment, and lines of
-// standard input. Each of them may come from an editor, a shell or an orchestrator that adds what was not typed, such as a
-// byte order mark or a line break at the end.
+// Package input reads text from outside in bounds, and makes it safe to show: files of settings and secrets, certificates with
+// their keys, values of the environment, lines of standard input. Each of them may come from an editor, a shell or an
+// orchestrator that adds what was not typed, such as a byte order mark or a line break at the end.
 //
-// Everything is read in bounds. The package must never put what it has read into an error, since it may be a secret.
+// The package must never put what it has read into an error, since it may be a secret.
 package input
 
 import (

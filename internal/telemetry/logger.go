@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/linequeue"
-	"github.com/pimsd/pimsd/internal/printable"
 )
 
 // Log is a logger whose lines are written in the background. No caller of it waits for the reader of the log: lines that the
@@ -51,7 +51,7 @@ type printableLines struct{ *linequeue.Queue }
 
 // Write is as io.Writer says.
 func (l printableLines) Write(line []byte) (int, error) {
-	if _, err := l.Queue.Write(printable.JSON(line)); err != nil {
+	if _, err := l.Queue.Write(input.PrintableJSON(line)); err != nil {
 		return 0, err
 	}
 	return len(line), nil

@@ -1,9 +1,4 @@
-// Package printable makes text from outside safe to show. Names that inWebo sends, and texts in files of others, may hold
-// characters that move a terminal's cursor, change its colors, break a line of a table in two, or turn the direction of
-// writing, so that what is shown says something else than what is there.
-//
-// It must never drop a character: what is not printable is shown as its escape.
-package printable
+package input
 
 import (
 	"fmt"
@@ -14,9 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// Escape returns text with every character that is not printable written as in a Go string: \n, \u202e, \x9b. The one
-// space that counts as printable is the ASCII blank.
-func Escape(text string) string {
+// Printable returns text with every character that is not printable written as in a Go string: \n, \u202e, \x9b. The one
+// space that counts as printable is the ASCII blank. Names that inWebo sends and texts in files of others may hold characters that
+// move a terminal's cursor, change its colors, break a line of a table in two, or turn the direction of writing, so that what is
+// shown says something else than what is there. No character is dropped.
+func Printable(text string) string {
 	if isPlain(text) {
 		return text
 	}
@@ -36,18 +33,18 @@ func Escape(text string) string {
 	return b.String()
 }
 
-// Lines is Escape for a text of several lines, whose line breaks it keeps.
-func Lines(text string) string {
+// PrintableLines is Printable for a text of several lines, whose line breaks it keeps.
+func PrintableLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
-		lines[i] = Escape(line)
+		lines[i] = Printable(line)
 	}
 	return strings.Join(lines, "\n")
 }
 
-// JSON returns a JSON text with every character of its strings that is not printable written as a \u escape, which means
+// PrintableJSON returns a JSON text with every character of its strings that is not printable written as a \u escape, which means
 // the same. text must be valid JSON.
-func JSON(text []byte) []byte {
+func PrintableJSON(text []byte) []byte {
 	if !slices.ContainsFunc(text, func(b byte) bool { return b > '~' }) {
 		return text
 	}

@@ -1,4 +1,4 @@
-package printable_test
+package input_test
 
 import (
 	"encoding/json"
@@ -7,13 +7,13 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/pimsd/pimsd/internal/printable"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // tricky is a service name that writes a second row of a table, recolors the terminal, and turns its text around.
 const tricky = "PSA\nvictim  idle\x1b[31m\u009b31m\u202e\u00a0\x7f"
 
-func TestEscape(t *testing.T) {
+func TestPrintable(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                    "",
@@ -24,23 +24,23 @@ func TestEscape(t *testing.T) {
 		"\U000e0041":          `\U000e0041`,
 		"'":                   "'",
 	} {
-		if got := printable.Escape(text); got != want {
+		if got := input.Printable(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
-	if got := printable.Lines("one\ntwo\x1b"); got != "one\ntwo\\x1b" {
+	if got := input.PrintableLines("one\ntwo\x1b"); got != "one\ntwo\\x1b" {
 		t.Errorf("lines: %q", got)
 	}
 }
 
-func TestJSONMeansTheSame(t *testing.T) {
+func TestPrintableJSONMeansTheSame(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "Citroën", tricky, "\U000e0041\U0001f697"} {
 		raw, err := json.MarshalIndent(map[string]string{"service": text}, "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}
-		escaped := printable.JSON(raw)
+		escaped := input.PrintableJSON(raw)
 		var got map[string]string
 		if err := json.Unmarshal(escaped, &got); err != nil || got["service"] != text {
 			t.Errorf("%q: %q, %v", text, got["service"], err)
@@ -51,12 +51,12 @@ func TestJSONMeansTheSame(t *testing.T) {
 	}
 }
 
-func FuzzEscape(f *testing.F) {
+func FuzzPrintable(f *testing.F) {
 	for _, seed := range []string{"", "Citroën", tricky, "\xff", "\U000e0041"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		shown := printable.Escape(text)
+		shown := input.Printable(text)
 		if !utf8.ValidString(shown) || strings.ContainsFunc(shown, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Fatalf("%q is shown as %q", text, shown)
 		}
@@ -68,7 +68,7 @@ func FuzzEscape(f *testing.F) {
 		if err := json.Unmarshal(raw, &before); err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal(printable.JSON(raw), &after); err != nil || before != after {
+		if err := json.Unmarshal(input.PrintableJSON(raw), &after); err != nil || before != after {
 			t.Fatalf("%q became %q in JSON: %v", before, after, err)
 		}
 	})

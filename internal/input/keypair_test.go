@@ -1,4 +1,4 @@
-package keypair_test
+package input_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/keypair"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // authority signs a certificate, as one would for a server; it returns its own, the server's and the server's key, in PEM.
@@ -56,7 +56,7 @@ func der(text []byte) []byte {
 	return decoded.Bytes
 }
 
-func TestLoad(t *testing.T) {
+func TestLoadKeyPair(t *testing.T) {
 	t.Parallel()
 	root, leaf, key := authority(t)
 	_, _, otherKey := authority(t)
@@ -94,7 +94,7 @@ func TestLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		pair, err := keypair.Load(certFile, keyFile)
+		pair, err := input.LoadKeyPair(certFile, keyFile)
 		if tc.want == "" {
 			if err != nil || pair.Leaf == nil || pair.Leaf.SerialNumber.Int64() != 2 {
 				t.Errorf("%s: %v", name, err)
@@ -121,13 +121,13 @@ func TestKeyThatOthersMayWriteIsRefused(t *testing.T) {
 	if err := os.Chmod(certFile, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keypair.Load(certFile, keyFile); err != nil {
+	if _, err := input.LoadKeyPair(certFile, keyFile); err != nil {
 		t.Errorf("a certificate is no secret: %v", err)
 	}
 	if err := os.Chmod(keyFile, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keypair.Load(certFile, keyFile); err == nil || !strings.Contains(err.Error(), "make it 0600") {
+	if _, err := input.LoadKeyPair(certFile, keyFile); err == nil || !strings.Contains(err.Error(), "make it 0600") {
 		t.Errorf("%v", err)
 	}
 }

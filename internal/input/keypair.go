@@ -1,8 +1,4 @@
-// Package keypair reads a certificate and its private key, both PEM, and says in words of the two files what is wrong with
-// them. The libraries below tell of blocks and ASN.1.
-//
-// The package must never put anything of a private key into an error.
-package keypair
+package input
 
 import (
 	"crypto/tls"
@@ -10,25 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/pimsd/pimsd/internal/input"
 )
 
-// maxFile is the longest file that is read, in bytes: more than any chain of certificates has.
-const maxFile = 1 << 20
+// maxPairFile is the longest file that is read, in bytes: more than any chain of certificates has.
+const maxPairFile = 1 << 20
 
-// Load reads the chain of certificates, the one of the private key first, and the key. The key's file follows the rule of
-// every file with a secret: [input.ReadSecretFile]. The pair has its Leaf.
-func Load(certificateFile, keyFile string) (tls.Certificate, error) {
-	chain, err := input.ReadFile(certificateFile, maxFile)
+// LoadKeyPair reads a chain of certificates, the one of the private key first, and the key, both in PEM. The key's file follows
+// the rule of every file with a secret: [ReadSecretFile]. The pair has its Leaf. The error describes the two files, because
+// those of the library mention blocks and ASN.1 alone.
+func LoadKeyPair(certificateFile, keyFile string) (tls.Certificate, error) {
+	chain, err := ReadFile(certificateFile, maxPairFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := input.ReadSecretFile(keyFile, maxFile)
+	key, err := ReadSecretFile(keyFile, maxPairFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	files := contents{certificateFile, keyFile, input.Trim(chain), input.Trim(key.Content)}
+	files := pairFiles{certificateFile, keyFile, Trim(chain), Trim(key.Content)}
 	pair, err := tls.X509KeyPair(files.chain, files.key)
 	if err == nil && pair.Leaf == nil {
 		err = errors.New("the certificate cannot be read")
@@ -39,14 +34,14 @@ func Load(certificateFile, keyFile string) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// contents are the two files as they were read.
-type contents struct {
+// pairFiles are the two files as they were read.
+type pairFiles struct {
 	certificateFile, keyFile string
 	chain, key               []byte
 }
 
 // explain returns what is wrong with files that the library refuses with err.
-func (c contents) explain(err error) error {
+func (c pairFiles) explain(err error) error {
 	certificates, keys := blocks(c.chain, isCertificate), blocks(c.key, isKey)
 	switch {
 	case len(certificates) == 0 && isDER(c.chain):
