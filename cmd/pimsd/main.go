@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/input"
-	"github.com/pimsd/pimsd/internal/linequeue"
+	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
 func main() { os.Exit(mainStatus()) }
@@ -27,7 +27,7 @@ func mainStatus() int {
 	log.SetOutput(io.Discard)
 	ctx, told, stop := listen(context.Background())
 	defer stop()
-	messages := linequeue.New(os.Stderr, nil)
+	messages := telemetry.NewLineQueue(os.Stderr, nil)
 	defer messages.Flush(flushTimeout)
 	return run(ctx, os.Args[1:], process{
 		stdin: os.Stdin, lines: input.NewLines(os.Stdin), stdout: os.Stdout, stderr: messages, log: os.Stderr,

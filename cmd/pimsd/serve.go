@@ -11,7 +11,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
-	"github.com/pimsd/pimsd/internal/sdnotify"
+	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
 func newServe(p process) *cobra.Command {
@@ -40,7 +40,7 @@ its TLS certificate again.`,
 		release := p.signals.Protect(a.StillStopping)
 		defer release()
 		p.signals.OnHangup(a.Reload)
-		a.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
+		a.ReportTo(telemetry.ServiceManagerOf(p.environ, os.Getpid()))
 		return a.Run(cmd.Context())
 	})
 }
@@ -52,7 +52,7 @@ func (p process) maintain(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	p.signals.OnHangup(m.Reload)
-	m.ReportTo(sdnotify.FromEnviron(p.environ, os.Getpid()))
+	m.ReportTo(telemetry.ServiceManagerOf(p.environ, os.Getpid()))
 	return m.Run(ctx)
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/errcodes"
-	"github.com/pimsd/pimsd/internal/sdnotify"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -40,7 +39,7 @@ type App struct {
 	undo     undo
 	stopping atomic.Bool
 	sockets  sockets
-	manager  *sdnotify.Socket // nil: nobody wants to be told
+	manager  *telemetry.ServiceManager // nil: nobody wants to be told
 
 	tellCensus func(telemetry.Census)
 }

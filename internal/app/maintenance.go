@@ -10,7 +10,6 @@ import (
 	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/config"
-	"github.com/pimsd/pimsd/internal/sdnotify"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -58,7 +57,7 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 }
 
 // ReportTo has the service tell a service manager how it stands. It is called before Run.
-func (m *Maintenance) ReportTo(manager *sdnotify.Socket) { m.app.ReportTo(manager) }
+func (m *Maintenance) ReportTo(manager *telemetry.ServiceManager) { m.app.ReportTo(manager) }
 
 // Reload reads again what can change while the service runs: the certificate.
 func (m *Maintenance) Reload() { m.app.Reload() }

@@ -8,11 +8,11 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/pimsd/pimsd/internal/sdnotify"
+	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
 // ReportTo has the service tell a service manager when it serves, stops, and that it lives. It is called before Run.
-func (a *App) ReportTo(manager *sdnotify.Socket) { a.manager = manager }
+func (a *App) ReportTo(manager *telemetry.ServiceManager) { a.manager = manager }
 
 // tell passes a message on. That it was not taken is no reason not to serve, and worth a line.
 func (a *App) tell(err error) {

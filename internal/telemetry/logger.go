@@ -1,4 +1,5 @@
-// Package telemetry is what operators see: the log, the metrics, and the handler behind the operators' listener.
+// Package telemetry is what operators see: the log, the metrics, the traces, the handler behind the operators' listener, and what
+// a service manager is told.
 //
 // It knows none of the other packages: they are told to it as names, numbers and functions. It must never take a value in
 // which a secret could travel; labels are names out of short, fixed lists, never accounts, callers or texts from outside.
@@ -13,7 +14,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/pimsd/pimsd/internal/input"
-	"github.com/pimsd/pimsd/internal/linequeue"
 )
 
 // Log is a logger whose lines are written in the background. No caller of it waits for the reader of the log: lines that the
@@ -21,7 +21,7 @@ import (
 type Log struct {
 	*zap.Logger
 
-	lines *linequeue.Queue
+	lines *LineQueue
 }
 
 // NewLog returns a log that writes one JSON object a line to w: time (UTC, milliseconds), level, message, and the fields of the
@@ -31,7 +31,7 @@ func NewLog(w io.Writer, level string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log level %q: use one of debug, info, warn, error", level)
 	}
-	lines := linequeue.New(w, func(dropped uint64) []byte {
+	lines := NewLineQueue(w, func(dropped uint64) []byte {
 		entry := zapcore.Entry{
 			Time: time.Now(), Level: zapcore.WarnLevel,
 			Message: "lines of the log were dropped: its reader is too slow, or was away",
@@ -47,11 +47,11 @@ func NewLog(w io.Writer, level string) (*Log, error) {
 
 // printableLines writes lines of JSON with nothing in them that a terminal would obey: texts from outside, such as an error of
 // another service, may be in them.
-type printableLines struct{ *linequeue.Queue }
+type printableLines struct{ *LineQueue }
 
 // Write is as io.Writer says.
 func (l printableLines) Write(line []byte) (int, error) {
-	if _, err := l.Queue.Write(input.PrintableJSON(line)); err != nil {
+	if _, err := l.LineQueue.Write(input.PrintableJSON(line)); err != nil {
 		return 0, err
 	}
 	return len(line), nil

@@ -1,7 +1,4 @@
-// Package linequeue writes lines in the background, so that a reader that is slow, stopped or gone costs lines and never time.
-//
-// It must never make a writer wait, and never drop a line without counting it.
-package linequeue
+package telemetry
 
 import (
 	"bytes"
@@ -10,12 +7,13 @@ import (
 	"time"
 )
 
-// Limit is how many bytes of lines may wait for the reader. What comes on top of them is dropped.
-const Limit = 1 << 20
+// LineQueueLimit is how many bytes of lines may wait for the reader. What comes on top of them is dropped.
+const LineQueueLimit = 1 << 20
 
-// Queue is an io.Writer in front of another one. It is safe for concurrent use. A queue in which nothing waits needs no
-// goroutine, so there is nothing to close.
-type Queue struct {
+// LineQueue writes lines to another writer in the background, so that a reader that is slow, stopped or gone costs lines and
+// never time. It never makes a writer wait, and counts every line that it drops. It is safe for concurrent use. A queue in which
+// nothing waits needs no goroutine, so there is nothing to close.
+type LineQueue struct {
 	to     io.Writer
 	notice func(dropped uint64) []byte
 
@@ -32,17 +30,17 @@ type Queue struct {
 	noticed uint64 // of them, those that a notice has told of
 }
 
-// New returns a queue in front of a writer. When that takes lines again after some were dropped, it first gets the line that
+// NewLineQueue returns a queue in front of a writer. When that takes lines again after some were dropped, it first gets the line that
 // notice returns for their number; a nil notice writes none.
-func New(to io.Writer, notice func(dropped uint64) []byte) *Queue {
-	return &Queue{to: to, notice: notice, moved: make(chan struct{})}
+func NewLineQueue(to io.Writer, notice func(dropped uint64) []byte) *LineQueue {
+	return &LineQueue{to: to, notice: notice, moved: make(chan struct{})}
 }
 
 // Write takes one or more lines, each with its line break. It does not wait, and its error is always nil.
-func (q *Queue) Write(lines []byte) (int, error) {
+func (q *LineQueue) Write(lines []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting)+len(lines) > Limit {
+	if len(q.waiting)+len(lines) > LineQueueLimit {
 		q.dropped += countLines(lines)
 		return len(lines), nil
 	}
@@ -60,17 +58,17 @@ func countLines(text []byte) uint64 {
 }
 
 // Sync is for zapcore.WriteSyncer. It does not wait: see Flush.
-func (q *Queue) Sync() error { return nil }
+func (q *LineQueue) Sync() error { return nil }
 
 // Dropped is how many lines were dropped since the start.
-func (q *Queue) Dropped() uint64 {
+func (q *LineQueue) Dropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped
 }
 
 // Flush waits until every line that was accepted before is written or dropped, and reports whether that was within the time.
-func (q *Queue) Flush(within time.Duration) bool {
+func (q *LineQueue) Flush(within time.Duration) bool {
 	timeout := time.NewTimer(within)
 	defer timeout.Stop()
 	q.mu.Lock()
@@ -98,7 +96,7 @@ func (q *Queue) Flush(within time.Duration) bool {
 }
 
 // write writes until nothing waits: a line a time, for the lines of other processes may go to the same place.
-func (q *Queue) write() {
+func (q *LineQueue) write() {
 	for {
 		batch := q.take()
 		if len(batch) == 0 {
@@ -113,7 +111,7 @@ func (q *Queue) write() {
 }
 
 // take returns what waits. When that is nothing, the goroutine that asks must end.
-func (q *Queue) take() []byte {
+func (q *LineQueue) take() []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	batch := q.waiting
@@ -123,7 +121,7 @@ func (q *Queue) take() []byte {
 }
 
 // tell writes a notice of the lines that were dropped since the last one.
-func (q *Queue) tell() {
+func (q *LineQueue) tell() {
 	q.mu.Lock()
 	dropped := q.dropped - q.noticed
 	q.mu.Unlock()
@@ -138,7 +136,7 @@ func (q *Queue) tell() {
 	q.noticed += dropped
 }
 
-func (q *Queue) finish(line []byte, err error) {
+func (q *LineQueue) finish(line []byte, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.done += uint64(len(line))

@@ -1,9 +1,4 @@
-// Package sdnotify tells a service manager how the service stands, as sd_notify(3) describes: over the socket that systemd
-// names in the environment of a unit of Type=notify.
-//
-// It must never read the process's environment itself, and never fail the service: the caller decides what a message that
-// was not taken is worth.
-package sdnotify
+package telemetry
 
 import (
 	"context"
@@ -15,20 +10,22 @@ import (
 	"time"
 )
 
-// Socket is where the messages go. Nil represents a service without a service manager: it takes every message, and does nothing.
-type Socket struct {
+// ServiceManager is told how the service stands, as sd_notify(3) describes: over the socket that systemd names in the environment
+// of a unit of Type=notify. A nil ServiceManager does nothing with its messages: there is none. The caller decides what a message
+// that was not accepted is worth.
+type ServiceManager struct {
 	address  string
 	watchdog time.Duration
 }
 
-// FromEnviron finds the socket and the watchdog that systemd has put into the environment of the process with that id; nil
-// when it has not.
-func FromEnviron(environ []string, pid int) *Socket {
+// ServiceManagerOf returns the service manager that systemd has named in the environment of the process with that id; nil when it
+// has named none.
+func ServiceManagerOf(environ []string, pid int) *ServiceManager {
 	address := lookup(environ, "NOTIFY_SOCKET")
 	if address == "" {
 		return nil
 	}
-	s := &Socket{address: address}
+	s := &ServiceManager{address: address}
 	if of := lookup(environ, "WATCHDOG_PID"); of != "" && of != strconv.Itoa(pid) {
 		return s
 	}
@@ -48,7 +45,7 @@ func lookup(environ []string, name string) string {
 }
 
 // Interval is how often Alive must be called: half of what systemd waits before it ends the service; 0 when it does not wait.
-func (s *Socket) Interval() time.Duration {
+func (s *ServiceManager) Interval() time.Duration {
 	if s == nil {
 		return 0
 	}
@@ -56,24 +53,26 @@ func (s *Socket) Interval() time.Duration {
 }
 
 // Ready says that the service serves, and how it stands, for people.
-func (s *Socket) Ready(status string) error { return s.send("READY=1", "STATUS="+oneLine(status)) }
+func (s *ServiceManager) Ready(status string) error {
+	return s.send("READY=1", "STATUS="+oneLine(status))
+}
 
 // Stopping says that the service is on its way to its end.
-func (s *Socket) Stopping(status string) error {
+func (s *ServiceManager) Stopping(status string) error {
 	return s.send("STOPPING=1", "STATUS="+oneLine(status))
 }
 
 // Alive says that the service works.
-func (s *Socket) Alive() error { return s.send("WATCHDOG=1") }
+func (s *ServiceManager) Alive() error { return s.send("WATCHDOG=1") }
 
-// patience bounds the sending of one message.
-const patience = time.Second
+// notifyTimeout bounds the sending of one message.
+const notifyTimeout = time.Second
 
-func (s *Socket) send(lines ...string) (err error) {
+func (s *ServiceManager) send(lines ...string) (err error) {
 	if s == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unixgram", s.address)
 	if err != nil {

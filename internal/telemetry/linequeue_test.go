@@ -1,4 +1,4 @@
-package linequeue_test
+package telemetry_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/linequeue"
+	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
 // reader is the other end of a queue. It can stall, and go away.
@@ -49,7 +49,7 @@ func TestLinesAreWrittenInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var r reader
-		q := linequeue.New(&r, notice)
+		q := telemetry.NewLineQueue(&r, notice)
 		var want strings.Builder
 		for i := range 1000 {
 			fmt.Fprintf(&want, "line %d\n", i)
@@ -68,11 +68,11 @@ func TestAStalledReader(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := reader{stall: make(chan struct{})}
-		q := linequeue.New(&r, notice)
+		q := telemetry.NewLineQueue(&r, notice)
 		line := append(bytes.Repeat([]byte{'x'}, 1023), '\n')
 		_, _ = q.Write(line)
 		synctest.Wait() // it is in the hands of the writer
-		const waiting, dropped = linequeue.Limit / 1024, 500
+		const waiting, dropped = telemetry.LineQueueLimit / 1024, 500
 		for range waiting + dropped {
 			_, _ = q.Write(line)
 		}
@@ -103,7 +103,7 @@ func TestAReaderThatIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := reader{gone: true}
-		q := linequeue.New(&r, notice)
+		q := telemetry.NewLineQueue(&r, notice)
 		for range 3 {
 			_, _ = io.WriteString(q, "lost\n")
 		}
@@ -122,7 +122,7 @@ func TestAQueueWithoutANotice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := reader{gone: true}
-		q := linequeue.New(&r, nil)
+		q := telemetry.NewLineQueue(&r, nil)
 		_, _ = io.WriteString(q, "lost\n")
 		q.Flush(time.Second)
 		r.setGone(false)
@@ -137,7 +137,7 @@ func TestAQueueWithoutANotice(t *testing.T) {
 func TestEveryLineIsWrittenOrCounted(t *testing.T) {
 	t.Parallel()
 	var r reader
-	q := linequeue.New(&r, nil)
+	q := telemetry.NewLineQueue(&r, nil)
 	line := strings.Repeat("z", 4095) + "\n"
 	var all sync.WaitGroup
 	const writers, lines = 8, 500

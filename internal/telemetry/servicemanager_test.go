@@ -1,4 +1,4 @@
-package sdnotify_test
+package telemetry_test
 
 import (
 	"net"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/sdnotify"
+	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
 func listen(t *testing.T) (address string, next func() string) {
@@ -30,7 +30,7 @@ func listen(t *testing.T) (address string, next func() string) {
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	address, next := listen(t)
-	s := sdnotify.FromEnviron([]string{"A=b", "NOTIFY_SOCKET=/nowhere", "NOTIFY_SOCKET=" + address}, 7)
+	s := telemetry.ServiceManagerOf([]string{"A=b", "NOTIFY_SOCKET=/nowhere", "NOTIFY_SOCKET=" + address}, 7)
 	for _, tc := range []struct {
 		send func() error
 		want string
@@ -46,14 +46,14 @@ func TestMessages(t *testing.T) {
 			t.Errorf("sent %q, want %q", got, tc.want)
 		}
 	}
-	if err := sdnotify.FromEnviron([]string{"NOTIFY_SOCKET=/nowhere"}, 7).Alive(); err == nil {
+	if err := telemetry.ServiceManagerOf([]string{"NOTIFY_SOCKET=/nowhere"}, 7).Alive(); err == nil {
 		t.Error("a socket that is not there takes messages")
 	}
 }
 
 func TestWhoIsNotAskedSaysNothing(t *testing.T) {
 	t.Parallel()
-	s := sdnotify.FromEnviron([]string{"WATCHDOG_USEC=1000000"}, 7)
+	s := telemetry.ServiceManagerOf([]string{"WATCHDOG_USEC=1000000"}, 7)
 	if s != nil || s.Ready("") != nil || s.Alive() != nil || s.Stopping("") != nil || s.Interval() != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -69,7 +69,7 @@ func TestTheWatchdogIsThisProcesss(t *testing.T) {
 		-2 * time.Second:        {"WATCHDOG_USEC=-5"},
 		1500 * time.Millisecond: {"WATCHDOG_USEC=1", "WATCHDOG_USEC=3000000"},
 	} {
-		if got := sdnotify.FromEnviron(append(environ, "NOTIFY_SOCKET=/x"), 7).Interval(); got != max(want, 0) {
+		if got := telemetry.ServiceManagerOf(append(environ, "NOTIFY_SOCKET=/x"), 7).Interval(); got != max(want, 0) {
 			t.Errorf("%v: every %v, want %v", environ, got, max(want, 0))
 		}
 	}
