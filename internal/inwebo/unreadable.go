@@ -79,7 +79,7 @@ func readKept(exchange Exchange, kept []byte) (answer, error) {
 		return readBody(exchange, bytes.NewReader(kept))
 	}
 	_, behind := cutHead(kept)
-	response := headOf(kept)
+	response := headOf(kept) //nolint:bodyclose // it has none
 	b := &body{response: response, isRaw: true, framed: unchunked(response.Header, bytes.NewReader(behind))}
 	a, err := readBody(exchange, b)
 	if why := b.opaque(); is[*Fault](err) && why != nil {
