@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,15 +42,20 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 			_, _ = fmt.Fprintf(p.stderr, "pimsd: %d of about %d MiB copied\n", done>>20, total>>20)
 		}
 		return audited(ctx, &app.Core{Store: store}, actionStoreBackup, "", func() error {
+			began := time.Now()
 			if args[0] == standardStream {
 				err = app.StreamBackup(ctx, store, cmd.OutOrStdout(), report)
 			} else {
-				err = app.BackUp(ctx, store, args[0], report)
+				err = store.Backup(ctx, args[0], report)
 			}
-			if err == nil {
-				_, _ = fmt.Fprintln(p.stderr, "pimsd: the backup is complete and checked; the sealing keys are not in it, back them up apart from it")
+			if err != nil {
+				return err
 			}
-			return err
+			_, _ = fmt.Fprintln(p.stderr, "pimsd: the backup is complete and checked; the sealing keys are not in it, back them up apart from it")
+			if err := store.RecordBackup(began); err != nil { // the backup is as good without it
+				_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: the service does not learn of this backup, and its metric shows the one before: %v\n", err)
+			}
+			return nil
 		})
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
@@ -17,19 +16,9 @@ func OpenSQLite(ctx context.Context, c *config.Config) (*sqlite.Store, error) {
 	return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir})
 }
 
-// BackUp writes a checked copy of the store to a new file at path, which is durable when it returns nil, and records that. The service
-// goes on meanwhile. report is called now and then with how many bytes the copy has, and how many it has about in the end.
-func BackUp(ctx context.Context, store *sqlite.Store, path string, report func(done, total int64)) error {
-	began := time.Now()
-	if err := store.Backup(ctx, path, report); err != nil {
-		return err
-	}
-	return store.RecordBackup(began)
-}
-
-// StreamBackup is BackUp to a writer, once the copy is complete and checked.
+// StreamBackup writes a copy of the store to a writer, once it is complete and checked. report is called now and then with how many
+// bytes the copy has, and how many it has about in the end.
 func StreamBackup(ctx context.Context, store *sqlite.Store, to io.Writer, report func(done, total int64)) (err error) {
-	began := time.Now()
 	file, err := store.OpenBackup(ctx, report)
 	if err != nil {
 		return err
@@ -41,7 +30,7 @@ func StreamBackup(ctx context.Context, store *sqlite.Store, to io.Writer, report
 	if _, err := io.Copy(to, reader{ctx, file}); err != nil {
 		return fmt.Errorf("write the backup to standard output: %w", err)
 	}
-	return store.RecordBackup(began)
+	return nil
 }
 
 // reader reads until ctx ends.
