@@ -107,7 +107,7 @@ follows the key file by itself. Records that are held are waited for. What is in
 made, when it is run again.
 
 Where several processes are given the keys by other means than one file, it takes two rounds, so that no process meets a key
-that it does not have: give the new key to all of them, behind the others; then move it to the front, for all of them; then
+that it does not have: add the new key to all of them, behind the others; then move it to the front, for all of them; then
 run this with --no-new-key.`,
 	}
 	noNewKey := cmd.Flags().Bool("no-new-key", false, "seal under the key that is the current one already")

@@ -33,7 +33,7 @@ type Finding struct {
 	Advice  string  `json:"advice,omitempty"` // sentences
 }
 
-// Passed tells whether nothing failed.
+// Passed reports whether nothing failed.
 func Passed(findings []Finding) bool {
 	for _, f := range findings {
 		if f.Outcome == Failed {

@@ -117,7 +117,7 @@ func lookAtContent(ctx context.Context, c *config.Config) Finding {
 const contentTimeout = 30 * time.Second
 
 // adviceOnKeys is what follows from a keyring that cannot be used.
-const adviceOnKeys = "Without the keys nobody can read the devices: give seal.keys or seal.keys_file the lines that the store was " +
+const adviceOnKeys = "Without the keys the devices cannot be read: give seal.keys or seal.keys_file the lines that the store was " +
 	"sealed with."
 
 func keysBeforeTheStore(c *config.Config) Finding {

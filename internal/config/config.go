@@ -189,12 +189,12 @@ func (c *Config) Effective() []Effective {
 	return all
 }
 
-// IsSet tells whether somebody gave the setting of that key, be it as its default.
+// IsSet reports whether the setting of that key was set explicitly, even to its default.
 func (c *Config) IsSet(key string) bool {
 	return c.origin(key) != originDefault
 }
 
-// FileOf gives the file that the secret of that key was read from; empty when it came otherwise.
+// FileOf returns the file that the secret of that key was read from; empty when it came otherwise.
 func (c *Config) FileOf(key string) string { return c.files[key] }
 
 // SecretFile is a file that holds a secret, and the setting that names it.

@@ -34,7 +34,7 @@ func databaseURL(p *secret.Text) value {
 var (
 	errDatabaseForm = errors.New("is neither a URL such as postgres://user:password@host:5432/database nor a list such as " +
 		"host=… user=… dbname=… (it is not shown, since it may hold a password)")
-	errControl = errors.New("has a line break or another control character in it: give it as one line " +
+	errControl = errors.New("has a line break or another control character in it: write it as one line " +
 		"(it is not shown, since it may hold a password)")
 	errEscape = errors.New("has a character that must be percent-encoded in its user or password: write % as %25, # as %23, " +
 		"/ as %2F, @ as %40 and a blank as %20 (it is not shown, since it may hold a password)")

@@ -16,7 +16,7 @@ func (f Fault) String() string { return f.Setting + " " + f.Problem }
 // Faults is the error of Load: everything that is wrong, in the order of file, environment and flags.
 type Faults []Fault
 
-// Error gives a line to each fault.
+// Error returns one line for each fault.
 func (f Faults) Error() string {
 	lines := []string{"the configuration cannot be used:"}
 	for _, fault := range f {
@@ -29,7 +29,7 @@ func (l *loader) fault(setting, format string, args ...any) {
 	l.faults = append(l.faults, Fault{Setting: setting, Problem: fmt.Sprintf(format, args...)})
 }
 
-// nearest gives the name that takes the fewest changes of a letter to become name.
+// nearest returns the name with the smallest edit distance to name.
 func nearest(name string, names []string) string {
 	best, least := "", -1
 	for _, candidate := range names {

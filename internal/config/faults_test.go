@@ -76,7 +76,7 @@ func TestFaults(t *testing.T) {
 		{
 			world{files: map[string]string{"pimsd.yaml": "log:\n  level: loud\n"}, environ: []string{"PIMSD_LOG_LEVEL=info"}, args: []string{"--listen=x"}},
 			[]string{
-				`pimsd.yaml:2 log.level is "loud": give one of debug, info, warn, error`,
+				`pimsd.yaml:2 log.level is "loud": use one of debug, info, warn, error`,
 				`--listen is "x": give host:port, such as 127.0.0.1:8080`,
 			},
 		},
@@ -94,7 +94,7 @@ func TestFaults(t *testing.T) {
 		{
 			environ("PIMSD_INWEBO_URL=http://192.0.2.1"),
 			[]string{"PIMSD_INWEBO_URL (http://192.0.2.1) and inwebo.allow_plain (no) do not fit: keys of devices would cross the network readable. " +
-				"Give a URL that begins with https://; or, for a simulator, set inwebo.allow_plain to yes"},
+				"Use a URL that begins with https://; or, for a simulator, set inwebo.allow_plain to yes"},
 		},
 		{
 			environ("PIMSD_HTTP_TRUSTED_PROXIES=10.0.0.1/8"),
@@ -111,11 +111,11 @@ func TestFaults(t *testing.T) {
 		},
 		{
 			environ("PIMSD_CONVERSATION_DEADLINE=11s", "PIMSD_INWEBO_EXCHANGE_TIMEOUT=never"),
-			[]string{`PIMSD_INWEBO_EXCHANGE_TIMEOUT is "never": give a duration with its unit, from 100ms to 2m`},
+			[]string{`PIMSD_INWEBO_EXCHANGE_TIMEOUT is "never": use a duration with its unit, from 100ms to 2m`},
 		},
 		{
 			environ("PIMSD_OPS_LISTEN=127.0.0.1:8080"),
-			[]string{"PIMSD_OPS_LISTEN (127.0.0.1:8080) and listen (127.0.0.1:8080) are the same: give the operators' listener a port of its own"},
+			[]string{"PIMSD_OPS_LISTEN (127.0.0.1:8080) and listen (127.0.0.1:8080) are the same: choose another port for the operators' listener"},
 		},
 		{
 			environ("PIMSD_INWEBO_CLIENT_KEY_FILE=/k"),

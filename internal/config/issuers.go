@@ -9,7 +9,7 @@ type JWT struct {
 	Leeway      time.Duration `setting:"none"` // by which an issuer's clock may be off
 }
 
-// Issuer is one entry of the issuers' file as it was written. Whether it makes sense is for whoever uses it to say.
+// Issuer is one entry of the issuers' file as it was written. The package that uses it validates it.
 type Issuer struct {
 	Name          string
 	URL           string

@@ -73,7 +73,7 @@ func TestFaultsOfTheIssuersFile(t *testing.T) {
 	const noList = "issuers.yaml is not a list of issuers: begin each with a line of `- name: value`"
 	for content, want := range map[string][]string{
 		"":               {noList},
-		"# nobody yet":   {noList},
+		"# none yet":     {noList},
 		"[]":             {noList},
 		"name: a\n":      {noList},
 		"- a\n- name: b": {"issuers.yaml:1 is not an issuer: write lines of `name: value`"},

@@ -137,7 +137,7 @@ func (l *loader) readIssuer(file string, entry ast.Node) {
 	l.config.JWT.Issuers = append(l.config.JWT.Issuers, issuer)
 }
 
-// take reads the value of the field, and tells whether it has the right form.
+// take reads the value of the field, and reports whether it has the right form.
 func (f issuerField) take(node ast.Node) (ok bool) {
 	if f.text != nil {
 		*f.text, ok = scalarText(node)

@@ -54,7 +54,7 @@ func address(p *string) value {
 func path(p *string) value {
 	return plain(p, func(s string) error {
 		if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-			return fmt.Errorf("is %q: give a path in UTF-8 without control characters", s)
+			return fmt.Errorf("is %q: use a path in UTF-8 without control characters", s)
 		}
 		return nil
 	})
@@ -86,7 +86,7 @@ func printable(p *string, least, most int) value {
 func oneOf(p *string, words ...string) value {
 	return plain(p, func(s string) error {
 		if !slices.Contains(words, s) {
-			return fmt.Errorf("is %q: give one of %s", s, strings.Join(words, ", "))
+			return fmt.Errorf("is %q: use one of %s", s, strings.Join(words, ", "))
 		}
 		return nil
 	})
@@ -98,7 +98,7 @@ func duration(p *time.Duration, least, most time.Duration) value {
 		set: func(s string) error {
 			d, err := time.ParseDuration(s)
 			if err != nil || d < least || d > most {
-				return fmt.Errorf("is %q: give a duration with its unit, from %s to %s", s, durationText(least), durationText(most))
+				return fmt.Errorf("is %q: use a duration with its unit, from %s to %s", s, durationText(least), durationText(most))
 			}
 			*p = d
 			return nil
@@ -125,7 +125,7 @@ func count(p *int, least, most int) value {
 		set: func(s string) error {
 			n, err := strconv.Atoi(s)
 			if err != nil || n < least || n > most {
-				return fmt.Errorf("is %q: give a whole number from %d to %d", s, least, most)
+				return fmt.Errorf("is %q: use a whole number from %d to %d", s, least, most)
 			}
 			*p = n
 			return nil
@@ -141,7 +141,7 @@ func baseURL(p **url.URL) value {
 			u, err := url.Parse(strings.TrimSuffix(s, "/"))
 			if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https"}, u.Scheme) ||
 				*u != (url.URL{Scheme: u.Scheme, Host: u.Host}) {
-				return errors.New("is not a URL of scheme and host alone: give one such as https://otp.mpsa.com")
+				return errors.New("is not a URL of scheme and host alone: use one such as https://otp.mpsa.com")
 			}
 			*p = u
 			return nil
@@ -150,7 +150,7 @@ func baseURL(p **url.URL) value {
 	}
 }
 
-// secretText is a secret of any form; whoever uses it checks it.
+// secretText is a secret of any form; the package that uses it validates it.
 func secretText(p *secret.Text) value {
 	return value{
 		set: func(s string) error {

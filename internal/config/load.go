@@ -101,7 +101,7 @@ func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool)
 	return "", false
 }
 
-// find gives the setting of that name, which is one of env, flag or key, and whether it is the name for a secret's file.
+// find returns the setting of that name, which is one of env, flag or key, and whether it is the name for a secret's file.
 func (l *loader) find(name string, naming func(setting) string) (s setting, inFile, ok bool) {
 	for _, s := range l.settings {
 		if naming(s) == name {
@@ -195,7 +195,7 @@ func (l *loader) environ(name string) string {
 	return ""
 }
 
-// resolveDataDir chooses the data directory when nobody has named one.
+// resolveDataDir chooses the data directory when none is set.
 func (l *loader) resolveDataDir() {
 	if l.config.DataDir != "" || l.broken["data_dir"] {
 		return

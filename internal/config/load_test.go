@@ -124,7 +124,7 @@ func TestTheLastOfFileEnvironmentAndFlagsWins(t *testing.T) {
 	expect("error", "--log-level")
 
 	if got := effective(t, w.mustLoad(t), "listen"); got.Origin != "default" {
-		t.Errorf("what nobody set is from %s", got.Origin)
+		t.Errorf("what was not set is from %s", got.Origin)
 	}
 }
 
@@ -295,7 +295,7 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// Editors, shells and orchestrators add a byte order mark or a line break that nobody typed.
+// Editors, shells and orchestrators add a byte order mark or a line break that was not typed.
 func TestMarksAndLineBreaksAroundValuesAreRemoved(t *testing.T) {
 	t.Parallel()
 	const url, key = "postgres://user:pass@host/db", "c2VhbGluZyBrZXk="

@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-var update = flag.Bool("update", false, "write docs/configuration.md and pimsd.example.yaml anew")
+var update = flag.Bool("update", false, "write docs/configuration.md and pimsd.example.yaml again")
 
 const (
 	manualFile  = "../../docs/configuration.md"
@@ -68,7 +68,7 @@ func TestExampleUncommentedIsTheDefaults(t *testing.T) {
 	}
 }
 
-// Every field of Config can be set by a setting of its own, but for the list that stands in a file that a setting names.
+// Every field of Config can be set by a setting of its own, except the list in a file that a setting names.
 func TestEveryFieldHasASetting(t *testing.T) {
 	t.Parallel()
 	fields := 0

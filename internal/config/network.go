@@ -52,7 +52,7 @@ func (c *Config) networkSettings() []setting {
 		},
 		{
 			key: "http.trusted_proxies", unit: "CIDRs", value: prefixes(&c.HTTP.TrustedProxies),
-			what: "the proxies in front, such as `10.0.0.0/8, 192.0.2.7/32`, whose `X-Forwarded-For` says who calls",
+			what: "the proxies in front, such as `10.0.0.0/8, 192.0.2.7/32`, whose `X-Forwarded-For` names the caller",
 			effect: "It is for the log alone: no caller is let in or kept out by an address. Empty: the log has the other end of the " +
 				"connection.",
 		},

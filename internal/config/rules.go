@@ -18,7 +18,7 @@ func (c *Config) rules() []rule {
 		{
 			keys:   []string{"listen", "ops.listen"},
 			broken: c.Listen == c.Ops.Listen && !strings.HasSuffix(c.Listen, ":0"),
-			advice: "are the same: give the operators' listener a port of its own",
+			advice: "are the same: choose another port for the operators' listener",
 		},
 		{
 			keys:   []string{"conversation.deadline", "inwebo.exchange_timeout"},
@@ -39,7 +39,7 @@ func (c *Config) rules() []rule {
 		{
 			keys:   []string{"inwebo.url", plainInweboKey},
 			broken: c.Inwebo.PlainBeyondLoopback() && !c.Inwebo.AllowPlain,
-			advice: "do not fit: keys of devices would cross the network readable. Give a URL that begins with https://; or, for a simulator, set " +
+			advice: "do not fit: keys of devices would cross the network readable. Use a URL that begins with https://; or, for a simulator, set " +
 				plainInweboKey + " to yes",
 		},
 		{
@@ -64,7 +64,7 @@ func (l *loader) checkRules() {
 	}
 }
 
-// describe names settings with their values, each as its author wrote it; those that nobody wrote come last.
+// describe names settings with their values, each as its author wrote it; defaults come last.
 func (l *loader) describe(keys []string) string {
 	var written, preset []string
 	for _, e := range l.config.Effective() {

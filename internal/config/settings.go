@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Names of the setting that says where the file is, and so cannot stand in it.
+// Names of the setting that names the file, and so cannot be set in it.
 const (
 	EnvFile  = "PIMSD_CONFIG"
 	FlagFile = "config"
@@ -123,7 +123,7 @@ func (c *Config) loadSettings() []setting {
 		{
 			key: "stop.drain_delay", unit: "duration", preset: "0s", value: duration(&c.Stop.DrainDelay, 0, 5*time.Minute),
 			what:   "how long a stopping service goes on serving after `/readyz` has begun to fail",
-			effect: "Give a load balancer time to notice; 0 where there is none.",
+			effect: "It is the time that a load balancer has to notice; 0 where there is none.",
 		},
 	}
 }
@@ -141,12 +141,12 @@ func (c *Config) guardSettings() []setting {
 			key: "conversation.queue_wait", unit: "duration", preset: "10s",
 			value:  duration(&c.Conversation.QueueWait, 0, 5*time.Minute),
 			what:   "how long a request waits behind others for the same device",
-			effect: "Who waits longer gets code 2311. Together with the deadline it is the longest time that a call takes.",
+			effect: "A caller that waits longer gets code 2311. Together with the deadline it is the longest time that a call takes.",
 		},
 		{
 			key: "pin_guard.attempts", unit: "count", preset: "2", value: count(&c.Guard.Attempts, 0, inweboPINLimit-1),
 			what:   "how many wrong PINs are forwarded to inWebo between two successes; 0 turns the guard off",
-			effect: "inWebo blocks an account at three. Without the guard, whoever may call can have it blocked.",
+			effect: "inWebo blocks an account at three. Without the guard, any caller can have it blocked.",
 		},
 		{
 			key: "pin_guard.pause", unit: "duration", preset: "5s", value: duration(&c.Guard.Pause, 0, time.Hour),

@@ -35,7 +35,7 @@ func collector(p *string) value {
 			}
 			u, err := url.Parse(s)
 			if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || !slices.Contains([]string{"http", "https"}, u.Scheme) {
-				return errors.New("is not a URL of scheme, host and path: give one such as http://127.0.0.1:4318")
+				return errors.New("is not a URL of scheme, host and path: use one such as http://127.0.0.1:4318")
 			}
 			if u.Path == "" || u.Path == "/" {
 				u.Path = tracesPath

@@ -26,7 +26,7 @@ func (l *loader) readYAML(name string, content []byte) {
 	}
 }
 
-// parseYAML gives the one document of a file, nil when it is empty, and whether it is YAML.
+// parseYAML returns the one document of a file, nil when it is empty, and whether it is YAML.
 func (l *loader) parseYAML(name string, content []byte) (body ast.Node, ok bool) {
 	if len(content) > maxFileBytes {
 		l.fault(name, "is larger than 64 KiB: that is no file of settings")
@@ -100,7 +100,7 @@ func (l *loader) readSection(name, prefix string, node ast.Node) {
 	}
 }
 
-// mapNode gives the section that a node is, or nil.
+// mapNode returns the section that a node is, or nil.
 func mapNode(node ast.Node) ast.MapNode {
 	switch n := node.(type) {
 	case *ast.MappingNode:
@@ -139,7 +139,7 @@ func dotHint(word string) string {
 	return ""
 }
 
-// scalarText gives the text of a single value, as written: 0987 stays 0987.
+// scalarText returns the text of a single value, as written: 0987 stays 0987.
 func scalarText(node ast.Node) (string, bool) {
 	switch n := node.(type) {
 	case *ast.StringNode:
