@@ -133,16 +133,33 @@ func TestSharesOfPlaces(t *testing.T) {
 		if one != 60 {
 			t.Errorf("an account has %d of 1024 places", one)
 		}
-		for _, want := range []int{723, 181, 45} {
+		for _, want := range []int{723, 181, 28} {
 			if got := fill(t, g, backend(fmt.Sprint(want))); got != want {
 				t.Errorf("a caller has %d places, want %d", got, want)
 			}
 		}
-		if free := g.Free(); free != 15 {
+		if free := g.Free(); free != 32 {
 			t.Errorf("%d places are free", free)
 		}
 		mustEnter(t, g, callOf("alice"))
 	})
+}
+
+// TestGreedyCallersLeavePlaces: callers that take whatever they can get, and wait with as many calls as they may, leave places for
+// others.
+func TestGreedyCallersLeavePlaces(t *testing.T) {
+	t.Parallel()
+	for places, greedy := range map[int]int{1024: 30, 64: 3} {
+		synctest.Test(t, func(t *testing.T) {
+			g := shed.NewGate(places, places/2, 0)
+			for caller := range greedy {
+				fill(t, g, func(i int) shed.Call { return shed.Call{Caller: fmt.Sprint(caller), Account: fmt.Sprint(caller, i)} })
+			}
+			for i := range 2 {
+				mustEnter(t, g, callOf(fmt.Sprintf("caller %d behind %d greedy ones at %d places", i, greedy, places)))
+			}
+		})
+	}
 }
 
 // TestSharesOfTheQueue: a caller whose share is used up cannot fill the queue either, and its calls that wait do not

@@ -1,11 +1,12 @@
 package shed
 
 // The shares of free places. A caller may have three times as many places as are free, so it leaves a quarter of
-// those that it finds: one caller alone at least (n-3)/4 of n places, a second one a quarter of these. An account
-// may have a sixteenth of the free places, since its device serves one call at a time, and at least two, so that
-// its status can be asked for meanwhile.
+// those that it finds: one caller alone at least (n-3)/4 of n places, a second one a quarter of these. The last of all places are
+// for callers that have none, so that a few callers together leave some as well. An account may have a sixteenth of the free
+// places, since its device serves one call at a time, and at least two, so that its status can be asked for meanwhile.
 const (
 	callerShare   = 3
+	firstShare    = 32 // one of so many places is for a caller that has none
 	accountShare  = 16
 	accountPlaces = 2
 )
@@ -31,6 +32,9 @@ func newPlaces(size int) places {
 // admit takes a place for the call, and reports whether there was one that its caller and its account may have.
 func (p *places) admit(c Call) bool {
 	free := p.size - p.taken
+	if free <= p.size/firstShare && p.callers[c.Caller] > 0 {
+		return false
+	}
 	if free <= 0 || p.callers[c.Caller] >= callerShare*free || p.accounts[c.Account] >= max(accountPlaces, free/accountShare) {
 		return false
 	}
