@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -10,41 +11,43 @@ import (
 // keeping stores the answer of a write.
 func keeping(w otp.Write) change {
 	k := w.Keep
-	args := []any{string(w.Row.Account), k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal()}
-	return func(ctx context.Context, on *statements) (refusal, failure error) {
-		_, failure = on.keepAnswer.ExecContext(ctx, args...)
+	args := []any{
+		string(w.Row.Account), k.Key, k.At.UnixMicro(), k.IsOTP, bytesOrNull(k.Fingerprint), bytesOrNull(k.Answer.Reveal()),
+	}
+	return func(on target) (refusal, failure error) {
+		_, failure = on.exec(keepAnswer, args...)
 		return nil, failure
 	}
 }
 
 // Spend is as otp.Store says.
 func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
-		_, failure = on.spendAnswer.ExecContext(ctx, string(account), key)
+	return s.writer.change(ctx, func(on target) (refusal, failure error) {
+		_, failure = on.exec(spendAnswer, string(account), key)
 		return nil, failure
 	})
 }
 
 // CountAnswersUnder counts the answers that are kept, and were sealed or fingerprinted with that text at the start.
 func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (int, error) {
-	return s.count(ctx, "count the answers that are kept", s.read.countAnswers, start)
+	return s.count(ctx, "count the answers that are kept", countAnswers, bytes.Clone(start))
 }
 
 // ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than
 // keyLife, as keepHouse says. It spends the keys of those from the future, too, and counts their age from now on.
 func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error {
 	answers, keys := now().Add(-answerLife).UnixMicro(), now().Add(-keyLife).UnixMicro()
-	return s.keepHouse(ctx, func(ctx context.Context, on *statements) (more bool, failure error) {
-		dropped, failure := changes(ctx, on.dropAnswers, keys, stepRows)
+	return s.keepHouse(ctx, func(on target) (more bool, failure error) {
+		dropped, failure := on.exec(dropAnswers, keys, stepRows)
 		if failure != nil {
 			return false, failure
 		}
 		now := now()
-		aged, failure := changes(ctx, on.ageAnswers, now.UnixMicro(), now.Add(clockTolerance).UnixMicro(), stepRows)
+		aged, failure := on.exec(ageAnswers, now.UnixMicro(), now.Add(clockTolerance).UnixMicro(), stepRows)
 		if failure != nil {
 			return false, failure
 		}
-		spent, failure := changes(ctx, on.spendAnswers, answers, stepRows)
+		spent, failure := on.exec(spendAnswers, answers, stepRows)
 		return max(dropped, aged, spent) == stepRows, failure
 	})
 }

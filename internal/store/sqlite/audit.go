@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,7 +14,7 @@ import (
 // appear in the order of their ids, so who goes on after the last id that it has seen misses none.
 // Of a damaged line it returns what can be read, and the damage.
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
-	lines, err := list(ctx, s, "read the audit log", s.read.auditAfter, scanLine, id, limit)
+	lines, err := list(ctx, s, "read the audit log", readLine, auditAfter, id, limit)
 	if isDamage(err) {
 		return s.auditSingly(ctx, id, limit)
 	}
@@ -22,10 +23,11 @@ func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audi
 
 // Note adds lines that come with no record. Their time is the store's, whatever they say.
 func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
+	lines = append([]otp.Line(nil), lines...)
+	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		for _, line := range lines {
 			line.At = now()
-			if _, err := on.noteLine.ExecContext(ctx, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...); err != nil {
+			if _, err := on.exec(insertLine, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...); err != nil {
 				return nil, err
 			}
 		}
@@ -37,17 +39,29 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 // ids go on from there. A line before an old one is as old, whatever its stamp says: it comes from a clock that was ahead.
 func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
 	before := now().Add(-age).UnixMicro()
-	return s.keepHouse(ctx, func(ctx context.Context, on *statements) (more bool, failure error) {
-		deleted, failure := changes(ctx, on.dropLines, stepRows, before)
+	return s.keepHouse(ctx, func(on target) (more bool, failure error) {
+		deleted, failure := on.exec(dropLines, stepRows, before)
 		return deleted == stepRows, failure
 	})
 }
 
-// lineArgs are the values of a line, as insertLine has them; checkWrite has seen that the number fits.
+// lineArgs are the values of lineColumns; checkWrite has seen that the number fits.
 func lineArgs(w otp.Write) []any {
 	l := w.Line
 	return []any{
 		w.ID, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome,
 		int64(l.Step),
 	}
+}
+
+// readLine reads an id and lineColumns without the id of the write.
+func readLine(r *row) (otp.Audited, error) {
+	line := otp.Audited{ID: r.integer(), Line: otp.Line{
+		At: r.at(), Account: otp.Account(r.text()), Caller: r.text(), Transaction: r.text(), Action: r.text(),
+		Stage: otp.Stage(r.text()), Outcome: r.text(), Step: r.number(),
+	}}
+	if r.err != nil {
+		line.Damage = fmt.Sprintf("the line cannot be read whole: %v", r.err)
+	}
+	return line, nil
 }

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,13 +60,14 @@ func (s *Store) OpenBackup(ctx context.Context, report func(done, total int64)) 
 func (s *Store) copyTo(ctx context.Context, partial string, report func(done, total int64)) (_ *os.File, err error) {
 	ctx, cancel := context.WithTimeout(ctx, backupTimeout)
 	defer cancel()
-	conn, err := s.db.Conn(ctx)
+	c, err := openReadOnly(s.writer.path, withLog)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close() //nolint:errcheck // it was only read
-	var total int64
-	if err := conn.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&total); err != nil {
+	defer c.Close() //nolint:errcheck // it was only read
+	defer c.interruptedBy(ctx)()
+	total, _, err := one(c, (*row).integer, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+	if err != nil {
 		return nil, s.readError("look how large the store is", err)
 	}
 	if err := checkRoom(filepath.Dir(partial), total); err != nil {
@@ -84,7 +83,7 @@ func (s *Store) copyTo(ctx context.Context, partial string, report func(done, to
 		}
 	}()
 	stop := reportGrowth(file, total, report)
-	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", partial)
+	err = c.copyInto(partial)
 	stop()
 	if err != nil {
 		return nil, s.readError("copy the store", err)
@@ -137,27 +136,27 @@ const (
 
 // checkCopy looks a copy over, and returns the version of its schema: it must be whole, a store, and not of a later pimsd.
 func (m migrations) checkCopy(ctx context.Context, path, how string) (version int, err error) {
-	conn, err := openReadOnly(ctx, path, how)
+	c, err := openReadOnly(path, how)
 	if err != nil {
-		return 0, fmt.Errorf("open %s: %w", path, explain(err))
+		return 0, err
 	}
-	defer conn.Close() //nolint:errcheck // it was only read
-	return m.checkOpenCopy(ctx, conn, path)
+	defer c.Close() //nolint:errcheck // it was only read
+	return m.checkOpenCopy(ctx, c, path)
 }
 
-func (m migrations) checkOpenCopy(ctx context.Context, conn driver.Conn, path string) (version int, err error) {
-	text, err := ask(ctx, conn, "SELECT application_id || ' ' || user_version FROM pragma_application_id, pragma_user_version")
+func (m migrations) checkOpenCopy(ctx context.Context, c *conn, path string) (version int, err error) {
+	var id int64
+	_, _, err = one(c, func(r *row) error {
+		id, version = r.integer(), int(r.integer())
+		return nil
+	}, "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
 	if isDamage(err) {
 		return 0, fmt.Errorf("%s is damaged: %w", path, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read %s: %w", path, explain(err))
 	}
-	var id int
-	if _, err := fmt.Sscan(text, &id, &version); err != nil {
-		return 0, fmt.Errorf("read the version of %s: %w", path, err)
-	}
-	switch damage, err := quickCheck(ctx, conn, ""); {
+	switch damage, err := quickCheck(ctx, c, ""); {
 	case id != applicationID || version < 1:
 		return 0, fmt.Errorf("%s is no store of pimsd", path)
 	case version > len(m):
@@ -174,11 +173,11 @@ func (m migrations) checkOpenCopy(ctx context.Context, conn driver.Conn, path st
 // backUp writes a copy of the database beside it, named by its version and the time, and durable when it returns nil.
 // A copy that is not whole never has that name, and those of processes that died are removed: a service that is killed and
 // starts again and again must not fill the disk. The caller must have the database exclusively.
-func backUp(ctx context.Context, conn *sql.Conn, path string, version int) (name string, err error) {
+func backUp(ctx context.Context, c *conn, path string, version int) (name string, err error) {
 	name = fmt.Sprintf("%s%s%d-%s", path, backupSuffix, version, now().Format("20060102T150405Z"))
 	partial := name + partialSuffix
 	removeAbandoned(path)
-	if err := writeCopy(ctx, conn, partial); err != nil {
+	if err := writeCopy(ctx, c, partial); err != nil {
 		_ = os.Remove(partial) // what is left of it is told from a backup by its name
 		return "", err
 	}
@@ -207,14 +206,21 @@ func removeAbandoned(path string) {
 
 // writeCopy makes a file with a copy of the database in it, and syncs it, which SQLite leaves to us. SQLite writes into
 // a file that is there as long as it is empty; made here, only its owner can read it.
-func writeCopy(ctx context.Context, conn *sql.Conn, path string) (err error) {
+func writeCopy(ctx context.Context, c *conn, path string) (err error) {
+	defer c.interruptedBy(ctx)()
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if _, err := conn.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
+	if err := c.copyInto(path); err != nil {
 		return err
 	}
 	return file.Sync()
+}
+
+// copyInto copies the database into a file, which must be empty.
+func (c *conn) copyInto(path string) error {
+	_, err := c.exec("VACUUM INTO ?", path)
+	return err
 }

@@ -50,9 +50,10 @@ func oneByOne(s *Store) func(context.Context, otp.Write) error {
 	return func(_ context.Context, w otp.Write) error {
 		turn.Lock()
 		defer turn.Unlock()
-		batch := []*job{{change: replacing(w), answer: make(chan error, 1)}}
-		s.writer.answer(batch)
-		return <-batch[0].answer
+		batch := []*job{{Task: task{change: writing(w)}}}
+		s.writer.store(batch)
+		s.writer.save(len(batch))
+		return batch[0].Task.result
 	}
 }
 

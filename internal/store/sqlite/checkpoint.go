@@ -1,10 +1,6 @@
 package sqlite
 
-import (
-	"context"
-	"database/sql"
-	"fmt"
-)
+import "fmt"
 
 // save writes the log back into the database when there is enough of it, and tries again after the next transaction
 // when readers were in the way. SQLite would do the same by itself, but keep to itself when a sync has failed. While there is no
@@ -26,12 +22,11 @@ func (w *writer) save(writes int) {
 
 // writeBack makes a checkpoint. After a complete one, the next transaction begins the log again.
 func (w *writer) writeBack(mode string) (complete bool, err error) {
-	ctx := context.Background()
-	version, err := dataVersion(ctx, w.conn)
+	version, err := dataVersion(w.conn)
 	if err != nil {
 		return false, err
 	}
-	complete, err = checkpoint(ctx, w.conn, mode)
+	complete, err = checkpoint(w.conn, mode)
 	if complete {
 		w.unsaved = 0
 		w.renewal.prepare(version)
@@ -41,16 +36,19 @@ func (w *writer) writeBack(mode string) (complete bool, err error) {
 
 // How a checkpoint is made. The writer's connection does not wait for others in either.
 const (
-	passive  = "PASSIVE"
-	truncate = "TRUNCATE" // and cuts the log off
+	passive  = `PRAGMA wal_checkpoint(PASSIVE)`
+	truncate = `PRAGMA wal_checkpoint(TRUNCATE)` // and cuts the log off
 )
 
 // checkpoint writes as much of the log back into the database as readers allow, and syncs it; complete reports whether
 // that was all, so that the next transaction can write the log from its beginning.
-func checkpoint(ctx context.Context, conn *sql.Conn, mode string) (complete bool, err error) {
-	var busy, inLog, written int
-	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &inLog, &written); err != nil {
+func checkpoint(c *conn, mode string) (complete bool, err error) {
+	complete, _, err = one(c, func(r *row) bool {
+		busy, inLog, written := r.integer(), r.integer(), r.integer()
+		return busy == 0 && inLog == written
+	}, mode)
+	if err != nil {
 		return false, fmt.Errorf("write the log back into the database: %w", err)
 	}
-	return busy == 0 && inLog == written, nil
+	return complete, nil
 }

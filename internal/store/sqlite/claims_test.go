@@ -1,8 +1,6 @@
 package sqlite
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -22,12 +20,12 @@ func TestMigrateClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	const insert = `INSERT INTO device VALUES (?, 1, 0, NULL, CAST(? AS BLOB), x'00')`
-	err = withConnection(t.Context(), path, standardPragmas(), func(conn *sql.Conn) error {
+	err = withConn(t.Context(), path, standardPragmas(), func(c *conn) error {
 		for account, body := range map[string]string{
 			"alice": `{"schema":1,"serial":"phone/_/1","device":{"identity":{}}}  `, "bob": `{"serial":"phone/_/1","device":{}}`,
 			"carol": `{"serial":"phone/_/2"}`, "dave": `{"serial":"phone/_/3","enrolment":{}}`, "erin": `damaged`, "frank": "",
 		} {
-			if _, err := conn.ExecContext(context.Background(), insert, account, body); err != nil {
+			if _, err := c.exec(insert, account, body); err != nil {
 				return err
 			}
 		}
@@ -60,9 +58,7 @@ func TestRepeatedClaimOfADeletedRow(t *testing.T) {
 	if err := s.Create(t.Context(), enrolled); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.db.ExecContext(t.Context(), "DELETE FROM device WHERE account = ?", string(enrolled.Row.Account)); err != nil {
-		t.Fatal(err)
-	}
+	execute(t, s, "DELETE FROM device WHERE account = ?", string(enrolled.Row.Account))
 	if err := s.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/storequeue"
 )
 
 func TestCloseUnderLoad(t *testing.T) {
@@ -30,7 +31,7 @@ func TestCloseUnderLoad(t *testing.T) {
 					verb = s.Create
 				}
 				if err := verb(t.Context(), benchWrite(i, n)); err != nil {
-					if !errors.Is(err, errClosed) {
+					if !errors.Is(err, storequeue.ErrClosed) {
 						t.Errorf("a write while the store is closed: %v", err)
 					}
 					return
@@ -47,7 +48,7 @@ func TestCloseUnderLoad(t *testing.T) {
 		all.Go(func() { closeStore(t, s) })
 	}
 	all.Wait()
-	if err := s.Writable(t.Context()); !errors.Is(err, errClosed) {
+	if err := s.Writable(t.Context()); !errors.Is(err, storequeue.ErrClosed) {
 		t.Errorf("a write after the store was closed: %v", err)
 	}
 	if _, _, err := s.Fetch(t.Context(), "account 1"); err == nil {
@@ -66,7 +67,7 @@ func TestCloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
 		hold, reached, release := stuck()
-		go func() { _ = s.writer.do(context.Background(), hold) }()
+		go func() { _ = s.writer.change(context.Background(), hold) }()
 		<-reached
 		start := time.Now()
 		err := s.Close()

@@ -2,15 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
-
-	lib "modernc.org/sqlite/lib"
 )
 
 // Condition is what an operator should know of a store that serves.
@@ -82,15 +79,15 @@ func (s *Store) findDamage(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	found, err := within(ctx, func() (string, error) {
-		conn, err := openReadOnly(ctx, s.writer.path, "")
+		c, err := openReadOnly(s.writer.path, "")
 		if err != nil {
 			return "", err
 		}
-		defer conn.Close() //nolint:errcheck // it was only read
-		if found, err := quickCheck(ctx, conn, ""); err == nil {
+		defer c.Close() //nolint:errcheck // it was only read
+		if found, err := quickCheck(ctx, c, ""); err == nil {
 			return found, nil
 		}
-		return checkEachTable(ctx, conn)
+		return checkEachTable(ctx, c)
 	})
 	switch {
 	case err != nil:
@@ -102,14 +99,11 @@ func (s *Store) findDamage(ctx context.Context) string {
 }
 
 // checkEachTable is quickCheck where that cannot go on: one table after the other.
-func checkEachTable(ctx context.Context, conn driver.Conn) (damage string, err error) {
-	var tables, found []string
-	err = each(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table'", func(name string) bool {
-		tables = append(tables, name)
-		return true
-	})
+func checkEachTable(ctx context.Context, c *conn) (damage string, err error) {
+	tables, err := all(c, readName, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+	var found []string
 	for _, table := range tables {
-		damage, err := quickCheck(ctx, conn, "('"+table+"')")
+		damage, err := quickCheck(ctx, c, "('"+table+"')")
 		if err != nil {
 			damage = "table " + table + ": " + err.Error()
 		}
@@ -131,8 +125,4 @@ func named(line string, names map[string]string) string {
 	return strings.TrimPrefix(line, "*** in database main ***\n")
 }
 
-// isDamage reports whether an error means that what a statement read is damaged, or cannot be read from the disk.
-func isDamage(err error) bool {
-	code, ok := extendedCode(err)
-	return ok && (code&0xff == lib.SQLITE_CORRUPT || code == lib.SQLITE_IOERR_READ || code == lib.SQLITE_IOERR_SHORT_READ)
-}
+func readName(r *row) (string, error) { return r.text(), r.err }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,10 +27,11 @@ func damage(t *testing.T, dir, name string) {
 const pageSize = 4096
 
 // page is where the root page of a table or an index is in the file.
-func page(t *testing.T, s *Store, name string) (at int64) {
+func page(t *testing.T, s *Store, name string) int64 {
 	t.Helper()
-	row := s.db.QueryRowContext(t.Context(), "SELECT (rootpage - 1) * page_size FROM sqlite_schema, pragma_page_size WHERE name = ?", name)
-	if err := row.Scan(&at); err != nil {
+	text := value(t, s, "SELECT (rootpage - 1) * page_size FROM sqlite_schema, pragma_page_size WHERE name = ?", name)
+	at, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return at
@@ -76,7 +78,7 @@ func TestSettleWhereResponsesAreDamaged(t *testing.T) {
 			dir := oldStore(t)
 			damage(t, dir, part)
 			s := openDamaged(t, dir)
-			if errs := together(s, replacing(benchWrite(1, 2))); errs[0] != nil {
+			if errs := together(t, s, writing(benchWrite(1, 2))); errs[0] != nil {
 				t.Fatal(errs[0])
 			}
 			for n := uint64(3); n < 6; n++ {
@@ -124,15 +126,10 @@ func TestSettleWhereAnIndexOfRecordsIsDamaged(t *testing.T) {
 			if err := s.Replace(t.Context(), stale); !errors.Is(err, otp.ErrConflict) {
 				t.Errorf("a write of an older row: %v, want a conflict", err)
 			}
-			var revision, lines, responses int
-			var body string
-			row := s.db.QueryRowContext(t.Context(), `SELECT revision, CAST(body AS TEXT), (SELECT count(*) FROM audit WHERE write_id = ?),
-				(SELECT count(*) FROM answer) FROM device NOT INDEXED`, w.ID)
-			if err := row.Scan(&revision, &body, &lines, &responses); err != nil {
-				t.Fatal(err)
-			}
-			if revision != 2 || body != `{"settled":true}` || lines != 1 || responses != 1 {
-				t.Errorf("revision %d, body %s, %d lines, %d responses", revision, body, lines, responses)
+			const found = `SELECT format('revision %d, body %s, %d lines, %d responses', revision, CAST(body AS TEXT),
+				(SELECT count(*) FROM audit WHERE write_id = ?), (SELECT count(*) FROM answer)) FROM device NOT INDEXED`
+			if got := value(t, s, found, w.ID); got != `revision 2, body {"settled":true}, 1 lines, 1 responses` {
+				t.Errorf("found is %s", got)
 			}
 			if got := s.Condition(t.Context()); s.health.met.Load() && !strings.Contains(got.Damage, "index "+part+": ") {
 				t.Errorf("the condition says %+v", got)
@@ -152,7 +149,7 @@ func TestDamagedIndexOfDevices(t *testing.T) {
 	s := openDamaged(t, dir)
 	idle := benchWrite(2, 1)
 	idle.Row.HeldUntil = time.Time{}
-	errs := together(s, replacing(benchWrite(1, 2)), creating(idle))
+	errs := together(t, s, writing(benchWrite(1, 2)), writing(idle))
 	if !errors.Is(errs[0], otp.ErrUntouched) || errs[1] != nil {
 		t.Errorf("the one that needs the page: %v; the other: %v", errs[0], errs[1])
 	}

@@ -1,13 +1,14 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -21,17 +22,25 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 	if w.Row.Revision != 1 {
 		return errors.New("the first row of an account has revision 1")
 	}
-	if err := checkWrite(w); err != nil {
-		return err
+	return s.put(ctx, w)
+}
+
+// Replace is as otp.Store says.
+func (s *Store) Replace(ctx context.Context, w otp.Write) error {
+	if w.Row.Revision < 2 {
+		return otp.ErrConflict // there is no row of revision 0
 	}
-	return s.put(ctx, w, creating(w))
+	return s.put(ctx, w)
 }
 
 // put has a write of a record done.
-func (s *Store) put(ctx context.Context, w otp.Write, c change) error {
-	j := &job{change: c, kind: settle}
+func (s *Store) put(ctx context.Context, w otp.Write) error {
+	if err := checkWrite(w); err != nil {
+		return err
+	}
+	t := task{kind: settle, change: writing(w)}
 	if w.Line.Stage == otp.StageAttempt {
-		j.kind = lease
+		t.kind = lease
 		switch err := s.ensureReserve(ctx); {
 		case errors.Is(err, otp.ErrBroken):
 			return err
@@ -40,62 +49,12 @@ func (s *Store) put(ctx context.Context, w otp.Write, c change) error {
 		}
 	}
 	if w.Keep != nil {
-		j.keep = keeping(w)
+		t.keep = keeping(w)
 	}
-	return s.writer.have(ctx, j)
+	return s.writer.do(ctx, t, w.ID)
 }
 
-func creating(w otp.Write) change {
-	line := append(lineArgs(w), string(w.Row.Account))
-	device := deviceArgs(w.Row)
-	return func(ctx context.Context, on *statements) (refusal, failure error) {
-		if refusal, failure = refuseClaim(ctx, on, w, otp.ErrExists); refusal != nil || failure != nil {
-			return refusal, failure
-		}
-		fits, err := affects(ctx, on.lineOfCreate, line)
-		if err != nil || !fits {
-			return unlessRepeated(ctx, on, w, otp.ErrExists, err)
-		}
-		if _, err = on.insertDevice.ExecContext(ctx, device...); err == nil {
-			err = setClaim(ctx, on, w)
-		}
-		return nil, err
-	}
-}
-
-// Replace is as otp.Store says.
-func (s *Store) Replace(ctx context.Context, w otp.Write) error {
-	if w.Row.Revision < 2 {
-		return otp.ErrConflict // there is no row of revision 0
-	}
-	if err := checkWrite(w); err != nil {
-		return err
-	}
-	return s.put(ctx, w, replacing(w))
-}
-
-func replacing(w otp.Write) change {
-	line := append(lineArgs(w), string(w.Row.Account), int64(w.Row.Revision-1), bytesOrNull(w.Over))
-	device := slices.Concat(deviceArgs(w.Row)[1:], []any{string(w.Row.Account)})
-	return func(ctx context.Context, on *statements) (refusal, failure error) {
-		if refusal, failure = refuseClaim(ctx, on, w, otp.ErrConflict); refusal != nil || failure != nil {
-			return refusal, failure
-		}
-		fits, err := affects(ctx, on.lineOfReplace, line)
-		if err != nil || !fits {
-			return unlessRepeated(ctx, on, w, otp.ErrConflict, err)
-		}
-		if err = keepFormer(ctx, on, w); err != nil {
-			return nil, err
-		}
-		if _, err = on.setDevice.ExecContext(ctx, device...); err == nil {
-			err = setClaim(ctx, on, w)
-		}
-		return nil, err
-	}
-}
-
-// checkWrite refuses what would fail in the database and take the writes of others with it.
+// checkWrite refuses what would fail in the database.
 func checkWrite(w otp.Write) error {
 	if w.ID == "" || len(w.ID) > maxWriteID {
 		return fmt.Errorf("the id of a write must be 1 to %d characters, not %d", maxWriteID, len(w.ID))
@@ -107,128 +66,140 @@ func checkWrite(w otp.Write) error {
 	return err
 }
 
-// refuseClaim refuses a write that claims the device of another account, unless it does not fit anyway (which unlike the
-// claim is refused with misfit) or is stored already.
-func refuseClaim(ctx context.Context, on *statements, w otp.Write, misfit error) (refusal, failure error) {
+// misfit is the error of a write that does not fit.
+func misfit(w otp.Write) error {
+	if w.Row.Revision == 1 {
+		return otp.ErrExists
+	}
+	return otp.ErrConflict
+}
+
+// writing returns the change that a write of a record is. The change shares nothing with the write, whose caller may go on with it
+// after it has left.
+func writing(w otp.Write) change {
+	device, line := deviceArgs(w), lineArgs(w)
+	w.Over = bytes.Clone(w.Over)
+	if w.Claim != nil {
+		claim := *w.Claim
+		w.Claim = &claim
+	}
+	return func(on target) (refusal, failure error) {
+		if refusal, failure = refuseClaim(on, w); refusal != nil || failure != nil {
+			return refusal, failure
+		}
+		if failure = keepFormerDevice(on, w); failure != nil {
+			return nil, failure
+		}
+		text := on.pick(replaceDevice, replaceByScan)
+		if w.Row.Revision == 1 {
+			text = insertDevice
+		}
+		changed, err := on.exec(text, device...)
+		if err != nil || changed == 0 {
+			return unlessRepeated(on, w, err)
+		}
+		if _, err = on.exec(insertLine, line...); codeOf(err) == sqlite.ResultConstraintUnique {
+			return nil, undone{misfit(w)} // the row went back behind a write that it had, or the id is that of another write
+		}
+		if err == nil && w.Claim != nil {
+			_, err = on.exec(on.pick(updateClaim, updateClaimByScan), w.Claim.Serial, w.Claim.Active, string(w.Row.Account))
+		}
+		return nil, err
+	}
+}
+
+// refuseClaim refuses a write that claims the device of another account, unless it does not fit anyway or is stored already.
+func refuseClaim(on target, w otp.Write) (refusal, failure error) {
 	if w.Claim == nil || !w.Claim.Active {
 		return nil, nil
 	}
-	var taken, known bool
-	var revision uint64
-	if err := on.claimed.QueryRowContext(ctx, w.Claim.Serial, string(w.Row.Account)).Scan(&taken); err != nil || !taken {
+	taken, _, err := one(on.conn, (*row).flag, on.pick(findClaim, findClaimByScan), w.Claim.Serial, string(w.Row.Account))
+	if err != nil || !taken {
 		return nil, err
 	}
-	err := on.writeBefore.QueryRowContext(ctx, w.ID, string(w.Row.Account)).Scan(&known, &revision)
-	switch {
+	switch known, revision, err := writtenBefore(on, w); {
 	case err != nil:
 		return nil, err
-	case known && revision >= w.Row.Revision: // the row may have gone back behind a write that it had
+	case known && revision >= w.Row.Revision:
 		return errStored, nil
 	case revision != w.Row.Revision-1:
-		return misfit, nil
+		return misfit(w), nil
 	}
 	return otp.ErrDeviceTaken, nil
 }
 
-func setClaim(ctx context.Context, on *statements, w otp.Write) error {
-	if w.Claim == nil {
-		return nil
-	}
-	_, err := on.setClaim.ExecContext(ctx, w.Claim.Serial, w.Claim.Active, string(w.Row.Account))
-	return err
-}
-
-// affects runs a statement that changes one row or none.
-func affects(ctx context.Context, statement *sql.Stmt, args []any) (bool, error) {
-	rows, err := changes(ctx, statement, args...)
-	return rows == 1, err
-}
-
-// changes runs a statement and returns how many rows it has changed.
-func changes(ctx context.Context, statement *sql.Stmt, args ...any) (int64, error) {
-	result, err := statement.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
 // unlessRepeated finds out why a write does not fit: it is stored already, which is well, or it is refused.
-func unlessRepeated(ctx context.Context, on *statements, w otp.Write, refusal, err error) (_, failure error) {
+func unlessRepeated(on target, w otp.Write, err error) (refusal, failure error) {
 	if err != nil {
 		return nil, err
 	}
-	var known bool
-	var revision uint64
-	if err := on.writeBefore.QueryRowContext(ctx, w.ID, string(w.Row.Account)).Scan(&known, &revision); err != nil {
+	known, revision, err := writtenBefore(on, w)
+	if err != nil {
 		return nil, err
 	}
 	if !known || revision < w.Row.Revision { // the row may have gone back behind a write that it had
-		return refusal, nil
+		return misfit(w), nil
 	}
 	return nil, nil
 }
 
-// Fetch is as otp.Store says.
-func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
-	if err := s.health.refusal(); err != nil {
-		return otp.Row{}, time.Time{}, err
-	}
-	switch row, err := lookUp(ctx, s.writer, (*lookups).fetching, scanRow, string(account)); {
-	case errors.Is(err, sql.ErrNoRows):
-		return otp.Row{}, now(), otp.ErrNotFound
-	case err != nil:
-		return otp.Row{}, time.Time{}, s.readError("fetch the record of an account", err)
-	default:
-		return row, now(), nil
-	}
+// writtenBefore returns whether a write of that id is stored, and the revision of the account's row, which is 0 if there is none.
+func writtenBefore(on target, w otp.Write) (known bool, revision uint64, err error) {
+	_, _, err = one(on.conn, func(r *row) error {
+		known, revision = r.flag(), r.number()
+		return nil
+	}, on.pick(findWrite, findWriteByScan), w.ID, string(w.Row.Account))
+	return known, revision, err
 }
 
-// call is what a store has of a call: the row of its account, if there is one, and what is stored of it.
-type call struct {
-	found bool
+// Fetch is as otp.Store says.
+func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+	found, _, now, err := s.fetch(ctx, account, "")
+	return found, now, err
+}
+
+// FetchWithResponse is as otp.Store says.
+func (s *Store) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
+	return s.fetch(ctx, account, key)
+}
+
+// fetched is what is stored of an account and of a call.
+type fetched struct {
 	row   otp.Row
+	found bool // the row
 	kept  *otp.Kept
 }
 
-// FetchWithResponse is as otp.Store says: one statement, and so one snapshot.
-func (s *Store) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
+// fetch returns the row of an account, and what is stored of the call with the key, unless that is empty.
+func (s *Store) fetch(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
 	if err := s.health.refusal(); err != nil {
 		return otp.Row{}, nil, time.Time{}, err
 	}
-	switch c, err := lookUp(ctx, s.writer, (*lookups).fetchingCall, scanCall, string(account), key); {
+	f, err := read(ctx, s.writer, func(c *conn) (f fetched, err error) {
+		if key == "" {
+			f.row, f.found, err = one(c, readRow, fetchRow, string(account))
+			return f, err
+		}
+		f, _, err = one(c, readFetched, fetchWithResponse, string(account), key)
+		return f, err
+	})
+	switch {
 	case err != nil:
 		return otp.Row{}, nil, time.Time{}, s.readError("fetch the record of an account", err)
-	case !c.found:
-		return otp.Row{}, c.kept, now(), otp.ErrNotFound
-	default:
-		return c.row, c.kept, now(), nil
+	case !f.found:
+		return otp.Row{}, f.kept, now(), otp.ErrNotFound
 	}
-}
-
-func scanCall(from scanner) (c call, err error) {
-	var answered bool
-	var heldUntil sql.NullInt64
-	var vault, fingerprint, answer []byte
-	var answeredAt int64
-	err = from.Scan(&c.found, &c.row.Account, &c.row.Revision, &c.row.InDoubt, &heldUntil, &c.row.Body, &vault,
-		&c.row.UnreadAnswers, &c.row.Claim.Serial, &c.row.Claim.Active,
-		&answered, &answeredAt, &fingerprint, &answer)
-	c.row.HeldUntil, c.row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
-	if answered {
-		c.kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
-	}
-	return c, err
+	return f.row, f.kept, now(), nil
 }
 
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.
 func (s *Store) CountUnreadAnswers(ctx context.Context) (int, error) {
-	return s.count(ctx, "count the answers that could not be read", s.read.countUnread)
+	return s.count(ctx, "count the answers that could not be read", countUnread)
 }
 
 // List is as otp.Store says.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
-	rows, err := list(ctx, s, "list the records", s.read.list, scanListed, string(after), limit)
+	rows, err := list(ctx, s, "list the records", readListed, listDevices, string(after), limit)
 	if isDamage(err) {
 		return s.listSingly(ctx, after, limit)
 	}
@@ -239,15 +210,24 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 // ends later than any can, so that the clock was set back since.
 func (s *Store) CountDoubt(ctx context.Context) (int, error) {
 	now := now()
-	return s.count(ctx, "count the devices in doubt", s.read.countDoubt, now.UnixMicro(), now.Add(otp.MaxLease).UnixMicro())
+	return s.count(ctx, "count the devices in doubt", countDoubt, now.UnixMicro(), now.Add(otp.MaxLease).UnixMicro())
 }
 
-// deviceArgs are the values of deviceColumns; checkWrite has seen that the numbers fit. They share nothing with the
-// row: its owner may go on with it while the writer, perhaps after a cancelled call, has yet to write it.
-func deviceArgs(row otp.Row) []any {
+// deviceArgs are the values of deviceColumns, and for a row that replaces another one the body of that. checkWrite has seen that the
+// numbers fit.
+func deviceArgs(w otp.Write) []any {
+	args := append(rowArgs(w.Row), bytesOrNull(w.Over))
+	if w.Row.Revision == 1 {
+		return args[:len(args)-1]
+	}
+	return args
+}
+
+// rowArgs are the values of deviceColumns.
+func rowArgs(row otp.Row) []any {
 	return []any{
 		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
-		append([]byte{}, row.Body...), nonNil(row.Vault.Reveal()), row.UnreadAnswers,
+		bytes.Clone(row.Body), bytes.Clone(row.Vault.Reveal()), row.UnreadAnswers,
 	}
 }
 
@@ -256,25 +236,38 @@ func bytesOrNull(b []byte) any {
 	if b == nil {
 		return nil
 	}
-	return append([]byte{}, b...)
+	return bytes.Clone(b)
 }
 
-// nonNil is b, which SQLite would take for NULL if it were nil.
-func nonNil(b []byte) []byte {
-	if b == nil {
-		return []byte{}
+// readRow reads listedColumns.
+func readRow(r *row) otp.Row {
+	return otp.Row{
+		Account: otp.Account(r.text()), Revision: r.number(), InDoubt: r.flag(), HeldUntil: r.atOrZero(),
+		Body: r.blob(), Vault: secret.NewBytes(r.blob()),
+		UnreadAnswers: r.count(), Claim: otp.Claim{Serial: r.text(), Active: r.flag()},
 	}
-	return b
 }
 
-// scanner is a row of a result.
-type scanner interface{ Scan(dest ...any) error }
+// readFetched reads listedColumns, and the time, the fingerprint and the text of a response. Either may be missing.
+func readFetched(r *row) (f fetched) {
+	if f.found = !r.isNull(); f.found {
+		f.row = readRow(r)
+	}
+	if r.column = listedCount; !r.isNull() {
+		f.kept = &otp.Kept{At: r.at(), Fingerprint: r.blob(), Answer: secret.NewBytes(r.blob())}
+	}
+	return f
+}
 
-func scanRow(from scanner) (row otp.Row, err error) {
-	var heldUntil sql.NullInt64
-	var vault []byte
-	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault, &row.UnreadAnswers,
-		&row.Claim.Serial, &row.Claim.Active)
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
-	return row, err
+// readListed reads listedColumns, and whether the row is a former one if there is such a column. Of a row with a value that it cannot
+// have it returns what can be read, and an empty Body: it must not keep a listing from the others.
+func readListed(r *row) (otp.Row, error) {
+	listed := readRow(r)
+	if !r.atEnd() {
+		listed.Former = r.flag()
+	}
+	if r.err != nil {
+		listed.Body, listed.Vault = nil, secret.Bytes{}
+	}
+	return listed, nil
 }

@@ -2,15 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
-	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
-
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -41,13 +34,13 @@ func (s *Store) Broken() error {
 // Writable proves that a settle would be stored now: that its rows can be written, that a write becomes durable, and that there is a
 // reserve of room. It changes nothing and takes no room.
 func (s *Store) Writable(ctx context.Context) error {
-	err := s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
-		for _, step := range []*sql.Stmt{on.probeBegin, on.probeLine, on.probeDevice, on.probeEnd} {
-			if _, failure := step.ExecContext(ctx); failure != nil {
+	err := s.writer.change(ctx, func(on target) (refusal, failure error) {
+		for _, step := range []string{"SAVEPOINT settle", probeLine, probeDevice, "ROLLBACK TO settle", "RELEASE settle"} {
+			if _, failure := on.exec(step); failure != nil {
 				return nil, failure
 			}
 		}
-		_, failure = on.probe.ExecContext(ctx, now().UnixMicro())
+		_, failure = on.exec(writeProbe, now().UnixMicro())
 		return nil, failure
 	})
 	if err != nil {
@@ -103,79 +96,4 @@ func (h *health) note(err error) {
 	if faultOf(err) == faultFatal {
 		h.breakBy(err)
 	}
-}
-
-// fault says what an error means for the store.
-type fault int
-
-const (
-	// faultNone is that of what is no error of SQLite, such as a caller who went away.
-	faultNone fault = iota
-	// faultPassing means that SQLite or the machine is short of something: another process writes, the disk is full or
-	// refuses a write, there is no memory or no room for a temporary file. The same connection may go on, and what was
-	// written before is durable.
-	faultPassing
-	// faultLocal means that one statement could not be run: a damaged page, a sector that cannot be read, a value that does
-	// not fit. Others are not affected.
-	faultLocal
-	// faultFatal means that it is not known any more what is durable, or that SQLite cannot work with its files.
-	faultFatal
-)
-
-// faultOf is the one place that says which errors break the store.
-//
-// What breaks it is a sync that failed, for pages that were written before may be lost though a later sync succeeds, and
-// whatever is not listed here. A write that failed does not: its transaction is rolled back, and the next one writes over what is
-// left of it in the log.
-func faultOf(err error) fault {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	switch {
-	case !ok && (errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)):
-		return faultFatal
-	case !ok:
-		return faultNone
-	}
-	return faultOfCode(e.Code())
-}
-
-// faultOfCode is faultOf for one of SQLite's extended result codes.
-func faultOfCode(code int) fault {
-	switch primary := code & 0xff; {
-	case slices.Contains(passing(), code) || slices.Contains(passing(), primary):
-		return faultPassing
-	case slices.Contains(local(), code) || slices.Contains(local(), primary):
-		return faultLocal
-	}
-	return faultFatal
-}
-
-func passing() []int {
-	return []int{
-		lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_PROTOCOL, // another process is in the way
-		lib.SQLITE_FULL, lib.SQLITE_IOERR_WRITE, // ENOSPC is the former, EDQUOT the latter
-		lib.SQLITE_NOMEM, lib.SQLITE_IOERR_NOMEM, lib.SQLITE_IOERR_GETTEMPPATH,
-		lib.SQLITE_CANTOPEN, lib.SQLITE_READONLY,
-		lib.SQLITE_INTERRUPT, // the caller went away
-	}
-}
-
-func local() []int {
-	return []int{
-		lib.SQLITE_CORRUPT, lib.SQLITE_IOERR_READ, lib.SQLITE_IOERR_SHORT_READ,
-		lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH, lib.SQLITE_RANGE,
-	}
-}
-
-// resultCode returns SQLite's code of an error, without the extension, if it has one.
-func resultCode(err error) (code int, ok bool) {
-	code, ok = extendedCode(err)
-	return code & 0xff, ok
-}
-
-// extendedCode returns SQLite's code of an error, if it has one.
-func extendedCode(err error) (code int, ok bool) {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code(), true
-	}
-	return 0, false
 }

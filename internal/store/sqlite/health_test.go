@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	lib "modernc.org/sqlite/lib"
+	"zombiezen.com/go/sqlite"
 )
 
 // What is passed over, and what must never be: see faultOf.
@@ -19,7 +20,7 @@ func TestWhichErrorsBreakTheStore(t *testing.T) {
 		lib.SQLITE_IOERR_FSYNC:       faultFatal, lib.SQLITE_IOERR_DIR_FSYNC: faultFatal, lib.SQLITE_IOERR_SHMMAP: faultFatal,
 		lib.SQLITE_IOERR: faultFatal, lib.SQLITE_NOTADB: faultFatal, lib.SQLITE_MISUSE: faultFatal, lib.SQLITE_ERROR: faultFatal,
 	} {
-		if got := faultOfCode(code); got != want {
+		if got := faultOfCode(sqlite.ResultCode(code)); got != want {
 			t.Errorf("code %d is %d, want %d", code, got, want)
 		}
 	}

@@ -16,11 +16,11 @@ const (
 
 // keepHouse repeats step until it reports that there is no more to do, or ctx ends. Each step is a write among those of
 // callers. A ctx that ends after the first step is no error: the next call goes on.
-func (s *Store) keepHouse(ctx context.Context, step func(ctx context.Context, on *statements) (more bool, failure error)) error {
+func (s *Store) keepHouse(ctx context.Context, step func(on target) (more bool, failure error)) error {
 	for n := 0; ; n++ {
 		began, more := time.Now(), false
-		err := s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
-			more, failure = step(ctx, on)
+		err := s.writer.change(ctx, func(on target) (refusal, failure error) {
+			more, failure = step(on)
 			return nil, failure
 		})
 		switch {

@@ -50,7 +50,7 @@ func BenchmarkHousekeeping(b *testing.B) {
 
 // leave stores so many responses to spend, keys to drop and twice as many lines, past the writer's callers.
 func leave(ctx context.Context, s *Store, round, count int, toSpend, toDrop time.Time) error {
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
+	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		for i := range 2 * count {
 			w := benchWrite(1, uint64(i+2))
 			w.ID = fmt.Sprintf("left/%d/%d", round, i)
@@ -61,8 +61,8 @@ func leave(ctx context.Context, s *Store, round, count int, toSpend, toDrop time
 			w.Keep = &otp.Keep{Key: fmt.Sprintf("%d%063d", round%10, i), IsOTP: true, Kept: otp.Kept{
 				At: w.Line.At, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 			}}
-			if _, failure = on.noteLine.ExecContext(ctx, lineArgs(w)...); failure == nil {
-				_, failure = keeping(w)(ctx, on)
+			if _, failure = on.exec(insertLine, lineArgs(w)...); failure == nil {
+				_, failure = keeping(w)(on)
 			}
 			if failure != nil {
 				return nil, failure

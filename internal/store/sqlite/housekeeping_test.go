@@ -18,15 +18,15 @@ func TestHousekeepingKeepsUp(t *testing.T) {
 	const n = 3000
 	s, commits := observed(t)
 	old := now().Add(-2 * time.Hour)
-	err := s.writer.do(t.Context(), func(ctx context.Context, on *statements) (refusal, failure error) {
+	err := s.writer.change(t.Context(), func(on target) (refusal, failure error) {
 		for i := range n {
 			w := benchWrite(1, uint64(i+2))
 			w.Line.At = old
 			w.Keep = &otp.Keep{Key: fmt.Sprintf("%064d", i), IsOTP: true, Kept: otp.Kept{
 				At: old, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 			}}
-			if _, failure = on.noteLine.ExecContext(ctx, lineArgs(w)...); failure == nil {
-				_, failure = keeping(w)(ctx, on)
+			if _, failure = on.exec(insertLine, lineArgs(w)...); failure == nil {
+				_, failure = keeping(w)(on)
 			}
 			if failure != nil {
 				return nil, failure
@@ -37,13 +37,6 @@ func TestHousekeepingKeepsUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	count := func(query string) (n int) {
-		t.Helper()
-		if err := s.db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
 	steps := func(what string, call error) {
 		t.Helper()
 		if got := len(*commits); call != nil || got < n/stepRows {
@@ -53,16 +46,16 @@ func TestHousekeepingKeepsUp(t *testing.T) {
 	}
 	*commits = nil
 	steps("spending", s.ForgetAnswers(t.Context(), time.Hour, 24*time.Hour))
-	if left := count("SELECT count(*) FROM answer WHERE answer IS NOT NULL"); left != 0 {
-		t.Errorf("%d of %d responses are left", left, n)
+	if left := value(t, s, "SELECT count(*) FROM answer WHERE answer IS NOT NULL"); left != "0" {
+		t.Errorf("%s of %d responses are left", left, n)
 	}
 	steps("dropping", s.ForgetAnswers(t.Context(), time.Hour, time.Hour))
-	if left := count("SELECT count(*) FROM answer"); left != 0 {
-		t.Errorf("%d of %d keys are left", left, n)
+	if left := value(t, s, "SELECT count(*) FROM answer"); left != "0" {
+		t.Errorf("%s of %d keys are left", left, n)
 	}
 	steps("deleting lines", s.ForgetLines(t.Context(), time.Hour))
-	if left := count("SELECT count(*) FROM audit"); left != 1 {
-		t.Errorf("%d of %d lines are left, want the newest alone", left, n)
+	if left := value(t, s, "SELECT count(*) FROM audit"); left != "1" {
+		t.Errorf("%s of %d lines are left, want the newest alone", left, n)
 	}
 }
 
@@ -73,7 +66,7 @@ func TestHousekeepingOutOfTime(t *testing.T) {
 		s, commits := observed(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		steps := 0
-		endless := func(context.Context, *statements) (more bool, failure error) {
+		endless := func(target) (more bool, failure error) {
 			if steps++; steps == 3 {
 				cancel()
 			}

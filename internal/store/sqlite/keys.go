@@ -2,9 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -14,36 +13,37 @@ import (
 // AddKey is as authn.KeyStore says.
 func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
 	args := []any{
-		key.ID, key.Hash[:],
-		sql.NullString{String: key.Account, Valid: !key.Backend},
-		key.Prefix, strings.Join(key.Scopes.Names(), " "),
+		key.ID, key.Hash[:], key.Account, key.Prefix, strings.Join(key.Scopes.Names(), " "),
 		key.CreatedAt.UnixMicro(), microsOrNull(key.ExpiresAt), microsOrNull(key.RevokedAt), microsOrNull(key.LastUsedAt),
 	}
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
-		added, err := affects(ctx, on.addKey, args)
-		if err == nil && !added {
-			return authn.ErrKeyExists, nil
-		}
-		return nil, err
-	})
+	if key.Backend {
+		args[2] = nil
+	}
+	return s.writer.change(ctx, changingOne(authn.ErrKeyExists, insertKey, args...))
 }
 
 // RevokeKey is as authn.KeyStore says.
 func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
-		found, err := affects(ctx, on.revokeKey, []any{at.UnixMicro(), id})
-		if err == nil && !found {
-			return authn.ErrNoKey, nil
+	return s.writer.change(ctx, changingOne(authn.ErrNoKey, revokeKey, at.UnixMicro(), id))
+}
+
+// changingOne returns the change of one row by a statement, which is refused with none when there is no such row.
+func changingOne(none error, text string, args ...any) change {
+	return func(on target) (refusal, failure error) {
+		changed, err := on.exec(text, args...)
+		if err == nil && changed == 0 {
+			return none, nil
 		}
 		return nil, err
-	})
+	}
 }
 
 // KeysUsed is as authn.KeyStore says.
 func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
+	last = maps.Clone(last)
+	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		for id, at := range last {
-			if _, err := affects(ctx, on.useKey, []any{now().UnixMicro(), at.UnixMicro(), id}); err != nil {
+			if _, err := on.exec(useKey, now().UnixMicro(), at.UnixMicro(), id); err != nil {
 				return nil, err
 			}
 		}
@@ -56,41 +56,51 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 	if err := s.health.refusal(); err != nil {
 		return authn.Key{}, err
 	}
-	switch key, err := lookUp(ctx, s.writer, (*lookups).findingKey, scanKey, id); {
-	case errors.Is(err, sql.ErrNoRows):
-		return authn.Key{}, authn.ErrNoKey
+	keys, err := read(ctx, s.writer, func(c *conn) ([]authn.Key, error) { return all(c, readKey, findKey, id) })
+	switch {
 	case err != nil:
 		return authn.Key{}, s.readError("look up an API key", err)
-	default:
-		return key, nil
+	case len(keys) == 0:
+		return authn.Key{}, authn.ErrNoKey
 	}
+	return keys[0], nil
 }
 
 // ListKeys is as authn.KeyStore says.
 func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
-	keys, err := list(ctx, s, "list the API keys", s.read.listKeys, scanListedKey)
+	keys, err := list(ctx, s, "list the API keys", readListedKey, listKeys)
 	if isDamage(err) {
 		return s.listKeysSingly(ctx)
 	}
 	return keys, err
 }
 
-func scanKey(from scanner) (key authn.Key, err error) {
-	var hash []byte
-	var account sql.NullString
-	var scopes string
-	var created int64
-	var expires, revoked, used sql.NullInt64
-	err = from.Scan(&key.ID, &hash, &account, &key.Prefix, &scopes, &created, &expires, &revoked, &used)
-	if err != nil {
-		return authn.Key{}, err
+// readKey reads keyColumns. The id is read also of a key that cannot be.
+func readKey(r *row) (key authn.Key, err error) {
+	key.ID = r.text()
+	hash := r.blob()
+	key.Backend = r.isNull()
+	if !key.Backend {
+		key.Account = r.text()
 	}
-	if copy(key.Hash[:], hash) != len(key.Hash) {
-		return authn.Key{}, fmt.Errorf("the hash of key %s has %d bytes", key.ID, len(hash))
-	}
-	key.Account, key.Backend = account.String, !account.Valid
-	key.CreatedAt = time.UnixMicro(created).UTC()
-	key.ExpiresAt, key.RevokedAt, key.LastUsedAt = timeOrZero(expires), timeOrZero(revoked), timeOrZero(used)
+	key.Prefix = r.text()
+	scopes := r.text()
+	key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.LastUsedAt = r.at(), r.atOrZero(), r.atOrZero(), r.atOrZero()
 	key.Scopes, err = authn.ParseScopes(strings.Fields(scopes))
+	switch n := copy(key.Hash[:], hash); {
+	case r.err != nil:
+		return key, r.err
+	case n != len(key.Hash) || n != len(hash):
+		return key, fmt.Errorf("the hash of key %s has %d bytes", key.ID, len(hash))
+	}
 	return key, err
+}
+
+// readListedKey is readKey, where a key that cannot be read must not keep the list from the others.
+func readListedKey(r *row) (authn.Key, error) {
+	key, err := readKey(r)
+	if err != nil {
+		return authn.Key{ID: key.ID, Damage: err.Error()}, nil
+	}
+	return key, nil
 }

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -14,11 +13,9 @@ import (
 // spoil runs statements on a store that no process has open, without the checks of its schema.
 func spoil(t *testing.T, dir, statements string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(dir, FileName))
-	if err == nil {
-		_, err = db.ExecContext(t.Context(), "PRAGMA ignore_check_constraints = 1; "+statements)
-		err = errors.Join(err, db.Close())
-	}
+	err := withConn(t.Context(), filepath.Join(dir, FileName), standardPragmas(), func(c *conn) error {
+		return c.script("PRAGMA ignore_check_constraints = 1; " + statements)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

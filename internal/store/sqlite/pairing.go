@@ -1,19 +1,14 @@
 package sqlite
 
 import (
-	"context"
-	"database/sql"
-	"database/sql/driver"
+	"errors"
 	"fmt"
-	"net/url"
 	"os"
-
-	"modernc.org/sqlite"
 )
 
 const (
 	// readPairing returns the names of the log and of the one before.
-	readPairing = `SELECT hex(log) || ' ' || hex(log_before) FROM store`
+	readPairing = `SELECT hex(log), hex(log_before) FROM store`
 	// withoutLog reports whether the head of the database says that no log belongs to it, as in copies that VACUUM INTO has made.
 	withoutLog = `SELECT substr(data, 19, 2) = x'0101' FROM sqlite_dbpage WHERE pgno = 1`
 )
@@ -23,34 +18,34 @@ const (
 //
 // The database file alone, without the log, names the log that was written back last. The log that belongs to it names the same
 // one as its predecessor; or itself, once that page of it was written back. What cannot be read is no proof of anything.
-func checkPairing(ctx context.Context, path string) error {
+func checkPairing(path string) error {
 	if !hasLog(path) {
 		return nil
 	}
-	whole, err := openReadOnly(ctx, path, "")
+	whole, err := openReadOnly(path, "")
 	if err != nil {
 		return nil // SQLite will say what is wrong when it is opened for writing
 	}
 	defer whole.Close() //nolint:errcheck // it was only read
 	// While it is read, the log cannot be begun again by another process.
-	if _, err := ask(ctx, whole, "BEGIN"); err != nil {
+	if _, err := whole.exec("BEGIN"); err != nil {
 		return nil // as above
 	}
-	log, before, err := pairing(ctx, whole)
+	log, before, err := pairing(whole)
 	if err != nil {
 		return nil // as above
 	}
-	alone, err := openReadOnly(ctx, path, "&immutable=1") // which has SQLite pay no heed to the log
+	alone, err := openReadOnly(path, "&immutable=1") // which has SQLite pay no heed to the log
 	if err != nil {
 		return nil // as above
 	}
 	defer alone.Close() //nolint:errcheck // it was only read
-	neverHadOne, err := ask(ctx, alone, withoutLog)
+	neverHadOne, _, err := one(alone, (*row).flag, withoutLog)
 	if err != nil {
 		return nil // as above
 	}
-	writtenBack, _, err := pairing(ctx, alone)
-	if neverHadOne != "1" && (err != nil || writtenBack == before || writtenBack == log) {
+	writtenBack, _, err := pairing(alone)
+	if !neverHadOne && (err != nil || writtenBack == before || writtenBack == log) {
 		return nil // as above
 	}
 	return fmt.Errorf("%s is not the database that %[1]s-wal belongs to: it was replaced, by an older copy perhaps. Put the right one back; "+
@@ -63,25 +58,15 @@ func hasLog(path string) bool {
 	return err == nil && info.Size() > 0
 }
 
-func pairing(ctx context.Context, conn driver.Conn) (log, before string, err error) {
-	text, err := ask(ctx, conn, readPairing)
-	if err != nil {
-		return "", "", err
+func pairing(c *conn) (log, before string, err error) {
+	_, found, err := one(c, func(r *row) error {
+		log, before = r.text(), r.text()
+		return nil
+	}, readPairing)
+	if err == nil && !found {
+		err = errors.New("the database does not say which log belongs to it")
 	}
-	if _, err := fmt.Sscan(text, &log, &before); err != nil {
-		return "", "", fmt.Errorf("read which log belongs to the database: %w", err)
-	}
-	return log, before, nil
-}
-
-// openReadOnly opens a connection that cannot change the database, and so does not write the log back when it is closed.
-func openReadOnly(ctx context.Context, path, options string) (driver.Conn, error) {
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: "mode=ro" + options}
-	base, err := sqlite.NewConnector(dsn.String())
-	if err != nil {
-		return nil, err
-	}
-	return base.Connect(ctx)
+	return log, before, err
 }
 
 // renewal has the next log name itself. It can be written as soon as all of the log is in the database, and only as long as nothing
@@ -95,20 +80,20 @@ type renewal struct {
 func (r *renewal) prepare(version int64) { r.due, r.version = true, version }
 
 // renew names the log, in the transaction that begins it, if that is due and still possible.
-func (w *writer) renew(ctx context.Context) error {
+func (w *writer) renew() error {
 	if !w.renewal.due {
 		return nil
 	}
 	w.renewal.due = false
-	version, err := dataVersion(ctx, w.conn)
+	version, err := dataVersion(w.conn)
 	if err != nil || version != w.renewal.version {
 		return err
 	}
-	_, err = w.on.nameLog.ExecContext(ctx)
+	_, err = w.conn.exec(nameLog)
 	return err
 }
 
-func dataVersion(ctx context.Context, conn *sql.Conn) (version int64, err error) {
-	err = conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
+func dataVersion(c *conn) (version int64, err error) {
+	version, _, err = one(c, (*row).integer, readDataVersion)
 	return version, err
 }

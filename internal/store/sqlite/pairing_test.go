@@ -40,14 +40,11 @@ func put(t *testing.T, left map[string][]byte) (dir string) {
 // writeBack has a store write its log back between two transactions.
 func writeBack(t *testing.T, s *Store) {
 	t.Helper()
-	ended := make(chan error)
-	s.writer.looks <- func(*lookups) {
-		_, err := s.writer.writeBack(passive)
-		ended <- err
-	}
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	onWriter(t, s, func(*conn) {
+		if _, err := s.writer.writeBack(passive); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func writeRow(t *testing.T, s *Store, caller int) {
@@ -73,9 +70,7 @@ func TestOlderDatabaseWithNewerLog(t *testing.T) {
 	}
 	s := openWith(t, dir, builtIn())
 	copied := filepath.Join(t.TempDir(), "copy.db")
-	if _, err := s.db.ExecContext(t.Context(), "VACUUM INTO ?", copied); err != nil {
-		t.Fatal(err)
-	}
+	execute(t, s, "VACUUM INTO ?", copied)
 	for range 3 {
 		writeRow(t, s, 1)
 		writeBack(t, s)
@@ -136,13 +131,13 @@ func TestRightDatabaseIsNeverRefused(t *testing.T) {
 			closeStore(t, stores[i])
 			stores[i] = openWith(t, dir, builtIn())
 		}
-		if err := checkPairing(t.Context(), filepath.Join(dir, FileName)); err != nil {
+		if err := checkPairing(filepath.Join(dir, FileName)); err != nil {
 			t.Fatalf("step %d, while it is open: %v", step, err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, FileName+"-wal")); errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		if err := checkPairing(t.Context(), filepath.Join(put(t, files(t, dir)), FileName)); err != nil {
+		if err := checkPairing(filepath.Join(put(t, files(t, dir)), FileName)); err != nil {
 			t.Fatalf("step %d, after a crash: %v", step, err)
 		}
 	}

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -15,8 +14,8 @@ func TestAWriteThatPanics(t *testing.T) {
 	t.Parallel()
 	_, s := newDir(t)
 	defer closeStore(t, s)
-	panics := func(context.Context, *statements) (refusal, failure error) { panic("in a write") }
-	errs := together(s, creating(benchWrite(1, 1)), panics, creating(benchWrite(2, 1)))
+	panics := func(target) (refusal, failure error) { panic("in a write") }
+	errs := together(t, s, writing(benchWrite(1, 1)), panics, writing(benchWrite(2, 1)))
 	if errs[0] != nil || errs[1] == nil || errs[2] != nil {
 		t.Errorf("the writes return %v, want an error of the second alone", errs)
 	}
@@ -31,11 +30,12 @@ func TestAReadThatPanics(t *testing.T) {
 	_, s := newDir(t)
 	defer closeStore(t, s)
 	writeRow(t, s, 1)
-	scan := func(scanner) (int, error) { panic("in a read") }
-	if _, err := lookUp(t.Context(), s.writer, (*lookups).fetching, scan, "account 1"); err == nil || !strings.Contains(err.Error(), "panic_test.go") {
-		t.Errorf("a lookup that panics returns %v, want an error that names the place", err)
+	scan := func(*row) (int, error) { panic("in a read") }
+	_, err := read(t.Context(), s.writer, func(c *conn) ([]int, error) { return all(c, scan, fetchRow, "account 1") })
+	if err == nil || !strings.Contains(err.Error(), "panic_test.go") {
+		t.Errorf("a read that panics returns %v, want an error that names the place", err)
 	}
-	if _, err := list(t.Context(), s, "list", s.read.list, scan, "", 1); err == nil {
+	if _, err := list(t.Context(), s, "list", scan, listDevices, "", 1); err == nil {
 		t.Error("a list that panics returns no error")
 	}
 	writeRow(t, s, 1)
@@ -53,7 +53,7 @@ func TestATransactionThatPanics(t *testing.T) {
 		}
 	}
 	write := benchWrite(1, 1)
-	if errs := together(s, creating(write)); errs[0] == nil || errors.Is(errs[0], otp.ErrUntouched) {
+	if errs := together(t, s, writing(write)); errs[0] == nil || errors.Is(errs[0], otp.ErrUntouched) {
 		t.Errorf("the write returns %v, want an error that leaves open whether it is stored", errs[0])
 	}
 	if err := s.Create(t.Context(), write); err != nil {

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 
@@ -14,39 +13,42 @@ import (
 // from an index, which has pages of its own, and then the rows one by one. What is left of a row on the damaged page is its key.
 
 // single is how a listing is read row by row: the keys, one row by its key, and what is left of a row that cannot be read.
-type single[K string | int64, T any] struct {
+type single[K, T any] struct {
 	keys, row string // statements
-	scan      func(scanner) (T, error)
+	key       func(*row) K
+	read      func(*row) (T, error)
 	remains   func(key K, why error) T
 }
 
 // all returns the rows of the keys that the arguments select.
 func (l single[K, T]) all(ctx context.Context, s *Store, what string, args ...any) ([]T, error) {
-	all, err := within(ctx, func() (all []T, err error) {
-		keys, err := rowsOfText(ctx, s.db, scanOne[K], l.keys, args...)
+	var rows []T // not to be touched when ctx has ended
+	err := s.reader.do(ctx, func(c *conn) error {
+		keys, err := all(c, func(r *row) (K, error) { return l.key(r), r.err }, l.keys, args...)
 		for _, key := range keys {
-			found, err := rowsOfText(ctx, s.db, l.scan, l.row, key)
+			found, err := all(c, l.read, l.row, key)
 			if isDamage(err) {
 				found, err = []T{l.remains(key, err)}, nil
 			}
 			if err != nil {
-				return nil, err
+				return err
 			}
-			all = append(all, found...)
+			rows = append(rows, found...)
 		}
-		return all, err
+		return err
 	})
 	if err != nil {
 		return nil, s.readError(what, err)
 	}
-	return all, nil
+	return rows, nil
 }
 
 func (s *Store) listSingly(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
 	return single[string, otp.Row]{
 		keys:    `SELECT account FROM device INDEXED BY sqlite_autoindex_device_1 WHERE account > ? ORDER BY account LIMIT ?`,
-		row:     `SELECT ` + listedColumns + ` FROM device WHERE account = ?`,
-		scan:    scanListed,
+		row:     fetchRow,
+		key:     (*row).text,
+		read:    readListed,
 		remains: func(account string, _ error) otp.Row { return otp.Row{Account: otp.Account(account)} },
 	}.all(ctx, s, "list the records one by one", string(after), limit)
 }
@@ -56,7 +58,8 @@ func (s *Store) auditSingly(ctx context.Context, id int64, limit int) ([]otp.Aud
 		keys: `SELECT id FROM audit INDEXED BY sqlite_autoindex_audit_1 WHERE id > ? ORDER BY id LIMIT ?`,
 		row: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 			FROM audit WHERE id = ?`,
-		scan: scanLine,
+		key:  (*row).integer,
+		read: readLine,
 		remains: func(id int64, why error) otp.Audited {
 			return otp.Audited{ID: id, Damage: fmt.Sprintf("the line cannot be read: %v", why)}
 		},
@@ -67,32 +70,11 @@ func (s *Store) auditSingly(ctx context.Context, id int64, limit int) ([]otp.Aud
 func (s *Store) listKeysSingly(ctx context.Context) ([]authn.Key, error) {
 	keys, err := single[string, authn.Key]{
 		keys:    `SELECT id FROM api_key INDEXED BY sqlite_autoindex_api_key_1 ORDER BY id`,
-		row:     keyByIDText,
-		scan:    scanListedKey,
+		row:     findKey,
+		key:     (*row).text,
+		read:    readListedKey,
 		remains: func(id string, why error) authn.Key { return authn.Key{ID: id, Damage: why.Error()} },
 	}.all(ctx, s, "list the API keys one by one")
 	slices.SortStableFunc(keys, func(a, b authn.Key) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	return keys, err
-}
-
-// rowsOfText returns the rows of a statement that is not prepared.
-func rowsOfText[T any](ctx context.Context, db *sql.DB, scan func(scanner) (T, error), text string, args ...any) (all []T, err error) {
-	rows, err := db.QueryContext(ctx, text, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		row, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, row)
-	}
-	return all, rows.Err()
-}
-
-func scanOne[T any](from scanner) (value T, err error) {
-	err = from.Scan(&value)
-	return value, err
 }

@@ -2,57 +2,90 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/storequeue"
 )
 
-// list returns the rows of a query.
-func list[T any](ctx context.Context, s *Store, what string, query *sql.Stmt, scan func(scanner) (T, error), args ...any) ([]T, error) {
+// reader serves lists and counts on a connection of its own, one after the other, so that none of them holds up what calls need.
+type reader struct {
+	conn  *conn
+	queue *storequeue.Queue[listing]
+	done  chan struct{} // closed when the connection is
+}
+
+// listing is a read that ends when the context of its caller does.
+type listing struct {
+	ctx  context.Context
+	read func(*conn) error
+}
+
+func startReader(c *conn) *reader {
+	r := &reader{conn: c, queue: storequeue.New[listing](), done: make(chan struct{})}
+	go r.work()
+	return r
+}
+
+func (r *reader) work() {
+	defer close(r.done)
+	for !r.queue.Ended() {
+		<-r.queue.Ready()
+		for _, j := range r.queue.Take(storequeue.All, func(*storequeue.Job[listing]) bool { return true }) {
+			end := r.conn.interruptedBy(j.Task.ctx)
+			err := otp.CatchPanic(func() error { return j.Task.read(r.conn) })
+			end()
+			j.Finish(err)
+		}
+	}
+	_ = r.conn.Close() // it was only read
+}
+
+// stop ends the reader when what waits has been read.
+func (r *reader) stop() {
+	r.queue.Close()
+	<-r.done
+}
+
+// do has a read done. The caller waits until ctx ends, however long the disk takes.
+func (r *reader) do(ctx context.Context, read func(*conn) error) error {
+	return r.queue.Do(ctx, &storequeue.Job[listing]{Task: listing{ctx, read}})
+}
+
+// list returns the rows of a query, as the reader reads them.
+func list[T any](ctx context.Context, s *Store, what string, read func(*row) (T, error), text string, args ...any) ([]T, error) {
 	if err := s.health.refusal(); err != nil {
 		return nil, err
 	}
-	all, err := within(ctx, func() (all []T, err error) {
-		rows, err := query.QueryContext(ctx, args...)
-		if err != nil {
-			return nil, err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			row, err := scan(rows)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, row)
-		}
-		return all, rows.Err()
+	var rows []T // not to be touched when ctx has ended
+	err := s.reader.do(ctx, func(c *conn) (err error) {
+		rows, err = all(c, read, text, args...)
+		return err
 	})
 	if err != nil {
 		return nil, s.readError(what, err)
 	}
-	return all, nil
+	return rows, nil
 }
 
 // count returns the number that is the one result of a query.
-func (s *Store) count(ctx context.Context, what string, query *sql.Stmt, args ...any) (int, error) {
-	if err := s.health.refusal(); err != nil {
+func (s *Store) count(ctx context.Context, what, text string, args ...any) (int, error) {
+	counts, err := list(ctx, s, what, func(r *row) (int, error) { return r.count(), r.err }, text, args...)
+	if err != nil {
 		return 0, err
 	}
-	n, err := within(ctx, func() (n int, err error) {
-		err = query.QueryRowContext(ctx, args...).Scan(&n)
-		return n, err
-	})
-	if err != nil {
-		return 0, s.readError(what, err)
-	}
-	return n, nil
+	return counts[0], nil
 }
 
-// within returns what read does, or an error when ctx ends first: a read from a disk that hangs cannot be interrupted, and
+// readError says what could not be read, and looks whether the database is at fault.
+func (s *Store) readError(what string, err error) error {
+	s.health.note(err)
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// within returns what work does, or an error when ctx ends first: what waits for a disk that hangs cannot be interrupted, and
 // goes on without its caller.
-func within[T any](ctx context.Context, read func() (T, error)) (T, error) {
+func within[T any](ctx context.Context, work func() (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
@@ -61,7 +94,7 @@ func within[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	go func() {
 		var r result
 		r.err = otp.CatchPanic(func() (err error) {
-			r.value, err = read()
+			r.value, err = work()
 			return err
 		})
 		answer <- r
@@ -73,22 +106,4 @@ func within[T any](ctx context.Context, read func() (T, error)) (T, error) {
 		var none T
 		return none, ctx.Err()
 	}
-}
-
-// readError says what could not be read, and looks whether the database is at fault.
-func (s *Store) readError(what string, err error) error {
-	s.health.note(err)
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-// microsOrNull is how a time is stored that may be the zero time.
-func microsOrNull(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
-}
-
-func timeOrZero(micros sql.NullInt64) time.Time {
-	if !micros.Valid {
-		return time.Time{}
-	}
-	return time.UnixMicro(micros.Int64).UTC()
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
+	"zombiezen.com/go/sqlite"
 )
 
 var (
@@ -33,8 +31,7 @@ type Replacement struct {
 	path   string // of the database that is replaced
 	temp   string
 	backup string
-	db     *sql.DB
-	conn   *sql.Conn // of the replaced database, exclusively, or of an empty one; the new one is attached to it
+	conn   *conn     // of the replaced database, exclusively, or of an empty one; the new one is attached to it
 	raw    io.Closer // locks a replaced database that SQLite cannot open; nil when conn does
 	// unreadable is nil when the replaced database can be read, and has the same store as the backup. It wraps ErrUnreadable otherwise.
 	unreadable error
@@ -68,7 +65,7 @@ func (r *Replacement) open(ctx context.Context) error {
 		return err
 	}
 	if r.unreadable == nil {
-		r.unreadable = r.compareStores(ctx)
+		r.unreadable = r.compareStores()
 	}
 	return nil
 }
@@ -82,7 +79,7 @@ func (r *Replacement) checkBackup(ctx context.Context) error {
 	if at, err := os.Stat(r.path); err == nil && os.SameFile(at, info) {
 		return fmt.Errorf("%s is the store itself: name a backup of it", r.backup)
 	}
-	if err := checkPairing(ctx, r.backup); err != nil {
+	if err := checkPairing(r.backup); err != nil {
 		return err
 	}
 	if _, err := r.checkCopy(ctx, r.backup, r.howToRead()); err != nil {
@@ -111,7 +108,7 @@ func (r *Replacement) lock(ctx context.Context) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.unreadable = fmt.Errorf("%w: there is none", ErrUnreadable)
-		return r.useNone(ctx)
+		return r.useNone()
 	case err != nil:
 		return fmt.Errorf("look for the store: %w", err)
 	}
@@ -119,38 +116,36 @@ func (r *Replacement) lock(ctx context.Context) error {
 		return err
 	}
 	if info.Size() == 0 { // SQLite would remove the log
-		return r.fallBack(ctx, errors.New("it is empty"))
+		return r.fallBack(errors.New("it is empty"))
 	}
 	if err := checkInterrupted(r.path); err != nil { // whatever it looks like, its log may be another one's
-		return r.fallBack(ctx, err)
+		return r.fallBack(err)
 	}
-	err = checkPairing(ctx, r.path)
+	err = checkPairing(r.path)
 	if err == nil {
 		err = r.lockExclusively(ctx)
 	}
-	switch code, _ := resultCode(err); {
+	switch {
 	case err == nil:
 		return nil
-	case code == lib.SQLITE_BUSY:
+	case primaryCode(err) == sqlite.ResultBusy:
 		return fmt.Errorf("%w: %w", ErrInUse, err)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return r.fallBack(ctx, err)
+	return r.fallBack(err)
 }
 
 // lockExclusively opens the replaced database, so that no other connection can.
 func (r *Replacement) lockExclusively(ctx context.Context) error {
-	r.db = openPool(r.path, exclusively(standardPragmas()))
-	r.db.SetMaxOpenConns(1)
 	var err error
-	if r.conn, err = r.db.Conn(ctx); err != nil {
+	if r.conn, err = openConn(ctx, r.path, exclusively(standardPragmas())); err != nil {
 		return err
 	}
-	if _, err := r.conn.ExecContext(ctx, "BEGIN IMMEDIATE; ROLLBACK"); err != nil {
+	if err := r.conn.script("BEGIN IMMEDIATE; ROLLBACK"); err != nil {
 		return err
 	}
-	switch version, err := r.version(ctx, r.conn, r.path); {
+	switch version, err := r.version(r.conn, r.path); {
 	case isDamage(err):
 		return err
 	case err != nil:
@@ -162,7 +157,7 @@ func (r *Replacement) lockExclusively(ctx context.Context) error {
 }
 
 // fallBack locks the replaced database by other means than SQLite, which cannot use it.
-func (r *Replacement) fallBack(ctx context.Context, cause error) error {
+func (r *Replacement) fallBack(cause error) error {
 	r.unreadable = fmt.Errorf("%w: %w", ErrUnreadable, cause)
 	if err := r.disconnect(); err != nil {
 		return err
@@ -171,18 +166,12 @@ func (r *Replacement) fallBack(ctx context.Context, cause error) error {
 	if r.raw, err = lockRaw(r.path); err != nil {
 		return fmt.Errorf("lock %s: %w", r.path, err)
 	}
-	return r.useNone(ctx)
+	return r.useNone()
 }
 
 // useNone connects to an empty database instead of the replaced one.
-func (r *Replacement) useNone(ctx context.Context) error {
-	memory, err := sqlite.NewConnector(":memory:")
-	if err != nil {
-		return err
-	}
-	r.db = sql.OpenDB(memory)
-	r.db.SetMaxOpenConns(1)
-	r.conn, err = r.db.Conn(ctx)
+func (r *Replacement) useNone() (err error) {
+	r.conn, err = openMemory()
 	return err
 }
 
@@ -191,10 +180,7 @@ func (r *Replacement) disconnect() (err error) {
 	if r.conn != nil {
 		err = r.conn.Close()
 	}
-	if r.db != nil {
-		err = errors.Join(err, r.db.Close())
-	}
-	r.conn, r.db = nil, nil
+	r.conn = nil
 	return err
 }
 
@@ -214,16 +200,15 @@ func (r *Replacement) build(ctx context.Context) error {
 		return fmt.Errorf("copy the backup into the data directory: %w", err)
 	}
 	pragmas := []pragma{{"journal_mode", "MEMORY", "memory"}, {"temp_store", "MEMORY", "2"}, {"synchronous", "OFF", "0"}}
-	err = withConnection(ctx, r.temp, pragmas, func(conn *sql.Conn) error { return r.migrate(ctx, conn, r.temp) })
+	err = withConn(ctx, r.temp, pragmas, func(c *conn) error { return r.migrate(ctx, c, r.temp) })
 	if err != nil {
 		return err
 	}
 	// Nothing of it needs to be durable before Install, which syncs it.
-	_, err = r.conn.ExecContext(ctx, "ATTACH ? AS new", r.temp)
-	if err == nil {
-		_, err = r.conn.ExecContext(ctx, "PRAGMA new.journal_mode = MEMORY; PRAGMA new.synchronous = OFF")
+	if _, err := r.conn.exec("ATTACH ? AS new", r.temp); err != nil {
+		return err
 	}
-	return err
+	return r.conn.script("PRAGMA new.journal_mode = MEMORY; PRAGMA new.synchronous = OFF")
 }
 
 // copyDatabase copies a database into a new file that only its owner can read.
@@ -233,19 +218,18 @@ func copyDatabase(ctx context.Context, from, how, to string) error {
 		return err
 	}
 	defer file.Close() //nolint:errcheck // SQLite writes it
-	conn, err := openReadOnly(ctx, from, how)
+	c, err := openReadOnly(from, how)
 	if err != nil {
-		return explain(err)
+		return err
 	}
-	defer conn.Close() //nolint:errcheck // it was only read
-	_, err = askWith(ctx, conn, "VACUUM INTO ?", to)
-	return err
+	defer c.Close() //nolint:errcheck // it was only read
+	defer c.interruptedBy(ctx)()
+	return c.copyInto(to)
 }
 
 // compareStores returns ErrUnreadable when the replaced database is not the store that the backup was made of.
-func (r *Replacement) compareStores(ctx context.Context) error {
-	var same bool
-	err := r.conn.QueryRowContext(ctx, "SELECT (SELECT id FROM main.store) = (SELECT id FROM new.store)").Scan(&same)
+func (r *Replacement) compareStores() error {
+	same, _, err := one(r.conn, (*row).flag, "SELECT (SELECT id FROM main.store) = (SELECT id FROM new.store)")
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
@@ -262,7 +246,7 @@ func (r *Replacement) Unreadable() error { return r.unreadable }
 // Forget begins again with the backup, without the replaced store, which turned out not to be readable.
 func (r *Replacement) Forget(ctx context.Context, cause error) error {
 	r.unreadable = fmt.Errorf("%w: %w", ErrUnreadable, cause)
-	if _, err := r.conn.ExecContext(ctx, "DETACH new"); err != nil {
+	if _, err := r.conn.exec("DETACH new"); err != nil {
 		return err
 	}
 	return r.build(ctx)

@@ -27,7 +27,7 @@ func (r *Replacement) Install(ctx context.Context) (aside string, err error) {
 	if err := r.finish(ctx); err != nil {
 		return "", err
 	}
-	if aside, err = r.install(ctx); err != nil {
+	if aside, err = r.install(); err != nil {
 		return "", err
 	}
 	return aside, r.removeMarker()
@@ -42,7 +42,7 @@ func (r *Replacement) removeMarker() error {
 	return syncDirectory(dir)
 }
 
-func (r *Replacement) install(ctx context.Context) (aside string, err error) {
+func (r *Replacement) install() (aside string, err error) {
 	stamp := now().Format("20060102T150405.000000Z")
 	switch {
 	case r.raw != nil:
@@ -52,8 +52,8 @@ func (r *Replacement) install(ctx context.Context) (aside string, err error) {
 	case !isThere(r.path): // and there is the log of a database that is gone
 		return r.installRaw(stamp)
 	}
-	if err := r.foldLog(ctx); err != nil {
-		if err := errors.Join(err, r.fallBack(ctx, err)); r.raw == nil {
+	if err := r.foldLog(); err != nil {
+		if err := errors.Join(err, r.fallBack(err)); r.raw == nil {
 			return "", err
 		}
 		return r.installRaw(stamp)
@@ -63,7 +63,7 @@ func (r *Replacement) install(ctx context.Context) (aside string, err error) {
 
 // finish makes the new database durable under its own name, and checks it.
 func (r *Replacement) finish(ctx context.Context) error {
-	if _, err := r.conn.ExecContext(ctx, "DETACH new"); err != nil {
+	if _, err := r.conn.exec("DETACH new"); err != nil {
 		return err
 	}
 	if _, err := r.checkCopy(ctx, r.temp, asWritten); err != nil {
@@ -81,16 +81,16 @@ func (r *Replacement) finish(ctx context.Context) error {
 }
 
 // foldLog writes the log of the replaced database into it, and removes the log: what is left is one file. The lock stays.
-func (r *Replacement) foldLog(ctx context.Context) error {
-	var mode string
-	if err := r.conn.QueryRowContext(ctx, "PRAGMA main.journal_mode = DELETE").Scan(&mode); err != nil {
+func (r *Replacement) foldLog() error {
+	mode, _, err := one(r.conn, (*row).text, "PRAGMA main.journal_mode = DELETE")
+	if err != nil {
 		return err
 	}
 	if mode != "delete" {
 		return fmt.Errorf("the log of %s could not be written back: its journal mode is %s", r.path, mode)
 	}
 	// Nothing is in them any more, and no process has them open.
-	err := errors.Join(removePartial(r.path+"-wal"), removePartial(r.path+"-shm"), removePartial(r.path+"-journal"))
+	err = errors.Join(removePartial(r.path+"-wal"), removePartial(r.path+"-shm"), removePartial(r.path+"-journal"))
 	return errors.Join(err, syncDirectory(filepath.Dir(r.path)))
 }
 

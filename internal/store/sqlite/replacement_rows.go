@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -43,42 +42,29 @@ func (r *Replacement) WithoutDevice(ctx context.Context) (accounts []otp.Account
 	return accounts, err
 }
 
-func rowsOf(ctx context.Context, conn *sql.Conn, query string, args ...any) (all []otp.Row, err error) {
-	rows, err := conn.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		row, err := scanListed(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, row)
-	}
-	return all, rows.Err()
+func rowsOf(ctx context.Context, c *conn, query string, args ...any) ([]otp.Row, error) {
+	defer c.interruptedBy(ctx)()
+	return all(c, readListed, query, args...)
 }
 
 // Put stores rows in the new database: over those of their accounts, or as the first ones. Vaults and claims of accounts that are
 // there stay as they are.
 func (r *Replacement) Put(ctx context.Context, rows []otp.Row) error {
-	tx, err := r.conn.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() //nolint:errcheck // it does nothing after Commit
-	put, err := tx.PrepareContext(ctx, `INSERT INTO new.device (`+listedColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	const putRow = `INSERT INTO new.device (` + listedColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account) DO UPDATE SET (revision, in_doubt, held_until, body)
-			= (excluded.revision, excluded.in_doubt, excluded.held_until, excluded.body)`)
-	if err != nil {
+			= (excluded.revision, excluded.in_doubt, excluded.held_until, excluded.body)`
+	defer r.conn.interruptedBy(ctx)()
+	if _, err := r.conn.exec("BEGIN"); err != nil {
 		return err
 	}
 	for _, row := range rows {
-		if _, err := put.ExecContext(ctx, append(deviceArgs(row), row.Claim.Serial, row.Claim.Active)...); err != nil {
+		if _, err := r.conn.exec(putRow, append(rowArgs(row), row.Claim.Serial, row.Claim.Active)...); err != nil {
+			_, _ = r.conn.exec("ROLLBACK") // which SQLite has done itself after some errors
 			return fmt.Errorf("store the record of account %q: %w", row.Account, err)
 		}
 	}
-	return tx.Commit()
+	_, err := r.conn.exec("COMMIT")
+	return err
 }
 
 // Carried is what CarryOver has taken from the replaced database.
@@ -95,6 +81,7 @@ type Carried struct {
 func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 	const earliest = `%[1]s = coalesce(min(api_key.%[1]s, excluded.%[1]s), api_key.%[1]s, excluded.%[1]s)`
 	at := now().UnixMicro()
+	defer r.conn.interruptedBy(ctx)()
 	for _, step := range []struct {
 		count *int
 		query string
@@ -119,15 +106,9 @@ func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 		{&c.Lines, `INSERT INTO new.audit (id, ` + lineColumns + `) SELECT id, ` + lineColumns + ` FROM main.audit
 			WHERE id > (SELECT coalesce(max(id), 0) FROM new.audit) ON CONFLICT (write_id) DO NOTHING`, nil},
 	} {
-		result, err := r.conn.ExecContext(ctx, step.query, step.args...)
-		if err != nil {
+		if *step.count, err = r.conn.exec(step.query, step.args...); err != nil {
 			return c, fmt.Errorf("take over from the replaced store: %w", err)
 		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return c, err
-		}
-		*step.count = int(n)
 	}
 	return c, nil
 }
@@ -142,6 +123,7 @@ func (r *Replacement) Seal(ctx context.Context, line otp.Line) error {
 	if r.unreadable != nil {
 		gap = unknownIDs
 	}
+	defer r.conn.interruptedBy(ctx)()
 	line.At = now()
 	args := append([]any{gap}, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...)
 	for query, args := range map[string][]any{
@@ -150,12 +132,9 @@ func (r *Replacement) Seal(ctx context.Context, line otp.Line) error {
 		`INSERT INTO new.audit (id, ` + lineColumns + `)
 			VALUES ((SELECT coalesce(max(id), 0) FROM new.audit) + ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`: args,
 	} {
-		if _, err := r.conn.ExecContext(ctx, query, args...); err != nil {
+		if _, err := r.conn.exec(query, args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// IsDamage reports whether an error means that a database is damaged, or cannot be read from the disk.
-func IsDamage(err error) bool { return isDamage(err) }

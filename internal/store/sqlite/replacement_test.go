@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -274,7 +273,7 @@ func TestReplacedStoreStaysLocked(t *testing.T) {
 	r, err := Replace(t.Context(), dir, backup)
 	must(t, err)
 	must(t, r.finish(t.Context()))
-	must(t, r.foldLog(t.Context()))
+	must(t, r.foldLog())
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := Open(ctx, Options{Dir: dir}); err == nil {
@@ -426,10 +425,7 @@ func TestBackupsThatAreRefused(t *testing.T) {
 func executing(statement string) func(*testing.T, string) {
 	return func(t *testing.T, path string) {
 		t.Helper()
-		must(t, withConnection(t.Context(), path, nil, func(conn *sql.Conn) error {
-			_, err := conn.ExecContext(t.Context(), statement)
-			return err
-		}))
+		must(t, withConn(t.Context(), path, nil, func(c *conn) error { return c.script(statement) }))
 	}
 }
 

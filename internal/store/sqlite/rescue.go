@@ -12,37 +12,35 @@ func (w *writer) rescue(broken error) error {
 	if w.health.readable.Load() {
 		return nil
 	}
-	ctx := context.Background() // settles of many callers end with none of them
-	if err := w.sameStore(ctx); err != nil {
+	if err := w.sameStore(); err != nil {
 		return fmt.Errorf("%w, and what inWebo has answered cannot be stored either: %w", broken, err)
 	}
 	w.health.readable.Store(true)
 	return nil
 }
 
-func (w *writer) sameStore(ctx context.Context) error {
+func (w *writer) sameStore() error {
 	if err := w.health.files.check(); err != nil {
 		return err
 	}
-	conn, err := openReadOnly(ctx, w.path, "")
+	found, err := openReadOnly(w.path, "")
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // it was only read
+	defer found.Close() //nolint:errcheck // it was only read
 	const identity = "SELECT application_id || ' ' || (SELECT hex(id) FROM store) FROM pragma_application_id"
-	switch found, err := ask(ctx, conn, identity); {
+	switch id, _, err := one(found, (*row).text, identity); {
 	case err != nil:
 		return err
-	case found != fmt.Sprintf("%d %s", applicationID, w.health.id):
+	case id != fmt.Sprintf("%d %s", applicationID, w.health.id):
 		return fmt.Errorf("%s is not the store that was opened", w.path)
 	}
-	session, err := openSession(ctx, w.db)
+	c, err := openWriterConn(context.Background(), w.path) // settles of many callers end with none of them
 	if err != nil {
 		return err
 	}
-	old := w.session
-	w.session = session
-	old.close()
+	_ = w.conn.Close() // what it could say, its last statement has said
+	w.conn = c
 	_, err = w.writeBack(passive)
 	return err
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -11,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	lib "modernc.org/sqlite/lib"
+	"zombiezen.com/go/sqlite"
 )
 
 //go:embed migrations/*.sql
@@ -36,24 +35,23 @@ func builtIn() migrations {
 }
 
 // identify checks the schema and returns the id that the store got when it was made.
-func (m migrations) identify(ctx context.Context, db *sql.DB, path string) (id string, err error) {
-	conn, err := db.Conn(ctx)
+func (m migrations) identify(c *conn, path string) (id string, err error) {
+	if err := m.check(c, path); err != nil {
+		return "", err
+	}
+	id, found, err := one(c, (*row).text, "SELECT hex(id) FROM store")
+	if err == nil && !found {
+		err = errors.New("there is none")
+	}
 	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if err := m.check(ctx, conn, path); err != nil {
-		return "", err
-	}
-	if err := conn.QueryRowContext(ctx, "SELECT hex(id) FROM store").Scan(&id); err != nil {
 		return "", fmt.Errorf("read the id of the store %s: %w", path, err)
 	}
 	return id, nil
 }
 
 // check says in a sentence why a database cannot be used as it is.
-func (m migrations) check(ctx context.Context, conn *sql.Conn, path string) error {
-	switch version, err := m.version(ctx, conn, path); {
+func (m migrations) check(c *conn, path string) error {
+	switch version, err := m.version(c, path); {
 	case err != nil:
 		return err
 	case version == 0:
@@ -68,10 +66,12 @@ func (m migrations) check(ctx context.Context, conn *sql.Conn, path string) erro
 
 // version reads the version of the schema; 0 says that the database is empty. It refuses databases that are not ours,
 // and those of a later version of ours.
-func (m migrations) version(ctx context.Context, conn *sql.Conn, path string) (version int, err error) {
-	var id, tables int
-	err = conn.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
-		FROM pragma_application_id, pragma_user_version`).Scan(&id, &version, &tables)
+func (m migrations) version(c *conn, path string) (version int, err error) {
+	var id, tables int64
+	_, _, err = one(c, func(r *row) error {
+		id, version, tables = r.integer(), int(r.integer()), r.integer()
+		return nil
+	}, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id, pragma_user_version`)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("read the version of %s: %w", path, err)
@@ -91,22 +91,22 @@ func (m migrations) version(ctx context.Context, conn *sql.Conn, path string) (v
 // reads and writes.
 func (m migrations) bringUpToDate(ctx context.Context, path string) error {
 	version := 0
-	err := withConnection(ctx, path, standardPragmas(), func(conn *sql.Conn) (err error) {
-		version, err = m.version(ctx, conn, path)
+	err := withConn(ctx, path, standardPragmas(), func(c *conn) (err error) {
+		version, err = m.version(c, path)
 		if err == nil && version == 0 {
-			err = m.migrate(ctx, conn, path)
+			err = m.migrate(ctx, c, path)
 		}
 		return err
 	})
 	if err != nil || version == 0 || version == len(m) {
 		return err
 	}
-	err = withConnection(ctx, path, exclusively(standardPragmas()), func(conn *sql.Conn) error {
-		backup, err := backUp(ctx, conn, path, version)
+	err = withConn(ctx, path, exclusively(standardPragmas()), func(c *conn) error {
+		backup, err := backUp(ctx, c, path, version)
 		if err != nil {
 			return fmt.Errorf("back %s up before it is migrated: %w", path, err)
 		}
-		if err := m.migrate(ctx, conn, path); errors.Is(err, errUnchanged) {
+		if err := m.migrate(ctx, c, path); errors.Is(err, errUnchanged) {
 			// The backup has the same in it as the database, and a service that starts again and again must not fill
 			// the disk with more of them.
 			return errors.Join(err, os.Remove(backup))
@@ -115,7 +115,7 @@ func (m migrations) bringUpToDate(ctx context.Context, path string) error {
 		}
 		return nil
 	})
-	if code, ok := resultCode(err); ok && code == lib.SQLITE_BUSY {
+	if primaryCode(err) == sqlite.ResultBusy {
 		return fmt.Errorf("migrate %s: another process has it open, stop that first: %w", path, err)
 	}
 	return err
@@ -126,32 +126,22 @@ var errUnchanged = errors.New("nothing of it was done")
 
 // migrate runs the scripts that are missing, in one transaction. After an error that ends with its connection. Of a disk that
 // fails nobody knows what it has; every other error wraps errUnchanged.
-func (m migrations) migrate(ctx context.Context, conn *sql.Conn, path string) error {
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+func (m migrations) migrate(ctx context.Context, c *conn, path string) error {
+	defer c.interruptedBy(ctx)()
+	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("migrate %s: %w: %w", path, errUnchanged, err)
 	}
-	from, err := m.version(ctx, conn, path) // another process may have been faster
+	from, err := m.version(c, path) // another process may have been faster
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnchanged, err)
 	}
 	script := strings.Join(append(slices.Clone(m[from:]), fmt.Sprintf("PRAGMA user_version = %d", len(m)), "COMMIT"), "\n;\n")
-	if _, err := conn.ExecContext(ctx, script); err != nil {
+	if err := c.script(script); err != nil {
 		outcome := errUnchanged
-		if code, _ := resultCode(err); code == lib.SQLITE_IOERR {
+		if primaryCode(err) == sqlite.ResultIOErr {
 			outcome = errors.New("whether it was done is not known")
 		}
 		return fmt.Errorf("migrate %s from version %d to %d, %w: %w", path, from, len(m), outcome, err)
 	}
 	return nil
-}
-
-// withConnection lends the one connection of a pool that ends with it.
-func withConnection(ctx context.Context, path string, pragmas []pragma, use func(*sql.Conn) error) error {
-	db := openPool(path, pragmas)
-	db.SetMaxOpenConns(1)
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return errors.Join(err, db.Close())
-	}
-	return errors.Join(use(conn), conn.Close(), db.Close())
 }

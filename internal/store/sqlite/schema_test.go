@@ -1,8 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"io/fs"
 	"os"
@@ -74,11 +72,8 @@ func TestMigrated(t *testing.T) {
 	}
 	m := later("ALTER TABLE device ADD COLUMN note TEXT; -- a remark", "UPDATE device SET note = 'new'")
 	s := openWith(t, dir, m)
-	var note string
-	var version int
-	row := s.db.QueryRowContext(t.Context(), "SELECT note, user_version FROM device, pragma_user_version")
-	if err := row.Scan(&note, &version); err != nil || note != "new" || version != len(m) {
-		t.Errorf("the note is %q at version %d (%v)", note, version, err)
+	if got := value(t, s, "SELECT note || user_version FROM device, pragma_user_version"); got != fmt.Sprint("new", len(m)) {
+		t.Errorf("the note and the version are %s", got)
 	}
 	if _, _, err := s.Fetch(t.Context(), "account 1"); err != nil {
 		t.Error(err)
@@ -133,7 +128,7 @@ func TestOnlyTheServiceMigrates(t *testing.T) {
 	dir := oldStore(t)
 	m := later("CREATE TABLE cats (name TEXT)")
 	path := filepath.Join(dir, FileName)
-	_, err := open(t.Context(), path, Options{Dir: dir}, m)
+	_, err := openStore(t.Context(), path, Options{Dir: dir}, m)
 	if err == nil || !strings.Contains(err.Error(), "start the service of this version") {
 		t.Errorf("opening an old schema: %v", err)
 	}
@@ -181,35 +176,23 @@ func TestUnused(t *testing.T) {
 func TestEveryConnectionHasItsPragmas(t *testing.T) {
 	t.Parallel()
 	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
-	expect := func(conn driver.Conn, name, want string) {
+	expect := func(c *conn, busy string) {
 		t.Helper()
-		if got, err := ask(t.Context(), conn, "PRAGMA "+name); err != nil || got != want {
-			t.Errorf("%s is %q, want %q (%v)", name, got, want, err)
+		for name, want := range map[string]string{
+			"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": busy, "locking_mode": "normal", "temp_store": "2",
+		} {
+			if got, _, err := one(c, (*row).anything, "PRAGMA "+name); err != nil || got != want {
+				t.Errorf("%s is %q, want %q (%v)", name, got, want, err)
+			}
 		}
 	}
-	expectAll := func(conn driver.Conn, busy string) {
-		t.Helper()
-		expect(conn, "journal_mode", "wal")
-		expect(conn, "synchronous", "2")
-		expect(conn, "foreign_keys", "1")
-		expect(conn, "busy_timeout", busy)
-		expect(conn, "locking_mode", "normal")
-		expect(conn, "temp_store", "2")
-	}
-	raw := func(conn *sql.Conn, busy string) {
-		t.Helper()
-		if err := conn.Raw(func(raw any) error { expectAll(raw.(driver.Conn), busy); return nil }); err != nil {
-			t.Error(err)
-		}
-	}
-	raw(s.writer.conn, "0")
-	for range listers {
-		conn, err := s.db.Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		raw(conn, "5000")
+	onWriter(t, s, func(c *conn) { expect(c, "0") })
+	err := s.reader.do(t.Context(), func(c *conn) error {
+		expect(c, "5000")
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -217,7 +200,7 @@ func TestAPragmaThatDoesNotTake(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(oldStore(t), FileName)
 	for _, p := range standardPragmas() {
-		err := withConnection(t.Context(), path, []pragma{{p.name, p.value, "something else"}}, func(*sql.Conn) error { return nil })
+		err := withConn(t.Context(), path, []pragma{{p.name, p.value, "something else"}}, func(*conn) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), p.name+" was set to "+p.value) {
 			t.Errorf("%s: %v", p.name, err)
 		}

@@ -4,10 +4,7 @@ import "context"
 
 // SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
 func (s *Store) SealingKey(ctx context.Context) (string, error) {
-	names, err := list(ctx, s, "read which key seals", s.read.sealingKey, func(from scanner) (name string, err error) {
-		err = from.Scan(&name)
-		return name, err
-	})
+	names, err := list(ctx, s, "read which key seals", readName, sealingKey)
 	if err != nil || len(names) == 0 {
 		return "", err
 	}
@@ -16,8 +13,8 @@ func (s *Store) SealingKey(ctx context.Context) (string, error) {
 
 // RecordSealingKey records the name of the key that seals from now on. It is durable when it returns nil.
 func (s *Store) RecordSealingKey(ctx context.Context, name string) error {
-	return s.writer.do(ctx, func(ctx context.Context, on *statements) (refusal, failure error) {
-		_, failure = on.setSealingKey.ExecContext(ctx, name)
+	return s.writer.change(ctx, func(on target) (refusal, failure error) {
+		_, failure = on.exec(setSealingKey, name)
 		return nil, failure
 	})
 }

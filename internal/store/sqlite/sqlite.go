@@ -2,8 +2,9 @@
 // for a service on one machine.
 //
 // What a verb has answered nil to survives the loss of power: it is in the write-ahead log, and the log is synced. One
-// writer puts the writes that wait into one transaction, so that many callers share one sync, and a lone caller waits
-// for nobody. Several processes may use the database at once.
+// goroutine owns the connection that writes. It puts the writes that wait into one transaction, so that many callers share one
+// sync, and a lone caller waits for no other. Another one owns a connection for lists and counts. Several processes may use the
+// database at once.
 //
 // Nothing in the process may ever open the database's files by other means than SQLite: closing them again would drop
 // SQLite's locks, as POSIX has it.
@@ -11,14 +12,13 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"modernc.org/sqlite"
+	modernc "modernc.org/sqlite"
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -29,7 +29,6 @@ import (
 const FileName = "pimsd.db"
 
 const (
-	listers      = 4                // connections for what is not done on the writer's
 	busyTimeout  = 5 * time.Second  // the longest wait for another process that writes
 	closeTimeout = 10 * time.Second // the longest that Close takes
 )
@@ -51,9 +50,8 @@ type Options struct {
 
 // Store is a database that is open. Its methods may be called at any time from anywhere.
 type Store struct {
-	db     *sql.DB
-	read   queries
 	writer *writer
+	reader *reader
 	health *health
 
 	closeOnce sync.Once
@@ -70,12 +68,12 @@ var (
 func Open(ctx context.Context, o Options) (*Store, error) {
 	path, err := findDatabase(o.Dir)
 	if err == nil {
-		err = checkPairing(ctx, path)
+		err = checkPairing(path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, path, o, builtIn())
+	return openStore(ctx, path, o, builtIn())
 }
 
 // OpenOrCreate opens the store in the data directory. It makes one when the directory is missing or empty, and migrates
@@ -87,7 +85,7 @@ func OpenOrCreate(ctx context.Context, o Options) (*Store, error) {
 func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) {
 	path, err := findOrMakeDatabase(o.Dir)
 	if err == nil {
-		err = checkPairing(ctx, path)
+		err = checkPairing(path)
 	}
 	remark := ""
 	if err == nil {
@@ -99,51 +97,47 @@ func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	s, err := open(ctx, path, o, m)
+	s, err := openStore(ctx, path, o, m)
 	if err == nil {
 		s.health.unverified = remark
 	}
 	return s, err
 }
 
-func open(ctx context.Context, path string, o Options, m migrations) (_ *Store, err error) {
+func openStore(ctx context.Context, path string, o Options, m migrations) (_ *Store, err error) {
 	// As every build of SQLite for Linux does: fsync would journal the time of each commit as well. Where there is no
 	// such call, SQLite goes on with the one that it has.
-	_, _ = sqlite.Fdatasync(true)
-	db := openPool(path, standardPragmas())
-	db.SetMaxOpenConns(listers + 2) // and the writer's, twice when it opens another one
-	db.SetMaxIdleConns(listers)
+	_, _ = modernc.Fdatasync(true)
+	reads, err := openConn(ctx, path, standardPragmas())
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{path: path, health: &health{maxLog: maxLog}, observe: o.ObserveCommit}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, db.Close())
+			err = errors.Join(err, reads.Close(), w.closeConn())
 		}
 	}()
-	s := &Store{db: db, health: &health{maxLog: maxLog}}
-	if s.health.id, err = m.identify(ctx, db, path); err != nil {
+	if w.health.id, err = m.identify(reads, path); err != nil {
 		return nil, err
 	}
-	if s.health.files, err = identify(path); err != nil {
+	if w.health.files, err = identify(path); err != nil {
 		return nil, err
 	}
-	if s.read, err = prepareQueries(ctx, db); err != nil {
+	if err := reads.prepare(readerStatements()); err != nil {
 		return nil, err
 	}
-	s.writer = &writer{db: db, path: path, health: s.health, reserve: openReserve(filepath.Dir(path)), observe: o.ObserveCommit}
-	if s.writer.session, err = openSession(ctx, db); err != nil {
+	if w.conn, err = openWriterConn(ctx, path); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			s.writer.session.close()
-		}
-	}()
+	w.reserve = openReserve(filepath.Dir(path))
 	// What a process that was killed had written but not synced is visible again by now, and must become durable before
 	// anyone builds on it. A checkpoint writes and syncs it; while other processes use the database there is none of it.
-	if _, err := s.writer.writeBack(passive); err != nil {
+	if _, err := w.writeBack(passive); err != nil {
 		return nil, fmt.Errorf("bring %s up to date with its write-ahead log: %w", path, err)
 	}
-	s.writer.start()
-	return s, nil
+	w.start()
+	return &Store{writer: w, reader: startReader(reads), health: w.health}, nil
 }
 
 // Close ends the store: writes under way are finished and answered, later calls fail. It takes 10 s at most, may be
@@ -152,8 +146,9 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		closed := make(chan error, 1)
 		go func() {
+			s.reader.stop()
 			s.writer.stop()
-			closed <- s.db.Close()
+			closed <- nil
 		}()
 		select {
 		case s.closeErr = <-closed:

@@ -1,75 +1,78 @@
 package sqlite
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
+	"zombiezen.com/go/sqlite"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// maxAlone bounds how many jobs of one batch may fail alone, since each has the others done again.
+// maxAlone is how many jobs of one batch may fail alone before each of the others gets a transaction of its own.
 const maxAlone = 8
 
 // transaction is a batch of jobs on its way to become durable.
 type transaction struct {
 	*writer
+
 	left    []*job
 	refused []*job // for want of room; nothing of them is stored when another try has become durable
 	room    int    // what has been done to make room
-	alone   int    // jobs that failed alone
 }
 
-// transact runs the jobs in one transaction and sets the error of each. It returns the error that all of them met.
+// transact runs the jobs in one transaction and sets the result of each. It returns the error that all of them met.
 //
 // What is convenient never fails what is not: a settle whose response cannot be stored is run again without it, one that meets a
 // damaged index is run again without indexes, a job that fails alone is left out, and on a full disk room is made for settles, at
-// the expense of everything else.
+// the expense of everything else. After a failure all is rolled back and run again: of a transaction that has met damage, SQLite
+// commits nothing, whatever was rolled back to a savepoint.
 //
 // Before the commit, what failed is not stored and never will be (otp.ErrUntouched). A commit that failed may have left the
 // transaction in the log: whether it is stored is not known.
 func (w *writer) transact(batch []*job) error {
 	t := transaction{writer: w, left: batch}
-	for len(t.left) > 0 {
-		failed, err := t.try(t.left)
+	for alone := 0; len(t.left) > 0; {
+		failed, err := t.try()
 		w.health.note(err)
 		switch {
 		case err == nil:
-			t.done(batch)
+			t.finish(batch)
 			return nil
-		case isFull(err):
-			if !t.makeRoom(err) {
-				return failAll(t.left, err)
-			}
-		case failed < 0 || faultOf(err) == faultPassing || faultOf(err) == faultFatal:
+		case isFull(err) && t.makeRoom(err):
+		case failed < 0 || !isAlone(err):
 			return failAll(t.left, err)
-		case t.left[failed].mend(err):
-		case t.alone < maxAlone:
-			t.alone++
-			t.left[failed].err = err
-			t.left = slices.Concat(t.left[:failed], t.left[failed+1:])
+		case t.left[failed].Task.mend(err):
 		default:
-			return failAll(t.left, err)
+			t.left = slices.Concat(t.left[:failed], t.left[failed+1:])
+			if alone++; alone == maxAlone {
+				t.singly()
+				return nil
+			}
 		}
 	}
 	return nil
 }
 
-// done notes what was done without. What was refused before is known not to be stored now: the log was written over it.
-func (t *transaction) done(batch []*job) {
+// singly runs each of the jobs left in a transaction of its own.
+func (t *transaction) singly() {
+	for _, j := range t.left {
+		_ = t.transact([]*job{j}) // the job has the error
+	}
+}
+
+// finish notes what was done without. What was refused before is known not to be stored now: the log was written over it.
+func (t *transaction) finish(batch []*job) {
 	for _, j := range t.refused {
-		j.err = untouched(j.err)
+		j.Task.result = untouched(j.Task.result)
 	}
 	for _, j := range batch {
-		if j.dropped && j.err == nil {
+		if j.Task.dropped && j.Task.result == nil {
 			t.health.responsesLost.Add(1)
 		}
-		if j.byScan && j.err == nil {
+		if j.Task.byScan && j.Task.result == nil {
 			t.health.settlesByScan.Add(1)
 		}
 	}
@@ -77,16 +80,116 @@ func (t *transaction) done(batch []*job) {
 
 func failAll(jobs []*job, err error) error {
 	for _, j := range jobs {
-		j.err = err
+		j.Task.result = err
 	}
 	return err
 }
 
-// isFull reports whether the disk has refused a write: SQLite reports ENOSPC as the one code, and EDQUOT as the other.
-func isFull(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (e.Code()&0xff == lib.SQLITE_FULL || e.Code() == lib.SQLITE_IOERR_WRITE)
+// try runs the jobs in one transaction, which is durable when it returns nil. After an error nothing of it is in the
+// database for now; failed is the index of the job that failed, or -1.
+func (t *transaction) try() (failed int, err error) {
+	if err := t.begin(); err != nil {
+		return -1, fmt.Errorf("begin to write: %w", untouched(err))
+	}
+	for i, j := range t.left {
+		if err := j.Task.run(t.conn); err != nil {
+			t.rollBack()
+			return i, fmt.Errorf("write: %w", untouched(err))
+		}
+	}
+	if _, err := t.conn.exec("COMMIT"); err != nil {
+		t.rollBack()
+		return -1, fmt.Errorf("make a write durable: %w", err)
+	}
+	return -1, nil
 }
+
+// isAlone reports whether the failure of a job says nothing of others.
+func isAlone(err error) bool { return faultOf(err) == faultNone || faultOf(err) == faultLocal }
+
+// mend reports whether a task that failed alone is to be run again in another way: without what is to be kept when that failed, and
+// a settle without the indexes of the records when one of them may be damaged. Otherwise the failure is its result.
+func (t *task) mend(failure error) (again bool) {
+	refused, isRefused := errors.AsType[undone](failure)
+	switch {
+	case isRefused:
+		t.result = refused.refusal
+		return false
+	case t.unkept:
+		return t.strip()
+	case t.kind == settle && !t.byScan && isDamage(failure):
+		t.byScan = true
+		return true
+	}
+	t.result = failure
+	return false
+}
+
+// strip has the task done without what is to be kept, and reports whether there was any.
+func (t *task) strip() bool {
+	if t.keep == nil {
+		return false
+	}
+	t.keep, t.dropped = nil, true
+	return true
+}
+
+// run is attempt, of which a panic is a failure of this task alone.
+func (t *task) run(c *conn) (failure error) {
+	return otp.CatchPanic(func() error { return t.attempt(c) })
+}
+
+// attempt makes the change, and stores what is to be kept with it unless it was refused.
+func (t *task) attempt(c *conn) (failure error) {
+	on := target{c, t.byScan}
+	t.unkept = false
+	switch t.result, failure = t.change(on); {
+	case failure != nil:
+		return failure
+	case errors.Is(t.result, errStored):
+		t.result = nil
+	case t.result == nil && t.keep != nil:
+		_, failure = t.keep(on)
+		t.unkept = failure != nil
+	}
+	return failure
+}
+
+// begin begins a transaction, and the log if that is due. A log without a name is no fault.
+func (w *writer) begin() error {
+	if err := w.beginAlone(); err != nil {
+		return err
+	}
+	if err := w.renew(); err != nil {
+		w.rollBack()
+		w.health.note(err)
+		return w.beginAlone()
+	}
+	return nil
+}
+
+// beginAlone waits for other processes that write, as long as busyTimeout says. Meanwhile it does the reads that come.
+func (w *writer) beginAlone() error {
+	const pause = 5 * time.Millisecond
+	for deadline := time.Now().Add(busyTimeout); ; {
+		_, err := w.conn.exec("BEGIN IMMEDIATE")
+		if primaryCode(err) != sqlite.ResultBusy || time.Now().After(deadline) {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		for waiting := true; waiting; {
+			w.readAll()
+			select {
+			case <-w.queue.Ready():
+			case <-timer.C:
+				waiting = false
+			}
+		}
+	}
+}
+
+// rollBack ends a transaction that failed. SQLite has done that itself after some errors, and then says so.
+func (w *writer) rollBack() { _, _ = w.conn.exec("ROLLBACK") }
 
 // makeRoom does the next of what may help on a full disk, and reports whether there was anything left to do: it writes the log back,
 // so that it is written from its beginning again; it leaves out everything but settles, and their responses; and it releases the
@@ -100,17 +203,14 @@ func (t *transaction) makeRoom(err error) bool {
 				return true
 			}
 		case 2:
-			settles := slices.DeleteFunc(slices.Clone(t.left), func(j *job) bool { return j.kind != settle })
-			t.refused = slices.DeleteFunc(slices.Clone(t.left), func(j *job) bool { return j.kind == settle })
+			settles := slices.DeleteFunc(slices.Clone(t.left), func(j *job) bool { return !isSettle(j) })
+			t.refused = slices.DeleteFunc(slices.Clone(t.left), isSettle)
 			_ = failAll(t.refused, err)
 			t.left = settles
 			for _, j := range settles {
-				j.strip()
+				j.Task.strip()
 			}
-			if len(settles) == 0 {
-				return false
-			}
-			return true
+			return len(settles) > 0
 		case 3:
 			if t.reserve.release() {
 				return true
@@ -126,84 +226,4 @@ func (w *writer) rewind() bool {
 	complete, err := w.writeBack(passive)
 	w.health.note(err)
 	return complete
-}
-
-// try runs the jobs in one transaction, which is durable when it returns nil. After an error nothing of it is in the
-// database for now; failed is the index of the job whose change failed, or -1.
-func (w *writer) try(batch []*job) (failed int, err error) {
-	ctx := context.Background() // the jobs of many callers end with none of them
-	if err := w.begin(ctx); err != nil {
-		return -1, fmt.Errorf("begin to write: %w", untouched(err))
-	}
-	for i, j := range batch {
-		if err := j.run(ctx, w.on); err != nil {
-			return i, fmt.Errorf("write: %w", untouched(w.undo(ctx, err)))
-		}
-	}
-	if _, err := w.on.commit.ExecContext(ctx); err != nil {
-		return -1, fmt.Errorf("make a write durable: %w", w.undo(ctx, err))
-	}
-	return -1, nil
-}
-
-// run is attempt, of which a panic is a failure of this job alone.
-func (j *job) run(ctx context.Context, on *statements) (failure error) {
-	return otp.CatchPanic(func() error { return j.attempt(ctx, on) })
-}
-
-// attempt makes the change, and stores what is to be kept with it unless it was refused.
-func (j *job) attempt(ctx context.Context, on *statements) (failure error) {
-	if j.byScan {
-		on = on.scanning
-	}
-	j.unkept = false
-	switch j.err, failure = j.change(ctx, on); {
-	case failure != nil:
-		return failure
-	case errors.Is(j.err, errStored):
-		j.err = nil
-	case j.err == nil && j.keep != nil:
-		_, failure = j.keep(ctx, on)
-		j.unkept = failure != nil
-	}
-	return failure
-}
-
-// begin begins a transaction, and the log if that is due. A log without a name is no fault.
-func (w *writer) begin(ctx context.Context) error {
-	if err := w.beginAlone(ctx); err != nil {
-		return err
-	}
-	if err := w.renew(ctx); err != nil {
-		_ = w.undo(ctx, err)
-		w.health.note(err)
-		return w.beginAlone(ctx)
-	}
-	return nil
-}
-
-// beginAlone waits for other processes that write, as long as busyTimeout says. Meanwhile it does the lookups that come.
-func (w *writer) beginAlone(ctx context.Context) error {
-	const pause = 5 * time.Millisecond
-	for deadline := time.Now().Add(busyTimeout); ; {
-		_, err := w.on.begin.ExecContext(ctx)
-		if code, _ := resultCode(err); code != lib.SQLITE_BUSY || time.Now().After(deadline) {
-			return err
-		}
-		timer := time.NewTimer(pause)
-		for waiting := true; waiting; {
-			select {
-			case read := <-w.looks:
-				read(w.lookups)
-			case <-timer.C:
-				waiting = false
-			}
-		}
-	}
-}
-
-// undo ends a transaction that failed. SQLite has done that itself after some errors, and then says so.
-func (w *writer) undo(ctx context.Context, err error) error {
-	_, _ = w.on.rollback.ExecContext(ctx)
-	return err
 }

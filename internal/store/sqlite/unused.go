@@ -2,26 +2,22 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
-	lib "modernc.org/sqlite/lib"
+	"zombiezen.com/go/sqlite"
 )
 
 // CheckUnused fails when anybody has the store of the data directory open, of this process or another.
 func CheckUnused(ctx context.Context, dir string) error {
 	path, err := findDatabase(dir)
 	if err == nil {
-		err = checkPairing(ctx, path)
+		err = checkPairing(path)
 	}
 	if err != nil {
 		return err
 	}
-	err = withConnection(ctx, path, exclusively(standardPragmas()), func(conn *sql.Conn) error {
-		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE; ROLLBACK")
-		return err
-	})
-	if code, ok := resultCode(err); ok && code == lib.SQLITE_BUSY {
+	err = withConn(ctx, path, exclusively(standardPragmas()), func(c *conn) error { return c.script("BEGIN IMMEDIATE; ROLLBACK") })
+	if primaryCode(err) == sqlite.ResultBusy {
 		return fmt.Errorf("%s is open elsewhere: stop the service, and wait for commands that still run: %w", path, err)
 	}
 	return err

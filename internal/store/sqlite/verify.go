@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"strings"
 	"time"
@@ -24,14 +23,14 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 	if !hasLog(path) {
 		state, timeout = "is", min(timeout, verifyClosedTimeout)
 	}
-	conn, err := openReadOnly(ctx, path, "")
+	c, err := openReadOnly(path, "")
 	if err != nil {
 		return "", nil // SQLite will say what is wrong when it is opened for writing
 	}
-	defer conn.Close() //nolint:errcheck // it was only read
+	defer c.Close() //nolint:errcheck // it was only read
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	damage, err := quickCheck(bounded, conn, "")
+	damage, err := quickCheck(bounded, c, "")
 	switch {
 	case ctx.Err() != nil:
 		return "", ctx.Err()
@@ -46,7 +45,7 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 	case err != nil:
 		damage = err.Error()
 	}
-	switch table, found := damagedTable(bounded, conn); {
+	switch table, found := damagedTable(bounded, c); {
 	case found != "":
 		return "", fmt.Errorf("%s %s damaged (%s: %s). Nothing was changed: restore a backup with "+
 			"`pimsd store restore`; or see what `sqlite3 %[1]s .recover` can save", path, state, table, found)
@@ -66,17 +65,17 @@ func Verify(ctx context.Context, dir string) (damage string, complete bool, err 
 	if err != nil {
 		return "", false, err
 	}
-	conn, err := openReadOnly(ctx, path, "")
+	c, err := openReadOnly(path, "")
 	if err != nil {
-		return "", false, explain(err)
+		return "", false, err
 	}
-	defer conn.Close() //nolint:errcheck // it was only read
-	damage, err = quickCheck(ctx, conn, "")
+	defer c.Close() //nolint:errcheck // it was only read
+	damage, err = quickCheck(ctx, c, "")
 	switch {
 	case ctx.Err() != nil:
 		return damage, false, nil // it was not found damaged so far
 	case isDamage(err):
-		if damage, err = checkEachTable(ctx, conn); err != nil {
+		if damage, err = checkEachTable(ctx, c); err != nil {
 			damage = err.Error()
 		}
 		return damage, true, nil
@@ -86,9 +85,9 @@ func Verify(ctx context.Context, dir string) (damage string, complete bool, err 
 
 // damagedTable returns the first irreplaceable table that is damaged, and what is; both are empty when there is none, or none that was
 // found before ctx ended: to be slow is no damage.
-func damagedTable(ctx context.Context, conn driver.Conn) (table, damage string) {
+func damagedTable(ctx context.Context, c *conn) (table, damage string) {
 	for _, table := range irreplaceable() {
-		damage, err := quickCheck(ctx, conn, "('"+table+"')")
+		damage, err := quickCheck(ctx, c, "('"+table+"')")
 		if ctx.Err() != nil {
 			return "", ""
 		}
@@ -104,20 +103,18 @@ func damagedTable(ctx context.Context, conn driver.Conn) (table, damage string) 
 
 // quickCheck returns the first lines of what SQLite finds damaged, of the whole database or of one table, with the names of
 // tables and indexes.
-func quickCheck(ctx context.Context, conn driver.Conn, table string) (damage string, err error) {
+func quickCheck(ctx context.Context, c *conn, table string) (damage string, err error) {
 	const most = 3
+	defer c.interruptedBy(ctx)()
 	names := map[string]string{}
-	_ = each(ctx, conn, "SELECT rootpage || ' ' || type || ' ' || name FROM sqlite_schema WHERE rootpage > 0", func(row string) bool {
-		root, name, _ := strings.Cut(row, " ")
-		names[root] = name
-		return true
-	}) // the check says what is wrong with the schema
+	_ = c.query(func(r *row) { names[r.anything()] = r.text() + " " + r.text() },
+		"SELECT rootpage, type, name FROM sqlite_schema WHERE rootpage > 0") // the check says what is wrong with the schema
+	lines, err := all(c, readName, fmt.Sprintf("PRAGMA quick_check%s", table))
 	var found []string
-	err = each(ctx, conn, "PRAGMA quick_check"+table, func(line string) bool {
-		if line != "ok" {
+	for _, line := range lines {
+		if line != "ok" && len(found) < most {
 			found = append(found, named(line, names))
 		}
-		return len(found) < most
-	})
+	}
 	return strings.Join(found, "; "), err
 }

@@ -84,7 +84,7 @@ func TestDamageAfterAnUncleanEnd(t *testing.T) {
 // That there is no time left to verify the irreplaceable tables is no damage of one of them.
 func TestVerificationOfTablesIsBounded(t *testing.T) {
 	t.Parallel()
-	conn, err := openReadOnly(t.Context(), filepath.Join(damaged(t, "answer_at"), FileName), "")
+	conn, err := openReadOnly(filepath.Join(damaged(t, "answer_at"), FileName), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,14 +6,11 @@ import "testing"
 func TestWritableAlwaysWrites(t *testing.T) {
 	t.Parallel()
 	s := openWith(t, oldStore(t), builtIn())
-	if _, err := s.db.ExecContext(t.Context(), "DELETE FROM probe"); err != nil {
-		t.Fatal(err)
-	}
+	execute(t, s, "DELETE FROM probe")
 	if err := s.Writable(t.Context()); err != nil {
 		t.Error(err)
 	}
-	var rows int
-	if err := s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM probe WHERE at > 0").Scan(&rows); err != nil || rows != 1 {
-		t.Errorf("%d rows were written (%v), and the store counts as writable", rows, err)
+	if rows := value(t, s, "SELECT count(*) FROM probe WHERE at > 0"); rows != "1" {
+		t.Errorf("%s rows were written, and the store counts as writable", rows)
 	}
 }

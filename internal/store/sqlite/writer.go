@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -11,163 +9,154 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/storequeue"
 )
 
 const (
-	// maxBatch bounds how many writes one transaction takes, and so how long its callers wait for each other.
+	// maxBatch bounds how many writes one transaction takes in addition to settles, and how many reads are done before it.
 	maxBatch = 512
 	// checkpointEvery is after how many writes the log is written back into the database: 8 to 25 MB of log.
 	checkpointEvery = 1024
 	// writerPragmas are room for 8 MiB of pages, which fill as they are needed: the inner ones of the trees of a million accounts
-	// are 3 MiB, and those of the records between hold and settle are wanted again. And the writer itself waits for other
+	// are 3 MiB, and those of the records between lease and settle are wanted again. And the writer itself waits for other
 	// processes.
 	writerPragmas = `PRAGMA cache_size = -8192; PRAGMA busy_timeout = 0`
 )
 
-var errClosed = errors.New("the store is closed")
-
-// writer is the one that writes, and the one that looks rows up: it has a connection for itself, takes all jobs that wait,
-// runs them in one transaction, and answers them when that has become durable or has failed. Before each transaction it does the
-// lookups that wait.
+// writer owns the connection that writes, and that the rows of calls are read on: every commit makes other connections read their
+// pages again. Its goroutine takes what waits in the queue, reads first, and runs all writes in one transaction. It answers them
+// when that has become durable or has failed.
 type writer struct {
-	session
-	db      *sql.DB
+	conn    *conn
 	path    string
 	health  *health
 	reserve *reserve
 	observe func(writes int, took time.Duration, err error)
 
-	jobs       chan *job
-	looks      chan look
-	quit, done chan struct{}
-	crowd      int // jobs of the newest transaction
-	unsaved    int // writes since the log was last written back
-	renewal    renewal
+	queue   *storequeue.Queue[task]
+	done    chan struct{} // closed when the connection is
+	unsaved int           // writes since the log was last written back
+	renewal renewal
 }
 
-// change is something to do within a transaction. A refusal, such as a conflict, is the answer to this change alone. A
-// failure is one of the database, and undoes what was done in the transaction so far.
-type change func(ctx context.Context, on *statements) (refusal, failure error)
+// task is a read, or a change that is to be stored.
+type task struct {
+	kind   kind
+	read   func(*conn) error // of a reading task
+	change change            // of any other
+	keep   change            // what is stored with the change when it can be; nil: nothing
+
+	result  error // what the caller is told, once it is known
+	dropped bool  // what was to be kept could not be
+	unkept  bool  // the last try failed at what was to be kept
+	byScan  bool  // it is done without the indexes of the records
+}
+
+type job = storequeue.Job[task]
+
+// kind says what depends on a task.
+type kind int
+
+const (
+	other   kind = iota
+	reading      // changes nothing
+	lease        // what follows it cannot be undone, and needs a settle
+	settle       // an answer of inWebo that is lost if it is not stored
+)
+
+func isReading(j *job) bool { return j.Task.kind == reading }
+func isSettle(j *job) bool  { return j.Task.kind == settle }
+func isChange(j *job) bool  { return j.Task.kind != reading }
+
+// change is something to do within a transaction. A refusal, such as a conflict, is the answer to this change alone, which has
+// changed nothing. A failure is one of the database. A change may be run more than once, also after its caller has left.
+type change func(on target) (refusal, failure error)
+
+// target is the connection on which a change is made.
+type target struct {
+	*conn
+
+	byScan bool // the indexes of the records must not be used
+}
+
+// pick returns the statement that finds the records.
+func (t target) pick(byIndex, byScan string) string {
+	if t.byScan {
+		return byScan
+	}
+	return byIndex
+}
 
 // errStored is the refusal of a change that is stored already: it is not done again, and its caller is told that it is done.
 var errStored = errors.New("the write is stored already")
 
-// job is a change that waits.
-type job struct {
-	change  change
-	keep    change // what is stored with the change when it can be; nil: nothing
-	kind    kind
-	dropped bool       // what was to be kept could not be
-	unkept  bool       // the last try failed at what was to be kept
-	byScan  bool       // it is done without the indexes of the records
-	err     error      // what the caller is told, once it is known
-	answer  chan error // takes one
-}
+// undone is the failure of a change that is refused, but has changed something that must be undone.
+type undone struct{ refusal error }
 
-// kind says what depends on a job.
-type kind int
+// Error returns the text of the refusal.
+func (u undone) Error() string { return u.refusal.Error() }
 
-const (
-	other  kind = iota
-	lease       // what follows it cannot be undone, and needs a settle
-	settle      // an answer of inWebo that is lost if it is not stored
-)
-
-// strip has the job done without what is to be kept, and reports whether there was any.
-func (j *job) strip() bool {
-	if j.keep == nil {
-		return false
+// openWriterConn opens the connection of a writer.
+func openWriterConn(ctx context.Context, path string) (*conn, error) {
+	c, err := openConn(ctx, path, standardPragmas())
+	if err != nil {
+		return nil, err
 	}
-	j.keep, j.dropped = nil, true
-	return true
-}
-
-// mend has a job that failed alone done in another way, and reports whether there is one: without what is to be kept when
-// that failed, and a settle without the indexes of the records when one of them may be damaged.
-func (j *job) mend(err error) bool {
-	switch {
-	case j.unkept:
-		return j.strip()
-	case j.kind == settle && !j.byScan && isDamage(err):
-		j.byScan = true
-		return true
-	default:
-		return false
+	if err = c.script(writerPragmas); err == nil {
+		err = c.prepare(writerStatements())
 	}
-}
-
-// session is a connection, and what is prepared on it.
-type session struct {
-	conn    *sql.Conn
-	lookups *lookups
-	on      *statements
-}
-
-// openSession opens the connection of a writer.
-func openSession(ctx context.Context, db *sql.DB) (s session, err error) {
-	if s.conn, err = db.Conn(ctx); err != nil {
-		return s, err
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("set the writer's connection up: %w", err), c.Close())
 	}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	if _, err := s.conn.ExecContext(ctx, writerPragmas); err != nil {
-		return s, fmt.Errorf("set the writer's connection up: %w", err)
-	}
-	if s.lookups, err = prepareLookups(ctx, s.conn); err != nil {
-		return s, err
-	}
-	s.on, err = prepareStatements(ctx, s.conn)
-	return s, err
-}
-
-// close closes the connection, whose pragmas no other part of the store may meet.
-func (s session) close() {
-	s.lookups.close()
-	s.on.close()
-	_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
-	_ = s.conn.Close() // it is closed
+	return c, nil
 }
 
 func (w *writer) start() {
 	if w.observe == nil {
 		w.observe = func(int, time.Duration, error) {}
 	}
-	w.jobs, w.looks, w.quit, w.done = make(chan *job), make(chan look), make(chan struct{}), make(chan struct{})
+	w.queue, w.done = storequeue.New[task](), make(chan struct{})
 	go w.work()
 }
 
-// stop ends the writer after the transaction that is under way. Its connection is closed after that.
+// stop ends the writer when what waits has been done.
 func (w *writer) stop() {
-	close(w.quit)
+	w.queue.Close()
 	<-w.done
-	w.session.close()
 }
 
-// do has a change done that is neither a lease nor a settle.
-func (w *writer) do(ctx context.Context, c change) error { return w.have(ctx, &job{change: c}) }
+// change makes a change that is neither a lease nor a settle.
+func (w *writer) change(ctx context.Context, c change) error { return w.do(ctx, task{change: c}, "") }
 
-// have has a job done and returns its error. When ctx ends first, the job may be done all the same.
-func (w *writer) have(ctx context.Context, j *job) error {
-	if err := ctx.Err(); err != nil {
+// do queues a task, and returns its error when it is done. When ctx ends first, a write may be stored all the same; a settle,
+// which the queue knows by the id of its write, will be.
+func (w *writer) do(ctx context.Context, t task, id string) error {
+	j := &job{Task: t}
+	if t.kind == settle {
+		j.ID = id
+	}
+	err := w.queue.Do(ctx, j)
+	switch {
+	case errors.Is(err, storequeue.ErrNotBegun):
 		return untouched(err)
+	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return fmt.Errorf("whether the write was stored is not known: %w", err)
 	}
-	j.answer = make(chan error, 1)
-	select {
-	case w.jobs <- j:
-	case <-ctx.Done():
-		return untouched(ctx.Err())
-	case <-w.quit:
-		return untouched(errClosed)
-	}
-	select {
-	case err := <-j.answer:
+	return err
+}
+
+// read returns what a function reads on the writer's connection between two transactions. The caller waits until ctx ends,
+// however long the disk takes.
+func read[T any](ctx context.Context, w *writer, of func(*conn) (T, error)) (T, error) {
+	var value, none T // value is not to be touched when ctx has ended
+	err := w.queue.Do(ctx, &job{Task: task{kind: reading, read: func(c *conn) (err error) {
+		value, err = of(c)
 		return err
-	case <-ctx.Done():
-		return fmt.Errorf("whether the write was stored is not known: %w", ctx.Err())
+	}}})
+	if err != nil {
+		return none, err
 	}
+	return value, nil
 }
 
 // untouched says of a write that nothing of it is stored.
@@ -180,73 +169,67 @@ func untouched(err error) error {
 
 func (w *writer) work() {
 	defer close(w.done)
-	for {
-		select {
-		case <-w.quit:
-			return
-		case read := <-w.looks:
-			read(w.lookups)
-		case first := <-w.jobs:
-			w.answer(w.gather(first))
+	for !w.queue.Ended() {
+		<-w.queue.Ready()
+		for w.turn() {
 		}
 	}
+	_ = w.closeConn() // what was answered is durable
 }
 
-// gather takes the jobs that wait, the first at hand. Among many, it lets those callers run once who are ready to: the
-// ones that have just been answered may be about to come back. Nobody waits for anything that is not running already.
-func (w *writer) gather(first *job) []*job {
-	batch := w.take([]*job{first})
-	if w.crowd > 1 {
-		runtime.Gosched()
-		batch = w.take(batch)
+func (w *writer) closeConn() error {
+	if w.conn == nil {
+		return nil
 	}
-	w.crowd = len(batch)
-	return batch
+	return w.conn.Close()
 }
 
-// take adds the jobs that wait, up to maxBatch.
-func (w *writer) take(batch []*job) []*job {
-	for len(batch) < maxBatch {
-		select {
-		case j := <-w.jobs:
-			batch = append(batch, j)
-		default:
-			return batch
-		}
+// turn does what waits, and reports whether anything did. Between the reads and the transaction it yields once to callers that can
+// run: those that have just been answered may be about to come back. It waits for no other.
+func (w *writer) turn() bool {
+	reads := w.readAll()
+	runtime.Gosched()
+	reads += w.readAll()
+	batch := w.queue.Take(storequeue.All, isSettle)
+	batch = append(batch, w.queue.Take(maxBatch, isChange)...)
+	if len(batch) > 0 {
+		w.write(batch)
 	}
-	return batch
+	return reads+len(batch) > 0
 }
 
-// lookUpAll does the lookups that wait, at most so many that writes do not wait for ever.
-func (w *writer) lookUpAll() {
-	for range maxBatch {
-		select {
-		case read := <-w.looks:
-			read(w.lookups)
-		default:
-			return
-		}
+// readAll does the reads that wait, at most so many that writes do not wait for ever, and returns how many those were.
+func (w *writer) readAll() int {
+	reads := w.queue.Take(maxBatch, isReading)
+	for _, j := range reads {
+		j.Finish(otp.CatchPanic(func() error { return j.Task.read(w.conn) }))
 	}
+	return len(reads)
 }
 
-// answer does the jobs and answers them. A panic fails the jobs at hand, and not the process: other calls have answers of inWebo
-// to store. Whether those jobs are stored is not known then.
-func (w *writer) answer(batch []*job) {
-	w.lookUpAll()
+// write does the jobs and answers them.
+func (w *writer) write(batch []*job) {
+	w.store(batch)
+	for _, j := range batch {
+		j.Finish(j.Task.result)
+	}
+	w.save(len(batch))
+}
+
+// store does the jobs. A panic fails the jobs at hand, and not the process: other calls have answers of inWebo to store. Whether
+// those jobs are stored is not known then.
+func (w *writer) store(batch []*job) {
 	err := otp.CatchPanic(func() error {
 		w.commit(batch)
 		return nil
 	})
 	if err != nil {
-		_ = failAll(batch, w.undo(context.Background(), err))
+		w.rollBack()
+		_ = failAll(batch, err)
 	}
-	for _, j := range batch {
-		j.answer <- j.err
-	}
-	w.save(len(batch))
 }
 
-// commit runs those of the jobs that may be run, and sets the error of each.
+// commit runs those of the jobs that may be run, and sets the result of each.
 func (w *writer) commit(batch []*job) {
 	w.health.check()
 	if admitted := w.admit(batch); len(admitted) > 0 {
@@ -260,18 +243,18 @@ func (w *writer) commit(batch []*job) {
 func (w *writer) admit(batch []*job) (admitted []*job) {
 	broken := w.health.broken()
 	unsettled := broken
-	if broken != nil && slices.ContainsFunc(batch, func(j *job) bool { return j.kind == settle }) {
+	if broken != nil && slices.ContainsFunc(batch, isSettle) {
 		unsettled = w.rescue(broken)
 	}
 	noReserve := w.reserve.missing.Load()
 	for _, j := range batch {
-		switch {
-		case j.kind == settle && unsettled != nil:
-			j.err = unsettled
-		case j.kind != settle && broken != nil:
-			j.err = broken
-		case j.kind == lease && noReserve:
-			j.err = untouched(errNoReserve)
+		switch kind := j.Task.kind; {
+		case kind == settle && unsettled != nil:
+			j.Task.result = unsettled
+		case kind != settle && broken != nil:
+			j.Task.result = broken
+		case kind == lease && noReserve:
+			j.Task.result = untouched(errNoReserve)
 		default:
 			admitted = append(admitted, j)
 		}
