@@ -139,10 +139,7 @@ type smallDisk struct {
 
 // decide lets calls pass that need no more room than there is.
 func (d *smallDisk) decide(c crashtest.Call) crashtest.Verdict {
-	if !d.full.Load() {
-		d.room = 0
-	}
-	size := d.sizes[c.Path]
+	full, size := d.full.Load(), d.sizes[c.Path]
 	grown := size
 	switch c.Op {
 	case crashtest.Create, crashtest.Remove:
@@ -153,10 +150,14 @@ func (d *smallDisk) decide(c crashtest.Call) crashtest.Verdict {
 		grown = max(size, c.At+int64(len(c.Data)))
 	case crashtest.Rename, crashtest.Link, crashtest.Sync, crashtest.MakeDir, crashtest.Report:
 	}
-	if d.full.Load() && grown-size > d.room {
+	switch {
+	case !full:
+		d.room = 0
+	case grown-size > d.room:
 		return crashtest.Fail(unix.ENOSPC)
+	default:
+		d.room -= grown - size
 	}
-	d.room -= grown - size
 	d.sizes[c.Path] = grown
 	return crashtest.Pass()
 }
