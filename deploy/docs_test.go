@@ -45,7 +45,7 @@ func free(t *testing.T) string {
 const running = `export PIMSD_DATA_DIR=$HOME/pimsd
 pimsd serve &
 pimsd health --wait 30s
-printf '123456\n1234\n' | pimsd enroll --account alice
+printf '123456\n1234\n' | pimsd enroll alice
 `
 
 // The blocks of the documents are run as they stand there, in a home of their own.

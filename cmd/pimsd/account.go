@@ -31,11 +31,19 @@ func newAccountList(p process) *cobra.Command {
 		Short: "List all accounts, a line each",
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
+	needs := cmd.Flags().String("needs", "", "list only the accounts that need `what`: enrollment, unlock, doubt (to be ended) or sms (few activations left)")
+	completeValues(cmd, "needs", needNames()...)
 	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		isWanted, err := parseNeed(*needs)
+		if err != nil {
+			return err
+		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			all := []otp.Status{}
 			err := core.EachAccount(cmd.Context(), func(status otp.Status) error {
-				all = append(all, status)
+				if isWanted(status) {
+					all = append(all, status)
+				}
 				return nil
 			})
 			if _, partly := errors.AsType[*app.UnreadableError](err); err != nil && !partly {
@@ -55,7 +63,7 @@ func newAccountList(p process) *cobra.Command {
 
 func newAccountShow(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "show --account A",
+		Use:   "show ACCOUNT",
 		Short: "Show what is known of one account, without asking inWebo",
 	}
 	account := addAccount(cmd, otp.ParseStoredAccount)
@@ -70,17 +78,21 @@ func newAccountShow(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			show := printAccount
 			if *asJSON {
-				return printJSON(cmd.OutOrStdout(), status)
+				show = func(w io.Writer, status otp.Status) error { return printJSON(w, status) }
 			}
-			return printAccount(cmd.OutOrStdout(), status)
+			if err := show(cmd.OutOrStdout(), status); err != nil || status.Known {
+				return err
+			}
+			return fmt.Errorf("nothing is stored of an account %q: pimsd account list shows the accounts", who)
 		})
 	})
 }
 
 func newAccountUnlock(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "unlock --account A",
+		Use:   "unlock ACCOUNT",
 		Short: "Let the PIN guard forward PINs again",
 		Long: `Let the PIN guard forward the PINs of an account again, after it has held back further guesses.
 
@@ -100,7 +112,7 @@ goes on: use it after the clock of this machine was wrong, or when inWebo allows
 
 func newAccountDisable(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "disable --account A",
+		Use:   "disable ACCOUNT",
 		Short: "Refuse the calls of an account, and keep its device",
 		Long: `Refuse the calls of an account until it is enabled again, and keep its device. A call that is under way ends first. Callers get
 code 2312 with the reason account_disabled.`,
@@ -110,7 +122,7 @@ code 2312 with the reason account_disabled.`,
 
 func newAccountEnable(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "enable --account A",
+		Use:   "enable ACCOUNT",
 		Short: "End what account disable began",
 	}
 	return amending(p, cmd, (*otp.Service).Enable, "Calls of %q are no longer refused.\n")
@@ -136,7 +148,7 @@ func amending(p process, cmd *cobra.Command, amend func(*otp.Service, context.Co
 
 func newAccountForget(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "forget --account A",
+		Use:   "forget ACCOUNT",
 		Short: "Remove the device of an account from the store",
 		Long: `Remove the device of an account from the store. Getting one back takes a new SMS code, of about 20 that an account has.
 

@@ -41,7 +41,7 @@ type advice struct {
 // advices has one for each cause that a command can meet.
 func advices() []advice {
 	return []advice{
-		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll --account A"},
+		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll ACCOUNT"},
 		{devicefile.ErrForeign, adviceAsLeft},
 		{devicefile.ErrEmpty, adviceAsLeft},
 		{devicefile.ErrArchive, "Unpack it, and give the file of the device in it: otp.bin, or …_otp.pickle."},
@@ -53,11 +53,11 @@ func advices() []advice {
 		{otp.ErrInDoubt, "An earlier answer of inWebo was lost. Try once more; if it is refused again, enrol the device anew."},
 		{otp.ErrSecondRound, "inWebo went on, and the device has what it needs. Ask again."},
 		{otp.ErrNotStored, "Look after the store, then ask again: the device may be in doubt."},
-		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: pimsd account reread"},
+		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: pimsd account reread ACCOUNT"},
 		{otp.ErrSuperseded, "Another call has used the device meanwhile. Ask again."},
-		{otp.ErrNoDevice, "Enrol one with: pimsd enroll --account A"},
-		{otp.ErrDisabled, "An operator has disabled the account. When its calls may go on: pimsd account enable"},
-		{otp.ErrNotDisabled, "Disable it first: pimsd account disable"},
+		{otp.ErrNoDevice, "Enrol one with: pimsd enroll ACCOUNT"},
+		{otp.ErrDisabled, "An operator has disabled the account. When its calls may go on: pimsd account enable ACCOUNT"},
+		{otp.ErrNotDisabled, "Disable it first: pimsd account disable ACCOUNT"},
 		{otp.ErrAlreadyEnrolled, "To enrol anew, add --replace; the present device stays until the new one is stored."},
 		{otp.ErrDeviceTaken, "Two accounts of one device tear its keys apart. Use the account that has it (pimsd account list), " +
 			"or remove it there " +
@@ -75,7 +75,7 @@ func advices() []advice {
 		{otp.ErrPINHeldBack, "After a wrong PIN, or a lost answer, pimsd waits before it forwards another PIN."},
 		{otp.ErrPINRefused, "Mind the PIN: inWebo blocks the account at the third wrong one."},
 		{otp.ErrPINLocked, "pimsd forwards no more PINs, so that inWebo does not block the account. Make sure of the PIN, then: " +
-			"pimsd account unlock"},
+			"pimsd account unlock ACCOUNT"},
 		{otp.ErrBlocked, "The account is blocked at inWebo: unblock it in the brand's app or with its support."},
 		{otp.ErrSMSCode, "Order a new SMS code (it lives for 15 minutes) and call again."},
 		{otp.ErrSMSCodeFormat, "Type the SMS code as it came, without blanks."},

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -39,33 +42,74 @@ A line that cannot be read whole is listed as far as it can be; the command name
 
 With --after ID it goes on behind the line that was seen last, and misses and repeats none. With --json each line is one JSON
 object, for a log shipper.`,
-		Example: `  pimsd audit list --after 4711 --json`,
+		Example: `  pimsd audit list --after 4711 --json
+  pimsd audit list --account alice --since 2d --last 20`,
 	}
-	after := cmd.Flags().Int64("after", 0, "the `id` of the last line that was seen; 0: from the beginning")
-	asJSON := cmd.Flags().Bool("json", false, "one JSON object a line")
+	l := auditListing{}
+	flags := cmd.Flags()
+	flags.Int64Var(&l.after, "after", 0, "the `id` of the last line that was seen; 0: from the beginning")
+	flags.StringVar(&l.account, "account", "", "only the lines of the account of this `name`")
+	since := durationFlag(flags, "since", "only the lines of so much time until now, such as 90m or 2d")
+	flags.IntVar(&l.last, "last", 0, "only so many lines, the `last` ones; 0: all")
+	flags.BoolVar(&l.asJSON, "json", false, "one JSON object a line")
 	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		if l.last < 0 || *since < 0 {
+			return usageError{errors.New("--last and --since are not negative")}
+		}
+		if *since > 0 {
+			l.since = now().Add(-*since)
+		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			show := printAudit
-			if *asJSON {
-				show = printAuditJSON
+			damaged, err := l.run(cmd.Context(), core.Store, cmd.OutOrStdout(), p.stderr)
+			if err == nil && damaged > 0 {
+				err = fmt.Errorf("lines of the audit log that cannot be read whole: %d", damaged)
 			}
-			damaged := 0
-			for {
-				lines, err := core.Store.AuditAfter(cmd.Context(), *after, auditPage)
-				if err == nil && len(lines) == 0 && damaged > 0 {
-					err = fmt.Errorf("lines of the audit log that cannot be read whole: %d", damaged)
-				}
-				if err != nil || len(lines) == 0 {
-					return err
-				}
-				if err := show(cmd.OutOrStdout(), lines); err != nil {
-					return err
-				}
-				damaged += countDamaged(p.stderr, lines)
-				*after = lines[len(lines)-1].ID
-			}
+			return err
 		})
 	})
+}
+
+// auditListing says which lines of the audit log are listed, and how.
+type auditListing struct {
+	after   int64
+	account string    // empty: of all
+	since   time.Time // zero: from the beginning
+	last    int       // 0: all
+	asJSON  bool
+}
+
+// run lists the lines, and returns how many of them are damaged.
+func (l auditListing) run(ctx context.Context, store app.Store, out, said io.Writer) (damaged int, err error) {
+	show := printAudit
+	if l.asJSON {
+		show = printAuditJSON
+	}
+	var last []otp.Audited
+	for {
+		lines, err := store.AuditAfter(ctx, l.after, auditPage)
+		if err != nil {
+			return damaged, err
+		}
+		if len(lines) == 0 {
+			return damaged + countDamaged(said, last), show(out, last)
+		}
+		l.after = lines[len(lines)-1].ID
+		lines = slices.DeleteFunc(lines, l.leavesOut)
+		if l.last > 0 {
+			last = append(last, lines...)
+			last = slices.Clone(last[max(0, len(last)-l.last):])
+			continue
+		}
+		if err := show(out, lines); err != nil {
+			return damaged, err
+		}
+		damaged += countDamaged(said, lines)
+	}
+}
+
+// leavesOut reports whether a line is not wanted. A damaged one may lack what decides that, and is always wanted.
+func (l auditListing) leavesOut(line otp.Audited) bool {
+	return line.Damage == "" && (l.account != "" && string(line.Account) != l.account || line.At.Before(l.since))
 }
 
 // countDamaged returns how many lines are damaged, and says of each what is wrong.

@@ -61,7 +61,7 @@ func TestAccountWithBlankAtItsEnds(t *testing.T) {
 		{[]string{"account", "unlock", "--account", " old "}, statusDone, "forwarded again"},
 		{[]string{"account", "doubt", "--account", " old "}, statusDone, "1 in doubt"},
 		{[]string{"account", "reread", "--account", " old "}, statusDone, "no such answers are kept"},
-		{[]string{"account", "show", "--account", "old"}, statusDone, "not enrolled"},
+		{[]string{"account", "show", "old"}, statusFailed, "nothing is stored"},
 		{[]string{"account", "forget", "--account", " old ", "--yes"}, statusDone, "removed from the store"},
 		{[]string{"enroll", "--account", " new", "--sms-code", "123456"}, statusUsage, "without a blank at either end"},
 		{[]string{"import", "--account", "new ", "otp.bin"}, statusUsage, "without a blank at either end"},

@@ -15,7 +15,7 @@ import (
 
 func newAccountDoubt(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "doubt (--account A | --all)",
+		Use:   "doubt (ACCOUNT | --all)",
 		Short: "Say that what is stored may lag behind inWebo",
 		Long: `Say that the stored state of one device, or of all, may lag behind inWebo: after a backup was restored, or a database
 failed over with loss. Such a state looks healthy. A device in doubt is tried again with what is stored, and when inWebo
@@ -24,15 +24,12 @@ refuses it, the caller is told what happened instead of "wrong PIN".
 With --all it goes on past an account that is in use, or whose record cannot be read, lists these at the end, and exits with
 status 1: run it again.`,
 	}
-	name := cmd.Flags().String("account", "", "the `name` of the account")
 	all := cmd.Flags().Bool("all", false, "every account that has a device")
+	account := addAccountOrAll(cmd, all)
 	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		if (*name != "") == *all {
-			return usageError{errors.New("say whose device it is: give either --account or --all")}
-		}
-		who, err := otp.ParseStoredAccount(*name)
-		if err != nil && !*all {
-			return usageError{fmt.Errorf("--account: %w", err)}
+		who, err := account()
+		if err != nil {
+			return err
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			doubted := 1

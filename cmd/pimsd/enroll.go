@@ -16,7 +16,7 @@ import (
 
 func newEnroll(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "enroll --account A [--sms-code C]",
+		Use:   "enroll ACCOUNT [--sms-code C]",
 		Short: "Enrol the device of an account with an SMS code and a PIN",
 		Long: `Enrol a new device for an account. It takes an SMS code, which the brand's app or the backend's own call to the
 vendor orders (pimsd cannot order one), and the account's PIN. What is missing is asked for on a terminal, or read from
@@ -27,7 +27,7 @@ keeps the serial of the device, which would otherwise cost one of the devices th
 
 At the end one OTP is made, to see that inWebo accepts the proofs of the device; it counts as any other, and is not shown.
 With several services, say which one OTPs are for by the setting inwebo.service; a device with one needs none.`,
-		Example: `  pimsd enroll --account alice --sms-code 123456`,
+		Example: `  pimsd enroll alice --sms-code 123456`,
 	}
 	e := &enrolment{process: p}
 	flags := cmd.Flags()
@@ -101,7 +101,7 @@ func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
 func (e *enrolment) enrolledBut(err error) error {
 	return advised{
 		fmt.Errorf("the device of %q is enrolled and stored, and was not checked: %w", e.ask.Account, err),
-		fmt.Sprintf("See it with: pimsd account show --account %q. An OTP checks it: pimsd otp --account %[1]q", e.ask.Account),
+		fmt.Sprintf("See it with: pimsd account show %s. An OTP checks it: pimsd otp %[1]s", word(e.ask.Account)),
 	}
 }
 
@@ -111,7 +111,7 @@ func (e *enrolment) say(format string, args ...any) {
 }
 
 func (e *enrolment) sayHow() error {
-	_, err := fmt.Fprintf(e.stdout, "Get an OTP with: pimsd otp --account %q\n", e.ask.Account)
+	_, err := fmt.Fprintf(e.stdout, "Get an OTP with: pimsd otp %s\n", word(e.ask.Account))
 	return err
 }
 
@@ -141,8 +141,8 @@ func (e *enrolment) check(ctx context.Context, service *otp.Service) error {
 		if errStatus != nil {
 			return errors.Join(err, errStatus)
 		}
-		advice = fmt.Sprintf("It makes OTPs for several services: set inwebo.service to one of %q, and then: pimsd otp --account %q",
-			status.Services, e.ask.Account)
+		advice = fmt.Sprintf("It makes OTPs for several services: set inwebo.service to one of %q, and then: pimsd otp %s",
+			status.Services, word(e.ask.Account))
 	}
 	return advised{fmt.Errorf("the device is enrolled and stored, but its first OTP failed: %w", err), advice}
 }

@@ -26,7 +26,7 @@ directory of this configuration.`,
 		Example: `  pimsd health
   pimsd health --wait 30s`,
 	}
-	wait := cmd.Flags().Duration("wait", 0, "how long to wait for a service that is starting, such as 30s")
+	wait := durationFlag(cmd.Flags(), "wait", "how long to wait for a service that is starting, such as 30s")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), max(*wait, healthTimeout))
 		defer cancel()

@@ -20,7 +20,7 @@ import (
 
 func newImport(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "import --account A FILE",
+		Use:   "import ACCOUNT FILE",
 		Short: "Take over a device of psa_car_controller or of the Home Assistant integration",
 		Long: `Take over the device of another client, without an SMS code: psa_car_controller's otp.bin, of today or of 2021, the
 pickle of the Home Assistant integration (…_otp.pickle), or the same object of another client, also as base64. The content of
@@ -32,17 +32,24 @@ in doubt, until inWebo has accepted it.
 
 The PIN is asked for on a terminal, or read from standard input, and may be left out. It must be the one in the file; pimsd
 does not keep it. Where the file has none, none is asked for: the first PIN that inWebo accepts counts, so mind it.`,
-		Example: `  pimsd import --account alice otp.bin --dry-run
-  pimsd import --account alice otp.bin`,
+		Example: `  pimsd import alice otp.bin --dry-run
+  pimsd import alice otp.bin`,
 	}
-	account := addAccount(cmd, otp.ParseAccount)
+	account := addNamed(cmd, 1)
 	dryRun := cmd.Flags().Bool("dry-run", false, "say what would be taken over, and change nothing")
-	return withArguments(p, cmd, oneFile, func(cmd *cobra.Command, c *config.Config, args []string) error {
-		who, err := account()
+	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		name, files, err := account.read()
 		if err != nil {
 			return err
 		}
-		device, err := readDevice(args[0])
+		who, err := parseName(name, otp.ParseAccount)
+		if err != nil {
+			return err
+		}
+		if len(files) == 0 {
+			return usageError{fmt.Errorf("the FILE in which the other client keeps its device is missing: %s", cmd.UseLine())}
+		}
+		device, err := readDevice(files[0])
 		if err != nil {
 			return err
 		}
@@ -64,14 +71,6 @@ does not keep it. Where the file has none, none is asked for: the first PIN that
 			return t.run(cmd.Context(), core, *dryRun)
 		})
 	})
-}
-
-// oneFile wants the name of one file and nothing else.
-func oneFile(cmd *cobra.Command, args []string) error {
-	if len(args) == 1 {
-		return nil
-	}
-	return usageError{fmt.Errorf("name one FILE, the one in which the other client keeps its device; see %q", cmd.CommandPath()+" --help")}
 }
 
 // readDevice reads a device from a file, of which it reads no more than a device has.
@@ -119,7 +118,7 @@ func (t takeover) run(ctx context.Context, core *app.Core, dryRun bool) error {
 		if err := core.OTP.Import(ctx, t.ask, t.found); err != nil {
 			return err
 		}
-		fmt.Fprintf(&out, importDone, t.ask.Account, t.device.Client, t.ask.Account)
+		fmt.Fprintf(&out, importDone, t.ask.Account, t.device.Client, word(t.ask.Account))
 	}
 	_, err := io.WriteString(t.stdout, out.String())
 	return err
@@ -136,7 +135,7 @@ func (t takeover) mayBegin(ctx context.Context, core *app.Core) error {
 			return advised{
 				fmt.Errorf("the account %q has the device in the file already", status.Account),
 				fmt.Sprintf("Two accounts of one device tear its keys apart. Use that account, or remove the device there first: "+
-					"pimsd account forget --account %q", status.Account),
+					"pimsd account forget %s", word(status.Account)),
 			}
 		default:
 			return nil
@@ -154,14 +153,14 @@ func (t takeover) mayBegin(ctx context.Context, core *app.Core) error {
 	return nil
 }
 
-const adviceBeforeImport = "An account has one device. Import into another account, or remove this one first: pimsd account forget"
+const adviceBeforeImport = "An account has one device. Import into another account, or remove this one first: pimsd account forget ACCOUNT"
 
 const importDryRun = `Nothing was changed (--dry-run). Stop %s for good before you import it.
 `
 
 const importDone = `It is stored as the device of %q, in doubt until inWebo has accepted it.
 Stop %s for good, and remove its file: two clients of one device tear its keys apart, and both lose it.
-Get an OTP with: pimsd otp --account %q
+Get an OTP with: pimsd otp %s
 `
 
 // readOptionalPIN asks for a PIN that may be left out.

@@ -33,25 +33,30 @@ func newKey(p process) *cobra.Command {
 
 func newKeyCreate(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "create (--account A | --backend [--prefix P])",
+		Use:   "create (ACCOUNT | --backend [--prefix P])",
 		Short: "Make an API key and print it, this once",
 		Long: `Make an API key and print it alone on standard output. It is shown this once: pimsd keeps only its hash.
 
 A key is bound to one account, or a backend's, which names the account of each call in the header X-Pims-Account: any
 account, or those with a prefix. A prefix that ends with a letter or digit covers the account of that name, and those that go
 on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-10. What a key covers is told on standard error.`,
-		Example: `  KEY=$(pimsd key create --account alice)
-  KEY=$(pimsd key create --backend --prefix fleet- --expires-in 2160h)`,
+		Example: `  KEY=$(pimsd key create alice)
+  KEY=$(pimsd key create --backend --prefix fleet- --expires-in 90d)`,
 	}
 	var grant authn.Grant
 	flags := cmd.Flags()
-	flags.StringVar(&grant.Account, "account", "", "the `name` of the one account")
+	account := addNamed(cmd, 0)
+	account.optional = true
 	flags.BoolVar(&grant.Backend, "backend", false, "a backend's key, for many accounts")
 	flags.StringVar(&grant.Prefix, "prefix", "",
 		"what the names of a backend's accounts begin with; empty: any; fleet-1 does not include fleet-10")
 	scopes := flags.StringSlice("scope", []string{string(authn.ScopeOTP)}, "what the key is for: otp, enroll, unlock; can be repeated")
-	expires := flags.Duration("expires-in", 0, "how long the key is good for, such as 720h; 0: until it is revoked")
+	expires := durationFlag(flags, "expires-in", "how long the key is good for, such as 30d; left out: until it is revoked")
+	completeValues(cmd, "scope", authn.AllScopes().Names()...)
 	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
+		if grant.Account, _, err = account.read(); err != nil {
+			return err
+		}
 		if grant.Scopes, err = authn.ParseScopes(*scopes); err != nil {
 			return usageError{fmt.Errorf("--scope: %w", err)}
 		}
@@ -109,7 +114,7 @@ func revokeUnseen(ctx context.Context, core *app.Core, key authn.Key, why error)
 	})
 	if err != nil {
 		return fmt.Errorf("the key %s was made and cannot be shown: %w; "+
-			"it could not be revoked either: revoke it with pimsd key revoke --key %s: %w",
+			"it could not be revoked either: revoke it with pimsd key revoke %s: %w",
 			key.ID, why, key.ID, err)
 	}
 	return fmt.Errorf("the key cannot be shown: %w; the key %s, which was made, is revoked", why, key.ID)
@@ -160,7 +165,7 @@ stops.`,
 			if err := show(cmd.OutOrStdout(), listed); err != nil || damaged == 0 {
 				return err
 			}
-			return fmt.Errorf("keys that cannot be read, and are good for nothing: %d; revoke them with pimsd key revoke --key ID", damaged)
+			return fmt.Errorf("keys that cannot be read, and are good for nothing: %d; revoke them with pimsd key revoke ID", damaged)
 		})
 	})
 }
@@ -203,14 +208,24 @@ func printKeys(w io.Writer, keys []listedKey) error {
 
 func newKeyRevoke(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "revoke --key ID",
+		Use:   "revoke ID",
 		Short: "Make a key good for nothing, at once and for ever",
 		Long:  `Make a key good for nothing, at once and for ever. Its id is in "pimsd key list", and stands behind pims_ in the key itself.`,
 	}
-	id := cmd.Flags().String("key", "", "the `id` of the key (required)")
+	id := cmd.Flags().String("key", "", "the `id` of the key, instead of the argument")
+	_ = cmd.Flags().MarkHidden("key") // it exists
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return noArgs(cmd, args)
+		}
+		return nil
+	}
 	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+		if args := cmd.Flags().Args(); len(args) == 1 && *id == "" {
+			*id = args[0]
+		}
 		if *id == "" {
-			return usageError{errors.New("--key is missing: name the key by its id")}
+			return usageError{errors.New("the key is missing: name it by its id, as pimsd key list shows it")}
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			keys, err := core.Store.ListKeys(cmd.Context()) // a look-up of one that is damaged would fail

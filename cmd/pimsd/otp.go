@@ -12,13 +12,13 @@ import (
 
 func newOTP(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "otp --account A",
+		Use:   "otp ACCOUNT",
 		Short: "Get one OTP on the command line, the way the service does",
 		Long: `Get one OTP of an account's device. The PIN is asked for on a terminal, or read from standard input.
 
 It works beside a running service, and spends the account's quota as any call does.`,
-		Example: `  pimsd otp --account alice
-  pimsd otp --account alice < pin.txt`,
+		Example: `  pimsd otp alice
+  pimsd otp alice < pin.txt`,
 	}
 	account := addAccount(cmd, otp.ParseStoredAccount)
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {

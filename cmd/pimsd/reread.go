@@ -15,7 +15,7 @@ import (
 
 func newAccountReread(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "reread (--account A | --all)",
+		Use:   "reread (ACCOUNT | --all)",
 		Short: "Read answers of inWebo again that could not be read",
 		Long: `Read answers of inWebo again that an older pimsd could not read and has kept, sealed, with the record: they may carry new
 keys that exist nowhere else. Run it after an update.
@@ -23,15 +23,12 @@ keys that exist nowhere else. Run it after an update.
 An answer is applied only if the device has not gone on since. No PIN is needed. The device stays in doubt, and keeps the
 state from before, until inWebo accepts an OTP's proof. The answer itself is never shown, and is deleted then.`,
 	}
-	name := cmd.Flags().String("account", "", "the `name` of the account")
 	all := cmd.Flags().Bool("all", false, "every account that has such answers")
+	account := addAccountOrAll(cmd, all)
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
-		if (*name != "") == *all {
-			return usageError{errors.New("say whose answers: give either --account or --all")}
-		}
-		who, err := otp.ParseStoredAccount(*name)
-		if err != nil && !*all {
-			return usageError{fmt.Errorf("--account: %w", err)}
+		who, err := account()
+		if err != nil {
+			return err
 		}
 		return withCore(cmd, c, func(core *app.Core) error {
 			if *all {

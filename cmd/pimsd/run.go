@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, p process) int {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = out.err
 	}
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, p process) int {
 	}
 	_, _ = fmt.Fprintf(p.stderr, "pimsd: %s\n", input.PrintableLines(err.Error()))
 	if advice := adviceFor(err); advice != "" {
-		_, _ = fmt.Fprintln(p.stderr, advice)
+		_, _ = fmt.Fprintln(p.stderr, withName(cmd, advice))
 	}
 	var usage usageError
 	var faults config.Faults

@@ -14,7 +14,7 @@ import (
 
 // withConfig adds the flags that say where the file of settings and the store are, and passes the configuration to the body.
 func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
-	return withArguments(p, cmd, noArgs, func(cmd *cobra.Command, c *config.Config, _ []string) error { return body(cmd, c) })
+	return withArguments(p, cmd, argumentsOf(cmd), func(cmd *cobra.Command, c *config.Config, _ []string) error { return body(cmd, c) })
 }
 
 // withArguments is withConfig for a command that takes arguments.
@@ -33,10 +33,18 @@ func withArguments(
 	return cmd
 }
 
+// argumentsOf returns the check of the command's arguments; a command without one takes none.
+func argumentsOf(cmd *cobra.Command) cobra.PositionalArgs {
+	if cmd.Args != nil {
+		return cmd.Args
+	}
+	return noArgs
+}
+
 // withoutKeys is withConfig for a body that opens no secret of a device: it works where the sealing keys are missing.
 func withoutKeys(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
 	config.StoreFlags(cmd.Flags())
-	cmd.Args = noArgs
+	cmd.Args = argumentsOf(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		in := p.settingsOf(cmd)
 		in.WithoutKeys = true
@@ -52,6 +60,9 @@ func withoutKeys(p process, cmd *cobra.Command, body func(*cobra.Command, *confi
 // withSettings adds a flag for every setting. The body is given the error of a configuration that cannot be used.
 func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, error) error) *cobra.Command {
 	config.Flags(cmd.Flags())
+	for flag, words := range config.FlagWords() {
+		completeValues(cmd, flag, words...)
+	}
 	cmd.SetUsageFunc(settingsUsage)
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -117,10 +117,13 @@ const (
 // Scopes are what is granted together.
 type Scopes []Scope
 
+// AllScopes returns every scope, in the order of the constants.
+func AllScopes() Scopes { return Scopes{ScopeOTP, ScopeEnroll, ScopeUnlock} }
+
 // ParseScopes reads scopes from their names, each once and in the order of the constants. No name at all gives
 // ScopeOTP alone.
 func ParseScopes(names []string) (Scopes, error) {
-	known := Scopes{ScopeOTP, ScopeEnroll, ScopeUnlock}
+	known := AllScopes()
 	if len(names) == 0 {
 		return Scopes{ScopeOTP}, nil
 	}

@@ -19,8 +19,9 @@ import (
 // value is one setting's place in a Config. The error of set continues a sentence that starts with the setting's name; it
 // repeats what it was given, unless that is a secret or may contain one. What text gives, set takes.
 type value struct {
-	set  func(string) error
-	text func() string
+	set   func(string) error
+	text  func() string
+	words []string // that can be set; nil: there are too many
 }
 
 func plain(p *string, check func(string) error) value {
@@ -84,19 +85,21 @@ func printable(p *string, least, most int) value {
 }
 
 func oneOf(p *string, words ...string) value {
-	return plain(p, func(s string) error {
+	v := plain(p, func(s string) error {
 		if !slices.Contains(words, s) {
 			return fmt.Errorf("is %q: use one of %s", s, strings.Join(words, ", "))
 		}
 		return nil
 	})
+	v.words = words
+	return v
 }
 
 // duration is one from least to most, both included.
 func duration(p *time.Duration, least, most time.Duration) value {
 	return value{
 		set: func(s string) error {
-			d, err := time.ParseDuration(s)
+			d, err := ParseDuration(s)
 			if err != nil || d < least || d > most {
 				return fmt.Errorf("is %q: use a duration with its unit, from %s to %s", s, durationText(least), durationText(most))
 			}
@@ -107,8 +110,33 @@ func duration(p *time.Duration, least, most time.Duration) value {
 	}
 }
 
-// durationText leaves out the units that are zero: 1m, not 1m0s.
+// ParseDuration reads a duration such as 90m or 30d: what time.ParseDuration reads, or a whole number of days before that.
+func ParseDuration(text string) (time.Duration, error) {
+	days, rest, found := strings.Cut(text, "d")
+	count := uint64(0)
+	var err error
+	if found {
+		count, err = strconv.ParseUint(days, 10, 16)
+	} else {
+		rest = text
+	}
+	more := time.Duration(0)
+	if rest != "" && err == nil {
+		more, err = time.ParseDuration(rest)
+	}
+	if err != nil || text == "" || found && more < 0 {
+		return 0, fmt.Errorf("%q is no duration: give one with its unit, such as 90m or 30d", text)
+	}
+	return time.Duration(count)*day + more, nil
+}
+
+const day = 24 * time.Hour
+
+// durationText leaves out the units that are zero: 1m, not 1m0s. Two days and more are days.
 func durationText(d time.Duration) string {
+	if d >= 2*day && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -251,6 +251,17 @@ func addFlags(fs *pflag.FlagSet, wanted func(setting) bool) {
 	}
 }
 
+// FlagWords returns, by the names of flags, the words that a setting can have, of settings that have one of a few.
+func FlagWords() map[string][]string {
+	words := map[string][]string{}
+	for _, s := range Default().settings() {
+		if s.value.words != nil {
+			words[s.flag()] = s.value.words
+		}
+	}
+	return words
+}
+
 // flagValue is the text of a flag, and what such a text looks like.
 type flagValue struct{ text, unit string }
 

@@ -122,7 +122,7 @@ and flags win over both. «pimsd.example.yaml» is a file with every setting, co
 - Only the owner of a file with a secret may write it, its group may read it, and no other user may do anything with it: make it
   «0600» or «0640». Docker, Swarm and Kubernetes mount secrets with «0444», «0644» or «0660»: on tmpfs or a read-only mount
   these are accepted, with a warning.
-- A duration is a number with its unit: «500ms», «15s», «2m».
+- A duration is a number with its unit: «500ms», «15s», «2m», «30d».
 `
 
 // Manual returns docs/configuration.md.

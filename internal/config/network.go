@@ -99,6 +99,7 @@ func yesNo(p *bool) value {
 			}
 			return "no"
 		},
+		words: []string{"yes", "no"},
 	}
 }
 

@@ -125,8 +125,11 @@ type Wait struct {
 	For   time.Duration
 }
 
-// Error says what to wait for, and how long.
-func (w *Wait) Error() string { return fmt.Sprintf("%v; try again in %v", w.Cause, w.For) }
+// Error says what to wait for, and how long, in whole seconds.
+func (w *Wait) Error() string {
+	seconds := (w.For + time.Second - 1).Truncate(time.Second)
+	return fmt.Sprintf("%v; try again in %v", w.Cause, seconds)
+}
 
 // Unwrap gives the cause.
 func (w *Wait) Unwrap() error { return w.Cause }
