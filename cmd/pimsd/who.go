@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/printable"
 )
 
 // caller is the name of commands in the audit log.
@@ -101,7 +101,7 @@ const namedAccount = "account"
 // withName returns advice in which the account that the command names is in the place of ACCOUNT, so that it can be pasted.
 func withName(cmd *cobra.Command, advice string) string {
 	if name, known := cmd.Annotations[namedAccount]; known {
-		return strings.ReplaceAll(advice, "ACCOUNT", printable.Lines(word(name)))
+		return strings.ReplaceAll(advice, "ACCOUNT", input.PrintableLines(word(name)))
 	}
 	return advice
 }
