@@ -82,16 +82,16 @@ func (s *simulator) plant(f fleet) error {
 
 // delay makes each exchange from now on take so much longer.
 func (s *simulator) delay(ctx context.Context, d time.Duration) error {
-	if err := s.control(ctx, http.MethodDelete, "/nuisances", nil, nil); err != nil || d == 0 {
+	if err := s.control(ctx, http.MethodDelete, "/faults", nil, nil); err != nil || d == 0 {
 		return err
 	}
-	return s.control(ctx, http.MethodPost, "/nuisances",
-		inwebosim.Nuisance{Kind: inwebosim.KindDelay, Times: -1, Delay: inwebosim.Duration(d)}, nil)
+	return s.control(ctx, http.MethodPost, "/faults",
+		inwebosim.Fault{Kind: inwebosim.KindDelay, Times: -1, Delay: inwebosim.Duration(d)}, nil)
 }
 
 // issued is how many OTPs it has issued in all.
 func (s *simulator) issued(ctx context.Context) (int, error) {
-	var totals inwebosim.Tally
+	var totals inwebosim.Counters
 	err := s.control(ctx, http.MethodGet, "/totals", nil, &totals)
 	return int(totals.Issued), err
 }

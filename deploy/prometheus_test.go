@@ -79,8 +79,8 @@ func load(t *testing.T, d *pimsdtest.Daemon) {
 		accounts = append(accounts, d.Enroll(fmt.Sprintf("account-%d", i), "1234"))
 	}
 	unserved, unanswered, guesses := d.Enroll("unserved", "1234"), d.Enroll("unanswered", "1234"), d.Enroll("guesses", "1234")
-	refusal := inwebosim.Nuisance{Kind: inwebosim.KindErr, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}, Err: "NOK:NOSRV", Times: 1}
-	silence := inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer, Match: refusal.Match, Times: 1}
+	refusal := inwebosim.Fault{Kind: inwebosim.KindErr, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}, Err: "NOK:NOSRV", Times: 1}
+	silence := inwebosim.Fault{Kind: inwebosim.KindLostAnswer, Match: refusal.Match, Times: 1}
 	end := time.Now().Add(loaded)
 	var callers sync.WaitGroup
 	for i, a := range accounts {

@@ -35,7 +35,7 @@ service for one OTP, have the simulator verify it, print the curl line that does
 
 No real account is touched: of the environment, nothing is used that says where an installation keeps its devices, what it
 listens on beyond loopback, or whom it talks to. Without --data-dir the store is a temporary folder that is removed at the end;
-with it, a folder that this command has made. The quota is off unless it is set. The simulator's nuisances are the flags of
+with it, a folder that this command has made. The quota is off unless it is set. The simulator's faults are the flags of
 "pimsd simulator".`,
 	}
 	d := &dev{process: p, simulator: inwebosim.Options{

@@ -85,7 +85,7 @@ func freeAddress(ts *testscript.TestScript, _ bool, names []string) {
 
 // answer ACTION MODE ERR makes the simulator answer the next such request with err.
 func plantAnswer(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Check(simulatorOf(ts).Plant(inwebosim.Nuisance{
+	ts.Check(simulatorOf(ts).Plant(inwebosim.Fault{
 		Kind: inwebosim.KindErr, Match: inwebosim.Match{Action: args[0], Mode: args[1]}, Err: args[2], Times: 1,
 	}))
 }

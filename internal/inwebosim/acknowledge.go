@@ -12,7 +12,7 @@ type movement struct {
 
 // movement returns the keys as they stand; d.mu is held.
 func (d *device) movement() movement {
-	return movement{device: d, number: d.tally.Moves, k0: d.k0, k1: d.k1}
+	return movement{device: d, number: d.counters.Moves, k0: d.k0, k1: d.k1}
 }
 
 // acknowledge records that the answer with these keys is about to be sent. An older answer changes nothing.
@@ -23,8 +23,8 @@ func (m movement) acknowledge() {
 	d := m.device
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if m.number >= d.tally.Acknowledged {
-		d.tally.Acknowledged = m.number
+	if m.number >= d.counters.Acknowledged {
+		d.counters.Acknowledged = m.number
 		d.acked.k0, d.acked.k1 = m.k0, m.k1
 	}
 }
@@ -34,8 +34,8 @@ func carriesKeys(ans answer) bool {
 	return ans.get("K0") != "" || ans.get("K1") != "" || ans.get("dK1") != ""
 }
 
-// keepsStep reports whether a client can use the step of an answer that the nuisance befalls.
-func (n *Nuisance) keepsStep(ans answer) bool {
+// keepsStep reports whether a client can use the step of an answer that the fault befalls.
+func (n *Fault) keepsStep(ans answer) bool {
 	switch n.Kind {
 	case "", KindDelay, KindDrip, KindTrailing:
 		return true
@@ -50,7 +50,7 @@ func (n *Nuisance) keepsStep(ans answer) bool {
 	}
 }
 
-// touches reports whether the nuisance adds or leaves out an element of that name.
-func (n *Nuisance) touches(name string) bool {
+// touches reports whether the fault adds or leaves out an element of that name.
+func (n *Fault) touches(name string) bool {
 	return slices.Contains(n.Drop, name) || slices.ContainsFunc(n.Fields, func(f Field) bool { return f.Name == name })
 }

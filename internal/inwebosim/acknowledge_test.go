@@ -5,25 +5,25 @@ import "testing"
 // TestAcknowledgedSteps: the truth tells the steps that a client can have learned from those that it cannot.
 func TestAcknowledgedSteps(t *testing.T) {
 	for name, c := range map[string]struct {
-		n    Nuisance
+		n    Fault
 		want bool
 	}{
-		"plain":                    {Nuisance{Kind: KindDelay}, true},
-		"lost request":             {Nuisance{Kind: KindLostRequest}, false},
-		"lost answer":              {Nuisance{Kind: KindLostAnswer}, false},
-		"cut":                      {Nuisance{Kind: KindCut, Bytes: -1}, false},
-		"drip":                     {Nuisance{Kind: KindDrip, Bytes: 100, Interval: 1}, true},
-		"refused with its step":    {Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true)}, true},
-		"refused without its step": {Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true), Drop: []string{"dK1"}}, false},
-		"synchronization failed":   {Nuisance{Kind: KindSynchroFailed}, false},
-		"extra":                    {Nuisance{Kind: KindExtra}, true},
-		"another Tsync":            {Nuisance{Kind: KindExtra, Fields: []Field{{"Tsync", "1"}}}, false},
-		"web page":                 {Nuisance{Kind: KindHTML, Process: new(true)}, false},
-		"readable form":            {Nuisance{Kind: KindForm, Form: "http-close-before-last-chunk"}, true},
-		"service list spoiled":     {Nuisance{Kind: KindForm, Form: "services-count-differs"}, true},
-		"step spoiled":             {Nuisance{Kind: KindForm, Form: "Tsync-different"}, false},
-		"unreadable form":          {Nuisance{Kind: KindForm, Form: "err-different"}, false},
-		"cut form":                 {Nuisance{Kind: KindForm, Form: "http-cut-last-byte"}, false},
+		"plain":                    {Fault{Kind: KindDelay}, true},
+		"lost request":             {Fault{Kind: KindLostRequest}, false},
+		"lost answer":              {Fault{Kind: KindLostAnswer}, false},
+		"cut":                      {Fault{Kind: KindCut, Bytes: -1}, false},
+		"drip":                     {Fault{Kind: KindDrip, Bytes: 100, Interval: 1}, true},
+		"refused with its step":    {Fault{Kind: KindErr, Err: "NOK:STATE", Process: new(true)}, true},
+		"refused without its step": {Fault{Kind: KindErr, Err: "NOK:STATE", Process: new(true), Drop: []string{"dK1"}}, false},
+		"synchronization failed":   {Fault{Kind: KindSynchroFailed}, false},
+		"extra":                    {Fault{Kind: KindExtra}, true},
+		"another Tsync":            {Fault{Kind: KindExtra, Fields: []Field{{"Tsync", "1"}}}, false},
+		"web page":                 {Fault{Kind: KindHTML, Process: new(true)}, false},
+		"readable form":            {Fault{Kind: KindForm, Form: "http-close-before-last-chunk"}, true},
+		"service list spoiled":     {Fault{Kind: KindForm, Form: "services-count-differs"}, true},
+		"step spoiled":             {Fault{Kind: KindForm, Form: "Tsync-different"}, false},
+		"unreadable form":          {Fault{Kind: KindForm, Form: "err-different"}, false},
+		"cut form":                 {Fault{Kind: KindForm, Form: "http-cut-last-byte"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := with(t, func(*Knobs) {})
@@ -51,7 +51,7 @@ func TestRefusalAcknowledgesNothing(t *testing.T) {
 	s := with(t, func(*Knobs) {})
 	c := enrolled(t, s)
 	k0, k1 := c.k0, c.k1
-	if err := s.Plant(Nuisance{Kind: KindLostAnswer, Match: Match{Action: actionFinalize}}); err != nil {
+	if err := s.Plant(Fault{Kind: KindLostAnswer, Match: Match{Action: actionFinalize}}); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = c.round(c.pin)
@@ -65,7 +65,7 @@ func TestRefusalAcknowledgesNothing(t *testing.T) {
 func TestActivationThatIsLost(t *testing.T) {
 	s := with(t, func(*Knobs) {})
 	c := enrolled(t, s)
-	if err := s.Plant(Nuisance{Kind: KindLostAnswer, Match: Match{Action: actionFinalize, Mode: modeActivate}}); err != nil {
+	if err := s.Plant(Fault{Kind: KindLostAnswer, Match: Match{Action: actionFinalize, Mode: modeActivate}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.activate(DefaultCode); err == nil {

@@ -90,8 +90,8 @@ func (s *Simulator) enrol(k *Knobs, d *device, pin, name string) (answer, moveme
 	d.isMoved, d.isBlocked, d.isSecondDue, d.isAwaiting = false, false, false, false
 	d.finalizes = 0
 	d.forgive()
-	d.tally.Activations++
-	d.tally.Moves++
+	d.counters.Activations++
+	d.counters.Moves++
 
 	fields := []Field{
 		{"err", errOK},

@@ -49,11 +49,11 @@ func TestControlDoor(t *testing.T) {
 		{"PATCH /knobs", `{"ratchet":"K2","services":0}`, 400, `services is 0`},
 		{"PATCH /knobs", `{"ratchett":"K1"}`, 400, "unknown field"},
 		{"PATCH /knobs", `{} {}`, 400, "goes on"},
-		{"POST /nuisances", `{"kind":"delay","mode":"otp","delay":"1ms","times":2}`, 204, ""},
-		{"GET /nuisances", "", 200, `"delay":"1ms"`},
-		{"POST /nuisances", `{"kind":"status"}`, 400, "HTTP status"},
-		{"DELETE /nuisances", "", 204, ""},
-		{"GET /nuisances", "", 200, "[]"},
+		{"POST /faults", `{"kind":"delay","mode":"otp","delay":"1ms","times":2}`, 204, ""},
+		{"GET /faults", "", 200, `"delay":"1ms"`},
+		{"POST /faults", `{"kind":"status"}`, 400, "HTTP status"},
+		{"DELETE /faults", "", 204, ""},
+		{"GET /faults", "", 200, "[]"},
 		{"GET /history?mode=ms", "", 200, `"ms_val0"`},
 		{"GET /history?after=3", "", 200, "[]"},
 		{"GET /history?after=x", "", 400, "number"},
@@ -117,7 +117,7 @@ func TestPlantedDevice(t *testing.T) {
 	moved.base = second.ProtocolURL() + "/iwcxf/MAC"
 	mustVerify(t, second, &moved)
 	if got := truth(t, second, &moved); got.StaleSyncs != 0 || got.Step != 1 {
-		t.Errorf("tally %+v", got.Tally)
+		t.Errorf("counters %+v", got.Counters)
 	}
 	// Activated again, it is the same device.
 	if err := moved.activate(DefaultCode); err != nil || moved.id != c.id {

@@ -32,14 +32,14 @@ func (s *Simulator) SetHooks(h Hooks) { s.hooks.Store(&h) }
 // AddAccount adds an account, or SMS codes and a PIN to one that is there; a code that was spent is fresh again.
 func (s *Simulator) AddAccount(a Account) error { return s.registry.addAccount(a) }
 
-// Plant adds nuisances behind those that are there; it refuses all of them when one has a fault.
-func (s *Simulator) Plant(n ...Nuisance) error { return s.nuisances.plant(n) }
+// Plant adds faults behind those that are there; it refuses all of them when one has a fault.
+func (s *Simulator) Plant(n ...Fault) error { return s.faults.plant(n) }
 
-// Planted lists the nuisances that are not used up.
-func (s *Simulator) Planted() []Nuisance { return s.nuisances.list() }
+// Planted lists the faults that are not used up.
+func (s *Simulator) Planted() []Fault { return s.faults.list() }
 
-// ClearNuisances removes them all.
-func (s *Simulator) ClearNuisances() { s.nuisances.clear() }
+// ClearFaults removes them all.
+func (s *Simulator) ClearFaults() { s.faults.clear() }
 
 // History lists the remembered requests that match, in the order of their arrival.
 func (s *Simulator) History(m Match) []Exchange { return s.history.list(m, 0) }

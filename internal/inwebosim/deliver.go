@@ -11,8 +11,8 @@ import (
 
 const contentTypeXML = "text/xml;charset=UTF-8"
 
-// deliver sends the answer in the way of the nuisance, or does not.
-func (s *Simulator) deliver(w http.ResponseWriter, r *http.Request, n *Nuisance, ans answer) {
+// deliver sends the answer in the way of the fault, or does not.
+func (s *Simulator) deliver(w http.ResponseWriter, r *http.Request, n *Fault, ans answer) {
 	switch n.Kind {
 	case KindLostRequest, KindLostAnswer:
 		hangUp(w, nil)
@@ -33,7 +33,7 @@ func (s *Simulator) deliver(w http.ResponseWriter, r *http.Request, n *Nuisance,
 }
 
 // isWhole reports whether a complete HTTP answer is sent, or in an odd form a complete document.
-func (n *Nuisance) isWhole(ans answer) bool {
+func (n *Fault) isWhole(ans answer) bool {
 	switch n.Kind {
 	case KindLostRequest, KindLostAnswer:
 		return false
@@ -53,7 +53,7 @@ func send(w http.ResponseWriter, contentType string, body []byte) {
 	_, _ = w.Write(body) // a client that went away is its own affair
 }
 
-func sendStatus(w http.ResponseWriter, n *Nuisance) {
+func sendStatus(w http.ResponseWriter, n *Fault) {
 	if n.Location != "" {
 		w.Header().Set("Location", n.Location)
 	}
@@ -62,7 +62,7 @@ func sendStatus(w http.ResponseWriter, n *Nuisance) {
 	_, _ = w.Write([]byte(webPage))
 }
 
-func (s *Simulator) drip(w http.ResponseWriter, n *Nuisance, body []byte) {
+func (s *Simulator) drip(w http.ResponseWriter, n *Fault, body []byte) {
 	w.Header().Set("Content-Type", contentTypeXML)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	flow := http.NewResponseController(w)

@@ -23,7 +23,7 @@ type delivery struct {
 }
 
 // deliverForm sends the answer in its odd form.
-func (s *Simulator) deliverForm(w http.ResponseWriter, r *http.Request, n *Nuisance, ans answer) {
+func (s *Simulator) deliverForm(w http.ResponseWriter, r *http.Request, n *Fault, ans answer) {
 	f := n.form()
 	if f.send == nil {
 		send(w, f.header(), n.body(ans))
@@ -55,7 +55,7 @@ func (d delivery) head() {
 	}
 }
 
-// wait waits as long as the nuisance says, or for the time of the form. It returns false when the client went away
+// wait waits as long as the fault says, or for the time of the form. It returns false when the client went away
 // first, or the simulator stops.
 func (d delivery) wait(usual time.Duration) bool {
 	if d.late > 0 {

@@ -52,7 +52,7 @@ func (c openConn) get(t *testing.T, params url.Values) string {
 
 // TestSurplusIsReadByTheNextRequest: a client that uses the connection again gets the answer that it did not ask for.
 func TestSurplusIsReadByTheNextRequest(t *testing.T) {
-	for _, n := range []Nuisance{{Form: "http-surplus"}, {Form: "http-surplus", Interval: 1}, {Form: "http-surplus-after-chunks"}} {
+	for _, n := range []Fault{{Form: "http-surplus"}, {Form: "http-surplus", Interval: 1}, {Form: "http-surplus-after-chunks"}} {
 		t.Run(string(n.Form), func(t *testing.T) {
 			s := with(t, func(*Knobs) {})
 			c := enrolled(t, s)
@@ -80,7 +80,7 @@ func TestWholeAnswersKeepTheConnection(t *testing.T) {
 		t.Run(string(name), func(t *testing.T) {
 			s := with(t, func(*Knobs) {})
 			c := enrolled(t, s)
-			if err := s.Plant(Nuisance{Kind: KindForm, Form: name}); err != nil {
+			if err := s.Plant(Fault{Kind: KindForm, Form: name}); err != nil {
 				t.Fatal(err)
 			}
 			conn := dial(t, s)
@@ -96,7 +96,7 @@ func TestWholeAnswersKeepTheConnection(t *testing.T) {
 func TestLateLastChunk(t *testing.T) {
 	s := with(t, func(*Knobs) {})
 	c := enrolled(t, s)
-	if err := s.Plant(Nuisance{Kind: KindForm, Form: "http-last-chunk-late", Interval: 1}); err != nil {
+	if err := s.Plant(Fault{Kind: KindForm, Form: "http-last-chunk-late", Interval: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if got := dial(t, s).get(t, c.setupParams()); !strings.HasSuffix(got, "</ActionSetup>") {
@@ -108,7 +108,7 @@ func TestLateLastChunk(t *testing.T) {
 func TestStopEndsOpenConnections(t *testing.T) {
 	for _, name := range []Form{"http-length-missing-open", "http-length-too-long-open", "http-surplus", "http-last-chunk-late"} {
 		t.Run(string(name), func(t *testing.T) {
-			s := started(t, Options{Nuisances: []Nuisance{{Kind: KindForm, Form: name}}})
+			s := started(t, Options{Faults: []Fault{{Kind: KindForm, Form: name}}})
 			conn := dial(t, s)
 			if _, err := io.WriteString(conn, "GET /iwws/MAC?action=ActionSetup&mode=otp HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 				t.Fatal(err)
@@ -131,7 +131,7 @@ func TestStopEndsOpenConnections(t *testing.T) {
 
 // TestResetOverTLS: a reset closes the connection below TLS, which says no goodbye.
 func TestResetOverTLS(t *testing.T) {
-	s := started(t, Options{Nuisances: []Nuisance{{Kind: KindForm, Form: "http-cut-reset"}}})
+	s := started(t, Options{Faults: []Fault{{Kind: KindForm, Form: "http-cut-reset"}}})
 	server := httptest.NewTLSServer(s.Handler())
 	defer server.Close()
 	response, err := server.Client().Get(server.URL + "/iwws/MAC?action=ActionSetup&mode=otp")

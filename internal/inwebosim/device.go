@@ -20,12 +20,12 @@ type device struct {
 	k0, k1   key
 	secret   key
 	previous struct{ k0, k1 key } // from before the last movement, while isMoved
-	acked    struct{ k0, k1 key } // as of tally.Acknowledged
+	acked    struct{ k0, k1 key } // as of counters.Acknowledged
 	rng      rand.PCG
 	tsync    int64 // the last Tsync sent, Unix seconds
 	own      Override
 	issued   []int64 // Unix nanoseconds of the passwords that DailyOTPs counts; nil while it is off
-	tally    Tally
+	counters Counters
 
 	challenge    int32
 	challengedAt int64 // Unix nanoseconds
@@ -45,29 +45,29 @@ type Override struct {
 	SecondRound SecondRound `json:"second-round,omitempty"`
 }
 
-// receive counts a request on its arrival, before any nuisance can lose it, and returns its number.
+// receive counts a request on its arrival, before any fault can lose it, and returns its number.
 func (d *device) receive(action, lastsync string) uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tally.Requests++
+	d.counters.Requests++
 	switch action {
 	case actionSetup:
-		d.tally.Setups++
+		d.counters.Setups++
 	case actionFinalize:
-		d.tally.Finalizes++
+		d.counters.Finalizes++
 		d.finalizes++
-		d.tally.MaxFinalizesPerChallenge = max(d.tally.MaxFinalizesPerChallenge, d.finalizes)
+		d.counters.MaxFinalizesPerChallenge = max(d.counters.MaxFinalizesPerChallenge, d.finalizes)
 	}
 	if lastsync != d.tsyncText() {
-		d.tally.StaleSyncs++
+		d.counters.StaleSyncs++
 	}
-	return d.tally.Requests
+	return d.counters.Requests
 }
 
 // newChallenge replaces the outstanding challenge and returns the new one.
 func (d *device) newChallenge(now time.Time) string {
 	if d.isAwaiting && d.finalizes == 0 {
-		d.tally.Overlaps++
+		d.counters.Overlaps++
 	}
 	d.challenge = int32(d.rng.Uint64())
 	d.challengedAt = now.UnixNano()
@@ -117,13 +117,13 @@ func (d *device) accepts(k *Knobs, v verdict) bool {
 		return false
 	}
 	if !v.r2 {
-		d.tally.WrongPINs++
+		d.counters.WrongPINs++
 	}
 	return v.r2 || !k.CheckPIN
 }
 
 func (d *device) answerStale(k *Knobs) (refusal string, isStale bool) {
-	d.tally.StaleProofs++
+	d.counters.StaleProofs++
 	switch k.LostFinalize {
 	case LostFinalizeLenient:
 		d.forgive()
@@ -137,11 +137,11 @@ func (d *device) answerStale(k *Knobs) (refusal string, isStale bool) {
 
 // refuseProofs counts wrong proofs. R0 and R1 count like the PIN: a server cannot tell a wrong key from a guess.
 func (d *device) refuseProofs(k *Knobs) string {
-	d.tally.WrongProofs++
-	d.tally.WrongInARow++
-	d.tally.WrongPeak = max(d.tally.WrongPeak, d.tally.WrongInARow)
+	d.counters.WrongProofs++
+	d.counters.WrongInARow++
+	d.counters.WrongPeak = max(d.counters.WrongPeak, d.counters.WrongInARow)
 	refusal := d.account.guess(k)
-	if k.WrongLimit > 0 && int(d.tally.WrongInARow) >= k.WrongLimit {
+	if k.WrongLimit > 0 && int(d.counters.WrongInARow) >= k.WrongLimit {
 		d.isBlocked = true
 		return errBlocked
 	}
@@ -150,7 +150,7 @@ func (d *device) refuseProofs(k *Knobs) string {
 
 // forgive ends the row of wrong proofs, and that of the account's wrong PINs.
 func (d *device) forgive() {
-	d.tally.WrongInARow = 0
+	d.counters.WrongInARow = 0
 	d.account.forgive()
 }
 
@@ -163,7 +163,7 @@ func (d *device) move(how Ratchet) []Field {
 		return nil
 	}
 	d.previous.k0, d.previous.k1, d.isMoved = d.k0, d.k1, true
-	d.tally.Moves++
+	d.counters.Moves++
 	fields := make([]Field, 0, 3)
 	if how == RatchetK0K1 || how == RatchetK0K1dK1 {
 		d.k0 = randomKey(&d.rng)

@@ -5,7 +5,7 @@
 // imports nothing of ours, and computes every one-time password from its own keys, never from what a client says.
 //
 // It has two doors, each on a listener of its own. The protocol door answers GET /iwws/MAC and /iwcxf/MAC
-// (section 1) and GET /FS (section 8). The control door speaks JSON: knobs, nuisances, devices, the history
+// (section 1) and GET /FS (section 8). The control door speaks JSON: knobs, faults, devices, the history
 // of requests, the truth about a device. All that the control door does is a method of [Simulator] too.
 //
 // Three kinds of hostility:
@@ -13,10 +13,10 @@
 //   - what costs nothing is always there: elements in random order, negative challenges, passwords shorter
 //     than eight characters, names that need escaping, a new modulus for each seed;
 //   - what changes how the service behaves is a knob ([Knobs]), named and documented by the client bug that it exposes;
-//   - what goes wrong once is a [Nuisance], planted for the next matching request or given a chance of striking each one.
+//   - what goes wrong once is a [Fault], planted for the next matching request or given a chance of hitting each one.
 //
 // [OddForms] lists odd ways of writing and sending an answer, and for each what a client must make of it: whether
-// its err can be read, and whether the step that it carries can be used. A [Nuisance] of [KindForm] plants one.
+// its err can be read, and whether the step that it carries can be used. A [Fault] of [KindForm] plants one.
 //
 // Everything random comes from [Options].Seed, per device, so a run can be replayed whatever the order in
 // which devices talk.

@@ -21,8 +21,8 @@ type Exchange struct {
 	Header http.Header `json:"header"`
 	// Conn is the client's end of the connection: the same for requests that shared one.
 	Conn string `json:"conn"`
-	// Nuisance is what befell the request, empty for nothing.
-	Nuisance Kind `json:"nuisance,omitempty"`
+	// Fault is what befell the request, empty for nothing.
+	Fault Kind `json:"fault,omitempty"`
 	// Outcome is the err text, or "HTTP 500"; empty while under way and when nothing was decided.
 	Outcome string `json:"outcome"`
 	// Processed says that the request took effect as far as Outcome allows; Answered that a complete

@@ -185,7 +185,7 @@ func effectOfResync(t *testing.T) {
 	}
 	c.lastsync = first
 	if _, err := c.round(c.pin); err != nil || truth(t, s, c).StaleSyncs != 2 {
-		t.Errorf("a forgotten Tsync: %v, %+v", err, truth(t, s, c).Tally)
+		t.Errorf("a forgotten Tsync: %v, %+v", err, truth(t, s, c).Counters)
 	}
 }
 

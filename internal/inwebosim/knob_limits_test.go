@@ -63,7 +63,7 @@ func effectOfChallengeLife(t *testing.T) {
 		}
 	}
 	if got := truth(t, s, c); got.WrongProofs != 0 {
-		t.Errorf("a late finalize counted as a wrong proof: %+v", got.Tally)
+		t.Errorf("a late finalize counted as a wrong proof: %+v", got.Counters)
 	}
 	mustVerify(t, s, c)
 }

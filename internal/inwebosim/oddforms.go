@@ -22,7 +22,7 @@ const (
 	ReadingCut Reading = "cut"
 )
 
-// OddForm describes one odd way of writing or sending an answer, and what a client must make of it. A [Nuisance]
+// OddForm describes one odd way of writing or sending an answer, and what a client must make of it. A [Fault]
 // of [KindForm] plants it.
 type OddForm struct {
 	Name  Form   `json:"name"`
@@ -113,8 +113,8 @@ func findForm(name Form) (form, error) {
 	return form{}, fmt.Errorf("form is %q, but must be one of those that GET /forms lists", name)
 }
 
-// form returns the form of a planted nuisance of [KindForm], and one that changes nothing for any other.
-func (n *Nuisance) form() form {
+// form returns the form of a planted fault of [KindForm], and one that changes nothing for any other.
+func (n *Fault) form() form {
 	if n.odd == nil {
 		return form{}
 	}

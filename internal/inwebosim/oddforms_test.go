@@ -24,7 +24,7 @@ func TestOddForms(t *testing.T) {
 }
 
 func driveForm(t *testing.T, s *Simulator, f OddForm, at Match) {
-	if err := s.Plant(Nuisance{Kind: KindForm, Form: f.Name, Match: at}); err != nil {
+	if err := s.Plant(Fault{Kind: KindForm, Form: f.Name, Match: at}); err != nil {
 		t.Fatal(err)
 	}
 	var odd *oddReply
@@ -223,10 +223,10 @@ func TestOddFormsAtTheControlPort(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &list); status != 200 || err != nil || len(list) != len(OddForms()) {
 		t.Fatalf("HTTP %d, %v, %d forms", status, err, len(list))
 	}
-	if status, text := control(t, s, "POST /nuisances", `{"kind":"form","form":"err-different","mode":"otp"}`); status != 204 {
+	if status, text := control(t, s, "POST /faults", `{"kind":"form","form":"err-different","mode":"otp"}`); status != 204 {
 		t.Fatalf("HTTP %d %s", status, text)
 	}
-	if status, text := control(t, s, "POST /nuisances", `{"kind":"form","form":"none"}`); status != 400 || !strings.Contains(text, "GET /forms") {
+	if status, text := control(t, s, "POST /faults", `{"kind":"form","form":"none"}`); status != 400 || !strings.Contains(text, "GET /forms") {
 		t.Errorf("an unknown form: HTTP %d %s", status, text)
 	}
 	c := enrolled(t, s)

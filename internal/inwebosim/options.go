@@ -36,11 +36,11 @@ type Options struct {
 	// CheckUsers makes authenticateExtended take userId for an account's login and accept that account's
 	// passwords alone; false accepts any userId.
 	CheckUsers bool
-	// Nuisances are planted from the start.
-	Nuisances []Nuisance
+	// Faults are planted from the start.
+	Faults []Fault
 	// HistoryLimit is how many requests are remembered, the newest; 0 represents 10,000, negative for none.
 	HistoryLimit int
-	// Now is the clock of OTPLife, ChallengeLife, DailyOTPs and Tsync; nil represents time.Now. Nuisances
+	// Now is the clock of OTPLife, ChallengeLife, DailyOTPs and Tsync; nil represents time.Now. Faults
 	// wait by real time.
 	Now func() time.Time
 }
@@ -97,9 +97,9 @@ func (o Options) validate() error {
 	for _, a := range o.Accounts {
 		faults = append(faults, a.validate())
 	}
-	for i, n := range o.Nuisances {
+	for i, n := range o.Faults {
 		if err := n.validate(); err != nil {
-			faults = append(faults, fmt.Errorf("nuisance %d: %w", i, err))
+			faults = append(faults, fmt.Errorf("fault %d: %w", i, err))
 		}
 	}
 	return errors.Join(faults...)

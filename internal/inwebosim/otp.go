@@ -63,25 +63,25 @@ func (s *Simulator) finalizeOTP(k *Knobs, d *device, p url.Values) answer {
 
 // acceptRound makes the answer of an accepted otp finalize and, unless it asks for a second round, a password.
 func (s *Simulator) acceptRound(k *Knobs, d *device, now time.Time, keys []Field) answer {
-	d.tally.Step++
+	d.counters.Step++
 	defi := strconv.FormatUint(d.rng.Uint64()>>33, 10)
 	fields := append(make([]Field, 0, 12), Field{"err", errOK}, Field{"defi", defi})
 	fields = append(fields, keys...)
 	carriesJ, makesOTP := d.nextRound(s.secondRoundOf(k, d))
 	if carriesJ {
-		fields = append(fields, Field{"J", strconv.Itoa(int(d.tally.Step))})
+		fields = append(fields, Field{"J", strconv.Itoa(int(d.counters.Step))})
 	}
-	if k.ResyncEvery > 0 && int(d.tally.Step)%k.ResyncEvery == 0 {
+	if k.ResyncEvery > 0 && int(d.counters.Step)%k.ResyncEvery == 0 {
 		fields = append(fields, s.syncServices(d)...)
 	}
 	if makesOTP {
-		d.tally.Issued++
+		d.counters.Issued++
 		if k.DailyOTPs > 0 {
 			d.issued = append(d.issued, now.UnixNano())
 		}
-		s.ledger.issue(&password{
+		s.issuedOTPs.issue(&password{
 			text:   otpText(d.k1, defi, d.kma.encrypt(d.secret)),
-			device: d, issued: now, step: d.tally.Step,
+			device: d, issued: now, step: d.counters.Step,
 		}, time.Duration(k.OTPLife))
 	}
 	return s.arranged(k, &d.rng, answer{actionFinalize, fields})

@@ -22,7 +22,7 @@ func TestEveryMovementVerifies(t *testing.T) {
 					t.Errorf("truth %+v does not fit a client with K0 %s, K1 %s after %d rounds", got, c.k0, c.k1, c.rounds)
 				}
 				if got.MaxFinalizesPerChallenge != 1 || got.Overlaps != 0 || got.Verified != 20 || got.StaleSyncs != 0 {
-					t.Errorf("tally %+v of 20 clean conversations", got.Tally)
+					t.Errorf("counters %+v of 20 clean conversations", got.Counters)
 				}
 			})
 		}

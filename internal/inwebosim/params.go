@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The err texts of section 7 that the service comes to by itself; a nuisance can answer any other.
+// The err texts of section 7 that the service comes to by itself; a fault can answer any other.
 const (
 	errOK         = "OK"
 	errCode       = "NOK:CODE"

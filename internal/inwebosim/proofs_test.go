@@ -19,14 +19,14 @@ func TestWrongPINsBlock(t *testing.T) {
 	mustRefuse(t, c, c.pin, "NOK:NOK_BLOCKED")
 	got := truth(t, s, c)
 	if !got.Blocked || got.WrongPINs != 7 || got.WrongProofs != 7 || got.WrongInARow != 3 || got.WrongPeak != 3 {
-		t.Errorf("truth: blocked %t, %+v", got.Blocked, got.Tally)
+		t.Errorf("truth: blocked %t, %+v", got.Blocked, got.Counters)
 	}
 	if err := s.Unblock(c.id); err != nil {
 		t.Fatal(err)
 	}
 	mustVerify(t, s, c)
 	if got := truth(t, s, c); got.Blocked || got.WrongInARow != 0 || got.WrongPeak != 3 {
-		t.Errorf("after the unblocking: blocked %t, %+v", got.Blocked, got.Tally)
+		t.Errorf("after the unblocking: blocked %t, %+v", got.Blocked, got.Counters)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestChallengesAreSigned(t *testing.T) {
 // loseAnswer makes one round whose finalize answer never arrives; the service has moved on.
 func loseAnswer(t *testing.T, s *Simulator, c *client) {
 	t.Helper()
-	if err := s.Plant(Nuisance{Kind: KindLostAnswer, Match: Match{Action: "ActionFinalize"}}); err != nil {
+	if err := s.Plant(Fault{Kind: KindLostAnswer, Match: Match{Action: "ActionFinalize"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.round(c.pin); err == nil {
@@ -146,7 +146,7 @@ func TestLostFinalize(t *testing.T) {
 					}
 				}
 				if got := truth(t, s, client); int(got.StaleProofs) == 0 || got.Step < 2 {
-					t.Errorf("truth %+v", got.Tally)
+					t.Errorf("truth %+v", got.Counters)
 				}
 				if c.how == LostFinalizeLenient {
 					mustVerify(t, s, client)
@@ -163,7 +163,7 @@ func TestLenientOnceOnly(t *testing.T) {
 	loseAnswer(t, s, c)
 	mustRefuse(t, c, "0000", "NOK:ACCESS")
 	if got := truth(t, s, c); got.WrongPINs != 1 || got.StaleProofs != 0 {
-		t.Errorf("truth %+v", got.Tally)
+		t.Errorf("truth %+v", got.Counters)
 	}
 	step := truth(t, s, c)
 	loseAnswer(t, s, c)
@@ -193,7 +193,7 @@ func TestUncheckedPIN(t *testing.T) {
 	}
 	mustVerify(t, s, c)
 	if got := truth(t, s, c); got.WrongPINs != 1 || got.WrongPeak != 1 {
-		t.Errorf("truth %+v", got.Tally)
+		t.Errorf("truth %+v", got.Counters)
 	}
 }
 
@@ -201,7 +201,7 @@ func TestUncheckedPIN(t *testing.T) {
 func TestLostFinalizeIsNoOverlap(t *testing.T) {
 	s := with(t, func(*Knobs) {})
 	c := enrolled(t, s)
-	if err := s.Plant(Nuisance{Kind: KindLostRequest, Match: Match{Action: "ActionFinalize"}}); err != nil {
+	if err := s.Plant(Fault{Kind: KindLostRequest, Match: Match{Action: "ActionFinalize"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.round(c.pin); err == nil {
@@ -209,6 +209,6 @@ func TestLostFinalizeIsNoOverlap(t *testing.T) {
 	}
 	mustVerify(t, s, c)
 	if got := truth(t, s, c); got.Overlaps != 0 || got.MaxFinalizesPerChallenge != 1 || got.Finalizes != 3 {
-		t.Errorf("tally %+v", got.Tally)
+		t.Errorf("counters %+v", got.Counters)
 	}
 }

@@ -11,18 +11,18 @@ import (
 
 // Simulator is one simulated service with its two doors. Its methods may be called from any goroutine.
 type Simulator struct {
-	options   Options
-	now       func() time.Time
-	seed      uint64
-	keys      keyring
-	registry  *registry
-	ledger    *ledger
-	nuisances *nuisances
-	history   *history
-	knobs     atomic.Pointer[Knobs]
-	hooks     atomic.Pointer[Hooks]
-	strangers atomic.Uint64 // requests of no known device
-	streams   atomic.Uint64
+	options        Options
+	now            func() time.Time
+	seed           uint64
+	keys           keyring
+	registry       *registry
+	issuedOTPs     *issuedOTPs
+	faults         *faultList
+	history        *history
+	knobs          atomic.Pointer[Knobs]
+	hooks          atomic.Pointer[Hooks]
+	unknownDevices atomic.Uint64 // requests of no known device
+	streams        atomic.Uint64
 
 	serviceIDs, secretIDs []string
 
@@ -44,9 +44,9 @@ func New(o Options) (*Simulator, error) {
 	if s.seed == 0 {
 		s.seed = randomSeed()
 	}
-	s.ledger = newLedger()
+	s.issuedOTPs = newIssuedOTPs()
 	s.registry = newRegistry(s.seed)
-	s.nuisances = &nuisances{seed: s.seed}
+	s.faults = &faultList{seed: s.seed}
 	s.history = &history{limit: o.HistoryLimit}
 	s.knobs.Store(&o.Knobs)
 	s.hooks.Store(&Hooks{})
@@ -68,7 +68,7 @@ func (s *Simulator) prepare() (err error) {
 			return err
 		}
 	}
-	if err := s.Plant(s.options.Nuisances...); err != nil {
+	if err := s.Plant(s.options.Faults...); err != nil {
 		return err
 	}
 	if s.protocol, err = bind(s.options.Listen, s.Handler()); err != nil {

@@ -13,9 +13,9 @@ import (
 
 func TestNewReportsEveryFault(t *testing.T) {
 	_, err := New(Options{
-		Listen: "0.0.0.0:0", Control: "nothing", Knobs: Knobs{Ratchet: "x"}, Nuisances: []Nuisance{{Kind: "x"}}, Accounts: []Account{{}},
+		Listen: "0.0.0.0:0", Control: "nothing", Knobs: Knobs{Ratchet: "x"}, Faults: []Fault{{Kind: "x"}}, Accounts: []Account{{}},
 	})
-	for _, part := range []string{"listen address", "control address", "ratchet is", "nuisance 0: kind is", "needs a login"} {
+	for _, part := range []string{"listen address", "control address", "ratchet is", "fault 0: kind is", "needs a login"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s is not reported: %v", part, err)
 		}
@@ -78,12 +78,12 @@ func TestStopWithoutStart(t *testing.T) {
 
 // TestStopEndsWaits: a delay of an hour does not hold it up.
 func TestStopEndsWaits(t *testing.T) {
-	for _, n := range []Nuisance{
+	for _, n := range []Fault{
 		{Kind: KindDelay, Delay: Duration(time.Hour)},
 		{Kind: KindDelay, Hold: Duration(time.Hour)},
 		{Kind: KindDrip, Bytes: 1, Interval: Duration(time.Hour)},
 	} {
-		s := started(t, Options{Nuisances: []Nuisance{n}})
+		s := started(t, Options{Faults: []Fault{n}})
 		c := newClient(t, s)
 		arrived := make(chan struct{})
 		s.SetHooks(Hooks{Before: func(Exchange) { close(arrived) }})

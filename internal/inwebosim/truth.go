@@ -31,19 +31,19 @@ type Device struct {
 type IssuedOTP struct {
 	OTP      string    `json:"otp"`
 	Issued   time.Time `json:"issued"`
-	Step     uint32    `json:"step"` // [Tally].Step that made it
+	Step     uint32    `json:"step"` // [Counters].Step that made it
 	Verified bool      `json:"verified"`
 }
 
 // Truth is all that the service knows of a device.
 type Truth struct {
 	Device
-	Tally
+	Counters
 	// PreviousK0 and PreviousK1 are the keys from before the last movement; empty when nothing has moved
 	// or a lenient service has used them up.
 	PreviousK0 string `json:"previous_K0,omitempty"`
 	PreviousK1 string `json:"previous_K1,omitempty"`
-	// AcknowledgedK0 and AcknowledgedK1 are the keys as of [Tally].Acknowledged: a client that has read its
+	// AcknowledgedK0 and AcknowledgedK1 are the keys as of [Counters].Acknowledged: a client that has read its
 	// answers has these, or newer ones.
 	AcknowledgedK0 string `json:"acknowledged_K0"`
 	AcknowledgedK1 string `json:"acknowledged_K1"`
@@ -67,9 +67,9 @@ func (s *Simulator) Truth(id string) (Truth, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := Truth{
-		Device: d.export(), Tally: d.tally,
+		Device: d.export(), Counters: d.counters,
 		Activated: d.isReady, Blocked: d.blocked(), SecondRoundDue: d.isSecondDue,
-		OTPs: s.ledger.of(d, s.now(), time.Duration(s.knobs.Load().OTPLife)),
+		OTPs: s.issuedOTPs.of(d, s.now(), time.Duration(s.knobs.Load().OTPLife)),
 	}
 	t.AcknowledgedK0, t.AcknowledgedK1 = d.acked.k0.String(), d.acked.k1.String()
 	if d.isMoved {

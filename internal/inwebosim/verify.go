@@ -53,14 +53,14 @@ func (s *Simulator) Authenticate(serviceID, userID, token string) Verification {
 
 func (s *Simulator) spend(token string, wanted func(*device) bool) Verification {
 	now := s.now()
-	spent := s.ledger.spend(token, now, time.Duration(s.knobs.Load().OTPLife), wanted)
+	spent := s.issuedOTPs.spend(token, now, time.Duration(s.knobs.Load().OTPLife), wanted)
 	if spent == nil {
 		return Verification{Err: errNoDeviceFound}
 	}
 	d := spent.device
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tally.Verified++
+	d.counters.Verified++
 	return Verification{
 		Err: errOK, Name: d.name, Alias: d.id, Version: "0.2.11", Platform: "android", Type: "mac",
 		Timestamp: now.UTC().Format(time.DateTime),

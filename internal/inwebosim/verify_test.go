@@ -156,9 +156,9 @@ func TestAuthenticateExtendedRefuses(t *testing.T) {
 	}
 }
 
-// TestLedgerForgets keeps passwords for their life and no longer, equal texts apart.
-func TestLedgerForgets(t *testing.T) {
-	l, life := newLedger(), 30*time.Second
+// TestIssuedOTPsExpire keeps passwords for their life and no longer, equal texts apart.
+func TestIssuedOTPsExpire(t *testing.T) {
+	l, life := newIssuedOTPs(), 30*time.Second
 	start := newClock().Now()
 	one, two := &device{}, &device{}
 	for i, d := range []*device{one, two, one} {

@@ -14,16 +14,16 @@ func TestWhatCountsAsAnActivation(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		at   stage
-		n    inwebosim.Nuisance
+		n    inwebosim.Fault
 		want int
 	}{
-		"setup refused":    {activateSetup, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:STATE"}, 0},
-		"setup lost":       {activateSetup, inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, 0},
-		"setup senseless":  {activateSetup, inwebosim.Nuisance{Kind: inwebosim.KindHTML}, 0},
-		"finalize refused": {activateFinalize, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, 1},
-		"finalize lost":    {activateFinalize, inwebosim.Nuisance{Kind: inwebosim.KindLostRequest}, 1},
-		"secret refused":   {msFinalize, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:STATE"}, 1},
-		"secret lost":      {msFinalize, inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, 1},
+		"setup refused":    {activateSetup, inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:STATE"}, 0},
+		"setup lost":       {activateSetup, inwebosim.Fault{Kind: inwebosim.KindLostAnswer}, 0},
+		"setup senseless":  {activateSetup, inwebosim.Fault{Kind: inwebosim.KindHTML}, 0},
+		"finalize refused": {activateFinalize, inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, 1},
+		"finalize lost":    {activateFinalize, inwebosim.Fault{Kind: inwebosim.KindLostRequest}, 1},
+		"secret refused":   {msFinalize, inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:STATE"}, 1},
+		"secret lost":      {msFinalize, inwebosim.Fault{Kind: inwebosim.KindLostAnswer}, 1},
 	} {
 		e := newEnrolee(t, usual)
 		tt.n.Match = tt.at.match
@@ -83,11 +83,11 @@ func TestHasPIN(t *testing.T) {
 	if has, err := service.HasPIN(t.Context(), e.ask(), smsCode); err != nil || !has {
 		t.Errorf("%v, %v", has, err)
 	}
-	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}))
+	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindLostAnswer}))
 	if has, err := service.HasPIN(t.Context(), e.ask(), smsCode); err != nil || !has { // a setup may be asked once more
 		t.Errorf("after a lost answer: %v, %v", has, err)
 	}
-	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}))
+	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}))
 	if _, err := service.HasPIN(t.Context(), e.ask(), smsCode); !errors.Is(err, otp.ErrBlocked) {
 		t.Errorf("of a blocked account: %v", err)
 	}
@@ -110,7 +110,7 @@ func TestHasPINOfAnAccountWithARecord(t *testing.T) {
 	if r := e.record(t); r.Revision != before.Revision {
 		t.Errorf("a setup that says nothing of the account has written its record: %+v", r)
 	}
-	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}))
+	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}))
 	if _, err := service.HasPIN(t.Context(), e.ask(), smsCode); !errors.Is(err, otp.ErrBlocked) {
 		t.Errorf("of a blocked account: %v", err)
 	}
@@ -133,9 +133,9 @@ func TestARefusedSetupIsAnAnswer(t *testing.T) {
 		_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
 		return err
 	}
-	lost, refused := inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:STATE"}
+	lost, refused := inwebosim.Fault{Kind: inwebosim.KindLostAnswer}, inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:STATE"}
 	for i, step := range []struct {
-		n    inwebosim.Nuisance
+		n    inwebosim.Fault
 		call func() error
 		want error
 	}{

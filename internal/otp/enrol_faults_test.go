@@ -57,8 +57,8 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 	if f.client != nil {
 		client = &detour{Inwebo: client, other: f.client(t), of: at.exchange, nth: 1}
 	}
-	if f.nuisance.Kind != "" {
-		n := f.nuisance
+	if f.simFault.Kind != "" {
+		n := f.simFault
 		n.Match = at.match
 		must(t, e.sim.Plant(n))
 	}
@@ -123,7 +123,7 @@ func TestARefusedActivationLeavesTheOldDeviceAlone(t *testing.T) {
 			e := newEnrolee(t, usual)
 			e.mustEnroll(t, otp.Enrolling{})
 			before := e.record(t)
-			must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:FORBIDDEN", Match: at.match, Fields: []inwebosim.Field{
+			must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:FORBIDDEN", Match: at.match, Fields: []inwebosim.Field{
 				{Name: "id", Value: "another"}, {Name: "K0", Value: key}, {Name: "K1", Value: key}, {Name: "dK1", Value: key}, {Name: "Tsync", Value: "1"},
 			}}))
 			if err := e.enroll(t, limits(), otp.Enrolling{Replace: true}); !errors.Is(err, otp.ErrForbidden) {
@@ -159,7 +159,7 @@ func TestSenselessActivation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnrolee(t, usual)
-			n := inwebosim.Nuisance{Kind: inwebosim.KindExtra, Match: row.at.match, Drop: []string{row.field}}
+			n := inwebosim.Fault{Kind: inwebosim.KindExtra, Match: row.at.match, Drop: []string{row.field}}
 			n.Fields = []inwebosim.Field{{Name: row.field, Value: row.value}}
 			if row.field == "s_n" {
 				n.Drop = append(n.Drop, "s_id", "s_name")
@@ -187,7 +187,7 @@ func TestEnrollmentThatDoesNotSynchronize(t *testing.T) {
 		t.Run(string(movement), func(t *testing.T) {
 			t.Parallel()
 			e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Ratchet, k.SecretsMove = movement, true })
-			must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match, Process: &processed}))
+			must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match, Process: &processed}))
 			if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
 				t.Errorf("told %v", err)
 			}
@@ -220,7 +220,7 @@ func TestAServiceListThatDoesNotAddUpCostsNoDevice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnrolee(t, usual)
-			must(t, e.sim.Plant(inwebosim.Nuisance{
+			must(t, e.sim.Plant(inwebosim.Fault{
 				Kind: inwebosim.KindExtra, Match: activateFinalize.match, Drop: []string{"s_n"}, Fields: fields,
 			}))
 			e.mustEnroll(t, otp.Enrolling{})
@@ -245,7 +245,7 @@ func TestAnUnusableServiceListLeavesTheStoredOne(t *testing.T) {
 			e := newEnrolee(t, usual)
 			e.mustEnroll(t, otp.Enrolling{})
 			before := e.record(t).Device.Services
-			must(t, e.sim.Plant(inwebosim.Nuisance{
+			must(t, e.sim.Plant(inwebosim.Fault{
 				Kind: inwebosim.KindExtra, Match: activateFinalize.match, Drop: []string{"s_n", "s_id", "s_name"}, Fields: fields,
 			}))
 			e.mustEnroll(t, otp.Enrolling{Replace: true})
@@ -261,7 +261,7 @@ func TestAnUnusableServiceListLeavesTheStoredOne(t *testing.T) {
 func TestEnrollingADeviceThatIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match})) // and it was not done
+	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match})) // and it was not done
 	if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
 		t.Errorf("told %v", err)
 	}

@@ -87,19 +87,19 @@ func TestEnrollmentWaitsOutThePause(t *testing.T) {
 func TestWhatBecomesOfAnEnrollmentsGuess(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
-		fault          inwebosim.Nuisance
+		fault          inwebosim.Fault
 		at             stage
 		wrong, guesses int
 	}{
-		"SMS code refused":     {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, activateFinalize, 0, 0},
-		"PIN refused":          {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, activateFinalize, 1, 0},
-		"answer lost":          {inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, activateFinalize, 0, 1},
-		"refused for nothing":  {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:PIN"}, activateFinalize, 0, 1},
-		"PIN refused later":    {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, msFinalize, 1, 0},
-		"answer lost later":    {inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}, msFinalize, 0, 1},
-		"setup refused":        {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, activateSetup, 0, 0},
-		"SMS code of a setup":  {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:SN"}, activateSetup, 0, 0},
-		"refused for its form": {inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:PINREFUSED"}, activateFinalize, 0, 0},
+		"SMS code refused":     {inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, activateFinalize, 0, 0},
+		"PIN refused":          {inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, activateFinalize, 1, 0},
+		"answer lost":          {inwebosim.Fault{Kind: inwebosim.KindLostAnswer}, activateFinalize, 0, 1},
+		"refused for nothing":  {inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:PIN"}, activateFinalize, 0, 1},
+		"PIN refused later":    {inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, msFinalize, 1, 0},
+		"answer lost later":    {inwebosim.Fault{Kind: inwebosim.KindLostAnswer}, msFinalize, 0, 1},
+		"setup refused":        {inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:CODE"}, activateSetup, 0, 0},
+		"SMS code of a setup":  {inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SN"}, activateSetup, 0, 0},
+		"refused for its form": {inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:PINREFUSED"}, activateFinalize, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,7 +133,7 @@ func TestEnrollmentsGuessIsDurableFirst(t *testing.T) {
 func TestEnrollmentWithANewPINTakesNoGuess(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer, Match: activateFinalize.match}))
+	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindLostAnswer, Match: activateFinalize.match}))
 	if err := e.enroll(t, limits(), otp.Enrolling{}); err == nil {
 		t.Fatal("enrolled")
 	}
@@ -189,7 +189,7 @@ func TestHalfAnEnrollmentForgivesNothing(t *testing.T) {
 	for range 2 {
 		_ = m.issue(t, "alice", wrongPIN)
 	}
-	lost := silences(m.sim)[2].nuisance // an answer is lost
+	lost := silences(m.sim)[2].simFault // an answer is lost
 	lost.Match = msFinalize.match
 	must(t, m.sim.Plant(lost))
 	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})

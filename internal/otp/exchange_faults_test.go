@@ -28,7 +28,7 @@ type exchangeFault struct {
 	name     string
 	fate     fate
 	cause    error
-	nuisance inwebosim.Nuisance
+	simFault inwebosim.Fault
 	// accepted: inWebo took the request and moved on, and the client does not know it.
 	accepted bool
 	// retried: a setup that fails so is tried again.
@@ -43,22 +43,22 @@ type exchangeFault struct {
 const patience = 700 * time.Millisecond // of a client whose answer does not come
 
 func silences(sim *inwebosim.Simulator) []exchangeFault {
-	kind := func(k inwebosim.Kind) inwebosim.Nuisance { return inwebosim.Nuisance{Kind: k} }
-	status := func(code int) inwebosim.Nuisance { return inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: code} }
+	kind := func(k inwebosim.Kind) inwebosim.Fault { return inwebosim.Fault{Kind: k} }
+	status := func(code int) inwebosim.Fault { return inwebosim.Fault{Kind: inwebosim.KindStatus, Status: code} }
 	dead := func(t *testing.T) otp.Inwebo { return wire(t, nobody, time.Minute) }
 	impatient := func(t *testing.T) otp.Inwebo { return wire(t, sim.ProtocolURL(), patience) }
 	return []exchangeFault{
 		{name: "never sent", fate: unsent, cause: otp.ErrUnreachable, client: dead},
-		{name: "request lost", fate: lost, cause: otp.ErrUnreachable, nuisance: kind(inwebosim.KindLostRequest), retried: true},
-		{name: "answer lost", fate: lost, cause: otp.ErrUnreachable, nuisance: kind(inwebosim.KindLostAnswer), accepted: true, retried: true},
-		{name: "answer cut", fate: lost, cause: otp.ErrUnreachable, nuisance: kind(inwebosim.KindCut), accepted: true, retried: true},
-		{name: "answer torn", fate: lost, cause: otp.ErrNotUnderstood, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindTruncated, Bytes: -1}, accepted: true},
-		{name: "foreign XML", fate: lost, cause: otp.ErrNotUnderstood, nuisance: kind(inwebosim.KindOtherRoot), accepted: true},
-		{name: "neither OK nor NOK", fate: lost, cause: otp.ErrNotUnderstood, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "FINE"}},
-		{name: "HTTP 500", fate: lost, cause: otp.ErrUnreachable, nuisance: status(500), retried: true},
-		{name: "HTTP 302", fate: lost, cause: otp.ErrNotInwebo, nuisance: status(302)},
-		{name: "web page", fate: lost, cause: otp.ErrNotInwebo, nuisance: kind(inwebosim.KindHTML)},
-		{name: "late", fate: lost, cause: otp.ErrLate, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindDelay, Hold: inwebosim.Duration(time.Hour)}, accepted: true, client: impatient},
+		{name: "request lost", fate: lost, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindLostRequest), retried: true},
+		{name: "answer lost", fate: lost, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindLostAnswer), accepted: true, retried: true},
+		{name: "answer cut", fate: lost, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindCut), accepted: true, retried: true},
+		{name: "answer torn", fate: lost, cause: otp.ErrNotUnderstood, simFault: inwebosim.Fault{Kind: inwebosim.KindTruncated, Bytes: -1}, accepted: true},
+		{name: "foreign XML", fate: lost, cause: otp.ErrNotUnderstood, simFault: kind(inwebosim.KindOtherRoot), accepted: true},
+		{name: "neither OK nor NOK", fate: lost, cause: otp.ErrNotUnderstood, simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: "FINE"}},
+		{name: "HTTP 500", fate: lost, cause: otp.ErrUnreachable, simFault: status(500), retried: true},
+		{name: "HTTP 302", fate: lost, cause: otp.ErrNotInwebo, simFault: status(302)},
+		{name: "web page", fate: lost, cause: otp.ErrNotInwebo, simFault: kind(inwebosim.KindHTML)},
+		{name: "late", fate: lost, cause: otp.ErrLate, simFault: inwebosim.Fault{Kind: inwebosim.KindDelay, Hold: inwebosim.Duration(time.Hour)}, accepted: true, client: impatient},
 	}
 }
 
@@ -87,7 +87,7 @@ func refusals() (faults []exchangeFault) {
 	} {
 		fault := exchangeFault{
 			name: err, fate: refused, cause: cause, counts: err == "NOK:ACCESS", mayCount: cause == otp.ErrRefused,
-			nuisance: inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: err},
+			simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: err},
 		}
 		if err == "NOK:SYNCHROFAILED" {
 			fault.fate = done
@@ -202,8 +202,8 @@ func (f exchangeFault) plantedAt(t *testing.T, d *device, at point) otp.Inwebo {
 	if f.client != nil {
 		client = &detour{Inwebo: client, other: f.client(t), of: at.exchange, nth: int64(at.round)}
 	}
-	if f.nuisance.Kind != "" {
-		n := f.nuisance
+	if f.simFault.Kind != "" {
+		n := f.simFault
 		n.Match, n.Skip, n.Times = d.match(at.action), at.round-1, 1
 		if f.retried && at.exchange == inwebo.ExchangeOTPSetup {
 			n.Times = 2

@@ -174,7 +174,7 @@ func TestImportOfADeviceThatIsBeingEnrolled(t *testing.T) {
 	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
 	must(t, m.service.Forget(t.Context(), m.as("alice")))
 	m.account = "alice"
-	n := silences(m.sim)[2].nuisance // an answer is lost
+	n := silences(m.sim)[2].simFault // an answer is lost
 	n.Match = activateFinalize.match
 	must(t, m.sim.Plant(n))
 	if _, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN}); err == nil {

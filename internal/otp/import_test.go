@@ -146,7 +146,7 @@ func TestImportRefuses(t *testing.T) {
 func TestImportBringsItsSerial(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:CODE", Match: activateFinalize.match}))
+	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:CODE", Match: activateFinalize.match}))
 	if err := e.enroll(t, limits(), otp.Enrolling{}); !errors.Is(err, otp.ErrSMSCode) {
 		t.Fatal(err)
 	}

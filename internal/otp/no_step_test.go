@@ -23,7 +23,7 @@ func TestAListOfNoServicesCostsNoDevice(t *testing.T) {
 	empty := []inwebosim.Field{{Name: "s_n", Value: "0"}}
 	sim := started(t, usual)
 	client := wire(t, sim.ProtocolURL(), time.Minute)
-	for name, n := range map[string]inwebosim.Nuisance{
+	for name, n := range map[string]inwebosim.Fault{
 		"accepted": {Kind: inwebosim.KindExtra, Drop: []string{"s_n", "s_id", "s_name"}, Fields: empty},
 		"refused":  {Kind: inwebosim.KindErr, Err: "NOK:STATE", Fields: empty},
 	} {
@@ -43,7 +43,7 @@ func TestAListOfNoServicesCostsNoDevice(t *testing.T) {
 	t.Run("enrolled", func(t *testing.T) {
 		t.Parallel()
 		e := newEnrolee(t, usual)
-		must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindExtra, Match: msFinalize.match, Fields: empty}))
+		must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindExtra, Match: msFinalize.match, Fields: empty}))
 		e.mustEnroll(t, otp.Enrolling{})
 	})
 }

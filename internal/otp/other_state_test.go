@@ -25,8 +25,8 @@ func rereadDevice(t *testing.T) *device {
 // refusedWith asks for an OTP while inWebo refuses such requests with err. It returns the reason.
 func (d *device) refusedWith(t *testing.T, err, action string) errcodes.Reason {
 	t.Helper()
-	must(t, d.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: err, Match: d.match(action), Times: 2}))
-	defer d.sim.ClearNuisances()
+	must(t, d.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: err, Match: d.match(action), Times: 2}))
+	defer d.sim.ClearFaults()
 	service := otp.New(d.memory, wire(t, d.sim.ProtocolURL(), time.Minute), generous(), nil)
 	defer drained(t, service)
 	_, told := service.IssueOTP(t.Context(), d.ask(), rightPIN)

@@ -221,7 +221,7 @@ func TestRefusalOfAnOvertakenConversation(t *testing.T) {
 			clock.advance(limits().Deadline + otp.HoldMargin)
 			issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
 			mustVerify(t, d, issued, err)
-			must(t, d.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: row.err, Match: d.match("ActionFinalize"), Times: 1}))
+			must(t, d.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: row.err, Match: d.match("ActionFinalize"), Times: 1}))
 			close(sleeping.goOn)
 			if err := <-told; otp.ReasonOf(err) != row.reason {
 				t.Errorf("told %v, reason %s, want %s", err, otp.ReasonOf(err), row.reason)

@@ -76,7 +76,7 @@ func (d *device) testCrowd(t *testing.T, stores [2]otp.Store) {
 		}
 	}
 	if truth := d.truth(t); truth.Overlaps != 0 || truth.MaxFinalizesPerChallenge != 1 || truth.Step != callers*each || truth.Setups != callers*each {
-		t.Errorf("inWebo saw %+v", truth.Tally)
+		t.Errorf("inWebo saw %+v", truth.Counters)
 	}
 }
 

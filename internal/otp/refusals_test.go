@@ -24,7 +24,7 @@ func TestRefusedWhileInDoubt(t *testing.T) {
 				d := plant(t, sim, inwebosim.Override{})
 				service := otp.New(d.memory, client, limits(), nil)
 				must(t, service.Doubt(t.Context(), d.ask()))
-				n := f.nuisance
+				n := f.simFault
 				n.Match = d.match(at.action)
 				must(t, sim.Plant(n))
 
@@ -60,7 +60,7 @@ func TestARefusalMayMoveTheKeys(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%s", movement, f.name), func(t *testing.T) {
 				t.Parallel()
 				d := plant(t, sim, inwebosim.Override{Ratchet: movement})
-				n := f.nuisance
+				n := f.simFault
 				n.Match, n.Process = d.match("ActionFinalize"), &processed
 				must(t, sim.Plant(n))
 				_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
@@ -95,7 +95,7 @@ func TestSynchroFailedIsASuccessOfThePIN(t *testing.T) {
 	if !errors.Is(err, otp.ErrPINRefused) {
 		t.Fatal(err)
 	}
-	must(t, sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: d.match("ActionFinalize")}))
+	must(t, sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: d.match("ActionFinalize")}))
 	if _, err = otp.New(d.later(), client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrSynchroFailed {
 		t.Errorf("told %v", err)
 	}
@@ -127,7 +127,7 @@ func TestTooSlowBetweenSetupAndFinalize(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			d := plant(t, sim, inwebosim.Override{SecondRound: secondRound(row.round)})
-			n := inwebosim.Nuisance{
+			n := inwebosim.Fault{
 				Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT", Match: d.match("ActionFinalize"), Skip: row.round - 1, Times: row.times,
 			}
 			if row.moved {
@@ -161,7 +161,7 @@ func TestSetupIsTriedAgain(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%s", at, f.name), func(t *testing.T) {
 				t.Parallel()
 				d := plant(t, sim, inwebosim.Override{SecondRound: secondRound(at.round)})
-				n := f.nuisance
+				n := f.simFault
 				n.Match, n.Skip = d.match(at.action), at.round-1
 				must(t, sim.Plant(n))
 				issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)

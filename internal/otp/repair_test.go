@@ -67,7 +67,7 @@ func TestEnrollmentThatFailsKeepsAVaultThatIsNotOpened(t *testing.T) {
 	e := newEnrolee(t, usual)
 	e.mustEnroll(t, otp.Enrolling{})
 	vault := e.row(t).Vault.Reveal()
-	must(t, e.sim.Plant(inwebosim.Nuisance{Kind: inwebosim.KindErr, Match: activateSetup.match, Err: "NOK:CODE", Times: 1}))
+	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Match: activateSetup.match, Err: "NOK:CODE", Times: 1}))
 	service := serviceOn(t, unopening{e.memory}, e)
 	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
 	if !errors.Is(err, otp.ErrSMSCode) {

@@ -56,7 +56,7 @@ func TestSettlesOnAFullDisk(t *testing.T) {
 			fillTheDisk(t, w, tc.reads, tc.want)
 			for _, id := range w.inwebo.DeviceIDs() {
 				if truth, err := w.inwebo.Truth(id); err != nil || truth.WrongProofs != 0 || truth.Issued < 2 {
-					t.Errorf("inWebo has seen %+v (%v)", truth.Tally, err)
+					t.Errorf("inWebo has seen %+v (%v)", truth.Counters, err)
 				}
 			}
 		})

@@ -36,13 +36,13 @@ func exchange[T any](ctx context.Context, p *process, name inwebo.Exchange, call
 		return none, fmt.Errorf("%w: %w", inwebo.ErrNeverSent, inwebo.ErrLate)
 	case f.name == neverSent:
 		return none, fmt.Errorf("%w: %w", inwebo.ErrNeverSent, inwebo.ErrNetwork)
-	case happens && f.nuisance.Kind != "":
-		n := f.nuisance
+	case happens && f.simFault.Kind != "":
+		n := f.simFault
 		n.Match, n.Interval = matches[name], inwebosim.Duration(time.Millisecond)
 		must(p.h.t, p.h.site.Plant(n))
 	}
 	reply, err = call()
-	p.h.site.ClearNuisances()
+	p.h.site.ClearFaults()
 	var e *event
 	if isFinalize(name) {
 		e = p.finalized()

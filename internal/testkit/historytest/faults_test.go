@@ -26,10 +26,10 @@ type fault struct {
 	name  string
 	place place
 
-	nuisance inwebosim.Nuisance // of an exchange, at inWebo
-	hasForm  bool               // the nuisance has one of inwebosim.OddForms
-	store    storetest.Fault    // of a read or a write
-	only     string             // the one store that it can befall; empty: each
+	simFault inwebosim.Fault // of an exchange, at inWebo
+	hasForm  bool            // the fault has one of inwebosim.OddForms
+	store    storetest.Fault // of a read or a write
+	only     string          // the one store that it can befall; empty: each
 }
 
 // The faults that are done by the process itself; see process.
@@ -54,15 +54,15 @@ var (
 // under way, and a corrupt page is the condition of a store; see stores.
 var faults = []fault{
 	{name: neverSent, place: exchanges},
-	{name: "lost request", place: exchanges, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindLostRequest}},
-	{name: "lost answer", place: exchanges, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}},
-	{name: late, place: exchanges, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindLostAnswer}},
+	{name: "lost request", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindLostRequest}},
+	{name: "lost answer", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindLostAnswer}},
+	{name: late, place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindLostAnswer}},
 	{name: older, place: exchanges},
-	{name: anOddForm, place: exchanges, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindForm}, hasForm: true},
-	{name: "done, and no field of it", place: exchanges, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindSynchroFailed}},
-	{name: "web page", place: exchanges, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindHTML, Process: &done}},
-	{name: "status 503", place: exchanges, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: 503, Process: &done}},
-	{name: "refusal", place: exchanges, nuisance: inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT"}},
+	{name: anOddForm, place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindForm}, hasForm: true},
+	{name: "done, and no field of it", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindSynchroFailed}},
+	{name: "web page", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindHTML, Process: &done}},
+	{name: "status 503", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindStatus, Status: 503, Process: &done}},
+	{name: "refusal", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT"}},
 
 	{name: "read fails", place: reads, store: storetest.Fault{Err: errStoreFault}},
 	{name: "write fails before it is applied", place: writes, store: storetest.Fault{Err: errStoreFault}},
@@ -106,7 +106,7 @@ func find(troubles []trouble, at place, n int) (fault, bool) {
 	for _, trouble := range troubles {
 		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == trouble.Fault })
 		if f := faults[i]; f.place == at && trouble.At == n {
-			f.nuisance.Form = trouble.Form
+			f.simFault.Form = trouble.Form
 			return f, true
 		}
 	}

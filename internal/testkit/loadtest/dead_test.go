@@ -86,7 +86,7 @@ func recovered(t *testing.T, all []*pimsdtest.Account) {
 		}
 		truth := a.Truth()
 		if truth.MaxFinalizesPerChallenge > 1 || truth.WrongProofs > 0 || truth.Blocked {
-			t.Errorf("%s: inWebo has seen %+v", a.Name, truth.Tally)
+			t.Errorf("%s: inWebo has seen %+v", a.Name, truth.Counters)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func TestInweboFlapsAndCountsOldKeys(t *testing.T) {
 			fell := stragglers(t, all, behind, waiting, locked)
 			for _, a := range all {
 				if truth := a.Truth(); truth.Blocked || truth.WrongPeak > 2 {
-					t.Errorf("%s: inWebo has counted %+v", a.Name, truth.Tally)
+					t.Errorf("%s: inWebo has counted %+v", a.Name, truth.Counters)
 				}
 			}
 			enrolAnew(d, fell)

@@ -100,7 +100,7 @@ func (p poisoning) check(t *testing.T, a *pimsdtest.Account, cross *crossing, th
 	}
 	after := a.Truth()
 	if after.Step > before.Step+1 || after.MaxFinalizesPerChallenge > 1 || after.WrongProofs > 0 {
-		t.Errorf("inWebo has seen %+v", after.Tally)
+		t.Errorf("inWebo has seen %+v", after.Counters)
 	}
 	if again := a.OTP(aPIN); again.OTP == "" || !a.Verify(again.OTP) {
 		t.Errorf("when the toxic is gone: %s", again.Body)

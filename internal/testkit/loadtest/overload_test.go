@@ -155,7 +155,7 @@ func TestOverload(t *testing.T) {
 		s.Inwebo.HistoryLimit, s.Inwebo.Knobs.OTPLife = -1, inwebosim.Duration(time.Second)
 	})
 	c := newCrowd(t, d, 16*places)
-	if err := d.Inwebo.Plant(inwebosim.Nuisance{Kind: inwebosim.KindDelay, Delay: inwebosim.Duration(exchange), Times: -1}); err != nil {
+	if err := d.Inwebo.Plant(inwebosim.Fault{Kind: inwebosim.KindDelay, Delay: inwebosim.Duration(exchange), Times: -1}); err != nil {
 		t.Fatal(err)
 	}
 	c.atCapacity(time.Second) // until all connections are there
@@ -187,7 +187,7 @@ func TestOverload(t *testing.T) {
 	}
 	for i, a := range c.accounts {
 		if truth := a.Truth(); truth.Overlaps+truth.WrongProofs > 0 || truth.MaxFinalizesPerChallenge > 1 {
-			t.Errorf("account %d: inWebo has seen %+v", i, truth.Tally)
+			t.Errorf("account %d: inWebo has seen %+v", i, truth.Counters)
 		}
 	}
 }

@@ -128,8 +128,8 @@ func (a *Account) Truth() inwebosim.Truth {
 	return inwebosim.Truth{}
 }
 
-// Plant plants a nuisance for the requests of the account's device, whatever its Match says of the id.
-func (a *Account) Plant(n inwebosim.Nuisance) {
+// Plant plants a fault for the requests of the account's device, whatever its Match says of the id.
+func (a *Account) Plant(n inwebosim.Fault) {
 	a.Daemon.tb.Helper()
 	n.ID = a.Truth().ID
 	if err := a.Daemon.Inwebo.Plant(n); err != nil {

@@ -53,7 +53,7 @@ type cause struct {
 	before func(t *testing.T, a *pimsdtest.Account)
 	// body of the request; empty: a good one with the right PIN.
 	body string
-	// stays says that the cause is still there when all nuisances have gone. Otherwise the next request gets an OTP.
+	// stays says that the cause is still there when all faults have gone. Otherwise the next request gets an OTP.
 	stays bool
 }
 
@@ -100,7 +100,7 @@ func (c cause) check(t *testing.T, a *pimsdtest.Account) {
 		t.Errorf("pimsd_otp_requests_total moved by %v, want %v", moved, want)
 	}
 	if !c.stays {
-		a.Daemon.Inwebo.ClearNuisances()
+		a.Daemon.Inwebo.ClearFaults()
 		wantOTP(t, a)
 	}
 }
@@ -149,22 +149,22 @@ func TestEveryCodeIsCountedFromTheStart(t *testing.T) {
 	}
 }
 
-// planting prepares a cause by a nuisance.
-func planting(n inwebosim.Nuisance) func(*testing.T, *pimsdtest.Account) {
+// planting prepares a cause by a fault.
+func planting(n inwebosim.Fault) func(*testing.T, *pimsdtest.Account) {
 	return func(_ *testing.T, a *pimsdtest.Account) { a.Plant(n) }
 }
 
-// at is the nuisance for the requests of an action, as often as they come.
-func at(action string, n inwebosim.Nuisance) inwebosim.Nuisance {
+// at is the fault for the requests of an action, as often as they come.
+func at(action string, n inwebosim.Fault) inwebosim.Fault {
 	n.Action, n.Times = action, -1
 	return n
 }
 
-// onEither plants the nuisance for the setup in one cause and for the finalize in another, which inWebo does not process.
-func onEither(c cause, n inwebosim.Nuisance) []cause { return onEach(c, c, n) }
+// onEither plants the fault for the setup in one cause and for the finalize in another, which inWebo does not process.
+func onEither(c cause, n inwebosim.Fault) []cause { return onEach(c, c, n) }
 
-// onEach is onEither for a nuisance that causes something else in a setup than in a finalize.
-func onEach(setup, finalize cause, n inwebosim.Nuisance) []cause {
+// onEach is onEither for a fault that causes something else in a setup than in a finalize.
+func onEach(setup, finalize cause, n inwebosim.Fault) []cause {
 	n.Process = new(bool)
 	setup.name, setup.before = setup.name+" in the setup", planting(at(pimsdtest.ActionSetup, n))
 	finalize.name, finalize.before = finalize.name+" in the finalize", planting(at(pimsdtest.ActionFinalize, n))

@@ -35,7 +35,7 @@ func TestASecondRoundThatIsDueOutlivesARestart(t *testing.T) {
 			continue
 		}
 		a := moving(t, d, how)
-		n := at(pimsdtest.ActionSetup, inwebosim.Nuisance{Kind: inwebosim.KindLostRequest, Skip: 1})
+		n := at(pimsdtest.ActionSetup, inwebosim.Fault{Kind: inwebosim.KindLostRequest, Skip: 1})
 		a.Plant(n)
 		if got := a.OTP(aPIN); got.Code != 2316 {
 			t.Errorf("%s: %s", a.Name, got.Body)
@@ -45,7 +45,7 @@ func TestASecondRoundThatIsDueOutlivesARestart(t *testing.T) {
 		}
 		all = append(all, a)
 	}
-	d.Inwebo.ClearNuisances()
+	d.Inwebo.ClearFaults()
 	d.Restart()
 	for _, a := range all {
 		wantOTP(t, a)
@@ -92,7 +92,7 @@ func TestEveryKnob(t *testing.T) {
 			a.Daemon.Restart()
 			wantOTP(t, a)
 			if truth := a.Truth(); truth.WrongProofs != 0 || truth.StaleSyncs != 0 {
-				t.Errorf("inWebo has seen what it should not: %+v", truth.Tally)
+				t.Errorf("inWebo has seen what it should not: %+v", truth.Counters)
 			}
 		})
 	}

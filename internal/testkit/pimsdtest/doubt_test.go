@@ -8,8 +8,8 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
-// doubting prepares a device in doubt: the answer to a finalize, processed or not, is lost. Then comes a nuisance, if any.
-func doubting(processed bool, then ...inwebosim.Nuisance) func(*testing.T, *pimsdtest.Account) {
+// doubting prepares a device in doubt: the answer to a finalize, processed or not, is lost. Then comes a fault, if any.
+func doubting(processed bool, then ...inwebosim.Fault) func(*testing.T, *pimsdtest.Account) {
 	return func(t *testing.T, a *pimsdtest.Account) {
 		t.Helper()
 		loseAnswer(t, a, processed)
@@ -22,7 +22,7 @@ func doubting(processed bool, then ...inwebosim.Nuisance) func(*testing.T, *pims
 // loseAnswer asks for an OTP and lets the answer to the finalize be lost.
 func loseAnswer(t *testing.T, a *pimsdtest.Account, processed bool) {
 	t.Helper()
-	a.Plant(inwebosim.Nuisance{
+	a.Plant(inwebosim.Fault{
 		Kind: inwebosim.KindLostAnswer, Process: &processed, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize},
 	})
 	if got := a.OTP(a.PIN); got.Code != 2202 || got.Status != 502 {
@@ -32,8 +32,8 @@ func loseAnswer(t *testing.T, a *pimsdtest.Account, processed bool) {
 
 // doubtCauses are refusals of a device in doubt.
 func doubtCauses() []cause {
-	refuse := func(err string) inwebosim.Nuisance {
-		return at(pimsdtest.ActionFinalize, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: err})
+	refuse := func(err string) inwebosim.Fault {
+		return at(pimsdtest.ActionFinalize, inwebosim.Fault{Kind: inwebosim.KindErr, Err: err})
 	}
 	return []cause{
 		{name: "in doubt, and inWebo refuses the old keys", code: 2316, status: 502, stays: true, before: doubting(true)},

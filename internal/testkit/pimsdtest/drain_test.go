@@ -87,14 +87,14 @@ func TestDraining(t *testing.T) {
 func TestStoppingEndsThoughInweboIsSilent(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t, shortDeadline)
-	a.Plant(at(pimsdtest.ActionFinalize, inwebosim.Nuisance{Kind: inwebosim.KindDelay, Delay: inwebosim.Duration(time.Hour)}))
+	a.Plant(at(pimsdtest.ActionFinalize, inwebosim.Fault{Kind: inwebosim.KindDelay, Delay: inwebosim.Duration(time.Hour)}))
 	asked := a.Truth().Finalizes
 	answer := ask(a)
 	until(t, "inWebo hears a finalize", func() bool { return a.Truth().Finalizes > asked })
 	a.Daemon.Stop()
 	wantFailure(t, answer(), 504, 2202, fifteen()[2202], false)
 
-	a.Daemon.Inwebo.ClearNuisances()
+	a.Daemon.Inwebo.ClearFaults()
 	a.Daemon.Restart()
 	if n := a.Daemon.Metrics()[inDoubt]; n != 1 {
 		t.Errorf("%v devices in doubt", n)
@@ -167,7 +167,7 @@ func TestACallerWhoHangsUp(t *testing.T) {
 		release()
 		wantOTP(t, a)
 		if truth := a.Truth(); truth.Step != step+2 || truth.WrongProofs != 0 || truth.Overlaps != 0 {
-			t.Errorf("%s: inWebo has seen %+v", action, truth.Tally)
+			t.Errorf("%s: inWebo has seen %+v", action, truth.Counters)
 		}
 		if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
 			t.Errorf("%v devices in doubt", n)

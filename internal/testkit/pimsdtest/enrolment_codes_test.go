@@ -41,7 +41,7 @@ func TestEveryRefusalOfAnEnrolment(t *testing.T) {
 			{Action: pimsdtest.ActionFinalize, Mode: "ms"},
 		} {
 			a := freshOn(t, d, fmt.Sprintf("account %d %d", i, j), fmt.Sprintf("code%d%d", i, j))
-			refuse := inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: r.err, Match: at}
+			refuse := inwebosim.Fault{Kind: inwebosim.KindErr, Err: r.err, Match: at}
 			label, published := fifteen()[r.code]
 			if !published {
 				label = others()[r.code]
@@ -65,7 +65,7 @@ func TestEveryRefusalOfAnEnrolment(t *testing.T) {
 	}
 }
 
-func plant(t *testing.T, d *pimsdtest.Daemon, n inwebosim.Nuisance) {
+func plant(t *testing.T, d *pimsdtest.Daemon, n inwebosim.Fault) {
 	t.Helper()
 	if err := d.Inwebo.Plant(n); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestLostExchangesOfAnEnrolment(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.action, " ", tt.mode, " ", tt.kind), func(t *testing.T) {
 			a := freshOn(t, d, fmt.Sprintf("account %d", i), fmt.Sprintf("code%d", i))
-			plant(t, d, inwebosim.Nuisance{Kind: tt.kind, Match: inwebosim.Match{Action: tt.action, Mode: tt.mode}, Bytes: -9})
+			plant(t, d, inwebosim.Fault{Kind: tt.kind, Match: inwebosim.Match{Action: tt.action, Mode: tt.mode}, Bytes: -9})
 			if got := enrol(a, ""); got.Code != tt.code {
 				t.Errorf("told %s, want %d", got.Body, tt.code)
 			}

@@ -183,7 +183,7 @@ func TestSMSActivationsRunOut(t *testing.T) {
 	t.Parallel()
 	a := fresh(t, func(s *pimsdtest.Setup) { s.Config.Activations.WarnAt, s.Config.Activations.RefuseAt = 2, 3 })
 	const warning, counter = "few SMS activations are left", "pimsd_few_sms_activations_total"
-	for _, n := range []inwebosim.Nuisance{{Kind: inwebosim.KindErr, Err: "NOK:NOSRV"}, {Kind: inwebosim.KindHTML}} {
+	for _, n := range []inwebosim.Fault{{Kind: inwebosim.KindErr, Err: "NOK:NOSRV"}, {Kind: inwebosim.KindHTML}} {
 		n.Match = inwebosim.Match{Action: pimsdtest.ActionSetup, Mode: "activate"}
 		if err := a.Daemon.Inwebo.Plant(n); err != nil {
 			t.Fatal(err)

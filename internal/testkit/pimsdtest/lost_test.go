@@ -36,7 +36,7 @@ func TestAnswersCutAnywhere(t *testing.T) {
 					if isLost && bytes < 0 && bytes > -fromRoot {
 						code = 2316
 					}
-					cutAnswer(t, a, at(action, inwebosim.Nuisance{Kind: inwebosim.KindCut, Bytes: bytes}), code, isLost)
+					cutAnswer(t, a, at(action, inwebosim.Fault{Kind: inwebosim.KindCut, Bytes: bytes}), code, isLost)
 					if isLost && mode == inwebosim.LostFinalizeStrict {
 						wantFailure(t, a.OTP(aPIN), 502, 2316, fifteen()[2316], false)
 					} else {
@@ -53,12 +53,12 @@ func TestAnswersCutAnywhere(t *testing.T) {
 
 // cutAnswer asks for an OTP and cuts the answer to one of its requests, which ends the call with the code. A device whose answer
 // was lost is counted as in doubt.
-func cutAnswer(t *testing.T, a *pimsdtest.Account, cut inwebosim.Nuisance, code int, isLost bool) {
+func cutAnswer(t *testing.T, a *pimsdtest.Account, cut inwebosim.Fault, code int, isLost bool) {
 	t.Helper()
 	before, doubted := a.Truth(), a.Daemon.Metrics()[inDoubt]
 	a.Plant(cut)
 	wantFailure(t, a.OTP(aPIN), 502, code, fifteen()[code], false)
-	a.Daemon.Inwebo.ClearNuisances()
+	a.Daemon.Inwebo.ClearFaults()
 	want := 0
 	if isLost {
 		want = 1

@@ -56,14 +56,14 @@ func hostCauses() []cause {
 			a.Daemon.Restart()
 		}},
 	}
-	odd := func(name string, n inwebosim.Nuisance) []cause {
+	odd := func(name string, n inwebosim.Fault) []cause {
 		return onEither(cause{name: name, code: 2006, status: 500}, n)
 	}
 	return slices.Concat(all,
-		odd("a web page", inwebosim.Nuisance{Kind: inwebosim.KindHTML}),
-		odd("HTTP 302 to inWebo itself", inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: http.StatusFound, Location: "/iwcxf/MAC"}),
-		odd("HTTP 401", inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: http.StatusUnauthorized}),
-		odd("HTTP 404", inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: http.StatusNotFound}),
+		odd("a web page", inwebosim.Fault{Kind: inwebosim.KindHTML}),
+		odd("HTTP 302 to inWebo itself", inwebosim.Fault{Kind: inwebosim.KindStatus, Status: http.StatusFound, Location: "/iwcxf/MAC"}),
+		odd("HTTP 401", inwebosim.Fault{Kind: inwebosim.KindStatus, Status: http.StatusUnauthorized}),
+		odd("HTTP 404", inwebosim.Fault{Kind: inwebosim.KindStatus, Status: http.StatusNotFound}),
 	)
 }
 
@@ -72,7 +72,7 @@ func networkCauses() []cause {
 	unreachable := func(name string, where func(*testing.T, *pimsdtest.Account) string) cause {
 		return cause{name: name, code: 2202, status: 502, stays: true, alone: asIs, before: elsewhere(where)}
 	}
-	late := func(name, action string, n inwebosim.Nuisance) cause {
+	late := func(name, action string, n inwebosim.Fault) cause {
 		return cause{name: name, code: 2202, status: 504, before: planting(at(action, n)), alone: func(s *pimsdtest.Setup) {
 			s.Config.Inwebo.ExchangeTimeout = time.Second
 		}}
@@ -93,22 +93,22 @@ func networkCauses() []cause {
 		unreachable("TLS refused for a certificate that nobody vouches for", func(t *testing.T, a *pimsdtest.Account) string {
 			return serveTLS(t, a).URL
 		}),
-		late("too late in the setup", pimsdtest.ActionSetup, inwebosim.Nuisance{Kind: inwebosim.KindDelay, Delay: never}),
-		late("too late in the finalize", pimsdtest.ActionFinalize, inwebosim.Nuisance{Kind: inwebosim.KindDelay, Delay: never}),
-		late("drop by drop", pimsdtest.ActionSetup, inwebosim.Nuisance{
+		late("too late in the setup", pimsdtest.ActionSetup, inwebosim.Fault{Kind: inwebosim.KindDelay, Delay: never}),
+		late("too late in the finalize", pimsdtest.ActionFinalize, inwebosim.Fault{Kind: inwebosim.KindDelay, Delay: never}),
+		late("drop by drop", pimsdtest.ActionSetup, inwebosim.Fault{
 			Kind: inwebosim.KindDrip, Bytes: 1, Interval: inwebosim.Duration(100 * time.Millisecond),
 		}),
 	}
-	broken := func(name string, n inwebosim.Nuisance) []cause {
+	broken := func(name string, n inwebosim.Fault) []cause {
 		return onEither(cause{name: name, code: 2202, status: 502}, n)
 	}
 	return slices.Concat(all,
-		broken("cut before the first byte", inwebosim.Nuisance{Kind: inwebosim.KindCut}),
-		broken("cut in the status line", inwebosim.Nuisance{Kind: inwebosim.KindCut, Bytes: 5}),
+		broken("cut before the first byte", inwebosim.Fault{Kind: inwebosim.KindCut}),
+		broken("cut in the status line", inwebosim.Fault{Kind: inwebosim.KindCut, Bytes: 5}),
 		onEach(cause{name: "cut in the document", code: 2202, status: 502}, cause{name: "cut in the document", code: 2316, status: 502},
-			inwebosim.Nuisance{Kind: inwebosim.KindCut, Bytes: -4}),
-		broken("HTTP 500", inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: http.StatusInternalServerError}),
-		broken("HTTP 503", inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: http.StatusServiceUnavailable}),
+			inwebosim.Fault{Kind: inwebosim.KindCut, Bytes: -4}),
+		broken("HTTP 500", inwebosim.Fault{Kind: inwebosim.KindStatus, Status: http.StatusInternalServerError}),
+		broken("HTTP 503", inwebosim.Fault{Kind: inwebosim.KindStatus, Status: http.StatusServiceUnavailable}),
 	)
 }
 
@@ -124,7 +124,7 @@ func nonsenseCauses() (all []cause) {
 		if kind == inwebosim.KindOtherRoot || kind == inwebosim.KindEmpty {
 			finalize.code, finalize.status = 2006, 500
 		}
-		n := inwebosim.Nuisance{Kind: kind}
+		n := inwebosim.Fault{Kind: kind}
 		if kind == inwebosim.KindTruncated {
 			n.Bytes = -1 // so that its root is there
 		}
@@ -163,7 +163,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	heard := make(chan struct{}, 1)
 	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard <- struct{}{} }))
 	t.Cleanup(target.Close)
-	a.Plant(inwebosim.Nuisance{Kind: inwebosim.KindStatus, Status: http.StatusTemporaryRedirect, Location: target.URL})
+	a.Plant(inwebosim.Fault{Kind: inwebosim.KindStatus, Status: http.StatusTemporaryRedirect, Location: target.URL})
 	if got := a.OTP(aPIN); got.Code != 2006 {
 		t.Errorf("%s", got.Body)
 	}
@@ -177,7 +177,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 func TestASetupIsRepeatedOnceWhenTheNetworkBreaksOff(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)
-	a.Plant(inwebosim.Nuisance{Kind: inwebosim.KindLostRequest, Match: inwebosim.Match{Action: pimsdtest.ActionSetup}})
+	a.Plant(inwebosim.Fault{Kind: inwebosim.KindLostRequest, Match: inwebosim.Match{Action: pimsdtest.ActionSetup}})
 	before := a.Truth().Setups
 	wantOTP(t, a)
 	if n := a.Truth().Setups - before; n != 2 {

@@ -54,7 +54,7 @@ func eachForm(t *testing.T, at inwebosim.Match, test func(t *testing.T, f inwebo
 
 // plantForm makes the next answer to that request of the account's device one of that form, after some have passed.
 func plantForm(a *pimsdtest.Account, f inwebosim.OddForm, at inwebosim.Match, skip int) {
-	a.Plant(inwebosim.Nuisance{Kind: inwebosim.KindForm, Form: f.Name, Match: at, Skip: skip})
+	a.Plant(inwebosim.Fault{Kind: inwebosim.KindForm, Form: f.Name, Match: at, Skip: skip})
 }
 
 // wantCode wants a failure with one of those codes.
@@ -84,7 +84,7 @@ func wantGoesOn(t *testing.T, a *pimsdtest.Account) {
 	wantOTP(t, a)
 	wantStanding(t, a, statusIsCertain, 0)
 	if truth := a.Truth(); truth.Blocked || truth.WrongPeak != 0 || truth.MaxFinalizesPerChallenge > 1 {
-		t.Errorf("inWebo has seen what it should not: %+v", truth.Tally)
+		t.Errorf("inWebo has seen what it should not: %+v", truth.Counters)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestOddFormsOfAnEnrollment(t *testing.T) {
 			eachForm(t, at, func(t *testing.T, f inwebosim.OddForm) {
 				number++
 				a := freshOn(t, d, "enroll-"+string(f.Name), fmt.Sprintf("code%08d", number))
-				if err := d.Inwebo.Plant(inwebosim.Nuisance{Kind: inwebosim.KindForm, Form: f.Name, Match: at}); err != nil {
+				if err := d.Inwebo.Plant(inwebosim.Fault{Kind: inwebosim.KindForm, Form: f.Name, Match: at}); err != nil {
 					t.Fatal(err)
 				}
 				wantEnrolled(t, a, f, at, enrol(a, ""))

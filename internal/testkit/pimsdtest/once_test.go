@@ -16,7 +16,7 @@ func TestNoFinalizeIsSentTwice(t *testing.T) {
 	})
 	for _, kind := range []inwebosim.Kind{inwebosim.KindLostRequest, inwebosim.KindLostAnswer, inwebosim.KindCut} {
 		for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
-			a.Plant(inwebosim.Nuisance{Kind: kind, Match: inwebosim.Match{Action: action}, Chance: 0.1, Bytes: 40})
+			a.Plant(inwebosim.Fault{Kind: kind, Match: inwebosim.Match{Action: action}, Chance: 0.1, Bytes: 40})
 		}
 	}
 	for range 200 {
@@ -30,7 +30,7 @@ func TestNoFinalizeIsSentTwice(t *testing.T) {
 	}
 	struck, seen := map[inwebosim.Kind]int{}, map[string]uint64{}
 	for _, x := range a.Daemon.Inwebo.History(inwebosim.Match{Action: pimsdtest.ActionFinalize, Mode: "otp", ID: truth.ID}) {
-		struck[x.Nuisance]++
+		struck[x.Fault]++
 		proof := x.Params.Get("R0") // made from the challenge
 		if before, twice := seen[proof]; twice {
 			t.Errorf("requests %d and %d are one finalize", before, x.Number)
@@ -38,9 +38,9 @@ func TestNoFinalizeIsSentTwice(t *testing.T) {
 		seen[proof] = x.Number
 	}
 	if len(struck) < 4 || truth.Verified < 50 {
-		t.Errorf("the run shows little: nuisances %v, %d OTPs", struck, truth.Verified)
+		t.Errorf("the run shows little: faults %v, %d OTPs", struck, truth.Verified)
 	}
-	a.Daemon.Inwebo.ClearNuisances()
+	a.Daemon.Inwebo.ClearFaults()
 	wantOTP(t, a)
 }
 
@@ -48,7 +48,7 @@ func TestNoFinalizeIsSentTwice(t *testing.T) {
 func TestATimeoutGetsOneFreshTry(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)
-	timeout := inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT", Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}}
+	timeout := inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT", Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}}
 	a.Plant(timeout)
 	wantOTP(t, a)
 	if truth := a.Truth(); truth.Setups != 2 || truth.Finalizes != 3 { // the finalize of ms is one
@@ -73,7 +73,7 @@ func TestARefusalThatMovesTheKeys(t *testing.T) {
 	for _, how := range movements() {
 		a := moving(t, d, how)
 		for _, err := range []string{"NOK:ACCESS", "NOK:STATE", "NOK:TIMEOUT"} {
-			a.Plant(inwebosim.Nuisance{
+			a.Plant(inwebosim.Fault{
 				Kind: inwebosim.KindErr, Err: err, Process: &yes, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize},
 			})
 			a.OTP(aPIN)
@@ -87,7 +87,7 @@ func TestBlockedFromNowOn(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)
 	yes := true
-	a.Plant(inwebosim.Nuisance{
+	a.Plant(inwebosim.Fault{
 		Kind: inwebosim.KindErr, Err: "OK:BLOCKED", Process: &yes, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize},
 	})
 	wantOTP(t, a)

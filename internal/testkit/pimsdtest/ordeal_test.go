@@ -80,7 +80,7 @@ func everythingGoesWrong(t *testing.T, a *pimsdtest.Account, wrong string, note 
 		inwebosim.KindDoctype, inwebosim.KindHTML, inwebosim.KindEmpty, inwebosim.KindErr, inwebosim.KindExtra, inwebosim.KindStatus,
 	} {
 		for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
-			a.Plant(inwebosim.Nuisance{
+			a.Plant(inwebosim.Fault{
 				Kind: kind, Match: inwebosim.Match{Action: action}, Err: "NOK:" + a.SMSCode, Bytes: -9,
 				Status: http.StatusFound, Location: a.Daemon.Inwebo.ProtocolURL() + "/iwws/MAC?code=" + a.SMSCode,
 			})
@@ -92,14 +92,14 @@ func everythingGoesWrong(t *testing.T, a *pimsdtest.Account, wrong string, note 
 	for _, mode := range []string{"activate", "ms"} {
 		for _, kind := range []inwebosim.Kind{inwebosim.KindLostAnswer, inwebosim.KindTruncated, inwebosim.KindErr} {
 			for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
-				plant(t, a.Daemon, inwebosim.Nuisance{
+				plant(t, a.Daemon, inwebosim.Fault{
 					Kind: kind, Match: inwebosim.Match{Action: action, Mode: mode}, Err: "NOK:" + a.SMSCode, Bytes: -9, Times: 1,
 				})
 				newCode(t, a)
 				note(check(a))
 				note(enrol(a, "?replace=true"))
 				note(enrol(a, "?replace="+a.PIN))
-				a.Daemon.Inwebo.ClearNuisances()
+				a.Daemon.Inwebo.ClearFaults()
 			}
 		}
 	}

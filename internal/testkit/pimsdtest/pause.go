@@ -7,7 +7,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 )
 
-// The two requests of a round, for Pause and nuisances.
+// The two requests of a round, for Pause and faults.
 const (
 	ActionSetup    = "ActionSetup"
 	ActionFinalize = "ActionFinalize"

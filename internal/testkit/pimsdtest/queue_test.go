@@ -60,6 +60,6 @@ func TestManyCallersOfOneDevice(t *testing.T) {
 		wantGood(t, a, answer())
 	}
 	if truth := a.Truth(); truth.Overlaps != 0 || truth.WrongProofs != 0 {
-		t.Errorf("inWebo has seen what it should not: %+v", truth.Tally)
+		t.Errorf("inWebo has seen what it should not: %+v", truth.Counters)
 	}
 }

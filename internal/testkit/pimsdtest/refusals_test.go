@@ -66,10 +66,10 @@ func refusalCauses() (all []cause) {
 		{"NOK", 2000, 500, ""},
 	} {
 		c := cause{name: r.err, code: r.code, status: r.status, parameter: r.parameter}
-		all = append(all, onEither(c, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: r.err})...)
+		all = append(all, onEither(c, inwebosim.Fault{Kind: inwebosim.KindErr, Err: r.err})...)
 	}
 	setup, finalize := cause{name: "MAYBE", code: 2000, status: 500}, cause{name: "MAYBE", code: 2316, status: 502}
-	return append(all, onEach(setup, finalize, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: "MAYBE"})...)
+	return append(all, onEach(setup, finalize, inwebosim.Fault{Kind: inwebosim.KindErr, Err: "MAYBE"})...)
 }
 
 // stateCauses are states of the account or of its device, at inWebo or here.

@@ -50,7 +50,7 @@ func TestARepeatedRequest(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	if truth := a.Truth(); truth.Issued != 1 || truth.WrongProofs != 1 {
-		t.Errorf("inWebo has seen %+v", truth.Tally)
+		t.Errorf("inWebo has seen %+v", truth.Counters)
 	}
 	if metrics := a.Daemon.Metrics(); metrics[`pimsd_otp_requests_total{code="2005"}`] != 1 {
 		t.Errorf("2005 is counted %v times", metrics[`pimsd_otp_requests_total{code="2005"}`])

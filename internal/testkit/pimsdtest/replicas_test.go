@@ -29,7 +29,7 @@ func TestTwoDaemonsOnOneStore(t *testing.T) {
 	callers.Wait()
 	for _, a := range []*pimsdtest.Account{alice, bob} {
 		if truth := a.Truth(); truth.Overlaps != 0 || truth.WrongProofs != 0 || truth.MaxFinalizesPerChallenge != 1 || truth.Verified != 40 {
-			t.Errorf("%s: inWebo has seen %+v", a.Name, truth.Tally)
+			t.Errorf("%s: inWebo has seen %+v", a.Name, truth.Counters)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // roundCauses are second rounds that fail after a good first one.
 func roundCauses() (all []cause) {
-	second := func(name, action string, n inwebosim.Nuisance) {
+	second := func(name, action string, n inwebosim.Fault) {
 		n = at(action, n)
 		n.Skip, n.Process = 1, new(bool)
 		all = append(all, cause{name: "second round: " + name, code: 2316, status: 502, before: func(t *testing.T, a *pimsdtest.Account) {
@@ -19,13 +19,13 @@ func roundCauses() (all []cause) {
 		}})
 	}
 	for _, err := range []string{"NOK:ACCESS", "NOK:STATE", "NOK:FORBIDDEN", "NOK:NOK_BLOCKED", "NOK:VERSION", "NOK:SAT"} {
-		second(err+" to the setup", pimsdtest.ActionSetup, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: err})
-		second(err+" to the finalize", pimsdtest.ActionFinalize, inwebosim.Nuisance{Kind: inwebosim.KindErr, Err: err})
+		second(err+" to the setup", pimsdtest.ActionSetup, inwebosim.Fault{Kind: inwebosim.KindErr, Err: err})
+		second(err+" to the finalize", pimsdtest.ActionFinalize, inwebosim.Fault{Kind: inwebosim.KindErr, Err: err})
 	}
-	second("no setup", pimsdtest.ActionSetup, inwebosim.Nuisance{Kind: inwebosim.KindLostRequest})
-	second("no finalize", pimsdtest.ActionFinalize, inwebosim.Nuisance{Kind: inwebosim.KindLostRequest})
-	second("a web page for a setup", pimsdtest.ActionSetup, inwebosim.Nuisance{Kind: inwebosim.KindHTML})
-	second("nonsense for a finalize", pimsdtest.ActionFinalize, inwebosim.Nuisance{Kind: inwebosim.KindEmpty})
+	second("no setup", pimsdtest.ActionSetup, inwebosim.Fault{Kind: inwebosim.KindLostRequest})
+	second("no finalize", pimsdtest.ActionFinalize, inwebosim.Fault{Kind: inwebosim.KindLostRequest})
+	second("a web page for a setup", pimsdtest.ActionSetup, inwebosim.Fault{Kind: inwebosim.KindHTML})
+	second("nonsense for a finalize", pimsdtest.ActionFinalize, inwebosim.Fault{Kind: inwebosim.KindEmpty})
 	return all
 }
 
@@ -78,7 +78,7 @@ func TestOTPsInARow(t *testing.T) {
 				t.Errorf("%d OTPs took %d rounds, want %d", row, truth.Step, want)
 			}
 			if truth.WrongProofs != 0 || truth.StaleProofs != 0 || truth.StaleSyncs != 0 || truth.Overlaps != 0 || truth.MaxFinalizesPerChallenge != 1 {
-				t.Errorf("inWebo has seen what it should not: %+v", truth.Tally)
+				t.Errorf("inWebo has seen what it should not: %+v", truth.Counters)
 			}
 		})
 	}

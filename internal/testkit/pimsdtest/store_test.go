@@ -110,7 +110,7 @@ func TestAnAnswerOutlivesAStoreThatFails(t *testing.T) {
 	unlock()
 	wantOTP(t, a)
 	if truth := a.Truth(); truth.WrongProofs != 0 || truth.Step != 2 {
-		t.Errorf("inWebo has seen %+v", truth.Tally)
+		t.Errorf("inWebo has seen %+v", truth.Counters)
 	}
 	if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
 		t.Errorf("%v devices in doubt", n)
@@ -141,7 +141,7 @@ func TestAnswerOutlivesStoreThatIsMovedAway(t *testing.T) {
 	a.Daemon.Restart()
 	wantOTP(t, a)
 	if truth := a.Truth(); truth.WrongProofs != 0 || truth.Step != 2 {
-		t.Errorf("inWebo has seen %+v", truth.Tally)
+		t.Errorf("inWebo has seen %+v", truth.Counters)
 	}
 }
 

@@ -15,7 +15,7 @@ func TestAnAnswerThatCannotBeReadIsCounted(t *testing.T) {
 	t.Parallel()
 	d := pimsdtest.Start(t)
 	alice := moving(t, d, inwebosim.Override{Ratchet: inwebosim.RatchetNone, SecondRound: inwebosim.SecondRoundNever}) // no step is lost with the answer
-	alice.Plant(inwebosim.Nuisance{Kind: inwebosim.KindTruncated, Bytes: -1, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}})
+	alice.Plant(inwebosim.Fault{Kind: inwebosim.KindTruncated, Bytes: -1, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}})
 	if got := alice.OTP(alice.PIN); got.Code != 2316 || got.Status != http.StatusBadGateway {
 		t.Errorf("told %d %s", got.Status, got.Body)
 	}
@@ -35,7 +35,7 @@ func TestAnEnrollmentWhoseAnswerCannotBeRead(t *testing.T) {
 	t.Parallel()
 	d := pimsdtest.Start(t)
 	a := freshOn(t, d, "someone", "code1")
-	plant(t, d, inwebosim.Nuisance{Kind: inwebosim.KindTruncated, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize, Mode: "ms"}, Bytes: -1})
+	plant(t, d, inwebosim.Fault{Kind: inwebosim.KindTruncated, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize, Mode: "ms"}, Bytes: -1})
 	if got := enrol(a, ""); got.Code != 2316 {
 		t.Errorf("told %s", got.Body)
 	}

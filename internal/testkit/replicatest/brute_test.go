@@ -32,7 +32,7 @@ func TestBruteForce(t *testing.T) {
 				told[fmt.Sprintf("HTTP %d, code %d", a.status, a.code)]++
 			})
 			if truth := w.truth(account); truth.Setups != 2 || truth.WrongProofs != 2 || truth.Blocked {
-				t.Errorf("inWebo has seen %+v, blocked %t", truth.Tally, truth.Blocked)
+				t.Errorf("inWebo has seen %+v, blocked %t", truth.Counters, truth.Blocked)
 			}
 			if told["HTTP 403, code 2308"] != 2 || told["HTTP 423, code 2308"] != count-2 {
 				t.Errorf("%d guesses were told %v", count, told)

@@ -49,7 +49,7 @@ func (w *world) wantOneByOne(account string, otps int) {
 	w.t.Helper()
 	truth := w.truth(account)
 	if truth.Overlaps != 0 || truth.MaxFinalizesPerChallenge != 1 || truth.WrongProofs != 0 || truth.StaleProofs != 0 {
-		w.t.Errorf("inWebo has seen %+v", truth.Tally)
+		w.t.Errorf("inWebo has seen %+v", truth.Counters)
 	}
 	if int(truth.Issued) != otps || int(truth.Verified) != otps {
 		w.t.Errorf("%d OTPs were issued and %d verified, want %d", truth.Issued, truth.Verified, otps)

@@ -42,7 +42,7 @@ func TestManyPostsWithOneKey(t *testing.T) {
 				t.Errorf("the answers are %v, and then %q (replayed: %t)", bodies, again.body, again.replayed)
 			}
 			if truth := w.truth(account); truth.Issued != 1 || truth.Setups != 1 || !w.verifies(account, again) {
-				t.Errorf("inWebo has seen %+v", truth.Tally)
+				t.Errorf("inWebo has seen %+v", truth.Counters)
 			}
 			t.Logf("of %d posts, %d got the OTP and %d were told that it is under way", count, count-underWay, underWay)
 		})
@@ -83,7 +83,7 @@ func TestPINsAgainstAKeptAnswer(t *testing.T) {
 				t.Errorf("then the right PIN is told %v", a)
 			}
 			if truth := w.truth(account); truth.Setups != 1 {
-				t.Errorf("inWebo has seen %+v", truth.Tally)
+				t.Errorf("inWebo has seen %+v", truth.Counters)
 			}
 		})
 	}
@@ -113,7 +113,7 @@ func TestCrashBeforeTheAnswer(t *testing.T) {
 				t.Errorf("the next retry is told %s, and the first was %s", b.body, a.body)
 			}
 			if truth := w.truth(account); truth.Issued != 1 {
-				t.Errorf("inWebo has seen %+v", truth.Tally)
+				t.Errorf("inWebo has seen %+v", truth.Counters)
 			}
 		})
 	}

@@ -99,7 +99,7 @@ func (w *world) wantAllOn(p *process, accounts []string) {
 	for _, account := range accounts {
 		truth, status := w.truth(account), w.status(account)
 		if status.InDoubt || truth.Overlaps != 0 || truth.WrongProofs != 0 || truth.StaleProofs != 0 || status.Step != w.base+uint64(truth.Step) {
-			w.t.Errorf("%s: inWebo has seen %+v, the store has %+v", account, truth.Tally, status)
+			w.t.Errorf("%s: inWebo has seen %+v, the store has %+v", account, truth.Counters, status)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 			return append([]*process(nil), replicas...)
 		}, stop)
 	})
-	refuse := inwebosim.Nuisance{
+	refuse := inwebosim.Fault{
 		Kind: inwebosim.KindErr, Match: inwebosim.Match{Action: actionFinalize, ID: w.devices[refused]}, Err: "NOK:NOSRV", Times: 1,
 	}
 	var given, refusals atomic.Int64

@@ -25,8 +25,8 @@ func (s *Simulator) serveMAC(w http.ResponseWriter, r *http.Request) {
 	}
 	x := s.newExchange(r, p)
 	turn := s.received(x)
-	n := s.nuisances.strike(x, turn)
-	x.Nuisance = n.Kind
+	n := s.faults.inject(x, turn)
+	x.Fault = n.Kind
 	s.history.begin(x)
 
 	hooks := s.hooks.Load()
@@ -59,7 +59,7 @@ func (s *Simulator) serveMAC(w http.ResponseWriter, r *http.Request) {
 }
 
 // outcome is what the history says of an answer.
-func (n *Nuisance) outcome(ans answer) string {
+func (n *Fault) outcome(ans answer) string {
 	if n.Kind == KindStatus {
 		return "HTTP " + strconv.Itoa(n.Status)
 	}
@@ -78,7 +78,7 @@ func (s *Simulator) received(x *Exchange) uint64 {
 	if d := s.registry.find(x.ID); d != nil {
 		return uint64(d.receive(x.Action, x.Params.Get("lastsync")))
 	}
-	return s.strangers.Add(1)
+	return s.unknownDevices.Add(1)
 }
 
 // rootOf is the root element of the answer to an action.
@@ -89,8 +89,8 @@ func rootOf(action string) string {
 	return actionSetup
 }
 
-// knobsFor returns the knobs for one request, turned so that its answer has what the nuisance is about.
-func (s *Simulator) knobsFor(n *Nuisance) *Knobs {
+// knobsFor returns the knobs for one request, turned so that its answer has what the fault is about.
+func (s *Simulator) knobsFor(n *Fault) *Knobs {
 	k := s.knobs.Load()
 	if !n.form().needsServices {
 		return k

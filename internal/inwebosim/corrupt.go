@@ -9,7 +9,7 @@ import (
 const webPage = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body><p>Please sign in to continue.</p></body></html>\n"
 
 // alter changes the answer's fields as the kinds err, synchro-failed, extra and form say.
-func (n *Nuisance) alter(ans answer) answer {
+func (n *Fault) alter(ans answer) answer {
 	switch {
 	case n.Kind == KindForm:
 		return n.form().edited(ans)
@@ -29,7 +29,7 @@ func (n *Nuisance) alter(ans answer) answer {
 }
 
 // body is the HTTP body of the answer, spoilt as the kind says.
-func (n *Nuisance) body(ans answer) []byte {
+func (n *Fault) body(ans answer) []byte {
 	doc := ans.document()
 	switch n.Kind {
 	case KindTruncated:

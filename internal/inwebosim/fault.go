@@ -11,11 +11,11 @@ import (
 	"sync/atomic"
 )
 
-// Kind names what a nuisance does.
+// Kind names what a fault does.
 type Kind string
 
-// The nuisances. Those that spoil an answer let the request be processed first; those that simulate a
-// machine in front of the service (html, status) and err do not. [Nuisance].Process turns that round.
+// The faults. Those that spoil an answer let the request be processed first; those that simulate a
+// machine in front of the service (html, status) and err do not. [Fault].Process turns that round.
 const (
 	// KindDelay only waits; it exposes a client without a time-out of its own.
 	KindDelay Kind = "delay"
@@ -84,8 +84,8 @@ func (m Match) fits(x *Exchange) bool {
 	return fits(m.Action, x.Action) && fits(m.Mode, x.Mode) && fits(m.ID, x.ID)
 }
 
-// Nuisance is one thing that goes wrong. Of several that match a request the first planted strikes, alone.
-type Nuisance struct {
+// Fault is one thing that goes wrong. Of several that match a request the first planted strikes, alone.
+type Fault struct {
 	Kind Kind `json:"kind"`
 	Match
 	// Skip lets that many matching requests pass first.
@@ -99,7 +99,7 @@ type Nuisance struct {
 	Delay Duration `json:"delay,omitzero"`
 	Hold  Duration `json:"hold,omitzero"`
 	// Process says whether the request is processed; nil leaves it to the kind. The answer to a request that
-	// is not has no fields but those of the nuisance.
+	// is not has no fields but those of the fault.
 	Process *bool `json:"process,omitempty"`
 	// Bytes is how much to send before the cut, of the document before its end, or at each drip; negative
 	// counts from the end. A KindTruncated at 0 ends in the middle.
@@ -117,7 +117,7 @@ type Nuisance struct {
 }
 
 // validate reports every fault.
-func (n Nuisance) validate() error {
+func (n Fault) validate() error {
 	var faults []error
 	refuse := func(bad bool, fault string) {
 		if bad {
@@ -142,27 +142,27 @@ func (n Nuisance) validate() error {
 	return errors.Join(faults...)
 }
 
-// processes reports whether a request that the nuisance strikes is processed.
-func (n *Nuisance) processes() bool {
+// processes reports whether a request that the fault strikes is processed.
+func (n *Fault) processes() bool {
 	if n.Process != nil {
 		return *n.Process
 	}
 	return !slices.Contains([]Kind{KindLostRequest, KindHTML, KindStatus, KindErr}, n.Kind)
 }
 
-// nuisances are those that are planted and not yet used up.
-type nuisances struct {
+// faults are those that are planted and not yet used up.
+type faultList struct {
 	seed    uint64
 	count   atomic.Int32 // len(planted), to pass by quickly
 	mu      sync.Mutex
-	planted []Nuisance
+	planted []Fault
 	last    int // number given
 }
 
-func (ns *nuisances) plant(add []Nuisance) error {
+func (ns *faultList) plant(add []Fault) error {
 	for i, n := range add {
 		if err := n.validate(); err != nil {
-			return fmt.Errorf("nuisance %d: %w", i, err)
+			return fmt.Errorf("fault %d: %w", i, err)
 		}
 	}
 	ns.mu.Lock()
@@ -185,24 +185,24 @@ func (ns *nuisances) plant(add []Nuisance) error {
 	return nil
 }
 
-func (ns *nuisances) list() []Nuisance {
+func (ns *faultList) list() []Fault {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
-	return append([]Nuisance{}, ns.planted...)
+	return append([]Fault{}, ns.planted...)
 }
 
-func (ns *nuisances) clear() {
+func (ns *faultList) clear() {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	ns.planted = nil
 	ns.count.Store(0)
 }
 
-// strike picks what befalls a request, the zero Nuisance when nothing does. The turn is the request's
+// strike picks what befalls a request, the zero Fault when nothing does. The turn is the request's
 // number among its device's, so that chance is the same in a replay, whatever else goes on.
-func (ns *nuisances) strike(x *Exchange, turn uint64) Nuisance {
+func (ns *faultList) inject(x *Exchange, turn uint64) Fault {
 	if ns.count.Load() == 0 {
-		return Nuisance{}
+		return Fault{}
 	}
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
@@ -224,10 +224,10 @@ func (ns *nuisances) strike(x *Exchange, turn uint64) Nuisance {
 		}
 		return struck
 	}
-	return Nuisance{}
+	return Fault{}
 }
 
-func (ns *nuisances) isDrawn(n *Nuisance, id string, turn uint64) bool {
+func (ns *faultList) isDrawn(n *Fault, id string, turn uint64) bool {
 	name := strconv.Itoa(n.number) + ";" + id + ";" + strconv.FormatUint(turn, 10)
 	sum := digest(ns.seed, "chance", name)
 	return float64(binary.BigEndian.Uint64(sum[:8])>>11)/(1<<53) < n.Chance

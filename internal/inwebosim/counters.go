@@ -1,7 +1,7 @@
 package inwebosim
 
-// Tally is what the service has counted of a device.
-type Tally struct {
+// Counters is what the service has counted of a device.
+type Counters struct {
 	// Requests, Setups and Finalizes were received with the device's id, lost ones included.
 	Requests  uint32 `json:"requests"`
 	Setups    uint32 `json:"setups"`
@@ -38,19 +38,19 @@ type Tally struct {
 }
 
 // Totals sums the tallies of all devices; the peaks are the highest of any.
-func (s *Simulator) Totals() Tally {
+func (s *Simulator) Totals() Counters {
 	s.registry.mu.RLock()
 	defer s.registry.mu.RUnlock()
-	var sum Tally
+	var sum Counters
 	for _, d := range s.registry.devices {
 		d.mu.Lock()
-		sum.add(&d.tally)
+		sum.add(&d.counters)
 		d.mu.Unlock()
 	}
 	return sum
 }
 
-func (t *Tally) add(o *Tally) {
+func (t *Counters) add(o *Counters) {
 	t.Requests += o.Requests
 	t.Setups += o.Setups
 	t.Finalizes += o.Finalizes

@@ -12,51 +12,51 @@ import (
 	"time"
 )
 
-// nuisanceEffect is one otp finalize under a nuisance, and what it must look like from outside.
-type nuisanceEffect struct {
-	n         Nuisance
+// faultEffect is one otp finalize under a fault, and what it must look like from outside.
+type faultEffect struct {
+	n         Fault
 	want      string // err text, or what the body must contain
 	processed bool
 	answered  bool
 }
 
-func nuisanceEffects() map[string]nuisanceEffect {
-	return map[string]nuisanceEffect{
-		"delay":                {Nuisance{Kind: KindDelay, Delay: 1}, "OK", true, true},
-		"lost-request":         {Nuisance{Kind: KindLostRequest}, "EOF", false, false},
-		"lost-answer":          {Nuisance{Kind: KindLostAnswer}, "EOF", true, false},
-		"cut in the head":      {Nuisance{Kind: KindCut, Bytes: 17}, "EOF", true, false},
-		"cut at 0":             {Nuisance{Kind: KindCut}, "EOF", true, false},
-		"cut in the body":      {Nuisance{Kind: KindCut, Bytes: -1}, "EOF", true, false},
-		"cut behind the end":   {Nuisance{Kind: KindCut, Bytes: 99999}, "OK", true, true},
-		"truncated":            {Nuisance{Kind: KindTruncated}, "XML syntax error", true, true},
-		"truncated by one":     {Nuisance{Kind: KindTruncated, Bytes: -1}, "XML syntax error", true, true},
-		"other-root":           {Nuisance{Kind: KindOtherRoot}, "root is ActionNothing", true, true},
-		"nested":               {Nuisance{Kind: KindNested}, "nested elements", true, true},
-		"duplicate":            {Nuisance{Kind: KindDuplicate}, "body:<err>OK</err><err>OK</err>", true, true},
-		"trailing":             {Nuisance{Kind: KindTrailing}, "behind the document", true, true},
-		"doctype":              {Nuisance{Kind: KindDoctype}, "body:<!DOCTYPE ActionFinalize SYSTEM", true, true},
-		"entity-bomb":          {Nuisance{Kind: KindEntityBomb}, "body:<m_text>&z9;</m_text>", true, true},
-		"huge":                 {Nuisance{Kind: KindHuge}, "body:xxxxxxxx", true, true},
-		"empty":                {Nuisance{Kind: KindEmpty}, "EOF", true, true},
-		"html":                 {Nuisance{Kind: KindHTML}, "body:<!DOCTYPE html>", false, true},
-		"status 500":           {Nuisance{Kind: KindStatus, Status: 500}, "HTTP 500", false, true},
-		"status 301":           {Nuisance{Kind: KindStatus, Status: 301, Location: "http://127.0.0.1:1/"}, "HTTP 301", false, true},
-		"status and processed": {Nuisance{Kind: KindStatus, Status: 503, Process: new(true)}, "HTTP 503", true, true},
-		"drip":                 {Nuisance{Kind: KindDrip, Bytes: 100, Interval: 1}, "OK", true, true},
-		"err":                  {Nuisance{Kind: KindErr, Err: "NOK:SAT"}, "NOK:SAT", false, true},
-		"err that moves":       {Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true)}, "NOK:STATE", true, true},
-		"err OK:BLOCKED":       {Nuisance{Kind: KindErr, Err: "OK:BLOCKED", Process: new(true)}, "OK:BLOCKED", true, true},
-		"synchro-failed":       {Nuisance{Kind: KindSynchroFailed}, "NOK:SYNCHROFAILED", true, true},
-		"extra":                {Nuisance{Kind: KindExtra}, "OK", true, true},
-		"extra and dropped":    {Nuisance{Kind: KindExtra, Drop: []string{"err"}, Fields: []Field{{"err", "NOK:<&>"}}}, "NOK:<&>", true, true},
-		"form":                 {Nuisance{Kind: KindForm, Form: "root-attributes"}, "OK", true, true},
+func faultEffects() map[string]faultEffect {
+	return map[string]faultEffect{
+		"delay":                {Fault{Kind: KindDelay, Delay: 1}, "OK", true, true},
+		"lost-request":         {Fault{Kind: KindLostRequest}, "EOF", false, false},
+		"lost-answer":          {Fault{Kind: KindLostAnswer}, "EOF", true, false},
+		"cut in the head":      {Fault{Kind: KindCut, Bytes: 17}, "EOF", true, false},
+		"cut at 0":             {Fault{Kind: KindCut}, "EOF", true, false},
+		"cut in the body":      {Fault{Kind: KindCut, Bytes: -1}, "EOF", true, false},
+		"cut behind the end":   {Fault{Kind: KindCut, Bytes: 99999}, "OK", true, true},
+		"truncated":            {Fault{Kind: KindTruncated}, "XML syntax error", true, true},
+		"truncated by one":     {Fault{Kind: KindTruncated, Bytes: -1}, "XML syntax error", true, true},
+		"other-root":           {Fault{Kind: KindOtherRoot}, "root is ActionNothing", true, true},
+		"nested":               {Fault{Kind: KindNested}, "nested elements", true, true},
+		"duplicate":            {Fault{Kind: KindDuplicate}, "body:<err>OK</err><err>OK</err>", true, true},
+		"trailing":             {Fault{Kind: KindTrailing}, "behind the document", true, true},
+		"doctype":              {Fault{Kind: KindDoctype}, "body:<!DOCTYPE ActionFinalize SYSTEM", true, true},
+		"entity-bomb":          {Fault{Kind: KindEntityBomb}, "body:<m_text>&z9;</m_text>", true, true},
+		"huge":                 {Fault{Kind: KindHuge}, "body:xxxxxxxx", true, true},
+		"empty":                {Fault{Kind: KindEmpty}, "EOF", true, true},
+		"html":                 {Fault{Kind: KindHTML}, "body:<!DOCTYPE html>", false, true},
+		"status 500":           {Fault{Kind: KindStatus, Status: 500}, "HTTP 500", false, true},
+		"status 301":           {Fault{Kind: KindStatus, Status: 301, Location: "http://127.0.0.1:1/"}, "HTTP 301", false, true},
+		"status and processed": {Fault{Kind: KindStatus, Status: 503, Process: new(true)}, "HTTP 503", true, true},
+		"drip":                 {Fault{Kind: KindDrip, Bytes: 100, Interval: 1}, "OK", true, true},
+		"err":                  {Fault{Kind: KindErr, Err: "NOK:SAT"}, "NOK:SAT", false, true},
+		"err that moves":       {Fault{Kind: KindErr, Err: "NOK:STATE", Process: new(true)}, "NOK:STATE", true, true},
+		"err OK:BLOCKED":       {Fault{Kind: KindErr, Err: "OK:BLOCKED", Process: new(true)}, "OK:BLOCKED", true, true},
+		"synchro-failed":       {Fault{Kind: KindSynchroFailed}, "NOK:SYNCHROFAILED", true, true},
+		"extra":                {Fault{Kind: KindExtra}, "OK", true, true},
+		"extra and dropped":    {Fault{Kind: KindExtra, Drop: []string{"err"}, Fields: []Field{{"err", "NOK:<&>"}}}, "NOK:<&>", true, true},
+		"form":                 {Fault{Kind: KindForm, Form: "root-attributes"}, "OK", true, true},
 	}
 }
 
-func TestEveryNuisance(t *testing.T) {
+func TestEveryFault(t *testing.T) {
 	shown := map[Kind]bool{}
-	for name, c := range nuisanceEffects() {
+	for name, c := range faultEffects() {
 		shown[c.n.Kind] = true
 		t.Run(name, func(t *testing.T) { c.show(t) })
 	}
@@ -67,7 +67,7 @@ func TestEveryNuisance(t *testing.T) {
 	}
 }
 
-func (e nuisanceEffect) show(t *testing.T) {
+func (e faultEffect) show(t *testing.T) {
 	s := with(t, func(*Knobs) {})
 	c := enrolled(t, s)
 	e.n.Match = Match{Action: "ActionFinalize", Mode: "otp", ID: c.id}
@@ -91,7 +91,7 @@ func (e nuisanceEffect) show(t *testing.T) {
 		t.Errorf("processed: %t", step == 1)
 	}
 	last := s.History(Match{Action: "ActionFinalize", Mode: "otp"})
-	if len(last) != 1 || last[0].Nuisance != e.n.Kind || last[0].Processed != e.processed || last[0].Answered != e.answered {
+	if len(last) != 1 || last[0].Fault != e.n.Kind || last[0].Processed != e.processed || last[0].Answered != e.answered {
 		t.Errorf("history %+v", last)
 	}
 	if left := s.Planted(); len(left) != 0 {
@@ -111,7 +111,7 @@ func isCutOff(err error, want string) bool {
 func TestRefusalThatMoves(t *testing.T) {
 	s := with(t, func(*Knobs) {})
 	c := enrolled(t, s)
-	if err := s.Plant(Nuisance{Kind: KindErr, Err: "NOK:STATE", Process: new(true), Match: Match{Action: "ActionFinalize"}}); err != nil {
+	if err := s.Plant(Fault{Kind: KindErr, Err: "NOK:STATE", Process: new(true), Match: Match{Action: "ActionFinalize"}}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := c.round(c.pin)
@@ -121,12 +121,12 @@ func TestRefusalThatMoves(t *testing.T) {
 	mustVerify(t, s, c)
 }
 
-func TestNuisanceTurns(t *testing.T) {
+func TestFaultTurns(t *testing.T) {
 	s := with(t, func(k *Knobs) { k.WrongLimit = 0 })
 	c := enrolled(t, s)
 	if err := s.Plant(
-		Nuisance{Kind: KindErr, Err: "NOK:SAT", Match: Match{Mode: "otp", Action: "ActionSetup"}, Skip: 2, Times: 2},
-		Nuisance{Kind: KindErr, Err: "NOK:URL", Match: Match{ID: "another"}, Times: -1},
+		Fault{Kind: KindErr, Err: "NOK:SAT", Match: Match{Mode: "otp", Action: "ActionSetup"}, Skip: 2, Times: 2},
+		Fault{Kind: KindErr, Err: "NOK:URL", Match: Match{ID: "another"}, Times: -1},
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -141,16 +141,16 @@ func TestNuisanceTurns(t *testing.T) {
 	if left := s.Planted(); len(left) != 1 || left[0].Err != "NOK:URL" {
 		t.Errorf("planted: %+v", left)
 	}
-	s.ClearNuisances()
+	s.ClearFaults()
 	if left := s.Planted(); len(left) != 0 {
 		t.Errorf("still planted: %+v", left)
 	}
 }
 
-// TestNuisanceByChance strikes about as often as told, and at the same requests with the same seed.
-func TestNuisanceByChance(t *testing.T) {
+// TestFaultByChance strikes about as often as told, and at the same requests with the same seed.
+func TestFaultByChance(t *testing.T) {
 	run := func(seed uint64) (struck string) {
-		s := started(t, Options{Seed: seed, Nuisances: []Nuisance{{Kind: KindErr, Err: "NOK:SAT", Chance: 0.3, Match: Match{Mode: "otp"}}}})
+		s := started(t, Options{Seed: seed, Faults: []Fault{{Kind: KindErr, Err: "NOK:SAT", Chance: 0.3, Match: Match{Mode: "otp"}}}})
 		c := newClient(t, s)
 		c.serial = "fleet/_/0123456789abcdef0123456789abcdef"
 		if err := c.activate(DefaultCode); err != nil {
@@ -168,15 +168,15 @@ func TestNuisanceByChance(t *testing.T) {
 	}
 }
 
-func TestNuisanceFaults(t *testing.T) {
+func TestInvalidFaults(t *testing.T) {
 	s := with(t, func(*Knobs) {})
-	for name, n := range map[string]Nuisance{
+	for name, n := range map[string]Fault{
 		"no kind": {}, "kind": {Kind: "x"}, "skip": {Kind: KindDelay, Skip: -1}, "chance": {Kind: KindDelay, Chance: 1.1},
 		"delay": {Kind: KindDelay, Delay: -1}, "status": {Kind: KindStatus}, "err": {Kind: KindErr}, "drip": {Kind: KindDrip},
 		"lost and processed": {Kind: KindLostRequest, Process: new(true)}, "field": {Kind: KindExtra, Fields: []Field{{"a b", ""}}},
 		"form": {Kind: KindForm, Form: "none"},
 	} {
-		if err := s.Plant(Nuisance{Kind: KindEmpty}, n); err == nil || len(s.Planted()) != 0 {
+		if err := s.Plant(Fault{Kind: KindEmpty}, n); err == nil || len(s.Planted()) != 0 {
 			t.Errorf("%s: %v, planted %d", name, err, len(s.Planted()))
 		}
 	}
@@ -191,7 +191,7 @@ func TestPlainGETIsSentTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Plant(Nuisance{Kind: KindLostAnswer}); err != nil {
+	if err := s.Plant(Fault{Kind: KindLostAnswer}); err != nil {
 		t.Fatal(err)
 	}
 	response, err := c.http.Get(c.base + "?" + c.finalizeParams(r.one("challenge"), c.pin).Encode())
@@ -204,7 +204,7 @@ func TestPlainGETIsSentTwice(t *testing.T) {
 		t.Errorf("the repeated finalize was answered %s, %v", body, err)
 	}
 	if got := truth(t, s, c); got.MaxFinalizesPerChallenge != 2 || got.WrongProofs != 1 {
-		t.Errorf("tally %+v", got.Tally)
+		t.Errorf("counters %+v", got.Counters)
 	}
 }
 
@@ -221,7 +221,7 @@ func TestDelayedRequestIsProcessed(t *testing.T) {
 		},
 		After: func(Exchange) { close(done) },
 	})
-	if err := s.Plant(Nuisance{Kind: KindDelay, Delay: Duration(20 * time.Millisecond)}); err != nil {
+	if err := s.Plant(Fault{Kind: KindDelay, Delay: Duration(20 * time.Millisecond)}); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.ProtocolURL(), "http://"))

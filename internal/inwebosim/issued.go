@@ -15,16 +15,16 @@ type password struct {
 	next     *password // an older one with the same text
 }
 
-// ledger remembers the passwords of the last OTPLife, of all devices. Its lock is taken after a device's.
-type ledger struct {
+// list of issued OTPs remembers the passwords of the last OTPLife, of all devices. Its lock is taken after a device's.
+type issuedOTPs struct {
 	mu     sync.Mutex
 	byText map[string]*password
 	queue  []*password // oldest first
 }
 
-func newLedger() *ledger { return &ledger{byText: map[string]*password{}} }
+func newIssuedOTPs() *issuedOTPs { return &issuedOTPs{byText: map[string]*password{}} }
 
-func (l *ledger) issue(p *password, life time.Duration) {
+func (l *issuedOTPs) issue(p *password, life time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prune(p.issued, life)
@@ -34,7 +34,7 @@ func (l *ledger) issue(p *password, life time.Duration) {
 }
 
 // spend finds a password that is alive, unspent and of a device that wanted takes, and spends it.
-func (l *ledger) spend(token string, now time.Time, life time.Duration, wanted func(*device) bool) *password {
+func (l *issuedOTPs) spend(token string, now time.Time, life time.Duration, wanted func(*device) bool) *password {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prune(now, life)
@@ -48,7 +48,7 @@ func (l *ledger) spend(token string, now time.Time, life time.Duration, wanted f
 }
 
 // of lists the living passwords of a device, oldest first.
-func (l *ledger) of(d *device, now time.Time, life time.Duration) []IssuedOTP {
+func (l *issuedOTPs) of(d *device, now time.Time, life time.Duration) []IssuedOTP {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prune(now, life)
@@ -62,7 +62,7 @@ func (l *ledger) of(d *device, now time.Time, life time.Duration) []IssuedOTP {
 }
 
 // prune forgets what has expired; l.mu is held.
-func (l *ledger) prune(now time.Time, life time.Duration) {
+func (l *issuedOTPs) prune(now time.Time, life time.Duration) {
 	expired := 0
 	for expired < len(l.queue) && now.Sub(l.queue[expired].issued) > life {
 		l.drop(l.queue[expired])
@@ -73,7 +73,7 @@ func (l *ledger) prune(now time.Time, life time.Duration) {
 }
 
 // drop takes a password out of the chain of its text; it is the oldest there.
-func (l *ledger) drop(p *password) {
+func (l *issuedOTPs) drop(p *password) {
 	first := l.byText[p.text]
 	if first == p {
 		delete(l.byText, p.text)
