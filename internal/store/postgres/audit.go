@@ -35,7 +35,11 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
 	const after = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step FROM audit
 		WHERE id > $1 ORDER BY id LIMIT $2`
-	return query(ctx, s, s.lanes.others, "read the audit log", scanLine, after, id, limit)
+	lines, err := query(ctx, s, s.lanes.others, "read the audit log", scanLine, after, id, limit)
+	if isDamage(err) {
+		return s.auditPast(ctx, id, limit)
+	}
+	return lines, err
 }
 
 const (
@@ -60,7 +64,7 @@ func raiseAuditIDs(ctx context.Context, tx pgx.Tx) error {
 func checkAuditIDs(ctx context.Context, conn *pgx.Conn) error {
 	var lag bool
 	err := conn.QueryRow(ctx, auditIDsLag).Scan(&lag)
-	if hasCode(err, undefinedTable) { // the schema has not been brought up to date
+	if hasCode(err, undefinedTable) || isDamage(err) { // the schema has not been brought up to date, or the last lines are damaged
 		return nil
 	}
 	if err != nil || !lag {

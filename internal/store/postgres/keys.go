@@ -81,7 +81,11 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 // ListKeys is as authn.KeyStore says.
 func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
 	const statement = `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`
-	return query(ctx, s, s.lanes.others, "list the API keys", scanListedKey, statement)
+	keys, err := query(ctx, s, s.lanes.others, "list the API keys", scanListedKey, statement)
+	if isDamage(err) {
+		return s.listKeysPast(ctx)
+	}
+	return keys, err
 }
 
 // scanListedKey returns a key that cannot be read with its ID and its Damage.

@@ -54,30 +54,7 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 	const list = `SELECT ` + deviceColumns + ` FROM device WHERE account > $1 ORDER BY account LIMIT $2`
 	rows, err := query(ctx, s, s.lanes.others, "list the records", scanRow, list, string(after), limit)
 	if isDamage(err) {
-		return s.listSingly(ctx, after, limit)
-	}
-	return rows, err
-}
-
-// listSingly is List, row by row, for a page that has a damaged row.
-func (s *Store) listSingly(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
-	const (
-		list    = `SELECT account FROM device WHERE account > $1 ORDER BY account LIMIT $2`
-		one     = `SELECT ` + deviceColumns + ` FROM device WHERE account = $1`
-		remains = `SELECT account, revision, in_doubt, held_until, ''::bytea, ''::bytea, unread_answers, serial, active
-			FROM device WHERE account = $1`
-	)
-	accounts, err := query(ctx, s, s.lanes.others, "list the accounts", pgx.RowTo[string], list, string(after), limit)
-	var rows []otp.Row
-	for _, account := range accounts {
-		found, err := query(ctx, s, s.lanes.others, "read a record", scanRow, one, account)
-		if isDamage(err) {
-			found, err = query(ctx, s, s.lanes.others, "read what remains of a record", scanRow, remains, account)
-		}
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, found...)
+		return s.listPast(ctx, after, limit)
 	}
 	return rows, err
 }
