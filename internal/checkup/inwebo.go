@@ -49,6 +49,9 @@ func stages(c config.Inwebo, p inwebo.Probe) (findings []Finding) {
 	case p.Peer == "":
 		return append(findings, fails(byConnection, via+target+": "+p.Err.Error(),
 			"Check inwebo.url, the firewall and the proxy; inWebo is reached at its port 443."))
+	case p.ByProxy:
+		return append(findings, fails(byConnection, via+target+": "+p.Err.Error(),
+			"Check inwebo.proxy_url, and what the proxy permits; inWebo is reached at its port 443."))
 	}
 	if p.Peer != "" {
 		findings = append(findings, ok(byConnection, "to "+via+target))

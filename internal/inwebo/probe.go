@@ -15,6 +15,7 @@ import (
 type Probe struct {
 	Addresses []string             // that the name resolved to; empty when there was nothing to resolve
 	Peer      string               // host:port of the connection; empty when there was none
+	ByProxy   bool                 // the proxy answered that it makes no connection to the host
 	TLS       *tls.ConnectionState // nil when there was no TLS, or it failed
 	Took      time.Duration        // from the question to the end of its answer
 	Date      time.Time            // of the answer's header, to the second; zero when there was none
@@ -39,6 +40,7 @@ func (c *Client) Probe(ctx context.Context) Probe {
 	conn, err := c.dial(way.watch(ctx))
 	p := way.probe()
 	if err != nil {
+		p.ByProxy = is[proxyError](err)
 		p.Err = newFault(ctx, x.name, ErrNeverSent, err)
 		return p
 	}
