@@ -22,6 +22,9 @@ func findDatabase(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := checkDirectory(filepath.Dir(path)); err != nil {
+		return "", err
+	}
 	trace := traceOfStore(path) // before the size is read: another process may make the store now
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().IsRegular() && info.Size() == 0 && trace != "" {
@@ -39,6 +42,25 @@ func findDatabase(dir string) (string, error) {
 		return "", err
 	}
 	return path, errors.Join(checkInterrupted(path), checkFileSystem(filepath.Dir(path)))
+}
+
+// checkDirectory refuses a data directory that is something else, or that cannot be reached. It need not be there.
+func checkDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil:
+		return fmt.Errorf("the data directory %s is a file, not a directory: correct PIMSD_DATA_DIR", dir)
+	case errors.Is(err, fs.ErrNotExist):
+		if target, err := os.Readlink(dir); err == nil {
+			return fmt.Errorf("the data directory %s is a symbolic link, to %s, which is not there: make that directory, or correct "+
+				"PIMSD_DATA_DIR", dir, target)
+		}
+		return nil
+	default:
+		return fmt.Errorf("the data directory cannot be reached: correct PIMSD_DATA_DIR, or give this user access to it: %w", err)
+	}
 }
 
 // traceOfStore returns the name of a file that is next to the database only after a store was made there; empty when there is
