@@ -47,7 +47,7 @@ directory of this configuration.`,
 // healthPause lies between two questions.
 const healthPause = 100 * time.Millisecond
 
-// askHealth asks once, and reports whether a service answered. A service with another data directory is an error: the
+// askHealth asks once, and reports whether a service answered that has started. A service with another data directory is an error: the
 // configuration and the service do not belong together.
 func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered bool, err error) {
 	answer, err := app.AskOperators(ctx, c)
@@ -56,6 +56,8 @@ func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered boo
 	}
 	address, shown := answer.Address, answer.DataDir
 	switch {
+	case answer.Starts && answer.IsOf(c):
+		return false, fmt.Errorf("the service at %s is starting: its store is being opened, verified or migrated; wait for it with --wait", address)
 	case answer.Status != http.StatusOK:
 		return true, fmt.Errorf("%s answers with HTTP %d", address, answer.Status)
 	case shown == "":

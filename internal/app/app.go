@@ -44,8 +44,8 @@ type App struct {
 	tellCensus func(telemetry.Census)
 }
 
-// New binds both listeners and then builds everything; nothing is answered before Run. The log goes to w. What it opened is
-// closed again when it fails.
+// New binds both listeners and then builds everything. While it opens the store, operators are told that the service is not ready, and
+// callers are refused; nothing else is answered before Run. The log goes to w. What it opened is closed again when it fails.
 func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error) {
 	log, err := telemetry.NewLog(w, c.Log.Level)
 	if err != nil {
@@ -72,10 +72,9 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	metrics := telemetry.NewMetrics(Build().Version, codes())
 	metrics.ExpectPanics(tasks()...)
 	a.metrics = metrics
-	if a.Core, err = OpenCore(ctx, c, true, observeMetrics(metrics, logger)); err != nil {
+	if err = a.openCore(ctx, metrics); err != nil {
 		return nil, err
 	}
-	a.undo.push("store", a.Core.Close)
 	metrics.WatchLog(log.Dropped)
 	a.keyring = newKeyringWatch(a.Core, logger)
 	metrics.WatchSealingKeys(a.keyring.usable)
@@ -92,6 +91,20 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 		return nil, err
 	}
 	return a, nil
+}
+
+// openCore opens the store and the domain on it.
+func (a *App) openCore(ctx context.Context, metrics *telemetry.Metrics) (err error) {
+	stop, err := a.answerWhileStarting(metrics)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	if a.Core, err = OpenCore(ctx, a.config, true, observeMetrics(metrics, a.logger)); err != nil {
+		return err
+	}
+	a.undo.push("store", a.Core.Close)
+	return nil
 }
 
 // codes are the labels that an OTP request can be counted under.

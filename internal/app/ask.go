@@ -18,6 +18,7 @@ type OperatorsAnswer struct {
 	Address string // where it was asked
 	Status  int    // of HTTP
 	DataDir string // of the service, as ShownDataDir returns it; empty: it is no pimsd
+	Starts  bool   // it opens its store, and takes no calls yet
 }
 
 // IsOf reports whether the service that answered uses the configuration's store.
@@ -38,7 +39,10 @@ func AskOperators(ctx context.Context, c *config.Config) (OperatorsAnswer, error
 		return OperatorsAnswer{}, fmt.Errorf("nothing answers at ops.listen: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	return OperatorsAnswer{Address: address, Status: response.StatusCode, DataDir: response.Header.Get(DataDirHeader)}, nil
+	return OperatorsAnswer{
+		Address: address, Status: response.StatusCode, DataDir: response.Header.Get(DataDirHeader),
+		Starts: response.Header.Get(startsHeader) != "",
+	}, nil
 }
 
 // reachable returns the address at which a listener on every interface is found on this machine.

@@ -43,7 +43,7 @@ func (a *App) openOps(metrics *telemetry.Metrics) error {
 
 // listenOps opens the operators' listener for the handler.
 func (a *App) listenOps(metrics *telemetry.Metrics, handler http.Handler) (err error) {
-	handler = middleware.SetHeader(DataDirHeader, ShownDataDir(a.config))(a.withDocs(handler))
+	handler = a.named(a.withDocs(handler))
 	a.ops, err = openDoor(doorOptions{
 		setting: "ops.listen", bound: a.sockets.ops, handler: a.recovering(taskOperators, handler), timeouts: opsTimeouts(),
 		connections: opsConnections, heard: a.watchConnections(metrics, "ops", opsConnections), logger: a.logger,
@@ -53,6 +53,11 @@ func (a *App) listenOps(metrics *telemetry.Metrics, handler http.Handler) (err e
 	}
 	a.undo.push("operators' listener", a.ops.close)
 	return nil
+}
+
+// named lets every answer of the handler say whose service answers.
+func (a *App) named(handler http.Handler) http.Handler {
+	return middleware.SetHeader(DataDirHeader, ShownDataDir(a.config))(handler)
 }
 
 // callerBurst is how many times the requests of a second a caller may send at once after a pause.

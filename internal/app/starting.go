@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/pimsd/pimsd/internal/telemetry"
+)
+
+// startsHeader is the header of every answer to operators while the service starts.
+const startsHeader = "X-Pimsd-Starts"
+
+var errStarting = errors.New("the service is starting: its store is being opened, verified or migrated, which can take minutes")
+
+// answerWhileStarting answers at the bound addresses while the store is opened: operators are told that the service is alive and not
+// ready, and connections of callers are closed at once. Otherwise both would wait without an answer. stop ends it, and leaves the
+// sockets as they were.
+func (a *App) answerWhileStarting(metrics *telemetry.Metrics) (stop func() error, err error) {
+	ready := func(context.Context) error { return errStarting }
+	handler := middleware.SetHeader(startsHeader, "true")(telemetry.OpsHandler(metrics, telemetry.Check{Name: "serving", Ready: ready}))
+	ops, api := &lent{Listener: a.sockets.ops}, &lent{Listener: a.sockets.api}
+	operators, err := openDoor(doorOptions{
+		setting: "ops.listen", bound: ops, handler: a.recovering(taskOperators, a.named(handler)), timeouts: opsTimeouts(),
+		connections: opsConnections, heard: func(connectionEvent) {}, logger: a.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var answering sync.WaitGroup
+	failed := make(chan error, 1) // what is wrong with the socket shows again when the service is there
+	answering.Go(func() { operators.serve(failed) })
+	answering.Go(api.refuse)
+	return func() error {
+		err := errors.Join(operators.close(), api.Close())
+		answering.Wait()
+		return errors.Join(err, ops.giveBack(), api.giveBack())
+	}, nil
+}
+
+// lent is a listener whose Close ends its use, and leaves its socket open.
+type lent struct {
+	net.Listener
+
+	closed atomic.Bool
+}
+
+// Accept is as net.Listener says.
+func (l *lent) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil && l.closed.Load() {
+		err = net.ErrClosed
+	}
+	return c, err
+}
+
+// Close ends what waits in Accept.
+func (l *lent) Close() error {
+	if l.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	return l.setDeadline(time.Unix(1, 0))
+}
+
+// giveBack makes the socket accept connections again.
+func (l *lent) giveBack() error { return l.setDeadline(time.Time{}) }
+
+func (l *lent) setDeadline(at time.Time) error {
+	if socket, ok := l.Listener.(interface{ SetDeadline(at time.Time) error }); ok {
+		return socket.SetDeadline(at)
+	}
+	return errors.New("the listener is none of TCP")
+}
+
+// refuse closes each connection that arrives, until Close.
+func (l *lent) refuse() {
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			_ = c.Close()
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			time.Sleep(refusePause) // no file descriptor is left, for example
+		}
+	}
+}
+
+// refusePause is how long connections are left waiting after one could not be accepted.
+const refusePause = 100 * time.Millisecond
