@@ -131,7 +131,7 @@ func (s *Service) note(
 func (s *Service) noteWord(
 	ctx context.Context, c *conversation, stage Stage, change func(Record, time.Time) (Record, string, error),
 ) error {
-	return s.whenFree(ctx, c, func() error { return s.tryAmend(ctx, c, stage, change) })
+	return s.retryUntilFree(ctx, c, func() error { return s.tryAmend(ctx, c, stage, change) })
 }
 
 // tryAmend looks at the record once, and writes what change makes of it, a record of revision 1 when there is none yet.

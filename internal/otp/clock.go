@@ -86,8 +86,7 @@ func (s *Service) refused(ctx context.Context, c *conversation, found, corrected
 	if !wasAhead || found.Revision == 0 {
 		return cause
 	}
-	corrected.Revision++
-	w, err := c.writeOf(c.nextWriteID(), found, corrected, StageOutcome, outcomeClock)
+	w, err := correction(c.nextWriteID(), found, corrected, c.ask.entry(c.action, c.now(), StageOutcome, outcomeClock, found.Step))
 	if err != nil {
 		return because(ErrStore, err)
 	}
@@ -96,4 +95,10 @@ func (s *Service) refused(ctx context.Context, c *conversation, found, corrected
 		return err
 	}
 	return cause
+}
+
+// correction returns the write of the record with its corrected stamps.
+func correction(id string, found, corrected Record, entry Line) (Write, error) {
+	corrected.Revision++
+	return writeOver(id, found, corrected, entry)
 }

@@ -24,6 +24,16 @@ func (s *neverFresh) Fetch(context.Context, otp.Account) (otp.Row, time.Time, er
 	return s.row, time.Now(), nil
 }
 
+func (s *neverFresh) Update(
+	ctx context.Context, account otp.Account, _ string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	read := func(ctx context.Context) (otp.Snapshot, error) {
+		row, now, err := s.Fetch(ctx, account)
+		return otp.Snapshot{Row: row, Now: now}, err
+	}
+	return otp.UpdateInSteps(ctx, read, s.Store, decide)
+}
+
 // neverCurrent returns a service for which every write is a conflict.
 func neverCurrent(t *testing.T, d *device, sim *inwebosim.Simulator) (*otp.Service, *neverFresh) {
 	t.Helper()
@@ -56,7 +66,7 @@ func TestConflictsEndWithPatience(t *testing.T) {
 			if !errors.Is(err, otp.ErrBusy) || !errors.As(err, &wait) || wait.For <= 0 {
 				t.Errorf("%s: %v; want a wait for the device", name, err)
 			}
-			if looks, took := store.fetches.Load(), time.Since(began); looks > 20 || took > time.Second {
+			if looks, took := store.fetches.Load(), time.Since(began); looks > 30 || took > time.Second {
 				t.Errorf("%s: %d looks in %v", name, looks, took)
 			}
 		})

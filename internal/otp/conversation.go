@@ -40,7 +40,7 @@ type conversation struct {
 	record   Record        // as this conversation last wrote it, and never as another left it
 	body     []byte        // of the row with that record
 	seen     []byte        // the body of the row that was last fetched; nil when there was none
-	hold     uint64        // the revision of the hold
+	leased   bool          // the record has the lease, or may have it
 	doubtful bool          // the device was in doubt when the hold was taken
 	rounds   int           // accepted so far
 	answer   secret.Bytes  // that was kept of the call which this one repeats; empty when it repeats none
@@ -98,33 +98,15 @@ func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	row, now, err := s.store.Fetch(ctx, c.ask.Account)
-	return s.fetched(c, row, now, err)
-}
-
-// fetchWithResponse is fetch, and returns from the same read what is stored of the call that this one repeats.
-func (s *Service) fetchWithResponse(ctx context.Context, c *conversation) (Record, *Kept, error) {
-	if c.ask.Repeat == nil {
-		r, err := s.fetch(ctx, c)
-		return r, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
-	defer cancel()
-	row, kept, now, err := s.store.FetchWithResponse(ctx, c.ask.Account, c.ask.Repeat.Key)
-	r, err := s.fetched(c, row, now, err)
-	return r, kept, err
-}
-
-// fetched makes a record of what a fetch returned.
-func (s *Service) fetched(c *conversation, row Row, now time.Time, err error) (Record, error) {
 	if !now.IsZero() {
 		c.storeTimeAt = c.clock()
 		c.storeTime = s.clock.Look(c.storeTimeAt, now)
 	}
 	c.seen = row.Body
 	if errors.Is(err, ErrNotFound) {
-		return Record{Account: c.ask.Account}, nil
+		row, err = Row{Account: c.ask.Account}, nil
 	}
-	return c.tolerance.decode(row, err, &s.limits)
+	return c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
 }
 
 // write makes the record durable, with the audit line of the stage.
@@ -156,11 +138,21 @@ func (c *conversation) nextWriteID() string {
 
 // writeOf is the write of next over the record from under id, with its audit line.
 func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcome string) (Write, error) {
+	return writeOver(id, from, next, c.ask.entry(c.action, c.now(), stage, outcome, next.Step))
+}
+
+// entry returns the entry of the audit log for a stage of the call.
+func (a Ask) entry(action string, at time.Time, stage Stage, outcome string, step uint64) Line {
+	return Line{
+		At: at, Account: a.Account, Caller: a.Caller, Transaction: a.Transaction, Action: action, Stage: stage, Outcome: outcome,
+		Step: step,
+	}
+}
+
+// writeOver returns the write of next over the record from, with its audit entry.
+func writeOver(id string, from, next Record, entry Line) (Write, error) {
 	row, err := encode(next)
-	w := Write{ID: id, Row: row, Line: Line{
-		At: c.now(), Account: c.ask.Account, Caller: c.ask.Caller, Transaction: c.ask.Transaction, Action: c.action,
-		Stage: stage, Outcome: outcome, Step: next.Step,
-	}}
+	w := Write{ID: id, Row: row, Line: entry}
 	if claim := next.claim(); claim != from.claim() || next.Revision == 1 || from.damaged {
 		w.Claim = &claim
 	}

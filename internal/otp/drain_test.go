@@ -161,7 +161,7 @@ func TestDrainGivesUpAHold(t *testing.T) {
 					if c.Verb != storetest.Replace {
 						return storetest.Fault{}
 					}
-					return storetest.Fault{Err: errStoreFault, Applied: isStored}
+					return storetest.Fault{Err: errStoreFault, Applied: isStored && c.Write.Line.Stage == otp.StageAttempt}
 				}}, newBridge(sim), limits(), nil)
 				if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrStore {
 					t.Errorf("the caller is told %v", err)

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // actionEnroll is the audit log's word for enrolling a device.
@@ -59,32 +59,15 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 	if e.Replace {
 		c.tolerance = replacesDevice
 	}
-	var used Activations
-	taken := false // another account has the device of the account's serial
-	prepare := func(r Record, _ time.Time) (Record, error) {
-		if !taken && r.Serial != "" && !r.claim().Active { // other accounts may have had the device since
-			var err error
-			if r, err = s.inherited(ctx, r, r.Serial); err != nil {
-				return r, err
-			}
-		}
-		used = s.limits.Activations.judge(r.Activations)
-		if r.Device != nil && !r.Device.Unconfirmed && !e.Replace {
-			return r, ErrAlreadyEnrolled
-		}
-		if used.Exhausted && !e.Force {
-			return r, ErrActivations
-		}
-		return s.enrolling(r, taken)
+	purpose := forEnrollment{replace: e.Replace, force: e.Force}
+	if purpose.drawn, err = s.newSerial(); err != nil {
+		return Activations{}, because(ErrStore, err)
 	}
-	if err = s.take(ctx, c, prepare); errors.Is(err, ErrDeviceTaken) {
-		taken = true
-		err = s.take(ctx, c, prepare)
-	}
+	err = s.leaseForEnrollment(ctx, c, purpose)
+	used := s.limits.Activations.judge(c.record.Activations)
 	if err != nil {
 		return used, err
 	}
-	used = s.limits.Activations.judge(c.record.Activations)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
 	err = (&activation{Service: s, conversation: c, Enrolling: e}).run(ctx)
@@ -94,15 +77,65 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 	return used, err
 }
 
-// enrolling is the record of an account whose enrolment begins: it has a serial, drawn now only if it had none, or if
-// another account has the device of that one.
-func (s *Service) enrolling(r Record, taken bool) (Record, error) {
-	if r.Serial == "" || taken && r.Device == nil {
-		serial, err := s.newSerial()
-		if err != nil {
-			return r, because(ErrStore, err)
+// forEnrollment leases the record of an account for the enrollment of a device.
+type forEnrollment struct {
+	replace, force bool
+	drawn          ratchet.Serial // for an account that has none, or must not use the one that it has
+	taken          bool           // another account has the device of the account's serial
+	history        history
+}
+
+// history is what the store's accounts know of the device with that serial.
+type history struct {
+	serial ratchet.Serial
+	rows   []Row
+}
+
+// historyNeeded is the error of a forEnrollment that lacks the history of a serial.
+type historyNeeded struct{ serial ratchet.Serial }
+
+func (*historyNeeded) Error() string { return "the history of the account's serial was not read" }
+
+// maxLeaseSteps is how often an enrollment may learn, by a lease that is refused, what it must know for the next.
+const maxLeaseSteps = 4
+
+// leaseForEnrollment acquires the lease, and reads what other accounts know of the account's serial if that matters.
+func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpose forEnrollment) (err error) {
+	for range maxLeaseSteps {
+		err = s.acquireLease(ctx, c, purpose)
+		needed, isNeeded := errors.AsType[*historyNeeded](err)
+		switch {
+		case isNeeded:
+			if purpose.history, err = s.historyOf(ctx, needed.serial); err != nil {
+				return err
+			}
+		case errors.Is(err, ErrDeviceTaken) && !purpose.taken:
+			purpose.taken = true
+		default:
+			return err
 		}
-		r.Serial, r.Tenure = serial, 1
+	}
+	return &Wait{ErrBusy, lastPause} // the account's serial keeps changing
+}
+
+// prepare gives the account a serial only if it has none, or if another account has the device of its own.
+func (p forEnrollment) prepare(r Record, _ string, _ storeclock.Reading, limits *Limits) (_ Record, err error) {
+	if !p.taken && r.Serial != "" && !r.claim().Active { // other accounts may have had the device since
+		if p.history.serial != r.Serial {
+			return r, &historyNeeded{r.Serial}
+		}
+		if r, err = r.inheriting(p.history, limits.Guard); err != nil {
+			return r, err
+		}
+	}
+	switch {
+	case r.Device != nil && !r.Device.Unconfirmed && !p.replace:
+		return r, ErrAlreadyEnrolled
+	case limits.Activations.judge(r.Activations).Exhausted && !p.force:
+		return r, ErrActivations
+	}
+	if r.Serial == "" || p.taken && r.Device == nil {
+		r.Serial, r.Tenure = p.drawn, 1
 	}
 	r.Enrolment = &Enrolment{Phase: PhaseEnrolling, Device: Device{Identity: inwebo.Unactivated()}}
 	r.Activations++

@@ -15,21 +15,27 @@ import (
 // maxSerial is the longest serial that a store claims, in bytes.
 const maxSerial = 256
 
-// inherited is r, which is about to get the device of that serial, with what is counted of the device by the account that
-// had it last. Where that is not known, everything that may be newest counts. ErrDeviceTaken means that an account has it now.
-func (s *Service) inherited(ctx context.Context, r Record, serial ratchet.Serial) (Record, error) {
+// historyOf reads the history of a serial from the store.
+func (s *Service) historyOf(ctx context.Context, serial ratchet.Serial) (history, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	rows, err := s.store.BySerial(ctx, string(serial))
 	if err != nil {
-		return r, because(ErrStore, err)
+		return history{}, because(ErrStore, err)
 	}
+	return history{serial, rows}, nil
+}
+
+// inheriting returns r, which is about to get the device of the history, with what is counted of the device by the account that
+// had it last. Where that is not known, everything that may be newest counts. ErrDeviceTaken means that an account has it now.
+func (r Record) inheriting(h history, guard GuardLimits) (Record, error) {
+	serial := h.serial
 	var newest uint64
 	if r.Serial == serial {
 		newest = r.Tenure
 	}
 	var others []Record
-	for _, row := range rows {
+	for _, row := range h.rows {
 		if row.Account == r.Account && (!row.Former || r.Serial == serial && row.Revision < r.Revision) {
 			continue // r goes on from it
 		}
@@ -38,7 +44,7 @@ func (s *Service) inherited(ctx context.Context, r Record, serial ratchet.Serial
 		}
 		other, err := decodeBody(row)
 		if err != nil { // it must not keep the device from being used
-			other = Record{Guard: s.limits.Guard.unknown()}
+			other = Record{Guard: guard.unknown()}
 		}
 		newest, others = max(newest, other.Tenure), append(others, other)
 	}

@@ -71,7 +71,11 @@ func (s *Service) importable(ctx context.Context, r Record, found Found) (Record
 	if r.Device != nil {
 		return r, ErrAlreadyEnrolled
 	}
-	return s.inherited(ctx, r.released(), found.Serial)
+	h, err := s.historyOf(ctx, found.Serial)
+	if err != nil {
+		return r, err
+	}
+	return r.released().inheriting(h, s.limits.Guard)
 }
 
 func (f Found) isWhole() bool {

@@ -8,6 +8,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // actionOTP is the audit log's word for asking an OTP.
@@ -36,18 +37,12 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 		return Issued{}, err
 	}
 	defer s.finish(c)
-	var sid string
-	err = s.take(ctx, c, func(r Record, _ time.Time) (Record, error) {
-		if r.Device == nil {
-			return r, ErrNoDevice
-		}
-		if sid, err = s.limits.service(r.Device); err != nil {
-			return r, err
-		}
-		return r.spent(c.id, c.reading(), s.limits)
-	})
-	if err != nil || !c.answer.IsEmpty() {
+	if err = s.acquireLease(ctx, c, forOTP{}); err != nil || !c.answer.IsEmpty() {
 		return Issued{Kept: c.answer}, err
+	}
+	sid, err := s.limits.service(c.record.Device)
+	if err != nil {
+		return Issued{}, err
 	}
 	// A caller who hangs up now must not put the device in doubt.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
@@ -55,7 +50,20 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 	return s.issue(ctx, c, sid, pin)
 }
 
-// service gives the sid that the OTP is for.
+// forOTP leases the record of a device for an OTP.
+type forOTP struct{}
+
+func (forOTP) prepare(r Record, conversation string, clock storeclock.Reading, limits *Limits) (Record, error) {
+	if r.Device == nil {
+		return r, ErrNoDevice
+	}
+	if _, err := limits.service(r.Device); err != nil {
+		return r, err
+	}
+	return r.spent(conversation, clock, limits)
+}
+
+// service returns the sid that the OTP is for.
 func (l Limits) service(device *Device) (string, error) {
 	wanted := l.ServiceID
 	for _, service := range device.Services {

@@ -97,9 +97,13 @@ func (s *shifted) Fetch(ctx context.Context, account otp.Account) (otp.Row, time
 	return row, now.Add(time.Duration(s.ahead.Load())), err
 }
 
-func (s *shifted) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
-	row, kept, now, err := s.Store.FetchWithResponse(ctx, account, key)
-	return row, kept, now.Add(time.Duration(s.ahead.Load())), err
+func (s *shifted) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	return s.Store.Update(ctx, account, key, func(found otp.Snapshot) otp.Decision {
+		found.Now = found.Now.Add(time.Duration(s.ahead.Load()))
+		return decide(found)
+	})
 }
 
 // later is the device's store at a time when no guess is held back any more for its pause.

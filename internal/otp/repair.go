@@ -20,9 +20,13 @@ const (
 	replacesDevice
 )
 
-// decode returns the record of a row, which came with err, as far as a call of that tolerance can work on it. Otherwise it
-// returns why the record cannot be opened or decoded.
-func (t tolerance) decode(row Row, err error, limits *Limits) (Record, error) {
+// decode returns the record of a snapshot as far as a call of that tolerance can work on it. Otherwise it returns why the record
+// cannot be opened or decoded. The record of a row that is not there is an empty one of revision 0.
+func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
+	row, err := found.Row, found.Fault
+	if row.Revision == 0 && err == nil {
+		return Record{Account: row.Account}, nil
+	}
 	switch tolerable := row.Unopened && t >= keepsVault; {
 	case err != nil && !tolerable:
 		return Record{}, err

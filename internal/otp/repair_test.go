@@ -22,6 +22,21 @@ func (s unopening) Fetch(ctx context.Context, account otp.Account) (otp.Row, tim
 	return row, now, err
 }
 
+func (s unopening) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	return s.Store.Update(ctx, account, key, func(found otp.Snapshot) otp.Decision {
+		if !found.Row.Vault.IsEmpty() {
+			found.Row.Unopened, found.Fault = true, otp.ErrSealed
+		}
+		d := decide(found)
+		if d.Write != nil {
+			d.Write.Row.Unopened = false
+		}
+		return d
+	})
+}
+
 func (s unopening) Replace(ctx context.Context, w otp.Write) error {
 	w.Row.Unopened = false
 	return s.Store.Replace(ctx, w)

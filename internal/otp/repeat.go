@@ -69,16 +69,11 @@ func (s *Service) disclaim(ask Ask) {
 	delete(s.claims, claim{ask.Account, ask.Repeat.Key})
 }
 
-// recall decides whether the call was made before, by what was read together with the record: what is kept is stored
-// together with the record, so a hold that the store takes proves that there is still nothing. It comes before guard and
-// quota.
-func (s *Service) recall(ctx context.Context, c *conversation, kept *Kept) (answer secret.Bytes, err error) {
+// recall returns the stored answer of the call, which was made before, or why it has none. What is stored of a call is read and
+// written together with the record, so a lease proves that there is nothing yet. It comes before guard and quota.
+func (s *Service) recall(ctx context.Context, c *conversation, kept Kept) (answer secret.Bytes, err error) {
 	repeat, now := c.ask.Repeat, c.now()
 	switch {
-	case repeat == nil:
-		return answer, nil
-	case kept == nil:
-		return answer, c.record.talksAbout(repeat.Key, now)
 	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)):
 		return answer, ErrRepeatSpent
 	case kept.At.Sub(now) > holdMargin: // the clock was set back: how old it is cannot be known, now and later
@@ -107,7 +102,7 @@ func (s *Service) discard(ctx context.Context, c *conversation, cause error) err
 
 // talksAbout refuses a repeat of the call that another process is about.
 func (r *Record) talksAbout(key string, now time.Time) error {
-	if r.LeasedAt(now) && r.Hold.Repeat == key {
+	if key != "" && r.LeasedAt(now) && r.Hold.Repeat == key {
 		return &Wait{ErrRepeatUnderWay, r.Hold.Until.Sub(now)}
 	}
 	return nil

@@ -256,7 +256,7 @@ func TestALateOTPReplacesARefusal(t *testing.T) {
 func TestAKeyThatCannotBeSpent(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
-	for _, verb := range []storetest.Verb{storetest.FetchWithResponse, storetest.Spend} {
+	for _, verb := range []storetest.Verb{storetest.Update, storetest.Spend} {
 		d := plant(t, sim, inwebosim.Override{})
 		service := otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
 			if c.Verb == verb && d.truth(t).Finalizes > 0 {
@@ -279,11 +279,16 @@ type stale struct {
 	reads atomic.Int64
 }
 
-func (s *stale) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
-	if s.reads.Add(1) == 2 {
-		return s.row, nil, time.Now(), nil
+func (s *stale) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	read := func(ctx context.Context) (otp.Snapshot, error) {
+		if s.reads.Add(1) == 2 {
+			return otp.Snapshot{Row: s.row, Now: time.Now()}, nil
+		}
+		return storetest.Look(ctx, s.Store, account, key)
 	}
-	return s.Store.FetchWithResponse(ctx, account, key)
+	return otp.UpdateInSteps(ctx, read, s.Store, decide)
 }
 
 // Record and stored response come from one read: a repeat that reads a state from before its call finds that it cannot

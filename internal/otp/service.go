@@ -123,11 +123,19 @@ func (s *Service) setDeadline(c *conversation) {
 	c.deadline = time.Now().Add(c.within)
 }
 
-// holds notes that the conversation has its lease, in that record with that row.
-func (s *Service) holds(c *conversation, held Record, row Row) {
+// holds records what became of the conversation's request for a lease.
+func (s *Service) holds(c *conversation, o leaseOutcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.record, c.body, c.hold = held, row.Body, held.Revision
+	c.storeTime, c.storeTimeAt = o.storeTime, o.readAt
+	c.record, c.body, c.doubtful, c.leased = o.record, o.body, o.inDoubt, o.isLeased()
+}
+
+// mayHold records that the conversation may have its lease: a Drain that gives it up must name its account.
+func (s *Service) mayHold(c *conversation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.leased = true
 }
 
 // LastDeadline is when the last of the conversations under way is over, but for an outcome that the store does not take.
@@ -162,7 +170,7 @@ func (s *Service) Drain(ctx context.Context) []Account {
 	}
 	var givenUp []Account
 	for c := range s.talking {
-		if c.hold != 0 {
+		if c.leased {
 			givenUp = append(givenUp, c.ask.Account)
 		}
 	}

@@ -36,7 +36,7 @@ func heldRecord(t rapid.TB, r Record, conversation string, now time.Time) Record
 	if err != nil {
 		t.Fatal(err)
 	}
-	if held, err = held.spent(conversation, rightClock(now), testLimits); err != nil {
+	if held, err = held.spent(conversation, rightClock(now), &testLimits); err != nil {
 		t.Fatal(err)
 	}
 	return held

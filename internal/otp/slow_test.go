@@ -39,6 +39,14 @@ func (v *valve) Replace(ctx context.Context, w otp.Write) error {
 	return v.Store.Replace(ctx, w)
 }
 
+func (v *valve) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	return otp.UpdateInSteps(ctx, func(ctx context.Context) (otp.Snapshot, error) {
+		return storetest.Look(ctx, v.Store, account, key)
+	}, v, decide)
+}
+
 // watcher is an observer that keeps count.
 type watcher struct {
 	mu        sync.Mutex

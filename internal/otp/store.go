@@ -37,9 +37,17 @@ type Store interface {
 	// place of one that is none, as long as that was not spent.
 	Replace(ctx context.Context, w Write) error
 
-	// FetchWithResponse is Fetch, and returns from the same consistent read what is stored of the call that had the key:
-	// nil when nothing is. A missing row is ErrNotFound here too, and a stored response is returned with it.
-	FetchWithResponse(ctx context.Context, account Account, key string) (Row, *Kept, time.Time, error)
+	// Update reads the account's row, and what is stored of the call that had the key (none has the empty key), in one consistent
+	// snapshot, calls decide with it, and stores the Write of the Decision as Create or Replace do. No other write of the row comes
+	// between the snapshot and the Write: where a store cannot prevent one, it calls decide again with a newer snapshot, and
+	// returns ErrConflict or ErrExists in the end. A Decision without a Write stores nothing.
+	//
+	// decide runs in a goroutine of the store, while other calls wait. It must be a pure function: it may run more than once, and
+	// after the caller of Update has left. Its panic is an error of this call alone.
+	//
+	// Update returns the newest Decision. The errors are those of Create and Replace; ErrUntouched is also that of a snapshot that
+	// could not be read.
+	Update(ctx context.Context, account Account, key string, decide func(Snapshot) Decision) (Decision, error)
 
 	// BySerial returns the rows of all accounts that have or had the device with that serial, without their Vault. A write that
 	// changes an account's claim from one serial to another keeps the row that it replaces, without its Vault: BySerial returns

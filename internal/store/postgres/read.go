@@ -12,15 +12,24 @@ import (
 
 // Fetch is as otp.Store says. The time is the database's.
 func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
-	row, _, now, err := s.FetchWithResponse(ctx, account, "") // the key of no call
-	return row, now, err
+	found, err := s.snapshot(ctx, account, "") // the key of no call
+	if err == nil && found.Row.Revision == 0 {
+		err = otp.ErrNotFound
+	}
+	return found.Row, found.Now, err
 }
 
-// FetchWithResponse is as otp.Store says: one statement, and so one snapshot. The time is the database's. Of a damaged row
+// Update is as otp.Store says.
+func (s *Store) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	read := func(ctx context.Context) (otp.Snapshot, error) { return s.snapshot(ctx, account, key) }
+	return otp.UpdateInSteps(ctx, read, s, decide)
+}
+
+// snapshot reads what an Update decides on: one statement, and so one snapshot. The time is the database's. Of a damaged row
 // it returns what can be read, with an empty Body, and a damaged response counts as discarded.
-func (s *Store) FetchWithResponse(
-	ctx context.Context, account otp.Account, key string,
-) (otp.Row, *otp.Kept, time.Time, error) {
+func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (otp.Snapshot, error) {
 	const what = "fetch the record of an account"
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -32,13 +41,10 @@ func (s *Store) FetchWithResponse(
 	if err == nil && f.kept != nil && !f.kept.Answer.IsEmpty() {
 		err = s.standbysHaveAll(ctx)
 	}
-	switch {
-	case err != nil:
-		return otp.Row{}, nil, time.Time{}, describe(what, err)
-	case !f.found:
-		return otp.Row{}, f.kept, f.now, otp.ErrNotFound
+	if err != nil {
+		return otp.Snapshot{}, describe(what, err)
 	}
-	return f.row, f.kept, f.now, nil
+	return otp.Snapshot{Row: f.row, Now: f.now, Response: f.kept}, nil
 }
 
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.

@@ -14,6 +14,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // A store whose connections are silent finds that out by itself, and goes on over new ones: no call waits for long, and
@@ -92,7 +93,7 @@ func calls(store *postgres.Store) map[string]func(context.Context) error {
 			return err
 		},
 		"recall": func(ctx context.Context) error {
-			_, _, _, err := store.FetchWithResponse(ctx, "fetch", strings.Repeat("a", 64))
+			_, err := storetest.Look(ctx, store, "fetch", strings.Repeat("a", 64))
 			return err
 		},
 		"spend": func(ctx context.Context) error { return store.Spend(ctx, "fetch", strings.Repeat("a", 64)) },

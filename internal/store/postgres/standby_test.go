@@ -11,6 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // A write that the server has, and the standby that it waits for has not, is not durable, however often it is repeated:
@@ -27,7 +28,7 @@ func TestARepeatWaitsForTheStandbyToo(t *testing.T) {
 	w.Keep = &otp.Keep{Key: strings.Repeat("a", 64), Kept: otp.Kept{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
 	replace := func(ctx context.Context) error { return store.Replace(ctx, w) }
 	recall := func(ctx context.Context) error {
-		_, _, _, err := store.FetchWithResponse(ctx, "a", w.Keep.Key)
+		_, err := storetest.Look(ctx, store, "a", w.Keep.Key)
 		return err
 	}
 	for n := range 3 {

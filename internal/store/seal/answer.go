@@ -3,7 +3,7 @@ package seal
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -12,29 +12,80 @@ import (
 // answerPurpose binds a kept answer to its key: another call of the account must not be answered with it.
 func answerPurpose(key string) Purpose { return Purpose("answer " + key) }
 
-// FetchWithResponse returns the row with its vault opened and the stored response with its answer opened; see Fetch for
-// its errors. A response that is damaged counts as spent: it can never be returned, and the call must not be made again. One whose key
-// is missing is an error, because the key may be on its way to this process.
-func (s *Store) FetchWithResponse(
-	ctx context.Context, account otp.Account, key string,
-) (otp.Row, *otp.Kept, time.Time, error) {
-	row, kept, now, err := s.inner.FetchWithResponse(ctx, account, key)
-	if kept != nil && !kept.Answer.IsEmpty() {
-		opened := *kept
-		var sealed error
-		opened.Answer, sealed = s.keyring.Open(answerPurpose(key), account, kept.Answer.Reveal())
-		switch {
-		case errors.Is(sealed, ErrDamaged):
-			opened = otp.Kept{At: kept.At}
-		case sealed != nil:
-			return otp.Row{}, nil, now, sealed
+// Update is as otp.Store says: decide gets the row's vault and the response opened, or the Fault that says why one of them does not
+// open. A response that is damaged counts as spent: it can never be returned, and the call must not be made again. One whose key
+// is missing is a Fault, because the key may be on its way to this process.
+//
+// The key file is not read while the store waits for decide: that could take as long as its file system likes. A key that is
+// missing there is looked for afterwards, and then everything begins again.
+func (s *Store) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	if s.keyring == nil {
+		return s.update(ctx, account, key, nil, decide)
+	}
+	s.keyring.current() // which reads the file if that is due
+	keys := s.keyring.unwatched()
+	d, err := s.update(ctx, account, key, keys, func(found otp.Snapshot) otp.Decision {
+		if errors.Is(found.Fault, otp.ErrSealed) {
+			return otp.Decision{Result: keyMissing{}}
 		}
-		kept = &opened
+		return decide(found)
+	})
+	if _, missing := d.Result.(keyMissing); !missing || err != nil {
+		return d, err
 	}
-	if err == nil {
-		row, err = s.keyring.openRow(row)
+	s.keyring.refresh()
+	return s.update(ctx, account, key, s.keyring.unwatched(), decide)
+}
+
+// keyMissing is the Result of a decision that lacks a key.
+type keyMissing struct{}
+
+// update is Update with the keys as they are.
+func (s *Store) update(
+	ctx context.Context, account otp.Account, key string, keys *Keyring, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	type result struct {
+		decision otp.Decision // as decide made it
+		fault    error        // why its write cannot be sealed
 	}
-	return row, kept, now, err
+	d, err := s.inner.Update(ctx, account, key, func(found otp.Snapshot) otp.Decision {
+		decided := decide(keys.openSnapshot(found, key))
+		if decided.Write == nil {
+			return otp.Decision{Result: result{decided, nil}}
+		}
+		w, err := keys.sealWrite(*decided.Write)
+		if err != nil {
+			return otp.Decision{Result: result{decided, err}}
+		}
+		return otp.Decision{Write: &w, Result: result{decided, nil}}
+	})
+	r, _ := d.Result.(result)
+	return r.decision, errors.Join(err, r.fault)
+}
+
+// openSnapshot returns the snapshot with what is sealed in it opened.
+func (r *Keyring) openSnapshot(found otp.Snapshot, key string) otp.Snapshot {
+	found.Row, found.Fault = r.openRow(found.Row)
+	if found.Response == nil || found.Response.Answer.IsEmpty() {
+		return found
+	}
+	opened := *found.Response
+	var err error
+	if r == nil {
+		err = fmt.Errorf("%w: %w", otp.ErrSealed, errUnread)
+	} else {
+		opened.Answer, err = r.Open(answerPurpose(key), found.Row.Account, opened.Answer.Reveal())
+	}
+	switch {
+	case errors.Is(err, ErrDamaged):
+		opened = otp.Kept{At: opened.At}
+	case err != nil: // whatever is wrong with the row
+		found.Row.Unopened, found.Fault = false, err
+	}
+	found.Response = &opened
+	return found
 }
 
 // Spend is as otp.Store says.

@@ -22,11 +22,11 @@ func TestADamagedResponseIsSpent(t *testing.T) {
 	sealed.Row.Revision = 2
 	must(t, memory.Replace(t.Context(), sealed))
 
-	row, kept, _, err := store.FetchWithResponse(t.Context(), "alice", key)
-	if err != nil || string(row.Vault.Reveal()) != "secret" {
-		t.Errorf("the record is %+v (%v)", row, err)
+	found, err := storetest.Look(t.Context(), store, "alice", key)
+	if err != nil || found.Fault != nil || string(found.Row.Vault.Reveal()) != "secret" {
+		t.Errorf("the record is %+v (%v)", found, err)
 	}
-	if kept == nil || !kept.Answer.IsEmpty() {
+	if kept := found.Response; kept == nil || !kept.Answer.IsEmpty() {
 		t.Errorf("the response is %+v, want one that is spent", kept)
 	}
 }

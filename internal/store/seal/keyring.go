@@ -126,6 +126,13 @@ func (r *Keyring) key(id KeyID) (Key, error) {
 	return Key{}, fmt.Errorf("key %s, which %s does not have; put the key's line back: %w", id, r.source, otp.ErrSealed)
 }
 
+// unwatched returns a keyring with the keys that r has now, which reads no file.
+func (r *Keyring) unwatched() *Keyring {
+	now := &Keyring{source: r.source}
+	now.state.Store(r.state.Load())
+	return now
+}
+
 func (s *state) find(id KeyID) (Key, bool) {
 	i := slices.IndexFunc(s.keys, func(key Key) bool { return key.id == id })
 	if i < 0 {

@@ -76,12 +76,21 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 }
 
 // sealed calls store with the write as it may be stored.
-func (r *Keyring) sealed(ctx context.Context, w otp.Write, store func(context.Context, otp.Write) error) (err error) {
-	if w.Row, err = r.sealRow(w.Row); err != nil {
+func (r *Keyring) sealed(ctx context.Context, w otp.Write, store func(context.Context, otp.Write) error) error {
+	w, err := r.sealWrite(w)
+	if err != nil {
 		return err
 	}
-	w.Keep = r.sealKeep(w.Row.Account, w.Keep)
 	return store(ctx, w)
+}
+
+// sealWrite returns the write as it may be stored.
+func (r *Keyring) sealWrite(w otp.Write) (_ otp.Write, err error) {
+	if w.Row, err = r.sealRow(w.Row); err != nil {
+		return w, err
+	}
+	w.Keep = r.sealKeep(w.Row.Account, w.Keep)
+	return w, nil
 }
 
 // sealRow returns the row as it may be stored. An empty vault stays empty: there is nothing to hide. Without a keyring, the error

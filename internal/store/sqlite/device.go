@@ -154,13 +154,19 @@ func writtenBefore(on target, w otp.Write) (known bool, revision uint64, err err
 
 // Fetch is as otp.Store says.
 func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
-	found, _, now, err := s.fetch(ctx, account, "")
-	return found, now, err
+	found, err := s.snapshot(ctx, account, "")
+	if err == nil && found.Row.Revision == 0 {
+		err = otp.ErrNotFound
+	}
+	return found.Row, found.Now, err
 }
 
-// FetchWithResponse is as otp.Store says.
-func (s *Store) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
-	return s.fetch(ctx, account, key)
+// Update is as otp.Store says.
+func (s *Store) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	read := func(ctx context.Context) (otp.Snapshot, error) { return s.snapshot(ctx, account, key) }
+	return otp.UpdateInSteps(ctx, read, s, decide)
 }
 
 // fetched is what is stored of an account and of a call.
@@ -170,10 +176,10 @@ type fetched struct {
 	kept  *otp.Kept
 }
 
-// fetch returns the row of an account, and what is stored of the call with the key, unless that is empty.
-func (s *Store) fetch(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
+// snapshot returns the row of an account, and what is stored of the call with the key, unless that is empty.
+func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (otp.Snapshot, error) {
 	if err := s.health.refusal(); err != nil {
-		return otp.Row{}, nil, time.Time{}, err
+		return otp.Snapshot{}, err
 	}
 	f, err := read(ctx, s.writer, func(c *conn) (f fetched, err error) {
 		if key == "" {
@@ -183,13 +189,11 @@ func (s *Store) fetch(ctx context.Context, account otp.Account, key string) (otp
 		f, _, err = one(c, readFetched, fetchWithResponse, string(account), key)
 		return f, err
 	})
-	switch {
-	case err != nil:
-		return otp.Row{}, nil, time.Time{}, s.readError("fetch the record of an account", err)
-	case !f.found:
-		return otp.Row{}, f.kept, now(), otp.ErrNotFound
+	if err != nil {
+		return otp.Snapshot{}, s.readError("fetch the record of an account", err)
 	}
-	return f.row, f.kept, now(), nil
+	f.row.Account = account
+	return otp.Snapshot{Row: f.row, Now: now(), Response: f.kept}, nil
 }
 
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.

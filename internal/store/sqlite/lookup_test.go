@@ -12,6 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/storequeue"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // While the disk hangs, no caller waits longer than its context says, whatever it asks for.
@@ -26,8 +27,8 @@ func TestReadsOfADiskThatHangs(t *testing.T) {
 		const patience = 5 * time.Second
 		for verb, read := range map[string]func(context.Context) error{
 			"Fetch": func(ctx context.Context) error { _, _, err := s.Fetch(ctx, "alice"); return err },
-			"FetchWithResponse": func(ctx context.Context) error {
-				_, _, _, err := s.FetchWithResponse(ctx, "alice", "key")
+			"Update": func(ctx context.Context) error {
+				_, err := storetest.Look(ctx, s, "alice", "key")
 				return err
 			},
 			"KeyByID": func(ctx context.Context) error { _, err := s.KeyByID(ctx, "key"); return err },

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 func quiet(int64, int64) {}
@@ -223,8 +224,8 @@ func TestReplacingAStore(t *testing.T) {
 		t.Errorf("revoked are %v, want %v", revoked, want)
 	}
 	for _, key := range []string{fmt.Sprintf("%064d", 2), fmt.Sprintf("%064d", 3)} {
-		if _, kept, _, err := s.FetchWithResponse(t.Context(), account, key); err != nil || kept == nil || !kept.Answer.IsEmpty() {
-			t.Errorf("the key of a repeatable call is %+v (%v), want it spent", kept, err)
+		if found, err := storetest.Look(t.Context(), s, account, key); err != nil || found.Response == nil || !found.Response.Answer.IsEmpty() {
+			t.Errorf("the key of a repeatable call is %+v (%v), want it spent", found.Response, err)
 		}
 	}
 	after, err := s.AuditAfter(t.Context(), 0, math.MaxInt32)

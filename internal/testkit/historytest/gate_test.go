@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // gate makes one call of the store for a process.
@@ -75,14 +76,18 @@ func (p *process) Fetch(ctx context.Context, account otp.Account) (otp.Row, time
 	return row, p.h.now(), err
 }
 
-// FetchWithResponse is as otp.Store says, with the time of the history's clock.
-func (p *process) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
-	var kept *otp.Kept
-	row, err := gate(p, reads, func() (row otp.Row, err error) {
-		row, kept, _, err = p.h.store.FetchWithResponse(ctx, account, key)
-		return row, err
-	}, func() {})
-	return row, kept, p.h.now(), err
+// Update is as otp.Store says, with the time of the history's clock. Faults come before the snapshot and with the write.
+func (p *process) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	read := func(ctx context.Context) (otp.Snapshot, error) {
+		return gate(p, reads, func() (otp.Snapshot, error) {
+			found, err := storetest.Look(ctx, p.h.store, account, key)
+			found.Now = p.h.now()
+			return found, err
+		}, func() {})
+	}
+	return otp.UpdateInSteps(ctx, read, p, decide)
 }
 
 // BySerial is as otp.Store says.

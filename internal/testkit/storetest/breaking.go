@@ -24,7 +24,7 @@ type Call struct {
 	Verb    Verb
 	Account otp.Account
 	Write   otp.Write // of a Create and a Replace
-	Key     string    // of a FetchWithResponse and a Spend
+	Key     string    // of an Update and a Spend
 }
 
 // Verb names one of the calls of otp.Store.
@@ -37,10 +37,10 @@ const (
 	Replace Verb = "replace"
 	Spend   Verb = "spend"
 
-	FetchWithResponse Verb = "fetch with response"
-	BySerial          Verb = "by serial"
-	List              Verb = "list"
-	Note              Verb = "note"
+	Update   Verb = "update" // what it reads; its write is a Create or a Replace
+	BySerial Verb = "by serial"
+	List     Verb = "list"
+	Note     Verb = "note"
 )
 
 // Fault is how a call goes wrong. The zero Fault lets it go as it would.
@@ -61,12 +61,16 @@ func (b *Breaking) Fetch(ctx context.Context, account otp.Account) (otp.Row, tim
 	return b.Store.Fetch(ctx, account)
 }
 
-// FetchWithResponse asks Decide, then the store beneath.
-func (b *Breaking) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
-	if fault := b.decide(Call{Verb: FetchWithResponse, Account: account, Key: key}); fault.Err != nil {
-		return otp.Row{}, nil, time.Time{}, fault.Err
-	}
-	return b.Store.FetchWithResponse(ctx, account, key)
+// Update reads and writes in two steps, and asks Decide before each.
+func (b *Breaking) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	return otp.UpdateInSteps(ctx, func(ctx context.Context) (otp.Snapshot, error) {
+		if fault := b.decide(Call{Verb: Update, Account: account, Key: key}); fault.Err != nil {
+			return otp.Snapshot{}, fault.Err
+		}
+		return Look(ctx, b.Store, account, key)
+	}, b, decide)
 }
 
 // BySerial asks Decide, then the store beneath.

@@ -26,8 +26,9 @@ func keeping(revision uint64, key, answer string, isOTP bool) otp.Write {
 // expectKept fails unless that answer is what is kept under the key; an empty one says that the key is spent.
 func expectKept(t testing.TB, s otp.Store, key, answer string) {
 	t.Helper()
-	_, kept, _, err := s.FetchWithResponse(t.Context(), "alice", key)
+	found, err := Look(t.Context(), s, "alice", key)
 	must(t, err)
+	kept := found.Response
 	if kept == nil {
 		t.Errorf("nothing is kept, want %q", answer)
 		return
@@ -43,8 +44,8 @@ func expectKept(t testing.TB, s otp.Store, key, answer string) {
 
 func expectNotKept(t testing.TB, s otp.Store, account otp.Account, key string) {
 	t.Helper()
-	if _, kept, _, err := s.FetchWithResponse(t.Context(), account, key); kept != nil || err != nil && !errors.Is(err, otp.ErrNotFound) {
-		t.Errorf("a response that was never kept: %v, %v", kept, err)
+	if found, err := Look(t.Context(), s, account, key); found.Response != nil || err != nil {
+		t.Errorf("a response that was never kept: %v, %v", found.Response, err)
 	}
 }
 
@@ -80,9 +81,10 @@ func testKeep(t *testing.T, s Instance) {
 	expectKept(t, s, a, "an OTP")
 	expectNotKept(t, s, "alice", b)
 	expectNotKept(t, s, "bob", a)
-	row, kept, now, err := s.FetchWithResponse(ctx, "alice", a)
+	found, err := Look(ctx, s, "alice", a)
 	must(t, err)
-	expectRow(t, row, fetch(t, s, "alice"), true)
+	kept, now := found.Response, found.Now
+	expectRow(t, found.Row, fetch(t, s, "alice"), true)
 	if now.IsZero() || kept == nil {
 		t.Fatalf("the row and its response: at %v, %v", now, kept)
 	}

@@ -140,17 +140,6 @@ func (m *Memory) keep(account otp.Account, k otp.Keep) {
 	m.kept[at] = k
 }
 
-// FetchWithResponse is as otp.Store says.
-func (m *Memory) FetchWithResponse(ctx context.Context, account otp.Account, key string) (otp.Row, *otp.Kept, time.Time, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	row, at, err := m.fetch(ctx, account)
-	if k, there := m.kept[keptAs{account, key}]; there && ctx.Err() == nil {
-		return row, &k.Kept, at, err
-	}
-	return row, nil, at, err
-}
-
 // BySerial is as otp.Store says.
 func (m *Memory) BySerial(ctx context.Context, serial string) (rows []otp.Row, err error) {
 	m.mu.Lock()

@@ -52,6 +52,10 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Instance){
 		"create, replace and fetch":   testVerbs,
+		"update":                      testUpdate,
+		"updates that are refused":    testUpdateRefused,
+		"updates at once":             testUpdateTogether,
+		"updates that are cancelled":  testUpdateCancelled,
 		"replace of another body":     testOver,
 		"what cannot be a write":      testMalformed,
 		"rows come back exactly":      testExactRows,

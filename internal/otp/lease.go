@@ -1,0 +1,227 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/storeclock"
+	"github.com/pimsd/pimsd/internal/tracing"
+)
+
+// Pauses between two looks at a record that another process has leased or changed.
+const (
+	firstPause = 10 * time.Millisecond
+	lastPause  = 250 * time.Millisecond
+)
+
+// leasePurpose is what a call wants the lease of a record for.
+type leasePurpose interface {
+	// prepare returns r, which has the lease, with what the call takes from the account in the same write. The error says why the
+	// call is refused. prepare must be a pure function, because leaseRequest.decide calls it.
+	prepare(r Record, conversation string, clock storeclock.Reading, limits *Limits) (Record, error)
+}
+
+// leaseRequest is all that decides about a lease, apart from what the store has. It is a value that shares nothing with its
+// conversation: decide runs in a goroutine of the store, perhaps after the caller has left.
+type leaseRequest struct {
+	ask          Ask
+	action       string
+	conversation string
+	writeID      string // the same for every run of decide: at most one of its writes is stored
+	length       time.Duration
+	tolerance    tolerance
+	purpose      leasePurpose
+	noPermit     error // why inWebo must not be asked now; a lease that nothing else forbids is refused with it
+	limits       *Limits
+	clock        *storeclock.Watch
+}
+
+// leaseOutcome is what became of a leaseRequest. The record is leased if there is neither an err nor a response.
+type leaseOutcome struct {
+	record    Record             // with the lease, or as far as it was prepared
+	body      []byte             // of the row with the leased record
+	inDoubt   bool               // the device was in doubt before
+	response  *Kept              // what is stored of the call that this one repeats
+	storeTime storeclock.Reading // of the moment when the record was read …
+	readAt    time.Time          // … which was this time by Limits.Now
+	err       error              // why the call is refused
+}
+
+// isLeased reports whether the conversation has the lease.
+func (o leaseOutcome) isLeased() bool { return o.err == nil && o.response == nil }
+
+func (s *Service) leaseRequest(c *conversation, purpose leasePurpose) leaseRequest {
+	return leaseRequest{
+		ask: c.ask, action: c.action, conversation: c.id, writeID: c.nextWriteID(), length: c.within + holdMargin,
+		tolerance: c.tolerance, purpose: purpose, limits: &s.limits, clock: &s.clock,
+	}
+}
+
+// decide leases the record of the snapshot, or returns why it must not be leased. It is a pure function, but for looking at the
+// clocks.
+func (q leaseRequest) decide(found Snapshot) Decision {
+	o := leaseOutcome{readAt: q.limits.Now()}
+	o.storeTime = q.clock.Look(o.readAt, found.Now)
+	now := o.storeTime.Now.Truncate(time.Microsecond)
+	record, err := q.tolerance.decode(found, q.limits)
+	if err != nil {
+		o.err = because(ErrStore, err)
+		return Decision{Result: o}
+	}
+	if record.heldBy(q.conversation) { // an earlier run of this request was stored
+		o.record, o.body, o.inDoubt = record, found.Row.Body, record.Doubt != nil
+		return Decision{Result: o}
+	}
+	corrected, wasAhead := record.corrected(now)
+	o.record, o.inDoubt = corrected, corrected.InDoubt(now)
+	if found.Response != nil && !corrected.Disabled {
+		o.response = found.Response
+		return Decision{Result: o}
+	}
+	var write Write
+	if o.record, o.err = q.lease(corrected, now, o.storeTime); o.err == nil {
+		write, err = writeOver(q.writeID, record, o.record, q.ask.entry(q.action, now, StageAttempt, "", o.record.Step))
+		o.body = write.Row.Body
+	} else if wasAhead && record.Revision > 0 {
+		write, err = correction(q.writeID, record, corrected, q.ask.entry(q.action, now, StageOutcome, outcomeClock, record.Step))
+	}
+	switch {
+	case err != nil:
+		o.err = because(ErrStore, err)
+		return Decision{Result: o}
+	case write.ID == "":
+		return Decision{Result: o}
+	}
+	return Decision{Write: &write, Result: o}
+}
+
+// lease returns r with the lease and what the call takes with it. With an error, it returns what was prepared, without the lease.
+func (q leaseRequest) lease(r Record, now time.Time, clock storeclock.Reading) (Record, error) {
+	if r.Disabled {
+		return r, ErrDisabled
+	}
+	if err := r.talksAbout(q.ask.Repeat.key(), now); err != nil {
+		return r, err
+	}
+	leased, err := r.held(q.conversation, now, now.Add(q.length))
+	if err != nil {
+		return r, err
+	}
+	leased.Hold.Repeat = q.ask.Repeat.key()
+	if leased, err = q.purpose.prepare(leased, q.conversation, clock, q.limits); err == nil {
+		err = q.noPermit
+	}
+	if err != nil {
+		return leased.without(q.conversation), err
+	}
+	return leased, nil
+}
+
+// runLease runs the request in the store. An error of the store comes apart from that of the outcome, which is not valid then.
+func (s *Service) runLease(ctx context.Context, q leaseRequest) (leaseOutcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
+	d, err := s.store.Update(ctx, q.ask.Account, q.ask.Repeat.key(), q.decide)
+	o, _ := d.Result.(leaseOutcome)
+	switch {
+	case d.Write != nil && o.err != nil:
+		s.observer.Committed(CommitAmend, err)
+	case d.Write != nil, err != nil && !errors.Is(err, ErrUntouched):
+		s.observer.Committed(CommitHold, err)
+	}
+	return o, err
+}
+
+// acquireLease leases the device to the conversation for that purpose: the record becomes durable with the lease before inWebo is
+// asked for anything. The conversation has an answer afterwards, and no lease, if one is stored for the call that it repeats.
+func (s *Service) acquireLease(ctx context.Context, c *conversation, purpose leasePurpose) error {
+	ctx, end := tracing.Start(ctx, "hold")
+	err := s.retryUntilFree(ctx, c, func() error { return s.tryLease(ctx, c, s.leaseRequest(c, purpose)) })
+	end(err)
+	return err
+}
+
+// tryLease runs the request once.
+func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest) error {
+	s.setDeadline(c)
+	q.noPermit = s.setOut(c)
+	o, err := s.runLease(ctx, q)
+	if err == nil {
+		s.holds(c, o)
+		if o.isLeased() {
+			return nil
+		}
+	}
+	s.stayBack(c) // the next try may have to wait
+	switch {
+	case err == nil && o.err != nil:
+		return o.err
+	case err == nil:
+		c.answer, err = s.recall(ctx, c, *o.response)
+		return err
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists), errors.Is(err, ErrDeviceTaken):
+		return err
+	case !errors.Is(err, ErrUntouched) && !errors.Is(err, ErrBroken):
+		s.recoverLease(c, q)
+	}
+	return because(ErrStore, err)
+}
+
+// recoverLease ends a lease of which it is not known whether it was stored. It runs the request again until the store answers:
+// then the device is leased, and no earlier run can lease it any more. The lease is settled as if nothing had been sent. The caller is
+// answered meanwhile, and no other call of the account begins.
+func (s *Service) recoverLease(c *conversation, q leaseRequest) {
+	c.left = true
+	s.mayHold(c)
+	go func() {
+		defer s.end(c)
+		var o leaseOutcome
+		known := s.retryUntilStored(func() (known bool) {
+			s.protect("hold", func() {
+				var err error
+				o, err = s.runLease(s.life, q)
+				known = isKnown(err) && !errors.Is(o.err, ErrStore)
+				if err != nil {
+					o.err = err
+				}
+			})
+			return known
+		})
+		if known && o.isLeased() {
+			s.holds(c, o)
+			_ = s.settleToCompletion(c, outcome{fate: unsent, err: ErrStore}, true)
+		}
+	}()
+}
+
+// retryUntilFree calls try with growing pauses until it finds the device leased by no other conversation and changed by none
+// meanwhile. It ends with the caller, with the conversation's patience, and when the service drains. The error of a record
+// that others keep changing is ErrBusy, like that of one that others keep leased.
+func (s *Service) retryUntilFree(ctx context.Context, c *conversation, try func() error) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := try()
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) {
+			err = &Wait{ErrBusy, lastPause}
+		}
+		switch {
+		case !errors.Is(err, ErrBusy):
+			return err
+		case s.isStopping():
+			return ErrStopping
+		case time.Now().Add(pause).After(c.patience):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(jittered(pause)):
+		}
+	}
+}
+
+// jittered returns a time between half the pause and the pause, so that processes that met once do not meet again.
+func jittered(pause time.Duration) time.Duration {
+	return pause/2 + rand.N(pause/2+1) //nolint:gosec // no secret depends on it
+}
