@@ -37,11 +37,11 @@ func handle[Req, Resp any](a *API, scope authn.Scope, operate operation[Req, Res
 		if err := a.admit(c, scope); err != nil {
 			return nil, err
 		}
-		members, err := readMembers(c)
+		body, err := readBody(c)
 		if err != nil {
 			return nil, err
 		}
-		req, err := bind[Req](a.rules, members)
+		req, err := bind[Req](a.rules, body)
 		if err != nil {
 			return nil, err
 		}

@@ -1,12 +1,13 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/go-playground/validator/v10"
 
 	"github.com/pimsd/pimsd/internal/secret"
@@ -26,48 +27,60 @@ func newRules() *validator.Validate {
 	return rules
 }
 
-// bind makes a request of the members. The faults, in that order: an unknown name, the first in the body; a missing field
-// and an invalid one, the first in the struct. Absent, null and empty are all missing.
-func bind[Req any](rules *validator.Validate, members []member) (Req, error) {
+// bind reads a request from a body that readBody has checked. The faults, in that order: an unknown name, the first in the body; a
+// missing field and an invalid one, the first in the struct. Absent, null and empty are all missing.
+func bind[Req any](rules *validator.Validate, body []byte) (Req, error) {
 	var req Req
-	fields := fieldsOf(reflect.ValueOf(&req).Elem())
-	for _, m := range members {
-		if !slices.ContainsFunc(fields, func(f field) bool { return f.name == m.name }) {
-			return req, &fault{errUnknownName, m.name}
+	var noText []string // the fields whose values are no text
+	err := json.Unmarshal(body, &req, jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true), json.WithUnmarshalers(json.JoinUnmarshalers(
+		json.UnmarshalFromFunc(func(d *jsontext.Decoder, to *string) (err error) {
+			*to, err = readText(d, &noText)
+			return err
+		}),
+		json.UnmarshalFromFunc(func(d *jsontext.Decoder, to *secret.Text) error {
+			text, err := readText(d, &noText)
+			*to = secret.NewText(text)
+			return err
+		}),
+	)))
+	if err != nil { // its text has the value
+		if refused, ok := errors.AsType[*json.SemanticError](err); ok && errors.Is(refused.Err, json.ErrUnknownName) {
+			return req, &fault{errUnknownName, refused.JSONPointer.LastToken()}
 		}
+		return req, errBody
 	}
-	broken := map[string]string{} // field to the rule that it breaks
-	for _, f := range fields {
-		if !f.fill(members) {
-			broken[f.name] = "type"
-		}
-	}
-	err := rules.Struct(req)
+	err = rules.Struct(req)
 	violations, ok := errors.AsType[validator.ValidationErrors](err)
 	if err != nil && !ok {
 		return req, err
 	}
-	for _, v := range violations { // they hold the values: nothing but name and rule may leave
-		if broken[v.Field()] == "" {
-			broken[v.Field()] = v.Tag()
+	for _, v := range violations { // they hold the values: only name and rule may leave
+		if v.Tag() == "required" && !slices.Contains(noText, v.Field()) {
+			return req, &fault{errMissing, v.Field()}
 		}
 	}
-	return req, worst(fields, broken)
+	switch {
+	case len(violations) > 0:
+		return req, &fault{errInvalid, violations[0].Field()}
+	case len(noText) > 0: // of a field that may be missing
+		return req, &fault{errInvalid, noText[0]}
+	}
+	return req, nil
 }
 
-// worst gives the fault that is named: the first missing field, else the first that breaks any rule.
-func worst(fields []field, broken map[string]string) error {
-	for _, f := range fields {
-		if broken[f.name] == "required" {
-			return &fault{errMissing, f.name}
+// readText reads the value of a field, which is a text or null. The name of the field is added to noText if it is neither.
+func readText(d *jsontext.Decoder, noText *[]string) (string, error) {
+	switch d.PeekKind() {
+	case '"', 'n':
+		value, err := d.ReadToken()
+		if err != nil || value.Kind() == 'n' {
+			return "", err
 		}
+		return value.String(), nil
+	default:
+		*noText = append(*noText, d.StackPointer().LastToken())
+		return "", d.SkipValue()
 	}
-	for _, f := range fields {
-		if broken[f.name] != "" {
-			return &fault{errInvalid, f.name}
-		}
-	}
-	return nil
 }
 
 // field is one of a request's, by its name in JSON.
@@ -82,30 +95,6 @@ func fieldsOf(request reflect.Value) []field {
 		fields = append(fields, field{f.Tag.Get("json"), value.Addr().Interface()})
 	}
 	return fields
-}
-
-// fill sets the field to what the members have for it, if they have it. It gives false when that is no text.
-func (f field) fill(members []member) bool {
-	i := slices.IndexFunc(members, func(m member) bool { return m.name == f.name })
-	if i < 0 {
-		return true
-	}
-	var text *string
-	if err := json.Unmarshal(members[i].value, &text); err != nil {
-		return false
-	}
-	if text == nil {
-		return true
-	}
-	switch to := f.to.(type) {
-	case *string:
-		*to = *text
-	case *secret.Text:
-		*to = secret.NewText(*text)
-	default:
-		panic(f.misfit())
-	}
-	return true
 }
 
 // canonical writes a request so that two of them are written alike only if all their fields are equal.
@@ -126,13 +115,8 @@ func (f field) text() string {
 	case *secret.Text:
 		return to.Reveal()
 	default:
-		panic(f.misfit())
+		panic(fmt.Sprintf("the field %s of a request is %T: make it a string or a secret.Text", f.name, f.to))
 	}
-}
-
-// misfit is what a field of another type is.
-func (f field) misfit() string {
-	return fmt.Sprintf("the field %s of a request is %T: make it a string or a secret.Text", f.name, f.to)
 }
 
 // fault is a cause that concerns one parameter.

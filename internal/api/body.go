@@ -6,10 +6,14 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// readMembers reads the request's body as one strict JSON object. The faults: content type, size, body, in that order.
-func readMembers(c *call) ([]member, error) {
+// readBody returns the request's body, which is one JSON object, in UTF-8 and with every name in any of its objects once. The faults:
+// content type, size, body, in that order.
+func readBody(c *call) ([]byte, error) {
 	if !isJSON(c.request.Header.Values("Content-Type")) {
 		return nil, errContentType
 	}
@@ -24,7 +28,12 @@ func readMembers(c *call) ([]member, error) {
 	if c.cut != nil {
 		return nil, fmt.Errorf("%w: %w", errBody, c.cut)
 	}
-	return readObject(c.body.Reveal())
+	body := jsontext.Value(c.body.Reveal())
+	// Half a surrogate pair, which is escaped, is an invalid value and no invalid body.
+	if !utf8.Valid(body) || body.Kind() != '{' || !body.IsValid(jsontext.AllowInvalidUTF8(true)) {
+		return nil, errBody
+	}
+	return body, nil
 }
 
 // isJSON tells whether the one value is application/json. Its parameters say nothing: JSON is UTF-8 (RFC 8259 §8.1).

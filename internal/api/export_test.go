@@ -1,22 +1,29 @@
 package api
 
 import (
-	"encoding/json"
+	"net/http"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// ReadObject gives the names of a body in their order, and what each has for a value.
-func ReadObject(body []byte) (names []string, values map[string]json.RawMessage, err error) {
-	members, err := readObject(body)
-	values = map[string]json.RawMessage{}
-	for _, m := range members {
-		names = append(names, m.name)
-		values[m.name] = m.value
+// Bound is what a body asks for, which has an action and a PIN.
+type Bound struct {
+	Action string      `json:"action" validate:"required"`
+	PIN    secret.Text `json:"pinCode" validate:"required"`
+}
+
+// Bind reads a body, and reports whether it is one JSON object with every name once. The error is that of the call.
+func Bind(body []byte) (bound Bound, isObject bool, err error) {
+	read, err := readBody(&call{
+		request: &http.Request{Header: http.Header{"Content-Type": {"application/json"}}}, body: secret.NewBytes(body),
+	})
+	if err != nil {
+		return bound, false, err
 	}
-	return names, values, err
+	bound, err = bind[Bound](newRules(), read)
+	return bound, true, err
 }
 
 // Judge returns the reason that an error is answered with.
