@@ -20,7 +20,7 @@ func newAccount(p process) *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountDisable(p), newAccountEnable(p),
+	cmd.AddCommand(newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountDisable(p), newAccountEnable(p), newAccountSMS(p),
 		newAccountForget(p), newAccountReread(p))
 	return cmd
 }
@@ -127,6 +127,26 @@ func newAccountEnable(p process) *cobra.Command {
 	}
 	return amending(p, cmd, (*otp.Service).Enable, "Calls of %q are no longer refused.\n")
 }
+
+func newAccountSMS(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sms ACCOUNT --used N",
+		Short: "Count SMS activations that other clients made",
+		Long: `Add SMS activations to the count of an account that other clients made. inWebo locks an account after about 20, and counts those
+of every client; pimsd knows its own alone. The account need not be enrolled yet.`,
+		Example: `  pimsd account sms alice --used 3`,
+	}
+	used := cmd.Flags().Int("used", 0, "how `many` activations other clients made since this was told last")
+	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Ask) error {
+		if *used < 1 || *used > maxActivations {
+			return usageError{fmt.Errorf("--used: give a whole number from 1 to %d", maxActivations)}
+		}
+		return service.CountActivations(ctx, ask, *used)
+	}, "They count for %q: pimsd account show has the sum.\n")
+}
+
+// maxActivations is more than an account can have.
+const maxActivations = 100
 
 // amending makes a command that changes the record of one account.
 func amending(p process, cmd *cobra.Command, amend func(*otp.Service, context.Context, otp.Ask) error, done string) *cobra.Command {

@@ -42,12 +42,17 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 	flags.BoolVar(&e.Force, "force", false, "make an SMS activation beyond sms_activations.refuse_at; inWebo may lock the account")
 	transcript := flags.String("transcript", "",
 		"a `file` to which the form of each answer of inWebo is appended, without any value: for a report")
+	flags.BoolVar(&e.PINAnyway, "pin-anyway", false, "go on where inWebo asks for no PIN; the SMS code may be spent in vain")
+	dryRun := flags.Bool("dry-run", false, "say whether an enrollment would begin, and ask inWebo nothing; no SMS code and no PIN are needed")
 	flags.BoolVar(&e.noCheck, "no-check", false, "make no OTP at the end")
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
 		if e.ask.Account, err = account(); err != nil {
 			return err
 		}
 		e.ask.Caller = caller
+		if *dryRun {
+			return withCore(cmd, c, func(core *app.Core) error { return e.dryRun(cmd.Context(), core) })
+		}
 		if e.SMSCode = secret.NewText(*code); e.SMSCode.IsEmpty() {
 			if e.SMSCode, err = p.readSecret(cmd.Context(), "SMS code"); err != nil {
 				return err
@@ -81,6 +86,9 @@ func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
 	if used.FewLeft {
 		e.say("the account has used up %d SMS activations: inWebo locks it after about 20", used.Tried)
 	}
+	if errors.Is(err, otp.ErrNoPINAsked) {
+		return advised{err, "The SMS code is not spent. To send the PIN all the same, add --pin-anyway; and report it, for nobody has seen this."}
+	}
 	if err != nil {
 		return advised{err, strings.TrimSpace(adviceFor(err) + "\n" + e.ofTheCode())}
 	}
@@ -95,6 +103,20 @@ func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
 	default:
 		return e.check(ctx, service)
 	}
+}
+
+// dryRun says whether an enrollment would begin.
+func (e *enrolment) dryRun(ctx context.Context, core *app.Core) error {
+	used, err := core.OTP.CheckEnroll(ctx, e.ask, e.Enrolling)
+	if err == nil {
+		err = core.Store.Writable(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "An enrollment of %q would begin. SMS activations tried so far: %d.\n"+
+		"Nothing was changed, and inWebo was asked nothing (--dry-run).\n", e.ask.Account, used.Tried)
+	return err
 }
 
 // enrolledBut is the error of a command that failed when the device was stored already.

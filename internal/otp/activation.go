@@ -54,8 +54,15 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 		return kfact, kiw, a.fail(senseless(unsent, err))
 	}
 	a.hasPIN = setup.PINMode&inwebo.PINExisting != 0
+	if setup.PINMode&(inwebo.PINExisting|inwebo.PINNew) == 0 && !a.PINAnyway {
+		return kfact, kiw, a.fail(senseless(unsent, ErrNoPINAsked))
+	}
 	return kfact, kiw, nil
 }
+
+// ErrNoPINAsked means that inWebo neither asks for the account's PIN nor lets it choose one. Nobody has seen what it does with a PIN then,
+// so the enrollment ends while the SMS code is not spent.
+var ErrNoPINAsked = errors.New("inWebo asks for no PIN for this account (pinmode has neither 1 nor 2)")
 
 // takeGuess takes a guess of the PIN, durably, before the activate finalize shows the PIN to inWebo: where the account has
 // a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). The conversation must still have its hold.

@@ -14,6 +14,7 @@ const (
 	actionDisable = "disable"
 	actionEnable  = "enable"
 	actionQuota   = "clear quota"
+	actionSMS     = "count sms activations"
 )
 
 // Unlock lets the PIN guard of the account forward guesses again, as after a success. The caller must make sure of the PIN
@@ -37,6 +38,15 @@ func (s *Service) ClearQuota(ctx context.Context, ask Ask) error {
 			return r, ErrNoDevice
 		}
 		r.Quota = Quota{}
+		return r, nil
+	})
+}
+
+// CountActivations adds SMS activations to the count of the account that other clients have made: inWebo counts them, too. The account
+// need not have a device.
+func (s *Service) CountActivations(ctx context.Context, ask Ask, used int) error {
+	return s.amend(ctx, ask, actionSMS, keepsVault, func(r Record, _ time.Time) (Record, error) {
+		r.Activations += used
 		return r, nil
 	})
 }

@@ -30,6 +30,8 @@ type Enrolling struct {
 	Replace bool
 	// Force allows an activation beyond ActivationLimits.Refuse.
 	Force bool
+	// PINAnyway goes on although inWebo asks for no PIN, which this package always sends: the SMS code may be spent in vain.
+	PINAnyway bool
 	// Progress, when set, hears of each step before it is made.
 	Progress func(EnrolmentStep)
 }
@@ -128,11 +130,8 @@ func (p forEnrollment) prepare(r Record, _ string, _ storeclock.Reading, limits 
 			return r, err
 		}
 	}
-	switch {
-	case r.Device != nil && !r.Device.Unconfirmed && !p.replace:
-		return r, ErrAlreadyEnrolled
-	case limits.Activations.judge(r.Activations).Exhausted && !p.force:
-		return r, ErrActivations
+	if err := mayEnroll(r, limits, p.replace, p.force); err != nil {
+		return r, err
 	}
 	if r.Serial == "" || p.taken && r.Device == nil {
 		r.Serial, r.Tenure = p.drawn, 1

@@ -69,7 +69,7 @@ func (s *slowActivation) ActivateSetup(context.Context, secret.Text) (inwebo.Act
 		"action": {"ActionSetup"}, "mode": {"activate"}, "id": {""}, "lastsync": {"0"}, "code": {smsCode.Reveal()},
 		"version": {"test/1"}, "macid": {strings.Repeat("0", 32)},
 	}))
-	return inwebo.ActivateSetup{Kfact: answer["Kfact"], Kiw: answer["Kiw"]}, nil
+	return inwebo.ActivateSetup{Kfact: answer["Kfact"], Kiw: answer["Kiw"], PINMode: inwebo.PINNew}, nil
 }
 
 func (s *slowActivation) ActivateFinalize(context.Context, inwebo.Activation) (inwebo.ActivateFinalize, error) {

@@ -153,6 +153,10 @@ func (h *harness) clearQuota(p *process, o op) {
 	h.judgeError(p, o, true, p.service.ClearQuota(h.on(o), h.ask(o)))
 }
 
+func (h *harness) countActivations(p *process, o op) {
+	h.judgeError(p, o, true, p.service.CountActivations(h.on(o), h.ask(o), 1))
+}
+
 func (h *harness) doubt(p *process, o op) {
 	h.judgeError(p, o, true, p.service.Doubt(h.on(o), h.ask(o)))
 }

@@ -40,6 +40,7 @@ func verbs() []verb {
 		{name: "forget", weight: 1, calls: []string{"Forget"}, run: (*harness).forget},
 		{name: "unlock", weight: 1, calls: []string{"Unlock"}, run: (*harness).unlock, byOperator: true},
 		{name: "clear quota", weight: 1, calls: []string{"ClearQuota"}, run: (*harness).clearQuota, byOperator: true},
+		{name: "count activations", weight: 1, calls: []string{"CountActivations"}, run: (*harness).countActivations, byOperator: true},
 		{name: "doubt", weight: 1, calls: []string{"Doubt"}, run: (*harness).doubt},
 		{name: "reread", weight: 2, calls: []string{"Reread"}, run: (*harness).reread},
 		{name: "rotate seal", weight: 1, run: (*harness).rotate},
@@ -63,7 +64,7 @@ func verbs() []verb {
 }
 
 // onlyRead are the methods of otp.Service that change nothing; every history reads.
-var onlyRead = []string{"Status", "StatusOf", "LastDeadline"}
+var onlyRead = []string{"Status", "StatusOf", "LastDeadline", "CheckEnroll"}
 
 // weighed has the names of the verbs, each as often as it weighs.
 var weighed = func() (names []string) {
