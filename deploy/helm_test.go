@@ -33,6 +33,7 @@ var (
 	everything = []string{
 		"--set", "serviceMonitor.enabled=true,service.type=LoadBalancer,settings.log.level=debug,image.pullSecrets[0].name=x",
 		"--set", "networkPolicy.operators[0].namespaceSelector.matchLabels.name=watch,networkPolicy.callers[0].ipBlock.cidr=10.0.0.0/8",
+		"--set", "administration.enabled=true,networkPolicy.administrators[0].podSelector.matchLabels.name=admin",
 		"--set", "networkPolicy.egress[0].to[0].ipBlock.cidr=10.0.0.0/8,networkPolicy.egress[0].ports[0].port=443",
 		"--set", "serviceAccount.annotations.a=b,podAnnotations.a=b,podLabels.a=b,nodeSelector.a=b,store.storageClass=fast,image.digest=sha256:" +
 			"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",

@@ -50,7 +50,7 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 	flags.BoolVar(&grant.Backend, "backend", false, "a backend's key, for many accounts")
 	flags.StringVar(&grant.Prefix, "prefix", "",
 		"what the names of a backend's accounts begin with; empty: any; fleet-1 does not include fleet-10")
-	scopes := flags.StringSlice("scope", []string{string(authn.ScopeOTP)}, "what the key is for: otp, enroll, unlock; can be repeated")
+	scopes := flags.StringSlice("scope", []string{string(authn.ScopeOTP)}, "what the key is for: otp, enroll, unlock, admin; can be repeated")
 	expires := durationFlag(flags, "expires-in", "how long the key is good for, such as 30d; left out: until it is revoked")
 	completeValues(cmd, "scope", authn.AllScopes().Names()...)
 	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
@@ -73,11 +73,8 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 			return usageError{errors.New("standard output goes nowhere, and the key is shown this once: nothing was made")}
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			err := audited(cmd.Context(), core, aboutKey(actionKeyCreate, key), otp.Account(key.Account), func() error {
-				return core.Store.AddKey(cmd.Context(), key)
-			})
-			if err != nil {
-				return fmt.Errorf("store the key: %w", err)
+			if err := core.CreateKey(cmd.Context(), otp.Ask{Caller: caller}, key); err != nil {
+				return err
 			}
 			if _, err := fmt.Fprintln(cmd.OutOrStdout(), text.Reveal()); err != nil {
 				return revokeUnseen(cmd.Context(), core, key, err)
@@ -109,10 +106,7 @@ func goesNowhere(w io.Writer) bool {
 func revokeUnseen(ctx context.Context, core *app.Core, key authn.Key, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()
-	err := audited(ctx, core, aboutKey(actionKeyRevoke, key), otp.Account(key.Account), func() error {
-		return core.Store.RevokeKey(ctx, key.ID, now())
-	})
-	if err != nil {
+	if err := core.RevokeKey(ctx, otp.Ask{Caller: caller}, key, now()); err != nil {
 		return fmt.Errorf("the key %s was made and cannot be shown: %w; "+
 			"it could not be revoked either: revoke it with pimsd key revoke %s: %w",
 			key.ID, why, key.ID, err)
@@ -155,7 +149,7 @@ stops.`,
 					_, _ = fmt.Fprintf(p.stderr, "pimsd: key %s: %s\n", input.Printable(key.ID), input.Printable(key.Damage))
 				}
 				listed = append(listed, listedKey{
-					key.ID, whomFor(key), key.Scopes, stateOf(key), key.CreatedAt, key.ExpiresAt, key.LastUsedAt,
+					key.ID, whomFor(key), key.Scopes, key.State(now()), key.CreatedAt, key.ExpiresAt, key.LastUsedAt,
 				})
 			}
 			show := printKeys
@@ -180,19 +174,6 @@ func whomFor(key authn.Key) string {
 		return "all accounts"
 	default:
 		return "accounts " + key.Prefix + "…" // as Grant.Covers says
-	}
-}
-
-func stateOf(key authn.Key) string {
-	switch {
-	case key.Damage != "":
-		return "damaged"
-	case !key.RevokedAt.IsZero():
-		return "revoked"
-	case !key.ExpiresAt.IsZero() && !now().Before(key.ExpiresAt):
-		return "expired"
-	default:
-		return "good"
 	}
 }
 
@@ -236,11 +217,7 @@ func newKeyRevoke(p process) *cobra.Command {
 			if at < 0 {
 				return authn.ErrNoKey
 			}
-			key := keys[at]
-			err = audited(cmd.Context(), core, aboutKey(actionKeyRevoke, key), otp.Account(key.Account), func() error {
-				return core.Store.RevokeKey(cmd.Context(), key.ID, now())
-			})
-			if err != nil {
+			if err := core.RevokeKey(cmd.Context(), otp.Ask{Caller: caller}, keys[at], now()); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", *id)
@@ -248,6 +225,3 @@ func newKeyRevoke(p process) *cobra.Command {
 		})
 	})
 }
-
-// aboutKey names the key in the audit log as the lines of its calls do.
-func aboutKey(action string, key authn.Key) string { return action + " " + key.PrincipalName() }

@@ -13,6 +13,7 @@ type accountResult struct {
 	Activated   bool       `json:"isDeviceActivated"`
 	Blocked     string     `json:"isAccountBlocked"`
 	State       string     `json:"state"`
+	Disabled    bool       `json:"disabled"`
 	InDoubt     bool       `json:"inDoubt"`
 	DoubtSince  *time.Time `json:"doubtSince,omitempty"`
 	Service     string     `json:"service,omitempty"`
@@ -39,11 +40,15 @@ func (a *API) account(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return resultOf(s), nil
+}
+
+func resultOf(s otp.Status) accountResult {
 	return accountResult{
-		Activated: s.Activated, Blocked: string(s.Blocking), State: string(s.State), InDoubt: s.InDoubt, DoubtSince: when(s.DoubtSince),
+		Activated: s.Activated, Blocked: string(s.Blocking), State: string(s.State), Disabled: s.Disabled, InDoubt: s.InDoubt, DoubtSince: when(s.DoubtSince),
 		Service: s.Service, DeviceName: s.DeviceName, EnrolledAt: when(s.EnrolledAt), LastOTPAt: when(s.LastOTPAt),
 		OTPsLeft: s.OTPsLeft, WrongPINs: s.WrongPINs, PINLocked: s.PINLocked, Activations: s.Activations,
-	}, nil
+	}
 }
 
 // when is a time to the second, in UTC; nil when there is none.

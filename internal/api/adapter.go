@@ -50,10 +50,11 @@ func handle[Req, Resp any](a *API, scope authn.Scope, operate operation[Req, Res
 }
 
 // adapt makes an http.Handler of h: the one place that writes answers, tells of requests, and catches panics.
-func (a *API) adapt(route string, h handler) http.HandlerFunc {
+// A body longer than longest, in bytes, is cut.
+func (a *API) adapt(route string, longest int64, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, longest)
 		c := &call{request: r, header: w.Header(), event: Event{
 			Transaction: uuid.NewString(), Method: methodName(r.Method), Route: route,
 			Remote: remoteOf(r, a.config.TrustedProxies),

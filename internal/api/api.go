@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
@@ -73,32 +74,45 @@ type API struct {
 	rules     *validator.Validate
 	verdicts  map[errcodes.Reason]verdict
 	ownCauses []ownCause
-	leaving   atomic.Bool // every answer is the last one of its connection
-	draining  atomic.Bool // and no call is taken any more
+	leaving   atomic.Bool   // every answer is the last one of its connection
+	draining  atomic.Bool   // and no call is taken any more
+	ending    chan struct{} // closed when draining
+	endOnce   sync.Once
 }
 
-// New gives the handler.
+// New returns the handler of the calls of docs/contract.md §1 and §4.
 func New(config Config) *API {
-	if config.Tracer == nil {
-		config.Tracer = noop.NewTracerProvider().Tracer("")
-	}
-	a := &API{config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts(), ownCauses: ownCauses()}
-	a.router.Post(RouteOTP, a.adapt(RouteOTP, handle(a, authn.ScopeOTP, a.otpWithPIN)))
-	a.router.Post(RouteSMSCode, a.adapt(RouteSMSCode, handle(a, authn.ScopeEnroll, a.checkSMSCode)))
-	a.router.Post(RouteEnrollment, a.adapt(RouteEnrollment, handle(a, authn.ScopeEnroll, a.enroll)))
-	a.get(RouteAccount, a.account)
-	a.router.Post(RouteAccount, a.adapt(RouteAccount, handle(a, authn.ScopeUnlock, a.unlock)))
-	a.get(RouteContract, func(*call) (any, error) { return document(config.Contract), nil })
-	a.router.NotFound(a.adapt(RouteNone, func(*call) (any, error) { return nil, errNoSuchPath }))
-	a.router.MethodNotAllowed(a.adapt(RouteNone, a.noSuchMethod))
+	a := newAPI(config)
+	a.handle(http.MethodPost, RouteOTP, maxBody, handle(a, authn.ScopeOTP, a.otpWithPIN))
+	a.handle(http.MethodPost, RouteSMSCode, maxBody, handle(a, authn.ScopeEnroll, a.checkSMSCode))
+	a.handle(http.MethodPost, RouteEnrollment, maxBody, handle(a, authn.ScopeEnroll, a.enroll))
+	a.handle(http.MethodGet, RouteAccount, maxBody, a.account)
+	a.handle(http.MethodPost, RouteAccount, maxBody, handle(a, authn.ScopeUnlock, a.unlock))
 	return a
 }
 
-// get routes GET and HEAD to a handler; the server leaves out the body of an answer to HEAD.
-func (a *API) get(route string, h handler) {
-	adapted := a.adapt(route, h)
-	a.router.Get(route, adapted)
-	a.router.Head(route, adapted)
+// newAPI returns an API that has nothing but its contract.
+func newAPI(config Config) *API {
+	if config.Tracer == nil {
+		config.Tracer = noop.NewTracerProvider().Tracer("")
+	}
+	a := &API{
+		config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts(), ownCauses: ownCauses(),
+		ending: make(chan struct{}),
+	}
+	a.handle(http.MethodGet, RouteContract, maxBody, func(*call) (any, error) { return document(config.Contract), nil })
+	a.router.NotFound(a.adapt(RouteNone, maxBody, func(*call) (any, error) { return nil, errNoSuchPath }))
+	a.router.MethodNotAllowed(a.adapt(RouteNone, maxBody, a.noSuchMethod))
+	return a
+}
+
+// handle routes a method to a handler, and HEAD with GET; the server leaves out the body of an answer to HEAD.
+func (a *API) handle(method, route string, longest int64, h handler) {
+	adapted := a.adapt(route, longest, h)
+	a.router.Method(method, route, adapted)
+	if method == http.MethodGet {
+		a.router.Method(http.MethodHead, route, adapted)
+	}
 }
 
 // ServeHTTP answers one request.
@@ -112,6 +126,7 @@ func (a *API) Leave() { a.leaving.Store(true) }
 func (a *API) Drain() {
 	a.Leave()
 	a.draining.Store(true)
+	a.endOnce.Do(func() { close(a.ending) })
 }
 
 // noSuchMethod answers what the router takes for a wrong method: that it is, or, of a method that HTTP does not know
@@ -122,7 +137,7 @@ func (a *API) noSuchMethod(c *call) (any, error) {
 		path = c.request.URL.Path
 	}
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		if route := a.router.Find(chi.NewRouteContext(), method, path); route != "" {
 			c.event.Route = route
 			allowed = append(allowed, method)

@@ -17,16 +17,8 @@ func readBody(c *call) ([]byte, error) {
 	if !isJSON(c.request.Header.Values("Content-Type")) {
 		return nil, errContentType
 	}
-	for _, coding := range c.request.Header.Values("Content-Encoding") {
-		if !strings.EqualFold(coding, "identity") {
-			return nil, errContentEncoding
-		}
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](c.cut); ok {
-		return nil, errTooLarge
-	}
-	if c.cut != nil {
-		return nil, fmt.Errorf("%w: %w", errBody, c.cut)
+	if err := c.wholeBody(); err != nil {
+		return nil, err
 	}
 	body := jsontext.Value(c.body.Reveal())
 	// Half a surrogate pair, which is escaped, is an invalid value and no invalid body.
@@ -34,6 +26,22 @@ func readBody(c *call) ([]byte, error) {
 		return nil, errBody
 	}
 	return body, nil
+}
+
+// wholeBody refuses a body that is encoded, too large or cut off.
+func (c *call) wholeBody() error {
+	for _, coding := range c.request.Header.Values("Content-Encoding") {
+		if !strings.EqualFold(coding, "identity") {
+			return errContentEncoding
+		}
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](c.cut); ok {
+		return errTooLarge
+	}
+	if c.cut != nil {
+		return fmt.Errorf("%w: %w", errBody, c.cut)
+	}
+	return nil
 }
 
 // isJSON tells whether the one value is application/json. Its parameters say nothing: JSON is UTF-8 (RFC 8259 §8.1).

@@ -20,28 +20,42 @@ func (c *call) ask() otp.Ask {
 }
 
 // admit finds out who calls and for which account, and whether the caller may now; what it finds is in the event. Only
-// then the call takes a place, which is free again when the call ends: shares of the places can be kept only of a
-// caller that is known, and a caller that is not takes none, however long its credential needs to be judged.
+// then the call takes a place.
 func (a *API) admit(c *call, scope authn.Scope) error {
-	if a.draining.Load() {
-		return otp.ErrStopping
-	}
-	c.receive()
-	principal, err := a.identify(c.request)
+	principal, err := a.know(c, scope)
 	if err != nil {
 		return err
-	}
-	c.event.Caller = principal.Name
-	if !a.config.Rates.Take(principal.Name) {
-		return errTooFast
-	}
-	if !principal.Has(scope) {
-		return &scopeError{scope}
 	}
 	c.event.Account, err = principal.ResolveAccount(c.request.Header.Values(accountHeader))
 	if err != nil {
 		return err
 	}
+	return a.takePlace(c)
+}
+
+// know returns the caller, who has the scope and does not send too fast.
+func (a *API) know(c *call, scope authn.Scope) (authn.Principal, error) {
+	if a.draining.Load() {
+		return authn.Principal{}, otp.ErrStopping
+	}
+	c.receive()
+	principal, err := a.identify(c.request)
+	if err != nil {
+		return authn.Principal{}, err
+	}
+	c.event.Caller = principal.Name
+	if !a.config.Rates.Take(principal.Name) {
+		return authn.Principal{}, errTooFast
+	}
+	if !principal.Has(scope) {
+		return authn.Principal{}, &scopeError{scope}
+	}
+	return principal, nil
+}
+
+// takePlace takes one of the places for calls in flight, which is free again when the call ends. Shares of the places can be
+// kept only of a caller that is known, and a caller that is not takes none, however long its credential needs to be judged.
+func (a *API) takePlace(c *call) error {
 	leave, ok := a.config.Gate.Enter(c.request.Context(), shed.Call{Caller: c.event.Caller, Account: c.event.Account})
 	if !ok {
 		return errOverload

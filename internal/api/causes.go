@@ -25,6 +25,8 @@ var (
 	errMissing         = errors.New("a field is missing")
 	errInvalid         = errors.New("a field is invalid")
 	errPanic           = errors.New("panic")
+	errNotOctets       = errors.New("the content type is not application/octet-stream")
+	errNoSuchKey       = errors.New("there is no such key for the caller")
 )
 
 // verdict is how a reason is answered.
@@ -66,6 +68,8 @@ func verdicts() map[errcodes.Reason]verdict {
 		errcodes.ReasonContentEncodingInvalid: "Content-Encoding",
 		errcodes.ReasonBodyTooLarge:           "body",
 		errcodes.ReasonBodyInvalid:            "body",
+		errcodes.ReasonDeviceFileInvalid:      "body",
+		errcodes.ReasonDeviceFileForeign:      "body",
 	} {
 		v := all[reason]
 		v.parameter = parameter
@@ -101,6 +105,10 @@ func ownCauses() []ownCause {
 		{errNoSuchPath, errcodes.ReasonNoSuchPath, ""},
 		{errNoSuchMethod, errcodes.ReasonNoSuchMethod, ""},
 		{errContentType, errcodes.ReasonContentTypeInvalid, ""},
+		{errNotOctets, errcodes.ReasonContentTypeInvalid, ""},
+		{errNoSuchKey, errcodes.ReasonNoSuchKey, ""},
+		{ErrDeviceFile, errcodes.ReasonDeviceFileInvalid, ""},
+		{ErrForeignDevice, errcodes.ReasonDeviceFileForeign, ""},
 		{errContentEncoding, errcodes.ReasonContentEncodingInvalid, ""},
 		{errTooLarge, errcodes.ReasonBodyTooLarge, ""},
 		{errBody, errcodes.ReasonBodyInvalid, ""},

@@ -145,7 +145,7 @@ func TestHowAnAccountStands(t *testing.T) {
 	}{
 		"nothing known": {
 			otp.Status{Account: "alice", State: otp.StateNotEnrolled, Blocking: otp.BlockingUnknown},
-			`{"isDeviceActivated":false,"isAccountBlocked":"Unknown","state":"not enrolled","inDoubt":false,"wrongPins":0,` +
+			`{"isDeviceActivated":false,"isAccountBlocked":"Unknown","state":"not enrolled","disabled":false,"inDoubt":false,"wrongPins":0,` +
 				`"pinLocked":false,"smsActivations":0}`,
 		},
 		"everything known": {
@@ -154,7 +154,7 @@ func TestHowAnAccountStands(t *testing.T) {
 				Services: []string{"PSA"}, DeviceName: "pimsd", EnrolledAt: at, LastOTPAt: at, OTPsLeft: &left, WrongPINs: 2, PINLocked: true,
 				Activations: 15, Step: 7,
 			},
-			`{"isDeviceActivated":true,"isAccountBlocked":"PinBlocked","state":"held","inDoubt":true,"doubtSince":"2026-11-23T08:30:15Z",` +
+			`{"isDeviceActivated":true,"isAccountBlocked":"PinBlocked","state":"held","disabled":false,"inDoubt":true,"doubtSince":"2026-11-23T08:30:15Z",` +
 				`"service":"PSA","deviceName":"pimsd","enrolledAt":"2026-11-23T08:30:15Z","lastOtpAt":"2026-11-23T08:30:15Z","otpsLeft":3,` +
 				`"wrongPins":2,"pinLocked":true,"smsActivations":15}`,
 		},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -42,7 +43,7 @@ func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error
 	var after otp.Account
 	var unreadable []Unreadable
 	for {
-		rows, now, err := c.listAccounts(ctx, after)
+		rows, now, err := c.listAccounts(ctx, after, page)
 		if err != nil {
 			return err
 		}
@@ -67,11 +68,26 @@ func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error
 	return nil
 }
 
-// listAccounts reads the next page of accounts, and the store's time. It takes no longer than one call of the store may.
-func (c *Core) listAccounts(ctx context.Context, after otp.Account) ([]otp.Row, time.Time, error) {
+// AccountsAfter is as api.AdminStore says.
+func (c *Core) AccountsAfter(ctx context.Context, after otp.Account, limit int) ([]api.ListedAccount, error) {
+	rows, now, err := c.listAccounts(ctx, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("%w: list accounts: %w", otp.ErrStore, err)
+	}
+	all := make([]api.ListedAccount, len(rows))
+	for i, row := range rows {
+		status, err := c.OTP.StatusOf(row, now)
+		status.Account = row.Account
+		all[i] = api.ListedAccount{Status: status, Unreadable: err != nil}
+	}
+	return all, nil
+}
+
+// listAccounts reads the next accounts, and the store's time. It takes no longer than one call of the store may.
+func (c *Core) listAccounts(ctx context.Context, after otp.Account, limit int) ([]otp.Row, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	rows, err := c.Store.List(ctx, after, page)
+	rows, err := c.Store.List(ctx, after, limit)
 	if err != nil || len(rows) == 0 {
 		return nil, time.Time{}, err
 	}

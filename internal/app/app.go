@@ -36,6 +36,10 @@ type App struct {
 	watched  *storeWatch
 	shown    *certificate // nil: no TLS
 	api, ops *door
+
+	adminFace *api.API // nil: administration has no listener
+	admin     *door
+
 	undo     undo
 	stopping atomic.Bool
 	sockets  sockets
@@ -129,12 +133,20 @@ func (a *App) FlushLog() { a.log.Flush() }
 // APIAddress is the host:port where the API is served.
 func (a *App) APIAddress() string { return a.api.address() }
 
+// AdminAddress is the host:port where administration is served; empty when it is not.
+func (a *App) AdminAddress() string {
+	if a.admin == nil {
+		return ""
+	}
+	return a.admin.address()
+}
+
 // OpsAddress is the host:port of the operators' listener.
 func (a *App) OpsAddress() string { return a.ops.address() }
 
 // Run serves until ctx ends or a listener fails, and then stops: it returns when nothing of the service runs any more.
 func (a *App) Run(ctx context.Context) error {
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	a.inBackground(ctx, taskIssuerKeys, a.warmTokens)
 	a.inBackground(ctx, taskHousekeeping, a.keepHouse)
 	a.inBackground(ctx, taskRefusedCallers, a.refusals.note)
@@ -147,10 +159,10 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.inBackground(ctx, taskCensus, a.takeCensuses)
 	a.serveInBackground(a.ops, failed)
-	a.serveInBackground(a.api, failed)
+	a.serveFaces(failed)
 	build := Build()
 	a.logger.Info("serving", zap.String("version", build.Version), zap.String("revision", build.Revision),
-		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
+		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()), zap.String("admin", a.AdminAddress()))
 	a.tell(a.manager.Ready("serving at " + a.APIAddress()))
 	a.inBackground(ctx, taskWatchdog, a.beAlive)
 	select {
@@ -158,6 +170,30 @@ func (a *App) Run(ctx context.Context) error {
 		return a.stop(nil)
 	case err := <-failed:
 		return a.stop(err)
+	}
+}
+
+// serveFaces answers at the listeners that callers reach.
+func (a *App) serveFaces(failed chan<- error) {
+	a.serveInBackground(a.api, failed)
+	if a.admin != nil {
+		a.serveInBackground(a.admin, failed)
+	}
+}
+
+// leave makes every answer to callers the last one of its connection.
+func (a *App) leave() {
+	a.face.Leave()
+	if a.adminFace != nil {
+		a.adminFace.Leave()
+	}
+}
+
+// drain makes every call from now on answer that the service is stopping.
+func (a *App) drain() {
+	a.face.Drain()
+	if a.adminFace != nil {
+		a.adminFace.Drain()
 	}
 }
 
@@ -172,11 +208,11 @@ func (a *App) stop(why error) error {
 	a.stopping.Store(true)
 	a.logger.Info("stopping", zap.Error(why))
 	a.tell(a.manager.Stopping("waiting for conversations with inWebo to end"))
-	a.face.Leave()
+	a.leave()
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
 	}
-	a.face.Drain()
+	a.drain()
 	a.OTP.Refuse()
 	patience, cancel := context.WithDeadline(context.Background(), a.OTP.LastDeadline().Add(a.config.Stop.SettleAllowance))
 	defer cancel()

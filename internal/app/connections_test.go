@@ -263,13 +263,18 @@ func TestFilesThatMayBeOpenAreDivided(t *testing.T) {
 		openFiles uint64
 		want      int
 	}{{leastDescriptors, leastAPIConnections}, {300, 86}, {1024, 448}, {1 << 20, 4 * (1024 + 512)}, {1<<64 - 1, 4 * (1024 + 512)}} {
-		got, err := apiConnections(tc.openFiles, load)
+		got, err := apiConnections(tc.openFiles, load, false)
 		if err != nil || got != tc.want || uint64(2*got+reservedDescriptors) > tc.openFiles {
 			t.Errorf("of %d files: %d connections, %v; want %d", tc.openFiles, got, err, tc.want)
 		}
 	}
-	if _, err := apiConnections(leastDescriptors-1, load); err == nil {
-		t.Error("a limit that is too low is accepted")
+	for _, administered := range []bool{false, true} {
+		if _, err := apiConnections(leastDescriptors-1, load, administered); err == nil {
+			t.Error("a limit that is too low is accepted")
+		}
+	}
+	if got, err := apiConnections(leastDescriptors+adminConnections, load, true); err != nil || got != leastAPIConnections {
+		t.Errorf("with administration: %d connections, %v", got, err)
 	}
 	if open, err := openFileLimit(); err != nil || open == 0 {
 		t.Error(fmt.Sprint(open), err)

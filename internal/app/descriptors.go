@@ -21,11 +21,15 @@ const (
 )
 
 // apiConnections is how many connections the API's listener may have when the process may have so many files open.
-func apiConnections(openFiles uint64, load config.Overload) (int, error) {
-	if openFiles < leastDescriptors {
+func apiConnections(openFiles uint64, load config.Overload, administered bool) (int, error) {
+	reserved, least := uint64(reservedDescriptors), uint64(leastDescriptors)
+	if administered {
+		reserved, least = reserved+adminConnections, least+adminConnections
+	}
+	if openFiles < least {
 		return 0, fmt.Errorf("this process may have %d files open, and the service needs %d at least: raise the limit with `ulimit -n`, "+
-			"or LimitNOFILE in a unit of systemd", openFiles, leastDescriptors)
+			"or LimitNOFILE in a unit of systemd", openFiles, least)
 	}
 	useful := max(connectionsWorthMore, connectionsPerPlace*(load.InFlight+load.Waiting))
-	return int(min((openFiles-reservedDescriptors)/2, uint64(useful))), nil
+	return int(min((openFiles-reserved)/2, uint64(useful))), nil
 }

@@ -73,18 +73,24 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	if err != nil {
 		return err
 	}
-	a.face = api.New(api.Config{
-		Tracer:       tracer,
-		OTPs:         a.OTP,
-		Accounts:     a.OTP,
-		Callers:      callers,
-		Fingerprints: a.Keyring.Body,
-		Observer:     requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles()), a.lines},
-		Contract:     openapi.Document(),
-		Gate:         shed.NewGate(load.InFlight, load.Waiting, load.Wait), Rates: shed.NewRates(load.CallerRate, callerBurst*load.CallerRate),
+	face := api.Config{
+		Tracer:         tracer,
+		OTPs:           a.OTP,
+		Accounts:       a.OTP,
+		Callers:        callers,
+		Fingerprints:   a.Keyring.Body,
+		Observer:       requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles()), a.lines},
+		Contract:       openapi.Document(),
+		Gate:           shed.NewGate(load.InFlight, load.Waiting, load.Wait),
+		Rates:          shed.NewRates(load.CallerRate, callerBurst*load.CallerRate),
 		TrustedProxies: h.TrustedProxies,
-	})
-	return a.listenAPI(metrics)
+	}
+	a.face = api.New(face)
+	if err := a.listenAPI(metrics); err != nil {
+		return err
+	}
+	face.Callers = a.keys // no token administers anything
+	return a.openAdmin(face, a.OTP, administrators{a.Core, a.config.Inwebo.MacID})
 }
 
 // DataDirHeader is the header of every answer to operators that says whose service answers.
@@ -101,22 +107,16 @@ func ShownDataDir(c *config.Config) string {
 
 // listenAPI opens the API's listener for a.face.
 func (a *App) listenAPI(metrics *telemetry.Metrics) error {
-	h, load := a.config.HTTP, a.config.Load
 	openFiles, err := openFileLimit()
 	if err != nil {
 		return err
 	}
-	most, err := apiConnections(openFiles, load)
+	most, err := apiConnections(openFiles, a.config.Load, a.sockets.admin != nil)
 	if err != nil {
 		return err
 	}
-	longest := load.Wait + a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
 	a.api, err = openDoor(doorOptions{
-		setting: "listen", bound: a.sockets.api, handler: counted(metrics, a.face),
-		timeouts: timeouts{
-			header: h.PartTimeout, read: 2 * h.PartTimeout, idle: h.IdleTimeout,
-			write: 2*h.PartTimeout + authn.KeyWaitTimeout + longest + answerTimeout,
-		},
+		setting: "listen", bound: a.sockets.api, handler: counted(metrics, a.face), timeouts: a.apiTimeouts(),
 		connections: most, heard: a.watchConnections(metrics, "api", most), logger: a.logger,
 	})
 	if err != nil {
@@ -124,6 +124,16 @@ func (a *App) listenAPI(metrics *telemetry.Metrics) error {
 	}
 	a.undo.push("API listener", a.api.close)
 	return a.openTLS(metrics)
+}
+
+// apiTimeouts are those of the listeners that callers reach.
+func (a *App) apiTimeouts() timeouts {
+	part := a.config.HTTP.PartTimeout
+	longest := a.config.Load.Wait + a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
+	return timeouts{
+		header: part, read: 2 * part, idle: a.config.HTTP.IdleTimeout,
+		write: 2*part + authn.KeyWaitTimeout + longest + answerTimeout,
+	}
 }
 
 // openTLS makes the API's listener speak TLS, when a certificate is configured.

@@ -45,14 +45,18 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 	if err := a.listenOps(a.metrics, telemetry.OpsHandler(a.metrics, telemetry.Check{Name: "maintenance", Ready: ready})); err != nil {
 		return nil, err
 	}
-	a.face = api.New(api.Config{
+	face := api.Config{
 		Observer: requestObserver{a.logger, a.metrics, newRefusals(nil, a.logger, a.metrics), a.metrics.WatchThrottles(throttles()), a.lines},
 		Contract: openapi.Document(), TrustedProxies: c.HTTP.TrustedProxies,
-	})
-	a.face.Drain()
+	}
+	a.face = api.New(face)
 	if err := a.listenAPI(a.metrics); err != nil {
 		return nil, err
 	}
+	if err := a.openAdmin(face, nil, nil); err != nil {
+		return nil, err
+	}
+	a.drain()
 	return &Maintenance{a}, nil
 }
 
@@ -65,10 +69,10 @@ func (m *Maintenance) Reload() { m.app.Reload() }
 // Run answers until ctx ends or a listener fails.
 func (m *Maintenance) Run(ctx context.Context) error {
 	a := m.app
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	a.inBackground(ctx, taskRequestLines, a.lines.follow)
 	a.serveInBackground(a.ops, failed)
-	a.serveInBackground(a.api, failed)
+	a.serveFaces(failed)
 	a.logger.Warn(errMaintenance.Error(), zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
 	a.tell(a.manager.Ready("in maintenance"))
 	if a.shown != nil {

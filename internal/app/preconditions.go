@@ -61,7 +61,7 @@ func checkBefore(ctx context.Context, c *config.Config) error {
 func checkOpenFiles(_ context.Context, c *config.Config) error {
 	openFiles, err := openFileLimit()
 	if err == nil {
-		_, err = apiConnections(openFiles, c.Load)
+		_, err = apiConnections(openFiles, c.Load, c.Admin.Listen != "")
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,6 +92,14 @@ func outcomeOf(e api.Event) string {
 	return ""
 }
 
+// actionOf returns the last word of a route that is no parameter.
+func actionOf(route string) string {
+	if last := path.Base(route); !strings.HasPrefix(last, "{") {
+		return last
+	}
+	return path.Base(path.Dir(route))
+}
+
 // observe takes the line of a request, if one is due. It does not block.
 func (r *refusals) observe(e api.Event) {
 	outcome := outcomeOf(e)
@@ -98,7 +107,7 @@ func (r *refusals) observe(e api.Event) {
 		return
 	}
 	line := otp.Line{
-		Account: otp.Account(e.Account), Caller: e.Caller, Action: path.Base(e.Route), Stage: otp.StageOutcome, Outcome: outcome,
+		Account: otp.Account(e.Account), Caller: e.Caller, Action: actionOf(e.Route), Stage: otp.StageOutcome, Outcome: outcome,
 	}
 	limit := r.known
 	switch {

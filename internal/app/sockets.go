@@ -11,9 +11,9 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// sockets are the bound addresses of both listeners. They are bound before anything else is opened or made: a service that has
-// no address must not leave a store behind.
-type sockets struct{ api, ops net.Listener }
+// sockets are the bound addresses of the listeners; admin is nil where administration has none. They are bound before anything
+// else is opened or made: a service that has no address must not leave a store behind.
+type sockets struct{ api, ops, admin net.Listener }
 
 func bindSockets(ctx context.Context, c *config.Config) (s sockets, err error) {
 	if s.ops, err = bind(ctx, "ops.listen", c.Ops.Listen); err != nil {
@@ -21,6 +21,12 @@ func bindSockets(ctx context.Context, c *config.Config) (s sockets, err error) {
 	}
 	if s.api, err = bind(ctx, "listen", c.Listen); err != nil {
 		return sockets{}, errors.Join(err, s.ops.Close())
+	}
+	if c.Admin.Listen == "" {
+		return s, nil
+	}
+	if s.admin, err = bind(ctx, "admin.listen", c.Admin.Listen); err != nil {
+		return sockets{}, errors.Join(err, s.close())
 	}
 	return s, nil
 }
@@ -51,15 +57,16 @@ func (e addressInUseError) Error() string {
 
 // checkAddresses returns why the service could not bind its addresses. Those that it uses already, since it runs, are good.
 func checkAddresses(ctx context.Context, c *config.Config) error {
-	ops, errOps := bind(ctx, "ops.listen", c.Ops.Listen)
-	api, errAPI := bind(ctx, "listen", c.Listen) // while the other is bound: they may be the same
-	for _, bound := range []net.Listener{ops, api} {
-		if bound != nil {
-			_ = bound.Close()
-		}
+	addresses := [][2]string{{"ops.listen", c.Ops.Listen}, {"listen", c.Listen}}
+	if c.Admin.Listen != "" {
+		addresses = append(addresses, [2]string{"admin.listen", c.Admin.Listen})
 	}
 	var refused []error
-	for _, err := range []error{errOps, errAPI} {
+	for _, address := range addresses {
+		bound, err := bind(ctx, address[0], address[1])
+		if err == nil {
+			defer func() { _ = bound.Close() }() // not before all are bound: two may be the same
+		}
 		if _, inUse := errors.AsType[addressInUseError](err); !inUse || !runsAlready(ctx, c) {
 			refused = append(refused, err)
 		}
@@ -75,7 +82,10 @@ func runsAlready(ctx context.Context, c *config.Config) bool {
 
 // close closes what no listener has closed.
 func (s sockets) close() (err error) {
-	for _, socket := range []net.Listener{s.ops, s.api} {
+	for _, socket := range []net.Listener{s.ops, s.api, s.admin} {
+		if socket == nil {
+			continue
+		}
 		if closed := socket.Close(); !errors.Is(closed, net.ErrClosed) {
 			err = errors.Join(err, closed)
 		}

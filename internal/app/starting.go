@@ -24,7 +24,10 @@ var errStarting = errors.New("the service is starting: its store is being opened
 func (a *App) answerWhileStarting(metrics *telemetry.Metrics) (stop func() error, err error) {
 	ready := func(context.Context) error { return errStarting }
 	handler := middleware.SetHeader(startsHeader, "true")(telemetry.OpsHandler(metrics, telemetry.Check{Name: "serving", Ready: ready}))
-	ops, api := &lent{Listener: a.sockets.ops}, &lent{Listener: a.sockets.api}
+	ops, faces := &lent{Listener: a.sockets.ops}, []*lent{{Listener: a.sockets.api}}
+	if a.sockets.admin != nil {
+		faces = append(faces, &lent{Listener: a.sockets.admin})
+	}
 	operators, err := openDoor(doorOptions{
 		setting: "ops.listen", bound: ops, handler: a.recovering(taskOperators, a.named(handler)), timeouts: opsTimeouts(),
 		connections: opsConnections, heard: func(connectionEvent) {}, logger: a.logger,
@@ -35,11 +38,19 @@ func (a *App) answerWhileStarting(metrics *telemetry.Metrics) (stop func() error
 	var answering sync.WaitGroup
 	failed := make(chan error, 1) // what is wrong with the socket shows again when the service is there
 	answering.Go(func() { operators.serve(failed) })
-	answering.Go(api.refuse)
+	for _, face := range faces {
+		answering.Go(face.refuse)
+	}
 	return func() error {
-		err := errors.Join(operators.close(), api.Close())
+		err := operators.close()
+		for _, face := range faces {
+			err = errors.Join(err, face.Close())
+		}
 		answering.Wait()
-		return errors.Join(err, ops.giveBack(), api.giveBack())
+		for _, socket := range append(faces, ops) {
+			err = errors.Join(err, socket.giveBack())
+		}
+		return err
 	}, nil
 }
 

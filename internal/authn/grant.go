@@ -48,6 +48,22 @@ func covers(prefix, account string) bool {
 	return ok && (prefix == "" || rest == "" || !isAlphanumeric(prefix[len(prefix)-1]) || !isAlphanumeric(rest[0]))
 }
 
+// IncludesAccount reports whether the grant is good for the account.
+func (g Grant) IncludesAccount(account string) bool {
+	if !g.Backend {
+		return g.Account != "" && g.Account == account
+	}
+	return covers(g.Prefix, account)
+}
+
+// Includes reports whether the grant is good for every account that the other one is good for.
+func (g Grant) Includes(other Grant) bool {
+	if !other.Backend {
+		return g.IncludesAccount(other.Account)
+	}
+	return g.Backend && covers(g.Prefix, other.Prefix)
+}
+
 func isAlphanumeric(c byte) bool {
 	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
 }
@@ -89,6 +105,8 @@ func (g Grant) check() error {
 		return errors.New("the prefix of accounts must be at most 128 printable ASCII characters, and begin with no blank")
 	case len(g.Scopes) == 0:
 		return errors.New("a key needs at least one scope")
+	case !g.Backend && g.Has(ScopeAdmin):
+		return errors.New("only a backend's key can have the scope admin: an account's key cannot administer accounts")
 	}
 	return nil
 }
@@ -112,13 +130,15 @@ const (
 	ScopeOTP    Scope = "otp"    // ask for one-time passwords, and how the account stands
 	ScopeEnroll Scope = "enroll" // enrol a device
 	ScopeUnlock Scope = "unlock" // let the PIN guard forward guesses again
+	// ScopeAdmin administers accounts and keys. Only a backend's API key can have it, never a token.
+	ScopeAdmin Scope = "admin"
 )
 
 // Scopes are what is granted together.
 type Scopes []Scope
 
 // AllScopes returns every scope, in the order of the constants.
-func AllScopes() Scopes { return Scopes{ScopeOTP, ScopeEnroll, ScopeUnlock} }
+func AllScopes() Scopes { return Scopes{ScopeOTP, ScopeEnroll, ScopeUnlock, ScopeAdmin} }
 
 // ParseScopes reads scopes from their names, each once and in the order of the constants. No name at all gives
 // ScopeOTP alone.
@@ -129,7 +149,7 @@ func ParseScopes(names []string) (Scopes, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(known, Scope(name)) {
-			return nil, fmt.Errorf("%q is no scope: the scopes are otp, enroll and unlock", name)
+			return nil, fmt.Errorf("%q is no scope: the scopes are otp, enroll, unlock and admin", name)
 		}
 	}
 	return slices.DeleteFunc(known, func(s Scope) bool { return !slices.Contains(names, string(s)) }), nil

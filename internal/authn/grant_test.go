@@ -77,14 +77,15 @@ func TestScopes(t *testing.T) {
 		{"unlock", "unlock"},
 		{"unlock otp enroll otp", "otp enroll unlock"},
 		{"OTP", ""},
-		{"otp admin", ""},
+		{"admin otp", "otp admin"},
+		{"otp admins", ""},
 	} {
 		scopes, err := authn.ParseScopes(strings.Fields(tc.names))
 		if (err == nil) != (tc.want != "") || strings.Join(scopes.Names(), " ") != tc.want {
 			t.Errorf("%q: %v, %v", tc.names, scopes, err)
 		}
 		grant := authn.Grant{Scopes: scopes}
-		for _, scope := range []authn.Scope{authn.ScopeOTP, authn.ScopeEnroll, authn.ScopeUnlock, ""} {
+		for _, scope := range []authn.Scope{authn.ScopeOTP, authn.ScopeEnroll, authn.ScopeUnlock, authn.ScopeAdmin, ""} {
 			if grant.Has(scope) != slices.Contains(strings.Fields(tc.want), string(scope)) {
 				t.Errorf("%q: Has(%q) is %v", tc.names, scope, grant.Has(scope))
 			}

@@ -80,6 +80,7 @@ func (i Issuer) problems() (problems []string) {
 	fault(i.AccountPrefix != "" && isAlphanumeric(i.AccountPrefix[len(i.AccountPrefix)-1]),
 		"account_prefix is %q, which ends with a letter or digit: the accounts of subjects that begin with one would be those of another "+
 			"prefix, such as %q; end it with another character, such as %q", i.AccountPrefix, i.AccountPrefix+"0", i.AccountPrefix+"/")
+	fault(slices.Contains(i.Scopes, string(ScopeAdmin)), "scopes has admin, which no token can have: make an API key for administration")
 	if _, err := ParseScopes(i.Scopes); err != nil {
 		fault(true, "scopes: %v", err)
 	}

@@ -49,7 +49,7 @@ func TestFaultsOfAnIssuer(t *testing.T) {
 		`account_prefix is "` + strings.Repeat("/", 128):                 func(i *authn.Issuer) { i.AccountPrefix = strings.Repeat("/", 128) },
 		`account_prefix is "fleet-1", which ends with a letter or digit`: func(i *authn.Issuer) { i.AccountPrefix = "fleet-1" },
 		`such as "fleet-1/"`:                                             func(i *authn.Issuer) { i.AccountPrefix = "fleet-1" },
-		`scopes: "admin" is no scope`:                                    func(i *authn.Issuer) { i.Scopes = []string{"otp", "admin"} },
+		`scopes has admin, which no token can have`:                      func(i *authn.Issuer) { i.Scopes = []string{"otp", "admin"} },
 	} {
 		issuer := login()
 		change(&issuer)

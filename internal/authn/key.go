@@ -59,6 +59,20 @@ func NewKey(grant Grant, now, expires time.Time) (Key, secret.Text, error) {
 	return key, secret.NewText(text), nil
 }
 
+// State returns in a word how the key stands: damaged, revoked, expired or good.
+func (k Key) State(now time.Time) string {
+	switch {
+	case k.Damage != "":
+		return "damaged"
+	case !k.RevokedAt.IsZero():
+		return "revoked"
+	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
+		return "expired"
+	default:
+		return "good"
+	}
+}
+
 // PrincipalName is the name of the principal that the key represents.
 func (k Key) PrincipalName() string { return "key:" + k.ID }
 

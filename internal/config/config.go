@@ -22,6 +22,7 @@ type Config struct {
 	DatabaseURL  secret.Text // postgres://…; empty: SQLite in DataDir
 	Maintenance  bool        // the service takes no calls and opens no store
 	Ops          Ops
+	Admin        Admin
 	HTTP         HTTP
 	TLS          TLS
 	Load         Overload
@@ -48,6 +49,11 @@ type Ops struct {
 	Listen string // host:port
 	// Try lets the page of the API make calls, which it passes on to the API's listener. It is no setting: pimsd dev sets it.
 	Try bool `setting:"none"`
+}
+
+// Admin is the listener of administration.
+type Admin struct {
+	Listen string // host:port; empty: there is none
 }
 
 // HTTP bounds what a caller's connection may take, and says what of it is believed.
@@ -111,7 +117,7 @@ type Inwebo struct {
 	Path            string
 	MacID           string // 32 hex digits
 	Version         string // host version / library version
-	UserAgent       string
+	UserAgent       string `setting:"none"`
 	DeviceName      string
 	Language        string        `setting:"none"` // of messages that inWebo may send along
 	Service         string        // id or name; empty: the only one
@@ -149,7 +155,7 @@ func Default() *Config {
 func (c *Config) fix() {
 	c.HTTP.PartTimeout, c.Load.Wait, c.Stop.SettleAllowance = partTimeout, placeTimeout, settleAllowance
 	c.JWT.Leeway = time.Minute
-	c.Inwebo.Language = "fr"
+	c.Inwebo.Language, c.Inwebo.UserAgent = "fr", inweboUserAgent
 	c.Inwebo.CircuitFaults, c.Inwebo.CircuitRest, c.Inwebo.SetupRepeats = 5, circuitTimeout, 10
 }
 

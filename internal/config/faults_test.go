@@ -41,10 +41,6 @@ func TestFaults(t *testing.T) {
 			[]string{`pimsd.yaml:3 is not YAML: put an IPv6 address in quotes, such as "[::1]:8080", since a bare [ begins a list`},
 		},
 		{
-			file("ops: {listen: [::1]:9464}\n"),
-			[]string{`pimsd.yaml:1 is not YAML: put an IPv6 address in quotes, such as "[::1]:8080", since a bare [ begins a list`},
-		},
-		{
 			file("ops:\n  listen: [fe80::1%eth0]:9464\n"),
 			[]string{`pimsd.yaml:2 is not YAML: put an IPv6 address in quotes, such as "[::1]:8080", since a bare [ begins a list`},
 		},
@@ -152,7 +148,6 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"PIMSD_INWEBO_PATH":             {"", "iwws/MAC", "/a b", "/a?b", "/a#b"},
 		"PIMSD_INWEBO_MACID":            {"", "BB8E981582B0F31353108FB020BEAD1C", "bb8e981582b0f31353108fb020bead1"},
 		"PIMSD_INWEBO_VERSION":          {"", "1.0", "a/b/c", "a /b"},
-		"PIMSD_INWEBO_USER_AGENT":       {"", " a", "a\r\nX: y", "é"},
 		"PIMSD_INWEBO_DEVICE_NAME":      {"", "a\tb", strings.Repeat("a", 65), "\xff"},
 		"PIMSD_INWEBO_LANGUAGE":         {"", "FR", "fra"},
 		"PIMSD_INWEBO_SERVICE":          {"a\nb", strings.Repeat("a", 129)},

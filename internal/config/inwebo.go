@@ -34,12 +34,6 @@ func (c *Config) inweboSettings() []setting {
 			effect: "inWebo may refuse versions that it finds too old, with code 2309.",
 		},
 		{
-			key: "inwebo.user_agent", unit: "text", preset: "Dalvik/2.1.0 (Linux; U; Android 13; Pixel 6 Build/TQ3A.230901.001)",
-			value:  pattern(&c.Inwebo.UserAgent, `[!-~]([ -~]*[!-~])?`, "a line of printable ASCII"),
-			what:   "the `User-Agent` header of every request to inWebo",
-			effect: "The server is only known to answer agents that look like an Android phone.",
-		},
-		{
 			key: "inwebo.device_name", unit: "text", preset: "pimsd",
 			value:  printable(&c.Inwebo.DeviceName, 1, 64),
 			what:   "the name of a newly enrolled device in the user's list of devices",
@@ -53,6 +47,10 @@ func (c *Config) inweboSettings() []setting {
 		},
 	}
 }
+
+// inweboUserAgent is the User-Agent header of every request to inWebo, whose server is only known to answer agents that look
+// like an Android phone.
+const inweboUserAgent = "Dalvik/2.1.0 (Linux; U; Android 13; Pixel 6 Build/TQ3A.230901.001)"
 
 // exchangeSettings say how the requests get there.
 func (c *Config) exchangeSettings() []setting {

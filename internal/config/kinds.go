@@ -51,6 +51,20 @@ func address(p *string) value {
 	})
 }
 
+// optionalAddress is host:port, or empty.
+func optionalAddress(p *string) value {
+	given := address(p)
+	set := given.set
+	given.set = func(s string) error {
+		if s == "" {
+			*p = ""
+			return nil
+		}
+		return set(s)
+	}
+	return given
+}
+
 // path is the name of a file or a folder, or empty.
 func path(p *string) value {
 	return plain(p, func(s string) error {

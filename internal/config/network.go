@@ -71,9 +71,14 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
-// PlainBeyondLoopback reports whether the API is served without TLS where other machines reach it.
+// PlainBeyondLoopback reports whether the API, or administration, is served without TLS where other machines reach it.
 func (c *Config) PlainBeyondLoopback() bool {
-	host, _, err := net.SplitHostPort(c.Listen)
+	return c.isPlain(c.Listen) || c.Admin.Listen != "" && c.isPlain(c.Admin.Listen)
+}
+
+// isPlain reports whether other machines reach a listener of callers without TLS.
+func (c *Config) isPlain(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
 	return c.TLS.CertFile == "" && (err != nil || !isLoopback(host))
 }
 

@@ -21,6 +21,11 @@ func (c *Config) rules() []rule {
 			advice: "are the same: choose another port for the operators' listener",
 		},
 		{
+			keys:   []string{"listen", "ops.listen", "admin.listen"},
+			broken: (c.Admin.Listen == c.Listen || c.Admin.Listen == c.Ops.Listen) && !strings.HasSuffix(c.Admin.Listen, ":0"),
+			advice: "are not three: give administration a port of its own",
+		},
+		{
 			keys:   []string{"conversation.deadline", "inwebo.exchange_timeout"},
 			broken: c.Conversation.Deadline < 2*c.Inwebo.ExchangeTimeout,
 			advice: "do not fit: the deadline must be at least twice the time-out, for a setup and a finalize",
@@ -31,8 +36,14 @@ func (c *Config) rules() []rule {
 			advice: "go together: set both or neither",
 		},
 		{
+			keys:   []string{"admin.listen", "tls.cert_file", plainHTTPKey},
+			broken: c.Admin.Listen != "" && c.isPlain(c.Admin.Listen) && !c.HTTP.AllowPlain,
+			advice: "do not fit: keys and device files would cross the network readable. Listen on loopback, such as 127.0.0.1:8081; or set " +
+				"tls.cert_file and tls.key_file; or, where TLS ends in front of pimsd, set " + plainHTTPKey + " to yes",
+		},
+		{
 			keys:   []string{"listen", "tls.cert_file", plainHTTPKey},
-			broken: c.PlainBeyondLoopback() && !c.HTTP.AllowPlain,
+			broken: c.isPlain(c.Listen) && !c.HTTP.AllowPlain,
 			advice: "do not fit: PINs and OTPs would cross the network readable. Listen on loopback, such as 127.0.0.1:8080; or set tls.cert_file " +
 				"and tls.key_file; or, where TLS ends in front of pimsd, set " + plainHTTPKey + " to yes",
 		},

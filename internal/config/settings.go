@@ -47,7 +47,7 @@ type group struct {
 func (c *Config) groups() []group {
 	return []group{
 		{"What an operator sets", slices.Concat(c.serviceSettings(), c.networkSettings(), c.jwtSettings())},
-		{"Limits and times", slices.Concat(c.loadSettings(), c.guardSettings(), c.traceSettings())},
+		{"Limits and times", slices.Concat(c.loadSettings(), c.guardSettings(), c.traceSettings(), c.adminSettings())},
 		{"inWebo and its protocol", slices.Concat(c.inweboSettings(), c.exchangeSettings())},
 	}
 }
@@ -100,6 +100,17 @@ func (c *Config) serviceSettings() []setting {
 			key: "log.level", unit: "level", preset: "info", value: oneOf(&c.Log.Level, "debug", "info", "warn", "error"),
 			what:   "the least severity that is logged: `debug`, `info`, `warn` or `error`",
 			effect: "Secrets are not logged at any level.",
+		},
+	}
+}
+
+// adminSettings say whether there is administration over REST.
+func (c *Config) adminSettings() []setting {
+	return []setting{
+		{
+			key: "admin.listen", unit: "host:port", value: optionalAddress(&c.Admin.Listen),
+			what:   "where accounts, keys and the audit log are administered over REST, with a key of the scope `admin`",
+			effect: "Empty: nowhere. It has the TLS of the API. Only the machines of those who administer should reach it.",
 		},
 	}
 }

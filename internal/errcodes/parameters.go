@@ -26,10 +26,18 @@ func invalidParameter() Entry {
 				"a field or header has the wrong type or form, or is unknown to the call; the label names it",
 			},
 			{ReasonBodyInvalid, http.StatusBadRequest, false, AdviceFixRequest, "the body cannot be read as one strict JSON object"},
+			{
+				ReasonDeviceFileInvalid, http.StatusBadRequest, false, AdviceFixRequest,
+				"the body is no device file that can be imported; the log says why",
+			},
+			{
+				ReasonDeviceFileForeign, http.StatusBadRequest, false, AdviceFixRequest,
+				"the device in the file belongs to another white-label service than inwebo.macid",
+			},
 			{ReasonPINFormatRefused, http.StatusBadRequest, false, AdviceFixRequest, "inWebo refuses the form of the PIN"},
 			{ReasonSMSCodeFormatRefused, http.StatusBadRequest, false, AdviceFixRequest, "inWebo refuses the form of the SMS code"},
-			{ReasonBodyTooLarge, http.StatusRequestEntityTooLarge, false, AdviceFixRequest, "the body is larger than 16 KiB"},
-			{ReasonContentTypeInvalid, http.StatusUnsupportedMediaType, false, AdviceFixRequest, "the Content-Type is not JSON"},
+			{ReasonBodyTooLarge, http.StatusRequestEntityTooLarge, false, AdviceFixRequest, "the body is larger than 16 KiB, or than 64 KiB for a device file"},
+			{ReasonContentTypeInvalid, http.StatusUnsupportedMediaType, false, AdviceFixRequest, "the Content-Type is not JSON, or application/octet-stream for a device file"},
 			{
 				ReasonContentEncodingInvalid, http.StatusUnsupportedMediaType, false, AdviceFixRequest,
 				"the body is compressed or otherwise encoded",

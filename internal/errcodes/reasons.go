@@ -40,6 +40,8 @@ const (
 	ReasonParameterMissing       Reason = "parameter_missing"
 	ReasonParameterInvalid       Reason = "parameter_invalid"
 	ReasonBodyInvalid            Reason = "body_invalid"
+	ReasonDeviceFileInvalid      Reason = "device_file_invalid"
+	ReasonDeviceFileForeign      Reason = "device_file_foreign"
 	ReasonPINFormatRefused       Reason = "pin_format_refused"
 	ReasonSMSCodeFormatRefused   Reason = "sms_code_format_refused"
 	ReasonBodyTooLarge           Reason = "body_too_large"

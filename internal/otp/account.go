@@ -20,6 +20,18 @@ const maxAccountLength = 128
 // ErrAccountName means that a text cannot name an account.
 var ErrAccountName = errors.New("an account is named by 1 to 128 printable ASCII characters, without a blank at either end")
 
+// Before returns the greatest name that sorts before the account's and that no name lies between; it is empty when there is none.
+func (a Account) Before() Account {
+	if a == "" {
+		return ""
+	}
+	start, last := a[:len(a)-1], a[len(a)-1]
+	if last == ' ' {
+		return start
+	}
+	return start + Account(last-1) + Account(strings.Repeat("~", maxAccountLength-len(a)))
+}
+
 // ParseAccount checks that name can name an account that may not exist yet. The error is ErrAccountName.
 func ParseAccount(name string) (Account, error) {
 	if strings.Trim(name, " ") != name {

@@ -3,9 +3,13 @@
 package openapicheck
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -18,18 +22,24 @@ import (
 // Checker knows the contract. It may be used from several goroutines.
 type Checker struct{ doc *openapi3.T }
 
-// New loads and validates the embedded contract.
+// New returns a Checker of the embedded contract, which is loaded and validated once for a process.
 func New(tb testing.TB) *Checker {
 	tb.Helper()
-	doc, err := openapi3.NewLoader().LoadFromData([]byte(openapi.Document()))
+	doc, err := load()
 	if err != nil {
-		tb.Fatalf("the contract does not load: %v", err)
-	}
-	if err := doc.Validate(tb.Context()); err != nil {
 		tb.Fatalf("the contract is not OpenAPI 3.1: %v", err)
 	}
 	return &Checker{doc}
 }
+
+//nolint:gochecknoglobals // it never changes, and every daemon of a test needs it
+var load = sync.OnceValues(func() (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(openapi.Document()))
+	if err != nil {
+		return nil, err
+	}
+	return doc, doc.Validate(context.Background())
+})
 
 // Check fails tb unless the contract allows resp, whose body has been read, as an answer to req.
 func (c *Checker) Check(tb testing.TB, req *http.Request, resp *http.Response, body []byte) {
@@ -40,7 +50,7 @@ func (c *Checker) Check(tb testing.TB, req *http.Request, resp *http.Response, b
 }
 
 func (c *Checker) verify(req *http.Request, resp *http.Response, body []byte) error {
-	operation := c.operation(req)
+	operation := c.operation(req, resp)
 	documented := operation.Responses.Status(resp.StatusCode)
 	if documented == nil {
 		return fmt.Errorf("status %d is not documented", resp.StatusCode)
@@ -66,9 +76,13 @@ func (c *Checker) verify(req *http.Request, resp *http.Response, body []byte) er
 
 // operation gives what the contract says about a request. To one that it does not know there is one answer: no such
 // method on a known path, else no such path.
-func (c *Checker) operation(req *http.Request) *openapi3.Operation {
+func (c *Checker) operation(req *http.Request, resp *http.Response) *openapi3.Operation {
 	status, component := http.StatusNotFound, "NoSuchPath"
-	if item := c.doc.Paths.Value(req.URL.Path); item != nil {
+	item := c.item(req.URL.EscapedPath())
+	if item != nil && len(item.Servers) > 0 && resp.StatusCode == http.StatusNotFound && isNoSuchPath(resp) {
+		item = nil // it is another listener's
+	}
+	if item != nil {
 		if operation := item.GetOperation(req.Method); operation != nil {
 			return operation
 		}
@@ -77,6 +91,27 @@ func (c *Checker) operation(req *http.Request) *openapi3.Operation {
 	return &openapi3.Operation{
 		Responses: openapi3.NewResponses(openapi3.WithStatus(status, c.doc.Components.Responses[component])),
 	}
+}
+
+func isNoSuchPath(resp *http.Response) bool {
+	return resp.Header.Get("X-Pims-Reason") == "no_such_path"
+}
+
+// item returns what the contract says about a path, which may have parameters; nil when it knows no such path.
+func (c *Checker) item(path string) *openapi3.PathItem {
+	if item := c.doc.Paths.Value(path); item != nil {
+		return item
+	}
+	segments := strings.Split(path, "/")
+	for template, item := range c.doc.Paths.Map() {
+		wanted := strings.Split(template, "/")
+		if len(wanted) == len(segments) && slices.EqualFunc(wanted, segments, func(want, got string) bool {
+			return want == got || strings.HasPrefix(want, "{") && got != ""
+		}) {
+			return item
+		}
+	}
+	return nil
 }
 
 // checkCode refuses a code that no example of the response has: the examples say which codes travel with which status.

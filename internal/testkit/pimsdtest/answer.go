@@ -41,7 +41,18 @@ func (d *Daemon) Ask(key, body string, header ...string) Answer {
 // Call makes any call of the API, with that key and body, and those lines of the header.
 func (d *Daemon) Call(key, method, path, body string, header ...string) Answer {
 	d.tb.Helper()
-	req, err := http.NewRequestWithContext(context.WithoutCancel(d.tb.Context()), method, d.URL(path), strings.NewReader(body))
+	return d.call(key, method, d.URL(path), body, header...)
+}
+
+// Admin makes any call of administration, as Call does.
+func (d *Daemon) Admin(key, method, path, body string, header ...string) Answer {
+	d.tb.Helper()
+	return d.call(key, method, d.AdminURL(path), body, header...)
+}
+
+func (d *Daemon) call(key, method, url, body string, header ...string) Answer {
+	d.tb.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(d.tb.Context()), method, url, strings.NewReader(body))
 	if err != nil {
 		d.tb.Error(err)
 		return Answer{}
@@ -52,6 +63,9 @@ func (d *Daemon) Call(key, method, path, body string, header ...string) Answer {
 	req.Header.Set("Content-Type", "application/json")
 	for _, line := range header {
 		name, value, _ := strings.Cut(line, ": ")
+		if name == "Content-Type" {
+			req.Header.Del(name)
+		}
 		req.Header.Add(name, value)
 	}
 	return d.Do(req)
@@ -65,7 +79,7 @@ func (d *Daemon) Do(req *http.Request) Answer {
 		return a
 	}
 	d.contract.Check(d.tb, req, &http.Response{StatusCode: a.Status, Header: a.Header}, []byte(a.Body))
-	if a.Header.Get("Content-Type") != "application/json" {
+	if a.Header.Get("Content-Type") != "application/json" || req.Method == http.MethodHead {
 		return a
 	}
 	var envelope struct {

@@ -59,7 +59,7 @@ func Start(tb testing.TB, change ...func(*Setup)) *Daemon {
 		Inwebo: inwebosim.Options{Knobs: inwebosim.DefaultKnobs(), Accounts: []inwebosim.Account{}, CheckUsers: true},
 	}
 	c := setup.Config
-	c.Listen, c.Ops.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Listen, c.Ops.Listen, c.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.DataDir = filepath.Join(tb.TempDir(), "data")
 	c.Log.Level = "debug"
 	c.Quota.OTPsPerDay, c.Guard.Attempts = 0, 0
@@ -169,6 +169,9 @@ func (d *Daemon) Restart() {
 
 // URL is that of a path on the API's listener.
 func (d *Daemon) URL(path string) string { return "http://" + d.app.APIAddress() + path }
+
+// AdminURL is that of a path on the listener of administration.
+func (d *Daemon) AdminURL(path string) string { return "http://" + d.app.AdminAddress() + path }
 
 // OpsURL is that of a path on the operators' listener.
 func (d *Daemon) OpsURL(path string) string { return "http://" + d.app.OpsAddress() + path }

@@ -36,6 +36,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if le (int .Values.stopSeconds) (int (include "pimsd.longestStop" .)) }}
 {{- fail (printf "stopSeconds must be more than %s with these settings: a pod that is killed while it stops leaves devices in doubt" (include "pimsd.longestStop" .)) }}
 {{- end }}
+{{- if and .Values.administration.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.administrators) }}
+{{- fail "networkPolicy.administrators is empty, which keeps everybody out of administration.enabled: name who administers" }}
+{{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.operators) }}
 {{- fail "networkPolicy.operators is empty, which keeps out the Prometheus of serviceMonitor.enabled: name where it runs" }}
 {{- end }}
@@ -87,6 +90,9 @@ spec:
         - {name: PIMSD_LISTEN, value: ":8080"}
         - {name: PIMSD_HTTP_ALLOW_PLAIN, value: "yes"} # TLS ends in an ingress or a mesh, unless settings.tls says otherwise
         - {name: PIMSD_OPS_LISTEN, value: ":9464"}
+        {{- if .Values.administration.enabled }}
+        - {name: PIMSD_ADMIN_LISTEN, value: ":8081"}
+        {{- end }}
         - {name: PIMSD_DATA_DIR, value: /var/lib/pimsd}
         - {name: PIMSD_STOP_DRAIN_DELAY, value: {{ printf "%ds" (int .Values.drainDelaySeconds) }}}
         {{- if .Values.maintenance }}
@@ -101,6 +107,9 @@ spec:
       ports:
         - {name: api, containerPort: 8080}
         - {name: ops, containerPort: 9464}
+        {{- if .Values.administration.enabled }}
+        - {name: admin, containerPort: 8081}
+        {{- end }}
       startupProbe:
         httpGet: {path: /livez, port: ops}
         periodSeconds: 1

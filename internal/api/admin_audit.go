@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// Bounds of long polls.
+const (
+	MaxPoll      = time.Minute // that one may wait
+	maxPolls     = 64          // under way at once
+	pollInterval = time.Second // between two looks at the log
+)
+
+// auditPage is a page of the audit log. Next is what `after` must be for the next page.
+type auditPage struct {
+	Lines []otp.Audited `json:"lines"`
+	Next  int64         `json:"next"`
+}
+
+// readAudit returns the lines of the audit log about the caller's accounts. With `wait` it waits for the first of them; it holds
+// no place then, since it does nothing but wait, and ends when the service drains.
+func (ad *administration) readAudit(c *call) (any, error) {
+	principal, err := ad.know(c, authn.ScopeAdmin)
+	if err != nil {
+		return nil, err
+	}
+	query, err := queryOf(c.request, "after", "limit", "wait")
+	if err != nil {
+		return nil, err
+	}
+	limit, err := limitIn(query)
+	if err != nil {
+		return nil, err
+	}
+	after, err := lineIn(query)
+	if err != nil {
+		return nil, err
+	}
+	wait, err := waitIn(query)
+	if err != nil {
+		return nil, err
+	}
+	if wait == 0 {
+		if err := ad.takePlace(c); err != nil {
+			return nil, err
+		}
+		page, _, err := ad.auditPageOf(c.request.Context(), principal, after, limit)
+		return page, err
+	}
+	select {
+	case ad.polls <- struct{}{}:
+		defer func() { <-ad.polls }()
+	default:
+		return nil, errOverload
+	}
+	return ad.poll(c.request.Context(), principal, after, limit, wait)
+}
+
+// poll looks at the log again and again until it has a line for the caller.
+func (ad *administration) poll(ctx context.Context, who authn.Principal, after int64, limit int, wait time.Duration) (auditPage, error) {
+	ended := time.NewTimer(wait)
+	defer ended.Stop()
+	for {
+		page, more, err := ad.auditPageOf(ctx, who, after, limit)
+		if err != nil || more || len(page.Lines) > 0 {
+			return page, err
+		}
+		after = page.Next
+		select {
+		case <-time.After(pollInterval):
+		case <-ended.C:
+			return page, nil
+		case <-ad.ending:
+			return page, nil
+		case <-ctx.Done():
+			return page, nil
+		}
+	}
+}
+
+// auditPageOf reads on until the page is full, the log ends, or maxScan lines have been looked at. more reports whether the log
+// goes on.
+func (ad *administration) auditPageOf(ctx context.Context, who authn.Principal, after int64, limit int) (page auditPage, more bool, err error) {
+	page = auditPage{Lines: []otp.Audited{}, Next: after}
+	step := limit
+	if who.Prefix != "" {
+		step = maxPage
+	}
+	for scanned := 0; scanned < maxScan; scanned += step {
+		lines, err := ad.store.AuditAfter(ctx, page.Next, step)
+		if err != nil {
+			return auditPage{}, false, err
+		}
+		for _, line := range lines {
+			page.Next = line.ID
+			if !mayRead(who, line) {
+				continue
+			}
+			if page.Lines = append(page.Lines, line); len(page.Lines) == limit {
+				return page, true, nil
+			}
+		}
+		if len(lines) < step {
+			return page, false, nil
+		}
+	}
+	return page, true, nil
+}
+
+// mayRead reports whether a line is about an account of the caller, or about what the caller itself did that concerns no
+// account. Who administers all accounts reads all lines.
+func mayRead(who authn.Principal, line otp.Audited) bool {
+	switch {
+	case who.Prefix == "":
+		return true
+	case line.Account == "":
+		return line.Caller == who.Name
+	default:
+		return who.IncludesAccount(string(line.Account))
+	}
+}
+
+// lineIn reads the parameter after.
+func lineIn(query url.Values) (int64, error) {
+	if !query.Has("after") {
+		return 0, nil
+	}
+	after, err := strconv.ParseInt(query.Get("after"), 10, 64)
+	if err != nil || after < 0 {
+		return 0, &fault{errInvalid, "after"}
+	}
+	return after, nil
+}
+
+// waitIn reads the parameter wait.
+func waitIn(query url.Values) (time.Duration, error) {
+	if !query.Has("wait") {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(query.Get("wait"))
+	if err != nil || wait < 0 || wait > MaxPoll {
+		return 0, &fault{errInvalid, "wait"}
+	}
+	return wait, nil
+}
