@@ -53,7 +53,7 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 			}
 			_, _ = fmt.Fprintln(p.stderr, "pimsd: the backup is complete and checked; the sealing keys are not in it, back them up apart from it")
 			if err := store.RecordBackup(began); err != nil { // the backup is as good without it
-				_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: the service does not learn of this backup, and its metric shows the one before: %v\n", err)
+				_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: the service does not learn of this backup: %v\n", err)
 			}
 			return nil
 		})

@@ -57,7 +57,7 @@ func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered boo
 	address, shown := answer.Address, answer.DataDir
 	switch {
 	case answer.Starts && answer.IsOf(c):
-		return false, fmt.Errorf("the service at %s is starting: its store is being opened, verified or migrated; wait for it with --wait", address)
+		return false, fmt.Errorf("the service at %s is starting: it opens, verifies or migrates its store; wait for it with --wait", address)
 	case answer.Status != http.StatusOK:
 		return true, fmt.Errorf("%s answers with HTTP %d", address, answer.Status)
 	case shown == "":

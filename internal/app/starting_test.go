@@ -36,7 +36,7 @@ func listening(t *testing.T) net.Listener {
 func TestWhatIsAnsweredWhileTheStoreIsOpened(t *testing.T) {
 	t.Parallel()
 	database := listening(t) // which does not answer
-	defer database.Close()   //nolint:errcheck // it has served its purpose
+	defer database.Close()
 	c := config.Default()
 	c.DataDir, c.DatabaseURL = t.TempDir(), secret.NewText("postgres://pimsd@"+database.Addr().String()+"/pimsd?sslmode=disable")
 	c.Listen, c.Ops.Listen = reserved(t), reserved(t)
@@ -50,7 +50,7 @@ func TestWhatIsAnsweredWhileTheStoreIsOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer opening.Close() //nolint:errcheck // it carries nothing
+	defer opening.Close()
 	for path, want := range map[string]string{"/livez": "200 alive\n", "/readyz?verbose": "503 serving: failed: " + errStarting.Error() + "\nnot ready\n"} {
 		if got := told(t, "http://"+c.Ops.Listen+path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
@@ -91,7 +91,7 @@ func told(t *testing.T, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ type storeWatch struct {
 }
 
 // conditionNotes is how many things of a condition are logged, each once.
-const conditionNotes = 5
+const conditionNotes = 6
 
 func newStoreWatch(store Store, metrics *telemetry.Metrics, logger *zap.Logger) *storeWatch {
 	w := &storeWatch{logger: logger}
@@ -70,6 +70,7 @@ func (w *storeWatch) look(ctx context.Context) {
 		{c.Damage != "", "a part of the store is damaged: calls that need it fail, and the others are served (docs/operations.md)"},
 		{c.ResponsesLost > 0, "a response of a repeatable call could not be stored with its settle: a repeat of the call is refused"},
 		{c.SettlesByScan > 0, "an answer of inWebo was stored without a damaged index"},
+		{c.SettlesUnlogged > 0, "an answer of inWebo was stored without its line in the audit log, which is damaged"},
 		{c.LogIsKept, "the store's write-ahead log grows, because a reader keeps it: end the process that reads the database"},
 	} {
 		if found.is && !w.logged[i] {

@@ -20,6 +20,8 @@ type Condition struct {
 	ResponsesLost uint64
 	// SettlesByScan counts the settles that were stored without an index of the records, because it is damaged.
 	SettlesByScan uint64
+	// SettlesUnlogged counts the settles that were stored without their audit lines, because the audit log is damaged.
+	SettlesUnlogged uint64
 	// LogBytes is the size of the write-ahead log.
 	LogBytes int64
 	// LogIsKept reports whether the write-ahead log is larger than it grows by itself: a reader that does not end keeps it.
@@ -46,6 +48,9 @@ func (c Condition) Notes() []string {
 	if c.SettlesByScan > 0 {
 		notes = append(notes, fmt.Sprintf("%d answers of inWebo were stored without a damaged index", c.SettlesByScan))
 	}
+	if c.SettlesUnlogged > 0 {
+		notes = append(notes, fmt.Sprintf("%d answers of inWebo were stored without their lines in the damaged audit log", c.SettlesUnlogged))
+	}
 	if c.LogIsKept {
 		notes = append(notes, fmt.Sprintf("the write-ahead log has %d MiB, because a reader keeps it", c.LogBytes>>20))
 	}
@@ -62,7 +67,8 @@ func (s *Store) Condition(ctx context.Context) Condition {
 	}
 	c := Condition{
 		Unverified: h.unverified, ResponsesLost: h.responsesLost.Load(), SettlesByScan: h.settlesByScan.Load(),
-		LastBackup: lastBackup(filepath.Dir(s.writer.path)),
+		SettlesUnlogged: h.settlesUnlogged.Load(),
+		LastBackup:      lastBackup(filepath.Dir(s.writer.path)),
 	}
 	if damage := h.damage.Load(); damage != nil {
 		c.Damage = *damage

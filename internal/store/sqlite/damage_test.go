@@ -15,13 +15,18 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// damage overwrites the root page of a table or an index in a store that no process has open.
-func damage(t *testing.T, dir, name string) {
+// damage overwrites the root pages of tables and indexes in a store that no process has open.
+func damage(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	s := openWith(t, dir, builtIn())
-	at := page(t, s, name)
+	var pages []int64
+	for _, name := range names {
+		pages = append(pages, page(t, s, name))
+	}
 	closeStore(t, s)
-	overwrite(t, dir, at)
+	for _, at := range pages {
+		overwrite(t, dir, at)
+	}
 }
 
 const pageSize = 4096
@@ -158,5 +163,47 @@ func TestDamagedIndexOfDevices(t *testing.T) {
 	}
 	if got := s.Condition(t.Context()); !strings.Contains(got.Damage, "index device_held: ") {
 		t.Errorf("the condition says %+v", got)
+	}
+}
+
+// Whatever is damaged of the audit log, a settle is stored: without its line, and with its response. A repeat of it is known by its
+// row, and a write of an older row does not fit.
+func TestSettleWhereTheAuditLogIsDamaged(t *testing.T) {
+	t.Parallel()
+	for _, parts := range [][]string{{"audit"}, {"sqlite_autoindex_audit_1"}, {"sqlite_autoindex_audit_1", "device_held"}} {
+		t.Run(strings.Join(parts, " and "), func(t *testing.T) {
+			t.Parallel()
+			dir := oldStore(t)
+			damage(t, dir, parts...)
+			s := openDamaged(t, dir)
+			w := withResponse(2)
+			w.Row.HeldUntil, w.Row.InDoubt, w.Row.Body = time.Time{}, true, []byte(`{"settled":true}`)
+			for _, again := range []string{"a settle", "the same settle again"} {
+				if err := s.Replace(t.Context(), w); err != nil {
+					t.Errorf("%s: %v", again, err)
+				}
+			}
+			stale := withResponse(2)
+			stale.ID = "another"
+			if err := s.Replace(t.Context(), stale); !errors.Is(err, otp.ErrConflict) {
+				t.Errorf("a write of an older row: %v, want a conflict", err)
+			}
+			const found = `SELECT format('revision %d, body %s, %d responses', revision, CAST(body AS TEXT), (SELECT count(*) FROM answer))
+				FROM device NOT INDEXED`
+			if got := value(t, s, found); got != `revision 2, body {"settled":true}, 1 responses` {
+				t.Errorf("found is %s", got)
+			}
+			leased := benchWrite(1, 3)
+			leased.Line.Stage = otp.StageAttempt
+			if err := s.Replace(t.Context(), leased); !errors.Is(err, otp.ErrUntouched) {
+				t.Errorf("a lease: %v, want it refused", err)
+			}
+			if got := s.Condition(t.Context()); got.SettlesUnlogged == 0 || !strings.Contains(got.Damage, parts[0]) {
+				t.Errorf("the condition is %+v", got)
+			}
+			if err := s.Broken(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

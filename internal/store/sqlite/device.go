@@ -51,7 +51,12 @@ func (s *Store) put(ctx context.Context, w otp.Write) error {
 	if w.Keep != nil {
 		t.keep = keeping(w)
 	}
-	return s.writer.do(ctx, t, w.ID)
+	err := s.writer.do(ctx, t, w.ID)
+	if t.kind == settle && s.health.settlesUnlogged.Load() > 0 && (errors.Is(err, otp.ErrConflict) || errors.Is(err, otp.ErrExists)) {
+		t.tries = triesUnlogged // it may be stored without its line, by which a repeat is known otherwise
+		err = s.writer.do(ctx, t, w.ID)
+	}
+	return err
 }
 
 // checkWrite refuses what would fail in the database.
@@ -77,8 +82,8 @@ func misfit(w otp.Write) error {
 // writing returns the change that a write of a record is. The change shares nothing with the write, whose caller may go on with it
 // after it has left.
 func writing(w otp.Write) change {
+	w.Row.Body, w.Row.Vault, w.Over = bytes.Clone(w.Row.Body), secret.NewBytes(bytes.Clone(w.Row.Vault.Reveal())), bytes.Clone(w.Over)
 	device, line := deviceArgs(w), lineArgs(w)
-	w.Over = bytes.Clone(w.Over)
 	if w.Claim != nil {
 		claim := *w.Claim
 		w.Claim = &claim
@@ -98,7 +103,10 @@ func writing(w otp.Write) change {
 		if err != nil || changed == 0 {
 			return unlessRepeated(on, w, err)
 		}
-		if _, err = on.exec(insertLine, line...); codeOf(err) == sqlite.ResultConstraintUnique {
+		if !on.unlogged {
+			_, err = on.exec(insertLine, line...)
+		}
+		if codeOf(err) == sqlite.ResultConstraintUnique {
 			return nil, undone{misfit(w)} // the row went back behind a write that it had, or the id is that of another write
 		}
 		if err == nil && w.Claim != nil {
@@ -144,11 +152,16 @@ func unlessRepeated(on target, w otp.Write, err error) (refusal, failure error) 
 }
 
 // writtenBefore returns whether a write of that id is stored, and the revision of the account's row, which is 0 if there is none.
+// Without the audit log, a write is known while the row is the one that it writes.
 func writtenBefore(on target, w otp.Write) (known bool, revision uint64, err error) {
+	text, args := on.pick(findWrite, findWriteByScan), []any{w.ID, string(w.Row.Account)}
+	if on.unlogged {
+		text, args = on.pick(findSame, findSameByScan), []any{string(w.Row.Account), w.Row.Body, w.Row.Vault.Reveal()}
+	}
 	_, _, err = one(on.conn, func(r *row) error {
 		known, revision = r.flag(), r.number()
 		return nil
-	}, on.pick(findWrite, findWriteByScan), w.ID, string(w.Row.Account))
+	}, text, args...)
 	return known, revision, err
 }
 
@@ -231,7 +244,7 @@ func deviceArgs(w otp.Write) []any {
 func rowArgs(row otp.Row) []any {
 	return []any{
 		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
-		bytes.Clone(row.Body), bytes.Clone(row.Vault.Reveal()), row.UnreadAnswers,
+		row.Body, row.Vault.Reveal(), row.UnreadAnswers,
 	}
 }
 

@@ -10,16 +10,17 @@ import (
 
 // health knows whether the store can still promise anything. Once broken, it stays so.
 type health struct {
-	id            string    // of the store
-	files         *identity // for the writer alone
-	cause         atomic.Pointer[error]
-	readable      atomic.Bool // though broken, it was found to be the same as before
-	responsesLost atomic.Uint64
-	settlesByScan atomic.Uint64
-	met           atomic.Bool            // a statement has met damage
-	damage        atomic.Pointer[string] // what is damaged; nil before it was looked for
-	maxLog        int64                  // bytes
-	unverified    string                 // what was found, or not looked for, when the store was opened after it was not closed
+	id              string    // of the store
+	files           *identity // for the writer alone
+	cause           atomic.Pointer[error]
+	readable        atomic.Bool // though broken, it was found to be the same as before
+	responsesLost   atomic.Uint64
+	settlesByScan   atomic.Uint64
+	settlesUnlogged atomic.Uint64
+	met             atomic.Bool            // a statement has met damage
+	damage          atomic.Pointer[string] // what is damaged; nil before it was looked for
+	maxLog          int64                  // bytes
+	unverified      string                 // what was found, or not looked for, when the store was opened after it was not closed
 }
 
 // Broken says why the store is broken, or returns nil. It is when a sync has failed (see faultOf), or when somebody has

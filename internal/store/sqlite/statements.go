@@ -41,6 +41,11 @@ const (
 	findWrite       = wroteBefore + fromDevice
 	findWriteByScan = wroteBefore + fromDeviceByScan
 
+	sameRow        = ` WHERE account = ?1 AND body = ?2 AND vault = ?3), `
+	findSame       = `SELECT EXISTS (SELECT 1 FROM device` + sameRow + `coalesce((SELECT revision FROM device WHERE account = ?1), 0)`
+	findSameByScan = `SELECT EXISTS (SELECT 1 FROM device NOT INDEXED` + sameRow +
+		`coalesce((SELECT revision FROM device NOT INDEXED WHERE account = ?1), 0)`
+
 	claimedBy         = ` WHERE serial = ? AND serial <> '' AND active = 1 AND account <> ?)`
 	findClaim         = `SELECT EXISTS (SELECT 1 FROM device` + claimedBy
 	findClaimByScan   = `SELECT EXISTS (SELECT 1 FROM device NOT INDEXED` + claimedBy
@@ -108,6 +113,7 @@ const (
 func writerStatements() []string {
 	return []string{
 		fetchRow, fetchWithResponse, findKey, insertDevice, replaceDevice, replaceByScan, insertLine, findWrite, findWriteByScan,
+		findSame, findSameByScan,
 		findClaim, findClaimByScan, updateClaim, updateClaimByScan, keepFormer, keepAnswer, spendAnswer, spendAnswers, ageAnswers,
 		dropAnswers, dropLines, insertKey, revokeKey, useKey, setSealingKey, nameLog, writeProbe, probeLine, probeDevice,
 	}

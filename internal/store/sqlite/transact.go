@@ -25,9 +25,9 @@ type transaction struct {
 
 // transact runs the jobs in one transaction and sets the result of each. It returns the error that all of them met.
 //
-// What is convenient never fails what is not: a settle whose response cannot be stored is run again without it, one that meets a
-// damaged index is run again without indexes, a job that fails alone is left out, and on a full disk room is made for settles, at
-// the expense of everything else. After a failure all is rolled back and run again: of a transaction that has met damage, SQLite
+// What is convenient never fails what is not: a settle whose response cannot be stored is run again without it, one that meets damage
+// is run again without the indexes of the records, or without its audit line, a job that fails alone is left out, and on a full disk
+// room is made for settles, at the expense of everything else. After a failure all is rolled back and run again: of a transaction that has met damage, SQLite
 // commits nothing, whatever was rolled back to a savepoint.
 //
 // Before the commit, what failed is not stored and never will be (otp.ErrUntouched). A commit that failed may have left the
@@ -72,8 +72,11 @@ func (t *transaction) finish(batch []*job) {
 		if j.Task.dropped && j.Task.result == nil {
 			t.health.responsesLost.Add(1)
 		}
-		if j.Task.byScan && j.Task.result == nil {
+		if j.Task.byScan() && j.Task.result == nil {
 			t.health.settlesByScan.Add(1)
+		}
+		if j.Task.unlogged() && j.Task.result == nil {
+			t.health.settlesUnlogged.Add(1)
 		}
 	}
 }
@@ -108,7 +111,8 @@ func (t *transaction) try() (failed int, err error) {
 func isAlone(err error) bool { return faultOf(err) == faultNone || faultOf(err) == faultLocal }
 
 // mend reports whether a task that failed alone is to be run again in another way: without what is to be kept when that failed, and
-// a settle without the indexes of the records when one of them may be damaged. Otherwise the failure is its result.
+// a settle without the indexes of the records or without its audit line when one of these may be damaged. Otherwise the failure is
+// its result.
 func (t *task) mend(failure error) (again bool) {
 	refused, isRefused := errors.AsType[undone](failure)
 	switch {
@@ -117,13 +121,23 @@ func (t *task) mend(failure error) (again bool) {
 		return false
 	case t.unkept:
 		return t.strip()
-	case t.kind == settle && !t.byScan && isDamage(failure):
-		t.byScan = true
+	case t.kind == settle && t.tries < triesWithout && isDamage(failure):
+		t.tries++
 		return true
 	}
 	t.result = failure
 	return false
 }
+
+// triesWithout is how often a settle that meets damage is run again: without the indexes of the records, without its audit line, and
+// without both.
+const (
+	triesUnlogged = 2
+	triesWithout  = 3
+)
+
+func (t *task) byScan() bool   { return t.tries == 1 || t.tries == triesWithout }
+func (t *task) unlogged() bool { return t.tries >= triesUnlogged }
 
 // strip has the task done without what is to be kept, and reports whether there was any.
 func (t *task) strip() bool {
@@ -141,7 +155,7 @@ func (t *task) run(c *conn) (failure error) {
 
 // attempt makes the change, and stores what is to be kept with it unless it was refused.
 func (t *task) attempt(c *conn) (failure error) {
-	on := target{c, t.byScan}
+	on := target{c, t.byScan(), t.unlogged()}
 	t.unkept = false
 	switch t.result, failure = t.change(on); {
 	case failure != nil:

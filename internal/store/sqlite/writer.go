@@ -49,7 +49,7 @@ type task struct {
 	result  error // what the caller is told, once it is known
 	dropped bool  // what was to be kept could not be
 	unkept  bool  // the last try failed at what was to be kept
-	byScan  bool  // it is done without the indexes of the records
+	tries   int   // of a settle that met damage: it is done without the indexes of the records, without its audit line, or without both
 }
 
 type job = storequeue.Job[task]
@@ -76,7 +76,8 @@ type change func(on target) (refusal, failure error)
 type target struct {
 	*conn
 
-	byScan bool // the indexes of the records must not be used
+	byScan   bool // the indexes of the records must not be used
+	unlogged bool // nothing of the audit log must be used
 }
 
 // pick returns the statement that finds the records.
