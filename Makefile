@@ -14,8 +14,8 @@ demo: ## one verified OTP on loopback, nothing to set up, nothing left running
 	go run ./cmd/pimsd dev --once
 
 .PHONY: run
-run: ## the same, and keep serving
-	go run ./cmd/pimsd dev
+run: ## the same, and keep serving; FLAGS=--free-ports chooses ports that are free
+	@go build -o bin/pimsd ./cmd/pimsd && exec bin/pimsd dev $(FLAGS)
 
 .PHONY: test
 test: ## all tests, with the race detector, and a little of every fuzz target

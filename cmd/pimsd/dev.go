@@ -43,6 +43,7 @@ with it, a folder that this command has made. The quota is off unless it is set.
 	}}
 	flags := cmd.Flags()
 	flags.BoolVar(&d.once, "once", false, "end after the first verified OTP; all ports are chosen freely")
+	flags.BoolVar(&d.freePorts, "free-ports", false, "choose ports that are free, where a flag names none")
 	flags.StringVar(&d.simulator.Listen, "simulator-listen", d.simulator.Listen, "`host:port` of the simulator's protocol and of /FS")
 	flags.StringVar(&d.simulator.Control, "simulator-control", d.simulator.Control, "`host:port` of the simulator's control door")
 	flags.Uint64Var(&d.simulator.Seed, "seed", 0, "repeat the simulator's run of this `seed`; 0 draws one")
@@ -54,6 +55,7 @@ with it, a folder that this command has made. The quota is off unless it is set.
 		if err != nil {
 			return err
 		}
+		d.freePorts = d.freePorts || d.once
 		return d.run(cmd, c)
 	}
 	return cmd
@@ -63,12 +65,16 @@ with it, a folder that this command has made. The quota is off unless it is set.
 type dev struct {
 	process
 	once      bool
+	freePorts bool
 	simulator inwebosim.Options
 }
 
 func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
-	if d.once {
-		d.simulator.Listen, d.simulator.Control = anyPort, anyPort
+	if d.freePorts && !cmd.Flags().Changed("simulator-listen") {
+		d.simulator.Listen = anyPort
+	}
+	if d.freePorts && !cmd.Flags().Changed("simulator-control") {
+		d.simulator.Control = anyPort
 	}
 	simulator, err := inwebosim.New(d.simulator)
 	if err != nil {
@@ -98,10 +104,10 @@ func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator, named bool
 	if !c.IsSet("log.level") {
 		c.Log.Level = "warn"
 	}
-	if d.once && !c.IsSet("listen") {
+	if d.freePorts && !c.IsSet("listen") {
 		c.Listen = anyPort
 	}
-	if d.once && !c.IsSet("ops.listen") {
+	if d.freePorts && !c.IsSet("ops.listen") {
 		c.Ops.Listen = anyPort
 	}
 	if named {
@@ -127,7 +133,7 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 	go func() { ended <- service.Run(ctx) }()
 
 	if err = markDevStore(c.DataDir); err == nil {
-		err = d.show(ctx, service, simulator)
+		err = d.show(ctx, c, service, simulator)
 	}
 	if err != nil || d.once {
 		stop()
@@ -136,14 +142,14 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 }
 
 // show enrols the demo account, gets an OTP over HTTP, and has it verified.
-func (d *dev) show(ctx context.Context, service *app.App, simulator *inwebosim.Simulator) error {
+func (d *dev) show(ctx context.Context, c *config.Config, service *app.App, simulator *inwebosim.Simulator) error {
 	began := time.Now()
 	ask := otp.Ask{Account: demoAccount, Caller: caller}
 	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true, Force: true}
 	if _, err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
 		return fmt.Errorf("enrol the demo account: %w", err)
 	}
-	key, text, err := authn.NewKey(authn.Grant{Account: demoAccount}, now(), time.Time{})
+	key, text, err := authn.NewKey(authn.Grant{Account: demoAccount, Scopes: authn.AllScopes()}, now(), time.Time{})
 	if err == nil {
 		err = service.Store.AddKey(ctx, key)
 	}
@@ -162,7 +168,8 @@ func (d *dev) show(ctx context.Context, service *app.App, simulator *inwebosim.S
 		given.Reveal(), demoAccount, time.Since(began).Milliseconds())
 	if err == nil && !d.once {
 		_, err = fmt.Fprintf(d.stdout, devGreeting, demoAccount, text.Reveal(),
-			demo.curl(), service.OpsAddress(), simulator.ProtocolURL(), simulator.ControlURL(), demo.verifyLine())
+			demo.curl(), service.OpsAddress(), simulator.ProtocolURL(), simulator.ControlURL(), demo.verifyLine(),
+			c.DataDir, word(c.DataDir), word(simulator.ProtocolURL()), word(d.program))
 	}
 	return err
 }
@@ -177,6 +184,10 @@ Operators' listener: http://%s/metrics, /livez, /readyz?verbose; the API to read
 Simulator: %s (control: %s); verify an OTP, once, within 30 s:
 
 %s
+
+Data directory: %s. A command uses it, and the simulator, so:
+
+  PIMSD_DATA_DIR=%s PIMSD_INWEBO_URL=%s %s account list
 
 Ctrl-C ends it.
 `

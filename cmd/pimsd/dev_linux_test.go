@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,12 +10,13 @@ import (
 	"testing"
 )
 
-// In an environment that has the listeners on all interfaces, as that of the image, `pimsd dev` stays on loopback.
+// In an environment that has the listeners on all interfaces, as that of the image, `pimsd dev` stays on loopback. The command that it
+// prints uses its store, in which the demo key has all scopes.
 func TestDevListensOnLoopback(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.environ = append(h.environ, "PIMSD_LISTEN=:0", "PIMSD_OPS_LISTEN=0.0.0.0:0")
-	cmd := h.command("dev", "--simulator-listen", anyPort, "--simulator-control", anyPort)
+	cmd := h.command("dev", "--free-ports")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -32,6 +34,17 @@ func TestDevListensOnLoopback(t *testing.T) {
 	for _, want := range []string{`curl -s http://127\.0\.0\.1:\d+/v1/`, `Operators' listener: http://127\.0\.0\.1:\d+/metrics`, `The key of account "demo": pims_`} {
 		if !regexp.MustCompile(want).MatchString(said.String()) {
 			t.Errorf("it does not say %s:\n%s", want, said.String())
+		}
+	}
+	printed := regexp.MustCompile(`(?m)^  (PIMSD_DATA_DIR=.*) pimsd account list$`).FindStringSubmatch(said.String())
+	if printed == nil {
+		t.Errorf("it prints no command that uses its store:\n%s", said.String())
+	} else {
+		for command, want := range map[string]string{"account list": `demo +idle`, "key list": `account demo +otp enroll unlock`} {
+			out, err := exec.CommandContext(t.Context(), "sh", "-c", printed[1]+" pimsd "+command).CombinedOutput()
+			if err != nil || !regexp.MustCompile(want).Match(out) {
+				t.Errorf("%s: %v, %s", command, err, out)
+			}
 		}
 	}
 	end := ended(cmd)

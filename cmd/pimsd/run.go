@@ -22,6 +22,7 @@ const (
 
 // process is all that the commands may know of the process they run in.
 type process struct {
+	program string       // as it was called
 	stdin   *os.File     // asked whether it is a terminal
 	lines   *input.Lines // of stdin
 	stdout  io.Writer

@@ -27,7 +27,7 @@ const (
 	scrapeTimeout = 8 * time.Second
 )
 
-// OpsHandler serves the operators: /metrics, /livez (the process answers) and /readyz (every check passes; with ?verbose a line
+// OpsHandler serves the operators: / (what there is), /metrics, /livez (the process answers) and /readyz (every check passes; with ?verbose a line
 // for each). It asks for no credentials, so it must never share a listener with the API.
 func OpsHandler(m *Metrics, checks ...Check) http.Handler {
 	r := chi.NewRouter()
@@ -37,10 +37,21 @@ func OpsHandler(m *Metrics, checks ...Check) http.Handler {
 		MaxRequestsInFlight: 4,
 		Timeout:             scrapeTimeout,
 	}))
+	r.Get("/", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, opsIndex) })
 	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
 	r.Get("/readyz", readyz(checks))
 	return r
 }
+
+// opsIndex lists what is served.
+const opsIndex = `pimsd, for operators:
+
+/docs/            the API to read
+/metrics          for Prometheus
+/livez            whether the process answers
+/readyz           whether it takes calls
+/readyz?verbose   the same, with a line for each condition
+`
 
 func readyz(checks []Check) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -141,7 +141,10 @@ func TestReadiness(t *testing.T) {
 			"configuration: failed: no key\nstore: ok\nnot ready\n",
 		},
 		{"/livez", []telemetry.Check{broken}, http.StatusOK, "alive\n"},
-		{"/", nil, http.StatusNotFound, "404 page not found\n"},
+		{"/", nil, http.StatusOK, "pimsd, for operators:\n\n/docs/            the API to read\n/metrics          for Prometheus\n" +
+			"/livez            whether the process answers\n/readyz           whether it takes calls\n" +
+			"/readyz?verbose   the same, with a line for each condition\n"},
+		{"/nothing", nil, http.StatusNotFound, "404 page not found\n"},
 	} {
 		if status, body := get(t, tc.target, newMetrics(), tc.checks...); status != tc.status || body != tc.body {
 			t.Errorf("%s: %d %q, want %d %q", tc.target, status, body, tc.status, tc.body)
