@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
@@ -140,13 +140,12 @@ func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
 
 // asFirst is the body of a record as it may stand in an account's first row, before any conversation.
 func asFirst(body []byte) ([]byte, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
+	var members map[string]cbor.RawMessage
+	if err := cbor.Unmarshal(body, &members); err != nil {
 		return nil, err
 	}
-	members["movedBy"] = json.RawMessage("0")
-	text, err := json.Marshal(members)
-	return append(text, bytes.Repeat([]byte{' '}, max(0, len(body)-len(text)))...), err // as long as it was
+	members["movedBy"] = cbor.RawMessage{0}
+	return cbor.Marshal(members)
 }
 
 // onlyDevice is the one that inWebo knows.

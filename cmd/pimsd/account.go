@@ -61,6 +61,12 @@ func newAccountList(p process) *cobra.Command {
 	})
 }
 
+// inspection is what account show prints as JSON: the status, and the record as it is stored, without secrets.
+type inspection struct {
+	otp.Status
+	Record otp.Record `json:"record"`
+}
+
 func newAccountShow(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ACCOUNT",
@@ -74,13 +80,13 @@ func newAccountShow(p process) *cobra.Command {
 			return err
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			status, err := core.OTP.Status(cmd.Context(), who)
+			status, record, err := core.OTP.Inspect(cmd.Context(), who)
 			if err != nil {
 				return err
 			}
 			show := printAccount
 			if *asJSON {
-				show = func(w io.Writer, status otp.Status) error { return printJSON(w, status) }
+				show = func(w io.Writer, status otp.Status) error { return printJSON(w, inspection{status, record}) }
 			}
 			if err := show(cmd.OutOrStdout(), status); err != nil || status.Known {
 				return err

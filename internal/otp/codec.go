@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
@@ -14,6 +17,25 @@ import (
 
 // schema is the version of body and vault. A record of another one is refused, never guessed at.
 const schema = 1
+
+// Body and vault are canonical CBOR (RFC 8949 §4.2), with the names of their fields as keys. pimsd account show --json prints a record
+// for people.
+var (
+	encoding = must(cbor.EncOptions{Sort: cbor.SortCoreDeterministic, Time: cbor.TimeRFC3339NanoUTC}.EncMode())
+	decoding = must(cbor.DecOptions{
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
+		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
+		MaxNestedLevels:   16, MaxArrayElements: 1 << 16, MaxMapPairs: 64,
+	}.DecMode())
+)
+
+// must returns the mode of options that are constant.
+func must[M any](mode M, err error) M {
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}
 
 // body is the part of a record that anybody who may read the database may read.
 type body struct {
@@ -44,48 +66,54 @@ type unreadAnswer struct {
 	Answer   []byte          `json:"answer"`
 }
 
-// A record needs more room while it is held, for the hold and the guess that comes with it. An idle one leaves that room
-// blank, and every body is filled up to a whole number of steps. So it keeps its length through most conversations, and a
-// store that keeps rows in pages writes each over the one before it and moves none of its neighbours.
-const (
-	holdRoom = 256 // bytes
-	bodyStep = 256
-)
-
-// withRoom fills a body up with blanks, which say nothing in JSON.
-func withRoom(text []byte, held bool) []byte {
-	length := len(text)
-	if !held {
-		length += holdRoom
-	}
-	length = (length + bodyStep - 1) / bodyStep * bodyStep
-	return append(text, bytes.Repeat([]byte{' '}, length-len(text))...)
-}
-
-// encode gives the row that a store keeps.
-func encode(r Record) (Row, error) {
+// encode returns the row that a store keeps of a record, and nothing of its vault if that is to stay as it is stored.
+func encode(r Record, sameVault bool) (Row, error) {
 	row := Row{Account: r.Account, Revision: r.Revision, InDoubt: r.Doubt != nil, UnreadAnswers: len(r.Unread)}
 	if r.Hold != nil && r.Device != nil { // what is over then is counted as a doubt
 		row.HeldUntil = r.Hold.Until
 	}
-	text, err := json.Marshal(body{schema, r})
-	if err != nil {
-		return Row{}, fmt.Errorf("encode the record: %w", err)
+	var err error
+	if row.Body, err = encodeBody(r); err != nil || sameVault {
+		return row, err
 	}
-	row.Body = withRoom(text, r.Hold != nil)
 	if !r.sealed.IsEmpty() {
 		row.Vault, row.Unopened, row.UnreadAnswers = r.sealed, true, r.sealedUnread
 		return row, nil
 	}
 	v := vaultOf(r)
-	if v.Device == nil && v.Enrolment == nil && v.Unread == nil {
+	if v.isEmpty() {
 		return row, nil
 	}
-	if text, err = json.Marshal(v); err != nil {
+	text, err := encoding.Marshal(v)
+	if err != nil {
 		return Row{}, fmt.Errorf("encode the keys of the record: %w", err)
 	}
 	row.Vault = secret.NewBytes(text)
 	return row, nil
+}
+
+func encodeBody(r Record) ([]byte, error) {
+	text, err := encoding.Marshal(body{schema, r})
+	if err != nil {
+		return nil, fmt.Errorf("encode the record: %w", err)
+	}
+	return text, nil
+}
+
+func (v vault) isEmpty() bool { return v.Device == nil && v.Enrolment == nil && v.Unread == nil }
+
+// hasVaultOf reports whether the vault that is stored of from is also that of r. One that was written by an earlier version is to be
+// written again.
+func (r Record) hasVaultOf(from Record) bool {
+	switch {
+	case from.Revision == 0, from.legacy, from.damaged:
+		return false
+	case !from.sealed.IsEmpty() || !r.sealed.IsEmpty():
+		return bytes.Equal(from.sealed.Reveal(), r.sealed.Reveal())
+	case from.Device == r.Device && from.Enrolment == r.Enrolment && len(from.Unread) == 0 && len(r.Unread) == 0:
+		return true
+	}
+	return reflect.DeepEqual(vaultOf(from), vaultOf(r))
 }
 
 func vaultOf(r Record) (v vault) {
@@ -104,6 +132,14 @@ func vaultOf(r Record) (v vault) {
 	return v
 }
 
+// unmarshal reads what encoding wrote, or the JSON that earlier versions wrote, and reports which it was.
+func unmarshal(text []byte, to any) (legacy bool, err error) {
+	if len(text) > 0 && text[0] == '{' {
+		return true, json.Unmarshal(text, to)
+	}
+	return false, decoding.Unmarshal(text, to)
+}
+
 // errDamaged means that a record cannot be decoded.
 var errDamaged = errors.New("is damaged")
 
@@ -118,9 +154,11 @@ func Decode(row Row) (Record, error) {
 	}
 	var v vault
 	if !row.Vault.IsEmpty() {
-		if err := json.Unmarshal(row.Vault.Reveal(), &v); err != nil {
-			return damaged("its vault is not the expected JSON")
+		legacy, err := unmarshal(row.Vault.Reveal(), &v)
+		if err != nil {
+			return damaged("its vault has not the expected form")
 		}
+		r.legacy = r.legacy || legacy
 	}
 	if r.Device != nil {
 		if err := restore(&r.Device.State, v.Device); err != nil {
@@ -147,14 +185,15 @@ func Decode(row Row) (Record, error) {
 // decodeBody reads what of a row is no secret: its devices have no keys.
 func decodeBody(row Row) (Record, error) {
 	var b body
-	if err := json.Unmarshal(row.Body, &b); err != nil {
-		return Record{}, fmt.Errorf("the record of account %q %w: its body is not the expected JSON", row.Account, errDamaged)
+	legacy, err := unmarshal(row.Body, &b)
+	if err != nil {
+		return Record{}, fmt.Errorf("the record of account %q %w: its body has not the expected form", row.Account, errDamaged)
 	}
 	if b.Schema != schema {
 		return Record{}, fmt.Errorf("the record of account %q has schema %d and this pimsd knows %d: use the pimsd that wrote it, or a newer one",
 			row.Account, b.Schema, schema)
 	}
-	b.Account, b.Revision = row.Account, row.Revision
+	b.Account, b.Revision, b.legacy = row.Account, row.Revision, legacy
 	return b.Record, nil
 }
 

@@ -151,8 +151,9 @@ func (a Ask) entry(action string, at time.Time, stage Stage, outcome string, ste
 
 // writeOver returns the write of next over the record from, with its audit entry.
 func writeOver(id string, from, next Record, entry Line) (Write, error) {
-	row, err := encode(next)
-	w := Write{ID: id, Row: row, Line: entry}
+	same := next.hasVaultOf(from)
+	row, err := encode(next, same)
+	w := Write{ID: id, Row: row, SameVault: same, Line: entry}
 	if claim := next.claim(); claim != from.claim() || next.Revision == 1 || from.damaged {
 		w.Claim = &claim
 	}

@@ -44,6 +44,8 @@ type Record struct {
 	sealed secret.Bytes
 	// sealedUnread is the number of unread answers in sealed.
 	sealedUnread int
+	// legacy reports that the stored record has the form of an earlier version.
+	legacy bool
 	// damaged reports that the stored record cannot be decoded, and that this is what is known of it.
 	damaged bool
 

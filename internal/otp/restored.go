@@ -1,8 +1,6 @@
 package otp
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/secret"
@@ -72,10 +70,10 @@ func (r Record) recovered(row Row, now time.Time) (Row, error) {
 	if r.Device != nil {
 		r.Doubt = r.Doubt.deeper(now, r.Revision)
 	}
-	text, err := json.Marshal(body{schema, r})
+	text, err := encodeBody(r)
 	if err != nil {
-		return Row{}, fmt.Errorf("encode the record: %w", err)
+		return Row{}, err
 	}
-	row.Revision, row.InDoubt, row.HeldUntil, row.Body = r.Revision, r.Doubt != nil, time.Time{}, withRoom(text, false)
+	row.Revision, row.InDoubt, row.HeldUntil, row.Body = r.Revision, r.Doubt != nil, time.Time{}, text
 	return row, nil
 }

@@ -45,14 +45,20 @@ const (
 	StateHeld        State = "held" // a conversation goes on
 )
 
-// Status tells what is stored of the account. An account without a record has one all the same: not enrolled.
+// Status returns what is stored of the account. An account without a record has one all the same: not enrolled.
 func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
+	status, _, err := s.Inspect(ctx, account)
+	return status, err
+}
+
+// Inspect is Status, and returns the whole record for people to read. Marshaled as JSON, it has no secrets.
+func (s *Service) Inspect(ctx context.Context, account Account) (Status, Record, error) {
 	c := &conversation{ask: Ask{Account: account}, tolerance: keepsVault, clock: s.limits.Now}
 	record, err := s.fetch(ctx, c)
 	if err != nil {
-		return Status{}, because(ErrStore, err)
+		return Status{}, Record{}, because(ErrStore, err)
 	}
-	return statusOf(record, c.now(), s.limits), nil
+	return statusOf(record, c.now(), s.limits), record, nil
 }
 
 // StatusOf tells the same of a row whose vault may still be sealed.

@@ -119,6 +119,8 @@ type Write struct {
 	// ID is unique to this write and at most 64 characters; a repeat carries the same.
 	ID  string
 	Row Row
+	// SameVault says that a Replace leaves Vault and UnreadAnswers as they are stored; the Row has no Vault then.
+	SameVault bool
 	// Over, when it is not nil, is the Body of the row that a Replace replaces. The revision alone does not identify a row that
 	// may have been restored and changed again.
 	Over []byte

@@ -43,7 +43,8 @@ const (
 		FOR UPDATE OF d SKIP LOCKED
 	), written AS (
 		UPDATE device d SET (revision, in_doubt, held_until, body, vault, unread_answers)
-			= (new.revision, new.in_doubt, new.held_until, new.body, new.vault, new.unread_answers)
+			= (new.revision, new.in_doubt, new.held_until, new.body, coalesce(new.vault, d.vault),
+				coalesce(new.unread_answers, d.unread_answers))
 		FROM free JOIN new USING (account) WHERE d.ctid = free.place RETURNING d.account
 	), kept AS (
 		INSERT INTO answer (` + answerColumns + `)
@@ -90,7 +91,7 @@ func writeArgs(batch []*job[writeTask]) []any {
 		doubts                                                                        []bool
 		until, answeredAt                                                             []*int64
 		bodies, vaults, fingerprints, answers, overs                                  [][]byte
-		unread                                                                        []int32
+		unread                                                                        []*int32
 		keys                                                                          []*string
 		areOTPs                                                                       []*bool
 	)
@@ -98,8 +99,13 @@ func writeArgs(batch []*job[writeTask]) []any {
 		w := &j.task.write
 		accounts, revisions = append(accounts, string(w.Row.Account)), append(revisions, int64(w.Row.Revision))
 		doubts, until = append(doubts, w.Row.InDoubt), append(until, microsOrNull(w.Row.HeldUntil))
-		bodies, vaults = append(bodies, nonNil(w.Row.Body)), append(vaults, nonNil(w.Row.Vault.Reveal()))
-		unread, overs = append(unread, int32(w.Row.UnreadAnswers)), append(overs, overOf(*w))
+		bodies, overs = append(bodies, nonNil(w.Row.Body)), append(overs, overOf(*w))
+		if w.SameVault {
+			vaults, unread = append(vaults, nil), append(unread, nil)
+		} else {
+			count := int32(w.Row.UnreadAnswers)
+			vaults, unread = append(vaults, nonNil(w.Row.Vault.Reveal())), append(unread, &count)
+		}
 		l := &w.Line
 		ids, ats = append(ids, w.ID), append(ats, l.At.UnixMicro())
 		lineAccounts, callers = append(lineAccounts, string(l.Account)), append(callers, l.Caller)

@@ -35,7 +35,7 @@ const (
 	// updateRow leaves the claim as it is when $17 and $18 are null, and replaces a row of any body when $19 is null.
 	updateRow = `WITH written AS (
 		UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active)
-		= ($2, $3, $4, $5, $6, $16, coalesce($17, serial), coalesce($18, active))
+		= ($2, $3, $4, $5, coalesce($6, vault), coalesce($16, unread_answers), coalesce($17, serial), coalesce($18, active))
 		WHERE account = $1 AND revision = $2 - 1 AND ($19::bytea IS NULL OR body = $19) RETURNING 1), former AS (` + keepFormer + `), `
 
 	// keepFormer keeps what the row that is written over has counted of its device, when the write claims another one.
@@ -108,6 +108,9 @@ func (s *Store) write(ctx context.Context, l lane, what, statement string, w otp
 		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.HeldUntil), nonNil(w.Row.Body), nonNil(w.Row.Vault.Reveal()),
 		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
 		line.Step, w.Row.UnreadAnswers, nil, nil, overOf(w),
+	}
+	if w.SameVault {
+		args[5], args[15] = nil, nil
 	}
 	if w.Claim != nil {
 		args[16], args[17] = w.Claim.Serial, w.Claim.Active

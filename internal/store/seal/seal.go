@@ -86,7 +86,9 @@ func (r *Keyring) sealed(ctx context.Context, w otp.Write, store func(context.Co
 
 // sealWrite returns the write as it may be stored.
 func (r *Keyring) sealWrite(w otp.Write) (_ otp.Write, err error) {
-	if w.Row, err = r.sealRow(w.Row); err != nil {
+	if w.SameVault {
+		w.Row.Unopened = false
+	} else if w.Row, err = r.sealRow(w.Row); err != nil {
 		return w, err
 	}
 	w.Keep = r.sealKeep(w.Row.Account, w.Keep)

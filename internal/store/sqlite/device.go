@@ -234,6 +234,9 @@ func (s *Store) CountDoubt(ctx context.Context) (int, error) {
 // numbers fit.
 func deviceArgs(w otp.Write) []any {
 	args := append(rowArgs(w.Row), bytesOrNull(w.Over))
+	if w.SameVault {
+		args[len(args)-3], args[len(args)-2] = nil, nil
+	}
 	if w.Row.Revision == 1 {
 		return args[:len(args)-1]
 	}

@@ -29,8 +29,8 @@ const (
 	insertDevice = `INSERT INTO device (` + deviceColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account) DO NOTHING`
 
 	fits          = ` WHERE account = ?1 AND revision = ?2 - 1 AND body = coalesce(?8, body)`
-	replaceDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers) = (?2, ?3, ?4, ?5, ?6, ?7)` + fits
-	replaceByScan = `UPDATE device NOT INDEXED SET (revision, body, vault) = (?2, ?5, ?6)` + fits
+	replaceDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers) = (?2, ?3, ?4, ?5, coalesce(?6, vault), coalesce(?7, unread_answers))` + fits
+	replaceByScan = `UPDATE device NOT INDEXED SET (revision, body, vault) = (?2, ?5, coalesce(?6, vault))` + fits
 
 	insertLine = `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 

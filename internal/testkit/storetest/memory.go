@@ -105,6 +105,9 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 		m.keep(w.Row.Account, *w.Keep)
 	}
 	row, before := copyRow(w.Row), m.rows[w.Row.Account]
+	if w.SameVault {
+		row.Vault, row.UnreadAnswers = before.Vault, before.UnreadAnswers
+	}
 	row.Claim = before.Claim
 	if w.Claim != nil {
 		row.Claim = *w.Claim

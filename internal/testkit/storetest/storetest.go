@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"create, replace and fetch":   testVerbs,
 		"update":                      testUpdate,
 		"updates that are refused":    testUpdateRefused,
+		"writes that name no vault":   testSameVault,
 		"updates at once":             testUpdateTogether,
 		"updates that are cancelled":  testUpdateCancelled,
 		"replace of another body":     testOver,
