@@ -117,7 +117,8 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	exported := scrape.Body.String()
 	for document, text := range documents(t) {
 		for _, name := range regexp.MustCompile(`\bpimsd_[a-z_]+[a-z]`).FindAllString(text, -1) {
-			if !strings.Contains(exported, "# HELP "+name+" ") {
+			const example = "pimsd_otp" // a module of examples/python
+			if name != example && !strings.Contains(exported, "# HELP "+name+" ") {
 				t.Errorf("%s: there is no metric %s", document, name)
 			}
 		}
