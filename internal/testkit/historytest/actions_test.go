@@ -138,6 +138,18 @@ func (h *harness) forget(p *process, o op) {
 	h.judgeError(p, o, true, p.service.Forget(h.on(o), h.ask(o)))
 }
 
+func (h *harness) forgetDisabled(p *process, o op) {
+	h.judgeError(p, o, true, p.service.ForgetDisabled(h.on(o), h.ask(o)))
+}
+
+func (h *harness) disable(p *process, o op) {
+	h.judgeError(p, o, true, p.service.Disable(h.on(o), h.ask(o)))
+}
+
+func (h *harness) enable(p *process, o op) {
+	h.judgeError(p, o, true, p.service.Enable(h.on(o), h.ask(o)))
+}
+
 // unlock lets guesses through again, here and at inWebo, by an operator who has made sure of the PIN.
 func (h *harness) unlock(p *process, o op) {
 	for _, id := range h.site.DeviceIDs() {

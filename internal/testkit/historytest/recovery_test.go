@@ -34,13 +34,14 @@ func (h *harness) end() {
 	}
 }
 
-// recover wants an OTP of an account that has a device, or had one: after an unlock, or after answers were read again, or after
+// recover wants an OTP of an account that has a device, or had one: after it was enabled and unlocked, or after answers were read again, or after
 // an enrollment that replaces the device. A device that is in step needs no more than the first.
 func (h *harness) recover(o op) {
 	before, found := h.record(h.accounts[o.Account])
 	if o.Account != 0 && (!found || before.Device == nil) {
 		return
 	}
+	h.enable(h.processes[0], o)
 	h.unlock(h.processes[0], o)
 	err := h.issuePatiently(o)
 	if err == nil {

@@ -38,6 +38,9 @@ func verbs() []verb {
 		{name: "has PIN", weight: 1, calls: []string{"HasPIN"}, run: (*harness).askForPIN},
 		{name: "import", weight: 2, calls: []string{"Import"}, run: (*harness).importDevice, forgets: true},
 		{name: "forget", weight: 1, calls: []string{"Forget"}, run: (*harness).forget},
+		{name: "forget disabled", weight: 1, calls: []string{"ForgetDisabled"}, run: (*harness).forgetDisabled},
+		{name: "disable", weight: 1, calls: []string{"Disable"}, run: (*harness).disable},
+		{name: "enable", weight: 2, calls: []string{"Enable"}, run: (*harness).enable},
 		{name: "unlock", weight: 1, calls: []string{"Unlock"}, run: (*harness).unlock, byOperator: true},
 		{name: "clear quota", weight: 1, calls: []string{"ClearQuota"}, run: (*harness).clearQuota, byOperator: true},
 		{name: "count activations", weight: 1, calls: []string{"CountActivations"}, run: (*harness).countActivations, byOperator: true},
@@ -64,7 +67,7 @@ func verbs() []verb {
 }
 
 // onlyRead are the methods of otp.Service that change nothing; every history reads.
-var onlyRead = []string{"Status", "StatusOf", "LastDeadline", "CheckEnroll"}
+var onlyRead = []string{"Status", "StatusOf", "LastDeadline", "CheckEnroll", "CheckImport"}
 
 // weighed has the names of the verbs, each as often as it weighs.
 var weighed = func() (names []string) {
@@ -151,17 +154,19 @@ func (h *harness) comeToRest(p *process, returned chan struct{}) {
 // settleTime is what a process may need to settle in the background once its store works.
 const settleTime = 4 * time.Second
 
+// wakeAll wakes all processes before it waits for one of them: a crowd that one of them is a part of may need another one.
 func (h *harness) wakeAll() {
-	for _, p := range h.processes {
-		h.mu.Lock()
-		returned, sleeps := h.asleep[p]
-		delete(h.asleep, p)
-		h.mu.Unlock()
-		if sleeps {
-			p.wakeUp()
-			<-returned
-			h.comeToRest(p, returned)
-		}
+	h.mu.Lock()
+	asleep := h.asleep
+	h.asleep = map[*process]chan struct{}{}
+	h.mu.Unlock()
+	processes := slices.DeleteFunc(slices.Clone(h.processes), func(p *process) bool { return asleep[p] == nil })
+	for _, p := range processes {
+		p.wakeUp()
+	}
+	for _, p := range processes {
+		<-asleep[p]
+		h.comeToRest(p, asleep[p])
 	}
 }
 
