@@ -20,7 +20,8 @@ func newAccount(p process) *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountDisable(p), newAccountEnable(p), newAccountSMS(p),
+	cmd.AddCommand(newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountDisable(p),
+		newAccountEnable(p), newAccountSMS(p),
 		newAccountForget(p), newAccountReread(p))
 	return cmd
 }
@@ -31,7 +32,8 @@ func newAccountList(p process) *cobra.Command {
 		Short: "List all accounts, a line each",
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	needs := cmd.Flags().String("needs", "", "list only the accounts that need `what`: enrollment, unlock, doubt (to be ended) or sms (few activations left)")
+	needs := cmd.Flags().String("needs", "",
+		"list only the accounts that need `what`: enrollment, unlock, doubt (to be ended) or sms (few activations left)")
 	completeValues(cmd, "needs", needNames()...)
 	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		isWanted, err := parseNeed(*needs)

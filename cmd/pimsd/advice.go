@@ -53,7 +53,8 @@ func advices() []advice {
 		{otp.ErrInDoubt, "An earlier answer of inWebo was lost. Try once more; if it is refused again, enrol the device anew."},
 		{otp.ErrSecondRound, "inWebo went on, and the device has what it needs. Ask again."},
 		{otp.ErrNotStored, "Look after the store, then ask again: the device may be in doubt."},
-		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: pimsd account reread ACCOUNT"},
+		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: " +
+			"pimsd account reread ACCOUNT"},
 		{otp.ErrSuperseded, "Another call has used the device meanwhile. Ask again."},
 		{otp.ErrNoDevice, "Enrol one with: pimsd enroll ACCOUNT"},
 		{otp.ErrDisabled, "An operator has disabled the account. When its calls may go on: pimsd account enable ACCOUNT"},
