@@ -10,6 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // hasty is a store with the mistake that crash tests are there to find: it says that a write is durable, and makes it so
@@ -31,6 +32,17 @@ func (h *hasty) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 		return otp.Row{}, time.Time{}, err
 	}
 	return h.Store.Fetch(ctx, account)
+}
+
+func (h *hasty) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	return otp.UpdateInSteps(ctx, func(ctx context.Context) (otp.Snapshot, error) {
+		if err := h.catchUp(); err != nil {
+			return otp.Snapshot{}, err
+		}
+		return storetest.Look(ctx, h.Store, account, key)
+	}, h, decide)
 }
 
 func (h *hasty) catchUp() error {
