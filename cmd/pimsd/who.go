@@ -87,7 +87,8 @@ func (n *named) read() (name string, others []string, err error) {
 	case name == "" && !n.optional:
 		return "", nil, usageError{fmt.Errorf("the account is missing: %s", n.cmd.UseLine())}
 	case len(others) > n.others:
-		return "", nil, usageError{fmt.Errorf("%q takes no other arguments but flags; see %q", n.cmd.CommandPath(), n.cmd.CommandPath()+" --help")}
+		return "", nil, usageError{fmt.Errorf("%q takes no other arguments but flags; see %q",
+			n.cmd.CommandPath(), n.cmd.CommandPath()+" --help")}
 	}
 	if name != "" {
 		n.cmd.Annotations = map[string]string{namedAccount: name}

@@ -59,7 +59,8 @@ func Run(ctx context.Context, c *config.Config) []Finding {
 	certificates := lookAtCertificates(c, time.Now())
 	asked, inweboClock := lookAtInwebo(ctx, c)
 	certificates = append(certificates, lookAtIssuers(ctx, c)...)
-	found := slices.Concat(kept, lookAtSecretFiles(c), []Finding{lookAtClock(storeClock, inweboClock)}, certificates, lookAtPlainHTTP(c), asked)
+	found := slices.Concat(kept, lookAtSecretFiles(c), []Finding{lookAtClock(storeClock, inweboClock)},
+		certificates, lookAtPlainHTTP(c), asked)
 	return append(lookAtPreconditions(ctx, c, found), found...)
 }
 
