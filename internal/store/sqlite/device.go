@@ -38,9 +38,9 @@ func (s *Store) put(ctx context.Context, w otp.Write) error {
 	if err := checkWrite(w); err != nil {
 		return err
 	}
-	t := task{kind: settle, change: writing(w)}
+	t, id := task{kind: settle, change: writing(w)}, w.ID
 	if w.Line.Stage == otp.StageAttempt {
-		t.kind = lease
+		t.kind, id = lease, ""
 		switch err := s.ensureReserve(ctx); {
 		case errors.Is(err, otp.ErrBroken):
 			return err
@@ -51,10 +51,10 @@ func (s *Store) put(ctx context.Context, w otp.Write) error {
 	if w.Keep != nil {
 		t.keep = keeping(w)
 	}
-	err := s.writer.do(ctx, t, w.ID)
+	err := s.writer.do(ctx, &job{Task: t, ID: id})
 	if t.kind == settle && s.health.settlesUnlogged.Load() > 0 && (errors.Is(err, otp.ErrConflict) || errors.Is(err, otp.ErrExists)) {
 		t.tries = triesUnlogged // it may be stored without its line, by which a repeat is known otherwise
-		err = s.writer.do(ctx, t, w.ID)
+		err = s.writer.do(ctx, &job{Task: t, ID: id})
 	}
 	return err
 }
@@ -174,41 +174,6 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	return found.Row, found.Now, err
 }
 
-// Update is as otp.Store says.
-func (s *Store) Update(
-	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
-) (otp.Decision, error) {
-	read := func(ctx context.Context) (otp.Snapshot, error) { return s.snapshot(ctx, account, key) }
-	return otp.UpdateInSteps(ctx, read, s, decide)
-}
-
-// fetched is what is stored of an account and of a call.
-type fetched struct {
-	row   otp.Row
-	found bool // the row
-	kept  *otp.Kept
-}
-
-// snapshot returns the row of an account, and what is stored of the call with the key, unless that is empty.
-func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (otp.Snapshot, error) {
-	if err := s.health.refusal(); err != nil {
-		return otp.Snapshot{}, err
-	}
-	f, err := read(ctx, s.writer, func(c *conn) (f fetched, err error) {
-		if key == "" {
-			f.row, f.found, err = one(c, readRow, fetchRow, string(account))
-			return f, err
-		}
-		f, _, err = one(c, readFetched, fetchWithResponse, string(account), key)
-		return f, err
-	})
-	if err != nil {
-		return otp.Snapshot{}, s.readError("fetch the record of an account", err)
-	}
-	f.row.Account = account
-	return otp.Snapshot{Row: f.row, Now: now(), Response: f.kept}, nil
-}
-
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.
 func (s *Store) CountUnreadAnswers(ctx context.Context) (int, error) {
 	return s.count(ctx, "count the answers that could not be read", countUnread)
@@ -266,17 +231,6 @@ func readRow(r *row) otp.Row {
 		Body: r.blob(), Vault: secret.NewBytes(r.blob()),
 		UnreadAnswers: r.count(), Claim: otp.Claim{Serial: r.text(), Active: r.flag()},
 	}
-}
-
-// readFetched reads listedColumns, and the time, the fingerprint and the text of a response. Either may be missing.
-func readFetched(r *row) (f fetched) {
-	if f.found = !r.isNull(); f.found {
-		f.row = readRow(r)
-	}
-	if r.column = listedCount; !r.isNull() {
-		f.kept = &otp.Kept{At: r.at(), Fingerprint: r.blob(), Answer: secret.NewBytes(r.blob())}
-	}
-	return f
 }
 
 // readListed reads listedColumns, and whether the row is a former one if there is such a column. Of a row with a value that it cannot

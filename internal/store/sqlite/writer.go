@@ -60,6 +60,7 @@ type kind int
 const (
 	other   kind = iota
 	reading      // changes nothing
+	update       // decides on the row that it reads
 	lease        // what follows it cannot be undone, and needs a settle
 	settle       // an answer of inWebo that is lost if it is not stored
 )
@@ -127,15 +128,13 @@ func (w *writer) stop() {
 }
 
 // change makes a change that is neither a lease nor a settle.
-func (w *writer) change(ctx context.Context, c change) error { return w.do(ctx, task{change: c}, "") }
+func (w *writer) change(ctx context.Context, c change) error {
+	return w.do(ctx, &job{Task: task{change: c}})
+}
 
-// do queues a task, and returns its error when it is done. When ctx ends first, a write may be stored all the same; a settle,
+// do queues a job, and returns its error when it is done. When ctx ends first, a write may be stored all the same; a settle,
 // which the queue knows by the id of its write, will be.
-func (w *writer) do(ctx context.Context, t task, id string) error {
-	j := &job{Task: t}
-	if t.kind == settle {
-		j.ID = id
-	}
+func (w *writer) do(ctx context.Context, j *job) error {
 	err := w.queue.Do(ctx, j)
 	switch {
 	case errors.Is(err, storequeue.ErrNotBegun):

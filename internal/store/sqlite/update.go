@@ -1,0 +1,91 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// Update is as otp.Store says. Snapshot, decision and write are one job of the writer, in one transaction.
+func (s *Store) Update(
+	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
+) (otp.Decision, error) {
+	switch broken := s.health.broken(); {
+	case broken != nil && s.health.refusal() == nil: // it is read, and what is to be written is refused
+		snapshot := func(ctx context.Context) (otp.Snapshot, error) { return s.snapshot(ctx, account, key) }
+		return otp.UpdateInSteps(ctx, snapshot, s, decide)
+	case broken != nil:
+		return otp.Decision{}, broken
+	}
+	_ = s.ensureReserve(ctx) // the writer refuses a lease without one
+	var decided otp.Decision // not to be touched when ctx has ended
+	j := &job{Task: task{kind: update}}
+	j.Task.change = func(on target) (refusal, failure error) {
+		found, failure := readSnapshot(on.conn, account, key)
+		if failure != nil {
+			return nil, failure
+		}
+		decided, refusal = otp.Decide(decide, found)
+		if refusal != nil || decided.Write == nil {
+			return refusal, nil
+		}
+		w := *decided.Write
+		if refusal = s.writer.refuses(w); refusal != nil {
+			return refusal, nil
+		}
+		if w.Keep != nil && !j.Task.dropped {
+			j.Task.keep = keeping(w)
+		}
+		return writing(w)(on)
+	}
+	err := s.writer.do(ctx, j)
+	if err != nil && ctx.Err() != nil {
+		return otp.Decision{}, err
+	}
+	return decided, err
+}
+
+// refuses returns why what was decided is not written.
+func (w *writer) refuses(decided otp.Write) error {
+	if decided.Line.Stage == otp.StageAttempt && w.reserve.missing.Load() {
+		return untouched(errNoReserve)
+	}
+	return checkWrite(decided)
+}
+
+// snapshot reads what an Update decides on.
+func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (otp.Snapshot, error) {
+	if err := s.health.refusal(); err != nil {
+		return otp.Snapshot{}, err
+	}
+	found, err := read(ctx, s.writer, func(c *conn) (otp.Snapshot, error) { return readSnapshot(c, account, key) })
+	s.health.note(err)
+	return found, err
+}
+
+// readSnapshot reads the row of an account, and what is stored of the call with the key unless that is empty, in one statement.
+func readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot, err error) {
+	if key == "" {
+		found.Row, _, err = one(c, readRow, fetchRow, string(account))
+	} else {
+		found, _, err = one(c, readCall, fetchWithResponse, string(account), key)
+	}
+	if err != nil {
+		return otp.Snapshot{}, fmt.Errorf("fetch the record of an account: %w", err)
+	}
+	found.Row.Account, found.Now = account, now()
+	return found, nil
+}
+
+// readCall reads listedColumns, and the time, the fingerprint and the text of a response. Either may be missing.
+func readCall(r *row) (found otp.Snapshot) {
+	if !r.isNull() {
+		found.Row = readRow(r)
+	}
+	if r.column = listedCount; !r.isNull() {
+		found.Response = &otp.Kept{At: r.at(), Fingerprint: r.blob(), Answer: secret.NewBytes(r.blob())}
+	}
+	return found
+}

@@ -1,0 +1,98 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// next decides to lease the row that it is given.
+func next(found otp.Snapshot) otp.Decision {
+	w := benchWrite(1, found.Row.Revision+1)
+	return otp.Decision{Write: &w}
+}
+
+// Updates of one account that wait together are one transaction: each decides once, on the row that the one before has stored.
+func TestUpdatesTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, commits := observed(t)
+		hold, reached, release := stuck()
+		var all sync.WaitGroup
+		all.Go(func() { _ = s.writer.change(t.Context(), hold) })
+		<-reached
+		const callers = 8
+		decisions := 0 // in the writer's goroutine
+		for range callers {
+			all.Go(func() {
+				_, err := s.Update(t.Context(), "account 1", "", func(found otp.Snapshot) otp.Decision {
+					decisions++
+					return next(found)
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait() // all wait
+		close(release)
+		all.Wait()
+		if got := revision(t, s, "account 1"); got != callers || decisions != callers {
+			t.Errorf("after %d decisions the account has revision %d, want %d", decisions, got, callers)
+		}
+		if got := (*commits)[len(*commits)-1]; got != (commit{callers, nil}) {
+			t.Errorf("the last commit was %v, want one with %d writes", got, callers)
+		}
+	})
+}
+
+// An update of a caller that has left is not begun.
+func TestUpdateOfCallerThatLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := observed(t)
+		hold, reached, release := stuck()
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _ = s.writer.change(t.Context(), hold) })
+		<-reached
+		all.Go(func() {
+			_, err := s.Update(ctx, "account 1", "", func(otp.Snapshot) otp.Decision { panic("it is begun") })
+			if !errors.Is(err, context.Canceled) || !errors.Is(err, otp.ErrUntouched) {
+				t.Errorf("the caller that left: %v", err)
+			}
+		})
+		synctest.Wait() // it waits
+		cancel()
+		synctest.Wait() // it has left
+		close(release)
+		all.Wait()
+	})
+}
+
+// Without a reserve, an update leases nothing, and still returns what is stored.
+func TestUpdateWithoutReserve(t *testing.T) {
+	t.Parallel()
+	s, _ := observed(t)
+	r := s.writer.reserve
+	r.path = filepath.Join(t.TempDir(), "missing", ReserveName)
+	r.missing.Store(true)
+	if _, err := s.Update(t.Context(), "account 1", "", next); !errors.Is(err, errNoReserve) || !errors.Is(err, otp.ErrUntouched) {
+		t.Errorf("a lease: %v", err)
+	}
+	settled := withResponse(1)
+	if err := s.Create(t.Context(), settled); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.Update(t.Context(), "account 1", settled.Keep.Key, func(found otp.Snapshot) otp.Decision {
+		return otp.Decision{Result: string(found.Response.Answer.Reveal())}
+	})
+	if err != nil || d.Result != "response" {
+		t.Errorf("the stored response: %v (%v)", d.Result, err)
+	}
+}
