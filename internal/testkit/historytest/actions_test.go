@@ -130,6 +130,7 @@ func (h *harness) importDevice(p *process, o op) {
 		h.mayLag()
 	} else {
 		file = truth.Device
+		h.imported[file.ID] = truth
 	}
 	h.judgeError(p, o, true, p.service.Import(h.on(o), h.ask(o), found(file)))
 }

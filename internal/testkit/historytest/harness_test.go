@@ -75,7 +75,7 @@ func newHarness(t *testing.T, e *env, store store, happens history) *harness {
 		judge: judge{
 			wrongs: map[string][]*event{}, counted: map[string]count{},
 			issued: map[string]uint32{}, issuedAt: map[string][]time.Time{},
-			isSilent: map[otp.Account]bool{}, calls: map[string]*repeated{},
+			isSilent: map[otp.Account]bool{}, calls: map[string]*repeated{}, imported: map[string]inwebosim.Truth{},
 		},
 	}
 	for i := range h.accounts {

@@ -31,6 +31,7 @@ type judge struct {
 	isSilent  map[otp.Account]bool // the account's row was replaced, and may lag behind without a doubt
 	wasSilent bool
 	calls     map[string]*repeated
+	imported  map[string]inwebosim.Truth // of a device, when it was last imported as it was then
 	faults    []string
 }
 
@@ -222,11 +223,13 @@ func keysOf(r otp.Record, state ratchet.State) ratchet.Keys {
 	return state.Open(ratchet.NewKma(rightPIN, r.Serial))
 }
 
-// hasStep reports whether no step is lost that inWebo has seen acknowledged: the device has it, or its other state has.
-func hasStep(r otp.Record, truth inwebosim.Truth) bool {
+// hasStep reports whether no step is lost that inWebo has seen acknowledged: the device has it, or its other state has. An import
+// may bring a state that is newer than the last answer that was acknowledged, and lasts until the next one is.
+func hasStep(r otp.Record, truth, imported inwebosim.Truth) bool {
+	isCurrent := imported.AcknowledgedK0 == truth.AcknowledgedK0 && imported.AcknowledgedK1 == truth.AcknowledgedK1
 	has := func(state ratchet.State) bool {
-		keys := keysOf(r, state)
-		return truth.HasStep(keys.K0.Reveal(), keys.K1.Reveal())
+		k0, k1 := keysOf(r, state).K0.Reveal(), keysOf(r, state).K1.Reveal()
+		return truth.HasStep(k0, k1) || isCurrent && k0 == imported.K0 && k1 == imported.K1
 	}
 	return has(r.Device.State) || r.Device.Fallback != nil && has(r.Device.Fallback.State)
 }
@@ -276,7 +279,7 @@ func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 		h.isSilent[account] = h.isSilent[account] && h.anySleeps() // a sleeper may yet move the device that a restored row has
 	case !r.InDoubt(h.now()) && r.Hold == nil && !h.isSilent[account]:
 		h.fault("the device lags behind, and is not in doubt: %+v", r)
-	case !hasStep(r, truth) && !h.lags && !h.anySleeps():
+	case !hasStep(r, truth, h.imported[id]) && !h.lags && !h.anySleeps():
 		h.fault("a step is lost that inWebo has seen acknowledged: %+v", r)
 	}
 	name := id

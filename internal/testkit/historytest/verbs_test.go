@@ -67,7 +67,7 @@ func verbs() []verb {
 }
 
 // onlyRead are the methods of otp.Service that change nothing; every history reads.
-var onlyRead = []string{"Status", "StatusOf", "LastDeadline", "CheckEnroll", "CheckImport"}
+var onlyRead = []string{"Status", "StatusOf", "LastDeadline", "CheckEnroll", "CheckImport", "Inspect"}
 
 // weighed has the names of the verbs, each as often as it weighs.
 var weighed = func() (names []string) {
