@@ -20,7 +20,7 @@ import (
 
 func newImport(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "import ACCOUNT FILE",
+		Use:   "import (ACCOUNT FILE | --list FILE)",
 		Short: "Take over a device of psa_car_controller or of the Home Assistant integration",
 		Long: `Take over the device of another client, without an SMS code: psa_car_controller's otp.bin, of today or of 2021, the
 pickle of the Home Assistant integration (…_otp.pickle), or the same object of another client, also as base64. The content of
@@ -31,16 +31,33 @@ them apart, so that neither gets OTPs any more. Take the file as the client left
 in doubt, until inWebo has accepted it.
 
 The PIN is asked for on a terminal, or read from standard input, and may be left out. It must be the one in the file; pimsd
-does not keep it. Where the file has none, none is asked for: the first PIN that inWebo accepts counts, so mind it.`,
-		Example: `  pimsd import alice otp.bin --dry-run
+does not keep it. Where the file has none, none is asked for: the first PIN that inWebo accepts counts, so mind it.
+
+With --list, import the devices that a CSV file names, a line of account,file each, with the PINs in their files. It reports once,
+goes on past lines that fail, and passes over devices that are there: run it again to go on.`,
+		Example: `  pimsd import --list accounts.csv --dry-run
+  pimsd import alice otp.bin --dry-run
   pimsd import alice otp.bin`,
 	}
 	account := addNamed(cmd, 1)
 	dryRun := cmd.Flags().Bool("dry-run", false, "say what would be taken over, and change nothing")
+	list := cmd.Flags().String("list", "", "a CSV `file` of accounts and the files of their devices")
+	account.optional = true
 	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
 		name, files, err := account.read()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case *list != "" && (name != "" || len(files) > 0):
+			return usageError{errors.New("give either --list, or an account and its file")}
+		case *list == "" && name == "":
+			return usageError{fmt.Errorf("the account is missing: %s", cmd.UseLine())}
+		case *list != "":
+			all, err := readDeviceList(*list)
+			if err != nil {
+				return err
+			}
+			return withCore(cmd, c, func(core *app.Core) error { return p.importList(cmd.Context(), core, c.Inwebo.MacID, all, *dryRun) })
 		}
 		who, err := parseName(name, otp.ParseAccount)
 		if err != nil {
@@ -54,7 +71,7 @@ does not keep it. Where the file has none, none is asked for: the first PIN that
 			return err
 		}
 		if device.MacID != c.Inwebo.MacID {
-			return errors.New("the device in the file belongs to another white-label service: its macid is not inwebo.macid")
+			return errForeignDevice
 		}
 		var typed secret.Text
 		if !device.PIN.IsEmpty() {
@@ -72,6 +89,8 @@ does not keep it. Where the file has none, none is asked for: the first PIN that
 		})
 	})
 }
+
+var errForeignDevice = errors.New("the device in the file belongs to another white-label service: its macid is not inwebo.macid")
 
 // readDevice reads a device from a file, of which it reads no more than a device has.
 func readDevice(name string) (devicefile.Device, error) {

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/devicefile"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// listedDevice is a line of the list of an import.
+type listedDevice struct {
+	line    int
+	account string
+	file    string
+}
+
+// readDeviceList reads a CSV file of two columns, the account and the file of its device. Files are named from the folder of the list.
+// A first line "account,file" is a heading.
+func readDeviceList(name string) (all []listedDevice, err error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--list: %w", err)}
+	}
+	defer func() { _ = file.Close() }()
+	rows := csv.NewReader(file)
+	rows.FieldsPerRecord, rows.Comment, rows.ReuseRecord = 2, '#', false
+	records, err := rows.ReadAll()
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--list: %s: give a line of account,file for each device: %w", name, err)}
+	}
+	for i, record := range records {
+		if i == 0 && record[0] == "account" && record[1] == "file" {
+			continue
+		}
+		path := record[1]
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(name), path)
+		}
+		all = append(all, listedDevice{line: i + 1, account: record[0], file: path})
+	}
+	return all, nil
+}
+
+// importReport counts what became of the devices of a list.
+type importReport struct {
+	imported, there, left int
+	failed                []string
+}
+
+// errIsThere means that the account has the device in the file already.
+var errIsThere = errors.New("the account has the device in the file already")
+
+// importList imports the devices of a list, each with the PIN in its file, and reports once. A line that fails does not stop the others.
+// Run again, it passes over what is there.
+func (p process) importList(ctx context.Context, core *app.Core, macID string, all []listedDevice, dryRun bool) error {
+	var r importReport
+	for i, d := range all {
+		if ctx.Err() != nil {
+			r.left = len(all) - i
+			break
+		}
+		switch err := importListed(ctx, core, macID, d, dryRun); {
+		case err == nil:
+			r.imported++
+		case errors.Is(err, errIsThere):
+			r.there++
+		default:
+			r.failed = append(r.failed, fmt.Sprintf("  row %d, account %q: %v", d.line, d.account, err))
+		}
+	}
+	word := "imported"
+	if dryRun {
+		word = "can be imported"
+	}
+	_, err := fmt.Fprintf(p.stdout, "%d %s, %d there already, %d failed, %d not tried.\n", r.imported, word, r.there, len(r.failed), r.left)
+	switch {
+	case err != nil:
+		return err
+	case len(r.failed) > 0:
+		return advised{
+			fmt.Errorf("devices that were not imported:\n%s", strings.Join(r.failed, "\n")),
+			"Correct these and run the command again: it passes over those that are there.",
+		}
+	case r.left > 0:
+		return errInterrupted
+	}
+	return nil
+}
+
+func importListed(ctx context.Context, core *app.Core, macID string, d listedDevice, dryRun bool) error {
+	account, err := otp.ParseAccount(d.account)
+	if err != nil {
+		return err
+	}
+	device, err := readDevice(d.file)
+	if err != nil {
+		return err
+	}
+	found, err := foundIn(device, macID)
+	if err != nil {
+		return err
+	}
+	ask := otp.Ask{Account: account, Caller: caller}
+	take := core.OTP.Import
+	if dryRun {
+		take = core.OTP.CheckImport
+	}
+	err = take(ctx, ask, found)
+	if !errors.Is(err, otp.ErrAlreadyEnrolled) {
+		return err
+	}
+	if status, errStatus := core.OTP.Status(ctx, account); errStatus == nil && status.DeviceID == found.Identity.ID {
+		return errIsThere
+	}
+	return err
+}
+
+// foundIn returns the device of a file with the PIN that the file has.
+func foundIn(device devicefile.Device, macID string) (otp.Found, error) {
+	if device.MacID != macID {
+		return otp.Found{}, errForeignDevice
+	}
+	return device.With(secret.Text{})
+}
