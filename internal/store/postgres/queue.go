@@ -1,13 +1,14 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/storequeue"
 )
 
 const (
@@ -18,15 +19,10 @@ const (
 	overtakeAfter = 250 * time.Millisecond
 )
 
-// errClosed is what a job is told that comes when the store is closed.
-var errClosed = errors.New("the store is closed")
-
 // queue sends the jobs that wait as one batch, and those that come meanwhile as the next.
 type queue[T any] struct {
-	jobs   chan *job[T]
-	closed chan struct{} // closed when no more jobs are sent
-	idle   chan struct{} // closed when no more jobs are taken
-	ended  sync.WaitGroup
+	jobs  *storequeue.Queue[*job[T]]
+	ended sync.WaitGroup
 	// key names what no two jobs of a batch may have in common.
 	key func(*T) string
 	// send does what the jobs of a batch ask for, and sets their results.
@@ -35,123 +31,78 @@ type queue[T any] struct {
 
 // job is something to be done, with its result.
 type job[T any] struct {
-	task  T
-	err   error         // of the job; read when done is closed
-	done  chan struct{} // closed when the result is there
-	taken atomic.Bool   // by the batch that it is sent with, or by a caller that gives up before that
+	task T
+	err  error
 }
 
 func newQueue[T any](key func(*T) string, send func([]*job[T])) *queue[T] {
-	q := &queue[T]{jobs: make(chan *job[T], maxBatch), closed: make(chan struct{}), idle: make(chan struct{}), key: key, send: send}
+	q := &queue[T]{jobs: storequeue.New[*job[T]](), key: key, send: send}
 	q.ended.Go(q.run)
 	return q
 }
 
 // do does the task, and returns when the result is in it or ctx ends. The error is a notSent if the task was not sent.
 func (q *queue[T]) do(ctx context.Context, task T) (T, error) {
-	j := &job[T]{task: task, done: make(chan struct{})}
-	select {
-	case q.jobs <- j:
-	case <-ctx.Done():
-		return task, notSent{ctx.Err()}
-	case <-q.closed:
-		return task, notSent{errClosed}
+	j := &storequeue.Job[*job[T]]{Task: &job[T]{task: task}}
+	switch err := q.jobs.Do(ctx, j); {
+	case errors.Is(err, storequeue.ErrNotBegun):
+		return task, notSent{err}
+	case err != nil: // what becomes of it may not be known, and change its result yet
+		return task, err
 	}
-	select {
-	case <-j.done:
-		return j.task, j.err
-	case <-ctx.Done():
-		if j.taken.CompareAndSwap(false, true) {
-			return task, notSent{ctx.Err()}
-		}
-		return task, ctx.Err() // what becomes of it is not known
-	case <-q.idle:
-		if j.taken.CompareAndSwap(false, true) {
-			return task, notSent{errClosed}
-		}
-		<-j.done
-		return j.task, j.err
-	}
+	return j.Task.task, nil
 }
 
-// run sends batches until the queue is closed.
+// run sends batches until the queue is closed and nothing waits.
 func (q *queue[T]) run() {
-	defer close(q.idle)
-	var later []*job[T]
-	for {
-		if len(later) == 0 {
+	for !q.jobs.Ended() {
+		<-q.jobs.Ready()
+		for batch := q.collect(); len(batch) > 0; batch = q.collect() {
+			sent := make(chan struct{})
+			q.ended.Go(func() {
+				defer close(sent)
+				q.sendAll(batch)
+			})
+			overtake := time.NewTimer(overtakeAfter)
 			select {
-			case j := <-q.jobs:
-				later = append(later, j)
-			case <-q.closed:
-				return
+			case <-sent:
+			case <-overtake.C:
 			}
+			overtake.Stop()
 		}
-		var batch []*job[T]
-		batch, later = q.collect(later)
-		if len(batch) == 0 {
-			continue
-		}
-		sent := make(chan struct{})
-		q.ended.Go(func() {
-			defer close(sent)
-			q.sendAll(batch)
-			for _, j := range batch {
-				close(j.done)
-			}
-		})
-		overtake := time.NewTimer(overtakeAfter)
-		select {
-		case <-sent:
-		case <-overtake.C:
-		}
-		overtake.Stop()
 	}
 }
 
-// sendAll sends the jobs. A panic fails them, and not the process: what became of them is not known.
-func (q *queue[T]) sendAll(batch []*job[T]) {
-	err := otp.CatchPanic(func() error {
+// sendAll sends the jobs, and answers them. A panic fails them, and not the process: what became of them is not known.
+func (q *queue[T]) sendAll(waiting []*storequeue.Job[*job[T]]) {
+	batch := make([]*job[T], len(waiting))
+	for i, j := range waiting {
+		batch[i] = j.Task
+	}
+	panicked := otp.CatchPanic(func() error {
 		q.send(batch)
 		return nil
 	})
-	if err != nil {
-		for _, j := range batch {
-			j.err = err
-		}
+	for _, j := range waiting {
+		j.Finish(cmp.Or(panicked, j.Task.err))
 	}
 }
 
-// collect takes the jobs that wait, the given ones first, as far as they may be sent together. It returns those that have
-// to be sent later.
-func (q *queue[T]) collect(first []*job[T]) (batch, later []*job[T]) {
+// collect takes the jobs that wait, as far as they may be sent together.
+func (q *queue[T]) collect() []*storequeue.Job[*job[T]] {
 	keys := map[string]bool{}
-	add := func(j *job[T]) {
-		key := q.key(&j.task)
-		switch {
-		case len(batch) == maxBatch || key != "" && keys[key]:
-			later = append(later, j)
-		case j.taken.CompareAndSwap(false, true):
-			keys[key] = true
-			batch = append(batch, j)
+	return q.jobs.Take(maxBatch, func(j *storequeue.Job[*job[T]]) bool {
+		key := q.key(&j.Task.task)
+		if key != "" && keys[key] {
+			return false
 		}
-	}
-	for _, j := range first {
-		add(j)
-	}
-	for len(batch)+len(later) < maxBatch {
-		select {
-		case j := <-q.jobs:
-			add(j)
-		default:
-			return batch, later
-		}
-	}
-	return batch, later
+		keys[key] = true
+		return true
+	})
 }
 
-// close ends the queue, when what was sent has been answered.
+// close ends the queue, when all jobs have been answered.
 func (q *queue[T]) close() {
-	close(q.closed)
+	q.jobs.Close()
 	q.ended.Wait()
 }

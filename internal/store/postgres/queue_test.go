@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/storequeue"
 )
 
 // recorder sends batches of words and remembers them. Each takes as long as it is told.
@@ -120,7 +122,7 @@ func TestAQueueThatIsClosed(t *testing.T) {
 		if err := errors.Join(wait()...); err != nil {
 			t.Errorf("what was sent: %v", err)
 		}
-		if _, err := q.do(t.Context(), "b"); !errors.Is(err, errClosed) {
+		if _, err := q.do(t.Context(), "b"); !errors.Is(err, storequeue.ErrClosed) {
 			t.Errorf("after that: %v", err)
 		}
 		r.expect(t, []string{"a"})
