@@ -32,7 +32,7 @@ func newRules() *validator.Validate {
 func bind[Req any](rules *validator.Validate, body []byte) (Req, error) {
 	var req Req
 	var noText []string // the fields whose values are no text
-	err := json.Unmarshal(body, &req, jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true), json.WithUnmarshalers(json.JoinUnmarshalers(
+	texts := json.JoinUnmarshalers(
 		json.UnmarshalFromFunc(func(d *jsontext.Decoder, to *string) (err error) {
 			*to, err = readText(d, &noText)
 			return err
@@ -42,7 +42,9 @@ func bind[Req any](rules *validator.Validate, body []byte) (Req, error) {
 			*to = secret.NewText(text)
 			return err
 		}),
-	)))
+	)
+	err := json.Unmarshal(body, &req,
+		jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true), json.WithUnmarshalers(texts))
 	if err != nil { // its text has the value
 		if refused, ok := errors.AsType[*json.SemanticError](err); ok && errors.Is(refused.Err, json.ErrUnknownName) {
 			return req, &fault{errUnknownName, refused.JSONPointer.LastToken()}

@@ -20,6 +20,8 @@ const schema = 1
 
 // Body and vault are canonical CBOR (RFC 8949 §4.2), with the names of their fields as keys. pimsd account show --json prints a record
 // for people.
+//
+//nolint:gochecknoglobals // made once, and never changed
 var (
 	encoding = must(cbor.EncOptions{Sort: cbor.SortCoreDeterministic, Time: cbor.TimeRFC3339NanoUTC}.EncMode())
 	decoding = must(cbor.DecOptions{
