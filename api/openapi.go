@@ -1,4 +1,4 @@
-// Package openapi carries the published contract of the API, openapi.yaml, inside the binary.
+// Package openapi carries the published contract of the API, openapi.yaml, inside the binary, and the page on which people read it.
 //
 // The document describes what pimsd answers, no more and no less: the end-to-end tests hold every answer against it, and
 // its codes, labels, statuses and causes against the catalogue. The package must never add to the document at run time.

@@ -18,11 +18,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/shed"
 )
 
 // The routes, as events name them.
@@ -61,8 +61,8 @@ type Config struct {
 
 	Tracer trace.Tracer // of requests; nil: nobody traces
 
-	Gate  *shed.Gate  // bounds the calls in flight; nil: nothing does
-	Rates *shed.Rates // bounds what a caller may send; nil: nothing does
+	Gate  *admission.Gate  // bounds the calls in flight; nil: nothing does
+	Rates *admission.Rates // bounds what a caller may send; nil: nothing does
 	// TrustedProxies are those whose X-Forwarded-For is believed, for the log.
 	TrustedProxies []netip.Prefix
 }

@@ -5,10 +5,10 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/shed"
 )
 
 // accountHeader is where a backend names the account that it calls for (docs/contract.md §3).
@@ -56,7 +56,7 @@ func (a *API) know(c *call, scope authn.Scope) (authn.Principal, error) {
 // takePlace takes one of the places for calls in flight, which is free again when the call ends. Shares of the places can be
 // kept only of a caller that is known, and a caller that is not takes none, however long its credential needs to be judged.
 func (a *API) takePlace(c *call) error {
-	leave, ok := a.config.Gate.Enter(c.request.Context(), shed.Call{Caller: c.event.Caller, Account: c.event.Account})
+	leave, ok := a.config.Gate.Enter(c.request.Context(), admission.Call{Caller: c.event.Caller, Account: c.event.Account})
 	if !ok {
 		return errOverload
 	}

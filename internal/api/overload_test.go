@@ -9,11 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/shed"
 )
 
 const notNow = "Facade not initialized"
@@ -21,7 +21,7 @@ const notNow = "Facade not initialized"
 // A call that there is no place for is refused when its caller is known, and a place is free again after its call,
 // however that ends.
 func TestCallsBeyondThePlacesAreRefused(t *testing.T) {
-	b := newBench(t, func(c *api.Config) { c.Gate = shed.NewGate(1, 0, time.Hour) })
+	b := newBench(t, func(c *api.Config) { c.Gate = admission.NewGate(1, 0, time.Hour) })
 	inside, finish := make(chan struct{}), make(chan struct{})
 	b.domain.issue = func(context.Context) (otp.Issued, error) {
 		inside <- struct{}{}
@@ -74,7 +74,7 @@ func (s *slowJudge) Authenticate(ctx context.Context, credential secret.Text) (a
 func TestCredentialsThatWaitHoldNoPlace(t *testing.T) {
 	slow := &slowJudge{asked: make(chan struct{}), judge: make(chan struct{})}
 	b := newBench(t, func(c *api.Config) {
-		c.Gate = shed.NewGate(1, 0, time.Hour)
+		c.Gate = admission.NewGate(1, 0, time.Hour)
 		slow.Authenticator, c.Callers = c.Callers, slow
 	})
 	answers := make(chan reply)
@@ -98,7 +98,7 @@ func TestCredentialsThatWaitHoldNoPlace(t *testing.T) {
 
 // TestOneAccountLeavesPlaces: calls that queue for their own device keep no other caller out.
 func TestOneAccountLeavesPlaces(t *testing.T) {
-	b := newBench(t, func(c *api.Config) { c.Gate = shed.NewGate(16, 4, time.Millisecond) })
+	b := newBench(t, func(c *api.Config) { c.Gate = admission.NewGate(16, 4, time.Millisecond) })
 	inside, finish := make(chan struct{}), make(chan struct{})
 	b.domain.issue = func(context.Context) (otp.Issued, error) {
 		inside <- struct{}{}
@@ -137,7 +137,7 @@ func TestOneAccountLeavesPlaces(t *testing.T) {
 
 // Who sends slowly holds a connection, and no place.
 func TestASlowSenderHasNoPlace(t *testing.T) {
-	b := newBench(t, func(c *api.Config) { c.Gate = shed.NewGate(1, 0, time.Hour) })
+	b := newBench(t, func(c *api.Config) { c.Gate = admission.NewGate(1, 0, time.Hour) })
 	body, slow := io.Pipe()
 	defer slow.Close()
 	req := request{}.of(t, b.server.URL)
@@ -167,7 +167,7 @@ func TestASlowSenderHasNoPlace(t *testing.T) {
 
 // A caller's own rate concerns that caller alone, and who waits as Retry-After says is not refused again.
 func TestACallersRate(t *testing.T) {
-	b := newBench(t, func(c *api.Config) { c.Rates = shed.NewRates(1, 3) })
+	b := newBench(t, func(c *api.Config) { c.Rates = admission.NewRates(1, 3) })
 	for range 3 {
 		if got := b.send(t, request{body: aBody}); got.status != 200 {
 			t.Fatalf("within the burst: %d %s", got.status, got.body)
@@ -193,7 +193,7 @@ func TestACallersRate(t *testing.T) {
 
 func TestRetryAfterOfARateIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rates := shed.NewRates(1, 1)
+		rates := admission.NewRates(1, 1)
 		handler := api.New(api.Config{
 			OTPs:    &domain{issue: func(context.Context) (otp.Issued, error) { return otp.Issued{OTP: secret.NewText(anOTP)}, nil }},
 			Callers: &callers{}, Observer: &journal{}, Rates: rates,

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/shed"
 )
 
 // Bounds of administration: calls in flight, calls that wait for a place, and connections. Long polls hold a connection each.
@@ -95,7 +95,7 @@ func (a *App) openAdmin(face api.Config, accounts api.AdminAccounts, store api.A
 	if a.sockets.admin == nil {
 		return nil
 	}
-	face.Gate = shed.NewGate(adminPlaces, adminWaiting, a.config.Load.Wait)
+	face.Gate = admission.NewGate(adminPlaces, adminWaiting, a.config.Load.Wait)
 	a.adminFace = api.NewAdmin(face, accounts, store)
 	times := a.apiTimeouts()
 	times.write += api.MaxPoll

@@ -151,7 +151,7 @@ const storeTimeout = 5 * time.Second
 func limits(c *config.Config) otp.Limits {
 	return otp.Limits{
 		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: storeTimeout,
-		CircuitFaults: c.Inwebo.CircuitFaults, CircuitRest: c.Inwebo.CircuitRest, SetupRepeats: c.Inwebo.SetupRepeats,
+		CircuitFaults: c.Inwebo.CircuitFaults, CircuitTimeout: c.Inwebo.CircuitTimeout, SetupRepeats: c.Inwebo.SetupRepeats,
 		FinalizeTimeout: c.Inwebo.ExchangeTimeout, OTPsPerDay: c.Quota.OTPsPerDay, ServiceID: c.Inwebo.Service,
 		AnswerLife:  c.Idempotency.AnswerLife,
 		DeviceName:  c.Inwebo.DeviceName,

@@ -7,14 +7,13 @@ import (
 	"sync"
 
 	openapi "github.com/pimsd/pimsd/api"
-	"github.com/pimsd/pimsd/internal/apidocs"
 )
 
 // withDocs puts the page of the API beside what operators are served.
 func (a *App) withDocs(operators http.Handler) http.Handler {
 	page := sync.OnceValue(a.docs) // the API's listener, which it may need, is bound later
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path+"/" == apidocs.Path || strings.HasPrefix(r.URL.Path, apidocs.Path) {
+		if r.URL.Path+"/" == openapi.PagePath || strings.HasPrefix(r.URL.Path, openapi.PagePath) {
 			page().ServeHTTP(w, r)
 			return
 		}
@@ -24,7 +23,7 @@ func (a *App) withDocs(operators http.Handler) http.Handler {
 
 func (a *App) docs() http.Handler {
 	if !a.config.Ops.Try || a.shown != nil { // calls are passed on in plain HTTP alone
-		return apidocs.Handler(openapi.Document(), nil)
+		return openapi.PageHandler(nil)
 	}
-	return apidocs.Handler(openapi.Document(), &url.URL{Scheme: "http", Host: a.api.loopback()})
+	return openapi.PageHandler(&url.URL{Scheme: "http", Host: a.api.loopback()})
 }

@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 func (a *App) keepHouse(ctx context.Context) {
 	ticker := time.NewTicker(tidyEvery)
 	defer ticker.Stop()
-	var clock storeclock.Watch
+	var clock otp.StoreClock
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,7 +36,7 @@ func (a *App) keepHouse(ctx context.Context) {
 
 // tidy removes what is old, as far as the store's clock can be believed. What is kept for hours or longer is not removed
 // soon after a start, when it cannot be known whether the clock is right.
-func (a *App) tidy(ctx context.Context, clock *storeclock.Watch) {
+func (a *App) tidy(ctx context.Context, clock *otp.StoreClock) {
 	now, err := a.storeTime(ctx)
 	if err != nil {
 		a.logger.Warn("nothing is removed, since the store's clock cannot be read", zap.Error(err))

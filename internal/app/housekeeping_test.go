@@ -11,7 +11,6 @@ import (
 
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // aged is a store with a clock that can be wrong, and remembers what it was last told to forget.
@@ -87,7 +86,7 @@ func TestHousekeepingWhenTheClockIsAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 0)
-		wait(2 * storeclock.Probation)
+		wait(2 * otp.ClockProbation)
 		if got := time.Since(store.lines); got > testRetention+tidyEvery {
 			t.Fatalf("with a clock that is right, lines are %v old when they are forgotten", got)
 		}
@@ -112,9 +111,9 @@ func TestHousekeepingBelievesAClockInTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 0)
-		wait(2 * storeclock.Probation)
+		wait(2 * otp.ClockProbation)
 		store.set(time.Hour) // the machine has slept
-		wait(storeclock.Probation + 2*tidyEvery)
+		wait(otp.ClockProbation + 2*tidyEvery)
 		store.expectEarly(t, "long after the jump", true)
 	})
 }
@@ -123,7 +122,7 @@ func TestHousekeepingSoonAfterAStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 365*24*time.Hour)
-		wait(storeclock.Probation / 2)
+		wait(otp.ClockProbation / 2)
 		if !store.lines.IsZero() || store.keys.After(time.Now().Add(-keyLife)) {
 			t.Errorf("soon after a start lines from before %v and keys from before %v are forgotten", store.lines, store.keys)
 		}

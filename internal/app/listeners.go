@@ -12,11 +12,11 @@ import (
 	"golang.org/x/time/rate"
 
 	openapi "github.com/pimsd/pimsd/api"
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/shed"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -81,8 +81,8 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		Fingerprints:   a.Keyring.Body,
 		Observer:       requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles()), a.lines},
 		Contract:       openapi.Document(),
-		Gate:           shed.NewGate(load.InFlight, load.Waiting, load.Wait),
-		Rates:          shed.NewRates(load.CallerRate, callerBurst*load.CallerRate),
+		Gate:           admission.NewGate(load.InFlight, load.Waiting, load.Wait),
+		Rates:          admission.NewRates(load.CallerRate, callerBurst*load.CallerRate),
 		TrustedProxies: h.TrustedProxies,
 	}
 	a.face = api.New(face)

@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/pimsd/pimsd/internal/circuit"
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/telemetry"
@@ -65,14 +65,14 @@ func (m domainMetrics) Panicked(task string, err error, stack []byte) {
 	m.logger.Error("a task of the domain panicked, and goes on", zap.String("task", task), zap.Error(err), zap.ByteString("stack", stack))
 }
 
-func (m domainMetrics) Circuit(state circuit.State) {
+func (m domainMetrics) Circuit(state admission.State) {
 	m.SetCircuit(int(state))
 	switch state {
-	case circuit.Open:
+	case admission.Open:
 		m.logger.Warn("inWebo cannot be reached: it is left alone for a while")
-	case circuit.Probing:
+	case admission.HalfOpen:
 		m.logger.Info("one conversation finds out whether inWebo can be reached again")
-	case circuit.Closed:
+	case admission.Closed:
 		m.logger.Info("inWebo answers again")
 	}
 }

@@ -124,7 +124,7 @@ type Inwebo struct {
 	ExchangeTimeout time.Duration // one request, dial and answer included
 	DialTimeout     time.Duration `setting:"none"` // TCP and TLS, each
 	CircuitFaults   int           `setting:"none"` // conversations in a row that cannot reach it; 0: the circuit never opens
-	CircuitRest     time.Duration `setting:"none"` // how long the circuit stays open
+	CircuitTimeout  time.Duration `setting:"none"` // how long the circuit stays open
 	SetupRepeats    int           `setting:"none"` // of a hundred setups, how many may be sent a second time
 	ProxyURL        secret.Text   // may carry a password; empty: none
 	CAFile          string        // PEM; empty: the system's
@@ -156,7 +156,7 @@ func (c *Config) fix() {
 	c.HTTP.PartTimeout, c.Load.Wait, c.Stop.SettleAllowance = partTimeout, placeTimeout, settleAllowance
 	c.JWT.Leeway = time.Minute
 	c.Inwebo.Language, c.Inwebo.UserAgent = "fr", inweboUserAgent
-	c.Inwebo.CircuitFaults, c.Inwebo.CircuitRest, c.Inwebo.SetupRepeats = 5, circuitTimeout, 10
+	c.Inwebo.CircuitFaults, c.Inwebo.CircuitTimeout, c.Inwebo.SetupRepeats = 5, circuitTimeout, 10
 }
 
 // derive sets what follows from settings.

@@ -125,7 +125,7 @@ func TestARefusedSetupIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
 	limited := cautious()
-	limited.CircuitFaults, limited.CircuitRest = 2, time.Minute
+	limited.CircuitFaults, limited.CircuitTimeout = 2, time.Minute
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limited, nil)
 	defer drained(t, service)
 	check := func() error { _, err := service.HasPIN(t.Context(), e.ask(), smsCode); return err }

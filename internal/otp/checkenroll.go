@@ -38,6 +38,6 @@ func (s *Service) CheckEnroll(ctx context.Context, ask Ask, e Enrolling) (Activa
 	case found.LeasedAt(c.now()):
 		return used, &Wait{ErrBusy, found.Hold.Until.Sub(c.now())}
 	default:
-		return used, s.setOut(c)
+		return used, s.acquirePermit(c)
 	}
 }

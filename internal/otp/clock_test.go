@@ -10,7 +10,6 @@ import (
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 const tenYears = 10 * 365 * 24 * time.Hour
@@ -295,7 +294,7 @@ func TestQuotaWhileTheClockIsAhead(t *testing.T) {
 		}
 		w.store.advance(25 * time.Hour)
 		wait, ok := errors.AsType[*otp.Wait](w.issue(t))
-		if !ok || !errors.Is(wait, otp.ErrQuota) || wait.For > storeclock.Probation {
+		if !ok || !errors.Is(wait, otp.ErrQuota) || wait.For > otp.ClockProbation {
 			t.Fatalf("with a clock that is ahead: %v", wait)
 		}
 		w.store.advance(-25 * time.Hour)
@@ -304,7 +303,7 @@ func TestQuotaWhileTheClockIsAhead(t *testing.T) {
 		}
 		w.store.advance(25 * time.Hour)
 		_ = w.issue(t)
-		time.Sleep(storeclock.Probation)
+		time.Sleep(otp.ClockProbation)
 		if err := w.issue(t); err != nil {
 			t.Errorf("with a clock that has gone on from there: %v", err)
 		}

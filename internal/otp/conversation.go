@@ -9,9 +9,8 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/pimsd/pimsd/internal/circuit"
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Ask says who asks for what, as the audit log will tell.
@@ -28,8 +27,8 @@ type conversation struct {
 	ask    Ask
 	action string
 	id     string
-	leave  func()        // the account's lane
-	way    *circuit.Pass // to inWebo; nil: it asks nothing there
+	leave  func()            // the account's lane
+	permit *admission.Permit // to exchange with inWebo; nil: it exchanges nothing
 	span   trace.Span
 
 	tolerance tolerance // which records it can work on
@@ -47,9 +46,9 @@ type conversation struct {
 	writes   int
 	left     bool // the caller was answered before the end; a goroutine of ours still settles, and ends it
 
-	clock       func() time.Time   // Limits.Now
-	storeTime   storeclock.Reading // as last fetched …
-	storeTimeAt time.Time          // … when clock returned this
+	clock       func() time.Time // Limits.Now
+	storeTime   ClockReading     // as last fetched …
+	storeTimeAt time.Time        // … when clock returned this
 }
 
 // now is the store's time, the only one that records know.
@@ -58,7 +57,7 @@ func (c *conversation) now() time.Time {
 }
 
 // reading is the store's time, with how far its clock can be believed.
-func (c *conversation) reading() storeclock.Reading {
+func (c *conversation) reading() ClockReading {
 	return c.storeTime.At(c.clock().Sub(c.storeTimeAt))
 }
 

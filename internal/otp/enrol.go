@@ -10,7 +10,6 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // actionEnroll is the audit log's word for enrolling a device.
@@ -121,7 +120,7 @@ func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpo
 }
 
 // prepare gives the account a serial only if it has none, or if another account has the device of its own.
-func (p forEnrollment) prepare(r Record, _ string, _ storeclock.Reading, limits *Limits) (_ Record, err error) {
+func (p forEnrollment) prepare(r Record, _ string, _ ClockReading, limits *Limits) (_ Record, err error) {
 	if !p.taken && r.Serial != "" && !r.claim().Active { // other accounts may have had the device since
 		if p.history.serial != r.Serial {
 			return r, &historyNeeded{r.Serial}

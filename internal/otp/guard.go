@@ -3,8 +3,6 @@ package otp
 import (
 	"slices"
 	"time"
-
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Guard counts the PINs of an account that were forwarded without success, so that no caller ever makes inWebo block it.
@@ -37,7 +35,7 @@ type GuardLimits struct {
 func (l GuardLimits) unknown() Guard { return Guard{Wrong: max(0, l.Attempts-1)} }
 
 // take takes a guess for the conversation, or says why the PIN is not forwarded.
-func (g Guard) take(conversation string, clock storeclock.Reading, limits GuardLimits) (Guard, error) {
+func (g Guard) take(conversation string, clock ClockReading, limits GuardLimits) (Guard, error) {
 	g.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
 		return clock.Left(guess.At, limits.Unanswered) <= 0
 	})
@@ -60,7 +58,7 @@ func (g Guard) isLocked(limits GuardLimits) bool {
 }
 
 // wait is how long until the next guess may go.
-func (g Guard) wait(clock storeclock.Reading, limits GuardLimits) time.Duration {
+func (g Guard) wait(clock ClockReading, limits GuardLimits) time.Duration {
 	var wait time.Duration
 	if g.Wrong > 0 {
 		wait = clock.Left(g.WrongAt, limits.Pause)

@@ -6,12 +6,10 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
-
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // rightClock is the reading of a clock that is right.
-func rightClock(now time.Time) storeclock.Reading { return storeclock.Reading{Now: now} }
+func rightClock(now time.Time) ClockReading { return ClockReading{Now: now} }
 
 var guardLimits = GuardLimits{Attempts: 2, Pause: 5 * time.Second, Unanswered: 15 * time.Minute}
 

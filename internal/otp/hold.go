@@ -2,8 +2,6 @@ package otp
 
 import (
 	"time"
-
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // held is the record with a hold for the conversation, or why it cannot have one. It takes nothing that the account
@@ -24,7 +22,7 @@ func (r Record) held(conversation string, now, until time.Time) (Record, error) 
 }
 
 // spent is the record with a guess and a unit taken for the conversation, so that a crash makes neither cheaper.
-func (r Record) spent(conversation string, clock storeclock.Reading, limits *Limits) (Record, error) {
+func (r Record) spent(conversation string, clock ClockReading, limits *Limits) (Record, error) {
 	var err error
 	if r.Guard, err = r.Guard.take(conversation, clock, limits.Guard); err != nil {
 		return r, err

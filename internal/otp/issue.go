@@ -8,7 +8,6 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // actionOTP is the audit log's word for asking an OTP.
@@ -53,7 +52,7 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 // forOTP leases the record of a device for an OTP.
 type forOTP struct{}
 
-func (forOTP) prepare(r Record, conversation string, clock storeclock.Reading, limits *Limits) (Record, error) {
+func (forOTP) prepare(r Record, conversation string, clock ClockReading, limits *Limits) (Record, error) {
 	if r.Device == nil {
 		return r, ErrNoDevice
 	}

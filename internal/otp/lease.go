@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/storeclock"
 	"github.com/pimsd/pimsd/internal/tracing"
 )
 
@@ -20,7 +19,7 @@ const (
 type leasePurpose interface {
 	// prepare returns r, which has the lease, with what the call takes from the account in the same write. The error says why the
 	// call is refused. prepare must be a pure function, because leaseRequest.decide calls it.
-	prepare(r Record, conversation string, clock storeclock.Reading, limits *Limits) (Record, error)
+	prepare(r Record, conversation string, clock ClockReading, limits *Limits) (Record, error)
 }
 
 // leaseRequest is all that decides about a lease, apart from what the store has. It is a value that shares nothing with its
@@ -35,18 +34,18 @@ type leaseRequest struct {
 	purpose      leasePurpose
 	noPermit     error // why inWebo must not be asked now; a lease that nothing else forbids is refused with it
 	limits       *Limits
-	clock        *storeclock.Watch
+	clock        *StoreClock
 }
 
 // leaseOutcome is what became of a leaseRequest. The record is leased if there is neither an err nor a response.
 type leaseOutcome struct {
-	record    Record             // with the lease, or as far as it was prepared
-	body      []byte             // of the row with the leased record
-	inDoubt   bool               // the device was in doubt before
-	response  *Kept              // what is stored of the call that this one repeats
-	storeTime storeclock.Reading // of the moment when the record was read …
-	readAt    time.Time          // … which was this time by Limits.Now
-	err       error              // why the call is refused
+	record    Record       // with the lease, or as far as it was prepared
+	body      []byte       // of the row with the leased record
+	inDoubt   bool         // the device was in doubt before
+	response  *Kept        // what is stored of the call that this one repeats
+	storeTime ClockReading // of the moment when the record was read …
+	readAt    time.Time    // … which was this time by Limits.Now
+	err       error        // why the call is refused
 }
 
 // isLeased reports whether the conversation has the lease.
@@ -98,7 +97,7 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 }
 
 // lease returns r with the lease and what the call takes with it. With an error, it returns what was prepared, without the lease.
-func (q leaseRequest) lease(r Record, now time.Time, clock storeclock.Reading) (Record, error) {
+func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record, error) {
 	if r.Disabled {
 		return r, ErrDisabled
 	}
@@ -146,7 +145,7 @@ func (s *Service) acquireLease(ctx context.Context, c *conversation, purpose lea
 // tryLease runs the request once.
 func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest) error {
 	s.setDeadline(c)
-	q.noPermit = s.setOut(c)
+	q.noPermit = s.acquirePermit(c)
 	o, err := s.runLease(ctx, q)
 	if err == nil {
 		s.holds(c, o)
@@ -154,7 +153,7 @@ func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest)
 			return nil
 		}
 	}
-	s.stayBack(c) // the next try may have to wait
+	s.releasePermit(c) // the next try may have to wait
 	switch {
 	case err == nil && o.err != nil:
 		return o.err

@@ -3,7 +3,7 @@ package otp
 import (
 	"time"
 
-	"github.com/pimsd/pimsd/internal/circuit"
+	"github.com/pimsd/pimsd/internal/admission"
 )
 
 // Observer hears what operators watch. Its methods are called on the path of an OTP and must not block.
@@ -17,7 +17,7 @@ type Observer interface {
 	// Retrying hears of a conversation that goes on trying to settle (+1), and of its end (−1).
 	Retrying(change int)
 	// Circuit hears that inWebo is left alone, asked by one to find out, or asked by all again.
-	Circuit(state circuit.State)
+	Circuit(state admission.State)
 }
 
 // Commit says what a write to the store is for.
@@ -36,4 +36,4 @@ func (unobserved) Committed(Commit, error)        {}
 func (unobserved) Window(time.Duration)           {}
 func (unobserved) Retrying(int)                   {}
 func (unobserved) Panicked(string, error, []byte) {}
-func (unobserved) Circuit(circuit.State)          {}
+func (unobserved) Circuit(admission.State)        {}

@@ -3,8 +3,6 @@ package otp
 import (
 	"slices"
 	"time"
-
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // quotaWindow is the time in which an account's OTPs are counted (docs/protocol.md §7).
@@ -23,7 +21,7 @@ type Unit struct {
 
 // take takes a unit for the conversation, of perDay in any 24 hours; 0 turns the quota off. inWebo may count the OTP as late as
 // until, and is to see no more than the quota in 24 hours of its own.
-func (q Quota) take(conversation string, clock storeclock.Reading, until time.Time, perDay int) (Quota, error) {
+func (q Quota) take(conversation string, clock ClockReading, until time.Time, perDay int) (Quota, error) {
 	units := slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return clock.Left(u.At, quotaWindow) <= 0 })
 	if perDay == 0 {
 		return Quota{units}, nil

@@ -8,11 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/circuit"
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/storeclock"
 )
 
 // Limits are the settings of a Service.
@@ -31,10 +30,10 @@ type Limits struct {
 	// AnswerLife is how long an answer is kept for a repeat of its call.
 	AnswerLife time.Duration
 
-	// CircuitFaults is how many conversations in a row may fail to reach inWebo before it is left alone for CircuitRest;
+	// CircuitFaults is how many conversations in a row may fail to reach inWebo before it is left alone for CircuitTimeout;
 	// 0: any number.
-	CircuitFaults int
-	CircuitRest   time.Duration
+	CircuitFaults  int
+	CircuitTimeout time.Duration
 	// SetupRepeats is how many of a hundred setups may be sent a second time when the network broke off.
 	SetupRepeats int
 
@@ -70,9 +69,9 @@ type Service struct {
 	observer Observer
 	random   io.Reader
 	lanes    *lanes
-	circuit  *circuit.Breaker
-	repeats  *circuit.Budget
-	clock    storeclock.Watch // of the store
+	circuit  *admission.Breaker
+	repeats  *admission.Budget
+	clock    StoreClock // of the store
 
 	life context.Context //nolint:containedctx // the service's own; it ends when nobody waits for a settle any more
 	kill context.CancelFunc
@@ -95,8 +94,8 @@ func New(store Store, client Inwebo, limits Limits, observer Observer) *Service 
 	s := &Service{
 		store: store, inwebo: client, limits: limits, observer: observer, random: rand.Reader,
 		lanes: newLanes(), talking: make(map[*conversation]struct{}), claims: make(map[claim]struct{}),
-		circuit: circuit.NewBreaker(limits.CircuitFaults, limits.CircuitRest, observer.Circuit),
-		repeats: circuit.NewBudget(limits.SetupRepeats),
+		circuit: admission.NewBreaker(limits.CircuitFaults, limits.CircuitTimeout, observer.Circuit),
+		repeats: admission.NewBudget(limits.SetupRepeats),
 	}
 	s.life, s.kill = context.WithCancel(context.Background())
 	s.quiet = sync.NewCond(&s.mu)
@@ -204,7 +203,7 @@ func (s *Service) busyFor(account Account) time.Duration {
 
 // finish ends the conversation, unless the goroutine that still settles it will.
 func (s *Service) finish(c *conversation) {
-	s.stayBack(c)
+	s.releasePermit(c)
 	if !c.left {
 		s.end(c)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/circuit"
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -74,7 +74,7 @@ func (w *watcher) Window(d time.Duration) {
 	w.windows = append(w.windows, d)
 }
 
-func (w *watcher) Circuit(circuit.State) {}
+func (w *watcher) Circuit(admission.State) {}
 
 func (w *watcher) Panicked(task string, err error, _ []byte) {
 	w.mu.Lock()

@@ -28,7 +28,7 @@ func (s *Service) HasPIN(ctx context.Context, ask Ask, code secret.Text) (bool, 
 	if found, err := s.fetch(ctx, c); err == nil && found.Disabled { // the answer does not depend on a record that cannot be read
 		return false, ErrDisabled
 	}
-	if err := s.setOut(c); err != nil {
+	if err := s.acquirePermit(c); err != nil {
 		return false, err
 	}
 	if err := s.appendAudit(ctx, c, StageAttempt, ""); err != nil {

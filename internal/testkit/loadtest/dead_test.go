@@ -20,7 +20,7 @@ func behindProxy(t *testing.T, more ...func(*pimsdtest.Setup)) (*proxy, *pimsdte
 	t.Helper()
 	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
 		impatient(s)
-		s.Config.Inwebo.CircuitFaults, s.Config.Inwebo.CircuitRest, s.Config.Inwebo.SetupRepeats = 3, time.Second, 10
+		s.Config.Inwebo.CircuitFaults, s.Config.Inwebo.CircuitTimeout, s.Config.Inwebo.SetupRepeats = 3, time.Second, 10
 		s.Config.Guard.Attempts, s.Config.Guard.Unanswered = 2, 2*time.Second
 		for _, change := range more {
 			change(s)

@@ -18,7 +18,7 @@ import (
 func cautious() otp.Limits {
 	l := generous()
 	l.Guard = otp.GuardLimits{}
-	l.CircuitFaults, l.CircuitRest, l.SetupRepeats = 3, 5*time.Second, 0
+	l.CircuitFaults, l.CircuitTimeout, l.SetupRepeats = 3, 5*time.Second, 0
 	return l
 }
 

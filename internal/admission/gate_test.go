@@ -1,4 +1,4 @@
-package shed_test
+package admission_test
 
 import (
 	"context"
@@ -11,15 +11,15 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/pimsd/pimsd/internal/shed"
+	"github.com/pimsd/pimsd/internal/admission"
 )
 
 const timeout = time.Second
 
 // callOf is a call of a caller that has one account.
-func callOf(name string) shed.Call { return shed.Call{Caller: "key:" + name, Account: name} }
+func callOf(name string) admission.Call { return admission.Call{Caller: "key:" + name, Account: name} }
 
-func mustEnter(t *testing.T, g *shed.Gate, call shed.Call) (leave func()) {
+func mustEnter(t *testing.T, g *admission.Gate, call admission.Call) (leave func()) {
 	t.Helper()
 	leave, ok := g.Enter(t.Context(), call)
 	if !ok {
@@ -28,7 +28,7 @@ func mustEnter(t *testing.T, g *shed.Gate, call shed.Call) (leave func()) {
 	return leave
 }
 
-func wantRefused(t *testing.T, g *shed.Gate, call shed.Call, after time.Duration) {
+func wantRefused(t *testing.T, g *admission.Gate, call admission.Call, after time.Duration) {
 	t.Helper()
 	began := time.Now()
 	if _, ok := g.Enter(t.Context(), call); ok || time.Since(began) != after {
@@ -39,7 +39,7 @@ func wantRefused(t *testing.T, g *shed.Gate, call shed.Call, after time.Duration
 func TestFullGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := shed.NewGate(2, 1, timeout)
+		g := admission.NewGate(2, 1, timeout)
 		leave := mustEnter(t, g, callOf("a"))
 		mustEnter(t, g, callOf("b"))
 		wantRefused(t, g, callOf("c"), timeout)
@@ -65,7 +65,7 @@ func TestFullGate(t *testing.T) {
 func TestCallerThatLeavesTheQueueMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := shed.NewGate(1, 1, time.Hour)
+		g := admission.NewGate(1, 1, time.Hour)
 		leave := mustEnter(t, g, callOf("a"))
 		ctx, hangUp := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, hangUp)
@@ -82,7 +82,7 @@ func TestNeverMoreInsideThanPlaces(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const places = 8
-		g := shed.NewGate(places, 50, timeout)
+		g := admission.NewGate(places, 50, timeout)
 		var inside, served atomic.Int64
 		var all sync.WaitGroup
 		for i := range 200 {
@@ -112,7 +112,7 @@ func TestNeverMoreInsideThanPlaces(t *testing.T) {
 }
 
 // fill lets calls in until one is refused, and returns how many were admitted. Each has the account of its number.
-func fill(t *testing.T, g *shed.Gate, callOf func(i int) shed.Call) int {
+func fill(t *testing.T, g *admission.Gate, callOf func(i int) admission.Call) int {
 	t.Helper()
 	for i := 0; ; i++ {
 		if _, ok := g.Enter(t.Context(), callOf(i)); !ok {
@@ -125,11 +125,11 @@ func fill(t *testing.T, g *shed.Gate, callOf func(i int) shed.Call) int {
 func TestSharesOfPlaces(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := shed.NewGate(1024, 0, timeout)
-		backend := func(name string) func(int) shed.Call {
-			return func(i int) shed.Call { return shed.Call{Caller: name, Account: name + fmt.Sprint(i)} }
+		g := admission.NewGate(1024, 0, timeout)
+		backend := func(name string) func(int) admission.Call {
+			return func(i int) admission.Call { return admission.Call{Caller: name, Account: name + fmt.Sprint(i)} }
 		}
-		one := fill(t, g, func(int) shed.Call { return callOf("mallory") })
+		one := fill(t, g, func(int) admission.Call { return callOf("mallory") })
 		if one != 60 {
 			t.Errorf("an account has %d of 1024 places", one)
 		}
@@ -151,9 +151,11 @@ func TestGreedyCallersLeavePlaces(t *testing.T) {
 	t.Parallel()
 	for places, greedy := range map[int]int{1024: 30, 64: 3} {
 		synctest.Test(t, func(t *testing.T) {
-			g := shed.NewGate(places, places/2, 0)
+			g := admission.NewGate(places, places/2, 0)
 			for caller := range greedy {
-				fill(t, g, func(i int) shed.Call { return shed.Call{Caller: fmt.Sprint(caller), Account: fmt.Sprint(caller, i)} })
+				fill(t, g, func(i int) admission.Call {
+					return admission.Call{Caller: fmt.Sprint(caller), Account: fmt.Sprint(caller, i)}
+				})
 			}
 			for i := range 2 {
 				mustEnter(t, g, callOf(fmt.Sprintf("caller %d behind %d greedy ones at %d places", i, greedy, places)))
@@ -167,7 +169,7 @@ func TestGreedyCallersLeavePlaces(t *testing.T) {
 func TestSharesOfTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := shed.NewGate(64, 16, timeout)
+		g := admission.NewGate(64, 16, timeout)
 		leave := mustEnter(t, g, callOf("mallory"))
 		fill := func() (refused int64) {
 			var all sync.WaitGroup
@@ -202,11 +204,11 @@ func TestOthersFindPlaces(t *testing.T) {
 			return burst{rapid.IntRange(0, 1).Draw(rt, "caller"), rapid.IntRange(0, size).Draw(rt, "calls"), rapid.IntRange(0, size).Draw(rt, "ends")}
 		}), 1, 20).Draw(rt, "bursts")
 		synctest.Test(t, func(t *testing.T) {
-			g := shed.NewGate(size, 16, 0)
+			g := admission.NewGate(size, 16, 0)
 			var leaves []func()
 			for _, b := range bursts {
 				for i := range b.calls {
-					if leave, ok := g.Enter(t.Context(), shed.Call{Caller: fmt.Sprint(b.caller), Account: fmt.Sprint(b.caller, i)}); ok {
+					if leave, ok := g.Enter(t.Context(), admission.Call{Caller: fmt.Sprint(b.caller), Account: fmt.Sprint(b.caller, i)}); ok {
 						leaves = append(leaves, leave)
 					}
 				}
@@ -226,6 +228,6 @@ func TestOthersFindPlaces(t *testing.T) {
 
 func TestNilGateIsOpen(t *testing.T) {
 	t.Parallel()
-	var g *shed.Gate
+	var g *admission.Gate
 	mustEnter(t, g, callOf("a"))()
 }

@@ -1,9 +1,9 @@
-// Package shed refuses what the service could not do in time, so that what it does stays quick: more calls at once than
-// it has places for, and callers that send faster than they may.
+// Package admission refuses work that would not end well in time, so that the rest stays quick: more calls at once than there are
+// places for, callers that send faster than they may, and calls to a host that cannot be reached.
 //
-// It knows nothing of what is asked. It must never let one caller's calls count against another's rate, never let one
-// caller or one account take all places, and never remember more callers than a bounded number.
-package shed
+// It knows nothing of the work, and does none itself. It must never let one caller's calls count against another's rate, never let
+// one caller or one account take all places, and never remember more callers than a bounded number.
+package admission
 
 import (
 	"context"

@@ -1,10 +1,10 @@
-package storeclock_test
+package otp_test
 
 import (
 	"testing"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/storeclock"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 const life = time.Hour
@@ -13,12 +13,12 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // clocks are those of a process and of its store.
 type clocks struct {
-	watch storeclock.Watch
+	watch otp.StoreClock
 	here  time.Time
 	off   time.Duration // of the store's clock
 }
 
-func (c *clocks) look() storeclock.Reading { return c.watch.Look(c.here, c.here.Add(c.off)) }
+func (c *clocks) look() otp.ClockReading { return c.watch.Look(c.here, c.here.Add(c.off)) }
 
 func (c *clocks) expectLeft(t *testing.T, when string, began time.Time, want time.Duration) {
 	t.Helper()
@@ -35,17 +35,17 @@ func TestLifeUnderAClockThatJumps(t *testing.T) {
 	c.expectLeft(t, "after a minute", start, life-time.Minute)
 
 	c.off = 24 * time.Hour
-	c.expectLeft(t, "after a jump", start, storeclock.Probation)
+	c.expectLeft(t, "after a jump", start, otp.ClockProbation)
 	c.expectLeft(t, "after a jump, of what began after it", c.here.Add(c.off), life)
-	c.here = c.here.Add(storeclock.Probation / 3)
-	c.expectLeft(t, "a while after a jump", start, storeclock.Probation-storeclock.Probation/3)
+	c.here = c.here.Add(otp.ClockProbation / 3)
+	c.expectLeft(t, "a while after a jump", start, otp.ClockProbation-otp.ClockProbation/3)
 
 	c.off = 0
-	c.expectLeft(t, "when the clock is right again", start, life-time.Minute-storeclock.Probation/3)
+	c.expectLeft(t, "when the clock is right again", start, life-time.Minute-otp.ClockProbation/3)
 
 	c.off = 24 * time.Hour
 	c.look()
-	c.here = c.here.Add(storeclock.Probation)
+	c.here = c.here.Add(otp.ClockProbation)
 	if left := c.look().Left(start, life); left > 0 {
 		t.Errorf("when the clock has gone on from there, %v is left", left)
 	}

@@ -1,9 +1,4 @@
-// Package apidocs is the page on which people read the API: the OpenAPI document in Swagger UI, which is embedded (assets, with
-// its licence; scripts/vendor-swagger-ui brings a newer one).
-//
-// It must never load anything from elsewhere, which its content security policy forbids to the browser, and never pass a call
-// on unless it was told where to: on an operators' listener that others share, that would be a way around.
-package apidocs
+package openapi
 
 import (
 	"embed"
@@ -29,8 +24,8 @@ var pageRead string
 //go:embed page-try.js
 var pageTry string
 
-// Path is where the page is served.
-const Path = "/docs/"
+// PagePath is where the page is served.
+const PagePath = "/docs/"
 
 // tryPath is what calls that the page makes begin with.
 const tryPath = "/docs/try"
@@ -39,23 +34,28 @@ const tryPath = "/docs/try"
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Handler serves the page of the contract, an OpenAPI document in YAML whose server is "/". With try, calls from the page are
-// passed on to that URL; nil shows the document and offers none.
-func Handler(contract string, try *url.URL) http.Handler {
+// PageHandler serves the page on which people read the API: the document in Swagger UI, which is embedded (assets, with its license;
+// scripts/vendor-swagger-ui brings a newer one). With try, calls from the page are passed on to that URL; nil shows the document
+// and offers none: on an operators' listener that others share, that would be a way around the API's own.
+//
+// The page never loads anything from elsewhere, which its content security policy forbids to the browser.
+func PageHandler(try *url.URL) http.Handler {
 	r := chi.NewRouter()
 	r.Use(middleware.GetHead, middleware.SetHeader("Content-Security-Policy", policy),
 		middleware.SetHeader("X-Content-Type-Options", "nosniff"), middleware.SetHeader("Referrer-Policy", "no-referrer"))
-	script := pageRead
+	contract, script := document, pageRead
 	if try != nil {
 		script = pageTry
 		contract = strings.Replace(contract, "\n  - url: /\n", "\n  - url: "+tryPath+"\n", 1)
 		r.Handle(tryPath+"/*", http.StripPrefix(tryPath, passOn(try)))
 	}
 	files, _ := fs.Sub(assets, "assets") // the only error is a name that is not valid
-	r.Get("/docs", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, Path, http.StatusPermanentRedirect) })
-	r.Get(Path+"page.js", text("text/javascript; charset=utf-8", script))
-	r.Get(Path+"openapi.yaml", text("application/yaml", contract))
-	r.Get(Path+"*", http.StripPrefix(Path, http.FileServerFS(files)).ServeHTTP)
+	r.Get("/docs", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, PagePath, http.StatusPermanentRedirect)
+	})
+	r.Get(PagePath+"page.js", text("text/javascript; charset=utf-8", script))
+	r.Get(PagePath+"openapi.yaml", text("application/yaml", contract))
+	r.Get(PagePath+"*", http.StripPrefix(PagePath, http.FileServerFS(files)).ServeHTTP)
 	return r
 }
 

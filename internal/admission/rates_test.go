@@ -1,4 +1,4 @@
-package shed_test
+package admission_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/pimsd/pimsd/internal/shed"
+	"github.com/pimsd/pimsd/internal/admission"
 )
 
 // Whoever waits for a second is not refused again, and nobody gets more than the burst and the rate.
@@ -18,7 +18,7 @@ func TestTheRateIsKeptAndSoIsTheWait(t *testing.T) {
 		perSecond, burst := rapid.IntRange(1, 1000).Draw(rt, "rate"), rapid.IntRange(1, 50).Draw(rt, "burst")
 		pauses := rapid.SliceOfN(rapid.IntRange(0, 2_000_000), 1, 200).Draw(rt, "pauses") // microseconds
 		synctest.Test(t, func(*testing.T) {
-			r, began, taken := shed.NewRates(perSecond, burst), time.Now(), 0
+			r, began, taken := admission.NewRates(perSecond, burst), time.Now(), 0
 			for _, pause := range pauses {
 				time.Sleep(time.Duration(pause) * time.Microsecond)
 				if !r.Take("a") {
@@ -39,7 +39,7 @@ func TestTheRateIsKeptAndSoIsTheWait(t *testing.T) {
 func TestCallersDoNotCountAgainstEachOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := shed.NewRates(1, 2)
+		r := admission.NewRates(1, 2)
 		for range 2 {
 			if !r.Take("a") || !r.Take("b") {
 				t.Fatal("refused within the burst")
@@ -55,7 +55,7 @@ func TestCallersDoNotCountAgainstEachOther(t *testing.T) {
 func TestCallersAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := shed.NewRates(1, 1)
+		r := admission.NewRates(1, 1)
 		r.Take("busy")
 		for i := range 100_000 {
 			if !r.Take(fmt.Sprint(i)) {
@@ -73,7 +73,7 @@ func TestCallersAreForgotten(t *testing.T) {
 
 func TestARateOfNothingBoundsNothing(t *testing.T) {
 	t.Parallel()
-	r := shed.NewRates(0, 0)
+	r := admission.NewRates(0, 0)
 	for range 100 {
 		if !r.Take("a") {
 			t.Fatal("refused")

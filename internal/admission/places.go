@@ -1,4 +1,4 @@
-package shed
+package admission
 
 // The shares of free places. A caller may have three times as many places as are free, so it leaves a quarter of
 // those that it finds: one caller alone at least (n-3)/4 of n places, a second one a quarter of these. The last of all places are

@@ -1,4 +1,4 @@
-package circuit_test
+package admission_test
 
 import (
 	"slices"
@@ -8,48 +8,48 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/pimsd/pimsd/internal/circuit"
+	"github.com/pimsd/pimsd/internal/admission"
 )
 
 const (
-	limit = 3
-	rest  = 5 * time.Second
+	limit       = 3
+	openTimeout = 5 * time.Second
 )
 
-// heard is a breaker, and the states that it went through.
-type heard struct {
-	*circuit.Breaker
-	states []circuit.State
+// observed is a breaker, and the states that it went through.
+type observed struct {
+	*admission.Breaker
+	states []admission.State
 }
 
-func newBreaker() *heard {
-	h := &heard{}
-	h.Breaker = circuit.NewBreaker(limit, rest, func(s circuit.State) { h.states = append(h.states, s) })
+func newBreaker() *observed {
+	h := &observed{}
+	h.Breaker = admission.NewBreaker(limit, openTimeout, func(s admission.State) { h.states = append(h.states, s) })
 	return h
 }
 
-func (h *heard) mustEnter(t *testing.T) *circuit.Pass {
+func (h *observed) mustAcquire(t *testing.T) *admission.Permit {
 	t.Helper()
-	pass, wait := h.Enter()
-	if pass == nil {
+	permit, wait := h.Acquire()
+	if permit == nil {
 		t.Fatalf("sent away for %v", wait)
 	}
-	return pass
+	return permit
 }
 
-func (h *heard) fail(t *testing.T, times int) {
+func (h *observed) fail(t *testing.T, times int) {
 	t.Helper()
 	for range times {
-		pass := h.mustEnter(t)
-		pass.Failed()
-		pass.Leave()
+		permit := h.mustAcquire(t)
+		permit.Failure()
+		permit.Release()
 	}
 }
 
-func (h *heard) wantAway(t *testing.T, want time.Duration) {
+func (h *observed) wantRefused(t *testing.T, want time.Duration) {
 	t.Helper()
-	if pass, wait := h.Enter(); pass != nil || wait != want {
-		t.Errorf("let through: %v; told to wait %v, want %v", pass != nil, wait, want)
+	if permit, wait := h.Acquire(); permit != nil || wait != want {
+		t.Errorf("let through: %v; told to wait %v, want %v", permit != nil, wait, want)
 	}
 }
 
@@ -58,19 +58,19 @@ func TestItOpensAndProbesAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker()
 		b.fail(t, limit)
-		b.wantAway(t, rest)
-		time.Sleep(rest - time.Second)
-		b.wantAway(t, time.Second)
+		b.wantRefused(t, openTimeout)
+		time.Sleep(openTimeout - time.Second)
+		b.wantRefused(t, time.Second)
 		time.Sleep(time.Second)
-		probe := b.mustEnter(t)
-		b.wantAway(t, time.Second)
-		probe.Failed()
-		b.wantAway(t, rest)
-		time.Sleep(rest)
-		probe = b.mustEnter(t)
-		probe.Answered()
-		b.mustEnter(t)
-		want := []circuit.State{circuit.Open, circuit.Probing, circuit.Open, circuit.Probing, circuit.Closed}
+		probe := b.mustAcquire(t)
+		b.wantRefused(t, time.Second)
+		probe.Failure()
+		b.wantRefused(t, openTimeout)
+		time.Sleep(openTimeout)
+		probe = b.mustAcquire(t)
+		probe.Success()
+		b.mustAcquire(t)
+		want := []admission.State{admission.Open, admission.HalfOpen, admission.Open, admission.HalfOpen, admission.Closed}
 		if !slices.Equal(b.states, want) {
 			t.Errorf("it went through %v, want %v", b.states, want)
 		}
@@ -83,8 +83,8 @@ func TestOnlyFaultsInARowCount(t *testing.T) {
 	b := newBreaker()
 	for range 10 {
 		b.fail(t, limit-1)
-		b.mustEnter(t).Answered()
-		b.mustEnter(t).Leave() // says nothing
+		b.mustAcquire(t).Success()
+		b.mustAcquire(t).Release() // says nothing
 	}
 	if len(b.states) > 0 {
 		t.Errorf("it went through %v", b.states)
@@ -97,13 +97,13 @@ func TestAProbeWithoutAVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker()
 		b.fail(t, limit)
-		time.Sleep(rest)
-		b.mustEnter(t).Leave()
-		probe := b.mustEnter(t)
-		b.wantAway(t, time.Second)
-		probe.Answered()
-		probe.Leave()
-		b.mustEnter(t)
+		time.Sleep(openTimeout)
+		b.mustAcquire(t).Release()
+		probe := b.mustAcquire(t)
+		b.wantRefused(t, time.Second)
+		probe.Success()
+		probe.Release()
+		b.mustAcquire(t)
 	})
 }
 
@@ -112,30 +112,30 @@ func TestThoseWhoCameBefore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker()
-		old, older := b.mustEnter(t), b.mustEnter(t)
+		old, older := b.mustAcquire(t), b.mustAcquire(t)
 		b.fail(t, limit)
-		time.Sleep(rest - time.Second)
-		old.Failed()
-		b.wantAway(t, time.Second)
+		time.Sleep(openTimeout - time.Second)
+		old.Failure()
+		b.wantRefused(t, time.Second)
 		time.Sleep(time.Second)
-		b.mustEnter(t)
-		old.Failed()
-		old.Leave()
-		b.wantAway(t, time.Second)
-		older.Answered()
-		b.mustEnter(t)
+		b.mustAcquire(t)
+		old.Failure()
+		old.Release()
+		b.wantRefused(t, time.Second)
+		older.Success()
+		b.mustAcquire(t)
 	})
 }
 
 func TestALimitOfNothingNeverOpens(t *testing.T) {
 	t.Parallel()
-	b := circuit.NewBreaker(0, rest, nil)
+	b := admission.NewBreaker(0, openTimeout, nil)
 	for range 100 {
-		pass, _ := b.Enter()
-		if pass == nil {
+		permit, _ := b.Acquire()
+		if permit == nil {
 			t.Fatal("sent away")
 		}
-		pass.Failed()
+		permit.Failure()
 	}
 }
 
@@ -144,7 +144,7 @@ func TestTheBudgetIsKept(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		percent := rapid.IntRange(0, 100).Draw(t, "percent")
-		b := circuit.NewBudget(percent)
+		b := admission.NewBudget(percent)
 		earned, spent := 0, 0
 		for range rapid.IntRange(0, 500).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "earn") {
@@ -166,7 +166,7 @@ func TestTheBudgetIsKept(t *testing.T) {
 
 func TestTheBudgetComesBack(t *testing.T) {
 	t.Parallel()
-	b := circuit.NewBudget(10)
+	b := admission.NewBudget(10)
 	for b.Spend() {
 	}
 	for range 9 {

@@ -1,4 +1,4 @@
-package apidocs_test
+package openapi_test
 
 import (
 	"maps"
@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	openapi "github.com/pimsd/pimsd/api"
-	"github.com/pimsd/pimsd/internal/apidocs"
 )
 
 func ask(t *testing.T, h http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
@@ -25,7 +24,7 @@ func ask(t *testing.T, h http.Handler, method, target string, header http.Header
 // Everything that the page names is there, under a policy that lets nothing else in.
 func TestThePageIsWhole(t *testing.T) {
 	t.Parallel()
-	h := apidocs.Handler(openapi.Document(), nil)
+	h := openapi.PageHandler(nil)
 	page := ask(t, h, http.MethodGet, "/docs/", nil).Body.String()
 	named := regexp.MustCompile(`(?:src|href)="([^":,]+)"`).FindAllStringSubmatch(page, -1)
 	if len(named) != 3 {
@@ -58,7 +57,7 @@ func TestCallsArePassedOnWhereThatIsMeant(t *testing.T) {
 		t.Fatal(err)
 	}
 	const call = "/docs/try/v1/authentication/otp"
-	trying, reading := apidocs.Handler(openapi.Document(), to), apidocs.Handler(openapi.Document(), nil)
+	trying, reading := openapi.PageHandler(to), openapi.PageHandler(nil)
 	if !strings.Contains(ask(t, trying, http.MethodGet, "/docs/openapi.yaml", nil).Body.String(), "\n  - url: /docs/try\n") {
 		t.Error("the document does not say where its calls go")
 	}
