@@ -21,6 +21,7 @@ run: ## the same, and keep serving; FLAGS=--free-ports chooses ports that are fr
 test: ## all tests, with the race detector, and a little of every fuzz target
 	scripts/need cc postgres pgbouncer curl python3
 	go test -race -timeout 20m ./... # the longest package takes six minutes on two quiet cores
+	cd bench && go vet ./... && go test -race ./...
 	scripts/fuzz 1000x
 
 .PHONY: race
@@ -74,6 +75,7 @@ vet:
 lint: ## golangci-lint, pinned by tools/go.mod
 	$(LINT) run
 	cd deploy && go tool -modfile=../tools/go.mod golangci-lint run
+	cd bench && go tool -modfile=../tools/go.mod golangci-lint run
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1000000x: so many executions; 30s: so long)
@@ -82,7 +84,7 @@ fuzz: ## every fuzz target for FUZZTIME (1000000x: so many executions; 30s: so l
 .PHONY: bench
 bench: ## what an OTP costs, against the floor; writes BENCHMARKS.md (minutes; ROWS=a,b for some; Linux)
 	scripts/need postgres
-	CGO_ENABLED=0 go run ./bench -rows '$(ROWS)'
+	cd bench && CGO_ENABLED=0 go run . -rows '$(ROWS)'
 
 .PHONY: build
 build: ## a static binary, bin/pimsd

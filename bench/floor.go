@@ -17,7 +17,6 @@ import (
 type floorOrder struct {
 	Inwebo  string // its base URL
 	Journal string // a file that it makes
-	Records string // a folder that it makes for a store, which takes the place of the journal; empty: none does
 	Intent  int    // bytes of the write before the exchanges …
 	Result  int    // … and of that after them
 	Fleet   fleet
@@ -31,7 +30,7 @@ func runFloor(ctx context.Context, orders io.Reader, answers io.Writer) error {
 	if err := json.NewDecoder(orders).Decode(&order); err != nil {
 		return err
 	}
-	memory, err := order.open(ctx)
+	memory, err := openJournal(order.Journal)
 	if err != nil {
 		return err
 	}
@@ -61,17 +60,9 @@ func runFloor(ctx context.Context, orders io.Reader, answers io.Writer) error {
 	return nil
 }
 
-// open makes what the floor remembers with.
-func (o floorOrder) open(ctx context.Context) (durable, error) {
-	if o.Records != "" {
-		return openRecords(ctx, o.Records, o.Fleet)
-	}
-	return openJournal(o.Journal)
-}
-
 // floor is the service.
 type floor struct {
-	memory         durable
+	memory         *journal
 	intent, result []byte
 	base           string
 	transport      *http.Transport

@@ -77,9 +77,10 @@ func (l *lab) buildPimsd(ctx context.Context) error {
 	l.say("building pimsd")
 	//nolint:gosec // the folder is ours
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", l.pimsd, "./cmd/pimsd")
+	build.Dir = ".."
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build pimsd, from the root of the repository: %w\n%s", err, text)
+		return fmt.Errorf("build pimsd: start this command in its folder: %w\n%s", err, text)
 	}
 	return nil
 }

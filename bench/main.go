@@ -78,8 +78,8 @@ func parseOptions(args []string) (o options, err error) {
 	names := flags.String("rows", "",
 		"the `names` of the rows, joined by commas; empty: all that take minutes; none: only write the report. All are:\n"+describeRows())
 	flags.StringVar(&o.scratch, "scratch", "", "where a new `folder` holds the stores, on a disk; empty: where temporary files go")
-	flags.StringVar(&o.results, "results", "bench/results.json", "the `file` that keeps the figures of each row until it is measured again")
-	flags.StringVar(&o.report, "report", "BENCHMARKS.md", "the `file` that is written from them")
+	flags.StringVar(&o.results, "results", "results.json", "the `file` that keeps the figures of each row until it is measured again")
+	flags.StringVar(&o.report, "report", "../BENCHMARKS.md", "the `file` whose tables are written from them")
 	flags.Float64Var(&o.length, "length", 1, "how many times its usual length a row has; below 1 it is a rehearsal, and nothing is kept")
 	flags.StringVar(&o.profiles, "profiles", "", "write the profiles of pimsd to this `folder`; what is measured meanwhile is not kept")
 	flags.StringVar(&o.pimsd, "pimsd", "", "measure this pimsd `program`, and keep nothing; empty: that of this tree, which is built")
@@ -149,7 +149,15 @@ func (o options) tell() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(o.report, []byte(report(all)), 0o644) //nolint:gosec // the same
+	page, err := os.ReadFile(o.report)
+	if err != nil {
+		return err
+	}
+	text, err := report(string(page), all)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.report, []byte(text), 0o644) //nolint:gosec // figures are for everybody
 }
 
 func readResults(file string) (all []figures, err error) {

@@ -20,15 +20,15 @@ func goals() []goal {
 	ratio := func(c comparison) float64 { return c.Ratio }
 	first := func(c comparison) float64 { return c.Values[0] }
 	return []goal{
-		{"median time of an OTP ÷ the floor's, one caller", "one", "p50", ratio, false, 1.30},
-		{"the same with 10 ms per exchange, 16 callers", "delay", "p50", ratio, false, 1.01},
-		{"CPU per OTP ÷ the floor's, 64 callers", "callers-64", "CPU per OTP", ratio, false, 1.8},
-		{"OTPs per second ÷ the floor's, 64 callers", "callers-64", "OTPs per second", ratio, true, 0.6},
-		{"CPU per OTP with 1,000,000 accounts ÷ with 1,000", "sqlite-1m-even", "CPU per OTP", ratio, false, 1.15},
-		{"memory resident, idle, 1,000,000 accounts, MiB", "sqlite-1m-start", "memory resident, idle", first, false, 64},
-		{"memory resident at 256 callers, MiB", "callers-256", "most memory resident", first, false, 128},
-		{"start to ready with 1,000,000 accounts, ms", "sqlite-1m-start", "start to ready", first, false, 250},
-		{"durable writes of records on the path of one OTP", "one", "durable writes of records per OTP", first, false, 2},
+		{"p50, one caller", "one", "p50", ratio, false, 1.25},
+		{"p50, 16 callers, delay", "delay", "p50", ratio, false, 1.08},
+		{"CPU per OTP, 64 callers", "callers-64", "CPU per OTP", ratio, false, 1.78},
+		{"OTPs per second, 64 callers", "callers-64", "OTPs per second", ratio, true, 0.65},
+		{"CPU per OTP, million accounts", "sqlite-1m-even", "CPU per OTP", ratio, false, 1.10},
+		{"MiB, 256 callers", "callers-256", "most memory resident", first, false, 80},
+		{"idle MiB, million accounts", "sqlite-1m-start", "memory resident, idle", first, false, 64},
+		{"start in ms, million accounts", "sqlite-1m-start", "start to ready", first, false, 250},
+		{"durable writes per OTP", "one", "durable writes of records per OTP", first, false, 2},
 	}
 }
 
@@ -43,34 +43,47 @@ func (g goal) judge(all []figures) (value float64, met, known bool) {
 	return 0, false, false
 }
 
-// report is the page that shows all figures.
-func report(all []figures) string {
-	var page strings.Builder
-	page.WriteString(reportHead)
-	page.WriteString("\n## Goals\n\n| figure | goal | measured | |\n|---|---|---|---|\n")
+// mark is the line of the page below which the tables are written.
+const mark = "<!-- The tables below are written by `make bench` from bench/results.json. -->\n"
+
+// report returns the page with the tables of the figures below the mark.
+func report(page string, all []figures) (string, error) {
+	head, _, found := strings.Cut(page, mark)
+	if !found {
+		return "", fmt.Errorf("the page has no line %q", strings.TrimSpace(mark))
+	}
+	var text strings.Builder
+	text.WriteString(head + mark + "\n| goal | bound | measured | |\n|---|---|---|---|\n")
 	for _, g := range goals() {
 		sign := "≤"
 		if g.atLeast {
 			sign = "≥"
 		}
-		measured, verdict := "–", "not measured"
+		measured, verdict := "–", ""
 		if value, met, known := g.judge(all); known {
 			measured, verdict = number(value), "met"
 			if !met {
 				verdict = "**missed**"
 			}
 		}
-		fmt.Fprintf(&page, "| %s | %s %s | %s | %s |\n", g.what, sign, strconv.FormatFloat(g.bound, 'f', -1, 64), measured, verdict)
+		fmt.Fprintf(&text, "| %s | %s%s | %s | %s |\n", g.what, sign, strconv.FormatFloat(g.bound, 'f', -1, 64), measured, verdict)
 	}
-	page.WriteString(reportWhy)
+	columns := []string{"p50", "OTPs per second", "CPU per OTP", "most memory resident", "start to ready", "memory resident, idle"}
+	text.WriteString("\n| row | p50, ms | OTPs per second | CPU per OTP, ms | most MiB resident | start to ready, ms | idle, MiB |\n" +
+		"|---" + strings.Repeat("|---", len(columns)) + "|\n")
 	for _, f := range all {
-		fmt.Fprintf(&page, "\n## %s\n\n%s. Pairs: %d.\n\n| figure | %s | %s | ratio | quartiles of the ratio |\n|---|---|---|---|---|\n",
-			f.Row, strings.ToUpper(f.What[:1])+f.What[1:], f.Pairs, f.Sides[0], f.Sides[1])
-		for _, c := range f.Lines {
-			fmt.Fprintf(&page, "| %s |\n", strings.Join(c.cells(), " | "))
+		fmt.Fprintf(&text, "| %s |", f.Row)
+		for _, column := range columns {
+			cell := "–"
+			if c, ok := f.find(column); ok {
+				cells := c.cells()
+				cell = fmt.Sprintf("%s/%s (%s)", cells[1], cells[2], cells[3])
+			}
+			text.WriteString(" " + cell + " |")
 		}
+		text.WriteString("\n")
 	}
-	return page.String()
+	return text.String(), nil
 }
 
 // cells are the texts of a line.
@@ -103,13 +116,13 @@ func number(x float64) string {
 	}
 }
 
-// printFigures prints a row for who waits for it.
+// printFigures prints what a row has shown.
 func printFigures(w io.Writer, f figures) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(table, "\n%s (%d pairs)\t%s\t%s\tratio\tquartiles\n", f.Row, f.Pairs, f.Sides[0], f.Sides[1])
+	_, _ = fmt.Fprintf(table, "\n%s (%d pairs)\tours\tbaseline\tratio\tquartiles\n", f.Row, f.Pairs)
 	for _, c := range f.Lines {
 		_, _ = fmt.Fprintln(table, strings.Join(c.cells(), "\t"))
 	}
 	_, _ = fmt.Fprintln(table)
-	_ = table.Flush() // who asked has gone when this fails
+	_ = table.Flush() // a reader that has gone needs no figures
 }

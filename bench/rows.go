@@ -34,72 +34,42 @@ const (
 	many = 1_000_000
 )
 
-// rows are all of them, in their order.
-func rows() []row {
-	const (
-		crowded = 64
-		goodFor = 20_480
-	)
-	all := []row{
-		{
-			name: "one", what: "pimsd and the floor, one caller",
-			how: contest{callers: 1, turn: 1, pairs: 4_000, sides: againstFloor(inSQLite)},
-		},
-		{
-			name: "delay", what: "pimsd and the floor, 16 callers, each exchange with inWebo takes 10 ms longer",
-			how: contest{callers: 16, turn: 80, pairs: 3_200, delay: 10 * time.Millisecond, sides: againstFloor(inSQLite)},
-		},
-		{
-			name: "callers-64", what: "pimsd and the floor, 64 callers",
-			how: contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inSQLite)},
-		},
-		{
-			name: "store-one", what: "the floor on pimsd's SQLite store and the floor, one caller",
-			how: contest{callers: 1, turn: 1, pairs: 4_000, sides: floors},
-		},
-		{
-			name: "store-delay", what: "the floor on pimsd's SQLite store and the floor, 16 callers, each exchange takes 10 ms longer",
-			how: contest{callers: 16, turn: 80, pairs: 3_200, delay: 10 * time.Millisecond, sides: floors},
-		},
-		{
-			name: "store-64", what: "the floor on pimsd's SQLite store and the floor, 64 callers",
-			how: contest{callers: crowded, turn: 512, pairs: goodFor, sides: floors},
-		},
-		{
-			name: "shares", what: "what pimsd spends its processor time on with 64 callers, by profile",
-			how: shares{contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inSQLite)}},
-		},
-		{
-			name: "callers-256", what: "pimsd and the floor, 256 callers",
-			how: contest{callers: 256, turn: 1_024, pairs: goodFor, sides: againstFloor(inSQLite)},
-		},
-		{
-			name: "postgres", what: "pimsd on PostgreSQL and the floor, 64 callers",
-			how: contest{callers: crowded, turn: 512, pairs: goodFor, sides: againstFloor(inPostgres)},
-		},
+// enough is how many OTPs each side of a row with many callers makes.
+const enough = 20_480
+
+// rows returns all of them, in their order.
+func rows() (all []row) {
+	for _, r := range []struct {
+		name, kind           string
+		callers, turn, pairs int
+		delay                time.Duration
+		what                 string
+	}{
+		{"one", inSQLite, 1, 1, 4_000, 0, "one caller"},
+		{"delay", inSQLite, 16, 80, 3_200, 10 * time.Millisecond, "16 callers, each exchange with inWebo takes 10 ms longer"},
+		{"callers-64", inSQLite, 64, 512, enough, 0, "64 callers"},
+		{"callers-256", inSQLite, 256, 1_024, enough, 0, "256 callers"},
+		{"postgres", inPostgres, 64, 512, enough, 0, "64 callers, on PostgreSQL"},
+	} {
+		sides := againstFloor(r.kind)
+		all = append(all, row{r.name, r.what, false, contest{callers: r.callers, delay: r.delay, turn: r.turn, pairs: r.pairs, sides: sides}})
 	}
-	for _, size := range []struct {
-		name  string
-		count int
-	}{{"100k", some}, {"1m", many}} {
-		for _, kind := range []string{inSQLite, inPostgres} {
-			slow, name := size.count == many, shortNames()[kind]+"-"+size.name
-			what := fmt.Sprintf("pimsd on %s, %d accounts and %d", kind, size.count, few)
-			all = append(all,
-				row{name + "-start", what + ", from its start", slow, starts{kind, size.count}},
-				row{name + "-even", what + ", 256 callers, all accounts alike", slow, contest{
-					callers: 256, turn: 1_024, pairs: goodFor, sides: againstFew(kind, size.count, false),
-				}},
-				row{name + "-hot", what + ", 256 callers, nine of ten calls to 1 % of the accounts", slow, contest{
-					callers: 256, turn: 1_024, pairs: goodFor, sides: againstFew(kind, size.count, true),
-				}})
+	for _, r := range []struct {
+		name, kind string
+		count      int
+	}{
+		{"sqlite-100k", inSQLite, some}, {"postgres-100k", inPostgres, some},
+		{"sqlite-1m", inSQLite, many}, {"postgres-1m", inPostgres, many},
+	} {
+		compare := func(hot bool) contest {
+			return contest{callers: 256, turn: 1_024, pairs: enough, sides: againstFew(r.kind, r.count, hot)}
 		}
+		slow := r.count == many
+		all = append(all, row{r.name + "-start", "from the start of the service", slow, starts{r.kind, r.count}},
+			row{r.name + "-even", "256 callers, all accounts alike", slow, compare(false)},
+			row{r.name + "-hot", "256 callers, nine of ten calls to 1 % of the accounts", slow, compare(true)})
 	}
 	return all
-}
-
-func shortNames() map[string]string {
-	return map[string]string{inSQLite: "sqlite", inPostgres: "postgres"}
 }
 
 // againstFloor compares a pimsd on a store of that kind with the floor.
@@ -118,19 +88,9 @@ func againstFloor(kind string) func(context.Context, *lab, int) ([2]*side, error
 			}
 			return sides, err
 		}
-		sides[1], err = l.floorSide(ctx, few, callers, false)
+		sides[1], err = l.floorSide(ctx, few, callers)
 		return sides, err
 	}
-}
-
-// floors compares the floor with itself: what is between them is the store that one of them has.
-func floors(ctx context.Context, l *lab, callers int) (sides [2]*side, err error) {
-	for i := range sides {
-		if sides[i], err = l.floorSide(ctx, few, callers, i == 0); err != nil {
-			return sides, err
-		}
-	}
-	return sides, nil
 }
 
 // againstFew compares a pimsd with many accounts with one that has few.

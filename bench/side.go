@@ -35,8 +35,8 @@ func (l *lab) pimsdSide(ctx context.Context, name, program string, s *stock, cal
 	return d.called(v.api, s.key, callers), nil
 }
 
-// floorSide is the floor with callers; onRecords, it remembers with a store in place of its journal.
-func (l *lab) floorSide(ctx context.Context, accounts, callers int, onRecords bool) (*side, error) {
+// floorSide is the floor with callers.
+func (l *lab) floorSide(ctx context.Context, accounts, callers int) (*side, error) {
 	f := l.newFleet(accounts)
 	if err := l.inwebo.plant(f); err != nil {
 		return nil, err
@@ -49,10 +49,6 @@ func (l *lab) floorSide(ctx context.Context, accounts, callers int, onRecords bo
 		Inwebo: l.inwebo.doors.Protocol, Journal: filepath.Join(l.scratch, fmt.Sprintf("journal-%d", l.started)),
 		Intent: l.model.intent, Result: l.model.result, Fleet: f,
 	}
-	name := "floor"
-	if onRecords {
-		order.Records, name = filepath.Join(l.scratch, fmt.Sprintf("records-%d", l.started)), "floor on SQLite"
-	}
 	if err := json.NewEncoder(p.stdin).Encode(order); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
@@ -60,7 +56,7 @@ func (l *lab) floorSide(ctx context.Context, accounts, callers int, onRecords bo
 	if err := json.NewDecoder(p.stdout).Decode(&address); err != nil {
 		return nil, errors.Join(fmt.Errorf("the floor does not start: %w", err), p.stop())
 	}
-	d := &side{name: name, process: p, fleet: f, count: func(ctx context.Context) (c counted, err error) {
+	d := &side{name: "floor", process: p, fleet: f, count: func(ctx context.Context) (c counted, err error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/allocations", nil)
 		if err != nil {
 			return c, err
