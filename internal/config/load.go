@@ -31,6 +31,7 @@ func Load(in Input) (*Config, error) {
 	}
 	l := &loader{in: in, config: Default(), from: map[string]source{}, broken: map[string]bool{}}
 	l.settings = l.config.settings()
+	l.names = namesOf(l.settings)
 	l.readFile()
 	l.readEnviron()
 	l.readFlags()
@@ -57,23 +58,24 @@ type loader struct {
 	in       Input
 	config   *Config
 	settings []setting
+	names    []settingName
 	from     map[string]source // by key: which source gave the setting last
 	broken   map[string]bool   // by key: a value was refused
 	faults   Faults
 }
 
-// take applies one setting as somebody gave it. With inFile, text names the file that holds it.
-func (l *loader) take(s setting, src source, origin, text string, inFile bool) {
+// take applies a setting as it was given by that name.
+func (l *loader) take(s settingName, src source, origin, text string) {
 	if before := l.config.origins[s.key]; s.secret && l.from[s.key] == src {
 		l.fault(origin, "and %s both say what the same setting is: keep one", before)
 		return
 	}
 	l.from[s.key], l.config.origins[s.key] = src, origin
 	delete(l.config.files, s.key)
-	if inFile {
+	if s.isFile {
 		l.config.files[s.key] = text
 		var ok bool
-		if text, ok = l.secretIn(s, origin, text); !ok {
+		if text, ok = l.secretIn(s.setting, origin, text); !ok {
 			return
 		}
 	}
@@ -101,28 +103,36 @@ func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool)
 	return "", false
 }
 
-// find returns the setting of that name, which is one of env, flag or key, and whether it is the name for a secret's file.
-func (l *loader) find(name string, naming func(setting) string) (s setting, inFile, ok bool) {
-	for _, s := range l.settings {
-		if naming(s) == name {
-			return s, false, true
-		}
-		if s.secret && naming(s.inFile()) == name {
-			return s, true, true
-		}
-	}
-	return setting{}, false, false
+// settingName is a way to name a setting: in the file, in the environment and on the command line. A secret has a second one, for the
+// file that holds it.
+type settingName struct {
+	setting
+
+	isFile                bool // the value is the file that holds the secret
+	inYAML, inEnv, onLine string
 }
 
-// names gives all names in one of the namings.
-func (l *loader) names(naming func(setting) string) (names []string) {
-	for _, s := range l.settings {
-		names = append(names, naming(s))
-		if s.secret {
-			names = append(names, naming(s.inFile()))
+// namesOf returns all names of the settings, in their order.
+func namesOf(settings []setting) (all []settingName) {
+	for _, s := range settings {
+		all = append(all, settingName{s, false, s.key, s.env(), s.flag()})
+		if f := s.inFile(); s.secret {
+			all = append(all, settingName{s, true, f.key, f.env(), f.flag()})
 		}
 	}
-	return names
+	return all
+}
+
+// find returns the name whose form is the text. The error is the fault of a text that is no name.
+func (l *loader) find(text string, form func(settingName) string, more ...string) (settingName, error) {
+	i := slices.IndexFunc(l.names, func(n settingName) bool { return form(n) == text })
+	if i >= 0 {
+		return l.names[i], nil
+	}
+	for _, n := range l.names {
+		more = append(more, form(n))
+	}
+	return settingName{}, fmt.Errorf("is no setting: the nearest is %s", nearest(text, more))
 }
 
 func (l *loader) readFile() {
@@ -145,16 +155,16 @@ func (l *loader) readFile() {
 
 func (l *loader) readEnviron() {
 	for _, entry := range l.in.Environ {
-		name, text, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || name == EnvFile || serviceLink.MatchString(entry) {
+		variable, text, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(variable, envPrefix) || variable == EnvFile || serviceLink.MatchString(entry) {
 			continue
 		}
-		s, inFile, ok := l.find(name, setting.env)
-		if !ok {
-			l.fault(name, "is no setting: the nearest is %s", nearest(name, append(l.names(setting.env), EnvFile)))
+		s, err := l.find(variable, func(n settingName) string { return n.inEnv }, EnvFile)
+		if err != nil {
+			l.fault(variable, "%v", err)
 			continue
 		}
-		l.take(s, fromEnviron, name, text, inFile)
+		l.take(s, fromEnviron, variable, text)
 	}
 }
 
@@ -162,16 +172,17 @@ func (l *loader) readEnviron() {
 var serviceLink = regexp.MustCompile(`^PIMSD(_\w+)?_(SERVICE_HOST=|SERVICE_PORT(_\w+)?=\d|PORT=\w+://|PORT_\d+_\w+=)`)
 
 func (l *loader) readFlags() {
-	for _, name := range l.names(setting.flag) {
-		s, inFile, _ := l.find(name, setting.flag)
-		if f := l.changedFlag(name); f != nil && s.secret == inFile { // a secret's own name may be another flag of a command
-			if s.key == "data_dir" && f.Value.String() == "" {
-				l.broken[s.key] = true
-				l.fault("--"+name, emptyFlag)
-				continue
-			}
-			l.take(s, fromFlags, "--"+name, f.Value.String(), inFile)
+	for _, s := range l.names {
+		f := l.changedFlag(s.onLine)
+		if f == nil || s.secret != s.isFile { // a secret's own name may be another flag of a command
+			continue
 		}
+		if s.key == "data_dir" && f.Value.String() == "" {
+			l.broken[s.key] = true
+			l.fault("--"+s.onLine, emptyFlag)
+			continue
+		}
+		l.take(s, fromFlags, "--"+s.onLine, f.Value.String())
 	}
 }
 

@@ -116,9 +116,12 @@ func (l *loader) isSection(key string) bool {
 }
 
 func (l *loader) readSetting(name, origin, key, word string, node ast.Node) {
-	s, inFile, ok := l.find(key, func(s setting) string { return s.key })
-	if !ok || strings.Contains(word, ".") {
-		l.fault(origin, "is no setting: the nearest is %s%s", nearest(key, l.names(func(s setting) string { return s.key })), dotHint(word))
+	s, err := l.find(key, func(n settingName) string { return n.inYAML })
+	if err == nil && strings.Contains(word, ".") {
+		err = fmt.Errorf("is no setting: the nearest is %s", key)
+	}
+	if err != nil {
+		l.fault(origin, "%v%s", err, dotHint(word))
 		return
 	}
 	text, ok := scalarText(node)
@@ -126,10 +129,10 @@ func (l *loader) readSetting(name, origin, key, word string, node ast.Node) {
 		l.fault(origin, "has no single value: write `%s: value`, in quotes when it is empty or has special characters", word)
 		return
 	}
-	if s.secret && !inFile && text != "" {
+	if s.secret && !s.isFile && text != "" {
 		l.config.fileWithSecrets = name
 	}
-	l.take(s, fromFile, origin, text, inFile)
+	l.take(s, fromFile, origin, text)
 }
 
 func dotHint(word string) string {
