@@ -35,7 +35,7 @@ func newAccountList(p process) *cobra.Command {
 	needs := cmd.Flags().String("needs", "",
 		"list only the accounts that need `what`: enrollment, unlock, doubt (to be ended) or sms (few activations left)")
 	completeValues(cmd, "needs", needNames()...)
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		isWanted, err := parseNeed(*needs)
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func newAccountShow(p process) *cobra.Command {
 	}
 	account := addAccount(cmd, otp.ParseStoredAccount)
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {
 			return err
@@ -159,7 +159,7 @@ const maxActivations = 100
 // amending makes a command that changes the record of one account.
 func amending(p process, cmd *cobra.Command, amend func(*otp.Service, context.Context, otp.Ask) error, done string) *cobra.Command {
 	account := addAccount(cmd, otp.ParseStoredAccount)
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {
 			return err

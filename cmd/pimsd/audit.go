@@ -52,7 +52,7 @@ object, for a log shipper.`,
 	since := durationFlag(flags, "since", "only the lines of so much time until now, such as 90m or 2d")
 	flags.IntVar(&l.last, "last", 0, "only so many lines, the `last` ones; 0: all")
 	flags.BoolVar(&l.asJSON, "json", false, "one JSON object a line")
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		if l.last < 0 || *since < 0 {
 			return usageError{errors.New("--last and --since are not negative")}
 		}

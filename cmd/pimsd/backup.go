@@ -28,7 +28,9 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 		Example: `  pimsd store backup /backup/pimsd.db
   kubectl exec deploy/pimsd -- /pimsd store backup - > pimsd.db`,
 	}
-	return withArguments(p, cmd, oneCopy, func(cmd *cobra.Command, c *config.Config, args []string) (err error) {
+	cmd.Args = oneCopy
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) (err error) {
+		args := cmd.Flags().Args()
 		if err := refusePostgres(c, adviceBackup); err != nil {
 			return err
 		}

@@ -27,7 +27,10 @@ Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be 
   pimsd check --json | jq '.findings[] | select(.outcome == "failed")'`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON, with every setting")
-	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
+	addSettings(cmd)
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := config.Load(p.settingsOf(cmd))
 		r := report{Findings: []checkup.Finding{}, Settings: []shownSetting{}}
 		if err == nil {
 			r.Findings = append(r.Findings, configurationFound(c))
@@ -52,7 +55,8 @@ Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be 
 		default:
 			return nil
 		}
-	})
+	}
+	return cmd
 }
 
 var (

@@ -23,7 +23,10 @@ With --default it prints a file with every setting at its default and what it me
 	}
 	example := cmd.Flags().Bool("default", false, "print a file of settings with every default, explained")
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
+	addSettings(cmd)
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := config.Load(p.settingsOf(cmd))
 		switch out := cmd.OutOrStdout(); {
 		case *example:
 			_, err := io.WriteString(out, config.Example())
@@ -35,7 +38,8 @@ With --default it prints a file with every setting at its default and what it me
 		default:
 			return printSettings(out, c.Effective())
 		}
-	})
+	}
+	return cmd
 }
 
 // shownSetting is a setting in a listing.

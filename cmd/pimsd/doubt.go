@@ -26,7 +26,7 @@ status 1: run it again.`,
 	}
 	all := cmd.Flags().Bool("all", false, "every account that has a device")
 	account := addAccountOrAll(cmd, all)
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {
 			return err

@@ -45,7 +45,7 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 	flags.BoolVar(&e.PINAnyway, "pin-anyway", false, "go on where inWebo asks for no PIN; the SMS code may be spent in vain")
 	dryRun := flags.Bool("dry-run", false, "say whether an enrollment would begin, and ask inWebo nothing; no SMS code and no PIN are needed")
 	flags.BoolVar(&e.noCheck, "no-check", false, "make no OTP at the end")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) (err error) {
 		if e.ask.Account, err = account(); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ directory of this configuration.`,
   pimsd health --wait 30s`,
 	}
 	wait := durationFlag(cmd.Flags(), "wait", "how long to wait for a service that is starting, such as 30s")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), max(*wait, healthTimeout))
 		defer cancel()
 		for {

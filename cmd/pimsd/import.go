@@ -43,13 +43,13 @@ goes on past lines that fail, and passes over devices that are there: run it aga
 	dryRun := cmd.Flags().Bool("dry-run", false, "say what would be taken over, and change nothing")
 	list := cmd.Flags().String("list", "", "a CSV `file` of accounts and the files of their devices")
 	account.optional = true
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
 		name, files, err := account.read()
 		switch {
 		case err != nil:
 			return err
 		case *list != "" && (name != "" || len(files) > 0):
-			return usageError{errors.New("give either --list, or an account and its file")}
+			return usageError{errors.New("name either --list, or an account and its file")}
 		case *list == "" && name == "":
 			return usageError{fmt.Errorf("the account is missing: %s", cmd.UseLine())}
 		case *list != "":

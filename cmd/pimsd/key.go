@@ -53,7 +53,7 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 	scopes := flags.StringSlice("scope", []string{string(authn.ScopeOTP)}, "what the key is for: otp, enroll, unlock, admin; can be repeated")
 	expires := durationFlag(flags, "expires-in", "how long the key is good for, such as 30d; left out: until it is revoked")
 	completeValues(cmd, "scope", authn.AllScopes().Names()...)
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) (err error) {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) (err error) {
 		if grant.Account, _, err = account.read(); err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func newKeyList(p process) *cobra.Command {
 stops.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		return withRecords(cmd, c, func(core *app.Core) error {
 			keys, err := core.Store.ListKeys(cmd.Context())
 			if err != nil {
@@ -201,7 +201,7 @@ func newKeyRevoke(p process) *cobra.Command {
 		}
 		return nil
 	}
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		if args := cmd.Flags().Args(); len(args) == 1 && *id == "" {
 			*id = args[0]
 		}

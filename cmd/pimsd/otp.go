@@ -21,7 +21,7 @@ It works beside a running service, and spends the account's quota as any call do
   pimsd otp alice < pin.txt`,
 	}
 	account := addAccount(cmd, otp.ParseStoredAccount)
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {
 			return err

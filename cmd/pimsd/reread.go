@@ -25,7 +25,7 @@ state from before, until inWebo accepts an OTP's proof. The answer itself is nev
 	}
 	all := cmd.Flags().Bool("all", false, "every account that has such answers")
 	account := addAccountOrAll(cmd, all)
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
 		if err != nil {
 			return err

@@ -30,7 +30,9 @@ Nothing of the present store is changed before the new one is complete. Killed a
   kubectl exec -i deploy/pimsd -- /pimsd store restore - --yes < pimsd.db`,
 	}
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
-	return withArguments(p, cmd, oneCopy, func(cmd *cobra.Command, c *config.Config, args []string) (err error) {
+	cmd.Args = oneCopy
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) (err error) {
+		args := cmd.Flags().Args()
 		if err := refusePostgres(c, adviceRestore); err != nil {
 			return err
 		}

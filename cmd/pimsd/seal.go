@@ -43,7 +43,7 @@ A key that seals no record may go, when no backup that you may need was made wit
 lists those that the records need.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		return withRecords(cmd, c, func(core *app.Core) error {
 			census, err := seal.Count(cmd.Context(), core.Store)
 			if err != nil {
@@ -111,7 +111,7 @@ that it does not have: add the new key to all of them, behind the others; then m
 run this with --no-new-key.`,
 	}
 	noNewKey := cmd.Flags().Bool("no-new-key", false, "seal under the key that is the current one already")
-	return withConfig(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
 		return withCore(cmd, c, func(core *app.Core) error {
 			sealed := 0
 			rotation := seal.Rotation{
@@ -173,7 +173,9 @@ them. The command takes some seconds after a change of the key file, for writes 
 		Example: `  pimsd seal remove 1f8a03c7`,
 	}
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
-	return withArguments(p, cmd, oneKey, func(cmd *cobra.Command, c *config.Config, args []string) error {
+	cmd.Args = oneKey
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
+		args := cmd.Flags().Args()
 		id := seal.KeyID(args[0])
 		return withCore(cmd, c, func(core *app.Core) error {
 			if !*sure {

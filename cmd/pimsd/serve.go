@@ -25,10 +25,7 @@ The log goes to standard error, a JSON object a line. The store is made in the d
 empty. Settings come from the file named by --config or PIMSD_CONFIG, the environment and the flags. SIGHUP makes it read
 its TLS certificate again.`,
 	}
-	return withSettings(p, cmd, func(cmd *cobra.Command, c *config.Config, err error) error {
-		if err != nil {
-			return err
-		}
+	return withConfig(p, cmd, useSettings, func(cmd *cobra.Command, c *config.Config) error {
 		collectLess(p.environ)
 		if c.Maintenance {
 			return p.maintain(cmd.Context(), c)

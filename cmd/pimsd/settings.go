@@ -12,42 +12,29 @@ import (
 	"github.com/pimsd/pimsd/internal/input"
 )
 
-// withConfig adds the flags that say where the file of settings and the store are, and passes the configuration to the body.
-func withConfig(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
-	return withArguments(p, cmd, argumentsOf(cmd), func(cmd *cobra.Command, c *config.Config, _ []string) error { return body(cmd, c) })
-}
+// configUse is what a command uses of the configuration.
+type configUse int
 
-// withArguments is withConfig for a command that takes arguments.
-func withArguments(
-	p process, cmd *cobra.Command, check cobra.PositionalArgs, body func(*cobra.Command, *config.Config, []string) error,
-) *cobra.Command {
-	config.StoreFlags(cmd.Flags())
-	cmd.Args = check
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := config.Load(p.settingsOf(cmd))
-		if err != nil {
-			return err
-		}
-		return body(cmd, c, args)
+const (
+	useRecords  configUse = iota // the store, and no secret of a device: the command works where the sealing keys are missing
+	useKeys                      // the store, and the sealing keys
+	useSettings                  // every setting, and so a flag for each
+)
+
+// withConfig adds the flags that say where the file of settings and the store are, or one for every setting, and passes the
+// configuration to the body. A command without a check of its arguments takes none.
+func withConfig(p process, cmd *cobra.Command, use configUse, body func(*cobra.Command, *config.Config) error) *cobra.Command {
+	if use == useSettings {
+		addSettings(cmd)
+	} else {
+		config.StoreFlags(cmd.Flags())
 	}
-	return cmd
-}
-
-// argumentsOf returns the check of the command's arguments; a command without one takes none.
-func argumentsOf(cmd *cobra.Command) cobra.PositionalArgs {
-	if cmd.Args != nil {
-		return cmd.Args
+	if cmd.Args == nil {
+		cmd.Args = noArgs
 	}
-	return noArgs
-}
-
-// withoutKeys is withConfig for a body that opens no secret of a device: it works where the sealing keys are missing.
-func withoutKeys(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config) error) *cobra.Command {
-	config.StoreFlags(cmd.Flags())
-	cmd.Args = argumentsOf(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		in := p.settingsOf(cmd)
-		in.WithoutKeys = true
+		in.WithoutKeys = use == useRecords
 		c, err := config.Load(in)
 		if err != nil {
 			return err
@@ -57,19 +44,13 @@ func withoutKeys(p process, cmd *cobra.Command, body func(*cobra.Command, *confi
 	return cmd
 }
 
-// withSettings adds a flag for every setting. The body is given the error of a configuration that cannot be used.
-func withSettings(p process, cmd *cobra.Command, body func(*cobra.Command, *config.Config, error) error) *cobra.Command {
+// addSettings adds a flag for every setting.
+func addSettings(cmd *cobra.Command) {
 	config.Flags(cmd.Flags())
 	for flag, words := range config.FlagWords() {
 		completeValues(cmd, flag, words...)
 	}
 	cmd.SetUsageFunc(settingsUsage)
-	cmd.Args = noArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := config.Load(p.settingsOf(cmd))
-		return body(cmd, c, err)
-	}
-	return cmd
 }
 
 // settingsOf returns what the configuration of a command is read from.

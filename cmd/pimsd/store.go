@@ -33,7 +33,7 @@ Stop the service first, which is checked, or put it into maintenance (PIMSD_MAIN
 ratchet apart. Afterwards give the service the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
 	}
 	file := cmd.Flags().String("to-url-file", "", "the `file` that holds the postgres:// URL to copy to (required)")
-	return withoutKeys(p, cmd, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		if *file == "" {
 			return usageError{errors.New("--to-url-file is missing: name the file that holds the URL of the database")}
 		}
