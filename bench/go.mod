@@ -48,6 +48,7 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/x448/float16 v0.8.4 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel/exporters/otlp/otlptrace v1.47.0 // indirect
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
@@ -66,4 +67,7 @@ require (
 
 replace github.com/pimsd/pimsd => ../
 
-require github.com/pimsd/pimsd v0.0.0
+require (
+	github.com/fxamacker/cbor/v2 v2.10.0
+	github.com/pimsd/pimsd v0.0.0
+)
