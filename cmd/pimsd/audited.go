@@ -17,6 +17,6 @@ const (
 )
 
 // audited does what the person at the command asks, between its two lines in the audit log.
-func audited(ctx context.Context, core *app.Core, action string, account otp.Account, do func() error) error {
-	return core.Audited(ctx, otp.Ask{Account: account, Caller: caller}, action, do)
+func audited(ctx context.Context, core *app.Core, action string, do func() error) error {
+	return core.Audited(ctx, otp.Ask{Caller: caller}, action, do)
 }

@@ -43,7 +43,7 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 		report := func(done, total int64) {
 			_, _ = fmt.Fprintf(p.stderr, "pimsd: %d of about %d MiB copied\n", done>>20, total>>20)
 		}
-		return audited(ctx, &app.Core{Store: store}, actionStoreBackup, "", func() error {
+		return audited(ctx, &app.Core{Store: store}, actionStoreBackup, func() error {
 			began := time.Now()
 			if args[0] == standardStream {
 				err = app.StreamBackup(ctx, store, cmd.OutOrStdout(), report)

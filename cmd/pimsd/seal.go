@@ -121,7 +121,7 @@ run this with --no-new-key.`,
 					_, _ = fmt.Fprintf(p.stderr, "pimsd: sealed %d of %d found, %d held or just changed\n", done.Sealed, done.Found, done.Waiting)
 				},
 			}
-			err := audited(cmd.Context(), core, actionSealRotate, "", func() error {
+			err := audited(cmd.Context(), core, actionSealRotate, func() error {
 				if !*noNewKey {
 					if err := addKey(core.Keyring); err != nil {
 						return err
@@ -184,7 +184,7 @@ them. The command takes some seconds after a change of the key file, for writes 
 					return err
 				}
 			}
-			err := audited(cmd.Context(), core, actionSealRemove+" "+args[0], "", func() error {
+			err := audited(cmd.Context(), core, actionSealRemove+" "+args[0], func() error {
 				return core.Keyring.RemoveUnused(cmd.Context(), core.Store, id)
 			})
 			switch {

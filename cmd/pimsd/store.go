@@ -53,7 +53,7 @@ ratchet apart. Afterwards give the service the URL (database_url) and the same s
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			var copied app.Copied
-			err := audited(cmd.Context(), core, actionStoreCopy, "", func() (err error) {
+			err := audited(cmd.Context(), core, actionStoreCopy, func() (err error) {
 				copied, err = core.CopyToPostgres(cmd.Context(), to)
 				return err
 			})

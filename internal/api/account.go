@@ -45,7 +45,8 @@ func (a *API) account(c *call) (any, error) {
 
 func resultOf(s otp.Status) accountResult {
 	return accountResult{
-		Activated: s.Activated, Blocked: string(s.Blocking), State: string(s.State), Disabled: s.Disabled, InDoubt: s.InDoubt, DoubtSince: when(s.DoubtSince),
+		Activated: s.Activated, Blocked: string(s.Blocking), State: string(s.State), Disabled: s.Disabled,
+		InDoubt: s.InDoubt, DoubtSince: when(s.DoubtSince),
 		Service: s.Service, DeviceName: s.DeviceName, EnrolledAt: when(s.EnrolledAt), LastOTPAt: when(s.LastOTPAt),
 		OTPsLeft: s.OTPsLeft, WrongPINs: s.WrongPINs, PINLocked: s.PINLocked, Activations: s.Activations,
 	}

@@ -89,8 +89,7 @@ func (ad *administration) pageOf(
 				return page, nil
 			}
 			after = account.Account
-			wanted := need == "" || slices.Contains(account.Needs(), need) && !account.Unreadable
-			if !wanted || !grant.IncludesAccount(string(after)) {
+			if !account.has(need) || !grant.IncludesAccount(string(after)) {
 				continue
 			}
 			if page.Accounts = append(page.Accounts, shownAccount(account)); len(page.Accounts) == limit {
@@ -104,6 +103,11 @@ func (ad *administration) pageOf(
 	}
 	page.Next = string(after)
 	return page, nil
+}
+
+// has reports whether the account waits for that, or need is empty.
+func (l ListedAccount) has(need otp.Need) bool {
+	return need == "" || slices.Contains(l.Needs(), need) && !l.Unreadable
 }
 
 func (ad *administration) showAccount(c *call) (any, error) {

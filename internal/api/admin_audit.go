@@ -86,7 +86,9 @@ func (ad *administration) poll(ctx context.Context, who authn.Principal, after i
 
 // auditPageOf reads on until the page is full, the log ends, or maxScan lines have been looked at. more reports whether the log
 // goes on.
-func (ad *administration) auditPageOf(ctx context.Context, who authn.Principal, after int64, limit int) (page auditPage, more bool, err error) {
+func (ad *administration) auditPageOf(
+	ctx context.Context, who authn.Principal, after int64, limit int,
+) (page auditPage, more bool, err error) {
 	page = auditPage{Lines: []otp.Audited{}, Next: after}
 	step := limit
 	if who.Prefix != "" {

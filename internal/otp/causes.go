@@ -110,7 +110,8 @@ var (
 // has several, the first in this order is the one to name, but for the four that stand before all others; see CauseOf.
 func Causes() []error {
 	return []error{
-		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
+		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore,
+		ErrServiceChoice, ErrRepeatUnderWay,
 		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
 		ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState, ErrTooSlow,
