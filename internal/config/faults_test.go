@@ -41,6 +41,10 @@ func TestFaults(t *testing.T) {
 			[]string{`pimsd.yaml:3 is not YAML: put an IPv6 address in quotes, such as "[::1]:8080", since a bare [ begins a list`},
 		},
 		{
+			file("ops: {listen: [::1]:9464}\n"),
+			[]string{`pimsd.yaml:1 is not YAML: put an IPv6 address in quotes, such as "[::1]:8080", since a bare [ begins a list`},
+		},
+		{
 			file("ops:\n  listen: [fe80::1%eth0]:9464\n"),
 			[]string{`pimsd.yaml:2 is not YAML: put an IPv6 address in quotes, such as "[::1]:8080", since a bare [ begins a list`},
 		},

@@ -69,8 +69,8 @@ func (l *loader) faultYAML(name string, content []byte, err error) {
 	l.fault(origin, "is not YAML: %s; put a value with special characters in quotes", strings.TrimSpace(message))
 }
 
-// bareIPv6 matches a line whose value begins with an IPv6 address in brackets.
-var bareIPv6 = regexp.MustCompile(`^\s*\w+:\s*\[[0-9A-Fa-f:.]+(%\w+)?\]`)
+// bareIPv6 matches a line with a value that begins with an IPv6 address in brackets.
+var bareIPv6 = regexp.MustCompile(`(?:^|[\s{,])\w+:\s*\[[0-9A-Fa-f:.]+(%\w+)?\]`)
 
 // readSection takes the settings below a prefix, which is empty or ends with a dot.
 func (l *loader) readSection(name, prefix string, node ast.Node) {
