@@ -18,7 +18,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// The demo account of `pimsd dev`. The simulator knows it, and nobody else.
+// The demo account of `pimsd dev`. Only the simulator knows it.
 const (
 	demoAccount = "demo"
 	demoPIN     = "1234"
@@ -149,7 +149,7 @@ func (d *dev) show(ctx context.Context, c *config.Config, service *app.App, simu
 	if _, err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
 		return fmt.Errorf("enrol the demo account: %w", err)
 	}
-	key, text, err := authn.NewKey(authn.Grant{Account: demoAccount, Scopes: authn.AllScopes()}, now(), time.Time{})
+	key, text, err := authn.NewKey(authn.Grant{Account: demoAccount, Scopes: authn.AccountScopes()}, now(), time.Time{})
 	if err == nil {
 		err = service.Store.AddKey(ctx, key)
 	}

@@ -138,7 +138,10 @@ const (
 type Scopes []Scope
 
 // AllScopes returns every scope, in the order of the constants.
-func AllScopes() Scopes { return Scopes{ScopeOTP, ScopeEnroll, ScopeUnlock, ScopeAdmin} }
+func AllScopes() Scopes { return append(AccountScopes(), ScopeAdmin) }
+
+// AccountScopes returns the scopes that an account's key can have, in the order of the constants.
+func AccountScopes() Scopes { return Scopes{ScopeOTP, ScopeEnroll, ScopeUnlock} }
 
 // ParseScopes reads scopes from their names, each once and in the order of the constants. No name at all gives
 // ScopeOTP alone.
