@@ -63,7 +63,7 @@ func TestFilesKeepTheHouseRules(t *testing.T) {
 	}
 }
 
-// readModule reads every Go file of the module, whatever its build constraints, and gives the packages
+// readModule reads every Go file of the module, whatever its build constraints, and returns the packages
 // and what is wrong with single files. It reads the folders itself, so that `go test` knows when its cached result is stale.
 func readModule(t *testing.T) (packages map[string]*pkg, faults []string) {
 	t.Helper()
@@ -103,7 +103,7 @@ func readModule(t *testing.T) (packages map[string]*pkg, faults []string) {
 	return packages, faults
 }
 
-// isOutside tells whether a folder is no part of the module.
+// isOutside reports whether a folder is no part of the module.
 func isOutside(folder string) bool {
 	base := filepath.Base(folder)
 	if folder == "." {
@@ -197,13 +197,13 @@ func checkImports(rows map[string]row, packages map[string]*pkg) (faults []strin
 	return faults
 }
 
-// isSibling tells whether a package is one of those that must not lean on each other.
+// isSibling reports whether a package is one of those that must not lean on each other.
 func isSibling(rows map[string]row, name string) bool {
 	store := strings.HasPrefix(name, "internal/store/") && !rows[name].anything
 	return store || name == "internal/api" || name == "internal/inwebosim"
 }
 
-// ours gives the packages of this module among import paths, once each.
+// ours returns the packages of this module among import paths, once each.
 func ours(lists ...[]string) (names []string) {
 	for _, path := range slices.Concat(lists...) {
 		if name, ok := strings.CutPrefix(path, module); ok && !slices.Contains(names, name) {

@@ -9,5 +9,5 @@ import _ "embed"
 //go:embed openapi.yaml
 var document string
 
-// Document gives the contract: OpenAPI 3.1 in YAML, UTF-8, as `GET /openapi.yaml` answers it.
+// Document returns the contract: OpenAPI 3.1 in YAML, UTF-8, as `GET /openapi.yaml` answers it.
 func Document() string { return document }

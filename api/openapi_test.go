@@ -230,7 +230,7 @@ func causeOf(entry errcodes.Entry, status int, when string) (errcodes.Cause, boo
 	return entry.Causes[i], true
 }
 
-// parameterIn gives what stands in label where the catalogue's has [PARAMETER], if it has.
+// parameterIn returns what is in label where the catalogue's has [PARAMETER], if it has.
 func parameterIn(label, catalogue string) string {
 	before, after, _ := strings.Cut(catalogue, "[PARAMETER]")
 	return strings.TrimSuffix(strings.TrimPrefix(label, before), after)

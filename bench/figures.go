@@ -27,7 +27,7 @@ func (f *figures) add(figure, unit string, c comparison) {
 	f.Lines = append(f.Lines, c)
 }
 
-// find gives a figure by its name.
+// find returns a figure by its name.
 func (f *figures) find(figure string) (comparison, bool) {
 	i := slices.IndexFunc(f.Lines, func(c comparison) bool { return c.Figure == figure })
 	if i < 0 {

@@ -125,7 +125,7 @@ func (f *floor) exchange(ctx context.Context, query string) ([]byte, error) {
 	return text, err
 }
 
-// textOf gives the text of an element.
+// textOf returns the text of an element.
 func textOf(document []byte, name string) string {
 	_, rest, _ := bytes.Cut(document, []byte("<"+name+">"))
 	text, _, _ := bytes.Cut(rest, []byte("</"+name+">"))

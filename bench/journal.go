@@ -7,7 +7,7 @@ import (
 )
 
 // journal is the least that makes writes durable: they are written one behind the other, and those that wait are written
-// and synced together. Its file is as long as it will be from the start, and written anew from its beginning when it is
+// and synced together. Its file is as long as it will be from the start, and written again from its beginning when it is
 // full, so that no sync has to record a new length.
 type journal struct {
 	file *os.File

@@ -139,7 +139,7 @@ func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
 	return m, err
 }
 
-// asFirst is the body of a record as it may stand in an account's first row, before any conversation.
+// asFirst is the body of a record as it may are in an account's first row, before any conversation.
 func asFirst(body []byte) ([]byte, error) {
 	var members map[string]cbor.RawMessage
 	if err := cbor.Unmarshal(body, &members); err != nil {

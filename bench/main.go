@@ -5,7 +5,7 @@
 // take turns, round by round, and so does which of them goes first: only ratios of what was measured side by side mean
 // anything on a machine that does other things as well. The command must never measure a pimsd with anything turned off
 // that a caller, an operator or an auditor would miss: callers are authenticated, devices sealed, PINs guarded, attempts
-// audited, requests logged and counted. The quota alone is off, or nobody would get OTPs enough, and no caller is held back.
+// audited, requests logged and counted. The quota alone is off, because it would refuse most calls, and no caller is held back.
 package main
 
 import (
@@ -70,7 +70,7 @@ type options struct {
 	length   float64 // of the rows, in their usual length
 	profiles string  // where the profiles of pimsd go; empty: none are taken
 	pimsd    string  // the program that is measured; empty: this tree's
-	against  string  // another pimsd, which stands in for the floor; empty: the floor
+	against  string  // another pimsd, which is in for the floor; empty: the floor
 }
 
 func parseOptions(args []string) (o options, err error) {
@@ -124,7 +124,7 @@ func (o options) measure(ctx context.Context, progress, table io.Writer) (err er
 	return nil
 }
 
-// keep puts the figures in the place of older ones of their row, and writes the report anew.
+// keep puts the figures in the place of older ones of their row, and writes the report again.
 func (o options) keep(f figures) error {
 	all, err := readResults(o.results)
 	if err != nil {

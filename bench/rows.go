@@ -110,7 +110,7 @@ func againstFew(kind string, count int, hot bool) func(context.Context, *lab, in
 	}
 }
 
-// chooseRows gives the rows of those names, none, or all that are not slow.
+// chooseRows returns the rows of those names, none, or all that are not slow.
 func chooseRows(names string) (chosen []row, err error) {
 	if names == "" {
 		return slices.DeleteFunc(rows(), func(r row) bool { return r.slow }), nil
@@ -140,7 +140,7 @@ type starts struct {
 
 const (
 	startings = 9
-	// settling is how long a pimsd is left alone before its memory counts as that of an idle one.
+	// settling is how long a pimsd stays idle before its memory counts as that of an idle one.
 	settling = time.Second
 )
 
@@ -164,7 +164,7 @@ func (s starts) measure(ctx context.Context, l *lab, _ float64) (f figures, err 
 	return f, nil
 }
 
-// startOnce starts a pimsd and stops it, and gives the milliseconds until it was ready, and the MiB that it had then.
+// startOnce starts a pimsd and stops it, and returns the milliseconds until it was ready, and the MiB that it had then.
 func (l *lab) startOnce(ctx context.Context, kind string, count int) (ready, resident float64, err error) {
 	s, err := l.stock(ctx, kind, count)
 	if err != nil {

@@ -57,7 +57,7 @@ func (l *lab) serve(ctx context.Context, pimsd string, s *stock) (*service, erro
 	return v, nil
 }
 
-// findDoors finds the addresses of a service in its log, if they stand there by now.
+// findDoors finds the addresses of a service in its log, if they are there by now.
 func (v *service) findDoors() bool {
 	if v.ops != "" {
 		return true
@@ -124,7 +124,7 @@ func runService(ctx context.Context, environ []string, folder string, log io.Wri
 	}
 	runtime.SetBlockProfileRate(10_000)
 	runtime.SetMutexProfileFraction(10)
-	cpu, err := os.Create(filepath.Join(folder, "cpu.pprof")) //nolint:gosec // whoever runs the bench names the folder
+	cpu, err := os.Create(filepath.Join(folder, "cpu.pprof")) //nolint:gosec // the operator names the folder
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (l *lab) floorSide(ctx context.Context, accounts, callers int) (*side, erro
 	return d.called(address, "pims_unused", callers), nil
 }
 
-// called gives the side its callers.
+// called returns the side its callers.
 func (d *side) called(address, key string, callers int) *side {
 	for i := range callers {
 		d.callers = append(d.callers, newCaller(address, key))

@@ -38,7 +38,7 @@ type stock struct {
 	environ []string // the settings of a pimsd on this store
 }
 
-// stock gives the store of that kind with so many accounts, and fills it if it is the first to ask for it.
+// stock returns the store of that kind with so many accounts, and fills it if it is the first to ask for it.
 func (l *lab) stock(ctx context.Context, kind string, count int) (*stock, error) {
 	name := fmt.Sprintf("%s-%d", kind, count)
 	if s := l.stocks[name]; s != nil {
@@ -67,7 +67,7 @@ func (l *lab) stock(ctx context.Context, kind string, count int) (*stock, error)
 	return s, nil
 }
 
-// newFleet gives a fleet that no other shares a name with.
+// newFleet returns a fleet that no other shares a name with.
 func (l *lab) newFleet(count int) fleet {
 	l.fleets++
 	return fleet{Name: fmt.Sprintf("%04x", l.fleets), Count: count, Of: l.model.device}

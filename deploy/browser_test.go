@@ -96,7 +96,7 @@ func browser(t *testing.T) (ctx context.Context, asked, complaints *journal) {
 	return ctx, asked, complaints
 }
 
-// A person opens the page of the API, gives it the key, and gets an OTP that verifies. The page loads nothing from elsewhere,
+// A person opens the page of the API, returns it the key, and gets an OTP that verifies. The page loads nothing from elsewhere,
 // and the browser finds nothing to complain about.
 func TestAPersonTriesTheAPIInABrowser(t *testing.T) {
 	d := startDev(t)

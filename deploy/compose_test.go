@@ -106,7 +106,7 @@ func TestTheDemonstrationsDocumentLeads(t *testing.T) {
 	commands := regexp.MustCompile(`(?m)^    docker compose -f deploy/compose/compose\.yaml exec (?:-T )?(\S+) /pimsd (.*)$`).FindAllStringSubmatch(document, -1)
 	for _, command := range commands {
 		if service, ok := project.Services[command[1]]; !ok || service.Command[0] != "serve" {
-			t.Errorf("%s serves nobody", command[1])
+			t.Errorf("%s serves no one", command[1])
 		}
 		words, _, _ := strings.Cut(command[2], " <") // from the shell's side
 		output(t, pimsd, append(strings.Fields(words), "--help")...)

@@ -48,7 +48,7 @@ pimsd health --wait 30s
 printf '123456\n1234\n' | pimsd enroll alice
 `
 
-// The blocks of the documents are run as they stand there, in a home of their own.
+// The blocks of the documents are run as they are there, in a home of their own.
 func TestTheDocumentsCommandsRun(t *testing.T) {
 	t.Parallel()
 	for _, told := range []struct {
@@ -63,7 +63,7 @@ func TestTheDocumentsCommandsRun(t *testing.T) {
 		{document: "../docs/upgrading.md", says: []string{`pimsd \S+`, `ok +configuration`}},
 		{document: "../docs/operations.md", before: running, says: []string{
 			`ok +sealing keys`, `quota.otps_per_day +6 +default`, `Nothing was changed`, `stored as the device of "A", in doubt`,
-			`the backup is complete and checked`, `2 in doubt`, `current +2`, `2 records were sealed anew`,
+			`the backup is complete and checked`, `2 in doubt`, `current +2`, `2 records were resealed`,
 		}},
 		{document: "../README.md", from: "## With a real account", typed: "123456\n1234\n", says: []string{
 			`The device of "alice" is enrolled`, `(?m)^pims_\w+$`,

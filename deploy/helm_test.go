@@ -134,7 +134,7 @@ func TestTheChartsCommandsRun(t *testing.T) {
 	}
 }
 
-// pods gives the pods of the chart's shapes, by shape, with how many there are of each.
+// pods returns the pods of the chart's shapes, by shape, with how many there are of each.
 func pods(t *testing.T) map[string]corev1.PodTemplateSpec {
 	t.Helper()
 	found := map[string]corev1.PodTemplateSpec{}

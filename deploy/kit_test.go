@@ -43,7 +43,7 @@ func build(to string) error {
 	return nil
 }
 
-// output runs a command that must succeed, and gives what it prints on standard output.
+// output runs a command that must succeed, and returns what it prints on standard output.
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, all, err := try(t, name, args...)
@@ -65,7 +65,7 @@ func try(t *testing.T, name string, args ...string) (out, all string, err error)
 	return stdout.String(), stdout.String() + both.String(), err
 }
 
-// read gives a file of the repository, by its path below deploy.
+// read returns a file of the repository, by its path below deploy.
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

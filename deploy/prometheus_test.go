@@ -167,7 +167,7 @@ type series []struct {
 
 func (s series) hasNumbers() bool { return s.everAbove(math.Inf(-1)) }
 
-// everAbove tells whether there is a number above the limit; NaN is none.
+// everAbove reports whether there is a number above the limit; NaN is none.
 func (s series) everAbove(limit float64) bool {
 	for _, one := range s {
 		for _, value := range one.Values {

@@ -147,7 +147,7 @@ of every client; pimsd knows its own alone. The account need not be enrolled yet
 	used := cmd.Flags().Int("used", 0, "how `many` activations other clients made since this was told last")
 	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Ask) error {
 		if *used < 1 || *used > maxActivations {
-			return usageError{fmt.Errorf("--used: give a whole number from 1 to %d", maxActivations)}
+			return usageError{fmt.Errorf("--used: use a whole number from 1 to %d", maxActivations)}
 		}
 		return service.CountActivations(ctx, ask, *used)
 	}, "They count for %q: pimsd account show has the sum.\n")

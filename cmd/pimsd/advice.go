@@ -31,7 +31,7 @@ func adviceFor(err error) string {
 	return ""
 }
 
-const adviceAsLeft = "Give the file as the client left it: otp.bin, or …_otp.pickle."
+const adviceAsLeft = "Name the file as the client left it: otp.bin, or …_otp.pickle."
 
 type advice struct {
 	cause  error
@@ -44,13 +44,13 @@ func advices() []advice {
 		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll ACCOUNT"},
 		{devicefile.ErrForeign, adviceAsLeft},
 		{devicefile.ErrEmpty, adviceAsLeft},
-		{devicefile.ErrArchive, "Unpack it, and give the file of the device in it: otp.bin, or …_otp.pickle."},
+		{devicefile.ErrArchive, "Unpack it, and name the file of the device in it: otp.bin, or …_otp.pickle."},
 		{devicefile.ErrMalformed, adviceAsLeft},
 		{devicefile.ErrTooLarge, adviceAsLeft},
 		{devicefile.ErrCalls, "No client saves such a file: do not load it with anything else either, for that would run its code."},
 		{devicefile.ErrOtherPIN, "Type the PIN that the other client uses, or leave it out to take the one in the file."},
 
-		{otp.ErrInDoubt, "An earlier answer of inWebo was lost. Try once more; if it is refused again, enrol the device anew."},
+		{otp.ErrInDoubt, "An earlier answer of inWebo was lost. Try once more; if it is refused again, enroll the device again."},
 		{otp.ErrSecondRound, "inWebo went on, and the device has what it needs. Ask again."},
 		{otp.ErrNotStored, "Look after the store, then ask again: the device may be in doubt."},
 		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: " +
@@ -59,7 +59,7 @@ func advices() []advice {
 		{otp.ErrNoDevice, "Enrol one with: pimsd enroll ACCOUNT"},
 		{otp.ErrDisabled, "An operator has disabled the account. When its calls may go on: pimsd account enable ACCOUNT"},
 		{otp.ErrNotDisabled, "Disable it first: pimsd account disable ACCOUNT"},
-		{otp.ErrAlreadyEnrolled, "To enrol anew, add --replace; the present device stays until the new one is stored."},
+		{otp.ErrAlreadyEnrolled, "To enroll again, add --replace; the present device stays until the new one is stored."},
 		{otp.ErrDeviceTaken, "Two accounts of one device tear its keys apart. Use the account that has it (pimsd account list), " +
 			"or remove it there " +
 			"first: pimsd account forget"},
@@ -68,7 +68,7 @@ func advices() []advice {
 		{seal.ErrCurrentKeyMissing, "Put the right key file back, or give seal.keys the lines that the store was sealed with; " +
 			"pimsd seal list shows " +
 			"which keys its records need."},
-		{otp.ErrSealed, "Give the key that the record was sealed with, in seal.keys or seal.keys_file; pimsd seal list shows which are there."},
+		{otp.ErrSealed, "Add the key that the record was sealed with to seal.keys or seal.keys_file; pimsd seal list shows which are there."},
 		{otp.ErrStore, "Look after the store: its disk, its database, and whether this user may write to it. Nothing was sent to inWebo."},
 		{otp.ErrActivations, "pimsd makes no more of them than sms_activations.refuse_at, for inWebo locks the account after about 20. " +
 			"To make one all the same, add --force."},
@@ -81,19 +81,19 @@ func advices() []advice {
 		{otp.ErrSMSCode, "Order a new SMS code (it lives for 15 minutes) and call again."},
 		{otp.ErrSMSCodeFormat, "Type the SMS code as it came, without blanks."},
 		{otp.ErrTooManyDevices, "Remove a device of the account in the brand's app, then order a new SMS code and call again."},
-		{otp.ErrDeviceUnknown, "inWebo does not know the device any more: enrol it anew."},
+		{otp.ErrDeviceUnknown, "inWebo does not know the device any more: enroll it again."},
 		{otp.ErrPINFormat, "A PIN has 4 to 8 digits."},
 		{otp.ErrPINReused, "inWebo answers another question than it was asked. Report it."},
 		{otp.ErrVersion, "inWebo finds inwebo.version too old: set a newer one."},
-		{otp.ErrState, "Try once more. When it stays, another client may be using the device: stop that for good, and enrol anew."},
+		{otp.ErrState, "Try once more. When it stays, another client may be using the device: stop that for good, and enroll again."},
 		{otp.ErrTooSlow, "inWebo finds that the call took too long. Try once more. When it stays, look at the latency of inWebo."},
 		{otp.ErrForbidden, "The account may be blocked, or another client be using the device: check the account in the brand's app, stop the " +
-			"other client for good, and enrol anew."},
+			"other client for good, and enroll again."},
 		{otp.ErrNotActivated, "inWebo wants another of its tokens to be activated first: ask the brand's support."},
 		{otp.ErrNoService, "Check in the brand's app that the connected services of the vehicle are active."},
 		{otp.ErrNoSecret, "inWebo has no service that the account could make OTPs for: check in the brand's app that the connected services " +
 			"of the vehicle are active."},
-		{otp.ErrSynchroFailed, "Try once more; if it fails again, enrol the device anew."},
+		{otp.ErrSynchroFailed, "Try once more; if it fails again, enroll the device again."},
 		{otp.ErrServiceChoice, "The account has several services: set inwebo.service to the id or the name of the one to use."},
 		{otp.ErrNotInwebo, "Check inwebo.url and inwebo.path."},
 		{otp.ErrUnreachable, "Check inwebo.url, the network and the proxy."},

@@ -19,7 +19,7 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// documents gives the texts that people read, by name.
+// documents returns the texts that people read, by name.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	var found []string

@@ -38,7 +38,7 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 		return otp.ParseAccount(name)
 	})
 	code := flags.String("sms-code", "", "the `code` of the SMS; asked for when it is left out")
-	flags.BoolVar(&e.Replace, "replace", false, "enrol anew although the account has a device; it stays until the new one is stored")
+	flags.BoolVar(&e.Replace, "replace", false, "enroll again although the account has a device; it stays until the new one is stored")
 	flags.BoolVar(&e.Force, "force", false, "make an SMS activation beyond sms_activations.refuse_at; inWebo may lock the account")
 	transcript := flags.String("transcript", "",
 		"a `file` to which the form of each answer of inWebo is appended, without any value: for a report")
@@ -87,7 +87,7 @@ func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
 		e.say("the account has used up %d SMS activations: inWebo locks it after about 20", used.Tried)
 	}
 	if errors.Is(err, otp.ErrNoPINAsked) {
-		return advised{err, "The SMS code is not spent. To send the PIN all the same, add --pin-anyway; and report it, for nobody has seen this."}
+		return advised{err, "The SMS code is not spent. To send the PIN all the same, add --pin-anyway; and report it, because this is not known to happen."}
 	}
 	if err != nil {
 		return advised{err, strings.TrimSpace(adviceFor(err) + "\n" + e.ofTheCode())}
@@ -127,7 +127,7 @@ func (e *enrolment) enrolledBut(err error) error {
 	}
 }
 
-// say writes a line for the person who waits.
+// say writes a progress line.
 func (e *enrolment) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(e.stderr, "pimsd: "+format+"\n", args...)
 }

@@ -34,7 +34,7 @@ func readDeviceList(name string) (all []listedDevice, err error) {
 	rows.FieldsPerRecord, rows.Comment, rows.ReuseRecord = 2, '#', false
 	records, err := rows.ReadAll()
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--list: %s: give a line of account,file for each device: %w", name, err)}
+		return nil, usageError{fmt.Errorf("--list: %s: write a line of account,file for each device: %w", name, err)}
 	}
 	for i, record := range records {
 		if i == 0 && record[0] == "account" && record[1] == "file" {

@@ -1,4 +1,4 @@
-// Command pimsd gives one-time passwords of inWebo devices over HTTP, and manages those devices.
+// Command pimsd returns one-time passwords of inWebo devices over HTTP, and manages those devices.
 //
 // main is a shell around run, which knows nothing of the process: arguments, environment and streams come in, an exit
 // status goes out. The commands decide nothing about devices; they ask the packages below internal.

@@ -39,5 +39,5 @@ func parseNeed(name string) (isWanted func(otp.Status) bool, err error) {
 			return need.is, nil
 		}
 	}
-	return nil, usageError{fmt.Errorf("--needs: give one of %s", strings.Join(needNames(), ", "))}
+	return nil, usageError{fmt.Errorf("--needs: use one of %s", strings.Join(needNames(), ", "))}
 }

@@ -23,7 +23,7 @@ func (p process) readSecret(ctx context.Context, name string) (secret.Text, erro
 	case err != nil:
 		return secret.Text{}, fmt.Errorf("the %s cannot be read from standard input: %w", name, err)
 	case typed == "":
-		return secret.Text{}, usageError{fmt.Errorf("the %s is missing: type it on a terminal, or give it as a line of standard input", name)}
+		return secret.Text{}, usageError{fmt.Errorf("the %s is missing: type it on a terminal, or write it as a line of standard input", name)}
 	default:
 		return secret.NewText(typed), nil
 	}

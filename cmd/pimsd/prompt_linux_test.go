@@ -88,7 +88,7 @@ func TestSecretsAreTypedWithoutAnEcho(t *testing.T) {
 	if err := command.Close(); err != nil {
 		t.Fatal(err)
 	}
-	echoed, _ := io.ReadAll(person) // ends with an error when nobody has the other end
+	echoed, _ := io.ReadAll(person) // ends with an error when the other end is closed
 	for _, hidden := range []string{"80517263", inwebosim.DefaultCode} {
 		if strings.Contains(string(echoed)+said.String(), hidden) {
 			t.Errorf("it is echoed: %q", echoed)

@@ -69,7 +69,7 @@ func newRoot(p process) *cobra.Command {
 		Use:   "pimsd",
 		Short: "One-time passwords of inWebo devices over HTTP",
 		Long: `pimsd is the inWebo device behind the PIMS calls of connected cars (Peugeot, Citroën, DS, Opel, Vauxhall), for
-many accounts, on a server: enrolled once with an SMS code and a PIN, it gives a one-time password for each call.
+many accounts, on a server: enrolled once with an SMS code and a PIN, it makes a one-time password for each call.
 
 Try it with "pimsd dev": it needs nothing and touches no real account.`,
 		Version:       versionLine(),

@@ -101,8 +101,8 @@ func printSealingKeys(w io.Writer, keys []sealingKey) error {
 func newSealRotate(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Seal every record anew under a new key, beside the running service",
-		Long: `Make a new sealing key, make it the current one, and seal every record anew under it, beside the running service, which
+		Short: "Reseal every record under a new key while the service runs",
+		Long: `Make a new sealing key, make it the current one, and reseal every record under it while the service runs, which
 follows the key file by itself. Records that are held are waited for. What is interrupted goes on, with the key that it has
 made, when it is run again.
 
@@ -139,7 +139,7 @@ run this with --no-new-key.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records were sealed anew; all are under key %s.\n", sealed, core.Keyring.Current())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records were resealed; all are under key %s.\n", sealed, core.Keyring.Current())
 			return err
 		})
 	})

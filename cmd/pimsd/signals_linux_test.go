@@ -253,7 +253,7 @@ func TestEnrollWhenTheTerminalHangsUp(t *testing.T) {
 	}
 }
 
-// A command whose output nobody can read any more ends its conversation, fails, and says where the state is.
+// A command whose output cannot be read any more ends its conversation, fails, and says where the state is.
 func TestOutputThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -296,7 +296,7 @@ func TestEnrollWhenBothOutputsAreClosed(t *testing.T) {
 	}
 }
 
-// Whoever interrupts a command in its conversation is told that it waits, and gets the OTP. A second signal changes nothing.
+// A user who interrupts a command in its conversation is told that it waits, and gets the OTP. A second signal changes nothing.
 func TestAnInterruptedConversationSaysThatItWaits(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -361,7 +361,7 @@ func TestServeEndsThoughTheReaderOfItsLogStalls(t *testing.T) {
 	}
 }
 
-// Messages of an enrollment, which nobody reads, do not hold up its conversation.
+// Messages of an enrollment, which are not read, do not hold up its conversation.
 func TestEnrollWhenTheTerminalStalls(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -30,7 +30,7 @@ func newStoreCopy(p process) *cobra.Command {
 compare it.
 
 Stop the service first, which is checked, or put it into maintenance (PIMSD_MAINTENANCE=yes): two stores of one device tear its
-ratchet apart. Afterwards give the service the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
+ratchet apart. Afterwards configure the service with the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
 	}
 	file := cmd.Flags().String("to-url-file", "", "the `file` that holds the postgres:// URL to copy to (required)")
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {

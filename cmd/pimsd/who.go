@@ -53,7 +53,7 @@ func parseName(name string, parse func(string) (otp.Account, error)) (otp.Accoun
 	return account, nil
 }
 
-// named is a command that takes the name of an account as its first argument. Scripts may give it as --account instead.
+// named is a command that takes the name of an account as its first argument. Scripts may use --account instead.
 type named struct {
 	cmd      *cobra.Command
 	flag     *string

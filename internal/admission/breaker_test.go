@@ -74,7 +74,7 @@ func TestItOpensAndProbesAndCloses(t *testing.T) {
 		if !slices.Equal(b.states, want) {
 			t.Errorf("it went through %v, want %v", b.states, want)
 		}
-		b.fail(t, limit-1) // it counts anew
+		b.fail(t, limit-1) // it counts again
 	})
 }
 

@@ -14,7 +14,7 @@ type Budget struct {
 // stocked is how many repeats are saved up at most.
 const stocked = 10
 
-// NewBudget gives a full one for percent repeats in a hundred; with 0 there is none.
+// NewBudget returns a full one for percent repeats in a hundred; with 0 there is none.
 func NewBudget(percent int) *Budget {
 	b := &Budget{percent: percent}
 	if percent > 0 {
@@ -30,7 +30,7 @@ func (b *Budget) Earn() {
 	b.stock = min(b.stock+b.percent, stocked*100)
 }
 
-// Spend tells whether something may be sent again, and counts it.
+// Spend reports whether something may be sent again, and counts it.
 func (b *Budget) Spend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -90,7 +90,7 @@ func (g *Gate) abandon(w *waiter) bool {
 	return true
 }
 
-// leave gives a place back and admits the waiters that may have one now, in the order of their arrival. Nothing else
+// leave returns a place back and admits the waiters that may have one now, in the order of their arrival. Nothing else
 // frees a place or makes a share larger, so no call waits for a place that it could have.
 func (g *Gate) leave(call Call) {
 	g.mu.Lock()

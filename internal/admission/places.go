@@ -17,7 +17,7 @@ type Call struct {
 	Account string
 }
 
-// places counts who has how many of a number of places.
+// places counts how many of a number of places each caller has.
 type places struct {
 	size     int
 	taken    int
@@ -44,7 +44,7 @@ func (p *places) admit(c Call) bool {
 	return true
 }
 
-// release gives the place of the call back.
+// release returns the place of the call back.
 func (p *places) release(c Call) {
 	p.taken--
 	decrement(p.callers, c.Caller)

@@ -11,8 +11,8 @@ const remembered = 8192
 
 // Rates bounds how fast each caller may send. It is safe for concurrent use. Nil Rates bound nothing.
 //
-// It remembers those who sent last, two generations of them: whoever is forgotten has been quiet while thousands of others
-// sent, and begins anew.
+// It remembers those who sent last, two generations of them: a forgotten caller has been idle while thousands of others
+// sent, and begins again.
 type Rates struct {
 	each  rate.Limit
 	burst int
@@ -29,7 +29,7 @@ func NewRates(perSecond, burst int) *Rates {
 	return &Rates{each: rate.Limit(perSecond), burst: burst, young: map[string]*rate.Limiter{}}
 }
 
-// Take counts one that the caller sends, and tells whether it may. What was too fast does not count: a caller who then
+// Take counts one that the caller sends, and reports whether it may. What was too fast does not count: a caller who then
 // sends nothing for a second may send again.
 func (r *Rates) Take(caller string) (ok bool) {
 	if r == nil {
@@ -40,7 +40,7 @@ func (r *Rates) Take(caller string) (ok bool) {
 	return r.of(caller).Allow()
 }
 
-// of gives the caller's limiter.
+// of returns the caller's limiter.
 func (r *Rates) of(caller string) *rate.Limiter {
 	limiter := r.young[caller]
 	if limiter != nil {

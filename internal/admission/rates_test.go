@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/admission"
 )
 
-// Whoever waits for a second is not refused again, and nobody gets more than the burst and the rate.
+// A caller that waits for a second is not refused again, and no caller gets more than the burst and the rate.
 func TestTheRateIsKeptAndSoIsTheWait(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {

@@ -22,7 +22,7 @@ type call struct {
 	cut     error        // why the body ends where it does; nil: it is whole
 	header  http.Header  // of the answer
 	event   Event
-	leave   func() // gives the call's place back; nil: it has none
+	leave   func() // returns the call's place back; nil: it has none
 }
 
 // handler is one stage after the router: the result of a call, or why there is none. It sees no ResponseWriter.
@@ -69,7 +69,7 @@ func (a *API) adapt(route string, longest int64, h handler) http.HandlerFunc {
 		c.event.Left = r.Context().Err() != nil
 		c.event.Duration = time.Since(began)
 		endSpan(span, c.event)
-		a.config.Observer.Observe(c.event) // before the answer leaves, so that whoever has it finds its line in the log
+		a.config.Observer.Observe(c.event) // before the answer leaves, so that its receiver finds its line in the log
 
 		if r.Method == http.MethodHead { // the server counts the body of any other
 			w.Header().Set("Content-Length", strconv.Itoa(len(body)))

@@ -62,7 +62,7 @@ func showKey(key authn.Key, now time.Time) shownKey {
 	}
 }
 
-// administers reports whether the key is one of those that an administrator sees. Of a damaged key nobody knows whose it is:
+// administers reports whether the key is one of those that an administrator sees. The owner of a damaged key is unknown:
 // only who administers all accounts sees it.
 func administers(grant authn.Grant, key authn.Key) bool {
 	if key.Damage != "" {

@@ -32,7 +32,7 @@ const (
 	RouteEnrollment = "/v1/authentication/enrollment"
 	RouteAccount    = "/v1/authentication/account"
 	RouteContract   = "/openapi.yaml"
-	// RouteNone stands for every path that there is not.
+	// RouteNone represents every path that there is not.
 	RouteNone = "none"
 )
 
@@ -59,7 +59,7 @@ type Config struct {
 	Observer     Observer
 	Contract     string // what `GET /openapi.yaml` answers
 
-	Tracer trace.Tracer // of requests; nil: nobody traces
+	Tracer trace.Tracer // of requests; nil means no tracing
 
 	Gate  *admission.Gate  // bounds the calls in flight; nil: nothing does
 	Rates *admission.Rates // bounds what a caller may send; nil: nothing does
@@ -118,7 +118,7 @@ func (a *API) handle(method, route string, longest int64, h handler) {
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
 
-// Leave makes every answer from now on the last one of its connection: whoever sends on one that is kept alive would meet
+// Leave makes every answer from now on the last one of its connection: a client that sends on one that is kept alive would meet
 // its end when the listener closes. Calls are taken as before.
 func (a *API) Leave() { a.leaving.Store(true) }
 

@@ -16,7 +16,7 @@ import (
 // A request is a struct whose fields are string or secret.Text, each with its name in a json tag and its rules in a
 // validate tag.
 
-// newRules gives the validator of requests: it names fields as JSON does, and looks into secrets.
+// newRules returns the validator of requests: it names fields as JSON does, and looks into secrets.
 func newRules() *validator.Validate {
 	rules := validator.New(validator.WithRequiredStructEnabled())
 	rules.RegisterTagNameFunc(func(field reflect.StructField) string { return field.Tag.Get("json") })

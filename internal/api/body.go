@@ -44,7 +44,7 @@ func (c *call) wholeBody() error {
 	return nil
 }
 
-// isJSON tells whether the one value is application/json. Its parameters say nothing: JSON is UTF-8 (RFC 8259 §8.1).
+// isJSON reports whether the one value is application/json. Its parameters say nothing: JSON is UTF-8 (RFC 8259 §8.1).
 func isJSON(header []string) bool {
 	if len(header) != 1 {
 		return false

@@ -14,12 +14,12 @@ import (
 // accountHeader is where a backend names the account that it calls for (docs/contract.md §3).
 const accountHeader = "X-Pims-Account"
 
-// ask is who asks for whom, as the audit log tells it.
+// ask names the caller and the account, as the audit log records them.
 func (c *call) ask() otp.Ask {
 	return otp.Ask{Account: otp.Account(c.event.Account), Caller: c.event.Caller, Transaction: c.event.Transaction}
 }
 
-// admit finds out who calls and for which account, and whether the caller may now; what it finds is in the event. Only
+// admit finds out the caller and the account, and whether the caller may act now; what it finds is in the event. Only
 // then the call takes a place.
 func (a *API) admit(c *call, scope authn.Scope) error {
 	principal, err := a.know(c, scope)
@@ -33,7 +33,7 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 	return a.takePlace(c)
 }
 
-// know returns the caller, who has the scope and does not send too fast.
+// know returns the caller, if it has the scope and does not send too fast.
 func (a *API) know(c *call, scope authn.Scope) (authn.Principal, error) {
 	if a.draining.Load() {
 		return authn.Principal{}, otp.ErrStopping
@@ -86,7 +86,7 @@ func (c *call) receive() {
 	c.body, c.cut = secret.NewBytes(body), err
 }
 
-// identify gives who calls.
+// identify returns the caller.
 func (a *API) identify(r *http.Request) (authn.Principal, error) {
 	header := r.Header.Values("Authorization")
 	credential, err := authn.ParseBearer(header)

@@ -70,7 +70,7 @@ var promised = []struct {
 	{otp.ErrPINFormat, 400, 2102, "Invalid pinCode parameter", ""},
 	{otp.ErrTooManyDevices, 409, 2348, "StrongID document quoata reached", ""},
 	{otp.ErrRefused, 500, 2000, "Unknown error", ""},
-	{errors.New("nobody foresaw this"), 500, 2000, "Unknown error", ""},
+	{errors.New("unforeseen"), 500, 2000, "Unknown error", ""},
 }
 
 // undocumented are the answers of other calls: openapi.yaml does not show them for this one.

@@ -20,7 +20,7 @@ type Observer interface {
 // before it was checked.
 type Event struct {
 	Transaction string // the request's UUID
-	Trace       string // the trace's id, 32 hex digits; empty when nobody traces
+	Trace       string // the trace's id, 32 hex digits; empty without tracing
 	Method      string // one of HTTP's, else "other"
 	Route       string // the pattern that matched, or RouteNone; never the path
 	Remote      string // address of the caller: with its port, or without when a trusted proxy told it

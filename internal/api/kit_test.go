@@ -115,7 +115,7 @@ func (j *journal) Observe(e api.Event) {
 	j.events = append(j.events, e)
 }
 
-// last gives the one event since the last time, and fails tb when there is another number of them.
+// last returns the one event since the last time, and fails tb when there is another number of them.
 func (j *journal) last(tb testing.TB) api.Event {
 	tb.Helper()
 	j.mu.Lock()
@@ -261,7 +261,7 @@ func (r reply) is(tb testing.TB, status, code int, label string) {
 	}
 }
 
-// transaction gives the first two groups of the request's id.
+// transaction returns the first two groups of the request's id.
 func (r reply) transaction() string {
 	id := r.header.Get("X-Request-Id")
 	return id[:min(13, len(id))]

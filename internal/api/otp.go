@@ -20,7 +20,7 @@ type (
 	}
 )
 
-// otpWithPIN gives an otpResult; or what was answered before, when it is a repeat.
+// otpWithPIN returns an otpResult; or what was answered before, when it is a repeat.
 func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, error) {
 	e := &c.event
 	repeat, err := repeatOf(a, c, req)

@@ -165,7 +165,7 @@ func TestASlowSenderHasNoPlace(t *testing.T) {
 	}
 }
 
-// A caller's own rate concerns that caller alone, and who waits as Retry-After says is not refused again.
+// A caller's own rate concerns that caller alone, and a caller that waits as Retry-After says is not refused again.
 func TestACallersRate(t *testing.T) {
 	b := newBench(t, func(c *api.Config) { c.Rates = admission.NewRates(1, 3) })
 	for range 3 {

@@ -10,8 +10,8 @@ import (
 // forwardedHeader is where proxies on the way say, each for the one before it, who sent them the request.
 const forwardedHeader = "X-Forwarded-For"
 
-// remoteOf gives the address of who sent the request, for the log alone: that of the connection, or, when a trusted proxy
-// is at its other end, the last one in X-Forwarded-For that is no trusted proxy's. What stands before that, anybody may
+// remoteOf returns the address of who sent the request, for the log alone: that of the connection, or, when a trusted proxy
+// is at its other end, the last one in X-Forwarded-For that is no trusted proxy's. What precedes it, any client may
 // have written. Where the header ends, or is not what proxies write, the last proxy's address is all that is known.
 func remoteOf(r *http.Request, trusted []netip.Prefix) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)

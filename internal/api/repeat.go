@@ -92,7 +92,7 @@ func parseRepeatKey(values []string) (string, error) {
 	return key, nil
 }
 
-// unquote gives what is before the closing quote, which must be the last.
+// unquote returns what is before the closing quote, which must be the last.
 func unquote(text string) (string, bool) {
 	var plain strings.Builder
 	for i := 0; i < len(text); i++ {

@@ -17,10 +17,10 @@ func TestADrainingServiceTakesNoCalls(t *testing.T) {
 		code    int
 		label   string
 	}{
-		"a call":           {request{body: aBody}, 503, 2001, "Facade not initialized"},
-		"a call of nobody": {request{header: "Authorization:"}, 503, 2001, "Facade not initialized"},
-		"wrong path":       {request{path: "/v1"}, 404, 2002, "API not supported"},
-		"wrong method":     {request{method: "GET"}, 405, 2002, "API not supported"},
+		"a call":                      {request{body: aBody}, 503, 2001, "Facade not initialized"},
+		"a call without a credential": {request{header: "Authorization:"}, 503, 2001, "Facade not initialized"},
+		"wrong path":                  {request{path: "/v1"}, 404, 2002, "API not supported"},
+		"wrong method":                {request{method: "GET"}, 405, 2002, "API not supported"},
 	} {
 		got := b.send(t, tt.request)
 		got.is(t, tt.status, tt.code, tt.label)

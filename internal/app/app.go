@@ -43,7 +43,7 @@ type App struct {
 	undo     undo
 	stopping atomic.Bool
 	sockets  sockets
-	manager  *telemetry.ServiceManager // nil: nobody wants to be told
+	manager  *telemetry.ServiceManager // nil when there is none
 
 	tellCensus func(telemetry.Census)
 }
@@ -197,7 +197,7 @@ func (a *App) drain() {
 	}
 }
 
-// StillStopping logs, for an operator who has told the service to stop, what it waits for.
+// StillStopping logs, for the operator that stops the service, what it waits for.
 func (a *App) StillStopping() {
 	a.logger.Info("told to stop: waiting for conversations with inWebo to be stored; killed now, their devices would be in doubt")
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// callers gives who finds out who calls: by API key, and by token when issuers are configured.
+// callers returns the authenticator: by API key, and by token when issuers are configured.
 func (a *App) callers() (authn.Authenticator, error) {
 	keys := authn.NewKeys(a.Store, time.Now)
 	a.keys = keys
@@ -55,7 +55,7 @@ func (a *App) followKeys(ctx context.Context) {
 	}
 }
 
-// flushKeys tells the log alone when the store does not take it: nobody's call depends on it.
+// flushKeys tells the log alone when the store does not take it: no call depends on it.
 func (a *App) flushKeys(patience time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -64,7 +64,7 @@ func (a *App) flushKeys(patience time.Duration) {
 	}
 }
 
-// CheckIssuers gives what is wrong with the issuers of tokens, as faults of the configuration.
+// CheckIssuers returns what is wrong with the issuers of tokens, as faults of the configuration.
 func CheckIssuers(c config.JWT) error {
 	if err := authn.CheckIssuers(issuers(c.Issuers)); err != nil {
 		return issuerFaults(c, err)

@@ -79,7 +79,7 @@ func (l *connections) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// admit gives the connection a place, if there is one.
+// admit returns the connection a place, if there is one.
 func (l *connections) admit(c *connection) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,7 +176,7 @@ func (l *connections) unlist(c *connection) {
 func (l *connections) signal() {
 	select {
 	case l.freed <- struct{}{}:
-	default: // whoever waits looks anyhow
+	default: // a waiting goroutine looks anyhow
 	}
 }
 
@@ -192,7 +192,7 @@ func (l *connections) follow(server *http.Server) {
 	}
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connectionKey{}).(*connection); ok && !l.begin(c) {
-			panic(http.ErrAbortHandler) // nobody would get the answer
+			panic(http.ErrAbortHandler) // no client would get the answer
 		}
 		next.ServeHTTP(w, r)
 	})

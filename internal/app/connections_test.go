@@ -189,7 +189,7 @@ func TestManyMoreConnectionsThanPlaces(t *testing.T) {
 	}
 }
 
-// A request of a connection that is about to be closed is not begun: nobody would get its answer.
+// A request of a connection that is about to be closed is not begun: no client would get its answer.
 func TestNoRequestBeginsOnAConnectionThatIsShed(t *testing.T) {
 	l := boundConnections(nil, 1, func(connectionEvent) {})
 	c := &connection{of: l}

@@ -155,7 +155,7 @@ func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 var errDiffer = errors.New("the copy differs from what it was made of: is the service still running? " +
 	"Stop it, and copy into an empty database")
 
-// same tells that both give the same items, and how many.
+// same fails unless both return the same items, and returns how many.
 func same[T any](some, others iter.Seq2[T, error], alike func(T, T) bool) (n int, err error) {
 	next, stop := iter.Pull2(others)
 	defer stop()

@@ -106,7 +106,7 @@ func TestHousekeepingWhenTheClockIsAhead(t *testing.T) {
 	})
 }
 
-// A clock that goes on from where it jumped to is right, or nobody can know better.
+// A clock that goes on from where it jumped to is right, or no one can know better.
 func TestHousekeepingBelievesAClockInTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

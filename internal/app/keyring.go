@@ -48,7 +48,7 @@ func keyFile(c *config.Config) (string, error) {
 		return "", nil
 	case !c.DatabaseURL.IsEmpty():
 		return "", errors.New("seal.keys is missing: with PostgreSQL every replica needs the same sealing keys; " +
-			"make one with `head -c 32 /dev/urandom | base64`, keep it safe, and give it to all of them")
+			"make one with `head -c 32 /dev/urandom | base64`, keep it safe, and copy it to all of them")
 	default:
 		return filepath.Join(c.DataDir, seal.FileName), nil
 	}

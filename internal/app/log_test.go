@@ -96,7 +96,7 @@ func TestALogWhoseReaderStalls(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(callTimeout):
-		t.Error("the service does not end while nobody reads its log")
+		t.Error("the service does not end while its log is not read")
 	}
 	read := make(chan string) // lets the goroutine that writes the log end
 	go func() {

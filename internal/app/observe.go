@@ -69,7 +69,7 @@ func (m domainMetrics) Circuit(state admission.State) {
 	m.SetCircuit(int(state))
 	switch state {
 	case admission.Open:
-		m.logger.Warn("inWebo cannot be reached: it is left alone for a while")
+		m.logger.Warn("inWebo cannot be reached: the circuit is open for a while")
 	case admission.HalfOpen:
 		m.logger.Info("one conversation finds out whether inWebo can be reached again")
 	case admission.Closed:

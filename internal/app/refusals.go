@@ -156,7 +156,7 @@ func (r *refusals) note(ctx context.Context) {
 	}
 }
 
-// waiting gives the lines, and those that wait behind them.
+// waiting returns the lines, and those that wait behind them.
 func (r *refusals) waiting(lines ...otp.Line) []otp.Line {
 	for {
 		select {

@@ -22,7 +22,7 @@ func (a *App) tell(err error) {
 }
 
 // beAlive tells the service manager again and again that the service lives, which it proves by asking itself: a service
-// whose listener does not answer any more says nothing, and is started anew.
+// whose listener does not answer any more says nothing, and is started again.
 func (a *App) beAlive(ctx context.Context) {
 	interval := a.manager.Interval()
 	if interval == 0 {

@@ -60,7 +60,7 @@ func loginKeys() []any {
 	}
 }
 
-// internet is the Internet, as far as the authenticator is to know it: JWKS by address, and who has been asked. It fits into a
+// internet is the Internet, as far as the authenticator is to know it: JWKS by address, and the addresses that were asked. It fits into a
 // synctest bubble.
 type internet struct {
 	mu    sync.Mutex

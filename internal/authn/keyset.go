@@ -63,7 +63,7 @@ func newKeySet(fetch func() (jwks, error)) *keySet { return &keySet{fetch: fetch
 // the issuer has. The error is a Wait with ErrKeysUnavailable, errKeyUnknown or errKeyMissing.
 //
 // A kid is unknown only if a fetch that began after its token came has not brought it: an issuer may sign with a new key at
-// any time, and a stranger who has just caused a fetch must not keep its tokens out. find waits for such a fetch, at most
+// any time, and a stranger that just caused a fetch must not keep its tokens out. find waits for such a fetch, at most
 // KeyWaitTimeout.
 func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error) {
 	need := s.nextFetch()

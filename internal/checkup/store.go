@@ -192,12 +192,12 @@ func describe(keyring *seal.Keyring, records int) string {
 	return fmt.Sprintf("keys: %d, the current one is %s; records that they open: %d", len(keyring.Keys()), keyring.Current(), records)
 }
 
-// nobody is an account whose record is not there: only the time that comes with the answer is wanted.
-const nobody otp.Account = "pimsd-check"
+// noAccount is an account without a record: only the time that comes with the answer is wanted.
+const noAccount otp.Account = "pimsd-check"
 
 func readStoreClock(ctx context.Context, store app.Store) (reading, error) {
 	before := time.Now()
-	_, there, err := store.Fetch(ctx, nobody)
+	_, there, err := store.Fetch(ctx, noAccount)
 	if err != nil && !errors.Is(err, otp.ErrNotFound) {
 		return reading{}, err
 	}

@@ -139,7 +139,7 @@ func ParseDuration(text string) (time.Duration, error) {
 		more, err = time.ParseDuration(rest)
 	}
 	if err != nil || text == "" || found && more < 0 {
-		return 0, fmt.Errorf("%q is no duration: give one with its unit, such as 90m or 30d", text)
+		return 0, fmt.Errorf("%q is no duration: use one with its unit, such as 90m or 30d", text)
 	}
 	return time.Duration(count)*day + more, nil
 }

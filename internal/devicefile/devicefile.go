@@ -101,7 +101,7 @@ func (d Device) Services() []string {
 	return names
 }
 
-// With gives the device as it is taken over by someone who has typed that PIN, or none. A PIN that is typed must be the
+// With returns the device as it is taken over by an operator that typed that PIN, or none. A PIN that is typed must be the
 // one in the file: ErrOtherPIN. Where the file has none nothing can tell a wrong one, and the first that inWebo accepts
 // counts.
 func (d Device) With(typed secret.Text) (otp.Found, error) {

@@ -128,7 +128,7 @@ func serviceNames(o *object) (names []string) {
 	return names
 }
 
-// text gives a field that is a text or a number; empty when it is absent or None.
+// text returns a field that is a text or a number; empty when it is absent or None.
 func text(o *object, name string) (string, error) {
 	v, _ := o.get(name)
 	switch v := v.(type) {
@@ -143,7 +143,7 @@ func text(o *object, name string) (string, error) {
 	}
 }
 
-// texts gives a field that is a list of texts, or one text when there is one service. A list may be empty.
+// texts returns a field that is a list of texts, or one text when there is one service. A list may be empty.
 func texts(o *object, name string) ([]string, error) {
 	v, _ := o.get(name)
 	switch v := v.(type) {
@@ -181,7 +181,7 @@ func plain(text, name string) (string, error) {
 	return text, nil
 }
 
-// lacking says which field is not of the form that the known clients give it.
+// lacking says which field is not of the form that the known clients write.
 func lacking(name string) error {
 	return fmt.Errorf("%w: its field %s is missing or has another form", ErrForeign, name)
 }

@@ -14,7 +14,7 @@ type machine struct {
 	memo  map[uint32]value
 }
 
-// step carries out one opcode, and tells whether it was the last.
+// step carries out one opcode, and reports whether it was the last.
 func (m *machine) step() (done bool, err error) {
 	op, err := m.number(1)
 	if err != nil {
@@ -41,7 +41,7 @@ func refusal(op byte) error {
 	}
 }
 
-// take gives the next n bytes.
+// take returns the next n bytes.
 func (m *machine) take(n uint64) (string, error) {
 	if n > uint64(len(m.data)-m.at) {
 		return "", ErrMalformed

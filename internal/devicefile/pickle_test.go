@@ -197,7 +197,7 @@ func TestTheLargestIsBounded(t *testing.T) { // not parallel: it looks at the me
 	}
 }
 
-// FuzzPickle: refuse with one of three errors, or give a graph within the bounds.
+// FuzzPickle: refuse with one of three errors, or return a graph within the bounds.
 func FuzzPickle(f *testing.F) {
 	for _, tt := range hostile() {
 		f.Add([]byte(tt.data))

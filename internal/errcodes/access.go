@@ -21,7 +21,7 @@ func authenticationRequired() Entry {
 		},
 		Caller: "At 401 send `Authorization: Bearer` with a valid key or a fresh token; the answer never says what was wrong with " +
 			"the one that was sent. At 403 use the credential of the account, or a key with the scope that the call needs.",
-		Operator: "`pimsd key create` makes a key, and shows it once. The log line gives the reason that the answer withholds, in " +
+		Operator: "`pimsd key create` makes a key, and shows it once. The log line has the reason that the answer withholds, in " +
 			"its field `denied`. With tokens, compare issuer, audience and the two clocks.",
 		Source: fromContract,
 	}

@@ -28,7 +28,7 @@ func TestErrorsDocumentIsTheCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("%s is not what the catalogue says; write it anew with: go test ./internal/errcodes -update", path)
+		t.Errorf("%s is not what the catalog says; write it again with: go test ./internal/errcodes -update", path)
 	}
 }
 

@@ -52,7 +52,7 @@ func quotaReached() Entry {
 		Caller: "At 429 wait as long as `Retry-After` says, which may be hours, and ask for an OTP only when an operation needs one. " +
 			"At 409 do not enrol again. The person removes devices that are no longer used, in the brand's app or through its " +
 			"support, and asks the operator how many SMS activations the account has left.",
-		Operator: "At 429 look for a client that asks again and again. `PIMSD_QUOTA_OTPS_PER_DAY` stands for a limit of inWebo: raise " +
+		Operator: "At 429 look for a client that asks again and again. `PIMSD_QUOTA_OTPS_PER_DAY` mirrors a limit of inWebo: raise " +
 			"it only when inWebo allows more. At 409 do not go on enrolling: every try costs one of about twenty activations. " +
 			"`pimsd account show` says how many were tried; `pimsd enroll --force` makes one more than " +
 			"`PIMSD_SMS_ACTIVATIONS_REFUSE_AT` allows.",

@@ -73,7 +73,7 @@ type Entry struct {
 	Causes   []Cause  `json:"causes"`         // at least one, those of one status side by side
 	Wire     []string `json:"wire,omitempty"` // the refusals of inWebo that become this code
 	Caller   string   `json:"caller"`         // what the app, and the person in front of it, should do
-	Operator string   `json:"operator"`       // what whoever runs pimsd should do
+	Operator string   `json:"operator"`       // what the operator should do
 	Source   string   `json:"-"`              // where the entry was taken from
 }
 
@@ -86,7 +86,7 @@ type Cause struct {
 	When       string `json:"when"` // completes "pimsd answers it when …"
 }
 
-// All gives the whole catalogue in ascending order of the codes: a new slice, the caller's own.
+// All returns the whole catalogue in ascending order of the codes: a new slice, the caller's own.
 func All() []Entry {
 	return []Entry{
 		unknownError(), facadeNotInitialized(), apiNotSupported(), duplicateCommand(), coreNotConfigured(),
@@ -99,7 +99,7 @@ func All() []Entry {
 	}
 }
 
-// Lookup gives the entry of c; false when the catalogue has none, as for OK.
+// Lookup returns the entry of c; false when the catalogue has none, as for OK.
 func Lookup(c Code) (Entry, bool) {
 	all := All()
 	if i := slices.IndexFunc(all, func(e Entry) bool { return e.Code == c }); i >= 0 {
@@ -108,7 +108,7 @@ func Lookup(c Code) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Statuses gives the HTTP statuses that the code may travel with, each once, the first cause's first.
+// Statuses returns the HTTP statuses that the code may travel with, each once, the first cause's first.
 func (e Entry) Statuses() []int {
 	var statuses []int
 	for _, c := range e.Causes {
@@ -119,7 +119,7 @@ func (e Entry) Statuses() []int {
 	return statuses
 }
 
-// LabelFor gives the label with parameter in the place of [PARAMETER]. A parameter that is not 1 to 64 of
+// LabelFor returns the label with parameter in the place of [PARAMETER]. A parameter that is not 1 to 64 of
 // [A-Za-z0-9_-] becomes "body": what a stranger sent is never repeated to a log or a screen. Other labels ignore it.
 //
 // Source: docs/contract.md §1.

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/errors.md anew and pin codes that are new")
+var update = flag.Bool("update", false, "write docs/errors.md again and pin codes that are new")
 
 // The pin: a line that it holds stays true for ever. -update adds lines and never changes one.
 func TestCatalogueIsAppendOnly(t *testing.T) {

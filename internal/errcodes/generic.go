@@ -83,7 +83,7 @@ func duplicateCommand() Entry {
 				"this Idempotency-Key is spent: its answer is no longer kept",
 			},
 		},
-		Caller: "With `Retry-After`: wait so long and repeat with the same key and body, which gives the answer of the first. " +
+		Caller: "With `Retry-After`: wait so long and repeat with the same key and body, which returns the answer of the first. " +
 			"Without: the key is used up; take a new one, which asks for a new OTP.",
 		Operator: "Nothing to repair in pimsd. When it is frequent, a client uses one key for several attempts; each attempt " +
 			"needs its own.",

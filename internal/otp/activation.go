@@ -60,7 +60,7 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 	return kfact, kiw, nil
 }
 
-// ErrNoPINAsked means that inWebo neither asks for the account's PIN nor lets it choose one. Nobody has seen what it does with a PIN then,
+// ErrNoPINAsked means that inWebo neither asks for the account's PIN nor lets it choose one. It is not known what it does with a PIN then,
 // so the enrollment ends while the SMS code is not spent.
 var ErrNoPINAsked = errors.New("inWebo asks for no PIN for this account (pinmode has neither 1 nor 2)")
 
@@ -147,7 +147,7 @@ func usable(answer inwebo.ActivateFinalize) error {
 	}
 }
 
-var errHalfActivated = errors.New("inWebo activated a device and did not give it an id and both keys")
+var errHalfActivated = errors.New("inWebo activated a device without an id and both keys")
 
 // request makes what the activate finalize sends, and draws the device secret.
 func (a *activation) request(kiw ratchet.PublicKey) (request inwebo.Activation, drawn secret.Bytes, err error) {
@@ -225,7 +225,7 @@ func (a *activation) tell(step EnrolmentStep) {
 	}
 }
 
-// fail settles an enrolment that ends here, and gives what the caller is told. What a refusal carries is about the
+// fail settles an enrolment that ends here, and returns what the caller is told. What a refusal carries is about the
 // device that does not come to be; the account's old one, if it has one, stays as it is.
 func (a *activation) fail(o outcome) error {
 	if o.change = nil; o.fate == refused {

@@ -1,7 +1,7 @@
 package otp
 
 // ActivationLimits are the settings of the count of SMS activations. inWebo locks an account after about twenty, whatever
-// became of them (docs/protocol.md §7), and nobody has seen that undone.
+// became of them (docs/protocol.md §7), and no one has seen that undone.
 type ActivationLimits struct {
 	Warn   int // from so many on, few are left; 0: never
 	Refuse int // when so many were tried, another one must be forced; 0: no limit

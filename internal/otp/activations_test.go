@@ -120,7 +120,7 @@ func TestHasPINOfAnAccountWithARecord(t *testing.T) {
 	}
 }
 
-// Who asks by an SMS code, or fails to enrol, tells of the way to inWebo what others do: a refusal is an answer.
+// A request for an SMS code, or a failed enrollment, tells of the way to inWebo what others do: a refusal is an answer.
 func TestARefusedSetupIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)

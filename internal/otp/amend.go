@@ -114,7 +114,7 @@ func (s *Service) setDisabled(ctx context.Context, ask Ask, action string, disab
 	})
 }
 
-// amend changes the record of a device that nobody holds, in one write with its audit line.
+// amend changes the record of a device without a lease, in one write with its audit line.
 func (s *Service) amend(
 	ctx context.Context, ask Ask, action string, tolerance tolerance, change func(Record, time.Time) (Record, error),
 ) error {
@@ -127,7 +127,7 @@ func (s *Service) amend(
 	return s.note(ctx, c, StageOutcome, outcomeDone, change)
 }
 
-// note writes a line of the audit log, with what change makes of the record, when nobody holds the device.
+// note writes a line of the audit log, with what change makes of the record, when the device has no lease.
 func (s *Service) note(
 	ctx context.Context, c *conversation, stage Stage, word string, change func(Record, time.Time) (Record, error),
 ) error {
@@ -177,7 +177,7 @@ func isKnown(err error) bool {
 	return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrDeviceTaken)
 }
 
-// amendTries is how often a write is repeated of which nobody knows whether it was stored.
+// amendTries is how often a write whose outcome is unknown is repeated.
 const amendTries = 3
 
 // writeVerified repeats the write until it is known whether the store has it.

@@ -27,7 +27,7 @@ var (
 	ErrDisabled = newCause(errcodes.ReasonAccountDisabled, "the account is disabled")
 	// ErrNotDisabled means that the account must be disabled first.
 	ErrNotDisabled = newCause(errcodes.ReasonAccountNotDisabled, "the account is not disabled")
-	// ErrAlreadyEnrolled says that the account has a device, and nobody asked to replace it.
+	// ErrAlreadyEnrolled means that the account has a device, and the request does not replace it.
 	ErrAlreadyEnrolled = newCause(errcodes.ReasonAlreadyEnrolled, "a device is enrolled already")
 	// ErrBusy comes with a Wait: another conversation holds the device for too long.
 	ErrBusy = newCause(errcodes.ReasonDeviceBusy, "the device is busy")
@@ -49,12 +49,12 @@ var (
 	ErrPINHeldBack = newCause(errcodes.ReasonPINHeldBack, "the PIN is held back")
 	// ErrPINLocked says that no PIN is forwarded until an operator unlocks the account or a new device is enrolled.
 	ErrPINLocked = newCause(errcodes.ReasonPINLocked, "the PIN is locked")
-	// ErrActivations says that no further SMS activation is made unless it is forced, lest inWebo lock the account.
+	// ErrActivations says that no further SMS activation is made unless it is forced, because inWebo would lock the account.
 	ErrActivations = newCause(errcodes.ReasonSMSActivationsUsedUp, "the SMS activations are used up")
 	// ErrQuota comes with a Wait: the account's OTPs of the last 24 hours are used up.
 	ErrQuota = newCause(errcodes.ReasonQuotaUsedUp, "the quota is used up")
 
-	// ErrCircuitOpen comes with a Wait: inWebo could not be reached so often that it is left alone, and nothing was tried.
+	// ErrCircuitOpen comes with a Wait: inWebo could not be reached so often that the circuit is open, and nothing was tried.
 	ErrCircuitOpen = newCause(errcodes.ReasonInweboCircuitOpen, "the circuit to inWebo is open")
 	// ErrUnreachable says that inWebo could not be reached, or broke off.
 	ErrUnreachable = newCause(errcodes.ReasonInweboUnreachable, "inWebo is unreachable")
@@ -107,7 +107,7 @@ var (
 )
 
 // Causes lists every cause, ErrSealed and ErrDeviceTaken of the store among them, for the tables that must know them all. Where an error
-// has several, the first in this order is the one to name, but for the four that stand before all others; see CauseOf.
+// has several, the first in this order is the one to name, but for the four that precede all others; see CauseOf.
 func Causes() []error {
 	return []error{
 		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore,
@@ -120,7 +120,7 @@ func Causes() []error {
 	}
 }
 
-// Wait is a cause that passes: a lone caller who waits For is not refused for it again.
+// Wait is a cause that passes: a lone caller that waits For is not refused for it again.
 type Wait struct {
 	Cause error
 	For   time.Duration
@@ -132,7 +132,7 @@ func (w *Wait) Error() string {
 	return fmt.Sprintf("%v; try again in %v", w.Cause, seconds)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (w *Wait) Unwrap() error { return w.Cause }
 
 // caused is a cause, with what led to it behind. Its text is that of both.

@@ -13,7 +13,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// Ask says who asks for what, as the audit log will tell.
+// Ask names the caller and the action, as the audit log records them.
 type Ask struct {
 	Account     Account
 	Caller      string
@@ -113,7 +113,7 @@ func (s *Service) write(ctx context.Context, what Commit, w Write) error {
 	return s.writeBy(ctx, time.Now().Add(s.limits.StoreTimeout), what, w)
 }
 
-// writeBy is write for who waits until then, and no longer than for any write.
+// writeBy is write with a deadline of the caller, and no longer than for any write.
 func (s *Service) writeBy(ctx context.Context, until time.Time, what Commit, w Write) error {
 	if longest := time.Now().Add(s.limits.StoreTimeout); until.After(longest) {
 		until = longest

@@ -117,7 +117,7 @@ func (d *device) lines(t testing.TB) (lines []string) {
 	return lines
 }
 
-// inStep tells whether what is stored, opened with the right PIN, is what the simulator has.
+// inStep reports whether what is stored, opened with the right PIN, is what the simulator has.
 func (d *device) inStep(t testing.TB) bool {
 	t.Helper()
 	r, truth := d.record(t), d.truth(t)

@@ -148,7 +148,7 @@ func TestDrainGivesUp(t *testing.T) {
 	}
 }
 
-// A hold of which nobody knows whether it was stored is among what a drain gives up: its device may come into doubt.
+// A lease whose outcome is unknown is among what a drain gives up: its device may come into doubt.
 func TestDrainGivesUpAHold(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})

@@ -119,7 +119,7 @@ func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpo
 	return &Wait{ErrBusy, lastPause} // the account's serial keeps changing
 }
 
-// prepare gives the account a serial only if it has none, or if another account has the device of its own.
+// prepare returns the account a serial only if it has none, or if another account has the device of its own.
 func (p forEnrollment) prepare(r Record, _ string, _ ClockReading, limits *Limits) (_ Record, err error) {
 	if !p.taken && r.Serial != "" && !r.claim().Active { // other accounts may have had the device since
 		if p.history.serial != r.Serial {

@@ -257,7 +257,7 @@ func TestAnUnusableServiceListLeavesTheStoredOne(t *testing.T) {
 	}
 }
 
-// Whoever was told that an enrollment failed may enroll again, although its device was stored.
+// A caller that was told that an enrollment failed may enroll again, although its device was stored.
 func TestEnrollingADeviceThatIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)

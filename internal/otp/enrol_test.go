@@ -75,7 +75,7 @@ func TestServices(t *testing.T) {
 		if len(list) == 1 {
 			one = nil
 		}
-		for chosen, want := range map[string]error{"": one, last.ID: nil, last.Name: nil, "of nobody": otp.ErrServiceChoice} {
+		for chosen, want := range map[string]error{"": one, last.ID: nil, last.Name: nil, "of no device": otp.ErrServiceChoice} {
 			t.Run(fmt.Sprintf("of %d/%q", len(list), chosen), func(t *testing.T) {
 				limits := generous()
 				limits.ServiceID = chosen

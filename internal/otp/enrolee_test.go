@@ -89,7 +89,7 @@ func (e *enrolee) mustHaveOneSerial(t testing.TB) {
 	}
 }
 
-// hasRow tells whether the account has a record at all.
+// hasRow reports whether the account has a record at all.
 func (e *enrolee) hasRow() bool {
 	_, _, err := e.memory.Fetch(context.Background(), e.account)
 	return err == nil

@@ -82,7 +82,7 @@ func TestEnrollmentWaitsOutThePause(t *testing.T) {
 	}
 }
 
-// What becomes of the guess: an answer gives it back or counts it, a lost one keeps it taken, and it is durable before the
+// What becomes of the guess: an answer returns it back or counts it, a lost one keeps it taken, and it is durable before the
 // finalize leaves.
 func TestWhatBecomesOfAnEnrollmentsGuess(t *testing.T) {
 	t.Parallel()

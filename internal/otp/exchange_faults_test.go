@@ -45,7 +45,7 @@ const patience = 700 * time.Millisecond // of a client whose answer does not com
 func silences(sim *inwebosim.Simulator) []exchangeFault {
 	kind := func(k inwebosim.Kind) inwebosim.Fault { return inwebosim.Fault{Kind: k} }
 	status := func(code int) inwebosim.Fault { return inwebosim.Fault{Kind: inwebosim.KindStatus, Status: code} }
-	dead := func(t *testing.T) otp.Inwebo { return wire(t, nobody, time.Minute) }
+	dead := func(t *testing.T) otp.Inwebo { return wire(t, unreachable, time.Minute) }
 	impatient := func(t *testing.T) otp.Inwebo { return wire(t, sim.ProtocolURL(), patience) }
 	return []exchangeFault{
 		{name: "never sent", fate: unsent, cause: otp.ErrUnreachable, client: dead},

@@ -6,7 +6,7 @@ import (
 )
 
 // Guard counts the PINs of an account that were forwarded without success, so that no caller ever makes inWebo block it.
-// A guess is taken with the hold, before inWebo hears of it, and only an answer gives it back.
+// A guess is taken with the hold, before inWebo hears of it, and only an answer returns it back.
 type Guard struct {
 	// Wrong counts the proofs that inWebo refused since the last one it accepted.
 	Wrong int `json:"wrong,omitempty"`

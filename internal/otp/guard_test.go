@@ -79,7 +79,7 @@ func TestGuardOff(t *testing.T) {
 }
 
 // Whatever happens, guesses forwarded since the last success that may have been wrong never exceed the attempts, unless
-// the answer of one was lost for longer than the setting; and who waits as told is not refused for it again.
+// the answer of one was lost for longer than the setting; and a caller that waits as told is not refused for it again.
 func TestGuardProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limits := GuardLimits{

@@ -26,7 +26,7 @@ type Found struct {
 // ErrNotWhole says that a device lacks what an OTP is made of.
 var ErrNotWhole = errors.New("the device lacks its id, its serial, its keys, its secret or its service")
 
-// Import makes a device that another client has activated the account's own. It starts in doubt: nobody knows whether
+// Import makes a device that another client has activated the account's own. It starts in doubt: it is not known whether
 // its file is the newest state. The account's serial is that of the device from then on. ErrAlreadyEnrolled says that the
 // account has a device, ErrDeviceTaken that another account has this one, ErrNotWhole that what was found is none.
 //

@@ -155,6 +155,6 @@ func TestImportBringsItsSerial(t *testing.T) {
 	e.mustIssue(t)
 	must(t, e.enroll(t, limits(), otp.Enrolling{Replace: true}))
 	if r := e.record(t); r.Serial != found.Serial || r.Doubt != nil || r.Activations != 2 {
-		t.Errorf("after enrolling anew: %+v", r)
+		t.Errorf("after enrolling again: %+v", r)
 	}
 }

@@ -148,7 +148,7 @@ func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (i
 	return challenge, err
 }
 
-// mayRepeat tells whether a setup that ended with err is made once more.
+// mayRepeat reports whether a setup that ended with err is made once more.
 func (s *Service) mayRepeat(ctx context.Context, err error) bool {
 	brokeOff := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
 	return brokeOff && ctx.Err() == nil && s.repeats.Spend()
@@ -165,7 +165,7 @@ func (s *Service) settleCarried(c *conversation, o outcome) error {
 	return nil
 }
 
-// explain gives the cause that the caller is told, which may be another than inWebo's word.
+// explain returns the cause that the caller is told, which may be another than inWebo's word.
 func (c *conversation) explain(o outcome) error {
 	switch {
 	case o.err == nil:

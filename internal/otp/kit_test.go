@@ -43,8 +43,8 @@ func wire(t testing.TB, base string, timeout time.Duration) *inwebo.Client {
 	return client
 }
 
-// nobody is an address at which nothing listens.
-const nobody = "http://127.0.0.1:1"
+// unreachable is an address at which nothing listens.
+const unreachable = "http://127.0.0.1:1"
 
 // detour sends the nth exchange of a kind, from 1, and all that follow to another client.
 type detour struct {

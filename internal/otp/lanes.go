@@ -20,7 +20,7 @@ type lane struct {
 
 func newLanes() *lanes { return &lanes{open: make(map[Account]*lane)} }
 
-// enter waits for the account's turn, until patience at the latest. leave is to be called once, by whoever has it then; the
+// enter waits for the account's turn, until patience at the latest. leave is to be called once, by its holder then; the
 // error is the context's. A lane that is free is entered at once, even by who would not wait at all.
 func (l *lanes) enter(ctx context.Context, account Account, patience time.Time) (leave func(), err error) {
 	a := l.join(account)

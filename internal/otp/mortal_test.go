@@ -42,7 +42,7 @@ func newMortal(t testing.TB, e *enrolee, moment string) *mortal {
 	return m
 }
 
-// diesAt tells whether the process is dead, and kills it when this is its moment.
+// diesAt reports whether the process is dead, and kills it when this is its moment.
 func (m *mortal) diesAt(when string, what any) (isDead bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 )
 
 // An answer that counts no services leaves the device those that it has: without one it could be asked for nothing, and so
-// no answer could ever give it one again.
+// no answer could ever add one again.
 func TestAListOfNoServicesCostsNoDevice(t *testing.T) {
 	t.Parallel()
 	empty := []inwebosim.Field{{Name: "s_n", Value: "0"}}

@@ -16,7 +16,7 @@ type Observer interface {
 	Panicked(task string, err error, stack []byte)
 	// Retrying hears of a conversation that goes on trying to settle (+1), and of its end (−1).
 	Retrying(change int)
-	// Circuit hears that inWebo is left alone, asked by one to find out, or asked by all again.
+	// Circuit is called when the circuit opens, half-opens or closes.
 	Circuit(state admission.State)
 }
 

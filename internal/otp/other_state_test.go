@@ -58,7 +58,7 @@ func TestRefusalsWithoutAProofChangeNoState(t *testing.T) {
 	}
 }
 
-// Nobody is told that a device is lost while it has a state that no proof has been made with.
+// No caller is told that a device is lost while it has a state that no proof has been made with.
 func TestDeviceWithAnUntriedStateIsNotLost(t *testing.T) {
 	t.Parallel()
 	for _, err := range []string{"NOK:STATE", "NOK:FORBIDDEN"} {

@@ -69,7 +69,7 @@ func (f *flaky) mustOpen(t *testing.T) time.Duration {
 	}
 	var wait *otp.Wait
 	if err := f.issue(t, rightPIN); !errors.As(err, &wait) || !errors.Is(err, otp.ErrCircuitOpen) {
-		t.Fatalf("told %v, want that inWebo is left alone", err)
+		t.Fatalf("told %v, want that the circuit is open", err)
 	}
 	return wait.For
 }
@@ -101,7 +101,7 @@ func TestExhaustedDescriptorsDoNotOpenTheCircuit(t *testing.T) {
 	}
 }
 
-// While inWebo is left alone nothing is held, spent or sent for who asks, and who waits as told gets an OTP when it is back.
+// While the circuit is open nothing is leased, spent or sent, and a caller that waits as told gets an OTP when inWebo is back.
 func TestTheCircuitOpensBeforeAnythingIsSpent(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
@@ -158,7 +158,7 @@ func TestAnswersNeverOpenTheCircuit(t *testing.T) {
 	})
 }
 
-// One conversation finds out whether inWebo is back; whoever else asks meanwhile is sent away, and none of them waits for it.
+// One conversation finds out whether inWebo is back; other callers are refused meanwhile, and none of them waits for it.
 func TestOneConversationProbes(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})

@@ -88,7 +88,7 @@ func openSQLite(t *testing.T, dir string) otp.Store {
 	return store
 }
 
-// Many devices at once: while one's conversation hangs, nobody else waits.
+// Many devices at once: while one's conversation hangs, no other waits.
 func TestManyDevices(t *testing.T) {
 	t.Parallel()
 	const devices, callers = 100, 2
@@ -133,7 +133,7 @@ func TestManyDevices(t *testing.T) {
 	}
 }
 
-// A free device is never called busy, not even when nobody may wait.
+// A free device is never called busy, not even when no caller may wait.
 func TestNobodyWaitsForAFreeDevice(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})

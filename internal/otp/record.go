@@ -103,7 +103,7 @@ type Hold struct {
 	Conversation string    `json:"conversation"`
 	Revision     uint64    `json:"revision"` // of the record that first carried this hold: later holds have higher ones
 	Since        time.Time `json:"since"`
-	// Until is when the hold belongs to nobody any more: the conversation's deadline and a margin after Since.
+	// Until is when the lease is over: the conversation's deadline and a margin after Since.
 	Until time.Time `json:"until"`
 	// Repeat is the key of the call that the conversation is about, when that may be repeated.
 	Repeat string `json:"repeat,omitempty"`
@@ -141,7 +141,7 @@ func (r *Record) LeasedAt(now time.Time) bool {
 	return r.Hold != nil && now.Before(r.Hold.Until) && r.Hold.Until.Sub(now) <= MaxLease
 }
 
-// heldBy tells whether the conversation still has its hold.
+// heldBy reports whether the conversation still has its hold.
 func (r *Record) heldBy(conversation string) bool {
 	return r.Hold != nil && r.Hold.Conversation == conversation
 }

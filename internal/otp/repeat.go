@@ -15,15 +15,15 @@ type Repeat struct {
 	Key string
 	// Body is what is asked.
 	Body Fingerprinted
-	// Answer gives what the caller is told: of an OTP, or of the error when there is none. The domain keeps it and does not
+	// Answer returns what the caller is told: of an OTP, or of the error when there is none. The domain keeps it and does not
 	// look into it. It may be called from another goroutine, and after the caller was told that the state is not stored.
 	Answer func(otp secret.Text, err error) secret.Bytes
 }
 
-// Fingerprinted is a text that can be told from others by its fingerprint, from which nobody without a key learns anything.
+// Fingerprinted is a text that can be told from others by its fingerprint, from which nothing can be learned without a key.
 type Fingerprinted interface {
 	Fingerprint() []byte
-	// Has tells whether the fingerprint is that of the text. An error that wraps ErrSealed says that its key is missing.
+	// Has reports whether the fingerprint is that of the text. An error that wraps ErrSealed says that its key is missing.
 	Has(fingerprint []byte) (bool, error)
 }
 

@@ -151,7 +151,7 @@ func (d *device) testPaused(t *testing.T, holder *paused, pass func(*paused), ot
 		t.Errorf("somebody still holds the device: %+v", r.Hold)
 	}
 	if !d.inStep(t) && r.Doubt == nil {
-		t.Errorf("inWebo is ahead, and nobody knows; the holder was told %v", told)
+		t.Errorf("inWebo is ahead, and that is unknown; the holder was told %v", told)
 	}
 	if known := r.Guard.Wrong + len(r.Guard.Guesses); known < int(truth.WrongInARow) {
 		t.Errorf("inWebo counts %d wrong PINs, the guard knows of %d", truth.WrongInARow, known)

@@ -8,7 +8,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// rowOf is the row of a record, with a vault that nobody can read.
+// rowOf is the row of a record, with a vault that cannot be read.
 func rowOf(t *testing.T, r Record) Row {
 	t.Helper()
 	row, err := encode(r, false)

@@ -30,7 +30,7 @@ type Limits struct {
 	// AnswerLife is how long an answer is kept for a repeat of its call.
 	AnswerLife time.Duration
 
-	// CircuitFaults is how many conversations in a row may fail to reach inWebo before it is left alone for CircuitTimeout;
+	// CircuitFaults is how many conversations in a row may fail to reach inWebo before the circuit opens for CircuitTimeout;
 	// 0: any number.
 	CircuitFaults  int
 	CircuitTimeout time.Duration
@@ -73,7 +73,7 @@ type Service struct {
 	repeats  *admission.Budget
 	clock    StoreClock // of the store
 
-	life context.Context //nolint:containedctx // the service's own; it ends when nobody waits for a settle any more
+	life context.Context //nolint:containedctx // the service's own; it ends when no settle is awaited any more
 	kill context.CancelFunc
 
 	mu       sync.Mutex
@@ -130,7 +130,7 @@ func (s *Service) holds(c *conversation, o leaseOutcome) {
 	c.record, c.body, c.doubtful, c.leased = o.record, o.body, o.inDoubt, o.isLeased()
 }
 
-// mayHold records that the conversation may have its lease: a Drain that gives it up must name its account.
+// mayHold records that the conversation may have its lease: a Drain that returns it up must name its account.
 func (s *Service) mayHold(c *conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +152,7 @@ func (s *Service) LastDeadline() time.Time {
 }
 
 // Drain refuses new calls, and those that have no hold yet, and waits until every conversation is settled, or ctx ends. It
-// gives the accounts whose outcome it gave up, which are in doubt when their holds are over, but for those whose hold is
+// returns the accounts whose outcome it gave up, which are in doubt when their holds are over, but for those whose hold is
 // not stored after all: none, when all were settled in time.
 func (s *Service) Drain(ctx context.Context) []Account {
 	s.Refuse()

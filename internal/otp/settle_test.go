@@ -171,7 +171,7 @@ func TestAVanishedHolderLeavesADoubt(t *testing.T) {
 	}
 }
 
-// A holder that slept past its deadline settles late. An answer is lost to nobody but a later conversation's answer.
+// A holder that slept past its deadline settles late. An answer is lost only to a later conversation's answer.
 func TestALateSettle(t *testing.T) {
 	first := heldRecord(t, enrolledRecord(), "a", epoch)
 	second := heldRecord(t, first, "b", epoch.Add(time.Minute))
@@ -260,7 +260,7 @@ func TestRecordSurvivesItsRow(t *testing.T) {
 		}
 		for _, k := range []string{strings.Repeat("0", 32), strings.Repeat("1", 32), strings.Repeat("b", 32)} {
 			if strings.Contains(string(row.Body), k) {
-				t.Fatal("a key stands in the body, which is not sealed")
+				t.Fatal("a key is in the body, which is not sealed")
 			}
 		}
 	})

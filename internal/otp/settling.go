@@ -35,7 +35,7 @@ func (s *Service) settle(c *conversation, o outcome, last bool) error {
 // the deadline.
 func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) bool) error {
 	c, o := p.conversation, p.outcome
-	var decided atomic.Bool // by the goroutine, or by the caller who stops waiting
+	var decided atomic.Bool // by the goroutine, or by the caller that gives up
 	done := make(chan error, 1)
 	go func() {
 		err := p.ended(retry(p.tryDetached))

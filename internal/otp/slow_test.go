@@ -212,7 +212,7 @@ func (d *device) mustBeBusy(t *testing.T, service *otp.Service) {
 	}
 }
 
-// A hold of which nobody knows whether it was stored is looked after behind the caller's back, the lane closed meanwhile.
+// A lease whose outcome is unknown is recovered after the caller has its answer, with the account locked meanwhile.
 func TestAHoldThatHangs(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
@@ -272,7 +272,7 @@ func TestACallerHangsUp(t *testing.T) {
 				if row.issued {
 					mustVerify(t, d, issued, err)
 				} else if err == nil {
-					t.Error("an OTP was issued to nobody")
+					t.Error("an OTP was issued to no caller")
 				}
 				if r := d.record(t); r.Step != row.steps || r.Doubt != nil || r.Hold != nil || len(r.Guard.Guesses) != 0 || len(r.Quota.Units) != int(row.steps) {
 					t.Errorf("%+v", r)

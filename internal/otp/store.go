@@ -9,7 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// Store keeps one Row for each account, and the audit log. It is lock and journal at once: nobody keeps a transaction
+// Store keeps one Row for each account, and the audit log. It is lock and journal at once: no code keeps a transaction
 // or a connection while a conversation with inWebo goes on.
 //
 // Every verb is durable when it returns nil: it survives a crash of the process and a loss of power. The verbs that
@@ -19,7 +19,7 @@ import (
 //
 // Beside the record a store keeps, for a while, answers that a caller may ask for again (docs/contract.md §5).
 type Store interface {
-	// Fetch gives the account's row and the store's time, the only clock that records are compared with.
+	// Fetch returns the account's row and the store's time, the only clock that records are compared with.
 	// ErrNotFound (with the store's time) says that the account has no row.
 	Fetch(ctx context.Context, account Account) (Row, time.Time, error)
 
@@ -79,7 +79,7 @@ var (
 	ErrUntouched = errors.New("the store failed and stored nothing")
 	// ErrSealed says that the record is sealed under a key that is not at hand; the error around it names the key's id.
 	ErrSealed = newCause(errcodes.ReasonSealingKeyMissing, "the sealing key of the record is missing")
-	// ErrBroken says that the store cannot promise durability any more, and takes no write until it is opened anew.
+	// ErrBroken says that the store cannot promise durability any more, and takes no write until it is opened again.
 	ErrBroken = errors.New("the store is broken and takes no more writes")
 )
 
@@ -167,7 +167,7 @@ const (
 	StageOutcome Stage = "outcome"
 )
 
-// Audited is a line as the log gives it back.
+// Audited is a line as the log returns it back.
 type Audited struct {
 	ID int64 `json:"id"` // grows with the log
 	Line

@@ -48,7 +48,7 @@ func storeFaults() []storeFault {
 	}
 }
 
-// applyLate does what a store does that got a write and then was silent; what it says, nobody hears.
+// applyLate does what a store does that got a write and then was silent; its report is lost.
 func applyLate(call storetest.Call, beneath otp.Store) {
 	switch call.Verb {
 	case storetest.Create:

@@ -26,7 +26,7 @@ func explain(err error) error {
 	return err
 }
 
-// unconnected is why no host of the URL gives a connection.
+// unconnected is why no host of the URL returns a connection.
 type unconnected struct{ cause error }
 
 func (u unconnected) Error() string {
@@ -49,7 +49,7 @@ func adviceOn(err error) string {
 	return ""
 }
 
-// adviceOnCode returns what to do about an error to which PostgreSQL gives the code.
+// adviceOnCode returns what to do about an error to which PostgreSQL returns the code.
 func adviceOnCode(code string) string {
 	switch code {
 	case "08P01", "26000", "42P05":

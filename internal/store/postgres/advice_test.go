@@ -37,7 +37,7 @@ func TestAdvice(t *testing.T) {
 	empty := own.Database(t)
 	for name, c := range map[string]struct{ url, want string }{
 		"a wrong password":        {at("locked:canary", own.Host(), "sslmode=disable"), "the user or the password in database_url is wrong"},
-		"an unknown user":         {at("nobody:canary", own.Host(), "sslmode=disable"), "does not let this user in"},
+		"an unknown user":         {at("stranger:canary", own.Host(), "sslmode=disable"), "does not let this user in"},
 		"an unknown database":     {strings.Replace(at("pimsd:canary", own.Host(), "sslmode=disable"), base(database), "none", 1), "CREATE DATABASE"},
 		"no rights":               {at("weak:canary", own.Host(), "sslmode=disable"), "GRANT"},
 		"no right to make it":     {strings.Replace(at("weak:canary", own.Host(), "sslmode=disable"), base(database), base(empty), 1), "GRANT CREATE ON SCHEMA"},
@@ -77,7 +77,7 @@ func admit(t *testing.T, own *pgtest.Server) {
 	file := filepath.Join(own.Dir(), "data", "pg_hba.conf")
 	rules, err := os.ReadFile(file)
 	if err == nil {
-		err = os.WriteFile(file, append([]byte("host all locked all scram-sha-256\nhost all nobody all reject\n"), rules...), 0o600)
+		err = os.WriteFile(file, append([]byte("host all locked all scram-sha-256\nhost all stranger all reject\n"), rules...), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func admit(t *testing.T, own *pgtest.Server) {
 	own.Exec(t, own.URL("postgres"), "SELECT pg_reload_conf()")
 }
 
-// useTLS gives the server a certificate of its own for a name, which is good for so long, and returns its file.
+// useTLS returns the server a certificate of its own for a name, which is good for so long, and returns its file.
 func useTLS(t *testing.T, own *pgtest.Server, name string, good time.Duration) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

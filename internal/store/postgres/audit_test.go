@@ -140,7 +140,7 @@ func lastLine(t *testing.T, url secret.Text) int64 {
 	return int64(count(t, url, "SELECT max(id) FROM audit"))
 }
 
-// expectSteps fails unless a follower who has seen the log up to an ID sees those steps then, in their order.
+// expectSteps fails unless a follower that saw the log up to an ID sees those steps then, in their order.
 func expectSteps(t *testing.T, store *postgres.Store, after int64, from, to uint64) {
 	t.Helper()
 	lines, err := store.AuditAfter(t.Context(), after, 1000)

@@ -35,7 +35,7 @@ func createAll(t *testing.T, store *postgres.Store, n int) (next []otp.Write) {
 	return next
 }
 
-// A row that another session has locked keeps nobody else waiting, and is written when it is free.
+// A row that another session has locked keeps no other caller waiting, and is written when it is free.
 func TestALockedRow(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)

@@ -60,7 +60,7 @@ func tables() []string {
 	return []string{"pimsd_schema", "device", "former_device", "audit", "answer", "api_key", "house", "sealing_key"}
 }
 
-// auditSequence gives the lines of the audit log their IDs.
+// auditSequence returns the lines of the audit log their IDs.
 const auditSequence = "audit_id"
 
 // checkRights refuses a user who may not read and write all tables: calls would fail later, in the middle of a conversation.
@@ -77,7 +77,7 @@ func checkRights(ctx context.Context, tx pgx.Tx) error {
 	}
 	if missing != "" {
 		return fmt.Errorf("the user of database_url lacks a right on %s: GRANT ALL ON ALL TABLES IN SCHEMA … TO …, and so "+
-			"ON ALL SEQUENCES, or give it the role of their owner", missing)
+			"ON ALL SEQUENCES, or grant it the role of their owner", missing)
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func checkOwner(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if !may {
-		return errors.New("the user of database_url may not migrate the tables: give it the role of their owner, and CREATE on their schema")
+		return errors.New("the user of database_url may not migrate the tables: grant it the role of their owner, and CREATE on their schema")
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// A store of the first schema knows after its migration who has which device; a damaged body claims nothing.
+// A store of the first schema knows after its migration which account has which device; a damaged body claims nothing.
 func TestMigrateClaims(t *testing.T) {
 	script, err := os.ReadFile("migrations/0001_start.sql")
 	if err != nil {

@@ -155,7 +155,7 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 	return nil
 }
 
-// standbysHaveAll returns when all that was visible is durable, on the synchronous standbys too: who stops waiting for a
+// standbysHaveAll returns when all that was visible is durable, on the synchronous standbys too: a session that stops waiting for a
 // write makes it visible before they have it. They take writes in their order, and so have it when they have another. The
 // error never says that the write is untouched.
 func (s *Store) standbysHaveAll(ctx context.Context) error {

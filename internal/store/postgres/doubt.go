@@ -71,7 +71,7 @@ type tally struct {
 	err   error
 }
 
-// count gives the newest count there is: one that is taken now, if that is quick, or else the last. For the first it waits as
+// count returns the newest count there is: one that is taken now, if that is quick, or else the last. For the first it waits as
 // long as ctx lets it; the count goes on without it.
 func (r *rested) count(ctx context.Context) (int, error) {
 	last, now := r.begin()

@@ -47,7 +47,7 @@ func TestAQuickCountIsAlwaysNew(t *testing.T) {
 	})
 }
 
-// A long count is waited for once. After that nobody waits long, and it takes a fiftieth of the time.
+// A long count is waited for once. After that no caller waits long, and it takes a fiftieth of the time.
 func TestALongCountRests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

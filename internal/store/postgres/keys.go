@@ -53,7 +53,7 @@ func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 	for id, at := range last {
 		ids, moments = append(ids, id), append(moments, at.UnixMicro())
 	}
-	// Replicas that note the same keys at once take the rows in one order, lest each wait for the other.
+	// Replicas that note the same keys at once take the rows in one order, so that no two wait for each other.
 	const statement = `UPDATE api_key SET last_used_at = greatest(used.at, CASE WHEN last_used_at <= ` + clock + ` THEN last_used_at END) FROM
 		(SELECT api_key.id, new.at FROM unnest($1::text[], $2::bigint[]) AS new (id, at) JOIN api_key USING (id)
 			ORDER BY api_key.id FOR UPDATE OF api_key) AS used

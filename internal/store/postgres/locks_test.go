@@ -17,7 +17,7 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
-// Accounts whose rows another session has locked, and leaves locked, keep their callers waiting and nobody else.
+// Accounts whose rows another session has locked, and leaves locked, keep their callers waiting and no others.
 func TestLockedRowsStopNoOtherAccount(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)

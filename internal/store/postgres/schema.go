@@ -26,7 +26,7 @@ const migrationLock = 0x70696d73
 // migrations are scripts in order: the script at index n brings a schema of version n to n+1.
 type migrations []string
 
-// builtIn gives the migrations of this version, from files that are named 0001_*.sql and so on.
+// builtIn returns the migrations of this version, from files that are named 0001_*.sql and so on.
 func builtIn() migrations {
 	names, _ := fs.Glob(embedded, "migrations/*.sql") // the only error is a bad pattern
 	slices.Sort(names)

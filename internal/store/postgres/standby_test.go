@@ -58,7 +58,7 @@ func TestAWaitForTheStandbyThatIsCanceled(t *testing.T) {
 	if err := store.Create(t.Context(), write(1)); err != nil {
 		t.Fatal(err)
 	}
-	own.Exec(t, own.URL("postgres"), "ALTER ROLE pimsd SET client_min_messages = error") // nobody wants to see warnings
+	own.Exec(t, own.URL("postgres"), "ALTER ROLE pimsd SET client_min_messages = error") // warnings are not wanted
 	set(t, own, "synchronous_standby_names = 'one_that_is_gone'")
 	waitForStandbys(t, store)
 	for n := range 3 {
@@ -123,7 +123,7 @@ func within(t *testing.T, patience time.Duration, do func(context.Context) error
 	return do(ctx)
 }
 
-// waitForRevision waits until the server shows the write of a caller who has given up.
+// waitForRevision waits until the server shows the write of a caller that gave up.
 func waitForRevision(t *testing.T, store *postgres.Store, want uint64) {
 	t.Helper()
 	for range 1000 {

@@ -10,7 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit. Lines
+// AuditAfter returns the lines of the audit log with an id above the one given, in the order of ids, at most limit. Lines
 // appear in the order of their ids, so who goes on after the last id that it has seen misses none.
 // Of a damaged line it returns what can be read, and the damage.
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {

@@ -44,7 +44,7 @@ func openForBench(b *testing.B) *Store {
 	return s
 }
 
-// oneByOne gives a Replace that runs on the writer's connection, past the writer, which has nothing to do meanwhile.
+// oneByOne returns a Replace that runs on the writer's connection, past the writer, which has nothing to do meanwhile.
 func oneByOne(s *Store) func(context.Context, otp.Write) error {
 	var turn sync.Mutex
 	return func(_ context.Context, w otp.Write) error {

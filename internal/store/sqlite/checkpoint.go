@@ -4,7 +4,7 @@ import "fmt"
 
 // save writes the log back into the database when there is enough of it, and tries again after the next transaction
 // when readers were in the way. SQLite would do the same by itself, but keep to itself when a sync has failed. While there is no
-// reserve, it gives the room of the log away, too.
+// reserve, it returns the room of the log away, too.
 func (w *writer) save(writes int) {
 	w.unsaved += writes
 	mode := passive

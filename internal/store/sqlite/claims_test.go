@@ -8,7 +8,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// A store of the first schema knows after its migration who has which device; a damaged body claims nothing.
+// A store of the first schema knows after its migration which account has which device; a damaged body claims nothing.
 func TestMigrateClaims(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")

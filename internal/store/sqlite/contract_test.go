@@ -18,7 +18,7 @@ func TestKeyContract(t *testing.T) {
 	storetest.RunKeys(t, func(t *testing.T) storetest.KeyInstance { return keyInstance(t, filepath.Join(t.TempDir(), "data")) })
 }
 
-// instance opens the store in dir, or makes it; the one that it opens anew does not know of the first.
+// instance opens the store in dir, or makes it; the one that it opens again does not know of the first.
 func instance(t *testing.T, dir string) storetest.Instance {
 	t.Helper()
 	store := open(t, dir)

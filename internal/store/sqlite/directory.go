@@ -170,7 +170,7 @@ func checkContents(dir string) error {
 }
 
 // makeFile makes an empty database that only its owner can read, as SQLite's own files beside it will be, too. The file
-// is opened once outside of SQLite, which is safe as long as it is not there before: nobody holds locks on it.
+// is opened once outside of SQLite, which is safe as long as it does not exist before: no process holds locks on it.
 func makeFile(path string) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {

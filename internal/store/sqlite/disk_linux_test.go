@@ -426,7 +426,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// nobody is who root becomes to be refused something.
+// The ID of a user without rights, which root becomes.
 const nobody = 65534
 
 func openWhatCannotBeWritten(ctx context.Context, dir string) error {

@@ -55,7 +55,7 @@ func explain(err error) error {
 	case sqlite.ResultNotADB:
 		return fmt.Errorf("it is not an SQLite database, or encrypted: restore it, or name another directory in PIMSD_DATA_DIR: %w", err)
 	case sqlite.ResultReadOnly, sqlite.ResultCantOpen, sqlite.ResultPerm:
-		return fmt.Errorf("it cannot be written: give it, and its directory, to the user that runs pimsd: %w", err)
+		return fmt.Errorf("it cannot be written: let the user that runs pimsd own it and its directory: %w", err)
 	}
 	return err
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // identity is which files a store has open. A database that is moved away, deleted or replaced while it is open would
-// take writes that nobody finds again. It is for one goroutine at a time.
+// take writes that cannot be found again. It is for one goroutine at a time.
 type identity struct {
 	directory openFile
 	files     []openFile

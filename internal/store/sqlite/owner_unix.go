@@ -23,7 +23,7 @@ func lockAlone(file *os.File) error {
 	}
 }
 
-// ownAs gives the file to the user and group of what is at path: a command may run as another user than the service.
+// ownAs returns the file to the user and group of what is at path: a command may run as another user than the service.
 func ownAs(file *os.File, path string) error {
 	like, err := os.Stat(path)
 	if err != nil {

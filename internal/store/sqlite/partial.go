@@ -73,7 +73,7 @@ func removePartial(path string) error {
 	return nil
 }
 
-// publish gives a finished file its name, which no file has yet.
+// publish returns a finished file its name, which no file has yet.
 func publish(partial, path string) error {
 	switch err := os.Link(partial, path); {
 	case err == nil:

@@ -72,7 +72,7 @@ func checkParent(dir string) error {
 // checkMayWrite refuses a directory in which this user may make no files.
 func checkMayWrite(dir string) error {
 	if err := input.MayMakeIn(dir); err != nil {
-		return fmt.Errorf("this user may not write to %s (%w): give it to the user that runs pimsd, or correct PIMSD_DATA_DIR", dir, err)
+		return fmt.Errorf("this user may not write to %s (%w): let the user that runs pimsd own it, or correct PIMSD_DATA_DIR", dir, err)
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	}
 }
 
-// verify opens the store, gives the ids of the writes that the audit log knows, and fails unless each account's
+// verify opens the store, returns the ids of the writes that the audit log knows, and fails unless each account's
 // revision is the number of its lines and the database is whole.
 func verify(t *testing.T, dir string) map[string]bool {
 	t.Helper()

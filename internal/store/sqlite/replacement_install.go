@@ -106,7 +106,7 @@ func (r *Replacement) installOver(stamp string) (aside string, err error) {
 	return aside, r.rename()
 }
 
-// keepAside gives a file of the replaced database a second name.
+// keepAside returns a file of the replaced database a second name.
 func (r *Replacement) keepAside(path, aside string) error {
 	if err := os.Link(path, aside); err != nil {
 		return fmt.Errorf("keep the replaced database under another name, which needs a file system with hard links: %w", err)

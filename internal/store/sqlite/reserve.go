@@ -51,7 +51,7 @@ func openReserve(dir string) *reserve {
 	return r
 }
 
-// release gives the room away, and reports whether there was any.
+// release returns the room away, and reports whether there was any.
 func (r *reserve) release() bool {
 	r.file.Lock()
 	defer r.file.Unlock()

@@ -22,7 +22,7 @@ const applicationID = 0x70696d73
 // migrations are scripts in order: the script at index n brings a schema of version n to n+1.
 type migrations []string
 
-// builtIn gives the migrations of this version, from files that are named 0001_*.sql and so on.
+// builtIn returns the migrations of this version, from files that are named 0001_*.sql and so on.
 func builtIn() migrations {
 	names, _ := fs.Glob(embedded, "migrations/*.sql") // the only error is a bad pattern
 	slices.Sort(names)
@@ -86,7 +86,7 @@ func (m migrations) version(c *conn, path string) (version int, err error) {
 	return version, nil
 }
 
-// bringUpToDate makes the tables of a database that is empty, or migrates an older one to the last version. Whoever
+// bringUpToDate makes the tables of a database that is empty, or migrates an older one to the last version. A caller that
 // migrates has the database for himself: a process of an older version that went on using it would not know what it
 // reads and writes.
 func (m migrations) bringUpToDate(ctx context.Context, path string) error {
@@ -125,7 +125,7 @@ func (m migrations) bringUpToDate(ctx context.Context, path string) error {
 var errUnchanged = errors.New("nothing of it was done")
 
 // migrate runs the scripts that are missing, in one transaction. After an error that ends with its connection. Of a disk that
-// fails nobody knows what it has; every other error wraps errUnchanged.
+// fails its content is unknown; every other error wraps errUnchanged.
 func (m migrations) migrate(ctx context.Context, c *conn, path string) error {
 	defer c.interruptedBy(ctx)()
 	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {

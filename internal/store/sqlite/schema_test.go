@@ -158,7 +158,7 @@ func TestUnused(t *testing.T) {
 	t.Parallel()
 	dir := oldStore(t)
 	if err := CheckUnused(t.Context(), dir); err != nil {
-		t.Errorf("nobody has it open: %v", err)
+		t.Errorf("no process has it open: %v", err)
 	}
 	s := openWith(t, dir, builtIn())
 	if err := CheckUnused(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "is open elsewhere") {

@@ -197,7 +197,7 @@ func TestFullDatabase(t *testing.T) {
 	}
 }
 
-// stuck gives a change that makes the writer wait, and tells when it does.
+// stuck returns a change that makes the writer wait, and tells when it does.
 func stuck() (c change, reached, release chan struct{}) {
 	reached, release = make(chan struct{}), make(chan struct{})
 	return func(target) (refusal, failure error) {

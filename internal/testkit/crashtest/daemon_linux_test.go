@@ -92,7 +92,7 @@ func issue(ctx context.Context, args []string, start func(context.Context, *conf
 	return service.stop()
 }
 
-// enrol enrols the account's device, or waits until nobody holds the one that it has. It gives the ratchet step.
+// enrol enrols the account's device, or waits until the one that it has is free. It returns the ratchet step.
 func enrol(ctx context.Context, core *app.Core) (step uint64, err error) {
 	status, err := untilFree(ctx, core, time.Sleep)
 	if err != nil || status.State != otp.StateNotEnrolled {

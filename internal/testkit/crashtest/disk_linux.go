@@ -121,7 +121,7 @@ func (d *Disk) Crash(seed uint64) map[string][]byte {
 	return contents(d.root, left, luck)
 }
 
-// contents leaves out files whose folder is gone. Of a folder, it gives the path alone.
+// contents leaves out files whose folder is gone. Of a folder, it returns the path alone.
 func contents(root string, names map[string]*node, luck luck) map[string][]byte {
 	files := map[string][]byte{}
 	for _, path := range slices.Sorted(maps.Keys(names)) { // folders come before what is in them
@@ -137,7 +137,7 @@ func contents(root string, names map[string]*node, luck luck) map[string][]byte 
 	return files
 }
 
-// replay gives the content with what luck keeps of the calls. It may reuse the content.
+// replay returns the content with what luck keeps of the calls. It may reuse the content.
 func (l luck) replay(content []byte, calls []Call) []byte {
 	for _, c := range calls {
 		switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/crashtest"
 )
 
-// crashes gives what many crashes leave, each once: a file's sectors by their first bytes, after its name.
+// crashes returns what many crashes leave, each once: a file's sectors by their first bytes, after its name.
 func crashes(calls ...crashtest.Call) []string {
 	disk := crashtest.NewDisk("/r")
 	for _, c := range calls {

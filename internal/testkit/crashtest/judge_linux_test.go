@@ -27,7 +27,7 @@ const (
 	foundBehind  found = "behind"   // the same, and inWebo one round ahead
 )
 
-// look opens the store that a crash has left and gives it to see, which says how it found the device, and what should
+// look opens the store that a crash has left and returns it to see, which says how it found the device, and what should
 // not be so.
 func (w *world) look(ctx context.Context, dir string, see func(*app.Core) (found, error)) (f found, err error) {
 	c, err := settings(dir, w.inwebo.ProtocolURL())
@@ -90,7 +90,7 @@ func (t *told) compare(status otp.Status, told, accepted uint32) (found, error) 
 		return foundNone, errors.New("the device was reported as enrolled, and is gone: a step is lost")
 	case status.State == otp.StateNotEnrolled:
 		return foundNone, nil
-	case !t.enrolled: // nobody was told at which step the device begins
+	case !t.enrolled: // no caller was told at which step the device begins
 		return foundIdle, nil
 	}
 	stored := uint32(status.Step - t.base)

@@ -7,7 +7,7 @@ func olderCalls() []int {
 	return []int{unix.SYS_OPEN, unix.SYS_CREAT, unix.SYS_MKDIR, unix.SYS_UNLINK, unix.SYS_RMDIR, unix.SYS_RENAME, unix.SYS_LINK}
 }
 
-// modern gives the newer form of an older call.
+// modern returns the newer form of an older call.
 func modern(number int, a [6]uint64) (int, [6]uint64) {
 	switch number {
 	case unix.SYS_OPEN:

@@ -3,5 +3,5 @@ package crashtest
 // olderCalls are those that other architectures have.
 func olderCalls() []int { return nil }
 
-// modern gives the newer form of an older call.
+// modern returns the newer form of an older call.
 func modern(number int, a [6]uint64) (int, [6]uint64) { return number, a }

@@ -78,7 +78,7 @@ func (r *recording) fail(t *testing.T, lies func(path string) bool, points []int
 	return b
 }
 
-// draw gives the states that the disk may have now, each of them once.
+// draw returns the states that the disk may have now, each of them once.
 func (b *blackout) draw(n int, cuts chan<- cut) {
 	b.points++
 	for i := range uint64(seeds) {

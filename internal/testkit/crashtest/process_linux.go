@@ -92,7 +92,7 @@ func (p *process) open(name, flags uint64) (c Call, ours bool, err error) {
 	return c, flags&unix.O_TRUNC != 0, nil
 }
 
-// isThere tells whether something has the name.
+// isThere reports whether something has the name.
 func isThere(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

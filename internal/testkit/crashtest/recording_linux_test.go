@@ -36,7 +36,7 @@ func newRecording(t *testing.T) *recording {
 	return r
 }
 
-// record runs a child to its end, or the one that decide gives it.
+// record runs a child to its end, or the one that decide returns it.
 func (r *recording) record(t *testing.T, otps int, decide func(crashtest.Call) crashtest.Verdict) {
 	t.Helper()
 	log, failed, err := r.run(t.Context(), "daemon", otps, func(c crashtest.Call) crashtest.Verdict {
@@ -64,7 +64,7 @@ func (r *recording) note(t *testing.T, c crashtest.Call, failed bool) {
 
 func pass(crashtest.Call) crashtest.Verdict { return crashtest.Pass() }
 
-// atSettle gives a verdict on the sync that ends the settle of the sixth OTP.
+// atSettle returns a verdict on the sync that ends the settle of the sixth OTP.
 func (r *recording) atSettle(t *testing.T, verdict crashtest.Verdict) func(crashtest.Call) crashtest.Verdict {
 	done := false
 	return func(c crashtest.Call) crashtest.Verdict {
@@ -72,7 +72,7 @@ func (r *recording) atSettle(t *testing.T, verdict crashtest.Verdict) func(crash
 		if err != nil {
 			t.Error(err)
 		}
-		isSettle := len(r.told.otps) == 5 && truth.Step > r.told.last(truth) // inWebo has accepted what nobody was told yet
+		isSettle := len(r.told.otps) == 5 && truth.Step > r.told.last(truth) // inWebo has accepted what no caller was told yet
 		if done || !isSettle || c.Op != crashtest.Sync || !isLog(c.Path) {
 			return crashtest.Pass()
 		}
@@ -81,7 +81,7 @@ func (r *recording) atSettle(t *testing.T, verdict crashtest.Verdict) func(crash
 	}
 }
 
-// isLog tells whether a path is that of the write-ahead log.
+// isLog reports whether a path is that of the write-ahead log.
 func isLog(path string) bool { return strings.HasSuffix(path, "-wal") }
 
 // writes are the numbers of the calls, from one on, that change what is on the disk.

@@ -43,7 +43,7 @@ func (p point) String() string {
 	return fmt.Sprintf("%s: call %d (%s, %s)", p.kind, p.n, p.manner.ratchet, p.manner.lost)
 }
 
-// decide gives the verdict on the calls of one run, and tells whether the point was reached.
+// decide returns the verdict on the calls of one run, and reports whether the point was reached.
 func (p point) decide(reached *bool) func(crashtest.Call) crashtest.Verdict {
 	n := 0
 	return func(crashtest.Call) crashtest.Verdict {

@@ -30,7 +30,7 @@ const (
 // Pass lets the call happen.
 func Pass() Verdict { return Verdict{} }
 
-// Fail makes the call give the error, and do nothing.
+// Fail makes the call return the error, and do nothing.
 func Fail(errno unix.Errno) Verdict { return Verdict{fail, errno} }
 
 // KillBefore kills the process; the call does not happen.
@@ -100,7 +100,7 @@ func Watch(cmd *exec.Cmd, root string, decide func(Call) Verdict) error {
 	return err
 }
 
-// start starts the command, and gives the listener that it hands over.
+// start starts the command, and returns the listener that it hands over.
 func start(cmd *exec.Cmd) (listener int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

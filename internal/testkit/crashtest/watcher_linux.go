@@ -109,7 +109,7 @@ func (w *watcher) answer(id uint64, errno unix.Errno) error {
 	return err
 }
 
-// waits tells whether the thread that made the call still waits for an answer.
+// waits reports whether the thread that made the call still waits for an answer.
 func (w *watcher) waits(id uint64) bool {
 	return control(w.listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == nil
 }

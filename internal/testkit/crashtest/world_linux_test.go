@@ -65,7 +65,7 @@ func newWorld(t *testing.T, m manner) *world {
 	return &world{root: root, dir: filepath.Join(root, "data"), inwebo: inwebo}
 }
 
-// scratch is a folder of its own: in memory, where there is one, for nobody pulls the plug of this machine.
+// scratch is a folder of its own: in memory, where there is one: the power of this machine is not cut.
 func scratch(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "pimsd-crashtest-") //nolint:usetesting // t.TempDir is on a disk

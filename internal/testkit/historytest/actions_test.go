@@ -151,7 +151,7 @@ func (h *harness) enable(p *process, o op) {
 	h.judgeError(p, o, true, p.service.Enable(h.on(o), h.ask(o)))
 }
 
-// unlock lets guesses through again, here and at inWebo, by an operator who has made sure of the PIN.
+// unlock lets guesses through again, here and at inWebo, by an operator that is sure of the PIN.
 func (h *harness) unlock(p *process, o op) {
 	for _, id := range h.site.DeviceIDs() {
 		must(h.t, h.site.Unblock(id))
@@ -207,7 +207,7 @@ func (h *harness) rotate(p *process, _ op) {
 	}
 }
 
-// List gives a rotation the rows of this history.
+// List returns a rotation the rows of this history.
 func (h *harness) List(ctx context.Context, after otp.Account, _ int) (rows []otp.Row, err error) {
 	for _, account := range h.accounts {
 		row, _, err := h.store.Fetch(ctx, account)

@@ -118,7 +118,7 @@ func (h *harness) addKey() {
 
 const day = 25 * time.Hour // and a little more
 
-// begin gives the first account a device.
+// begin returns the first account a device.
 func (h *harness) begin() {
 	if h.Enrolls {
 		h.enroll(h.processes[0], op{})
@@ -182,7 +182,7 @@ func (h *harness) record(account otp.Account) (r otp.Record, found bool) {
 	return r, err == nil
 }
 
-// ask is who asks.
+// ask is the caller.
 func (h *harness) ask(o op) otp.Ask {
 	return otp.Ask{Account: h.accounts[o.Account], Caller: "test", Transaction: "t"}
 }

@@ -23,7 +23,7 @@ const (
 	overload = 5 // times the capacity
 )
 
-// crowd is so many accounts that none is called for while it is called for already, and one who calls for them in turn.
+// crowd is so many accounts that none is called for while it is called for already, and one caller that asks for them in turn.
 type crowd struct {
 	accounts []*pimsdtest.Account
 	client   *http.Client

@@ -74,7 +74,7 @@ func (c *Checker) verify(req *http.Request, resp *http.Response, body []byte) er
 	return checkCode(documented.Value, body)
 }
 
-// operation gives what the contract says about a request. To one that it does not know there is one answer: no such
+// operation returns what the contract says about a request. To one that it does not know there is one answer: no such
 // method on a known path, else no such path.
 func (c *Checker) operation(req *http.Request, resp *http.Response) *openapi3.Operation {
 	status, component := http.StatusNotFound, "NoSuchPath"

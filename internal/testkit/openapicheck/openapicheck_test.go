@@ -16,7 +16,7 @@ const (
 	succeeded = `{"transactionId":"953cfefb-bc72","status":"SUCCEEDED","result":{"otp":"0lyo2o6c"}}`
 )
 
-// otpWith gives the answer with an OTP, with replacement in the place of the first old.
+// otpWith returns the answer with an OTP, with replacement in the place of the first old.
 func otpWith(old, replacement string) string { return strings.Replace(succeeded, old, replacement, 1) }
 
 func failed(code int) string {

@@ -21,7 +21,7 @@ type Account struct {
 	Key                string // its API key, the whole text
 }
 
-// Enroll makes an account at inWebo, a device for it, and a key. An account that is there is enrolled anew.
+// Enroll makes an account at inWebo, a device for it, and a key. An account that is there is enrolled again.
 func (d *Daemon) Enroll(name, pin string) *Account {
 	d.tb.Helper()
 	a := &Account{Name: name, PIN: pin, SMSCode: smsCode(name), Daemon: d}
@@ -37,7 +37,7 @@ func (d *Daemon) Enroll(name, pin string) *Account {
 	return a
 }
 
-// smsCode is an account's code, and nobody else's.
+// smsCode is the code of that account alone.
 func smsCode(account string) string {
 	sum := sha256.Sum256([]byte(account))
 	return hex.EncodeToString(sum[:8])

@@ -26,7 +26,7 @@ func TestNoSecretEscapesToPostgres(t *testing.T) {
 			t.Errorf("the records are not in the server's folder %s", folder)
 		}
 	}
-	delete(o.secrets, "the serial")                       // stands in records: it opens nothing
+	delete(o.secrets, "the serial")                       // is in records: it opens nothing
 	parameter := hex.EncodeToString([]byte(`{"schema":`)) // as the log shows that which is a record
 	o.secrets.escaped(t, "the server's files", everyFile(t, server.Dir()), parameter)
 }

@@ -126,7 +126,7 @@ func TestNoSecretEscapes(t *testing.T) {
 	secrets.escaped(t, "a check", fmt.Sprintf("%+v", checkup.Run(t.Context(), d.Config)), "inWebo")
 
 	secrets.escaped(t, "the audit log", fmt.Sprintf("%+v", d.Audit()), a.Name)
-	delete(secrets, "the serial") // stands in records: it opens nothing
+	delete(secrets, "the serial") // is in records: it opens nothing
 	secrets.escaped(t, "the files of the open store", everyFile(t, copied(t, d.Config.DataDir)), a.Name)
 	d.Stop()
 	secrets.escaped(t, "the transcript", fileText(t, o.transcript), `"exchange":"otp_finalize"`)
@@ -134,7 +134,7 @@ func TestNoSecretEscapes(t *testing.T) {
 	secrets.escaped(t, "the data directory", everyFile(t, d.Config.DataDir), a.Name)
 }
 
-// copied is a copy of a directory, the write-ahead log included. Another process makes it: in this one nobody may open the
+// copied is a copy of a directory, the write-ahead log included. Another process makes it: in this one no code may open the
 // files of a store that is open.
 func copied(t *testing.T, dir string) string {
 	t.Helper()

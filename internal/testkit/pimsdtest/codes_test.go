@@ -47,7 +47,7 @@ type cause struct {
 	code, status int
 	parameter    string // in the label
 	retry        bool   // the answer has a Retry-After
-	// alone gives it a daemon of its own, which this changes; nil: it shares one.
+	// alone returns it a daemon of its own, which this changes; nil: it shares one.
 	alone func(*pimsdtest.Setup)
 	// before prepares the cause, for the request that follows.
 	before func(t *testing.T, a *pimsdtest.Account)

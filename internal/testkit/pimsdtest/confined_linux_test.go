@@ -100,7 +100,7 @@ func confine(t *testing.T) *confined {
 	return c
 }
 
-// command is the command inside. Whoever runs the test becomes the image's user there: root by changing to it, anyone else
+// command is the command inside. The user that runs the test becomes the image's user there: root by changing to it, anyone else
 // in a user namespace.
 func (c *confined) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(context.WithoutCancel(c.t.Context()), "/pimsd", args...)

@@ -70,7 +70,7 @@ func TestDoubtEndsWithTheNextOTP(t *testing.T) {
 	}
 }
 
-// A device that inWebo does not take back stays in doubt until it is enrolled anew.
+// A device that inWebo does not take back stays in doubt until it is enrolled again.
 func TestDoubtEndsWithAnEnrolment(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)

@@ -47,7 +47,7 @@ func drained(t *testing.T, d *pimsdtest.Daemon) {
 	})
 }
 
-// While a conversation is under way, a stopping daemon is not ready, refuses what is new, and gives the OTP.
+// While a conversation is under way, a stopping daemon is not ready, refuses what is new, and returns the OTP.
 func TestDraining(t *testing.T) {
 	t.Parallel()
 	alice := enrolled(t)

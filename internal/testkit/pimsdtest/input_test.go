@@ -9,7 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
-// inputCauses are requests that nobody below the HTTP face should ever see.
+// inputCauses are requests that no code below the HTTP layer should ever see.
 func inputCauses() []cause {
 	missing := func(name, parameter, body string) cause {
 		return cause{name: name, code: 2101, status: 400, parameter: parameter, body: body}

@@ -80,7 +80,7 @@ func TestForeignKeyFileWhileServing(t *testing.T) {
 	}
 }
 
-// A key file that is gone keeps nobody from serving with the keys in memory; the operators hear of it.
+// Without its key file a process goes on serving with the keys in memory; the operators are told.
 func TestKeyFileIsGoneWhileServing(t *testing.T) {
 	t.Parallel()
 	d := pimsdtest.Start(t)

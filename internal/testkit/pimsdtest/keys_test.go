@@ -18,6 +18,6 @@ func TestTheLastUseOfAKeyCostsNoCommit(t *testing.T) {
 		t.Error("the store does not know that the key was used")
 	}
 	if used := a.Daemon.KeyUsed(unused); !used.IsZero() {
-		t.Errorf("a key that nobody used was used at %v", used)
+		t.Errorf("a key that was not used was used at %v", used)
 	}
 }

@@ -58,7 +58,7 @@ func TestOneLinePerRequest(t *testing.T) {
 			t.Errorf("the line says %+v of %d %s", l, got.Status, got.Body)
 		}
 		if seen[id] {
-			t.Errorf("%s stands for two requests", id)
+			t.Errorf("%s identifies two requests", id)
 		}
 		seen[id] = true
 	}
@@ -67,7 +67,7 @@ func TestOneLinePerRequest(t *testing.T) {
 	}
 }
 
-// Levels say who has to look: nobody, the caller, the operators.
+// Levels say who must act: no one, the caller, the operators.
 func TestLevels(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)

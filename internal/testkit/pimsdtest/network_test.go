@@ -90,7 +90,7 @@ func networkCauses() []cause {
 		unreachable("no TLS there", func(_ *testing.T, a *pimsdtest.Account) string {
 			return "https" + a.Daemon.Inwebo.ProtocolURL()[len("http"):]
 		}),
-		unreachable("TLS refused for a certificate that nobody vouches for", func(t *testing.T, a *pimsdtest.Account) string {
+		unreachable("TLS refused for a certificate that no authority signed", func(t *testing.T, a *pimsdtest.Account) string {
 			return serveTLS(t, a).URL
 		}),
 		late("too late in the setup", pimsdtest.ActionSetup, inwebosim.Fault{Kind: inwebosim.KindDelay, Delay: never}),

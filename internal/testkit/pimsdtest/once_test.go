@@ -82,7 +82,7 @@ func TestARefusalThatMovesTheKeys(t *testing.T) {
 	}
 }
 
-// OK:BLOCKED gives the OTP.
+// OK:BLOCKED returns the OTP.
 func TestBlockedFromNowOn(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)

@@ -28,14 +28,14 @@ import (
 type Setup struct {
 	// Config is the default one, with free ports, a new data directory, the log at debug, and without what
 	// refuses callers: quota, PIN guard, circuit, rate.
-	// Its Inwebo.URL is nil, which stands for the simulator.
+	// Its Inwebo.URL is nil, which represents the simulator.
 	Config *config.Config
 	// Inwebo has the default knobs, and takes an OTP from the account alone that it was issued to.
 	Inwebo inwebosim.Options
 }
 
 // Daemon is a pimsd, and the inWebo that it talks to. What asks it may be called from any goroutine; Stop and Restart by
-// the test alone, while nobody else uses it.
+// the test alone, while no other code uses it.
 type Daemon struct {
 	Inwebo *inwebosim.Simulator
 	Config *config.Config // of the next start

@@ -14,7 +14,7 @@ func ask(a *pimsdtest.Account) (answer func() pimsdtest.Answer) {
 	return func() pimsdtest.Answer { return <-answers }
 }
 
-// shortQueue lets nobody wait long for a device.
+// shortQueue lets no caller wait long for a device.
 func shortQueue(s *pimsdtest.Setup) { s.Config.Conversation.QueueWait = 100 * time.Millisecond }
 
 // holdDevice has another request of the account under way until the test ends.

@@ -81,7 +81,7 @@ func countResponses(t *testing.T, path string) (n int) {
 	return n
 }
 
-// Callers who come to nothing stand in the audit log, and do not fill it.
+// Calls that fail are in the audit log, and do not fill it.
 func TestRefusedCallersAreAudited(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)
@@ -107,6 +107,6 @@ func TestRefusedCallersAreAudited(t *testing.T) {
 		}
 	}
 	if unknown < 50 || unknown > 150 || notEntitled != 1 || other.Status != 403 {
-		t.Errorf("%d strangers and %d who are not entitled stand in the audit log (%d)", unknown, notEntitled, other.Status)
+		t.Errorf("%d strangers and %d that are not entitled are in the audit log (%d)", unknown, notEntitled, other.Status)
 	}
 }

@@ -208,7 +208,7 @@ func TestAStoreThatFailsBeforeInweboIsAsked(t *testing.T) {
 	wantOTP(t, a)
 }
 
-// A write of which nobody knows whether it was stored costs the caller an answer, and nothing else.
+// A write whose outcome is unknown costs the caller an answer, and nothing else.
 func TestAHoldThatIsNotStoredInTime(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t, func(s *pimsdtest.Setup) { s.Config.Quota.OTPsPerDay = 1 })

@@ -52,7 +52,7 @@ func TestTheAPIOverTLS(t *testing.T) {
 	}
 }
 
-// testCertificate writes the one that httptest has, for example.com, and gives what trusts it.
+// testCertificate writes the one that httptest has, for example.com, and returns what trusts it.
 func testCertificate(t *testing.T) (certificate, key string, roots *x509.CertPool) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Whoever tries PINs, with however many keys and on whichever replica, gets two of them to inWebo, and the account is not
+// A caller that tries PINs, with however many keys and on whichever replica, gets two of them to inWebo, and the account is not
 // blocked: the right PIN is good again as soon as an operator unlocks it.
 func TestBruteForce(t *testing.T) {
 	count := either(400, 10_000)

@@ -68,7 +68,7 @@ func startServer(t *testing.T) *pgtest.Server {
 	return server
 }
 
-// load is a caller for each account, who asks one process for ever.
+// load is a caller for each account that calls one process for ever.
 type load struct {
 	w       *world
 	callers sync.WaitGroup
@@ -103,7 +103,7 @@ func (w *world) load(processes []*process, accounts []string) *load {
 	return l
 }
 
-// ask asks once, and holds the answer against what inWebo has seen of the account, who has no other caller.
+// ask calls once, and compares the answer with what inWebo has seen of the account, which has no other caller.
 func (l *load) ask(p *process, account string, good *atomic.Int64) {
 	finalizes := l.w.truth(account).Finalizes
 	a := l.w.ask(p, account)

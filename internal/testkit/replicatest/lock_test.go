@@ -38,7 +38,7 @@ func lockSQLite(t *testing.T, store settings) (unlock func()) {
 	}
 }
 
-// lockPostgres keeps everybody from writing a device. Who waits for that when it ends has lost the connection, and the
+// lockPostgres keeps everybody from writing a device. A caller that waits for that when it ends has lost the connection, and the
 // write with it: the server would make the write of a sleeping process on its own.
 func lockPostgres(t *testing.T, store settings) (unlock func()) {
 	t.Helper()

@@ -39,7 +39,7 @@ func (w *world) start() *process {
 		w.t.Fatal(err)
 	}
 	p := &process{t: w.t, cmd: exec.Command(self), done: make(chan struct{})}
-	p.cmd.Env = append(w.settings.environ(), childVariable+"=1") // and nothing of who runs the tests
+	p.cmd.Env = append(w.settings.environ(), childVariable+"=1") // and nothing of the environment of the tests
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := p.cmd.StderrPipe()
 	if err == nil {
@@ -70,7 +70,7 @@ func (w *world) starts(n int) (all []*process) {
 	return all
 }
 
-// follow reads the log to its end, and then waits for the process. Its addresses stand in the line that says "serving".
+// follow reads the log to its end, and then waits for the process. Its addresses are in the line that says "serving".
 func (p *process) follow(stderr io.Reader, serving chan<- struct{}) {
 	defer close(p.done)
 	for lines := bufio.NewReader(stderr); ; {

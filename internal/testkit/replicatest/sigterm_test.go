@@ -85,7 +85,7 @@ func (w *world) askUntilTheEnd(p *process, account string) (otps int) {
 	}
 }
 
-// isEnding tells whether the process has been told to end.
+// isEnding reports whether the process has been told to end.
 func (w *world) isEnding(p *process) bool { return strings.Contains(p.text(), `"stopping"`) }
 
 // wantAllOn wants of every device an OTP that verifies, and no doubt.

@@ -9,7 +9,7 @@ import (
 )
 
 // Breaking is a store that breaks on purpose: before each call, Decide says how that call goes. It is a decorator, for
-// whatever store lies beneath; with a Decide that is nil, or that always gives the zero Fault, it changes nothing.
+// whatever store lies beneath; with a Decide that is nil, or that always returns the zero Fault, it changes nothing.
 type Breaking struct {
 	Store otp.Store
 	// Decide is asked in the goroutine of the caller, so it may also wait, or look at what is stored.

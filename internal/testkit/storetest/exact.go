@@ -52,7 +52,7 @@ func testExactRows(t *testing.T, s Instance) {
 	}
 }
 
-// drawTime gives the zero time, or one to the nanosecond between 1970 and 2200, in one zone or another.
+// drawTime returns the zero time, or one to the nanosecond between 1970 and 2200, in one zone or another.
 func drawTime(rt *rapid.T, name string) time.Time {
 	if rapid.Bool().Draw(rt, name+" is zero") {
 		return time.Time{}

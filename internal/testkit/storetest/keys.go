@@ -18,7 +18,7 @@ type KeyInstance struct {
 	Reopen func(t *testing.T) KeyInstance // as of Instance
 }
 
-// RunKeys holds a store of API keys against authn.KeyStore. open gives an instance without keys.
+// RunKeys holds a store of API keys against authn.KeyStore. open returns an instance without keys.
 func RunKeys(t *testing.T, open func(t *testing.T) KeyInstance) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, KeyInstance){

@@ -55,7 +55,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// fetch gives a row that must be there.
+// fetch returns a row that must be there.
 func fetch(t testing.TB, store otp.Store, account otp.Account) otp.Row {
 	t.Helper()
 	row, _, err := store.Fetch(t.Context(), account)

@@ -38,7 +38,7 @@ type formerly struct {
 	account otp.Account
 }
 
-// NewMemory gives an empty store.
+// NewMemory returns an empty store.
 func NewMemory() *Memory {
 	return &Memory{rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}, former: map[formerly]otp.Row{}}
 }
@@ -278,7 +278,7 @@ func (m *Memory) Restore(row otp.Row) {
 	m.rows[row.Account] = row
 }
 
-// copyRow gives a row that shares nothing with the one given, as if it had been stored and read.
+// copyRow returns a row that shares nothing with the one given, as if it had been stored and read.
 func copyRow(row otp.Row) otp.Row {
 	row.Body = bytes.Clone(row.Body)
 	if !row.HeldUntil.IsZero() {

@@ -7,7 +7,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Lines that come with no record stand in the log as others do, at the store's time.
+// Lines that come with no record are in the log as others do, at the store's time.
 func testNote(t *testing.T, s Instance) {
 	first := write("alice", 1)
 	must(t, s.Create(t.Context(), first))

@@ -34,7 +34,7 @@ func testCancelled(t *testing.T, s Instance) {
 }
 
 // testCancelledInTheMiddle cancels callers at random moments of their writes: each may or may not have been stored,
-// and a repeat finds out; nothing is stored twice, and nobody else is disturbed.
+// and a repeat finds out; nothing is stored twice, and no other job is disturbed.
 func testCancelledInTheMiddle(t *testing.T, s Instance) {
 	const callers, writes = 4, 25
 	var all sync.WaitGroup

@@ -21,7 +21,7 @@ type Reader interface {
 	CountDoubt(ctx context.Context) (int, error)
 	// CountUnreadAnswers returns the sum of UnreadAnswers over all rows.
 	CountUnreadAnswers(ctx context.Context) (int, error)
-	// AuditAfter gives the lines of the audit log with an id above the one given, in the order of ids, at most limit.
+	// AuditAfter returns the lines of the audit log with an id above the one given, in the order of ids, at most limit.
 	// Who goes on after the last id that it has seen misses no line.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
 	// ForgetLines deletes the oldest lines, as far as they are older than age: all of them but the newest, when it is called often
@@ -42,12 +42,12 @@ type Instance struct {
 	otp.Store
 	// Reader reads the same data. It may lie beneath a decorator: the suite never looks at a Vault that comes from it.
 	Reader Reader
-	// Reopen gives another store on the same data, as a process would have it that is started anew; the one before is
+	// Reopen gives another store on the same data, as a process would have it that is started again; the one before is
 	// not used any more. Its Reader reads the same data, too.
 	Reopen func(t *testing.T) Instance
 }
 
-// Run holds a store against its contract. open gives an instance without data, and lets it end with t.
+// Run holds a store against its contract. open returns an instance without data, and lets it end with t.
 func Run(t *testing.T, open func(t *testing.T) Instance) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Instance){
