@@ -61,13 +61,11 @@ func advices() []advice {
 		{otp.ErrNotDisabled, "Disable it first: pimsd account disable ACCOUNT"},
 		{otp.ErrAlreadyEnrolled, "To enroll again, add --replace; the present device stays until the new one is stored."},
 		{otp.ErrDeviceTaken, "Two accounts of one device tear its keys apart. Use the account that has it (pimsd account list), " +
-			"or remove it there " +
-			"first: pimsd account forget"},
+			"or remove it there first: pimsd account forget"},
 		{otp.ErrBusy, "Another call is using the device, or its process has died: wait as long as it says, and try again."},
 		{otp.ErrStopping, "Try again."},
-		{seal.ErrCurrentKeyMissing, "Put the right key file back, or give seal.keys the lines that the store was sealed with; " +
-			"pimsd seal list shows " +
-			"which keys its records need."},
+		{seal.ErrCurrentKeyMissing, "Put the right key file back, or set seal.keys to the lines that the store was sealed with; " +
+			"pimsd seal list shows which keys its records need."},
 		{otp.ErrSealed, "Add the key that the record was sealed with to seal.keys or seal.keys_file; pimsd seal list shows which are there."},
 		{otp.ErrStore, "Look after the store: its disk, its database, and whether this user may write to it. Nothing was sent to inWebo."},
 		{otp.ErrActivations, "pimsd makes no more of them than sms_activations.refuse_at, for inWebo locks the account after about 20. " +
@@ -91,8 +89,7 @@ func advices() []advice {
 			"other client for good, and enroll again."},
 		{otp.ErrNotActivated, "inWebo wants another of its tokens to be activated first: ask the brand's support."},
 		{otp.ErrNoService, "Check in the brand's app that the connected services of the vehicle are active."},
-		{otp.ErrNoSecret, "inWebo has no service that the account could make OTPs for: check in the brand's app that the connected services " +
-			"of the vehicle are active."},
+		{otp.ErrNoSecret, "inWebo has no service for OTPs of the account: check in the brand's app that the vehicle's services are active."},
 		{otp.ErrSynchroFailed, "Try once more; if it fails again, enroll the device again."},
 		{otp.ErrServiceChoice, "The account has several services: set inwebo.service to the id or the name of the one to use."},
 		{otp.ErrNotInwebo, "Check inwebo.url and inwebo.path."},

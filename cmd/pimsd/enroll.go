@@ -87,7 +87,8 @@ func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
 		e.say("the account has used up %d SMS activations: inWebo locks it after about 20", used.Tried)
 	}
 	if errors.Is(err, otp.ErrNoPINAsked) {
-		return advised{err, "The SMS code is not spent. To send the PIN all the same, add --pin-anyway; and report it, because this is not known to happen."}
+		return advised{err, "The SMS code is not spent. To send the PIN all the same, add --pin-anyway; and report it, " +
+			"because this is not known to happen."}
 	}
 	if err != nil {
 		return advised{err, strings.TrimSpace(adviceFor(err) + "\n" + e.ofTheCode())}

@@ -50,43 +50,52 @@ goes on past lines that fail, and passes over devices that are there: run it aga
 			return err
 		case *list != "" && (name != "" || len(files) > 0):
 			return usageError{errors.New("name either --list, or an account and its file")}
-		case *list == "" && name == "":
-			return usageError{fmt.Errorf("the account is missing: %s", cmd.UseLine())}
 		case *list != "":
-			all, err := readDeviceList(*list)
-			if err != nil {
-				return err
-			}
-			return withCore(cmd, c, func(core *app.Core) error { return p.importList(cmd.Context(), core, c.Inwebo.MacID, all, *dryRun) })
+			return p.importAll(cmd, c, *list, *dryRun)
+		case name == "":
+			return usageError{fmt.Errorf("the account is missing: %s", cmd.UseLine())}
+		case len(files) == 0:
+			return usageError{fmt.Errorf("the FILE in which the other client keeps its device is missing: %s", cmd.UseLine())}
 		}
 		who, err := parseName(name, otp.ParseAccount)
 		if err != nil {
 			return err
 		}
-		if len(files) == 0 {
-			return usageError{fmt.Errorf("the FILE in which the other client keeps its device is missing: %s", cmd.UseLine())}
-		}
-		device, err := readDevice(files[0])
-		if err != nil {
+		return p.importOne(cmd, c, who, files[0], *dryRun)
+	})
+}
+
+// importAll imports the devices that the list names.
+func (p process) importAll(cmd *cobra.Command, c *config.Config, list string, dryRun bool) error {
+	all, err := readDeviceList(list)
+	if err != nil {
+		return err
+	}
+	return withCore(cmd, c, func(core *app.Core) error { return p.importList(cmd.Context(), core, c.Inwebo.MacID, all, dryRun) })
+}
+
+// importOne imports the device in the file for the account. It asks for the PIN where the file has one.
+func (p process) importOne(cmd *cobra.Command, c *config.Config, account otp.Account, file string, dryRun bool) error {
+	device, err := readDevice(file)
+	if err != nil {
+		return err
+	}
+	if device.MacID != c.Inwebo.MacID {
+		return errForeignDevice
+	}
+	var typed secret.Text
+	if !device.PIN.IsEmpty() {
+		if typed, err = p.readOptionalPIN(cmd.Context()); err != nil {
 			return err
 		}
-		if device.MacID != c.Inwebo.MacID {
-			return errForeignDevice
-		}
-		var typed secret.Text
-		if !device.PIN.IsEmpty() {
-			if typed, err = p.readOptionalPIN(cmd.Context()); err != nil {
-				return err
-			}
-		}
-		found, err := device.With(typed)
-		if err != nil {
-			return err
-		}
-		return withCore(cmd, c, func(core *app.Core) error {
-			t := takeover{process: p, ask: otp.Ask{Account: who, Caller: caller}, device: device, found: found}
-			return t.run(cmd.Context(), core, *dryRun)
-		})
+	}
+	found, err := device.With(typed)
+	if err != nil {
+		return err
+	}
+	return withCore(cmd, c, func(core *app.Core) error {
+		t := takeover{process: p, ask: otp.Ask{Account: account, Caller: caller}, device: device, found: found}
+		return t.run(cmd.Context(), core, dryRun)
 	})
 }
 

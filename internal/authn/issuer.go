@@ -74,7 +74,8 @@ func (i Issuer) problems() (problems []string) {
 		fault(!slices.Contains(knownAlgorithms(), jose.SignatureAlgorithm(name)),
 			"algorithms has %q: give some of %s", name, join(knownAlgorithms()))
 	}
-	fault(strings.ContainsAny(i.Type, " \t\r\n"), "typ is %q: set it to what the typ header of the issuer's tokens says, such as at+jwt", i.Type)
+	fault(strings.ContainsAny(i.Type, " \t\r\n"),
+		"typ is %q: set it to what the typ header of the issuer's tokens says, such as at+jwt", i.Type)
 	fault(i.AccountPrefix != "" && (!isPrefix(i.AccountPrefix) || len(i.AccountPrefix) == maxAccountLength),
 		"account_prefix is %q: give less than %d printable ASCII characters, the first of them no blank", i.AccountPrefix, maxAccountLength)
 	fault(i.AccountPrefix != "" && isAlphanumeric(i.AccountPrefix[len(i.AccountPrefix)-1]),

@@ -85,7 +85,8 @@ func (l *loader) take(s settingName, src source, origin, text string) {
 	}
 }
 
-// secretIn returns what the file of a secret holds, and reports whether the file can be used. An empty file is a fault, because the setting without a value may mean something else: another store, for one.
+// secretIn returns what the file of a secret holds, and reports whether the file can be used. An empty file is a
+// fault, because the setting without a value may mean something else: another store, for one.
 func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool) {
 	if s.key == sealKeys && l.in.WithoutKeys {
 		return "", true

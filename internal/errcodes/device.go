@@ -46,7 +46,8 @@ func unknownDevice() Entry {
 		Wire: []string{"NOK:NODEVICE"},
 		Caller: "Enrol the account: have an SMS code sent by the brand's app or by the backend's own call to the vendor, for pimsd " +
 			"cannot order one, and enrol with it and the PIN. When the reason is `account_disabled`, only the operator can help.",
-		Operator: "`pimsd account enable` ends what `pimsd account disable` began. Check that the caller names the account that was enrolled, letter for letter. When the device was deleted or " +
+		Operator: "`pimsd account enable` ends what `pimsd account disable` began. Check that the caller names the account that was " +
+			"enrolled, letter for letter. When the device was deleted or " +
 			"disabled at inWebo, run `pimsd enroll` with a new SMS code.",
 		Source: fromWire,
 	}

@@ -36,8 +36,14 @@ func invalidParameter() Entry {
 			},
 			{ReasonPINFormatRefused, http.StatusBadRequest, false, AdviceFixRequest, "inWebo refuses the form of the PIN"},
 			{ReasonSMSCodeFormatRefused, http.StatusBadRequest, false, AdviceFixRequest, "inWebo refuses the form of the SMS code"},
-			{ReasonBodyTooLarge, http.StatusRequestEntityTooLarge, false, AdviceFixRequest, "the body is larger than 16 KiB, or than 64 KiB for a device file"},
-			{ReasonContentTypeInvalid, http.StatusUnsupportedMediaType, false, AdviceFixRequest, "the Content-Type is not JSON, or application/octet-stream for a device file"},
+			{
+				ReasonBodyTooLarge, http.StatusRequestEntityTooLarge, false, AdviceFixRequest,
+				"the body is larger than 16 KiB, or than 64 KiB for a device file",
+			},
+			{
+				ReasonContentTypeInvalid, http.StatusUnsupportedMediaType, false, AdviceFixRequest,
+				"the Content-Type is not JSON, or application/octet-stream for a device file",
+			},
 			{
 				ReasonContentEncodingInvalid, http.StatusUnsupportedMediaType, false, AdviceFixRequest,
 				"the body is compressed or otherwise encoded",

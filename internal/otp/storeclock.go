@@ -13,7 +13,8 @@ const (
 )
 
 // StoreClock compares the clock of a store with the time that passes in this process, so that a clock that runs ahead for a while
-// makes nothing old that is not. It must never make anything last longer than ClockProbation because of that. The zero value is ready for use. It is safe for concurrent use.
+// makes nothing old that is not. It must never make anything last longer than ClockProbation because of that.
+// The zero value is ready for use. It is safe for concurrent use.
 type StoreClock struct {
 	mu       sync.Mutex
 	began    time.Time // of the first look, by this process

@@ -94,7 +94,9 @@ func TestRepeatedJobTakesTheDetachedPlace(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			result := do(ctx, q, &job{Task: "detached", ID: "1"})
 			cancel()
-			<-result
+			if err := <-result; !errors.Is(err, context.Canceled) {
+				t.Errorf("a caller that left: %v", err)
+			}
 		}
 		last, other := do(t.Context(), q, &job{Task: "last", ID: "1"}), do(t.Context(), q, &job{Task: "other", ID: "2"})
 		second := do(t.Context(), q, &job{Task: "second", ID: "1"})

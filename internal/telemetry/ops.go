@@ -27,8 +27,8 @@ const (
 	scrapeTimeout = 8 * time.Second
 )
 
-// OpsHandler serves the operators: / (what there is), /metrics, /livez (the process answers) and /readyz (every check passes; with ?verbose a line
-// for each). It asks for no credentials, so it must never share a listener with the API.
+// OpsHandler serves the operators: / (what there is), /metrics, /livez (the process answers) and /readyz (every check passes; with
+// ?verbose a line for each). It asks for no credentials, so it must never share a listener with the API.
 func OpsHandler(m *Metrics, checks ...Check) http.Handler {
 	r := chi.NewRouter()
 	r.Use(middleware.GetHead, middleware.SetHeader("Cache-Control", "no-store"), middleware.SetHeader("X-Content-Type-Options", "nosniff"))

@@ -36,7 +36,7 @@ func (w *writer) writeBack(mode string) (complete bool, err error) {
 
 // How a checkpoint is made. The writer's connection does not wait for others in either.
 const (
-	passive  = `PRAGMA wal_checkpoint(PASSIVE)`
+	passive  = `PRAGMA wal_checkpoint(PASSIVE)`  //nolint:gosec // no credential
 	truncate = `PRAGMA wal_checkpoint(TRUNCATE)` // and cuts the log off
 )
 

@@ -14,7 +14,8 @@ import (
 type conn struct {
 	*sqlite.Conn
 
-	ctx context.Context // that interrupts statements; nil: none does
+	//nolint:containedctx // the one that interrupts statements; nil when none does
+	ctx context.Context
 }
 
 // pragma is a setting of a connection, and how SQLite reads it back.

@@ -56,8 +56,9 @@ func explain(err error) error {
 		return fmt.Errorf("it is not an SQLite database, or encrypted: restore it, or name another directory in PIMSD_DATA_DIR: %w", err)
 	case sqlite.ResultReadOnly, sqlite.ResultCantOpen, sqlite.ResultPerm:
 		return fmt.Errorf("it cannot be written: let the user that runs pimsd own it and its directory: %w", err)
+	default:
+		return err
 	}
-	return err
 }
 
 // fault says what an error means for the store.
@@ -101,6 +102,7 @@ func faultOfCode(code sqlite.ResultCode) fault {
 		case sqlite.ResultCorrupt, sqlite.ResultIOErrRead, sqlite.ResultIOErrShortRead,
 			sqlite.ResultConstraint, sqlite.ResultTooBig, sqlite.ResultMismatch, sqlite.ResultRange:
 			return faultLocal
+		default:
 		}
 	}
 	return faultFatal

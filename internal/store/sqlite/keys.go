@@ -100,7 +100,7 @@ func readKey(r *row) (key authn.Key, err error) {
 func readListedKey(r *row) (authn.Key, error) {
 	key, err := readKey(r)
 	if err != nil {
-		return authn.Key{ID: key.ID, Damage: err.Error()}, nil
+		return authn.Key{ID: key.ID, Damage: err.Error()}, nil //nolint:nilerr // the key says it
 	}
 	return key, nil
 }

@@ -17,7 +17,7 @@ type reader struct {
 
 // listing is a read that ends when the context of its caller does.
 type listing struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // the caller's, for as long as the read waits and runs
 	read func(*conn) error
 }
 

@@ -29,7 +29,8 @@ const (
 	insertDevice = `INSERT INTO device (` + deviceColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account) DO NOTHING`
 
 	fits          = ` WHERE account = ?1 AND revision = ?2 - 1 AND body = coalesce(?8, body)`
-	replaceDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers) = (?2, ?3, ?4, ?5, coalesce(?6, vault), coalesce(?7, unread_answers))` + fits
+	replaceDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers) =
+		(?2, ?3, ?4, ?5, coalesce(?6, vault), coalesce(?7, unread_answers))` + fits
 	replaceByScan = `UPDATE device NOT INDEXED SET (revision, body, vault) = (?2, ?5, coalesce(?6, vault))` + fits
 
 	insertLine = `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
@@ -108,8 +109,8 @@ const (
 		AND ?1 IN (substr(answer, 1, length(?1)), substr(fingerprint, 1, length(?1)))`
 )
 
-// writerStatements and readerStatements return the statements of the two connections of a store. They are prepared when it is opened, so that a store
-// which lacks a table is not.
+// writerStatements and readerStatements return the statements of the two connections of a store. They are prepared when
+// it is opened, so that a store which lacks a table is not.
 func writerStatements() []string {
 	return []string{
 		fetchRow, fetchWithResponse, findKey, insertDevice, replaceDevice, replaceByScan, insertLine, findWrite, findWriteByScan,

@@ -27,8 +27,8 @@ type transaction struct {
 //
 // What is convenient never fails what is not: a settle whose response cannot be stored is run again without it, one that meets damage
 // is run again without the indexes of the records, or without its audit line, a job that fails alone is left out, and on a full disk
-// room is made for settles, at the expense of everything else. After a failure all is rolled back and run again: of a transaction that has met damage, SQLite
-// commits nothing, whatever was rolled back to a savepoint.
+// room is made for settles, at the expense of everything else. After a failure all is rolled back and run again: of a transaction
+// that has met damage, SQLite commits nothing, whatever was rolled back to a savepoint.
 //
 // Before the commit, what failed is not stored and never will be (otp.ErrUntouched). A commit that failed may have left the
 // transaction in the log: whether it is stored is not known.

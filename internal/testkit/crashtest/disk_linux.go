@@ -168,10 +168,10 @@ type luck struct {
 }
 
 // always keeps everything.
-var always = luck{chance: 1, whole: true} //nolint:gochecknoglobals // a constant, which a struct cannot be
+var always = luck{chance: 1, whole: true}
 
 func newLuck(seed uint64) luck {
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be repeated
+	random := rand.New(rand.NewPCG(seed, 0))
 	switch seed {
 	case 0:
 		return luck{random: random, whole: true}

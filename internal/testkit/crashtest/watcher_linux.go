@@ -117,7 +117,7 @@ func (w *watcher) waits(id uint64) bool {
 // control makes a request to the listener, whose argument is one of the kernel's structures.
 func control[T any](listener int, request uintptr, argument *T) error {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), request,
-		uintptr(unsafe.Pointer(argument))) //nolint:gosec // the kernel takes nothing else
+		uintptr(unsafe.Pointer(argument)))
 	if errno != 0 {
 		return errno
 	}
