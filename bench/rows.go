@@ -58,8 +58,10 @@ func rows() (all []row) {
 		name, kind string
 		count      int
 	}{
-		{"sqlite-100k", inSQLite, some}, {"postgres-100k", inPostgres, some},
-		{"sqlite-1m", inSQLite, many}, {"postgres-1m", inPostgres, many},
+		{"sqlite-100k", inSQLite, some},
+		{"postgres-100k", inPostgres, some},
+		{"sqlite-1m", inSQLite, many},
+		{"postgres-1m", inPostgres, many},
 	} {
 		compare := func(hot bool) contest {
 			return contest{callers: 256, turn: 1_024, pairs: enough, sides: againstFew(r.kind, r.count, hot)}
