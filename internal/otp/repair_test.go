@@ -56,12 +56,15 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 	e.mustEnroll(t, otp.Enrolling{})
 	vault := e.row(t).Vault.Reveal()
 	service := serviceOn(t, unopening{e.memory}, e)
-	for name, amend := range map[string]func(context.Context, otp.Ask) error{
-		"doubt": service.Doubt, "unlock": service.Unlock, "clear the quota": service.ClearQuota,
-		"disable": service.Disable, "enable": service.Enable,
+	for _, step := range []struct {
+		name  string
+		amend func(context.Context, otp.Ask) error
+	}{
+		{"doubt", service.Doubt}, {"unlock", service.Unlock}, {"clear the quota", service.ClearQuota},
+		{"disable", service.Disable}, {"enable", service.Enable}, // in this order: a disabled account gets no OTP
 	} {
-		if err := amend(t.Context(), e.ask()); err != nil {
-			t.Errorf("%s: %v", name, err)
+		if err := step.amend(t.Context(), e.ask()); err != nil {
+			t.Errorf("%s: %v", step.name, err)
 		}
 	}
 	if !bytes.Equal(e.row(t).Vault.Reveal(), vault) {

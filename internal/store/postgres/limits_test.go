@@ -14,8 +14,8 @@ import (
 func TestOneConnection(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)
-	server.Exec(t, url.Reveal(), "CREATE ROLE limited LOGIN CONNECTION LIMIT 1", "GRANT ALL ON SCHEMA public TO limited")
-	store := open(t, secret.NewText(strings.Replace(url.Reveal(), "pimsd@", "limited@", 1)))
+	server.Exec(t, url.Reveal(), "CREATE ROLE single LOGIN CONNECTION LIMIT 1", "GRANT ALL ON SCHEMA public TO single")
+	store := open(t, secret.NewText(strings.Replace(url.Reveal(), "pimsd@", "single@", 1)))
 	var calls sync.WaitGroup
 	for _, account := range createAccounts(t, store, "a", 10) {
 		calls.Go(func() {
