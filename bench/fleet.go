@@ -40,6 +40,6 @@ func (f fleet) device(i int) inwebosim.Device {
 func (f fleet) row(of otp.Row, i int) otp.Row {
 	body := bytes.ReplaceAll(of.Body, []byte(f.Of.Serial), []byte(f.serial(i)))
 	of.Body = bytes.ReplaceAll(body, []byte(f.Of.ID), []byte(f.id(i)))
-	of.Account, of.Revision = otp.Account(f.account(i)), 1
+	of.Account, of.Revision, of.Epoch = otp.Account(f.account(i)), 1, 1
 	return of
 }

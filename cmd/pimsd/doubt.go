@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -21,8 +21,9 @@ func newAccountDoubt(p process) *cobra.Command {
 failed over with loss. Such a state looks healthy. A device in doubt is tried again with what is stored, and when inWebo
 refuses it, the caller is told what happened instead of "wrong PIN".
 
-With --all it goes on past an account that is in use, or whose record cannot be read, lists these at the end, and exits with
-status 1: run it again.`,
+With --all the store's doubt epoch is raised, in one durable write: every device is in doubt, also one that is in use, or whose
+record cannot be read now. On PostgreSQL this also accepts the cluster that has the database by now, which the service refuses
+when it is not the one that it used last.`,
 	}
 	all := cmd.Flags().Bool("all", false, "every account that has a device")
 	account := addAccountOrAll(cmd, all)
@@ -31,58 +32,42 @@ status 1: run it again.`,
 		if err != nil {
 			return err
 		}
-		return withRecords(cmd, c, func(core *app.Core) error {
-			doubted := 1
-			if *all {
-				doubted, err = doubtAll(cmd.Context(), core)
-			} else if err := core.OTP.Doubt(cmd.Context(), otp.Ask{Account: who, Caller: caller}); err != nil {
-				return err
+		if *all {
+			doubted, err := doubtAll(cmd.Context(), c)
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d in doubt.\n", doubted)
 			}
-			if _, printed := fmt.Fprintf(cmd.OutOrStdout(), "%d in doubt.\n", doubted); printed != nil {
-				return printed
+			return err
+		}
+		return withRecords(cmd, c, func(core *app.Core) error {
+			err := core.OTP.Doubt(cmd.Context(), otp.Ask{Account: who, Caller: caller})
+			if err == nil {
+				_, err = io.WriteString(cmd.OutOrStdout(), "1 in doubt.\n")
 			}
 			return err
 		})
 	})
 }
 
-// doubtAll puts every device in doubt, and returns how many. It goes on past accounts with which that cannot be done now; the
-// error is a *leftError that names them.
-func doubtAll(ctx context.Context, core *app.Core) (doubted int, err error) {
-	left := &leftError{}
-	err = core.EachAccount(ctx, func(status otp.Status) error {
-		switch err := core.OTP.Doubt(ctx, otp.Ask{Account: status.Account, Caller: caller}); {
-		case err == nil:
-			doubted++
-		case errors.Is(err, otp.ErrNoDevice):
-		case ctx.Err() != nil:
-			return fmt.Errorf("account %q and those after it: %w", status.Account, err)
-		default:
-			left.accounts = append(left.accounts, app.Unreadable{Account: status.Account, Err: err})
-		}
-		return nil
-	})
-	if unreadable, ok := errors.AsType[*app.UnreadableError](err); ok {
-		left.accounts = append(left.accounts, unreadable.Records...)
-		err = nil
+// doubtAll puts every device in doubt, and returns how many there are.
+func doubtAll(ctx context.Context, c *config.Config) (devices int, err error) {
+	store, err := app.OpenMovedStore(ctx, c)
+	if err != nil {
+		return 0, err
 	}
-	if err == nil && len(left.accounts) > 0 {
-		err = left
+	defer func() { err = errors.Join(err, store.Close()) }()
+	line := otp.Line{Caller: caller, Action: actionDoubtAll, Stage: otp.StageOutcome, Outcome: outcomeDone}
+	if err := store.RaiseEpoch(ctx, line); err != nil {
+		return 0, fmt.Errorf("put every device in doubt: %w", err)
 	}
-	return doubted, err
+	if devices, err = store.CountDoubt(ctx); err != nil {
+		return 0, fmt.Errorf("every device is in doubt, and they could not be counted: %w", err)
+	}
+	return devices, nil
 }
 
-// leftError names accounts with which a command could not do what it does with all.
-type leftError struct{ accounts []app.Unreadable }
-
-// Error names each account on a line of its own.
-func (e *leftError) Error() string {
-	lines := []string{fmt.Sprintf("%d accounts are left as they were:", len(e.accounts))}
-	if len(e.accounts) == 1 {
-		lines[0] = "1 account is left as it was:"
-	}
-	for _, account := range e.accounts {
-		lines = append(lines, fmt.Sprintf("  %q: %v", account.Account, account.Err))
-	}
-	return strings.Join(lines, "\n")
-}
+// What the audit log says when every device is put in doubt.
+const (
+	actionDoubtAll = "doubt-all"
+	outcomeDone    = "done"
+)

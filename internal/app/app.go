@@ -34,6 +34,7 @@ type App struct {
 	lines    *requestLines
 	keyring  *keyringWatch
 	watched  *storeWatch
+	epoch    *epochWatch
 	shown    *certificate // nil: no TLS
 	api, ops *door
 
@@ -84,6 +85,8 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	metrics.WatchSealingKeys(a.keyring.usable)
 	a.watched = newStoreWatch(a.Store, metrics, logger)
 	metrics.WatchDoubt(a.Store.CountDoubt)
+	a.epoch = &epochWatch{store: a.Store, logger: logger}
+	metrics.WatchEpoch(a.epoch.number)
 	metrics.WatchUnreadAnswers(a.Store.CountUnreadAnswers)
 	a.refusals = newRefusals(a.Store, logger, metrics)
 	metrics.ExpectRefusedCallers(refusalNoted, refusalDropped, refusalFailed)
@@ -154,6 +157,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.inBackground(ctx, taskKeyUses, a.followKeys)
 	a.inBackground(ctx, taskSealingKeys, a.keyring.follow)
 	a.inBackground(ctx, taskStoreWatch, a.watched.follow)
+	a.inBackground(ctx, taskDoubtEpoch, a.epoch.follow)
 	if a.shown != nil {
 		a.inBackground(ctx, taskCertificate, a.shown.follow)
 	}

@@ -21,6 +21,7 @@ const (
 	taskKeyUses        = "key_uses"
 	taskSealingKeys    = "sealing_keys"
 	taskStoreWatch     = "store_watch"
+	taskDoubtEpoch     = "doubt_epoch"
 	taskCertificate    = "certificate"
 	taskCensus         = "census"
 	taskWatchdog       = "watchdog"
@@ -30,8 +31,8 @@ const (
 
 func tasks() []string {
 	return []string{
-		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch, taskCertificate,
-		taskCensus, taskWatchdog, taskOperators, taskListener,
+		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch, taskDoubtEpoch,
+		taskCertificate, taskCensus, taskWatchdog, taskOperators, taskListener,
 	}
 }
 

@@ -28,7 +28,7 @@ func CheckStopped(ctx context.Context, c *config.Config) error {
 // CopyToPostgres copies everything that the store holds into the empty PostgreSQL database of the URL, reads it back and
 // compares it. The service must be stopped: two stores of one device tear its ratchet apart.
 func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, error) {
-	to, err := postgres.OpenOrCreate(ctx, url)
+	to, err := postgres.OpenOrCreate(ctx, postgres.Options{URL: url})
 	if err != nil {
 		return Copied{}, err
 	}
@@ -36,9 +36,13 @@ func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, err
 	if err == nil {
 		err = wholeKeys(keys)
 	}
+	var epoch otp.Epoch
+	if err == nil {
+		epoch, err = c.Store.Epoch(ctx)
+	}
 	if err == nil {
 		err = to.Load(ctx, postgres.Contents{
-			Rows: allRows(ctx, c.Store), Former: allFormer(ctx, c.Store), Lines: allLines(ctx, c.Store), Keys: keys,
+			Rows: allRows(ctx, c.Store), Former: allFormer(ctx, c.Store), Lines: allLines(ctx, c.Store), Keys: keys, Epoch: epoch,
 		})
 	}
 	var copied Copied
@@ -127,8 +131,8 @@ func paged[T, K any](after K, read func(K) ([]T, error), key func(T) K) iter.Seq
 func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 	sameRow := func(a, b otp.Row) bool {
 		return a.Account == b.Account && a.Revision == b.Revision && a.InDoubt == b.InDoubt && a.HeldUntil.Equal(b.HeldUntil) &&
-			a.UnreadAnswers == b.UnreadAnswers && a.Claim == b.Claim && bytes.Equal(a.Body, b.Body) &&
-			bytes.Equal(a.Vault.Reveal(), b.Vault.Reveal())
+			a.UnreadAnswers == b.UnreadAnswers && a.Claim == b.Claim && a.Epoch == b.Epoch && a.StoreEpoch == b.StoreEpoch &&
+			bytes.Equal(a.Body, b.Body) && bytes.Equal(a.Vault.Reveal(), b.Vault.Reveal())
 	}
 	if copied.Accounts, err = same(allRows(ctx, from), allRows(ctx, to), sameRow); err != nil {
 		return copied, fmt.Errorf("compare the accounts: %w", err)

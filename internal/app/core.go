@@ -37,6 +37,10 @@ type Store interface {
 	CountAnswersUnder(ctx context.Context, start []byte) (int, error)
 	// ListFormer returns rows of devices that accounts had before others, those after the row given.
 	ListFormer(ctx context.Context, after otp.Row, limit int) ([]otp.Row, error)
+	// Epoch returns the doubt epoch of the store.
+	Epoch(ctx context.Context) (otp.Epoch, error)
+	// RaiseEpoch raises the doubt epoch, so that every device is in doubt, in one write with the audit entry. Its action is the cause.
+	RaiseEpoch(ctx context.Context, line otp.Line) error
 	// CountDoubt counts the devices in doubt.
 	CountDoubt(ctx context.Context) (int, error)
 	// CountUnreadAnswers counts the answers of inWebo that are kept because they could not be read.
@@ -134,15 +138,29 @@ func (c *Core) Close() error {
 func openStore(ctx context.Context, c *config.Config, create bool) (Store, error) {
 	switch {
 	case !c.DatabaseURL.IsEmpty() && create:
-		return postgres.OpenOrCreate(ctx, c.DatabaseURL)
+		return postgres.OpenOrCreate(ctx, DatabaseOf(c))
 	case !c.DatabaseURL.IsEmpty():
-		return postgres.Open(ctx, c.DatabaseURL)
+		return postgres.Open(ctx, DatabaseOf(c))
 	case create:
 		return sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: c.DataDir})
 	default:
 		return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir})
 	}
 }
+
+// OpenMovedStore opens the configured store, which must exist, also when another PostgreSQL cluster has the database by now. The
+// caller must put every device in doubt.
+func OpenMovedStore(ctx context.Context, c *config.Config) (Store, error) {
+	if c.DatabaseURL.IsEmpty() {
+		return openStore(ctx, c, false)
+	}
+	database := DatabaseOf(c)
+	database.AnyServer = true
+	return postgres.Open(ctx, database)
+}
+
+// DatabaseOf returns how the configured database is opened.
+func DatabaseOf(c *config.Config) postgres.Options { return postgres.Options{URL: c.DatabaseURL} }
 
 // storeTimeout bounds one call of the store.
 const storeTimeout = 5 * time.Second

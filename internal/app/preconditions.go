@@ -104,7 +104,7 @@ func checkStore(ctx context.Context, c *config.Config) (err error) {
 	if c.DatabaseURL.IsEmpty() {
 		err = sqlite.Check(ctx, c.DataDir)
 	} else {
-		err = postgres.Check(ctx, c.DatabaseURL)
+		err = postgres.Check(ctx, DatabaseOf(c))
 	}
 	for _, served := range []error{sqlite.ErrNoStore, sqlite.ErrOldSchema, postgres.ErrNoStore, postgres.ErrOldSchema} {
 		if errors.Is(err, served) {

@@ -13,7 +13,7 @@ import (
 // Restore is a store, made of a backup, that is ready to take the place of the one in the data directory. It must be closed.
 type Restore struct {
 	Accounts int                 // that the new store has
-	Doubted  int                 // devices, all of which are in doubt
+	Doubted  int                 // devices, all of which are in doubt: the doubt epoch is raised
 	Damaged  []Unreadable        // records of the backup that cannot be read, and are left as they are
 	Lost     []otp.Account       // that have a device in the replaced store, and none in the new one
 	Carried  sqlite.Carried      // besides what records have counted
@@ -58,19 +58,19 @@ func PrepareRestore(ctx context.Context, c *config.Config, backup, caller string
 func (r *Restore) prepare(ctx context.Context, c *config.Config, caller string) error {
 	r.Unknown = r.new.Unreadable()
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	if err := r.doubtAll(ctx, now, limits(c).Guard); err != nil {
+	if err := r.countAll(ctx, now, limits(c).Guard); err != nil {
 		return err
 	}
 	if r.Unknown == nil {
-		if err := r.carryOver(ctx, now); err != nil {
+		if err := r.carryOver(ctx); err != nil {
 			return err
 		}
 	}
 	return r.new.Seal(ctx, otp.Line{Caller: caller, Action: "store-restore", Stage: otp.StageOutcome, Outcome: "done"})
 }
 
-// doubtAll puts every device of the new store in doubt, and has what the replaced store has counted go on to count.
-func (r *Restore) doubtAll(ctx context.Context, now time.Time, guard otp.GuardLimits) error {
+// countAll releases every device of the new store, and has what the replaced store has counted go on to count.
+func (r *Restore) countAll(ctx context.Context, now time.Time, guard otp.GuardLimits) error {
 	for after := otp.Account(""); ; {
 		rows, err := r.new.List(ctx, after, page)
 		if err != nil || len(rows) == 0 {
@@ -96,7 +96,7 @@ func (r *Restore) restored(ctx context.Context, rows []otp.Row, now time.Time, g
 				return nil, err
 			}
 		}
-		next, err := otp.Restored(row, replaced, now)
+		next, err := otp.Restored(row, replaced)
 		if r.Unknown != nil {
 			next, err = otp.RestoredUnknown(row, now, guard)
 		}
@@ -105,7 +105,7 @@ func (r *Restore) restored(ctx context.Context, rows []otp.Row, now time.Time, g
 			continue
 		}
 		r.Accounts++
-		if next.InDoubt {
+		if next.Epoch > 0 {
 			r.Doubted++
 		}
 		restored = append(restored, next)
@@ -114,7 +114,7 @@ func (r *Restore) restored(ctx context.Context, rows []otp.Row, now time.Time, g
 }
 
 // carryOver takes over what the replaced store has besides the records that the new one has, too.
-func (r *Restore) carryOver(ctx context.Context, now time.Time) (err error) {
+func (r *Restore) carryOver(ctx context.Context) (err error) {
 	if r.Lost, err = r.new.WithoutDevice(ctx); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (r *Restore) carryOver(ctx context.Context, now time.Time) (err error) {
 			if row.Claim.Active {
 				r.Lost = append(r.Lost, row.Account)
 			}
-			if rest, err := otp.Remains(row, now); err == nil { // what cannot be read has nothing to count
+			if rest, err := otp.Remains(row); err == nil { // what cannot be read has nothing to count
 				remains = append(remains, rest)
 			}
 		}

@@ -63,7 +63,7 @@ func adviceOnStore(c *config.Config) string {
 // noStore is good news before the first start: unless the service could not make one.
 func noStore(ctx context.Context, c *config.Config) Finding {
 	if !c.DatabaseURL.IsEmpty() {
-		if err := postgres.Check(ctx, c.DatabaseURL); err != nil && !errors.Is(err, postgres.ErrNoStore) {
+		if err := postgres.Check(ctx, app.DatabaseOf(c)); err != nil && !errors.Is(err, postgres.ErrNoStore) {
 			return fails(theStore, err.Error(), adviceOnStore(c))
 		}
 		return note(theStore, "the PostgreSQL database answers and is empty", "The service makes the store when it starts.")

@@ -196,7 +196,7 @@ func decodeBody(row Row) (Record, error) {
 			row.Account, b.Schema, schema)
 	}
 	b.Account, b.Revision, b.legacy = row.Account, row.Revision, legacy
-	return b.Record, nil
+	return b.inEpochOf(row), nil
 }
 
 func restore(state *ratchet.State, saved *ratchet.Saved) (err error) {

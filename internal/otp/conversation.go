@@ -103,7 +103,7 @@ func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	}
 	c.seen = row.Body
 	if errors.Is(err, ErrNotFound) {
-		row, err = Row{Account: c.ask.Account}, nil
+		row.Account, err = c.ask.Account, nil
 	}
 	return c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
 }
@@ -155,6 +155,9 @@ func writeOver(id string, from, next Record, entry Line) (Write, error) {
 	w := Write{ID: id, Row: row, SameVault: same, Line: entry}
 	if claim := next.claim(); claim != from.claim() || next.Revision == 1 || from.damaged {
 		w.Claim = &claim
+	}
+	if epoch := next.ownEpoch(); epoch != from.storedEpoch || next.Revision == 1 {
+		w.Epoch = &epoch
 	}
 	return w, err
 }

@@ -39,6 +39,9 @@ type Record struct {
 	// proof always comes after an earlier hold's, for its challenge replaced the earlier one.
 	MovedBy uint64 `json:"movedBy"`
 
+	// epoch is the doubt epoch that the record belongs to once it is stored, and storedEpoch that of its row.
+	epoch, storedEpoch uint64
+
 	// sealed is the vault as it is stored, of a record whose vault was not opened: its devices have no keys. The record is
 	// stored with the vault as it is, for as long as it has the device.
 	sealed secret.Bytes

@@ -25,7 +25,7 @@ const (
 func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 	row, err := found.Row, found.Fault
 	if row.Revision == 0 && err == nil {
-		return Record{Account: row.Account}, nil
+		return Record{Account: row.Account}.inEpochOf(row), nil
 	}
 	switch tolerable := row.Unopened && t >= keepsVault; {
 	case err != nil && !tolerable:
@@ -69,5 +69,5 @@ func (row Row) remains(limits *Limits) Record {
 		}
 	}
 	r.Device, r.Enrolment, r.damaged = nil, nil, true
-	return r
+	return r.inEpochOf(row)
 }

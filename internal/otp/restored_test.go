@@ -28,7 +28,7 @@ func recordOf(t *testing.T, row Row) Record {
 	return r
 }
 
-// A restored device is in doubt and free, whatever it was in the backup, and nothing that was counted since is forgotten.
+// A restored device is free, whatever it was in the backup, and nothing that was counted since is forgotten.
 func TestRestoredRowsForgetNothing(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
@@ -45,15 +45,15 @@ func TestRestoredRowsForgetNothing(t *testing.T) {
 	since.Quota = Quota{Units: []Unit{{"a", at(-9)}, {"b", at(-3)}}}
 	renamed := Record{Account: "bob", Revision: 99, Serial: "s", Tenure: 2, Guard: Guard{Wrong: 2, WrongAt: at(-1)}, Quota: Quota{Units: []Unit{{"c", at(-1)}}}}
 
-	row, err := Restored(rowOf(t, backup), []Row{rowOf(t, since), rowOf(t, renamed)}, now)
+	row, err := Restored(rowOf(t, backup), []Row{rowOf(t, since), rowOf(t, renamed)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(row.Vault.Reveal()) != "sealed" || !row.InDoubt || !row.HeldUntil.IsZero() || row.Revision != 21 {
+	if string(row.Vault.Reveal()) != "sealed" || row.InDoubt || !row.HeldUntil.IsZero() || row.Revision != 21 {
 		t.Errorf("the row is %+v", row)
 	}
 	r := recordOf(t, row)
-	if r.Hold != nil || !r.InDoubt(now) || r.Step != 3 || r.Activations != 5 || r.Tenure != 2 {
+	if r.Hold != nil || r.Step != 3 || r.Activations != 5 || r.Tenure != 2 {
 		t.Errorf("the record is %+v", r)
 	}
 	if r.Guard.Wrong != 2 || !r.Guard.WrongAt.Equal(at(-1)) || len(r.Guard.Guesses) != 1 || len(r.Quota.Units) != 3 {
@@ -71,7 +71,7 @@ func TestRestoredRowsHaveOneGuess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := recordOf(t, row); r.Guard.Wrong != tc.want || !r.InDoubt(now) {
+		if r := recordOf(t, row); r.Guard.Wrong != tc.want {
 			t.Errorf("%+v: the guard is %+v", tc, r.Guard)
 		}
 	}
@@ -85,13 +85,13 @@ func TestRemainsOfAnAccount(t *testing.T) {
 		Account: "bob", Revision: 3, Serial: "s", Activations: 2, Device: &Device{Origin: "o"}, Doubt: &Doubt{},
 		Guard: Guard{Wrong: 1}, Quota: Quota{Units: []Unit{{"a", now}}}, Blocking: PINBlocked,
 	}
-	row, err := Remains(rowOf(t, since), now)
+	row, err := Remains(rowOf(t, since))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := recordOf(t, row)
-	if !row.Vault.IsEmpty() || row.InDoubt || row.Claim != (Claim{Serial: "s"}) || r.Device != nil || r.Serial != "s" || r.Activations != 2 ||
-		r.Guard.Wrong != 1 || len(r.Quota.Units) != 1 || r.Blocking != "" {
+	if !row.Vault.IsEmpty() || row.InDoubt || row.Epoch != 0 || row.Claim != (Claim{Serial: "s"}) || r.Device != nil ||
+		r.Serial != "s" || r.Activations != 2 || r.Guard.Wrong != 1 || len(r.Quota.Units) != 1 || r.Blocking != "" {
 		t.Errorf("what remains is %+v of %+v", r, row)
 	}
 	if _, err := Decode(row); err != nil {
@@ -104,10 +104,10 @@ func TestRestoringDamagedRecords(t *testing.T) {
 	t.Parallel()
 	good := rowOf(t, Record{Account: "alice", Revision: 1, Device: &Device{}})
 	bad := Row{Account: "alice", Revision: 5, Body: []byte("{")}
-	if _, err := Restored(bad, nil, time.Now()); err == nil || !strings.Contains(err.Error(), `"alice"`) {
+	if _, err := Restored(bad, nil); err == nil || !strings.Contains(err.Error(), `"alice"`) {
 		t.Errorf("a damaged record of the backup: %v", err)
 	}
-	if row, err := Restored(good, []Row{bad}, time.Now()); err != nil || row.Revision != 6 {
+	if row, err := Restored(good, []Row{bad}); err != nil || row.Revision != 6 {
 		t.Errorf("a damaged record of the replaced store: %+v, %v", row, err)
 	}
 }

@@ -127,7 +127,7 @@ func (s *Service) holds(c *conversation, o leaseOutcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.storeTime, c.storeTimeAt = o.storeTime, o.readAt
-	c.record, c.body, c.doubtful, c.leased = o.record, o.body, o.inDoubt, o.isLeased()
+	c.record, c.body, c.doubtful, c.leased = o.record.stored(), o.body, o.inDoubt, o.isLeased()
 }
 
 // mayHold records that the conversation may have its lease: a Drain that returns it up must name its account.

@@ -80,7 +80,7 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	}
 	switch {
 	case err == nil:
-		p.record, p.body = next, w.Row.Body
+		p.record, p.body = next.stored(), w.Row.Body
 		return true
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
 		p.refetch(until)

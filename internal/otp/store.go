@@ -20,7 +20,7 @@ import (
 // Beside the record a store keeps, for a while, answers that a caller may ask for again (docs/contract.md §5).
 type Store interface {
 	// Fetch returns the account's row and the store's time, the only clock that records are compared with.
-	// ErrNotFound (with the store's time) says that the account has no row.
+	// ErrNotFound (with the store's time, and a row with the store's epoch alone) says that the account has no row.
 	Fetch(ctx context.Context, account Account) (Row, time.Time, error)
 
 	// Create stores the first row of an account, revision 1, together with the write's audit line.
@@ -104,6 +104,19 @@ type Row struct {
 	// Former reports whether the row is that of a device which the account had before another one. Only BySerial returns
 	// such rows.
 	Former bool
+
+	// Epoch is the doubt epoch of the row's device; 0 means that the row has none. StoreEpoch is that of the store. The two fetches
+	// and List return both. Create and Replace ignore both: Write.Epoch changes the first.
+	Epoch      uint64
+	StoreEpoch Epoch
+}
+
+// Epoch is the doubt epoch of a store. It is raised when what the store has may be older than what inWebo knows: the store
+// was restored, or another server was promoted in its place. A device of an earlier epoch is in doubt. The epochs begin at 1.
+type Epoch struct {
+	Number uint64
+	Since  time.Time // when it was raised; the zero time in the first epoch
+	Cause  string    // why it was raised; empty in the first epoch. List and the two fetches leave it empty.
 }
 
 // Claim names an account's device. The zero Claim is that of an account that has never had one.
@@ -126,6 +139,8 @@ type Write struct {
 	Over []byte
 	// Claim, when it is not nil, replaces the account's claim of a device. Most writes leave it as it is.
 	Claim *Claim
+	// Epoch, when it is not nil, replaces Row.Epoch. Most writes leave it as it is, and a Create without it is of the first.
+	Epoch *uint64
 	// Line is the audit line of the write; its At, Account and everything else come from the domain.
 	Line Line
 	// Keep is an answer that a caller may ask for again; nil for most. A Create has one where the row was deleted meanwhile.

@@ -194,6 +194,14 @@ func (m *Metrics) WatchDoubt(count func(context.Context) (int, error)) {
 	}, count)
 }
 
+// WatchEpoch publishes the doubt epoch of the store, read at each scrape; when read fails, NaN. It is called once.
+func (m *Metrics) WatchEpoch(read func(context.Context) (int, error)) {
+	m.watchCount(prometheus.GaugeOpts{
+		Name: "pimsd_doubt_epoch",
+		Help: "Doubt epoch of the store, which rises when every device is put in doubt; NaN when the store cannot tell.",
+	}, read)
+}
+
 // WatchUnreadAnswers publishes how many answers of inWebo are kept because they could not be read, asked for at each scrape;
 // when count fails, NaN. It is called once.
 func (m *Metrics) WatchUnreadAnswers(count func(context.Context) (int, error)) {

@@ -72,6 +72,7 @@ func TestEachMethodMovesItsMetric(t *testing.T) {
 	m.RequestStarted()
 	m.RequestStarted()()
 	m.WatchDoubt(func(context.Context) (int, error) { return 3, nil })
+	m.WatchEpoch(func(context.Context) (int, error) { return 2, nil })
 	m.WatchThrottles([]string{"quota", "pin_guard"})("quota")
 	tell := m.WatchCensus([]string{"enrolled", "blocked"})
 	expectLines(t, scrape(t, m), `pimsd_accounts{condition="enrolled"} NaN`, `pimsd_api_key_next_expiry_timestamp_seconds NaN`,
@@ -90,6 +91,7 @@ func TestEachMethodMovesItsMetric(t *testing.T) {
 		`pimsd_settles_retrying 1`,
 		`pimsd_requests_in_flight 1`,
 		`pimsd_devices_in_doubt 3`,
+		`pimsd_doubt_epoch 2`,
 		`pimsd_throttled_requests_total{by="quota"} 1`,
 		`pimsd_throttled_requests_total{by="pin_guard"} 0`,
 		`pimsd_accounts{condition="enrolled"} 2`,

@@ -52,7 +52,7 @@ func TestAdvice(t *testing.T) {
 		"no socket":               {"host=" + t.TempDir() + " user=pimsd password=canary", "unix_socket_directories"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store, err := postgres.OpenOrCreate(t.Context(), secret.NewText(c.url))
+			store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: secret.NewText(c.url)})
 			if err == nil {
 				err = store.Create(t.Context(), write(1))
 				_ = store.Close()
@@ -116,7 +116,7 @@ func useTLS(t *testing.T, own *pgtest.Server, name string, good time.Duration) s
 }
 
 func usesTLS(t *testing.T, own *pgtest.Server) bool {
-	_, err := postgres.Open(t.Context(), secret.NewText(strings.Replace(own.URL("none"), "disable", "require", 1)))
+	_, err := postgres.Open(t.Context(), postgres.Options{URL: secret.NewText(strings.Replace(own.URL("none"), "disable", "require", 1))})
 	return !strings.Contains(err.Error(), "offers no TLS")
 }
 

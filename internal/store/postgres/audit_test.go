@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 )
@@ -37,7 +38,8 @@ func TestAuditIDsAfterAMove(t *testing.T) {
 	}
 }
 
-// A dump goes to a server whose transactions count lower: all writes are stored, and a follower sees them.
+// A dump goes to a server whose transactions count lower. After the operator has put every device in doubt, all writes are stored,
+// and a follower sees them.
 func TestADumpOnAnotherServer(t *testing.T) {
 	from, to := ownServer(t), ownServer(t)
 	a, b := from.Database(t), to.Database(t)
@@ -55,13 +57,20 @@ func TestADumpOnAnotherServer(t *testing.T) {
 	if out, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	moved, err := postgres.Open(t.Context(), b)
+	moved, err := postgres.Open(t.Context(), postgres.Options{URL: b, AnyServer: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = moved.Close() }()
+	if err := moved.RaiseEpoch(t.Context(), otp.Line{Caller: "test", Action: "doubt-all"}); err != nil {
+		t.Fatal(err)
+	}
+	raised := lastLine(t, b)
+	if raised <= last {
+		t.Errorf("an entry has ID %d, which a follower that has seen %d passes over", raised, last)
+	}
 	replace(t, moved, 11, 30)
-	expectSteps(t, moved, last, 11, 30)
+	expectSteps(t, moved, raised, 11, 30)
 }
 
 // The audit log is shown at once, whatever transactions go on.

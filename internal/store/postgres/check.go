@@ -6,16 +6,14 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // Check returns why OpenOrCreate would refuse the database, and leaves the database as it is. ErrNoStore means that OpenOrCreate would
 // make the store, and ErrOldSchema that it would migrate it.
-func Check(ctx context.Context, url secret.Text) error {
+func Check(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	store, err := open(ctx, url, builtIn().try)
+	store, err := open(ctx, o, builtIn().try)
 	if err != nil {
 		return err
 	}
@@ -57,7 +55,7 @@ func (m migrations) try(ctx context.Context, conn *pgx.Conn) error {
 
 // tables are those that the service reads and writes.
 func tables() []string {
-	return []string{"pimsd_schema", "device", "former_device", "audit", "answer", "api_key", "house", "sealing_key"}
+	return []string{"pimsd_schema", "device", "former_device", "audit", "answer", "api_key", "house", "sealing_key", "doubt_epoch"}
 }
 
 // auditSequence returns the lines of the audit log their IDs.

@@ -13,8 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 const (
@@ -28,8 +26,8 @@ const (
 )
 
 // poolConfig returns the configuration of the connections to the database.
-func poolConfig(url secret.Text) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(url.Reveal())
+func poolConfig(o Options) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(o.URL.Reveal())
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, fmt.Errorf("database_url names a file that cannot be used: %w", file)
 	}
@@ -56,7 +54,14 @@ func poolConfig(url secret.Text) (*pgxpool.Config, error) {
 		markUsed(conn)
 		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 		defer cancel()
-		return checkAuditIDs(ctx, conn)
+		if err := checkAuditIDs(ctx, conn); err != nil {
+			return err
+		}
+		err := o.checkServer(ctx, conn)
+		if hasCode(err, undefinedTable) { // the schema has not been brought up to date
+			return nil
+		}
+		return err
 	}
 	config.MaxConns = maxConnections
 	config.MaxConnIdleTime = idleTimeout

@@ -11,9 +11,9 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the database's clock: it has passed, or
-// ends later than any can, so that the clock was set back since. Among so many accounts that the latter take long to find, their
-// number is up to a minute or two old.
+// CountDoubt counts the devices that are in doubt, those of an earlier doubt epoch, and those whose holder's time is over by the
+// database's clock: it has passed, or ends later than any can, so that the clock was set back since. Among so many accounts that
+// these take long to find, the number of the last two kinds is up to a minute or two old.
 func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 	const inDoubt = `SELECT count(*) FROM device WHERE in_doubt`
 	if err := s.queryRow(ctx, s.lanes.others, "count the devices in doubt", inDoubt, nil, []any{&count}); err != nil {
@@ -30,7 +30,8 @@ func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 func (s *Store) countOverdue(ctx context.Context) (count int, err error) {
 	const (
 		what    = "count the devices whose holder's time is over"
-		overdue = `SELECT count(*) FROM device WHERE NOT in_doubt AND (held_until < ` + clock + ` OR held_until > ` + clock + ` + $1)`
+		overdue = `SELECT count(*) FROM device WHERE NOT in_doubt AND (held_until < ` + clock + ` OR held_until > ` + clock + ` + $1
+			OR epoch BETWEEN 1 AND (SELECT number - 1 FROM doubt_epoch))`
 	)
 	err = s.run(ctx, s.lanes.others, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, overdue, otp.MaxLease.Microseconds()).Scan(&count)

@@ -10,11 +10,11 @@ import (
 )
 
 // formerAsListed are a former device in deviceColumns, and that it is one.
-const formerAsListed = `account, revision, false, NULL::bigint, body, ''::bytea, 0, serial, false, true`
+const formerAsListed = `account, revision, false, NULL::bigint, body, ''::bytea, 0, serial, false, 0, true`
 
 // BySerial is as otp.Store says.
 func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
-	const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active, false AS former
+	const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active, epoch, false AS former
 		FROM device WHERE serial = $1 AND serial <> ''
 		UNION ALL SELECT ` + formerAsListed + ` FROM former_device WHERE serial = $1 ORDER BY account, former`
 	return query(ctx, s, s.lanes.lookups, "find the accounts of a device", scanFound, bySerial, serial)
@@ -32,7 +32,7 @@ func scanFound(from pgx.CollectableRow) (row otp.Row, err error) {
 	var heldUntil *int64
 	var vault []byte
 	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
-		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Former)
+		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.Former)
 	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

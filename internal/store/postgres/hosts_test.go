@@ -22,7 +22,7 @@ func TestSeveralHosts(t *testing.T) {
 	open(t, database)
 	standby := standbyOf(t, primary)
 	for _, choice := range []string{"", "&target_session_attrs=any", "&target_session_attrs=primary", "&target_session_attrs=prefer-standby"} {
-		store, err := postgres.Open(t.Context(), onHosts(t, database, choice, standby, primary))
+		store, err := postgres.Open(t.Context(), postgres.Options{URL: onHosts(t, database, choice, standby, primary)})
 		if err != nil {
 			t.Errorf("%q: %v", choice, err)
 			continue
@@ -32,11 +32,11 @@ func TestSeveralHosts(t *testing.T) {
 			t.Errorf("%q: %v", choice, err)
 		}
 	}
-	_, err := postgres.Open(t.Context(), onHosts(t, database, "", standby))
+	_, err := postgres.Open(t.Context(), postgres.Options{URL: onHosts(t, database, "", standby)})
 	if err == nil || !strings.Contains(err.Error(), "standby") {
 		t.Errorf("a standby alone: %v", err)
 	}
-	_, err = postgres.Open(t.Context(), onHosts(t, database, "&target_session_attrs=standby", standby, primary))
+	_, err = postgres.Open(t.Context(), postgres.Options{URL: onHosts(t, database, "&target_session_attrs=standby", standby, primary)})
 	if err == nil || !strings.Contains(err.Error(), "standby") {
 		t.Errorf("a standby alone is wanted: %v", err)
 	}
@@ -51,7 +51,7 @@ func TestAServerThatIsDemoted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	store, err := postgres.Open(t.Context(), onHosts(t, a, "", first, second))
+	store, err := postgres.Open(t.Context(), postgres.Options{URL: onHosts(t, a, "", first, second)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestAServerThatAnswersWithoutARow(t *testing.T) {
 			answerWithoutRows(conn)
 		}
 	}()
-	store, err := postgres.Open(t.Context(), secret.NewText("postgres://u:p@"+listener.Addr().String()+"/db?sslmode=disable"))
+	store, err := postgres.Open(t.Context(), postgres.Options{URL: secret.NewText("postgres://u:p@" + listener.Addr().String() + "/db?sslmode=disable")})
 	if err == nil {
 		_ = store.Close()
 	}

@@ -20,6 +20,7 @@ type Contents struct {
 	Former iter.Seq2[otp.Row, error] // devices that accounts had before others
 	Lines  iter.Seq2[otp.Audited, error]
 	Keys   []authn.Key
+	Epoch  otp.Epoch // the zero value means the first epoch
 }
 
 // ErrNotEmpty says that a store would not be what was loaded into it.
@@ -52,7 +53,7 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 		load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
 			return []any{
 				string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal()),
-				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active,
+				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active, r.Epoch,
 			}
 		}),
 		load(ctx, tx, "former_device", formerColumns, c.Former, func(r otp.Row) []any {
@@ -66,6 +67,14 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 	)
 	if err != nil {
 		return err
+	}
+	const setEpoch = `UPDATE doubt_epoch SET (number, since, cause) = ($1, $2, $3)`
+	var since int64
+	if !c.Epoch.Since.IsZero() {
+		since = c.Epoch.Since.UnixMicro()
+	}
+	if _, err := tx.Exec(ctx, setEpoch, max(1, c.Epoch.Number), since, c.Epoch.Cause); err != nil {
+		return fmt.Errorf("load the doubt epoch: %w", err)
 	}
 	return raiseAuditIDs(ctx, tx)
 }

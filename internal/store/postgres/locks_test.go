@@ -92,7 +92,7 @@ func TestAProcessThatStopsInATransaction(t *testing.T) {
 	defer starting.Wait()
 	defer cancel()
 	starting.Go(func() {
-		if stopped, err := postgres.OpenOrCreate(ctx, through); err == nil {
+		if stopped, err := postgres.OpenOrCreate(ctx, postgres.Options{URL: through}); err == nil {
 			_ = stopped.Close()
 			t.Error("it is open")
 		}

@@ -32,9 +32,9 @@ func noKey(*readTask) string { return "" }
 const (
 	fetchBegin = `SELECT n, ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
 		coalesce(d.unread_answers, 0), coalesce(d.serial, ''), coalesce(d.active, false),
-		a.account IS NOT NULL, coalesce(a.at, 0), `
-	fetchEnd = ` FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (account, key, n) LEFT JOIN device d USING (account)
-		LEFT JOIN answer a ON a.account = wanted.account AND a.key = wanted.key`
+		a.account IS NOT NULL, coalesce(a.at, 0), coalesce(d.epoch, 0), e.number, e.since, `
+	fetchEnd = ` FROM doubt_epoch e, unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (account, key, n)
+		LEFT JOIN device d USING (account) LEFT JOIN answer a ON a.account = wanted.account AND a.key = wanted.key`
 
 	fetchRows = fetchBegin + `d.body, d.vault, a.fingerprint, a.answer` + fetchEnd
 	// fetchRemains is fetchRows without what is stored apart from the row when it is large, and may be damaged there.
@@ -90,21 +90,22 @@ func queueFetches(statements *pgx.Batch, statement string, fetches []*fetched) {
 
 // scanFetched reads a row of fetchRows into the fetch that asked for it.
 func scanFetched(rows pgx.Rows, fetches []*fetched) error {
-	var n, at, answeredAt int64
-	var revision uint64
+	var n, at, answeredAt, since int64
+	var revision, epoch, storeEpoch uint64
 	var found, inDoubt, answered bool
 	var heldUntil *int64
 	var body, vault, fingerprint, answer []byte
 	var unread int
 	var claim otp.Claim
-	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &unread, &claim.Serial, &claim.Active,
-		&answered, &answeredAt, &body, &vault, &fingerprint, &answer)
+	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &unread, &claim.Serial, &claim.Active, &answered, &answeredAt,
+		&epoch, &storeEpoch, &since, &body, &vault, &fingerprint, &answer)
 	if err != nil {
 		return err
 	}
 	f := fetches[n-1]
 	f.now, f.found = time.UnixMicro(at).UTC(), found
 	f.row.Revision, f.row.InDoubt, f.row.HeldUntil = revision, inDoubt, timeOrZero(heldUntil)
+	f.row.Epoch, f.row.StoreEpoch = epoch, otp.Epoch{Number: storeEpoch, Since: sinceOf(since)}
 	f.row.Body, f.row.Vault, f.row.UnreadAnswers, f.row.Claim = body, secret.NewBytes(vault), unread, claim
 	if answered {
 		f.kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}

@@ -24,22 +24,22 @@ func TestOpenRefusesWhatIsNotDurable(t *testing.T) {
 	open(t, url)
 	server.Exec(t, url.Reveal(), "CREATE ROLE loose LOGIN SUPERUSER", "ALTER ROLE loose SET synchronous_commit = off")
 	loose := secret.NewText(strings.Replace(url.Reveal(), "pimsd@", "loose@", 1))
-	if _, err := postgres.Open(t.Context(), loose); err == nil || !strings.Contains(err.Error(), "synchronous_commit is off") {
+	if _, err := postgres.Open(t.Context(), postgres.Options{URL: loose}); err == nil || !strings.Contains(err.Error(), "synchronous_commit is off") {
 		t.Errorf("%v", err)
 	}
 	asked := secret.NewText(url.Reveal() + "&options=-c%20synchronous_commit%3Doff")
-	if _, err := postgres.Open(t.Context(), asked); err == nil || !strings.Contains(err.Error(), "synchronous_commit is off") {
+	if _, err := postgres.Open(t.Context(), postgres.Options{URL: asked}); err == nil || !strings.Contains(err.Error(), "synchronous_commit is off") {
 		t.Errorf("asked for by the URL: %v", err)
 	}
 }
 
 func TestOpenMakesNothingForACommand(t *testing.T) {
 	url := server.Database(t)
-	if _, err := postgres.Open(t.Context(), url); !errors.Is(err, postgres.ErrNoStore) {
+	if _, err := postgres.Open(t.Context(), postgres.Options{URL: url}); !errors.Is(err, postgres.ErrNoStore) {
 		t.Errorf("%v; want ErrNoStore", err)
 	}
 	open(t, url)
-	store, err := postgres.Open(t.Context(), url)
+	store, err := postgres.Open(t.Context(), postgres.Options{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +65,12 @@ func TestCheckRefusesWhatOpenOrCreateRefuses(t *testing.T) {
 		expectBothRefuse(t, "without rights on "+broken, limited)
 		server.Exec(t, admin, "GRANT ALL ON "+kind+" "+broken+" TO limited")
 	}
-	if err := postgres.Check(t.Context(), limited); err != nil {
+	if err := postgres.Check(t.Context(), postgres.Options{URL: limited}); err != nil {
 		t.Errorf("with all rights: %v", err)
 	}
 	server.Exec(t, admin, "UPDATE pimsd_schema SET version = version - 1")
 	expectBothRefuse(t, "an older schema of another owner", limited)
-	if err := postgres.Check(t.Context(), made); !errors.Is(err, postgres.ErrOldSchema) {
+	if err := postgres.Check(t.Context(), postgres.Options{URL: made}); !errors.Is(err, postgres.ErrOldSchema) {
 		t.Errorf("an older schema: %v", err)
 	}
 
@@ -79,7 +79,7 @@ func TestCheckRefusesWhatOpenOrCreateRefuses(t *testing.T) {
 	limited = secret.NewText(strings.Replace(empty.Reveal(), "pimsd@", "limited@", 1))
 	expectBothRefuse(t, "no right to make tables", limited)
 	expectBothRefuse(t, "no schema to make tables in", secret.NewText(empty.Reveal()+"&search_path=elsewhere"))
-	if err := postgres.Check(t.Context(), empty); !errors.Is(err, postgres.ErrNoStore) {
+	if err := postgres.Check(t.Context(), postgres.Options{URL: empty}); !errors.Is(err, postgres.ErrNoStore) {
 		t.Errorf("an empty database: %v", err)
 	}
 	if left := tablesOf(t, empty.Reveal()); len(left) > 0 {
@@ -89,10 +89,10 @@ func TestCheckRefusesWhatOpenOrCreateRefuses(t *testing.T) {
 
 func expectBothRefuse(t *testing.T, what string, url secret.Text) {
 	t.Helper()
-	if err := postgres.Check(t.Context(), url); err == nil || errors.Is(err, postgres.ErrNoStore) || errors.Is(err, postgres.ErrOldSchema) {
+	if err := postgres.Check(t.Context(), postgres.Options{URL: url}); err == nil || errors.Is(err, postgres.ErrNoStore) || errors.Is(err, postgres.ErrOldSchema) {
 		t.Errorf("%s: Check says %v", what, err)
 	}
-	store, err := postgres.OpenOrCreate(t.Context(), url)
+	store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: url})
 	if err == nil {
 		_ = store.Close()
 		t.Errorf("%s: OpenOrCreate refuses nothing", what)
@@ -135,7 +135,7 @@ func TestOpenByEveryFormOfURL(t *testing.T) {
 			t.Errorf("%s: database_url %v", form, err)
 			continue
 		}
-		store, err := postgres.Open(t.Context(), checked)
+		store, err := postgres.Open(t.Context(), postgres.Options{URL: checked})
 		if err != nil {
 			t.Errorf("%s: %v", form, err)
 			continue
@@ -147,7 +147,7 @@ func TestOpenByEveryFormOfURL(t *testing.T) {
 }
 
 func TestOpenNamesAFileThatIsMissing(t *testing.T) {
-	_, err := postgres.Open(t.Context(), secret.NewText("postgres://u:hidden@127.0.0.1:1/d?sslmode=verify-full&sslrootcert=/no/such.pem"))
+	_, err := postgres.Open(t.Context(), postgres.Options{URL: secret.NewText("postgres://u:hidden@127.0.0.1:1/d?sslmode=verify-full&sslrootcert=/no/such.pem")})
 	if err == nil || !strings.Contains(err.Error(), "/no/such.pem") || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("%v", err)
 	}
@@ -157,7 +157,7 @@ func TestOpenRefusesALaterSchema(t *testing.T) {
 	url := server.Database(t)
 	open(t, url)
 	server.Exec(t, url.Reveal(), "UPDATE pimsd_schema SET version = 1000")
-	if _, err := postgres.OpenOrCreate(t.Context(), url); err == nil || !strings.Contains(err.Error(), "written by a later pimsd") {
+	if _, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: url}); err == nil || !strings.Contains(err.Error(), "written by a later pimsd") {
 		t.Errorf("%v", err)
 	}
 }
@@ -178,7 +178,7 @@ func TestOpenSaysWhatIsWrongWithoutThePassword(t *testing.T) {
 		"no such base":    strings.Replace(server.Database(t).Reveal(), "pimsd@", "pimsd:canary@", 1) + "&dbname=none",
 		"a foreign word":  "canary",
 	} {
-		_, err := postgres.Open(t.Context(), secret.NewText(url))
+		_, err := postgres.Open(t.Context(), postgres.Options{URL: secret.NewText(url)})
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -231,7 +231,7 @@ func TestOpenRefusesAnOldServer(t *testing.T) {
 			go serveOldVersion(conn)
 		}
 	}()
-	_, err = postgres.Open(t.Context(), secret.NewText("postgres://pimsd@"+listener.Addr().String()+"/pimsd?sslmode=disable"))
+	_, err = postgres.Open(t.Context(), postgres.Options{URL: secret.NewText("postgres://pimsd@" + listener.Addr().String() + "/pimsd?sslmode=disable")})
 	if err == nil || !strings.Contains(err.Error(), "older than PostgreSQL 12") {
 		t.Errorf("%v", err)
 	}

@@ -101,9 +101,9 @@ func attempt[T any](ctx context.Context, tx pgx.Tx, scan pgx.RowToFunc[T], state
 func (s *Store) listPast(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
 	const some = ` FROM device WHERE account > $1 AND account <= $2 ORDER BY account LIMIT $3`
 	return listing[string, otp.Row]{
-		rows: `SELECT ` + deviceColumns + some,
-		remains: `SELECT account, revision, in_doubt, held_until, ''::bytea, ''::bytea, unread_answers, serial, active` +
-			some,
+		rows: `SELECT ` + listedColumns + some,
+		remains: `SELECT account, revision, in_doubt, held_until, ''::bytea, ''::bytea, unread_answers, serial, active, epoch,
+			(SELECT number FROM doubt_epoch WHERE id = 1), (SELECT since FROM doubt_epoch WHERE id = 1)` + some,
 		scan:   scanRow,
 		key:    func(row otp.Row) string { return string(row.Account) },
 		lost:   func(account string, _ error) otp.Row { return otp.Row{Account: otp.Account(account)} },

@@ -29,7 +29,7 @@ func TestPgBouncerThatPoolsTransactions(t *testing.T) {
 			t.Parallel()
 			database := server.Database(t)
 			pooled := server.StartPooler(t, database, c.mode, c.settings...)
-			store, err := postgres.OpenOrCreate(t.Context(), secret.NewText(pooled.Reveal()+c.more))
+			store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: secret.NewText(pooled.Reveal() + c.more)})
 			if err == nil {
 				_ = store.Close()
 			}
@@ -47,7 +47,7 @@ func TestPgBouncerThatPoolsTransactions(t *testing.T) {
 func TestPgBouncerWithTooFewSessions(t *testing.T) {
 	t.Parallel()
 	pooled := server.StartPooler(t, server.Database(t), "session", "default_pool_size = 1")
-	_, err := postgres.OpenOrCreate(t.Context(), pooled)
+	_, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: pooled})
 	if err == nil || !strings.Contains(err.Error(), "default_pool_size") {
 		t.Errorf("%v", err)
 	}

@@ -37,11 +37,18 @@ var (
 	_ authn.KeyStore = (*Store)(nil)
 )
 
+// Options say how a store is opened.
+type Options struct {
+	URL secret.Text
+	// AnyServer opens a database that another server has by now, for a caller that puts every device in doubt.
+	AnyServer bool
+}
+
 // Open opens the database, which must have this version's schema. Every error is a sentence for the operator.
-func Open(ctx context.Context, url secret.Text) (*Store, error) {
+func Open(ctx context.Context, o Options) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return open(ctx, url, func(ctx context.Context, conn *pgx.Conn) error { return builtIn().check(ctx, conn) })
+	return open(ctx, o, func(ctx context.Context, conn *pgx.Conn) error { return builtIn().check(ctx, conn) })
 }
 
 // migrateTimeout bounds bringing the schema up to date, waiting for another replica that does so included.
@@ -49,14 +56,14 @@ const migrateTimeout = 15 * time.Minute
 
 // OpenOrCreate opens the database, and makes or migrates its schema; that is for the service alone. Replicas that start
 // together wait for the first.
-func OpenOrCreate(ctx context.Context, url secret.Text) (*Store, error) {
+func OpenOrCreate(ctx context.Context, o Options) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	return open(ctx, url, func(ctx context.Context, conn *pgx.Conn) error { return builtIn().bringUpToDate(ctx, conn) })
+	return open(ctx, o, func(ctx context.Context, conn *pgx.Conn) error { return builtIn().bringUpToDate(ctx, conn) })
 }
 
-func open(ctx context.Context, url secret.Text, prepare func(context.Context, *pgx.Conn) error) (*Store, error) {
-	config, err := poolConfig(url)
+func open(ctx context.Context, o Options, prepare func(context.Context, *pgx.Conn) error) (*Store, error) {
+	config, err := poolConfig(o)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +79,10 @@ func open(ctx context.Context, url secret.Text, prepare func(context.Context, *p
 		if err := s.refuseSharedSessions(ctx, conn); err != nil {
 			return err
 		}
-		return prepare(ctx, conn)
+		if err := prepare(ctx, conn); err != nil {
+			return err
+		}
+		return o.checkServer(ctx, conn) // which it could not without a schema
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database: %w", explain(err)), s.Close())

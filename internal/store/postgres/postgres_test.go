@@ -51,7 +51,7 @@ func open(t *testing.T, url secret.Text) *postgres.Store {
 
 func openFor(t testing.TB, url secret.Text) *postgres.Store {
 	t.Helper()
-	store, err := postgres.OpenOrCreate(t.Context(), url)
+	store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}

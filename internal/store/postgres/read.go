@@ -57,7 +57,7 @@ func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
 // List returns rows in the order of their accounts' bytes, those after the account given, at most limit. The empty
 // account is before all others. Of a damaged row it returns what can be read, with an empty Body.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
-	const list = `SELECT ` + deviceColumns + ` FROM device WHERE account > $1 ORDER BY account LIMIT $2`
+	const list = `SELECT ` + listedColumns + ` FROM device WHERE account > $1 ORDER BY account LIMIT $2`
 	rows, err := query(ctx, s, s.lanes.others, "list the records", scanRow, list, string(after), limit)
 	if isDamage(err) {
 		return s.listPast(ctx, after, limit)
@@ -67,9 +67,11 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 
 func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {
 	var heldUntil *int64
+	var since int64
 	var vault []byte
 	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
-		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active)
+		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.StoreEpoch.Number, &since)
+	row.StoreEpoch.Since = sinceOf(since)
 	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

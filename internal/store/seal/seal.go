@@ -44,7 +44,7 @@ func NewUnopened(inner otp.Store) *Store { return &Store{inner, nil} }
 func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	row, now, err := s.inner.Fetch(ctx, account)
 	if err != nil {
-		return otp.Row{}, now, err
+		return row, now, err // of an account without a row, the epoch of the store
 	}
 	row, err = s.keyring.openRow(row)
 	return row, now, err

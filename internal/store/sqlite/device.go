@@ -88,6 +88,10 @@ func writing(w otp.Write) change {
 		claim := *w.Claim
 		w.Claim = &claim
 	}
+	if w.Epoch != nil {
+		epoch := *w.Epoch
+		w.Epoch = &epoch
+	}
 	return func(on target) (refusal, failure error) {
 		if refusal, failure = refuseClaim(on, w); refusal != nil || failure != nil {
 			return refusal, failure
@@ -111,6 +115,9 @@ func writing(w otp.Write) change {
 		}
 		if err == nil && w.Claim != nil {
 			_, err = on.exec(on.pick(updateClaim, updateClaimByScan), w.Claim.Serial, w.Claim.Active, string(w.Row.Account))
+		}
+		if err == nil && w.Epoch != nil && !on.byScan { // the column has an index; a device of an earlier epoch stays in doubt
+			_, err = on.exec(updateEpoch, int64(*w.Epoch), string(w.Row.Account))
 		}
 		return nil, err
 	}
@@ -181,7 +188,7 @@ func (s *Store) CountUnreadAnswers(ctx context.Context) (int, error) {
 
 // List is as otp.Store says.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
-	rows, err := list(ctx, s, "list the records", readListed, listDevices, string(after), limit)
+	rows, err := list(ctx, s, "list the records", readListedInEpoch, listDevices, string(after), limit)
 	if isDamage(err) {
 		return s.listSingly(ctx, after, limit)
 	}
@@ -229,7 +236,7 @@ func readRow(r *row) otp.Row {
 	return otp.Row{
 		Account: otp.Account(r.text()), Revision: r.number(), InDoubt: r.flag(), HeldUntil: r.atOrZero(),
 		Body: r.blob(), Vault: secret.NewBytes(r.blob()),
-		UnreadAnswers: r.count(), Claim: otp.Claim{Serial: r.text(), Active: r.flag()},
+		UnreadAnswers: r.count(), Claim: otp.Claim{Serial: r.text(), Active: r.flag()}, Epoch: r.number(),
 	}
 }
 

@@ -46,9 +46,9 @@ func (l single[K, T]) all(ctx context.Context, s *Store, what string, args ...an
 func (s *Store) listSingly(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
 	return single[string, otp.Row]{
 		keys:    `SELECT account FROM device INDEXED BY sqlite_autoindex_device_1 WHERE account > ? ORDER BY account LIMIT ?`,
-		row:     fetchRow,
+		row:     listDevice,
 		key:     (*row).text,
-		read:    readListed,
+		read:    readListedInEpoch,
 		remains: func(account string, _ error) otp.Row { return otp.Row{Account: otp.Account(account)} },
 	}.all(ctx, s, "list the records one by one", string(after), limit)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // listedWithoutVault are listedColumns of records of which the keys are not wanted.
-const listedWithoutVault = `account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active`
+const listedWithoutVault = `account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active, epoch`
 
 // List returns rows of the new database, as the method of Store.
 func (r *Replacement) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
@@ -22,7 +22,7 @@ func (r *Replacement) List(ctx context.Context, after otp.Account, limit int) ([
 func (r *Replacement) Replaced(ctx context.Context, row otp.Row) ([]otp.Row, error) {
 	return rowsOf(ctx, r.conn, `SELECT `+listedWithoutVault+` FROM main.device WHERE account = ?
 		UNION ALL SELECT `+listedWithoutVault+` FROM main.device WHERE serial = ? AND serial <> '' AND account <> ?
-		UNION ALL SELECT account, revision, 0, NULL, body, x'', 0, serial, 0 FROM main.former_device WHERE serial = ?`,
+		UNION ALL SELECT account, revision, 0, NULL, body, x'', 0, serial, 0, 0 FROM main.former_device WHERE serial = ?`,
 		string(row.Account), row.Claim.Serial, string(row.Account), row.Claim.Serial)
 }
 
@@ -48,9 +48,9 @@ func rowsOf(ctx context.Context, c *conn, query string, args ...any) ([]otp.Row,
 }
 
 // Put stores rows in the new database: over those of their accounts, or as the first ones. Vaults and claims of accounts that are
-// there stay as they are.
+// there stay as they are, and so do their epochs.
 func (r *Replacement) Put(ctx context.Context, rows []otp.Row) error {
-	const putRow = `INSERT INTO new.device (` + listedColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	const putRow = `INSERT INTO new.device (` + listedColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account) DO UPDATE SET (revision, in_doubt, held_until, body)
 			= (excluded.revision, excluded.in_doubt, excluded.held_until, excluded.body)`
 	defer r.conn.interruptedBy(ctx)()
@@ -58,7 +58,7 @@ func (r *Replacement) Put(ctx context.Context, rows []otp.Row) error {
 		return err
 	}
 	for _, row := range rows {
-		if _, err := r.conn.exec(putRow, append(rowArgs(row), row.Claim.Serial, row.Claim.Active)...); err != nil {
+		if _, err := r.conn.exec(putRow, append(rowArgs(row), row.Claim.Serial, row.Claim.Active, int64(row.Epoch))...); err != nil {
 			_, _ = r.conn.exec("ROLLBACK") // which SQLite has done itself after some errors
 			return fmt.Errorf("store the record of account %q: %w", row.Account, err)
 		}
@@ -103,6 +103,7 @@ func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 			AND EXISTS (SELECT 1 FROM new.device WHERE new.device.account = old.account AND new.device.serial <> old.serial)
 			ON CONFLICT (serial, account) DO UPDATE SET (revision, body) = (excluded.revision, excluded.body)
 			WHERE excluded.revision > former_device.revision`, nil},
+		{new(int), `UPDATE new.doubt_epoch SET number = max(number, (SELECT number FROM main.doubt_epoch))`, nil},
 		{&c.Lines, `INSERT INTO new.audit (id, ` + lineColumns + `) SELECT id, ` + lineColumns + ` FROM main.audit
 			WHERE id > (SELECT coalesce(max(id), 0) FROM new.audit) ON CONFLICT (write_id) DO NOTHING`, nil},
 	} {
@@ -117,7 +118,7 @@ func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 const unknownIDs = 1_000_000_000
 
 // Seal ends what is prepared: stored responses are spent, the log that is begun next is told from every earlier one, and the line
-// is the last of the audit log.
+// is the last of the audit log. The doubt epoch is raised: every device is in doubt.
 func (r *Replacement) Seal(ctx context.Context, line otp.Line) error {
 	gap := 1
 	if r.unreadable != nil {
@@ -127,6 +128,7 @@ func (r *Replacement) Seal(ctx context.Context, line otp.Line) error {
 	line.At = now()
 	args := append([]any{gap}, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...)
 	for query, args := range map[string][]any{
+		`UPDATE new.doubt_epoch SET (number, since, cause) = (number + 1, ?, ?)`:              {line.At.UnixMicro(), line.Action},
 		`UPDATE new.answer SET (fingerprint, answer) = (NULL, NULL) WHERE answer IS NOT NULL`: nil,
 		`UPDATE new.store SET (log, log_before) = (randomblob(16), randomblob(16))`:           nil,
 		`INSERT INTO new.audit (id, ` + lineColumns + `)

@@ -3,22 +3,23 @@ package sqlite
 const (
 	lineColumns   = `write_id, at, account, caller, transaction_id, action, stage, outcome, step`
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers`
-	listedColumns = deviceColumns + `, serial, active`
-	listedCount   = 9
+	listedColumns = deviceColumns + `, serial, active, epoch`
+	// inEpoch are the store's epoch, which is one row, and listedColumns.
+	inEpoch       = `number, since, ` + listedColumns + ` FROM doubt_epoch, device WHERE one = 1`
+	inEpochCount  = 12
 	formerColumns = `serial, account, revision, body`
 	// formerAsListed are a former device in listedColumns, and that it is one.
-	formerAsListed = `account, revision, 0, NULL, body, x'', 0, serial, 0, 1`
+	formerAsListed = `account, revision, 0, NULL, body, x'', 0, serial, 0, 0, 1`
 	answerColumns  = `account, key, at, is_otp, fingerprint, answer`
 	keyColumns     = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 )
 
 // What a job reads on the writer's connection.
 const (
-	fetchRow          = `SELECT ` + listedColumns + ` FROM device WHERE account = ?`
-	fetchWithResponse = `SELECT d.account, d.revision, d.in_doubt, d.held_until, d.body, d.vault, d.unread_answers, d.serial, d.active,
-		a.at, a.fingerprint, a.answer
-		FROM (SELECT ? AS account) wanted LEFT JOIN device d USING (account)
-		LEFT JOIN answer a ON a.account = wanted.account AND a.key = ?`
+	fetchRow          = `SELECT number, since, ` + listedColumns + ` FROM doubt_epoch LEFT JOIN device ON account = ?`
+	fetchWithResponse = `SELECT e.number, e.since, d.account, d.revision, d.in_doubt, d.held_until, d.body, d.vault, d.unread_answers,
+		d.serial, d.active, d.epoch, a.at, a.fingerprint, a.answer
+		FROM doubt_epoch e LEFT JOIN device d ON d.account = ?1 LEFT JOIN answer a ON a.account = ?1 AND a.key = ?2`
 	findKey         = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
 	readDataVersion = `PRAGMA data_version`
 )
@@ -53,6 +54,8 @@ const (
 	updateClaim       = `UPDATE device SET (serial, active) = (?, ?) WHERE account = ?`
 	updateClaimByScan = `UPDATE device NOT INDEXED SET (serial, active) = (?, ?) WHERE account = ?`
 
+	updateEpoch = `UPDATE device SET epoch = ? WHERE account = ?`
+
 	// keepFormer keeps what the row has counted of its device that a write replaces which claims another one, if it fits.
 	keepFormer = `INSERT INTO former_device (` + formerColumns + `)
 		SELECT ` + formerColumns + ` FROM device WHERE account = ? AND revision = ? AND body = coalesce(?, body) AND serial NOT IN ('', ?)
@@ -81,6 +84,7 @@ const (
 	useKey    = `UPDATE api_key SET last_used_at = max(iif(last_used_at <= ?, last_used_at, 0), ?) WHERE id = ?`
 
 	setSealingKey = `INSERT INTO sealing_key (id, name) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`
+	raiseEpoch    = `UPDATE doubt_epoch SET (number, since, cause) = (number + 1, ?, ?)`
 	nameLog       = `UPDATE store SET log_before = log, log = randomblob(16)`
 	writeProbe    = `INSERT INTO probe (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at`
 
@@ -91,13 +95,17 @@ const (
 
 // What the reader runs.
 const (
-	listDevices = `SELECT ` + listedColumns + ` FROM device WHERE account > ? ORDER BY account LIMIT ?`
-	countDoubt  = `SELECT (SELECT count(*) FROM device WHERE in_doubt = 1)
-		+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ?)
-		+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until > ?)`
+	listDevices = `SELECT ` + inEpoch + ` AND account > ? ORDER BY account LIMIT ?`
+	listDevice  = `SELECT ` + inEpoch + ` AND account = ?`
+	countDoubt  = `SELECT (SELECT count(*) FROM device WHERE epoch BETWEEN 1 AND number - 1)
+		+ (SELECT count(*) FROM device WHERE in_doubt = 1 AND epoch NOT BETWEEN 1 AND number - 1)
+		+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ? AND epoch NOT BETWEEN 1 AND number - 1)
+		+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until > ? AND epoch NOT BETWEEN 1 AND number - 1)
+		FROM doubt_epoch`
+	readEpoch  = `SELECT number, since, cause FROM doubt_epoch`
 	auditAfter = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 		FROM audit WHERE id > ? ORDER BY id LIMIT ?`
-	listBySerial = `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active, 0 AS former
+	listBySerial = `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active, epoch, 0 AS former
 		FROM device WHERE serial = ?1 AND serial <> ''
 		UNION ALL SELECT ` + formerAsListed + ` FROM former_device WHERE serial = ?1 ORDER BY account, former`
 	listFormer = `SELECT ` + formerAsListed + ` FROM former_device WHERE (serial, account) > (?, ?)
@@ -114,12 +122,12 @@ const (
 func writerStatements() []string {
 	return []string{
 		fetchRow, fetchWithResponse, findKey, insertDevice, replaceDevice, replaceByScan, insertLine, findWrite, findWriteByScan,
-		findSame, findSameByScan,
-		findClaim, findClaimByScan, updateClaim, updateClaimByScan, keepFormer, keepAnswer, spendAnswer, spendAnswers, ageAnswers,
+		findSame, findSameByScan, findClaim, findClaimByScan, updateClaim, updateClaimByScan, updateEpoch, raiseEpoch, keepFormer,
+		keepAnswer, spendAnswer, spendAnswers, ageAnswers,
 		dropAnswers, dropLines, insertKey, revokeKey, useKey, setSealingKey, nameLog, writeProbe, probeLine, probeDevice,
 	}
 }
 
 func readerStatements() []string {
-	return []string{listDevices, countDoubt, auditAfter, listBySerial, listFormer, countUnread, listKeys, sealingKey, countAnswers}
+	return []string{listDevices, readEpoch, countDoubt, auditAfter, listBySerial, listFormer, countUnread, listKeys, sealingKey, countAnswers}
 }

@@ -68,7 +68,7 @@ func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (
 // readSnapshot reads the row of an account, and what is stored of the call with the key unless that is empty, in one statement.
 func readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot, err error) {
 	if key == "" {
-		found.Row, _, err = one(c, readRow, fetchRow, string(account))
+		found, _, err = one(c, readCall, fetchRow, string(account))
 	} else {
 		found, _, err = one(c, readCall, fetchWithResponse, string(account), key)
 	}
@@ -79,12 +79,15 @@ func readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot,
 	return found, nil
 }
 
-// readCall reads listedColumns, and the time, the fingerprint and the text of a response. Either may be missing.
+// readCall reads the epoch of the store, listedColumns, and the time, the fingerprint and the text of a response if there are such
+// columns. The row and the response may be missing.
 func readCall(r *row) (found otp.Snapshot) {
+	epoch := readStoreEpoch(r)
 	if !r.isNull() {
 		found.Row = readRow(r)
 	}
-	if r.column = listedCount; !r.isNull() {
+	found.Row.StoreEpoch = epoch
+	if r.column = inEpochCount; !r.atEnd() && !r.isNull() {
 		found.Response = &otp.Kept{At: r.at(), Fingerprint: r.blob(), Answer: secret.NewBytes(r.blob())}
 	}
 	return found

@@ -24,11 +24,11 @@ func preparePostgres(t *testing.T) func(t *testing.T) store {
 	must(t, err)
 	t.Cleanup(func() { must(t, own.Remove()) })
 	database := own.Database(t)
-	made, err := postgres.OpenOrCreate(t.Context(), database)
+	made, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: database})
 	must(t, err)
 	must(t, made.Close())
 	return func(t *testing.T) store {
-		opened, err := postgres.Open(t.Context(), database)
+		opened, err := postgres.Open(t.Context(), postgres.Options{URL: database})
 		must(t, err)
 		db, err := sql.Open("pgx", database.Reveal())
 		must(t, err)

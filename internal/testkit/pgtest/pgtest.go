@@ -62,11 +62,7 @@ func Start() (*Server, error) {
 
 // StartStandby makes a standby of the server and starts it. Its name for synchronous_standby_names is "standby".
 func (s *Server) StartStandby() (*Server, error) {
-	primary := "host=127.0.0.1 user=pimsd application_name=standby port=" + s.port
-	return start(func(standby *Server) *exec.Cmd {
-		return standby.command("pg_basebackup", "--pgdata", standby.data(), "--dbname", primary, "--write-recovery-conf",
-			"--checkpoint", "fast", "--no-sync")
-	})
+	return start(func(standby *Server) *exec.Cmd { return standby.copyOf(s) })
 }
 
 // start makes a server of the data that the command fill fills.
@@ -183,6 +179,37 @@ func (s *Server) StartAgain() error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// Promote makes a standby the primary, and returns when it takes writes.
+func (s *Server) Promote(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	var promoted bool
+	if err = conn.QueryRow(ctx, "SELECT pg_promote(true, 60)").Scan(&promoted); err == nil && !promoted {
+		err = errors.New("the standby is not promoted within a minute")
+	}
+	return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+}
+
+// FollowAgain makes a primary that was stopped or killed a standby of another one, on the same port, and starts it: with a fresh copy
+// of the data, since its own may have gone on further than that of the other one.
+func (s *Server) FollowAgain(primary *Server) error {
+	if err := os.RemoveAll(s.data()); err != nil {
+		return err
+	}
+	if out, err := s.copyOf(primary).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy the primary: %w: %s", err, out)
+	}
+	return s.StartAgain()
+}
+
+// copyOf returns the command that makes the data of a standby.
+func (s *Server) copyOf(primary *Server) *exec.Cmd {
+	address := "host=127.0.0.1 user=pimsd application_name=standby port=" + primary.port
+	return s.command("pg_basebackup", "--pgdata", s.data(), "--dbname", address, "--write-recovery-conf", "--checkpoint", "fast", "--no-sync")
 }
 
 // Stop stops the server at once, as `pg_ctl stop --mode fast` does, and waits until it is gone.

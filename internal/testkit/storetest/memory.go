@@ -24,6 +24,7 @@ type Memory struct {
 	kept   map[keptAs]otp.Keep
 	former map[formerly]otp.Row
 	sealer string // the name of the sealing key
+	epoch  otp.Epoch
 }
 
 // keptAs is where an answer is kept.
@@ -40,7 +41,8 @@ type formerly struct {
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}, former: map[formerly]otp.Row{}}
+	return &Memory{rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}, former: map[formerly]otp.Row{},
+		epoch: otp.Epoch{Number: 1}}
 }
 
 var (
@@ -61,9 +63,11 @@ func (m *Memory) fetch(ctx context.Context, account otp.Account) (otp.Row, time.
 	}
 	row, ok := m.rows[account]
 	if !ok {
-		return otp.Row{}, now(), otp.ErrNotFound
+		return otp.Row{StoreEpoch: m.rowEpoch()}, now(), otp.ErrNotFound
 	}
-	return copyRow(row), now(), nil
+	row = copyRow(row)
+	row.StoreEpoch = m.rowEpoch()
+	return row, now(), nil
 }
 
 // Create is as otp.Store says.
@@ -111,6 +115,14 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 	row.Claim = before.Claim
 	if w.Claim != nil {
 		row.Claim = *w.Claim
+	}
+	switch {
+	case w.Epoch != nil:
+		row.Epoch = *w.Epoch
+	case row.Revision == 1:
+		row.Epoch = 1
+	default:
+		row.Epoch = before.Epoch
 	}
 	if serial := before.Claim.Serial; serial != "" && serial != row.Claim.Serial {
 		m.former[formerly{serial, before.Account}] = otp.Row{
@@ -230,24 +242,13 @@ func (m *Memory) List(_ context.Context, after otp.Account, limit int) (rows []o
 	defer m.mu.Unlock()
 	for account, row := range m.rows {
 		if account > after {
-			rows = append(rows, copyRow(row))
+			row = copyRow(row)
+			row.StoreEpoch = m.rowEpoch()
+			rows = append(rows, row)
 		}
 	}
 	slices.SortFunc(rows, func(a, b otp.Row) int { return bytes.Compare([]byte(a.Account), []byte(b.Account)) })
 	return rows[:min(limit, len(rows))], nil
-}
-
-// CountDoubt is as Reader says.
-func (m *Memory) CountDoubt(context.Context) (count int, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, row := range m.rows {
-		left := row.HeldUntil.Sub(now())
-		if row.InDoubt || !row.HeldUntil.IsZero() && (left < 0 || left > otp.MaxLease) {
-			count++
-		}
-	}
-	return count, nil
 }
 
 // CountUnreadAnswers is as Reader says.
@@ -274,6 +275,9 @@ func (m *Memory) Restore(row otp.Row) {
 	row = copyRow(row)
 	if row.Claim == (otp.Claim{}) { // as a fetch returned it
 		row.Claim = m.rows[row.Account].Claim
+	}
+	if row.Epoch == 0 { // as the domain encodes it
+		row.Epoch = m.rows[row.Account].Epoch
 	}
 	m.rows[row.Account] = row
 }

@@ -35,6 +35,11 @@ type Reader interface {
 	SealingKey(ctx context.Context) (string, error)
 	// RecordSealingKey records the name of the key that seals from now on. It is durable when it returns nil.
 	RecordSealingKey(ctx context.Context, name string) error
+	// Epoch returns the doubt epoch of the store.
+	Epoch(ctx context.Context) (otp.Epoch, error)
+	// RaiseEpoch raises the doubt epoch by one, so that every device is in doubt, in one durable write with the audit entry. The
+	// cause is the action of the entry, and the time is the store's. It is not safe to repeat.
+	RaiseEpoch(ctx context.Context, line otp.Line) error
 }
 
 // Instance is a store under test, on data of its own.
@@ -83,6 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"kept answers":                testKeep,
 		"kept answers are forgotten":  testForget,
 		"the sealing key":             testSealingKey,
+		"the doubt epoch":             testEpoch,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

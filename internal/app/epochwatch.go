@@ -1,0 +1,42 @@
+package app
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// epochWatch logs that the doubt epoch of the store was raised: by another process, or by the store itself after a promotion.
+type epochWatch struct {
+	store interface {
+		Epoch(ctx context.Context) (otp.Epoch, error)
+	}
+	logger *zap.Logger
+
+	logged uint64 // the last epoch that was logged; follow alone uses it
+}
+
+// follow looks every storeLook until ctx ends.
+func (w *epochWatch) follow(ctx context.Context) { every(ctx, storeLook, w.look) }
+
+// look logs each epoch once per start of the service, except the first epoch, which no cause has raised. It logs nothing when the
+// store cannot be read, which readiness reports.
+func (w *epochWatch) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	epoch, err := w.store.Epoch(ctx)
+	if err != nil || epoch.Number <= max(1, w.logged) {
+		return
+	}
+	w.logged = epoch.Number
+	w.logger.Warn("the doubt epoch was raised: each device is in doubt until inWebo accepts its next proof",
+		zap.Uint64("epoch", epoch.Number), zap.String("cause", epoch.Cause), zap.Time("since", epoch.Since))
+}
+
+// number returns the doubt epoch of the store, for the metric.
+func (w *epochWatch) number(ctx context.Context) (int, error) {
+	epoch, err := w.store.Epoch(ctx)
+	return int(epoch.Number), err
+}

@@ -1,0 +1,95 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+)
+
+// A promotion raises the epoch before anything is read from the new server, once for all connections.
+func TestPromotionRaisesTheEpoch(t *testing.T) {
+	primary := ownServer(t)
+	database := primary.Database(t)
+	store := open(t, database)
+	if err := store.Create(t.Context(), write(1)); err != nil {
+		t.Fatal(err)
+	}
+	standby := standbyOf(t, primary)
+	hosts := onHosts(t, database, "", primary, standby)
+	if err := primary.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := standby.Promote(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	noticing, err := postgres.Open(t.Context(), postgres.Options{URL: hosts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = noticing.Close() }()
+	useAllConnections(t, noticing)
+	wantEpoch(t, noticing, 2, "promotion")
+	row, _, err := noticing.Fetch(t.Context(), "a")
+	if err != nil || row.Epoch != 1 || row.StoreEpoch.Number != 2 {
+		t.Errorf("the row is of epoch %d in %+v (%v)", row.Epoch, row.StoreEpoch, err)
+	}
+	lines, err := noticing.AuditAfter(t.Context(), 0, 1000)
+	var said []string
+	for _, line := range lines {
+		if line.Action == "promotion" {
+			said = append(said, line.Outcome)
+		}
+	}
+	if err != nil || len(said) != 1 {
+		t.Errorf("the audit log says of promotions %q (%v)", said, err)
+	}
+}
+
+// A copy of the database on another cluster is refused until every device is in doubt.
+func TestAnotherClusterIsRefused(t *testing.T) {
+	database := server.Database(t)
+	if err := open(t, database).Create(t.Context(), write(1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Exec(t, database.Reveal(), "UPDATE doubt_epoch SET system_identifier = 42")
+	for name, open := range map[string]func() (*postgres.Store, error){
+		"service": func() (*postgres.Store, error) {
+			return postgres.OpenOrCreate(t.Context(), postgres.Options{URL: database})
+		},
+		"command": func() (*postgres.Store, error) { return postgres.Open(t.Context(), postgres.Options{URL: database}) },
+	} {
+		if _, err := open(); err == nil || !strings.Contains(err.Error(), "pimsd account doubt --all") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	moved, err := postgres.Open(t.Context(), postgres.Options{URL: database, AnyServer: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = moved.Close() }()
+	if err := moved.RaiseEpoch(t.Context(), otp.Line{Caller: "test", Action: "doubt-all"}); err != nil {
+		t.Fatal(err)
+	}
+	wantEpoch(t, open(t, database), 2, "doubt-all")
+}
+
+// An ordinary role, which owns the tables and nothing else, notices promotions.
+func TestOrdinaryRoleReadsTheTimeline(t *testing.T) {
+	database := server.Database(t)
+	server.Exec(t, database.Reveal(), "CREATE ROLE ordinary LOGIN", "GRANT CREATE ON SCHEMA public TO ordinary")
+	ordinary := strings.Replace(database.Reveal(), "pimsd@", "ordinary@", 1)
+	store := open(t, secret.NewText(ordinary))
+	server.Exec(t, database.Reveal(), "UPDATE doubt_epoch SET timeline = timeline - 1")
+	wantEpoch(t, store, 1, "")
+	wantEpoch(t, open(t, secret.NewText(ordinary)), 2, "promotion")
+}
+
+func wantEpoch(t *testing.T, store *postgres.Store, number uint64, cause string) {
+	t.Helper()
+	if epoch, err := store.Epoch(t.Context()); err != nil || epoch.Number != number || epoch.Cause != cause {
+		t.Errorf("the epoch is %+v (%v), want number %d because of %q", epoch, err, number, cause)
+	}
+}
