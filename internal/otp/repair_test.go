@@ -60,8 +60,11 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 		name  string
 		amend func(context.Context, otp.Ask) error
 	}{
-		{"doubt", service.Doubt}, {"unlock", service.Unlock}, {"clear the quota", service.ClearQuota},
-		{"disable", service.Disable}, {"enable", service.Enable}, // in this order: a disabled account gets no OTP
+		{"doubt", service.Doubt},
+		{"unlock", service.Unlock},
+		{"clear the quota", service.ClearQuota},
+		{"disable", service.Disable},
+		{"enable", service.Enable}, // in this order: a disabled account gets no OTP
 	} {
 		if err := step.amend(t.Context(), e.ask()); err != nil {
 			t.Errorf("%s: %v", step.name, err)

@@ -113,14 +113,22 @@ func writing(w otp.Write) change {
 		if codeOf(err) == sqlite.ResultConstraintUnique {
 			return nil, undone{misfit(w)} // the row went back behind a write that it had, or the id is that of another write
 		}
-		if err == nil && w.Claim != nil {
-			_, err = on.exec(on.pick(updateClaim, updateClaimByScan), w.Claim.Serial, w.Claim.Active, string(w.Row.Account))
-		}
-		if err == nil && w.Epoch != nil && !on.byScan { // the column has an index; a device of an earlier epoch stays in doubt
-			_, err = on.exec(updateEpoch, int64(*w.Epoch), string(w.Row.Account))
+		if err == nil {
+			err = recordNamed(on, w)
 		}
 		return nil, err
 	}
+}
+
+// recordNamed records the claim and the epoch that a write names.
+func recordNamed(on target, w otp.Write) (err error) {
+	if w.Claim != nil {
+		_, err = on.exec(on.pick(updateClaim, updateClaimByScan), w.Claim.Serial, w.Claim.Active, string(w.Row.Account))
+	}
+	if err == nil && w.Epoch != nil && !on.byScan { // the column has an index; a device of an earlier epoch stays in doubt
+		_, err = on.exec(updateEpoch, int64(*w.Epoch), string(w.Row.Account))
+	}
+	return err
 }
 
 // refuseClaim refuses a write that claims the device of another account, unless it does not fit anyway or is stored already.

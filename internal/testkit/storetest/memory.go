@@ -41,8 +41,10 @@ type formerly struct {
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}, former: map[formerly]otp.Row{},
-		epoch: otp.Epoch{Number: 1}}
+	return &Memory{
+		rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}, former: map[formerly]otp.Row{},
+		epoch: otp.Epoch{Number: 1},
+	}
 }
 
 var (
