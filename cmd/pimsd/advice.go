@@ -89,7 +89,7 @@ func advices() []advice {
 			"other client for good, and enroll again."},
 		{otp.ErrNotActivated, "inWebo wants another of its tokens to be activated first: ask the brand's support."},
 		{otp.ErrNoService, "Check in the brand's app that the connected services of the vehicle are active."},
-		{otp.ErrNoSecret, "inWebo has no service for OTPs of the account: check in the brand's app that the vehicle's services are active."},
+		{otp.ErrNoSecret, "inWebo has no service for OTPs of the account: check in the brand's app that its connected services are active."},
 		{otp.ErrSynchroFailed, "Try once more; if it fails again, enroll the device again."},
 		{otp.ErrServiceChoice, "The account has several services: set inwebo.service to the id or the name of the one to use."},
 		{otp.ErrNotInwebo, "Check inwebo.url and inwebo.path."},
