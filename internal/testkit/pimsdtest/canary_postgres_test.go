@@ -27,6 +27,6 @@ func TestNoSecretEscapesToPostgres(t *testing.T) {
 		}
 	}
 	delete(o.secrets, "the serial")                       // is in records: it opens nothing
-	parameter := hex.EncodeToString([]byte(`{"schema":`)) // as the log shows that which is a record
+	parameter := hex.EncodeToString([]byte("\x66schema")) // a name in CBOR, as the log shows that which is a record
 	o.secrets.escaped(t, "the server's files", everyFile(t, server.Dir()), parameter)
 }
