@@ -226,7 +226,7 @@ func TestAdministeringAnAccount(t *testing.T) {
 	if !slices.Equal(page.names(), []string{"alice"}) || !page.Accounts[0].Disabled {
 		t.Errorf("without a device are %v", page)
 	}
-	if got := d.Admin(admin, "GET", "/v1/accounts/nobody", ""); got.Status != 404 || got.Code != 2312 {
+	if got := d.Admin(admin, "GET", "/v1/accounts/unknown", ""); got.Status != 404 || got.Code != 2312 {
 		t.Errorf("an account that there is not: %d %s", got.Status, got.Body)
 	}
 	if got := d.Call(admin, "GET", "/v1/accounts", ""); got.Status != 404 || got.Code != 2002 {
