@@ -26,7 +26,8 @@ const (
 )
 
 func newDev(p process) *cobra.Command {
-	p.environ = devEnviron(p.environ)
+	installation := p.environ
+	p.environ = devEnviron(installation)
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run everything on loopback with nothing to set up: simulator, service, a demo account",
@@ -50,7 +51,15 @@ with it, a folder that this command has made. The quota is off unless it is set.
 	addKnobs(flags, &d.simulator.Knobs)
 	config.FlagsOf(flags, "listen", "ops.listen", "data_dir", "quota.otps_per_day", "log.level")
 	cmd.Args = noArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if !cmd.Flags().Changed("data-dir") {
+			dir, failed := makeDevStore(installation)
+			if failed != nil {
+				return failed
+			}
+			defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+			p.environ = append(p.environ, "PIMSD_DATA_DIR="+dir)
+		}
 		c, err := config.Load(p.settingsOf(cmd))
 		if err != nil {
 			return err
@@ -83,19 +92,16 @@ func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
 	simulator.Start()
 	defer func() { err = errors.Join(err, stopSimulator(cmd.Context(), simulator)) }()
 
-	remove, err := d.adapt(c, simulator, cmd.Flags().Changed("data-dir"))
-	if err != nil {
+	if err := d.adapt(c, simulator); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, remove()) }()
 	return d.serve(cmd.Context(), c, simulator)
 }
 
-// adapt points the configuration to the simulator and to a store of its own: the data directory of the flag, or a temporary one
-// that remove deletes.
-func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator, named bool) (remove func() error, err error) {
+// adapt points the configuration to the simulator, and refuses a store that `pimsd dev` did not make.
+func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (err error) {
 	if c.Inwebo.URL, err = url.Parse(simulator.ProtocolURL()); err != nil {
-		return nil, err
+		return err
 	}
 	c.Ops.Try = true
 	if !c.IsSet("quota.otps_per_day") {
@@ -110,16 +116,10 @@ func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator, named bool
 	if d.freePorts && !c.IsSet("ops.listen") {
 		c.Ops.Listen = anyPort
 	}
-	if named {
-		return func() error { return nil }, checkDevStore(c.DataDir)
-	}
-	if c.DataDir, err = os.MkdirTemp("", "pimsd-dev-"); err != nil {
-		return nil, fmt.Errorf("make a temporary data directory: %w", err)
-	}
-	return func() error { return os.RemoveAll(c.DataDir) }, nil
+	return checkDevStore(c.DataDir)
 }
 
-// serve runs the service, and shows beside it what it can do.
+// serve runs the service, and demonstrates an OTP while it runs.
 func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.Simulator) error {
 	service, err := app.New(ctx, c, d.log)
 	if err != nil {

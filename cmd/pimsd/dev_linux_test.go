@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,5 +70,20 @@ func TestWhatDevTakesOfTheEnvironment(t *testing.T) {
 	}
 	if got := onLoopback("nonsense"); got != "nonsense" {
 		t.Errorf("nonsense becomes %q", got)
+	}
+}
+
+// In the image there is no folder for temporary files and no home: the data directory is the one place that can be written to.
+func TestDevWhereOnlyTheDataDirectoryIsWritable(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	installed := t.TempDir()
+	cmd := h.command("dev", "--once")
+	cmd.Env = []string{"PIMSD_DATA_DIR=" + installed, "TMPDIR=" + filepath.Join(installed, "missing")}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "verified by the simulator") {
+		t.Errorf("%v, %s", err, out)
+	}
+	if left, err := os.ReadDir(installed); err != nil || len(left) > 0 {
+		t.Errorf("left in the data directory: %v, %v", left, err)
 	}
 }

@@ -47,6 +47,23 @@ func onLoopback(listen string) string {
 	return net.JoinHostPort("127.0.0.1", port)
 }
 
+// makeDevStore makes an empty data directory: in the folder for temporary files or, where there is none to write to (the image has only
+// its data directory), in the data directory of the installation, whose files it leaves alone.
+func makeDevStore(environ []string) (string, error) {
+	dir, err := os.MkdirTemp("", "pimsd-dev-")
+	if err == nil {
+		return dir, nil
+	}
+	for _, entry := range environ {
+		if installed, ok := strings.CutPrefix(entry, "PIMSD_DATA_DIR="); ok {
+			if dir, err := os.MkdirTemp(installed, "pimsd-dev-"); err == nil {
+				return dir, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("make a temporary data directory: %w; name a folder that can be written to with --data-dir", err)
+}
+
 // devMarker is the file that marks a data directory which `pimsd dev` has made.
 const devMarker = "made-by-pimsd-dev"
 
