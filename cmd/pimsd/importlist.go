@@ -1,16 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"strings"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/devicefile"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -22,31 +24,35 @@ type listedDevice struct {
 	file    string
 }
 
+// maxDeviceList is the largest list, in bytes: some 200,000 devices.
+const maxDeviceList = 16 << 20
+
 // readDeviceList reads a CSV file of two columns, the account and the file of its device. Files are named from the folder of the list.
 // A first line "account,file" is a heading.
 func readDeviceList(name string) (all []listedDevice, err error) {
-	file, err := os.Open(name)
+	text, err := input.ReadFile(name, maxDeviceList)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--list: %w", err)}
 	}
-	defer func() { _ = file.Close() }()
-	rows := csv.NewReader(file)
-	rows.FieldsPerRecord, rows.Comment, rows.ReuseRecord = 2, '#', false
-	records, err := rows.ReadAll()
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--list: %s: write a line of account,file for each device: %w", name, err)}
-	}
-	for i, record := range records {
-		if i == 0 && record[0] == "account" && record[1] == "file" {
+	rows := csv.NewReader(bytes.NewReader(input.Trim(text)))
+	rows.FieldsPerRecord, rows.Comment = 2, '#'
+	for first := true; ; first = false {
+		record, err := rows.Read()
+		switch {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, usageError{fmt.Errorf("--list: %s: write a line of account,file for each device: %w", name, err)}
+		case first && record[0] == "account" && record[1] == "file":
 			continue
 		}
+		line, _ := rows.FieldPos(0)
 		path := record[1]
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(name), path)
 		}
-		all = append(all, listedDevice{line: i + 1, account: record[0], file: path})
+		all = append(all, listedDevice{line: line, account: record[0], file: path})
 	}
-	return all, nil
 }
 
 // importReport counts what became of the devices of a list.
@@ -73,7 +79,7 @@ func (p process) importList(ctx context.Context, core *app.Core, macID string, a
 		case errors.Is(err, errIsThere):
 			r.there++
 		default:
-			r.failed = append(r.failed, fmt.Sprintf("  row %d, account %q: %v", d.line, d.account, err))
+			r.failed = append(r.failed, fmt.Sprintf("  line %d, account %q: %v", d.line, d.account, err))
 		}
 	}
 	word := "imported"
