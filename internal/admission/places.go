@@ -14,7 +14,7 @@ const (
 // Call is what a place is taken for.
 type Call struct {
 	Caller  string
-	Account string
+	Account string // empty when the call is about none, and is bounded by its caller's share alone
 }
 
 // places counts how many of a number of places each caller has.
@@ -35,7 +35,10 @@ func (p *places) admit(c Call) bool {
 	if free <= p.size/firstShare && p.callers[c.Caller] > 0 {
 		return false
 	}
-	if free <= 0 || p.callers[c.Caller] >= callerShare*free || p.accounts[c.Account] >= max(accountPlaces, free/accountShare) {
+	if free <= 0 || p.callers[c.Caller] >= callerShare*free {
+		return false
+	}
+	if c.Account != "" && p.accounts[c.Account] >= max(accountPlaces, free/accountShare) {
 		return false
 	}
 	p.taken++

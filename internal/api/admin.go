@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -81,14 +82,14 @@ type administration struct {
 
 	accounts AdminAccounts
 	store    AdminStore
-	polls    chan struct{} // has a token for each long poll under way
+	polls    *admission.Gate // of long polls
 }
 
 // NewAdmin returns the handler of administration. Its Config needs no OTPs, Accounts and Fingerprints. Its Callers must know API
 // keys alone: no token administers anything.
 func NewAdmin(config Config, accounts AdminAccounts, store AdminStore) *API {
 	a := newAPI(config)
-	ad := &administration{API: a, accounts: accounts, store: store, polls: make(chan struct{}, maxPolls)}
+	ad := &administration{API: a, accounts: accounts, store: store, polls: admission.NewGate(maxPolls, 0, 0)}
 	for _, r := range []struct {
 		method, route string
 		longest       int64 // body, in bytes

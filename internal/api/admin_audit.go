@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -13,7 +14,7 @@ import (
 // Bounds of long polls.
 const (
 	MaxPoll      = time.Minute // that one may wait
-	maxPolls     = 64          // under way at once
+	maxPolls     = 64          // under way at once, shared among callers as places are
 	pollInterval = time.Second // between two looks at the log
 )
 
@@ -53,12 +54,11 @@ func (ad *administration) readAudit(c *call) (any, error) {
 		page, _, err := ad.auditPageOf(c.request.Context(), principal, after, limit)
 		return page, err
 	}
-	select {
-	case ad.polls <- struct{}{}:
-		defer func() { <-ad.polls }()
-	default:
+	leave, ok := ad.polls.Enter(c.request.Context(), admission.Call{Caller: c.event.Caller})
+	if !ok {
 		return nil, errOverload
 	}
+	defer leave()
 	return ad.poll(c.request.Context(), principal, after, limit, wait)
 }
 

@@ -319,6 +319,32 @@ func TestAuditLongPoll(t *testing.T) {
 	}
 }
 
+// One caller cannot hold every long poll: another one still gets an answer.
+func TestLongPollsAreShared(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t)
+	greedy, other := d.BackendKey("fleet-", authn.ScopeAdmin), d.BackendKey("", authn.ScopeAdmin)
+	refused, ended := make(chan struct{}, 70), make(chan struct{}, 70)
+	for range cap(refused) {
+		go func() {
+			if d.Admin(greedy, "GET", "/v1/audit?wait=1m&after=1000000", "").Status == 503 {
+				refused <- struct{}{}
+			}
+			ended <- struct{}{}
+		}()
+	}
+	for range 70 - 48 { // the greedy caller may have three quarters of 64
+		<-refused
+	}
+	if got := d.Admin(other, "GET", "/v1/audit?wait=10ms&after=1000000", ""); got.Status != 200 {
+		t.Errorf("beside a greedy caller: %d %s", got.Status, got.Body)
+	}
+	d.Interrupt()
+	for range cap(ended) {
+		<-ended
+	}
+}
+
 // A parameter that is misspelled is refused: a filter must not be taken for none.
 func TestParametersOfAdministrationAreStrict(t *testing.T) {
 	t.Parallel()
