@@ -233,23 +233,3 @@ func (a *activation) fail(o outcome) error {
 	}
 	return a.settle(a.conversation, o, true)
 }
-
-// senseless is the outcome of an answer with which nothing can be done; f says what its request may have done.
-func senseless(f fate, err error) outcome {
-	return outcome{fate: f, err: because(ErrNotUnderstood, err)}
-}
-
-// notActivating is the outcome of an activate setup that was not accepted: nothing that could count as an activation, or
-// as a PIN, has left, whatever inWebo answered.
-func notActivating(o outcome) outcome {
-	o.fate = unsent
-	return o
-}
-
-// blamingCode blames the SMS code for a syntax that the activate setup refused: it is the caller's only argument there.
-func blamingCode(o outcome) outcome {
-	if errors.Is(o.err, ErrSyntax) {
-		o.err = because(ErrSMSCodeFormat, o.err)
-	}
-	return o
-}

@@ -139,3 +139,21 @@ func regained[T any](have, left []T, isIt func(T) bool) []T {
 	}
 	return have
 }
+
+// settled is the guard after an outcome. A success forgives what was wrong before it, and not what came of a later
+// conversation: a conversation that has lost its hold may be older than the last wrong PIN. The first half of an enrollment
+// is no success: if the enrollment ends there, the account still has its old device, and inWebo what it counted of that.
+func (g Guard) settled(p settleParams, o outcome, leased bool, now time.Time) Guard {
+	switch {
+	case o.wrongPIN:
+		return g.refused(p.conversation, now)
+	case o.fate == lost, o.mayCount:
+		return g.lost(p.conversation)
+	case (o.fate == accepted || o.fate == done) && leased && (p.last || !p.enrolls):
+		g = g.accepted()
+	}
+	if p.last {
+		g = g.giveBack(p.conversation)
+	}
+	return g
+}

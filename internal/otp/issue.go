@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -51,16 +50,6 @@ func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issue
 
 // forOTP leases the record of a device for an OTP.
 type forOTP struct{}
-
-func (forOTP) prepare(r Record, conversation string, clock ClockReading, limits *Limits) (Record, error) {
-	if r.Device == nil {
-		return r, ErrNoDevice
-	}
-	if _, err := limits.service(r.Device); err != nil {
-		return r, err
-	}
-	return r.spent(conversation, clock, limits)
-}
 
 // service returns the sid that the OTP is for.
 func (l Limits) service(device *Device) (string, error) {
@@ -135,23 +124,6 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 		o.err = because(ErrNotUnderstood, errNoDefi)
 	}
 	return o
-}
-
-// setup asks for a challenge, once more when the network broke off or inWebo failed, and the budget for that has
-// something left: a second challenge only replaces the first.
-func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error) {
-	s.repeats.Earn()
-	challenge, err := s.inwebo.OTPSetup(ctx, who, sid)
-	if s.mayRepeat(ctx, err) {
-		return s.inwebo.OTPSetup(ctx, who, sid)
-	}
-	return challenge, err
-}
-
-// mayRepeat reports whether a setup that ended with err is made once more.
-func (s *Service) mayRepeat(ctx context.Context, err error) bool {
-	brokeOff := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
-	return brokeOff && ctx.Err() == nil && s.repeats.Spend()
 }
 
 // settleCarried makes durable what a refusal carried, in the middle of a conversation.

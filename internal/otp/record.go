@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
@@ -153,4 +154,92 @@ func (r *Record) heldBy(conversation string) bool {
 // it ended. There is no doubt where there is no device.
 func (r *Record) InDoubt(now time.Time) bool {
 	return r.Device != nil && (r.Doubt != nil || r.Hold != nil && !r.LeasedAt(now))
+}
+
+// maxOvertaken bounds the overtaken conversations that a record remembers. One that is forgotten settles like one of
+// a record that was restored.
+const maxOvertaken = 8
+
+// holdOf returns the revision of the hold that the conversation has or had. known is false when this record never saw
+// that hold; the revision is 0 then.
+func (r *Record) holdOf(conversation string) (revision uint64, known bool) {
+	if r.heldBy(conversation) {
+		return r.Hold.Revision, true
+	}
+	for _, past := range r.Overtaken {
+		if past.Conversation == conversation {
+			return past.Revision, true
+		}
+	}
+	return 0, false
+}
+
+// without is the record without the conversation's hold, or the memory of it.
+func (r Record) without(conversation string) Record {
+	if r.heldBy(conversation) {
+		r.Hold = nil
+	}
+	r.Overtaken = slices.DeleteFunc(slices.Clone(r.Overtaken), func(past Overtaken) bool { return past.Conversation == conversation })
+	return r
+}
+
+// released is the record without a hold. Its conversation is remembered, since it may still have an answer to settle.
+func (r Record) released() Record {
+	if r.Hold == nil {
+		return r
+	}
+	overtaken := append(slices.Clone(r.Overtaken), Overtaken{r.Hold.Conversation, r.Hold.Revision})
+	r.Overtaken = overtaken[max(0, len(overtaken)-maxOvertaken):]
+	r.Hold = nil
+	return r
+}
+
+// reborn is the first record of an account whose record was deleted while a conversation held it: the record as the
+// conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten. A lease that
+// is over is not the conversation's any more.
+func (r Record) reborn(now time.Time) Record {
+	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
+	if r.Doubt != nil {
+		r.Doubt = &Doubt{Since: r.Doubt.Since}
+	}
+	if !r.LeasedAt(now) {
+		r.Hold = nil
+		return r
+	}
+	hold := *r.Hold // the record that follows carries it
+	hold.Revision = 1
+	r.Hold = &hold
+	return r
+}
+
+// deeper is the doubt with one more conversation that caused it.
+func (d *Doubt) deeper(now time.Time, by uint64) *Doubt {
+	if d == nil {
+		return &Doubt{Since: now, By: by}
+	}
+	return &Doubt{Since: d.Since, By: max(d.By, by)}
+}
+
+// inEpochOf returns r, which was read from the row, in the doubt epoch of its store. A device of an earlier epoch is in doubt:
+// the doubt ends like every other, with a proof that inWebo accepts.
+func (r Record) inEpochOf(row Row) Record {
+	r.epoch, r.storedEpoch = row.StoreEpoch.Number, row.Epoch
+	if r.Device != nil && row.Epoch < row.StoreEpoch.Number {
+		r.Doubt = r.Doubt.deeper(row.StoreEpoch.Since, r.Revision+1)
+	}
+	return r
+}
+
+// ownEpoch returns the epoch that is stored with the record.
+func (r *Record) ownEpoch() uint64 {
+	if r.Device == nil {
+		return 0
+	}
+	return r.epoch
+}
+
+// stored returns r as it is read again after it was stored.
+func (r Record) stored() Record {
+	r.storedEpoch = r.ownEpoch()
+	return r
 }

@@ -1,190 +1,232 @@
 package otp
 
 import (
-	"slices"
+	"context"
+	"errors"
+	"sync/atomic"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/errcodes"
+	"github.com/pimsd/pimsd/internal/tracing"
 )
 
-// settleParams is what settling must know of a conversation.
-type settleParams struct {
-	conversation string
-	rounds       int // accepted before this outcome
-	enrolls      bool
-	last         bool   // the conversation ends with this outcome
-	left         Record // as the conversation last wrote it
-}
+// settleReserve is kept of a conversation's deadline for the store, so that an answer of the last moment can be told.
+const settleReserve = 500 * time.Millisecond
 
-// settled is the record after an outcome, whatever happened to the record meanwhile: another conversation may hold the
-// device now, and its hold, guess and unit stay. The ratchet moves unless a later conversation moved it; superseded
-// says that one did, or that the record has no such device any more.
-//
-// A record that does not know the conversation is not the one that the conversation left: it was restored, or deleted
-// and made again. Its counters then began elsewhere, so only its device is compared, and a device that stays is in doubt.
-func (r Record) settled(p settleParams, o outcome, now time.Time) (_ Record, superseded bool) {
-	leased := r.heldBy(p.conversation)
-	p.last = p.last || !leased // a conversation that has lost its hold sends nothing more
-	by, known := r.holdOf(p.conversation)
-	if known {
-		superseded = r.MovedBy > by
-	} else {
-		r, superseded = r.regained(p), r.Step > p.left.Step
-	}
-	if !superseded {
-		r, superseded = r.moved(p, o, by, now)
-	}
-	if !known && o.mayMove() && p.isAbout(r) {
-		r.Doubt = r.Doubt.deeper(now, by)
-	}
-	r = r.returned(p, o, leased, now)
-	if o.blocking != "" {
-		r.Blocking = o.blocking
-	}
-	if p.last {
-		r = r.without(p.conversation)
-	}
-	r.Revision++
-	return r, superseded
-}
+// Pauses between two tries to settle.
+const (
+	firstRetry = 20 * time.Millisecond
+	lastRetry  = time.Second
+)
 
-// isAbout reports whether an answer to the conversation may be about the device of r. An activation gives other keys to whatever
-// device has its serial.
-func (p settleParams) isAbout(r Record) bool {
-	return r.Device != nil && (sameDevice(r.Device, p.left.Device) || p.enrolls && r.Serial == p.left.Serial)
-}
-
-// moved is the record with what the outcome says of the device, and of the doubt about it.
-func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Record, superseded bool) {
-	if o.change != nil {
-		next, fits := o.change.apply(r, p.left, now, by)
-		if !fits {
-			return r, true
+// settle makes the outcome durable and returns what the caller is told: nil when inWebo accepted and the store took it.
+// The first try is the caller's own, because it is nearly always the last.
+func (s *Service) settle(c *conversation, o outcome, last bool) error {
+	c.report(o)
+	p := s.settling(c, o, last)
+	retry := s.retryUntilStored
+	if time.Now().Before(c.deadline) {
+		if p.try(c.deadline) {
+			return p.stored()
 		}
-		if r = next; o.change.isStep() {
-			r.Step, r.MovedBy = max(r.Step, p.left.Step)+1, max(r.MovedBy, by)
+		retry = s.tryAgain
+	}
+	return s.settleInBackground(p, retry)
+}
+
+// settleInBackground settles in a goroutine that retries until the store takes the outcome. The caller waits for it until
+// the deadline.
+func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) bool) error {
+	c, o := p.conversation, p.outcome
+	var decided atomic.Bool // by the goroutine, or by the caller that gives up
+	done := make(chan error, 1)
+	go func() {
+		err := p.ended(retry(p.tryDetached))
+		if decided.CompareAndSwap(false, true) {
+			done <- err
+			return
 		}
+		defer s.end(c)
+		if p.saysDone { // the caller was told something else
+			_ = s.appendAudit(s.life, c, StageOutcome, string(errcodes.ReasonStateNotStored)) // once: a broken store takes settles alone
+		}
+		if !p.last { // what should have followed, does not: nothing more was sent
+			_ = s.settleToCompletion(c, outcome{fate: unsent, err: ErrNotStored}, true)
+		}
+	}()
+	timer := time.NewTimer(time.Until(c.deadline))
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
 	}
-	switch {
-	case p.enrolls: // the proofs of an activation say nothing of the device that the account has
-	case o.fate == accepted, o.fate == done:
-		r = r.confirmed()
-	case o.refusesProof() && r.Device != nil && r.heldBy(p.conversation):
-		device := r.Device.alternated()
-		r.Device = &device
+	if !decided.CompareAndSwap(false, true) {
+		return <-done
 	}
-	if o.unread != nil {
-		r = r.kept(*o.unread, now)
+	c.left = true
+	if o.fate == accepted || !p.last {
+		return ErrNotStored
 	}
-	switch {
-	case (o.fate == lost || o.fate == done || o.unread != nil) && r.Device != nil:
-		r.Doubt = r.Doubt.deeper(now, by)
-	case o.fate == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= by:
-		r.Doubt = nil
-	}
-	return r, false
+	return o.err
 }
 
-// returned is the record with what the outcome gives back of the conversation's guess, unit and activation.
-func (r Record) returned(p settleParams, o outcome, leased bool, now time.Time) Record {
-	r.Guard = r.Guard.settled(p, o, leased, now)
-	unspent := o.fate == unsent || o.fate == refused
-	if p.last && unspent && p.rounds == 0 {
-		r.Quota = r.Quota.giveBack(p.conversation)
-	}
-	if p.last && p.enrolls && o.fate == unsent && p.rounds == 0 {
-		r.Activations = max(0, r.Activations-1)
-	}
-	if p.last && unspent && p.enrolls && r.Enrolment != nil && r.Enrolment.Phase == PhaseEnrolling {
-		r.Enrolment = nil
-	}
-	return r
+// settleToCompletion tries until the store has the outcome, or the process ends. It returns what the caller is told.
+func (s *Service) settleToCompletion(c *conversation, o outcome, last bool) error {
+	p := s.settling(c, o, last)
+	return p.ended(s.retryUntilStored(p.tryDetached))
 }
 
-// maxOvertaken bounds the overtaken conversations that a record remembers. One that is forgotten settles like one of
-// a record that was restored.
-const maxOvertaken = 8
+// retryUntilStored calls try, with pauses that grow, until it returns true. It returns false when the service gives up its
+// conversations first.
+func (s *Service) retryUntilStored(try func() bool) bool { return try() || s.tryAgain(try) }
 
-// holdOf returns the revision of the hold that the conversation has or had. known is false when this record never saw
-// that hold; the revision is 0 then.
-func (r *Record) holdOf(conversation string) (revision uint64, known bool) {
-	if r.heldBy(conversation) {
-		return r.Hold.Revision, true
-	}
-	for _, past := range r.Overtaken {
-		if past.Conversation == conversation {
-			return past.Revision, true
+// tryAgain is retryUntilStored after a first try that failed.
+func (s *Service) tryAgain(try func() bool) bool {
+	s.observer.Retrying(+1)
+	defer s.observer.Retrying(-1)
+	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
+		select {
+		case <-s.life.Done():
+			return false
+		case <-time.After(pause):
+		}
+		if try() {
+			return true
 		}
 	}
-	return 0, false
 }
 
-// without is the record without the conversation's hold, or the memory of it.
-func (r Record) without(conversation string) Record {
-	if r.heldBy(conversation) {
-		r.Hold = nil
+// settlement is an outcome on its way into the store. Every try applies it to the record as that was last seen.
+type settlement struct {
+	*conversation
+	service  *Service
+	outcome  outcome
+	last     bool
+	id       string // of the write
+	found    Record // what the outcome is applied to
+	over     []byte // the body of its row
+	tried    uint64 // the revision of the last write under id
+	taken    bool   // another account has the device that the outcome is about
+	told     error  // what the caller is told when the store takes it
+	saysDone bool   // a try under id may have audited the outcome as done
+	answered time.Time
+	end      tracing.End
+}
+
+func (s *Service) settling(c *conversation, o outcome, last bool) *settlement {
+	return &settlement{
+		conversation: c, service: s, outcome: o, last: last, id: c.nextWriteID(), found: c.record, over: c.body, told: o.err,
+		answered: time.Now(), end: tracing.Under(c.span, "settle"),
 	}
-	r.Overtaken = slices.DeleteFunc(slices.Clone(r.Overtaken), func(past Overtaken) bool { return past.Conversation == conversation })
-	return r
 }
 
-// released is the record without a hold. Its conversation is remembered, since it may still have an answer to settle.
-func (r Record) released() Record {
-	if r.Hold == nil {
-		return r
+// try writes the outcome, once, and reports whether the store has it at that time at the latest.
+func (p *settlement) try(until time.Time) (stored bool) {
+	p.service.protect("settle", func() { stored = p.write(until) })
+	return stored
+}
+
+func (p *settlement) write(until time.Time) (stored bool) {
+	base, params, o := p.found, p.settleParams(p.last), p.outcome
+	if base.Revision == 0 { // the record was deleted: what the conversation left is all that remains of it
+		base = p.record.reborn(p.now())
+		params.left = base
 	}
-	overtaken := append(slices.Clone(r.Overtaken), Overtaken{r.Hold.Conversation, r.Hold.Revision})
-	r.Overtaken = overtaken[max(0, len(overtaken)-maxOvertaken):]
-	r.Hold = nil
-	return r
-}
-
-// regained is a record that does not know the conversation, with what the conversation has taken of the account.
-func (r Record) regained(p settleParams) Record {
-	r.Guard = r.Guard.regain(p.conversation, p.left.Guard)
-	r.Quota = r.Quota.regain(p.conversation, p.left.Quota)
-	r.Activations = max(r.Activations, p.left.Activations)
-	return r
-}
-
-// reborn is the first record of an account whose record was deleted while a conversation held it: the record as the
-// conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten. A lease that
-// is over is not the conversation's any more.
-func (r Record) reborn(now time.Time) Record {
-	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
-	if r.Doubt != nil {
-		r.Doubt = &Doubt{Since: r.Doubt.Since}
+	if p.taken {
+		base.Device, base.Enrolment, o.change = nil, nil, displaced{}
 	}
-	if !r.LeasedAt(now) {
-		r.Hold = nil
-		return r
+	next, superseded := base.settled(params, o, p.now())
+	if p.found.Revision == 0 && next.Device != nil { // others may have moved the device on before the record was deleted
+		next.Doubt = next.Doubt.deeper(p.now(), 0)
 	}
-	hold := *r.Hold // the record that follows carries it
-	hold.Revision = 1
-	r.Hold = &hold
-	return r
-}
-
-// deeper is the doubt with one more conversation that caused it.
-func (d *Doubt) deeper(now time.Time, by uint64) *Doubt {
-	if d == nil {
-		return &Doubt{Since: now, By: by}
+	p.told = p.outcome.err
+	switch leased := base.heldBy(p.conversation.id); {
+	case superseded && p.outcome.fate == accepted, !p.last && !leased:
+		p.told = ErrSuperseded
+	case leased || params.enrolls || !p.outcome.explainsDoubt():
+	case errors.Is(p.outcome.err, ErrPINRefused): // a later conversation's challenge may have replaced its own
+		p.told = because(ErrInDoubt, p.outcome.err)
+	default: // for the same reason, the refusal says nothing of the device
+		p.told = because(ErrSuperseded, p.outcome.err)
 	}
-	return &Doubt{Since: d.Since, By: max(d.By, by)}
-}
-
-// settled is the guard after an outcome. A success forgives what was wrong before it, and not what came of a later
-// conversation: a conversation that has lost its hold may be older than the last wrong PIN. The first half of an enrollment
-// is no success: if the enrollment ends there, the account still has its old device, and inWebo what it counted of that.
-func (g Guard) settled(p settleParams, o outcome, leased bool, now time.Time) Guard {
+	if next.Guard.isLocked(p.service.limits.Guard) && errors.Is(p.told, ErrInDoubt) && errors.Is(p.told, ErrPINRefused) {
+		p.told = because(p.told, ErrPINLocked)
+	}
+	word := p.word(p.told)
+	w, err := p.writeOf(p.id, p.found, next, StageOutcome, word)
+	if err == nil {
+		w.Keep, w.Over = p.keep(p.outcome, p.told, p.last), p.over
+		p.tried = next.Revision
+		err = p.service.writeBy(p.service.life, until, CommitSettle, w)
+	}
+	switch known := isKnown(err) || errors.Is(err, ErrUntouched); {
+	case err == nil || !known:
+		p.saysDone = p.saysDone || word == outcomeDone
+	case !errors.Is(err, ErrUntouched): // then no try before it was stored either
+		p.saysDone = false
+	}
 	switch {
-	case o.wrongPIN:
-		return g.refused(p.conversation, now)
-	case o.fate == lost, o.mayCount:
-		return g.lost(p.conversation)
-	case (o.fate == accepted || o.fate == done) && leased && (p.last || !p.enrolls):
-		g = g.accepted()
+	case err == nil:
+		p.record, p.body = next.stored(), w.Row.Body
+		return true
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
+		p.refetch(until)
+	case errors.Is(err, ErrDeviceTaken):
+		p.taken = true
 	}
-	if p.last {
-		g = g.giveBack(p.conversation)
-	}
-	return g
+	return false
 }
+
+// refetch reads the record again after another writer changed it. A record that has gone back behind the last try was
+// restored or deleted, and whatever that try stored went with it: the next one is a write of its own.
+func (p *settlement) refetch(until time.Time) {
+	ctx, cancel := context.WithDeadline(p.service.life, until)
+	defer cancel()
+	found, err := p.service.fetch(ctx, p.conversation)
+	if err != nil {
+		return
+	}
+	if p.found, p.over = found, p.seen; found.Revision < p.tried {
+		p.id = p.nextWriteID()
+	}
+}
+
+// tryDetached is try when no caller waits: a write and a read each have the time that they may take.
+func (p *settlement) tryDetached() bool {
+	return p.try(time.Now().Add(2 * p.service.limits.StoreTimeout))
+}
+
+// stored is what the caller is told of an outcome that the store has.
+func (p *settlement) stored() error {
+	p.end(nil)
+	if p.outcome.fate == accepted {
+		p.service.observer.Window(time.Since(p.answered))
+		p.rounds++
+	}
+	return p.told
+}
+
+// ended is what the caller is told when no more tries follow.
+func (p *settlement) ended(stored bool) error {
+	if stored {
+		return p.stored()
+	}
+	p.end(ErrNotStored)
+	return ErrNotStored
+}
+
+// word is what the audit log says of an outcome.
+func (c *conversation) word(told error) string {
+	switch {
+	case told != nil:
+		return string(ReasonOf(told))
+	case time.Now().After(c.deadline):
+		return string(errcodes.ReasonStateNotStored)
+	default:
+		return outcomeDone
+	}
+}
+
+// outcomeDone is the audit log's word for an OTP that was given, or a device that was enrolled.
+const outcomeDone = "done"

@@ -8,6 +8,115 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
+// settleParams is what settling must know of a conversation.
+type settleParams struct {
+	conversation string
+	rounds       int // accepted before this outcome
+	enrolls      bool
+	last         bool   // the conversation ends with this outcome
+	left         Record // as the conversation last wrote it
+}
+
+// settleParams is what settling an outcome must know of the conversation.
+func (c *conversation) settleParams(last bool) settleParams {
+	return settleParams{
+		conversation: c.id, rounds: c.rounds, enrolls: c.action == actionEnroll, last: last, left: c.record,
+	}
+}
+
+// settled is the record after an outcome, whatever happened to the record meanwhile: another conversation may hold the
+// device now, and its hold, guess and unit stay. The ratchet moves unless a later conversation moved it; superseded
+// says that one did, or that the record has no such device any more.
+//
+// A record that does not know the conversation is not the one that the conversation left: it was restored, or deleted
+// and made again. Its counters then began elsewhere, so only its device is compared, and a device that stays is in doubt.
+func (r Record) settled(p settleParams, o outcome, now time.Time) (_ Record, superseded bool) {
+	leased := r.heldBy(p.conversation)
+	p.last = p.last || !leased // a conversation that has lost its hold sends nothing more
+	by, known := r.holdOf(p.conversation)
+	if known {
+		superseded = r.MovedBy > by
+	} else {
+		r, superseded = r.regained(p), r.Step > p.left.Step
+	}
+	if !superseded {
+		r, superseded = r.moved(p, o, by, now)
+	}
+	if !known && o.mayMove() && p.isAbout(r) {
+		r.Doubt = r.Doubt.deeper(now, by)
+	}
+	r = r.returned(p, o, leased, now)
+	if o.blocking != "" {
+		r.Blocking = o.blocking
+	}
+	if p.last {
+		r = r.without(p.conversation)
+	}
+	r.Revision++
+	return r, superseded
+}
+
+// isAbout reports whether an answer to the conversation may be about the device of r. An activation gives other keys to whatever
+// device has its serial.
+func (p settleParams) isAbout(r Record) bool {
+	return r.Device != nil && (sameDevice(r.Device, p.left.Device) || p.enrolls && r.Serial == p.left.Serial)
+}
+
+// moved is the record with what the outcome says of the device, and of the doubt about it.
+func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Record, superseded bool) {
+	if o.change != nil {
+		next, fits := o.change.apply(r, p.left, now, by)
+		if !fits {
+			return r, true
+		}
+		if r = next; o.change.isStep() {
+			r.Step, r.MovedBy = max(r.Step, p.left.Step)+1, max(r.MovedBy, by)
+		}
+	}
+	switch {
+	case p.enrolls: // the proofs of an activation say nothing of the device that the account has
+	case o.fate == accepted, o.fate == done:
+		r = r.confirmed()
+	case o.refusesProof() && r.Device != nil && r.heldBy(p.conversation):
+		device := r.Device.alternated()
+		r.Device = &device
+	}
+	if o.unread != nil {
+		r = r.kept(*o.unread, now)
+	}
+	switch {
+	case (o.fate == lost || o.fate == done || o.unread != nil) && r.Device != nil:
+		r.Doubt = r.Doubt.deeper(now, by)
+	case o.fate == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= by:
+		r.Doubt = nil
+	}
+	return r, false
+}
+
+// returned is the record with what the outcome gives back of the conversation's guess, unit and activation.
+func (r Record) returned(p settleParams, o outcome, leased bool, now time.Time) Record {
+	r.Guard = r.Guard.settled(p, o, leased, now)
+	unspent := o.fate == unsent || o.fate == refused
+	if p.last && unspent && p.rounds == 0 {
+		r.Quota = r.Quota.giveBack(p.conversation)
+	}
+	if p.last && p.enrolls && o.fate == unsent && p.rounds == 0 {
+		r.Activations = max(0, r.Activations-1)
+	}
+	if p.last && unspent && p.enrolls && r.Enrolment != nil && r.Enrolment.Phase == PhaseEnrolling {
+		r.Enrolment = nil
+	}
+	return r
+}
+
+// regained is a record that does not know the conversation, with what the conversation has taken of the account.
+func (r Record) regained(p settleParams) Record {
+	r.Guard = r.Guard.regain(p.conversation, p.left.Guard)
+	r.Quota = r.Quota.regain(p.conversation, p.left.Quota)
+	r.Activations = max(r.Activations, p.left.Activations)
+	return r
+}
+
 // change is what an answer of inWebo changes of a device.
 type change interface {
 	// apply returns r with the change. left is the record as the conversation last wrote it: r may have been deleted,

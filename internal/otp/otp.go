@@ -1,10 +1,16 @@
+// Package otp decides: it issues OTPs, enrols devices, guards PINs and quotas, and remembers before it acts.
+//
+// One conversation with inWebo goes on for a device at a time; what it is about to do is durable before inWebo hears of
+// it, and what came of it is durable before an OTP leaves. The package knows no HTTP, SQL, XML and no public codes, and
+// it does not log: its errors and its Observer say what happened.
 package otp
 
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +19,50 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
 )
+
+// Account names whom a device belongs to: an opaque text of 1 to 128 printable ASCII characters that does not begin or end
+// with a blank (docs/contract.md §3).
+type Account string
+
+// maxAccountLength is the longest name of an account.
+const maxAccountLength = 128
+
+// ErrAccountName means that a text cannot name an account.
+var ErrAccountName = errors.New("an account is named by 1 to 128 printable ASCII characters, without a blank at either end")
+
+// Before returns the greatest name that sorts before the account's and that no name lies between; it is empty when there is none.
+func (a Account) Before() Account {
+	if a == "" {
+		return ""
+	}
+	start, last := a[:len(a)-1], a[len(a)-1]
+	if last == ' ' {
+		return start
+	}
+	return start + Account(last-1) + Account(strings.Repeat("~", maxAccountLength-len(a)))
+}
+
+// ParseAccount checks that name can name an account that may not exist yet. The error is ErrAccountName.
+func ParseAccount(name string) (Account, error) {
+	if strings.Trim(name, " ") != name {
+		return "", ErrAccountName
+	}
+	return ParseStoredAccount(name)
+}
+
+// ParseStoredAccount checks that name can name an account that a store has. Earlier versions accepted blanks at the ends of a
+// name; the accounts that got such names must stay within reach of commands. The error is ErrAccountName.
+func ParseStoredAccount(name string) (Account, error) {
+	if name == "" || len(name) > maxAccountLength {
+		return "", ErrAccountName
+	}
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] > '~' {
+			return "", ErrAccountName
+		}
+	}
+	return Account(name), nil
+}
 
 // Limits are the settings of a Service.
 type Limits struct {
@@ -102,121 +152,38 @@ func New(store Store, client Inwebo, limits Limits, observer Observer) *Service 
 	return s
 }
 
-// Refuse makes every new call answer ErrStopping; conversations go on.
-func (s *Service) Refuse() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopping = true
+// Observer hears what operators watch. Its methods are called on the path of an OTP and must not block.
+type Observer interface {
+	// Committed hears of every try to write a record.
+	Committed(what Commit, err error)
+	// Window hears how long an answer of inWebo that moved the ratchet was not yet durable.
+	Window(answerToCommit time.Duration)
+	// Panicked hears of a panic in a task that goes on all the same. err and stack carry no secret.
+	Panicked(task string, err error, stack []byte)
+	// Retrying hears of a conversation that goes on trying to settle (+1), and of its end (−1).
+	Retrying(change int)
+	// Circuit is called when the circuit opens, half-opens or closes.
+	Circuit(state admission.State)
 }
 
-func (s *Service) isStopping() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopping
-}
+// Commit says what a write to the store is for.
+type Commit string
 
-// setDeadline lets the time of the conversation begin now.
-func (s *Service) setDeadline(c *conversation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.deadline = time.Now().Add(c.within)
-}
+// What writes are for.
+const (
+	CommitHold   Commit = "hold"
+	CommitSettle Commit = "settle"
+	CommitAmend  Commit = "amend" // what an administrator changes
+)
 
-// holds records what became of the conversation's request for a lease.
-func (s *Service) holds(c *conversation, o leaseOutcome) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.storeTime, c.storeTimeAt = o.storeTime, o.readAt
-	c.record, c.body, c.doubtful, c.leased = o.record.stored(), o.body, o.inDoubt, o.isLeased()
-}
+type unobserved struct{}
 
-// mayHold records that the conversation may have its lease: a Drain that returns it up must name its account.
-func (s *Service) mayHold(c *conversation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.leased = true
-}
+func (unobserved) Committed(Commit, error) {}
 
-// LastDeadline is when the last of the conversations under way is over, but for an outcome that the store does not take.
-// It is now when there is none.
-func (s *Service) LastDeadline() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	last := time.Now()
-	for c := range s.talking {
-		if c.deadline.After(last) {
-			last = c.deadline
-		}
-	}
-	return last
-}
+func (unobserved) Window(time.Duration) {}
 
-// Drain refuses new calls, and those that have no hold yet, and waits until every conversation is settled, or ctx ends. It
-// returns the accounts whose outcome it gave up, which are in doubt when their holds are over, but for those whose hold is
-// not stored after all: none, when all were settled in time.
-func (s *Service) Drain(ctx context.Context) []Account {
-	s.Refuse()
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.quiet.Broadcast()
-	})
-	defer stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.talking) > 0 && ctx.Err() == nil {
-		s.quiet.Wait()
-	}
-	var givenUp []Account
-	for c := range s.talking {
-		if c.leased {
-			givenUp = append(givenUp, c.ask.Account)
-		}
-	}
-	s.kill() // not before they are named: a conversation that is given up is forgotten at once
-	slices.Sort(givenUp)
-	return givenUp
-}
+func (unobserved) Retrying(int) {}
 
-// begin counts the conversation among those that a Drain waits for.
-func (s *Service) begin(c *conversation) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopping {
-		return ErrStopping
-	}
-	s.talking[c] = struct{}{}
-	return nil
-}
+func (unobserved) Panicked(string, error, []byte) {}
 
-// busyFor is how long the account's lane is closed at most; only a store that does not take an outcome closes it longer.
-func (s *Service) busyFor(account Account) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.talking {
-		if c.ask.Account == account {
-			return max(time.Until(c.patience.Add(c.within)), lastRetry)
-		}
-	}
-	return s.limits.Deadline
-}
-
-// finish ends the conversation, unless the goroutine that still settles it will.
-func (s *Service) finish(c *conversation) {
-	s.releasePermit(c)
-	if !c.left {
-		s.end(c)
-	}
-}
-
-// end is called once for each begin, when nothing of the conversation is left to do.
-func (s *Service) end(c *conversation) {
-	c.leave()
-	s.disclaim(c.ask)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.talking, c)
-	if len(s.talking) == 0 {
-		s.quiet.Broadcast()
-	}
-}
+func (unobserved) Circuit(admission.State) {}

@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 )
 
 // The audit log's words for what administrators do.
@@ -172,23 +177,76 @@ func (s *Service) tryAmend(
 	return s.writeVerified(ctx, CommitAmend, w)
 }
 
-// isKnown reports whether the error of a write, or its lack of one, says whether the store has it.
-func isKnown(err error) bool {
-	return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrDeviceTaken)
+// actionImport is the audit log's word for taking over a device of another client.
+const actionImport = "import"
+
+// Found is a device that another client has activated, as its file has it.
+type Found struct {
+	Serial   ratchet.Serial
+	Identity inwebo.Identity
+	Services []inwebo.Service
+	Offline  inwebo.Offline
+	State    ratchet.State
 }
 
-// amendTries is how often a write whose outcome is unknown is repeated.
-const amendTries = 3
+// ErrNotWhole says that a device lacks what an OTP is made of.
+var ErrNotWhole = errors.New("the device lacks its id, its serial, its keys, its secret or its service")
 
-// writeVerified repeats the write until it is known whether the store has it.
-func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error {
-	for tries := 1; ; tries++ {
-		err := s.write(ctx, what, w)
-		switch {
-		case isKnown(err):
-			return err
-		case tries == amendTries || errors.Is(err, ErrUntouched) || errors.Is(err, ErrBroken):
-			return because(ErrStore, err)
-		}
+// Import makes a device that another client has activated the account's own. It starts in doubt: it is not known whether
+// its file is the newest state. The account's serial is that of the device from then on. ErrAlreadyEnrolled says that the
+// account has a device, ErrDeviceTaken that another account has this one, ErrNotWhole that what was found is none.
+//
+// What was counted of the device, whichever account had it, goes on to count: wrong PINs, OTPs and SMS activations. Only a
+// success at inWebo, a completed enrollment or an Unlock ends the first.
+func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
+	if !found.isWhole() {
+		return ErrNotWhole
 	}
+	origin := uuid.Must(uuid.NewV7()).String()
+	return s.amend(ctx, ask, actionImport, needsKeys, func(r Record, now time.Time) (Record, error) {
+		r, err := s.importable(ctx, r, found)
+		if err != nil {
+			return r, err
+		}
+		r.Serial, r.Enrolment, r.Unread = found.Serial, nil, nil
+		r.Device = &Device{
+			Identity: found.Identity, Services: found.Services, Offline: found.Offline, State: found.State, EnrolledAt: now,
+			Origin: origin,
+		}
+		r.Doubt = (*Doubt)(nil).deeper(now, r.Revision)
+		r.Step, r.MovedBy, r.Blocking = r.Step+1, r.Revision, ""
+		return r, nil
+	})
+}
+
+// CheckImport returns the error that Import would return now, and changes nothing.
+func (s *Service) CheckImport(ctx context.Context, ask Ask, found Found) error {
+	if !found.isWhole() {
+		return ErrNotWhole
+	}
+	r, err := s.fetch(ctx, &conversation{ask: ask, clock: s.limits.Now})
+	if err != nil {
+		return because(ErrStore, err)
+	}
+	_, err = s.importable(ctx, r, found)
+	return err
+}
+
+// importable returns the record that can get the device, with what was counted of the device so far.
+func (s *Service) importable(ctx context.Context, r Record, found Found) (Record, error) {
+	if r.Device != nil {
+		return r, ErrAlreadyEnrolled
+	}
+	h, err := s.historyOf(ctx, found.Serial)
+	if err != nil {
+		return r, err
+	}
+	return r.released().inheriting(h, s.limits.Guard)
+}
+
+func (f Found) isWhole() bool {
+	state := f.State
+	return f.Identity.ID != "" && f.Serial != "" && len(f.Serial) <= maxSerial && len(f.Services) > 0 &&
+		!state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() &&
+		state.Secret.IsEmpty() != state.Unopened.IsEmpty()
 }

@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"context"
 	"errors"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
@@ -111,4 +112,101 @@ func (o outcome) refusesProof() bool { return o.finalized && o.explainsDoubt() }
 // mayMove reports whether inWebo's device may differ from what is stored when the outcome is not applied.
 func (o outcome) mayMove() bool {
 	return o.fate == lost || o.fate == accepted || o.fate == done || o.change != nil || o.unread != nil
+}
+
+func (forOTP) prepare(r Record, conversation string, clock ClockReading, limits *Limits) (Record, error) {
+	if r.Device == nil {
+		return r, ErrNoDevice
+	}
+	if _, err := limits.service(r.Device); err != nil {
+		return r, err
+	}
+	return r.spent(conversation, clock, limits)
+}
+
+// setup asks for a challenge, once more when the network broke off or inWebo failed, and the budget for that has
+// something left: a second challenge only replaces the first.
+func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error) {
+	s.repeats.Earn()
+	challenge, err := s.inwebo.OTPSetup(ctx, who, sid)
+	if s.mayRepeat(ctx, err) {
+		return s.inwebo.OTPSetup(ctx, who, sid)
+	}
+	return challenge, err
+}
+
+// mayRepeat reports whether a setup that ended with err is made once more.
+func (s *Service) mayRepeat(ctx context.Context, err error) bool {
+	brokeOff := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
+	return brokeOff && ctx.Err() == nil && s.repeats.Spend()
+}
+
+// acquirePermit refuses a conversation while the circuit to inWebo is open. It comes right before the lease, so that nothing is
+// leased or spent then, and a call that queues for a device is not the one that all others wait for. finish releases the permit.
+func (s *Service) acquirePermit(c *conversation) error {
+	if c.permit != nil {
+		return nil
+	}
+	permit, wait := s.circuit.Acquire()
+	if permit == nil {
+		return &Wait{ErrCircuitOpen, wait}
+	}
+	c.permit = permit
+	return nil
+}
+
+// releasePermit undoes acquirePermit.
+func (s *Service) releasePermit(c *conversation) {
+	if c.permit != nil {
+		c.permit.Release()
+		c.permit = nil
+	}
+}
+
+// report tells the circuit what the outcome shows of the host, if it shows anything. Any answer means that the host is there.
+func (c *conversation) report(o outcome) {
+	is := func(cause error) bool { return errors.Is(o.err, cause) }
+	_, refusal := errors.AsType[*inwebo.Refusal](o.err) // whatever its fate
+	answered := o.fate == accepted || refusal ||
+		is(inwebo.ErrServer) || is(inwebo.ErrNotService) || is(inwebo.ErrNotUnderstood) || is(inwebo.ErrUnreadable)
+	switch {
+	case c.permit == nil:
+	case answered:
+		c.permit.Success()
+	case is(inwebo.ErrNetwork), is(inwebo.ErrLate):
+		c.permit.Failure()
+	}
+}
+
+// unreadable is the outcome of a finalize whose answer could not be read.
+func unreadable(err *inwebo.Unreadable) outcome {
+	o := outcome{fate: lost, err: because(ErrUnreadable, err), finalized: true}
+	if err.Accepted {
+		o.fate = done
+	}
+	if err.Blocked {
+		o.blocking = PINBlocked
+	}
+	o.unread = &UnreadAnswer{Exchange: err.Exchange, Accepted: err.Accepted, Cut: err.Cut, Answer: err.Answer}
+	return o
+}
+
+// senseless is the outcome of an answer with which nothing can be done; f says what its request may have done.
+func senseless(f fate, err error) outcome {
+	return outcome{fate: f, err: because(ErrNotUnderstood, err)}
+}
+
+// notActivating is the outcome of an activate setup that was not accepted: nothing that could count as an activation, or
+// as a PIN, has left, whatever inWebo answered.
+func notActivating(o outcome) outcome {
+	o.fate = unsent
+	return o
+}
+
+// blamingCode blames the SMS code for a syntax that the activate setup refused: it is the caller's only argument there.
+func blamingCode(o outcome) outcome {
+	if errors.Is(o.err, ErrSyntax) {
+		o.err = because(ErrSMSCodeFormat, o.err)
+	}
+	return o
 }

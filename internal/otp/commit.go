@@ -1,0 +1,138 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// fetch returns the record as it is stored now, and sets the store's time. A missing record is an empty one of
+// revision 0.
+func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
+	row, now, err := s.store.Fetch(ctx, c.ask.Account)
+	if !now.IsZero() {
+		c.storeTimeAt = c.clock()
+		c.storeTime = s.clock.Look(c.storeTimeAt, now)
+	}
+	c.seen = row.Body
+	if errors.Is(err, ErrNotFound) {
+		row.Account, err = c.ask.Account, nil
+	}
+	return c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
+}
+
+// write makes the record durable, with the audit line of the stage.
+func (s *Service) write(ctx context.Context, what Commit, w Write) error {
+	return s.writeBy(ctx, time.Now().Add(s.limits.StoreTimeout), what, w)
+}
+
+// writeBy is write with a deadline of the caller, and no longer than for any write.
+func (s *Service) writeBy(ctx context.Context, until time.Time, what Commit, w Write) error {
+	if longest := time.Now().Add(s.limits.StoreTimeout); until.After(longest) {
+		until = longest
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	verb := s.store.Replace
+	if w.Row.Revision == 1 {
+		verb = s.store.Create
+	}
+	err := verb(ctx, w)
+	s.observer.Committed(what, err)
+	return err
+}
+
+// isKnown reports whether the error of a write, or its lack of one, says whether the store has it.
+func isKnown(err error) bool {
+	return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrDeviceTaken)
+}
+
+// amendTries is how often a write whose outcome is unknown is repeated.
+const amendTries = 3
+
+// writeVerified repeats the write until it is known whether the store has it.
+func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error {
+	for tries := 1; ; tries++ {
+		err := s.write(ctx, what, w)
+		switch {
+		case isKnown(err):
+			return err
+		case tries == amendTries || errors.Is(err, ErrUntouched) || errors.Is(err, ErrBroken):
+			return because(ErrStore, err)
+		}
+	}
+}
+
+// nextWriteID names the conversation's next write; a repeat of that write keeps its name.
+func (c *conversation) nextWriteID() string {
+	c.writes++
+	return c.id + "/" + strconv.Itoa(c.writes)
+}
+
+// writeOf is the write of next over the record from under id, with its audit line.
+func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcome string) (Write, error) {
+	return writeOver(id, from, next, c.ask.entry(c.action, c.now(), stage, outcome, next.Step))
+}
+
+// writeOver returns the write of next over the record from, with its audit entry.
+func writeOver(id string, from, next Record, entry Line) (Write, error) {
+	same := next.hasVaultOf(from)
+	row, err := encode(next, same)
+	w := Write{ID: id, Row: row, SameVault: same, Line: entry}
+	if claim := next.claim(); claim != from.claim() || next.Revision == 1 || from.damaged {
+		w.Claim = &claim
+	}
+	if epoch := next.ownEpoch(); epoch != from.storedEpoch || next.Revision == 1 {
+		w.Epoch = &epoch
+	}
+	return w, err
+}
+
+// entry returns the entry of the audit log for a stage of the call.
+func (a Ask) entry(action string, at time.Time, stage Stage, outcome string, step uint64) Line {
+	return Line{
+		At: at, Account: a.Account, Caller: a.Caller, Transaction: a.Transaction, Action: action, Stage: stage, Outcome: outcome,
+		Step: step,
+	}
+}
+
+// appendAudit appends an entry of the conversation to the audit log that comes with no write of the record.
+func (s *Service) appendAudit(ctx context.Context, c *conversation, stage Stage, word string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
+	defer cancel()
+	err := s.store.Note(ctx, []Line{{
+		Account: c.ask.Account, Caller: c.ask.Caller, Transaction: c.ask.Transaction, Action: c.action, Stage: stage, Outcome: word,
+		Step: c.record.Step,
+	}})
+	if err != nil {
+		return because(ErrStore, err)
+	}
+	return nil
+}
+
+// refused returns the error of a call that is refused with cause and so writes nothing itself. Where a stamp was ahead, it makes
+// the corrected record durable first: otherwise each call would begin the wait again. When the store fails, that is the error,
+// because the wait that cause names would not hold.
+func (s *Service) refused(ctx context.Context, c *conversation, found, corrected Record, wasAhead bool, cause error) error {
+	if !wasAhead || found.Revision == 0 {
+		return cause
+	}
+	w, err := correction(c.nextWriteID(), found, corrected, c.ask.entry(c.action, c.now(), StageOutcome, outcomeClock, found.Step))
+	if err != nil {
+		return because(ErrStore, err)
+	}
+	w.Over = c.seen
+	if err := s.writeVerified(ctx, CommitAmend, w); err != nil {
+		return err
+	}
+	return cause
+}
+
+// correction returns the write of the record with its corrected stamps.
+func correction(id string, found, corrected Record, entry Line) (Write, error) {
+	corrected.Revision++
+	return writeOver(id, found, corrected, entry)
+}
