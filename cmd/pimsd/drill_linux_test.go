@@ -45,7 +45,7 @@ func TestRestoreDrill(t *testing.T) {
 	if err := d.simulator.SetKnobs(knobs); err != nil {
 		t.Fatal(err)
 	}
-	d.environ = append(d.environ, "PIMSD_QUOTA_OTPS_PER_DAY=0", "PIMSD_PIN_GUARD_PAUSE=0s", "PIMSD_PIN_GUARD_UNANSWERED=1s", "PIMSD_LOAD_CALLER_RATE=0")
+	d.environ = append(d.environ, "PIMSD_QUOTA_OTPS_PER_DAY=0", "PIMSD_PIN_GUARD_ATTEMPTS=0", "PIMSD_LOAD_CALLER_RATE=0")
 	for n := range drillAccounts {
 		account := fmt.Sprint("account", n)
 		d.run(inwebosim.DefaultCode+"\n"+testPIN+"\n", "enroll", "--account", account, "--no-check")

@@ -160,7 +160,9 @@ func OpenMovedStore(ctx context.Context, c *config.Config) (Store, error) {
 }
 
 // DatabaseOf returns how the configured database is opened.
-func DatabaseOf(c *config.Config) postgres.Options { return postgres.Options{URL: c.DatabaseURL} }
+func DatabaseOf(c *config.Config) postgres.Options {
+	return postgres.Options{URL: c.DatabaseURL, SynchronousFailover: c.Postgres.SynchronousFailover}
+}
 
 // storeTimeout bounds one call of the store.
 const storeTimeout = 5 * time.Second

@@ -20,7 +20,8 @@ type Config struct {
 	Listen       string      // host:port of the API
 	DataDir      string      // the folder of everything that pimsd keeps in files
 	DatabaseURL  secret.Text // postgres://…; empty: SQLite in DataDir
-	Maintenance  bool        // the service takes no calls and opens no store
+	Postgres     Postgres
+	Maintenance  bool // the service takes no calls and opens no store
 	Ops          Ops
 	Admin        Admin
 	HTTP         HTTP
@@ -42,6 +43,11 @@ type Config struct {
 	origins         map[string]string // by key, of the settings that somebody gave
 	files           map[string]string // by key, of the secrets that came from a file of their own
 	fileWithSecrets string            // the file of settings, when it holds a secret itself
+}
+
+// Postgres describes the cluster of the PostgreSQL server.
+type Postgres struct {
+	SynchronousFailover bool // only synchronous standbys are ever promoted
 }
 
 // Ops is the operators' listener.
@@ -75,7 +81,7 @@ type Conversation struct {
 type Guard struct {
 	Attempts   int           // wrong PINs forwarded between two successes; 0: the guard is off
 	Pause      time.Duration // after a wrong PIN
-	Unanswered time.Duration // how long a PIN whose answer was lost counts as wrong
+	Unanswered time.Duration `setting:"none"` // how long a PIN whose answer was lost counts as wrong
 }
 
 // Quota is what an account may use up.
@@ -154,7 +160,7 @@ func Default() *Config {
 // fix sets what no operator decides. It has a field so that a test can choose another value.
 func (c *Config) fix() {
 	c.HTTP.PartTimeout, c.Load.Wait, c.Stop.SettleAllowance = partTimeout, placeTimeout, settleAllowance
-	c.JWT.Leeway = time.Minute
+	c.JWT.Leeway, c.Guard.Unanswered = time.Minute, unansweredGuess
 	c.Inwebo.Language, c.Inwebo.UserAgent = "fr", inweboUserAgent
 	c.Inwebo.CircuitFaults, c.Inwebo.CircuitTimeout, c.Inwebo.SetupRepeats = 5, circuitTimeout, 10
 }
@@ -172,6 +178,7 @@ const (
 	circuitTimeout  = 5 * time.Second
 	maxDialTimeout  = 3 * time.Second
 	settleAllowance = 10 * time.Second
+	unansweredGuess = 15 * time.Minute
 	activationsLeft = 4 // SMS activations before the limit: an enrollment then warns that few are left
 )
 

@@ -85,6 +85,13 @@ func (c *Config) serviceSettings() []setting {
 				"are percent-encoded. Empty: SQLite in the data directory, for one replica.",
 		},
 		{
+			key: "postgres.synchronous_failover", unit: "yes or no", preset: "no", value: yesNo(&c.Postgres.SynchronousFailover),
+			what: "whether only synchronous standbys of the PostgreSQL server are ever promoted",
+			effect: "Yes: a promotion leaves the devices as they are. It is for clusters whose fail-over never chooses another standby, such " +
+				"as Patroni with `synchronous_mode_strict`; a step that the promoted server lacks is then reported as a wrong PIN. No: a " +
+				"promotion puts every device in doubt. All replicas and commands must agree on it.",
+		},
+		{
 			key: "maintenance", unit: "yes or no", preset: "no", value: yesNo(&c.Maintenance),
 			what: "whether the service opens no store and takes no calls, so that commands which need it to be stopped can be run where it runs",
 			effect: "Yes: callers get code 2001, `/readyz` fails and `/livez` does not. `docs/operations.md` says what it is for. " +
@@ -163,11 +170,6 @@ func (c *Config) guardSettings() []setting {
 			key: "pin_guard.pause", unit: "duration", preset: "5s", value: duration(&c.Guard.Pause, 0, time.Hour),
 			what:   "how long no PIN is forwarded after a wrong one",
 			effect: "It keeps a client that repeats itself from spending all attempts at once.",
-		},
-		{
-			key: "pin_guard.unanswered", unit: "duration", preset: "15m", value: duration(&c.Guard.Unanswered, 0, 24*time.Hour),
-			what:   "how long a PIN whose answer was lost counts as if it had been wrong",
-			effect: "Shorter: wrong PINs on a bad line may add up to a blocked account. Longer: so may right ones wait.",
 		},
 		{
 			key: "quota.otps_per_day", unit: "count", preset: "6", value: count(&c.Quota.OTPsPerDay, 0, 1_000_000),

@@ -16,6 +16,7 @@ import (
 const (
 	actionPromotion = "promotion"
 	outcomeDoubt    = "every device is in doubt"
+	outcomeKept     = "only synchronous standbys are promoted: no device is in doubt"
 	promotionCaller = "store"
 )
 
@@ -32,7 +33,8 @@ const thisServer = `(SELECT system_identifier FROM pg_control_system()) AS ident
 	('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint AS timeline`
 
 // checkServer raises the doubt epoch when the server was promoted since the last connection of any replica, before anything is read
-// over the new connection. It refuses another cluster.
+// over the new connection. Where only synchronous standbys are promoted it records the promotion and keeps the epoch. It refuses
+// another cluster.
 func (o Options) checkServer(ctx context.Context, conn *pgx.Conn) error {
 	var now, last server
 	err := conn.QueryRow(ctx, `SELECT e.system_identifier, e.timeline, `+thisServer+` FROM doubt_epoch e`).
@@ -47,7 +49,7 @@ func (o Options) checkServer(ctx context.Context, conn *pgx.Conn) error {
 	case now.identifier != last.identifier:
 		return errOtherServer
 	}
-	return notePromotion(ctx, conn, now)
+	return o.notePromotion(ctx, conn, now)
 }
 
 // adopt records the first server.
@@ -57,13 +59,20 @@ func adopt(ctx context.Context, conn *pgx.Conn, now server) error {
 	return err
 }
 
-// notePromotion raises the doubt epoch, unless another connection has done so, in one statement with its audit entry.
-func notePromotion(ctx context.Context, conn *pgx.Conn, now server) error {
-	const note = `WITH written AS (
-			UPDATE doubt_epoch SET (number, since, cause, timeline) = (number + 1, ` + clock + `, $1, $2)
-			WHERE system_identifier = $3 AND timeline <> $2 RETURNING 1), ` + takeTurn + ` INSERT INTO audit (` + lineColumns + `)
+// notePromotion records a promotion and its consequence, unless another connection has done so, in one statement with its audit entry.
+func (o Options) notePromotion(ctx context.Context, conn *pgx.Conn, now server) error {
+	const (
+		raise = `(number, since, cause, timeline) = (number + 1, ` + clock + `, $1, $2)`
+		keep  = `timeline = $2`
+		noted = ` WHERE system_identifier = $3 AND timeline <> $2 RETURNING 1), ` + takeTurn + ` INSERT INTO audit (` + lineColumns + `)
 		SELECT nextval('audit_id'), $4, ` + clock + `, '', $5, '', $1, '` + string(otp.StageOutcome) + `', $6, 0 FROM turn`
-	_, err := conn.Exec(ctx, note, actionPromotion, now.timeline, now.identifier, uuid.NewString(), promotionCaller, outcomeDoubt)
+	)
+	change, outcome := raise, outcomeDoubt
+	if o.SynchronousFailover {
+		change, outcome = keep, outcomeKept
+	}
+	_, err := conn.Exec(ctx, `WITH written AS (UPDATE doubt_epoch SET `+change+noted,
+		actionPromotion, now.timeline, now.identifier, uuid.NewString(), promotionCaller, outcome)
 	return err
 }
 

@@ -36,15 +36,38 @@ func TestPromotionRaisesTheEpoch(t *testing.T) {
 	if err != nil || row.Epoch != 1 || row.StoreEpoch.Number != 2 {
 		t.Errorf("the row is of epoch %d in %+v (%v)", row.Epoch, row.StoreEpoch, err)
 	}
-	lines, err := noticing.AuditAfter(t.Context(), 0, 1000)
-	var said []string
-	for _, line := range lines {
-		if line.Action == "promotion" {
-			said = append(said, line.Outcome)
+	wantPromotionNoted(t, noticing, "every device is in doubt")
+}
+
+// Where only synchronous standbys are promoted, a promotion is noted once and the epoch stays.
+func TestSynchronousFailoverKeepsTheEpoch(t *testing.T) {
+	database := server.Database(t)
+	open(t, database)
+	server.Exec(t, database.Reveal(), "UPDATE doubt_epoch SET timeline = timeline - 1")
+	for range 2 {
+		store, err := postgres.Open(t.Context(), postgres.Options{URL: database, SynchronousFailover: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = store.Close() }()
+		useAllConnections(t, store)
+		wantEpoch(t, store, 1, "")
+		wantPromotionNoted(t, store, "only synchronous standbys are promoted: no device is in doubt")
+	}
+	wantEpoch(t, open(t, database), 1, "") // also for a process without the setting that comes later
+}
+
+func wantPromotionNoted(t *testing.T, store *postgres.Store, want string) {
+	t.Helper()
+	entries, err := store.AuditAfter(t.Context(), 0, 1000)
+	var outcomes []string
+	for _, entry := range entries {
+		if entry.Action == "promotion" {
+			outcomes = append(outcomes, entry.Outcome)
 		}
 	}
-	if err != nil || len(said) != 1 {
-		t.Errorf("the audit log says of promotions %q (%v)", said, err)
+	if err != nil || len(outcomes) != 1 || outcomes[0] != want {
+		t.Errorf("the audit log has of promotions %q (%v), want %q once", outcomes, err, want)
 	}
 }
 

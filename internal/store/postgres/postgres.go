@@ -42,6 +42,8 @@ type Options struct {
 	URL secret.Text
 	// AnyServer opens a database that another server has by now, for a caller that puts every device in doubt.
 	AnyServer bool
+	// SynchronousFailover means that only synchronous standbys are ever promoted, so that a promotion loses no step.
+	SynchronousFailover bool
 }
 
 // Open opens the database, which must have this version's schema. Every error is a sentence for the operator.
