@@ -6,7 +6,6 @@ const (
 	listedColumns = deviceColumns + `, serial, active, epoch`
 	// inEpoch are the store's epoch, which is one row, and listedColumns.
 	inEpoch       = `number, since, ` + listedColumns + ` FROM doubt_epoch, device WHERE one = 1`
-	inEpochCount  = 12
 	formerColumns = `serial, account, revision, body`
 	// formerAsListed are a former device in listedColumns, and that it is one.
 	formerAsListed = `account, revision, 0, NULL, body, x'', 0, serial, 0, 0, 1`
@@ -14,12 +13,11 @@ const (
 	keyColumns     = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 )
 
-// What a job reads on the writer's connection.
+// What a job reads on the writer's connection. These are no joins: SQLite prepares a join again for each value that it is run with.
 const (
-	fetchRow          = `SELECT number, since, ` + listedColumns + ` FROM doubt_epoch LEFT JOIN device ON account = ?`
-	fetchWithResponse = `SELECT e.number, e.since, d.account, d.revision, d.in_doubt, d.held_until, d.body, d.vault, d.unread_answers,
-		d.serial, d.active, d.epoch, a.at, a.fingerprint, a.answer
-		FROM doubt_epoch e LEFT JOIN device d ON d.account = ?1 LEFT JOIN answer a ON a.account = ?1 AND a.key = ?2`
+	fetchRow        = `SELECT ` + listedColumns + ` FROM device WHERE account = ?`
+	fetchResponse   = `SELECT at, fingerprint, answer FROM answer WHERE account = ? AND key = ?`
+	readEpoch       = `SELECT number, since, cause FROM doubt_epoch`
 	findKey         = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
 	readDataVersion = `PRAGMA data_version`
 )
@@ -102,7 +100,6 @@ const (
 		+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ? AND epoch NOT BETWEEN 1 AND number - 1)
 		+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until > ? AND epoch NOT BETWEEN 1 AND number - 1)
 		FROM doubt_epoch`
-	readEpoch  = `SELECT number, since, cause FROM doubt_epoch`
 	auditAfter = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 		FROM audit WHERE id > ? ORDER BY id LIMIT ?`
 	listBySerial = `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active, epoch, 0 AS former
@@ -121,7 +118,7 @@ const (
 // it is opened, so that a store which lacks a table is not.
 func writerStatements() []string {
 	return []string{
-		fetchRow, fetchWithResponse, findKey, insertDevice, replaceDevice, replaceByScan, insertLine, findWrite, findWriteByScan,
+		fetchRow, fetchResponse, readEpoch, findKey, insertDevice, replaceDevice, replaceByScan, insertLine, findWrite, findWriteByScan,
 		findSame, findSameByScan, findClaim, findClaimByScan, updateClaim, updateClaimByScan, updateEpoch, raiseEpoch, keepFormer,
 		keepAnswer, spendAnswer, spendAnswers, ageAnswers,
 		dropAnswers, dropLines, insertKey, revokeKey, useKey, setSealingKey, nameLog, writeProbe, probeLine, probeDevice,

@@ -96,12 +96,12 @@ func (t *transaction) try() (failed int, err error) {
 	}
 	for i, j := range t.left {
 		if err := j.Task.run(t.conn); err != nil {
-			t.rollBack()
+			t.conn.rollBack()
 			return i, fmt.Errorf("write: %w", untouched(err))
 		}
 	}
 	if _, err := t.conn.exec("COMMIT"); err != nil {
-		t.rollBack()
+		t.conn.rollBack()
 		return -1, fmt.Errorf("make a write durable: %w", err)
 	}
 	return -1, nil
@@ -175,7 +175,7 @@ func (w *writer) begin() error {
 		return err
 	}
 	if err := w.renew(); err != nil {
-		w.rollBack()
+		w.conn.rollBack()
 		w.health.note(err)
 		return w.beginAlone()
 	}
@@ -203,7 +203,7 @@ func (w *writer) beginAlone() error {
 }
 
 // rollBack ends a transaction that failed. SQLite has done that itself after some errors, and then says so.
-func (w *writer) rollBack() { _, _ = w.conn.exec("ROLLBACK") }
+func (c *conn) rollBack() { _, _ = c.exec("ROLLBACK") }
 
 // makeRoom does the next of what may help on a full disk, and reports whether there was anything left to do: it writes the log back,
 // so that it is written from its beginning again; it leaves out everything but settles, and their responses; and it releases the

@@ -55,40 +55,40 @@ func (w *writer) refuses(decided otp.Write) error {
 	return checkWrite(decided)
 }
 
-// snapshot reads what an Update decides on.
+// snapshot reads what an Update decides on, in a transaction of its own.
 func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (otp.Snapshot, error) {
 	if err := s.health.refusal(); err != nil {
 		return otp.Snapshot{}, err
 	}
-	found, err := read(ctx, s.writer, func(c *conn) (otp.Snapshot, error) { return readSnapshot(c, account, key) })
+	found, err := read(ctx, s.writer, func(c *conn) (otp.Snapshot, error) {
+		if _, err := c.exec("BEGIN"); err != nil {
+			return otp.Snapshot{}, fmt.Errorf("begin to read: %w", err)
+		}
+		defer c.rollBack()
+		return readSnapshot(c, account, key)
+	})
 	s.health.note(err)
 	return found, err
 }
 
-// readSnapshot reads the row of an account, and what is stored of the call with the key unless that is empty, in one statement.
+// readSnapshot reads the epoch of the store, the row of an account, and what is stored of the call with the key unless that is empty.
+// The row and the response may be missing. It must run in a transaction.
 func readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot, err error) {
-	if key == "" {
-		found, _, err = one(c, readCall, fetchRow, string(account))
-	} else {
-		found, _, err = one(c, readCall, fetchWithResponse, string(account), key)
+	epoch, _, err := one(c, readStoreEpoch, readEpoch)
+	if err == nil {
+		found.Row, _, err = one(c, readRow, fetchRow, string(account))
+	}
+	if err == nil && key != "" {
+		found.Response, _, err = one(c, readResponse, fetchResponse, string(account), key)
 	}
 	if err != nil {
 		return otp.Snapshot{}, fmt.Errorf("fetch the record of an account: %w", err)
 	}
-	found.Row.Account, found.Now = account, now()
+	found.Row.Account, found.Row.StoreEpoch, found.Now = account, epoch, now()
 	return found, nil
 }
 
-// readCall reads the epoch of the store, listedColumns, and the time, the fingerprint and the text of a response if there are such
-// columns. The row and the response may be missing.
-func readCall(r *row) (found otp.Snapshot) {
-	epoch := readStoreEpoch(r)
-	if !r.isNull() {
-		found.Row = readRow(r)
-	}
-	found.Row.StoreEpoch = epoch
-	if r.column = inEpochCount; !r.atEnd() && !r.isNull() {
-		found.Response = &otp.Kept{At: r.at(), Fingerprint: r.blob(), Answer: secret.NewBytes(r.blob())}
-	}
-	return found
+// readResponse reads a stored response.
+func readResponse(r *row) *otp.Kept {
+	return &otp.Kept{At: r.at(), Fingerprint: r.blob(), Answer: secret.NewBytes(r.blob())}
 }

@@ -3,11 +3,15 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 
+	"zombiezen.com/go/sqlite"
+
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -94,5 +98,49 @@ func TestUpdateWithoutReserve(t *testing.T) {
 	})
 	if err != nil || d.Result != "response" {
 		t.Errorf("the stored response: %v (%v)", d.Result, err)
+	}
+}
+
+// preparations counts what SQLite asks about while it prepares statements.
+type preparations struct{ asked int }
+
+func (p *preparations) Authorize(sqlite.Action) sqlite.AuthResult {
+	p.asked++
+	return sqlite.AuthResultOK
+}
+
+// What an OTP needs is prepared once, and not for each call.
+func TestStatementsArePreparedOnce(t *testing.T) {
+	t.Parallel()
+	s, _ := observed(t)
+	seen := &preparations{}
+	onWriter(t, s, func(c *conn) {
+		if err := c.SetAuthorizer(seen); err != nil {
+			t.Error(err)
+		}
+	})
+	call := func(n int) {
+		account := otp.Account(fmt.Sprint("account ", n))
+		leased := benchWrite(n, 1)
+		_, err := s.Update(t.Context(), account, leased.ID, func(otp.Snapshot) otp.Decision { return otp.Decision{Write: &leased} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		settled := benchWrite(n, 2)
+		settled.Line.Stage, settled.Keep = otp.StageOutcome, withResponse(1).Keep
+		if err := s.Replace(t.Context(), settled); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.KeyByID(t.Context(), fmt.Sprint("key ", n)); !errors.Is(err, authn.ErrNoKey) {
+			t.Fatal(err)
+		}
+	}
+	call(1) // prepares all: SQLite forgets what it prepared without the authorizer
+	prepared := seen.asked
+	for n := range 3 {
+		call(2 + n)
+	}
+	if prepared == 0 || seen.asked != prepared {
+		t.Errorf("SQLite asked %d times at first, and %d times afterwards", prepared, seen.asked-prepared)
 	}
 }

@@ -224,7 +224,7 @@ func (w *writer) store(batch []*job) {
 		return nil
 	})
 	if err != nil {
-		w.rollBack()
+		w.conn.rollBack()
 		_ = failAll(batch, err)
 	}
 }
