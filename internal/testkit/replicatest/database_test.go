@@ -138,3 +138,11 @@ func (l *load) wantProgress() {
 		return true
 	})
 }
+
+// count returns how many OTPs the callers have.
+func (l *load) count() (n int64) {
+	for i := range l.good {
+		n += l.good[i].Load()
+	}
+	return n
+}
