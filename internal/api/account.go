@@ -36,7 +36,7 @@ func (a *API) account(c *call) (any, error) {
 	if err := a.admit(c, authn.ScopeOTP); err != nil {
 		return nil, err
 	}
-	s, err := a.config.Accounts.Status(c.request.Context(), c.ask().Account)
+	s, err := a.config.Accounts.Status(c.request.Context(), c.domainRequest().Account)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func when(t time.Time) *time.Time {
 }
 
 func (a *API) unlock(ctx context.Context, c *call, _ unlockRequest) (nothing, error) {
-	return nothing{}, a.config.Accounts.Unlock(ctx, c.ask())
+	return nothing{}, a.config.Accounts.Unlock(ctx, c.domainRequest())
 }
 
 var _ Accounts = (*otp.Service)(nil)

@@ -22,7 +22,7 @@ type call struct {
 	cut     error        // why the body ends where it does; nil: it is whole
 	header  http.Header  // of the answer
 	event   Event
-	leave   func() // returns the call's place back; nil: it has none
+	release func() // returns the call's place back; nil: it has none
 }
 
 // handler is one stage after the router: the result of a call, or why there is none. It sees no ResponseWriter.
@@ -61,12 +61,12 @@ func (a *API) adapt(route string, longest int64, h handler) http.HandlerFunc {
 		}}
 		traced, span := a.startSpan(r, &c.event)
 		c.request = traced
-		result, err := survive(h, c)
-		if c.leave != nil {
-			c.leave()
+		result, err := recoverPanic(h, c)
+		if c.release != nil {
+			c.release()
 		}
 		status, body := a.answer(c, result, err)
-		c.event.Left = r.Context().Err() != nil
+		c.event.ClientGone = r.Context().Err() != nil
 		c.event.Duration = time.Since(began)
 		endSpan(span, c.event)
 		a.config.Observer.Observe(c.event) // before the answer leaves, so that its receiver finds its line in the log
@@ -82,8 +82,8 @@ func (a *API) adapt(route string, longest int64, h handler) http.HandlerFunc {
 // maxBody is the longest body that is read, in bytes (docs/contract.md §1).
 const maxBody = 16 << 10
 
-// survive calls h, and makes an error of a panic.
-func survive(h handler, c *call) (result any, err error) {
+// recoverPanic calls h, and makes an error of a panic.
+func recoverPanic(h handler, c *call) (result any, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			c.event.Stack = debug.Stack()

@@ -111,17 +111,17 @@ func NewAdmin(config Config, accounts AdminAccounts, store AdminStore) *API {
 
 // admitAdmin returns the caller, who administers the accounts of its prefix, and takes a place.
 func (ad *administration) admitAdmin(c *call) (authn.Principal, error) {
-	principal, err := ad.know(c, authn.ScopeAdmin)
+	principal, err := ad.authenticate(c, authn.ScopeAdmin)
 	if err != nil {
 		return authn.Principal{}, err
 	}
-	return principal, ad.takePlace(c)
+	return principal, ad.acquirePlace(c)
 }
 
 // admitFor is admitAdmin for the account in the path, which the event then has. parse is otp.ParseStoredAccount, or
 // otp.ParseAccount where the account may come into being.
 func (ad *administration) admitFor(c *call, parse func(string) (otp.Account, error)) error {
-	principal, err := ad.know(c, authn.ScopeAdmin)
+	principal, err := ad.authenticate(c, authn.ScopeAdmin)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (ad *administration) admitFor(c *call, parse func(string) (otp.Account, err
 		return authn.ErrAccountForbidden
 	}
 	c.event.Account = string(account)
-	return ad.takePlace(c)
+	return ad.acquirePlace(c)
 }
 
 // pathParameter returns a parameter of the path, which may contain any character when it is percent-encoded.

@@ -28,7 +28,7 @@ type (
 	}
 )
 
-func shownAccount(listed ListedAccount) adminAccount {
+func describeAccount(listed ListedAccount) adminAccount {
 	needs := []otp.Need{}
 	if !listed.Unreadable {
 		needs = append(needs, listed.Needs()...)
@@ -92,7 +92,7 @@ func (ad *administration) pageOf(
 			if !account.has(need) || !grant.IncludesAccount(string(after)) {
 				continue
 			}
-			if page.Accounts = append(page.Accounts, shownAccount(account)); len(page.Accounts) == limit {
+			if page.Accounts = append(page.Accounts, describeAccount(account)); len(page.Accounts) == limit {
 				page.Next = string(after)
 				return page, nil
 			}
@@ -114,14 +114,14 @@ func (ad *administration) showAccount(c *call) (any, error) {
 	if err := ad.admitFor(c, otp.ParseStoredAccount); err != nil {
 		return nil, err
 	}
-	status, err := ad.accounts.Status(c.request.Context(), c.ask().Account)
+	status, err := ad.accounts.Status(c.request.Context(), c.domainRequest().Account)
 	if err != nil {
 		return nil, err
 	}
 	if !status.Known {
 		return nil, otp.ErrNoDevice
 	}
-	return shownAccount(ListedAccount{Status: status}), nil
+	return describeAccount(ListedAccount{Status: status}), nil
 }
 
 func (ad *administration) changeAccount(c *call) (any, error) {
@@ -140,7 +140,7 @@ func (ad *administration) changeAccount(c *call) (any, error) {
 		"unlock": ad.accounts.Unlock, "doubt": ad.accounts.Doubt, "disable": ad.accounts.Disable, "enable": ad.accounts.Enable,
 		"forget": ad.accounts.ForgetDisabled,
 	}[req.Action]
-	return nothing{}, change(c.request.Context(), c.ask())
+	return nothing{}, change(c.request.Context(), c.domainRequest())
 }
 
 // importDevice never replaces a device. It takes the PIN that the file has.
@@ -161,5 +161,5 @@ func (ad *administration) importDevice(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ad.store.ImportDevice(c.request.Context(), c.ask(), c.body, dryRun)
+	return ad.store.ImportDevice(c.request.Context(), c.domainRequest(), c.body, dryRun)
 }

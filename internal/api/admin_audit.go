@@ -27,7 +27,7 @@ type auditPage struct {
 // readAudit returns the lines of the audit log about the caller's accounts. With `wait` it waits for the first of them; it holds
 // no place then, since it does nothing but wait, and ends when the service drains.
 func (ad *administration) readAudit(c *call) (any, error) {
-	principal, err := ad.know(c, authn.ScopeAdmin)
+	principal, err := ad.authenticate(c, authn.ScopeAdmin)
 	if err != nil {
 		return nil, err
 	}
@@ -48,17 +48,17 @@ func (ad *administration) readAudit(c *call) (any, error) {
 		return nil, err
 	}
 	if wait == 0 {
-		if err := ad.takePlace(c); err != nil {
+		if err := ad.acquirePlace(c); err != nil {
 			return nil, err
 		}
 		page, _, err := ad.auditPageOf(c.request.Context(), principal, after, limit)
 		return page, err
 	}
-	leave, ok := ad.polls.Enter(c.request.Context(), admission.Call{Caller: c.event.Caller})
+	release, ok := ad.polls.Enter(c.request.Context(), admission.Call{Caller: c.event.Caller})
 	if !ok {
 		return nil, errOverload
 	}
-	defer leave()
+	defer release()
 	return ad.poll(c.request.Context(), principal, after, limit, wait)
 }
 

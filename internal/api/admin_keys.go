@@ -16,8 +16,8 @@ const (
 )
 
 type (
-	// shownKey is an API key in a listing. Nothing of it opens a door.
-	shownKey struct {
+	// keyDescription is an API key as a list shows it. Nothing in it can be used to authenticate.
+	keyDescription struct {
 		ID         string     `json:"id"`
 		Kind       string     `json:"kind,omitempty"`
 		Account    string     `json:"account,omitempty"`
@@ -30,7 +30,7 @@ type (
 		LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
 	}
 	keysResult struct {
-		Keys []shownKey `json:"keys"`
+		Keys []keyDescription `json:"keys"`
 	}
 	keyRequest struct {
 		Kind      string `json:"kind" validate:"required,oneof=account backend"`
@@ -41,21 +41,21 @@ type (
 	}
 	// createdKey is a new key, with its text: this once.
 	createdKey struct {
-		shownKey
+		keyDescription
 
 		Key string `json:"key"`
 	}
 )
 
-func showKey(key authn.Key, now time.Time) shownKey {
+func describeKey(key authn.Key, now time.Time) keyDescription {
 	if key.Damage != "" {
-		return shownKey{ID: key.ID, State: key.State(now)}
+		return keyDescription{ID: key.ID, State: key.State(now)}
 	}
 	kind := kindAccount
 	if key.Backend {
 		kind = kindBackend
 	}
-	return shownKey{
+	return keyDescription{
 		ID: key.ID, Kind: kind, Account: key.Account, Prefix: key.Prefix, Scope: strings.Join(key.Scopes.Names(), " "),
 		State: key.State(now), CreatedAt: when(key.CreatedAt), ExpiresAt: when(key.ExpiresAt), RevokedAt: when(key.RevokedAt),
 		LastUsedAt: when(key.LastUsedAt),
@@ -83,10 +83,10 @@ func (ad *administration) listKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown, now := []shownKey{}, time.Now()
+	shown, now := []keyDescription{}, time.Now()
 	for _, key := range keys {
 		if administers(principal.Grant, key) {
-			shown = append(shown, showKey(key, now))
+			shown = append(shown, describeKey(key, now))
 		}
 	}
 	return keysResult{shown}, nil
@@ -127,10 +127,10 @@ func (ad *administration) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, &fault{errInvalid, req.Kind}
 	}
-	if err := ad.store.CreateKey(c.request.Context(), c.ask(), key); err != nil {
+	if err := ad.store.CreateKey(c.request.Context(), c.domainRequest(), key); err != nil {
 		return nil, err
 	}
-	return createdKey{showKey(key, now), text.Reveal()}, nil
+	return createdKey{describeKey(key, now), text.Reveal()}, nil
 }
 
 // grant returns what the key is to be good for.
@@ -159,11 +159,11 @@ func (r keyRequest) expiry(now time.Time) (time.Time, error) {
 	if r.ExpiresIn == "" {
 		return time.Time{}, nil
 	}
-	life, err := time.ParseDuration(r.ExpiresIn)
-	if err != nil || life <= 0 {
+	lifetime, err := time.ParseDuration(r.ExpiresIn)
+	if err != nil || lifetime <= 0 {
 		return time.Time{}, &fault{errInvalid, "expiresIn"}
 	}
-	return now.Add(life), nil
+	return now.Add(lifetime), nil
 }
 
 func (ad *administration) revokeKey(c *call) (any, error) {
@@ -183,5 +183,5 @@ func (ad *administration) revokeKey(c *call) (any, error) {
 	if at < 0 {
 		return nil, errNoSuchKey
 	}
-	return nothing{}, ad.store.RevokeKey(c.request.Context(), c.ask(), keys[at], time.Now())
+	return nothing{}, ad.store.RevokeKey(c.request.Context(), c.domainRequest(), keys[at], time.Now())
 }

@@ -38,27 +38,27 @@ const transactionLength = 8 + 1 + 4
 
 // reply is what there is to say of a call, before it has a header.
 type reply struct {
-	verdict
+	errorMapping
 	contentType string
 	body        []byte
 }
 
 // reply makes the reply of a result, or of the error when there is none. What an error says goes not into it.
 func (a *API) reply(transaction string, result any, err error) reply {
-	r := reply{verdict: verdict{code: errcodes.OK, status: http.StatusOK}, contentType: "application/json"}
+	r := reply{errorMapping: errorMapping{code: errcodes.OK, status: http.StatusOK}, contentType: "application/json"}
 	short := transaction[:transactionLength]
 	if err == nil {
 		switch result := result.(type) {
 		case document:
 			r.contentType, r.body = "application/yaml", []byte(result)
-		case repeated:
-			r.verdict, r.body = a.verdictOf(result), []byte(result.Body)
+		case storedReply:
+			r.errorMapping, r.body = a.mappingOf(result), []byte(result.Body)
 		default:
 			r.body, err = json.Marshal(succeeded{short, "SUCCEEDED", result})
 		}
 	}
 	if err != nil {
-		r.verdict = a.judge(err)
+		r.errorMapping = a.lookupMapping(err)
 		entry, _ := errcodes.Lookup(r.code)
 		//nolint:errchkjson // texts and a number do not fail
 		r.body, _ = json.Marshal(failed{short, "FAILED", failure{r.code, entry.LabelFor(r.parameterOf(err))}})
@@ -67,7 +67,7 @@ func (a *API) reply(transaction string, result any, err error) reply {
 }
 
 // parameterOf is what the label of the error names.
-func (v verdict) parameterOf(err error) string {
+func (v errorMapping) parameterOf(err error) string {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f.parameter
 	}
@@ -95,7 +95,7 @@ func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
 	if c.event.Repeated {
 		h.Set("Idempotent-Replayed", "true")
 	}
-	if r.closes || a.leaving.Load() {
+	if r.closes || a.closing.Load() {
 		h.Set("Connection", "close")
 	}
 	c.event.Code, c.event.Reason, c.event.Status, c.event.Err, c.event.Denied = r.code, r.reason, r.status, err, deniedFor(err)

@@ -72,9 +72,9 @@ type API struct {
 	config    Config
 	router    chi.Router
 	rules     *validator.Validate
-	verdicts  map[errcodes.Reason]verdict
+	mappings  map[errcodes.Reason]errorMapping
 	ownCauses []ownCause
-	leaving   atomic.Bool   // every answer is the last one of its connection
+	closing   atomic.Bool   // every answer is the last one of its connection
 	draining  atomic.Bool   // and no call is taken any more
 	ending    chan struct{} // closed when draining
 	endOnce   sync.Once
@@ -97,7 +97,7 @@ func newAPI(config Config) *API {
 		config.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	a := &API{
-		config: config, router: chi.NewRouter(), rules: newRules(), verdicts: verdicts(), ownCauses: ownCauses(),
+		config: config, router: chi.NewRouter(), rules: newRules(), mappings: errorMappings(), ownCauses: ownCauses(),
 		ending: make(chan struct{}),
 	}
 	a.handle(http.MethodGet, RouteContract, maxBody, func(*call) (any, error) { return document(config.Contract), nil })
@@ -118,13 +118,13 @@ func (a *API) handle(method, route string, longest int64, h handler) {
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
 
-// Leave makes every answer from now on the last one of its connection: a client that sends on one that is kept alive would meet
-// its end when the listener closes. Calls are taken as before.
-func (a *API) Leave() { a.leaving.Store(true) }
+// CloseConnections makes every answer from now on the last one of its connection: a client that used a kept connection later could
+// send to a closed listener. Calls are accepted as before.
+func (a *API) CloseConnections() { a.closing.Store(true) }
 
-// Drain is Leave, and makes every call that comes from now on answer that the service is stopping. Calls under way go on.
+// Drain does what CloseConnections does, and answers every new call that the service is stopping. Calls in progress go on.
 func (a *API) Drain() {
-	a.Leave()
+	a.CloseConnections()
 	a.draining.Store(true)
 	a.endOnce.Do(func() { close(a.ending) })
 }

@@ -14,15 +14,15 @@ import (
 // accountHeader is where a backend names the account that it calls for (docs/contract.md §3).
 const accountHeader = "X-Pims-Account"
 
-// ask names the caller and the account, as the audit log records them.
-func (c *call) ask() otp.Ask {
+// domainRequest returns the request for the domain: account, caller and transaction, as the audit log records them.
+func (c *call) domainRequest() otp.Ask {
 	return otp.Ask{Account: otp.Account(c.event.Account), Caller: c.event.Caller, Transaction: c.event.Transaction}
 }
 
 // admit finds out the caller and the account, and whether the caller may act now; what it finds is in the event. Only
 // then the call takes a place.
 func (a *API) admit(c *call, scope authn.Scope) error {
-	principal, err := a.know(c, scope)
+	principal, err := a.authenticate(c, scope)
 	if err != nil {
 		return err
 	}
@@ -30,11 +30,11 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 	if err != nil {
 		return err
 	}
-	return a.takePlace(c)
+	return a.acquirePlace(c)
 }
 
-// know returns the caller, if it has the scope and does not send too fast.
-func (a *API) know(c *call, scope authn.Scope) (authn.Principal, error) {
+// authenticate reads the request and returns its caller. It fails when the caller lacks the scope or sends too fast.
+func (a *API) authenticate(c *call, scope authn.Scope) (authn.Principal, error) {
 	if a.draining.Load() {
 		return authn.Principal{}, otp.ErrStopping
 	}
@@ -53,14 +53,14 @@ func (a *API) know(c *call, scope authn.Scope) (authn.Principal, error) {
 	return principal, nil
 }
 
-// takePlace takes one of the places for calls in flight, which is free again when the call ends. Shares of the places can be
+// acquirePlace takes one of the places for calls in flight, which is free again when the call ends. Shares of the places can be
 // kept only of a caller that is known, and a caller that is not takes none, however long its credential needs to be judged.
-func (a *API) takePlace(c *call) error {
-	leave, ok := a.config.Gate.Enter(c.request.Context(), admission.Call{Caller: c.event.Caller, Account: c.event.Account})
+func (a *API) acquirePlace(c *call) error {
+	release, ok := a.config.Gate.Enter(c.request.Context(), admission.Call{Caller: c.event.Caller, Account: c.event.Account})
 	if !ok {
 		return errOverload
 	}
-	c.leave = leave
+	c.release = release
 	return nil
 }
 
@@ -79,7 +79,7 @@ func deniedFor(err error) authn.Reason {
 	return authn.ReasonOf(err)
 }
 
-// receive waits for the whole body, so that who sends slowly holds nothing but a connection. What is wrong with the body
+// receive waits for the whole body, so that a caller that sends slowly holds nothing but a connection. What is wrong with the body
 // is said when it is looked at.
 func (c *call) receive() {
 	body, err := io.ReadAll(c.request.Body)

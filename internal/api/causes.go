@@ -29,8 +29,8 @@ var (
 	errNoSuchKey       = errors.New("there is no such key for the caller")
 )
 
-// verdict is how a reason is answered.
-type verdict struct {
+// errorMapping describes the answer to an error: its public code, its status, and its headers.
+type errorMapping struct {
 	reason    errcodes.Reason
 	code      errcodes.Code
 	status    int
@@ -48,12 +48,12 @@ const (
 	soon = time.Second
 )
 
-// verdicts are all that there are, by their reasons: the catalogue, and what it does not say.
-func verdicts() map[errcodes.Reason]verdict {
-	all := map[errcodes.Reason]verdict{}
+// errorMappings returns the mapping of every reason: what the catalog says, and what it does not.
+func errorMappings() map[errcodes.Reason]errorMapping {
+	all := map[errcodes.Reason]errorMapping{}
 	for _, entry := range errcodes.All() {
 		for _, cause := range entry.Causes {
-			v := verdict{reason: cause.Reason, code: entry.Code, status: cause.HTTP, advice: cause.Advice}
+			v := errorMapping{reason: cause.Reason, code: entry.Code, status: cause.HTTP, advice: cause.Advice}
 			if cause.RetryAfter {
 				v.retry = soon
 			}
@@ -61,7 +61,7 @@ func verdicts() map[errcodes.Reason]verdict {
 		}
 	}
 	for reason, parameter := range map[errcodes.Reason]string{
-		errcodes.ReasonIdempotencyKeyReused:   repeatHeader,
+		errcodes.ReasonIdempotencyKeyReused:   idempotencyHeader,
 		errcodes.ReasonSMSCodeFormatRefused:   "smsCode",
 		errcodes.ReasonPINFormatRefused:       "pinCode",
 		errcodes.ReasonContentTypeInvalid:     "Content-Type",
@@ -115,22 +115,22 @@ func ownCauses() []ownCause {
 		{errUnknownName, errcodes.ReasonParameterInvalid, ""},
 		{errMissing, errcodes.ReasonParameterMissing, ""},
 		{errInvalid, errcodes.ReasonParameterInvalid, ""},
-		{errRepeatKey, errcodes.ReasonParameterInvalid, repeatHeader},
+		{errIdempotencyKey, errcodes.ReasonParameterInvalid, idempotencyHeader},
 		{errPanic, errcodes.ReasonInternalError, ""},
 	}
 }
 
-// judge returns how an error is answered. A cause of the domain comes first. An error that nothing here knows is an internal one.
-func (a *API) judge(err error) verdict {
+// lookupMapping returns the mapping of an error. A cause of the domain comes first. An error that has no mapping is an internal one.
+func (a *API) lookupMapping(err error) errorMapping {
 	if reason := otp.ReasonOf(err); reason != "" {
-		return a.verdicts[reason]
+		return a.mappings[reason]
 	}
 	for _, own := range a.ownCauses {
 		if errors.Is(err, own.cause) {
-			v := a.verdicts[own.reason]
+			v := a.mappings[own.reason]
 			v.parameter = cmp.Or(own.parameter, v.parameter)
 			return v
 		}
 	}
-	return a.verdicts[errcodes.ReasonInternalError]
+	return a.mappings[errcodes.ReasonInternalError]
 }

@@ -93,7 +93,7 @@ func TestEveryCauseThroughHTTP(t *testing.T) {
 			if retry := got.header.Get("Retry-After"); retry != tt.retryAfter {
 				t.Errorf("Retry-After is %q, want %q", retry, tt.retryAfter)
 			}
-			reason := api.Judge(err)
+			reason := api.LookupMapping(err)
 			_, cause, _ := errcodes.ForReason(reason)
 			if r, a := got.header.Get("X-Pims-Reason"), got.header.Get("X-Pims-Advice"); r != string(reason) || a != string(cause.Advice) {
 				t.Errorf("the reason is %q and the advice %q, want %q and %q", r, a, reason, cause.Advice)
@@ -115,11 +115,11 @@ func TestEveryCauseHasAReason(t *testing.T) {
 	}
 	callers := []error{authn.ErrUnauthenticated, authn.ErrAccountMissing, authn.ErrAccountInvalid, authn.ErrAccountForbidden}
 	for _, cause := range append(otp.Causes(), callers...) {
-		if reason := api.Judge(cause); reason == errcodes.ReasonInternalError {
+		if reason := api.LookupMapping(cause); reason == errcodes.ReasonInternalError {
 			t.Errorf("%q has no reason", cause)
 		}
-		if reason := otp.ReasonOf(cause); reason != "" && (!listed[cause] || api.Judge(cause) != reason) {
-			t.Errorf("%q is %q in the audit log and %q in the answer; listed above: %t", cause, reason, api.Judge(cause), listed[cause])
+		if reason := otp.ReasonOf(cause); reason != "" && (!listed[cause] || api.LookupMapping(cause) != reason) {
+			t.Errorf("%q is %q in the audit log and %q in the answer; listed above: %t", cause, reason, api.LookupMapping(cause), listed[cause])
 		}
 	}
 }

@@ -28,11 +28,11 @@ type Event struct {
 	Caller  string // the principal's name; empty before it is known
 	Account string // empty before the caller is known to be entitled to it
 
-	Code     errcodes.Code   // errcodes.OK for success
-	Reason   errcodes.Reason // why there is no result; empty for success
-	Status   int             // of HTTP
-	Duration time.Duration   // from the request's header to the answer
-	Left     bool            // the caller had gone before the answer
+	Code       errcodes.Code   // errcodes.OK for success
+	Reason     errcodes.Reason // why there is no result; empty for success
+	Status     int             // of HTTP
+	Duration   time.Duration   // from the request's header to the answer
+	ClientGone bool            // the caller had gone before the answer
 
 	Step    uint64 // the ratchet step that made the OTP, else 0
 	Rounds  int    // that the OTP took, else 0

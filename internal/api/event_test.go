@@ -73,10 +73,10 @@ func TestNothingOfAStrangerAndNoSecretIsInAnEvent(t *testing.T) {
 		}
 		b.sendUnchecked(t, tt.request, false)
 		e := b.journal.last(t)
-		told := strings.ToLower(fmt.Sprintf("%+v", e))
+		answered := strings.ToLower(fmt.Sprintf("%+v", e))
 		for _, hidden := range []string{canary, aToken, fleet, aPIN, anOTP} {
-			if strings.Contains(told, hidden) {
-				t.Errorf("%s: %q is in the event %s", name, hidden, told)
+			if strings.Contains(answered, hidden) {
+				t.Errorf("%s: %q is in the event %s", name, hidden, answered)
 			}
 		}
 		if e.Route != tt.route {

@@ -26,14 +26,14 @@ func Bind(body []byte) (bound Bound, isObject bool, err error) {
 	return bound, true, err
 }
 
-// Judge returns the reason that an error is answered with.
-func Judge(err error) errcodes.Reason { return New(Config{}).judge(err).reason }
+// LookupMapping returns the reason that an error is answered with.
+func LookupMapping(err error) errcodes.Reason { return New(Config{}).lookupMapping(err).reason }
 
 // WholeSeconds is what a Retry-After says.
 func WholeSeconds(d time.Duration) int64 { return wholeSeconds(d) }
 
-// ParseRepeatKey reads the values of an Idempotency-Key.
-func ParseRepeatKey(values []string) (string, error) { return parseRepeatKey(values) }
+// ParseIdempotencyKey reads the values of an Idempotency-Key.
+func ParseIdempotencyKey(values []string) (string, error) { return parseIdempotencyKey(values) }
 
-// ReadKept reads an answer that was kept.
-func ReadKept(kept secret.Bytes) (any, error) { return readKept(kept) }
+// ReadStoredReply reads an answer that was kept.
+func ReadStoredReply(stored secret.Bytes) (any, error) { return readStoredReply(stored) }

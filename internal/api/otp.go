@@ -23,11 +23,11 @@ type (
 // otpWithPIN returns an otpResult; or what was answered before, when it is a repeat.
 func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, error) {
 	e := &c.event
-	repeat, err := repeatOf(a, c, req)
+	repeat, err := idempotentCall(a, c, req)
 	if err != nil {
 		return nil, err
 	}
-	ask := c.ask()
+	ask := c.domainRequest()
 	ask.Repeat = repeat
 	issued, err := a.config.OTPs.IssueOTP(ctx, ask, req.PIN)
 	switch {
@@ -35,16 +35,16 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 		return nil, err
 	case !issued.Kept.IsEmpty():
 		e.Repeated = true
-		return readKept(issued.Kept)
+		return readStoredReply(issued.Kept)
 	}
-	c.tellAllowance(issued.Allowance)
+	c.setQuotaHeaders(issued.Allowance)
 	e.Step, e.Rounds, e.Blocked = issued.Step, issued.Rounds, issued.Blocked
 	return otpResult{issued.OTP.Reveal()}, nil
 }
 
-// tellAllowance sets the headers of draft-ietf-httpapi-ratelimit-headers-11: the quota's policy, what is left, and in how many
+// setQuotaHeaders sets the headers of draft-ietf-httpapi-ratelimit-headers-11: the quota's policy, what is left, and in how many
 // seconds one more is.
-func (c *call) tellAllowance(a otp.Allowance) {
+func (c *call) setQuotaHeaders(a otp.Allowance) {
 	if a.PerDay == 0 {
 		return
 	}

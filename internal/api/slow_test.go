@@ -115,7 +115,7 @@ func TestACallMayTakeLongerThanItsBody(t *testing.T) {
 			if got := w.status(t); got != 200 {
 				t.Errorf("status %d", got)
 			}
-			if e := w.journal.last(t); e.Left || e.Err != nil || e.Duration != 5*readTimeout+readTimeout/2 {
+			if e := w.journal.last(t); e.ClientGone || e.Err != nil || e.Duration != 5*readTimeout+readTimeout/2 {
 				t.Errorf("the event is %+v", e)
 			}
 			time.Sleep(2 * readTimeout) // the idle connection has its own time
@@ -134,7 +134,7 @@ func TestACallerWhoHangsUp(t *testing.T) {
 		synctest.Wait()
 		_ = w.Close()
 		synctest.Wait()
-		if e := w.journal.last(t); !e.Left {
+		if e := w.journal.last(t); !e.ClientGone {
 			t.Errorf("the event is %+v", e)
 		}
 	})

@@ -45,7 +45,7 @@ func TestALeavingServiceKeepsNoConnection(t *testing.T) {
 	if got := b.send(t, request{body: aBody}); got.status != 200 || got.closes {
 		t.Errorf("before: %d, and the connection closes: %v", got.status, got.closes)
 	}
-	b.Leave()
+	b.CloseConnections()
 	if got := b.send(t, request{body: aBody}); got.status != 200 || !got.closes {
 		t.Errorf("when it leaves: %d, and the connection closes: %v", got.status, got.closes)
 	}

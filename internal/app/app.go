@@ -187,9 +187,9 @@ func (a *App) serveFaces(failed chan<- error) {
 
 // leave makes every answer to callers the last one of its connection.
 func (a *App) leave() {
-	a.face.Leave()
+	a.face.CloseConnections()
 	if a.adminFace != nil {
-		a.adminFace.Leave()
+		a.adminFace.CloseConnections()
 	}
 }
 
@@ -218,9 +218,9 @@ func (a *App) stop(why error) error {
 	}
 	a.drain()
 	a.OTP.Refuse()
-	patience, cancel := context.WithDeadline(context.Background(), a.OTP.LastDeadline().Add(a.config.Stop.SettleAllowance))
+	limit, cancel := context.WithDeadline(context.Background(), a.OTP.LastDeadline().Add(a.config.Stop.SettleAllowance))
 	defer cancel()
-	for _, account := range a.OTP.Drain(patience) {
+	for _, account := range a.OTP.Drain(limit) {
 		a.logger.Error("gave up storing how a conversation ended: the device is in doubt", zap.String("account", string(account)))
 	}
 	err := errors.Join(why, a.undo.all())

@@ -75,7 +75,7 @@ func fieldsOf(e api.Event) []zap.Field {
 	if e.Activations.Tried > 0 {
 		fields = append(fields, zap.Int("smsActivations", e.Activations.Tried))
 	}
-	if e.Left {
+	if e.ClientGone {
 		fields = append(fields, zap.Bool("callerLeft", true))
 	}
 	if e.Reason != "" {

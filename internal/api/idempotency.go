@@ -13,40 +13,40 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// repeatHeader is what a caller names a call with, to repeat it without having it done again (docs/contract.md §5).
-const repeatHeader = "Idempotency-Key"
+// idempotencyHeader names a call, so that a repeat of it is answered and not done again (docs/contract.md §5).
+const idempotencyHeader = "Idempotency-Key"
 
-// maxRepeatKey is the longest key, in bytes, without its quotes.
-const maxRepeatKey = 255
+// maxIdempotencyKey is the longest key, in bytes, without its quotes.
+const maxIdempotencyKey = 255
 
-var errRepeatKey = errors.New("the key of the call is not 1 to 255 printable ASCII characters, given once, quoted or bare")
+var errIdempotencyKey = errors.New("the key of the call is not 1 to 255 printable ASCII characters, given once, quoted or bare")
 
-// repeated is a result that was kept: the answer that the first call got.
-type repeated struct {
+// storedReply is the answer of the first call with a key, as the store has it.
+type storedReply struct {
 	Code   errcodes.Code   `json:"code"`
 	Reason errcodes.Reason `json:"reason,omitempty"` // of a failure; answers that an earlier version kept have none
 	Status int             `json:"status"`
 	Body   string          `json:"body"`
 }
 
-// verdictOf returns how the answer is given again.
-func (a *API) verdictOf(r repeated) verdict {
-	v := a.verdicts[r.Reason]
-	return verdict{reason: v.reason, advice: v.advice, code: r.Code, status: r.Status}
+// mappingOf returns the mapping that the first answer had.
+func (a *API) mappingOf(r storedReply) errorMapping {
+	v := a.mappings[r.Reason]
+	return errorMapping{reason: v.reason, advice: v.advice, code: r.Code, status: r.Status}
 }
 
-// readKept reads what repeatOf had kept.
-func readKept(kept secret.Bytes) (result repeated, err error) {
-	if err := json.Unmarshal(kept.Reveal(), &result); err != nil {
+// readStoredReply reads what the Answer of idempotentCall wrote.
+func readStoredReply(stored secret.Bytes) (result storedReply, err error) {
+	if err := json.Unmarshal(stored.Reveal(), &result); err != nil {
 		return result, errors.New("an answer that was kept is not what was to be kept") // which err may quote
 	}
 	return result, nil
 }
 
-// repeatOf returns what lets the call be repeated, or nil when its caller has not named it. The caller must be known by
+// idempotentCall returns what lets the call be repeated, or nil when its caller has not named it. The caller must be known by
 // now, and the request valid: repeats are compared by what they ask for, however their bodies write it.
-func repeatOf[Req any](a *API, c *call, req Req) (*otp.Repeat, error) {
-	named, err := parseRepeatKey(c.request.Header.Values(repeatHeader))
+func idempotentCall[Req any](a *API, c *call, req Req) (*otp.Repeat, error) {
+	named, err := parseIdempotencyKey(c.request.Header.Values(idempotencyHeader))
 	if err != nil || named == "" {
 		return nil, err
 	}
@@ -57,8 +57,8 @@ func repeatOf[Req any](a *API, c *call, req Req) (*otp.Repeat, error) {
 		Body: a.config.Fingerprints(account, key, canonical(req)),
 		Answer: func(text secret.Text, err error) secret.Bytes {
 			r := a.reply(e.Transaction, otpResult{text.Reveal()}, err)
-			kept, _ := json.Marshal(repeated{r.code, r.reason, r.status, string(r.body)})
-			return secret.NewBytes(kept)
+			stored, _ := json.Marshal(storedReply{r.code, r.reason, r.status, string(r.body)})
+			return secret.NewBytes(stored)
 		},
 	}, nil
 }
@@ -72,9 +72,9 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// parseRepeatKey reads the header's values. "" says that there is none. A key in quotes is what is between them, with a
+// parseIdempotencyKey reads the header's values. "" says that there is none. A key in quotes is what is between them, with a
 // backslash before quotes and backslashes (RFC 9651 §3.3.3), and the same key as a bare one.
-func parseRepeatKey(values []string) (string, error) {
+func parseIdempotencyKey(values []string) (string, error) {
 	if len(values) == 0 {
 		return "", nil
 	}
@@ -82,12 +82,12 @@ func parseRepeatKey(values []string) (string, error) {
 	if quoted {
 		var ok bool
 		if key, ok = unquote(key); !ok {
-			return "", errRepeatKey
+			return "", errIdempotencyKey
 		}
 	}
 	isBad := func(r rune) bool { return r < ' ' || r > '~' }
-	if len(values) > 1 || key == "" || len(key) > maxRepeatKey || strings.ContainsFunc(key, isBad) {
-		return "", errRepeatKey
+	if len(values) > 1 || key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, isBad) {
+		return "", errIdempotencyKey
 	}
 	return key, nil
 }

@@ -32,7 +32,7 @@ const (
 )
 
 func (a *API) checkSMSCode(ctx context.Context, c *call, req smsCodeRequest) (smsCodeResult, error) {
-	hasPIN, err := a.config.Accounts.HasPIN(ctx, c.ask(), req.Code)
+	hasPIN, err := a.config.Accounts.HasPIN(ctx, c.domainRequest(), req.Code)
 	if err != nil {
 		return smsCodeResult{}, err
 	}
@@ -48,7 +48,7 @@ func (a *API) enroll(ctx context.Context, c *call, req enrollRequest) (nothing, 
 	if err != nil {
 		return nothing{}, err
 	}
-	used, err := a.config.Accounts.Enroll(ctx, c.ask(), otp.Enrolling{SMSCode: req.Code, PIN: req.PIN, Replace: replace})
+	used, err := a.config.Accounts.Enroll(ctx, c.domainRequest(), otp.Enrolling{SMSCode: req.Code, PIN: req.PIN, Replace: replace})
 	c.event.Activations = used
 	return nothing{}, err
 }

@@ -41,7 +41,7 @@ func TestRepeatKeys(t *testing.T) {
 		{header: []string{"clé"}, bad: true},
 		{header: []string{"a", "a"}, bad: true},
 	} {
-		got, err := api.ParseRepeatKey(tt.header)
+		got, err := api.ParseIdempotencyKey(tt.header)
 		if got != tt.want || (err != nil) != tt.bad {
 			t.Errorf("%q: %q, %v", tt.header, got, err)
 		}
@@ -54,7 +54,7 @@ func FuzzRepeatKey(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		key, err := api.ParseRepeatKey([]string{text})
+		key, err := api.ParseIdempotencyKey([]string{text})
 		if err != nil {
 			if key != "" {
 				t.Fatalf("%q is refused, and gives %q", text, key)
@@ -65,7 +65,7 @@ func FuzzRepeatKey(f *testing.F) {
 			t.Fatalf("%q gives %q", text, key)
 		}
 		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`
-		if again, err := api.ParseRepeatKey([]string{quoted}); err != nil || again != key {
+		if again, err := api.ParseIdempotencyKey([]string{quoted}); err != nil || again != key {
 			t.Fatalf("%q gives %q, and %q gives %q, %v", text, key, quoted, again, err)
 		}
 	})
@@ -147,9 +147,9 @@ func TestAKeptAnswerIsAnswered(t *testing.T) {
 			}
 			keyed := request{body: aBody, header: "Idempotency-Key: one"}
 			first := b.send(t, keyed)
-			told := b.journal.last(t)
-			kept := b.domain.asked[0].Repeat.Answer(secret.NewText(anOTP), outcome)
-			b.domain.issue = func(context.Context) (otp.Issued, error) { return otp.Issued{Kept: kept}, nil }
+			answered := b.journal.last(t)
+			stored := b.domain.asked[0].Repeat.Answer(secret.NewText(anOTP), outcome)
+			b.domain.issue = func(context.Context) (otp.Issued, error) { return otp.Issued{Kept: stored}, nil }
 			again := b.send(t, keyed)
 			e := b.journal.last(t)
 			if again.body != first.body || again.status != first.status || again.header.Get("Idempotent-Replayed") != "true" {
@@ -158,8 +158,8 @@ func TestAKeptAnswerIsAnswered(t *testing.T) {
 			if first.header.Get("Idempotent-Replayed") != "" || again.header.Get("X-Request-Id") == first.header.Get("X-Request-Id") {
 				t.Errorf("the header of the first is %v", first.header)
 			}
-			if !e.Repeated || e.Code != told.Code || e.Status != told.Status || told.Repeated {
-				t.Errorf("the events are %+v and %+v", told, e)
+			if !e.Repeated || e.Code != answered.Code || e.Status != answered.Status || answered.Repeated {
+				t.Errorf("the events are %+v and %+v", answered, e)
 			}
 		})
 	}
@@ -177,7 +177,7 @@ func TestAKeptAnswerThatIsDamaged(t *testing.T) {
 		t.Errorf("the log would say %v", e.Err)
 	}
 	var syntax *json.SyntaxError
-	if _, err := api.ReadKept(secret.NewBytes([]byte("{"))); err == nil || errors.As(err, &syntax) {
+	if _, err := api.ReadStoredReply(secret.NewBytes([]byte("{"))); err == nil || errors.As(err, &syntax) {
 		t.Errorf("%v", err)
 	}
 }
