@@ -91,24 +91,24 @@ func (a administrators) ImportDevice(ctx context.Context, ask otp.Ask, file secr
 }
 
 // openAdmin opens the listener of administration, when there is to be one.
-func (a *App) openAdmin(face api.Config, accounts api.AdminAccounts, store api.AdminStore) (err error) {
+func (a *App) openAdmin(listener api.Config, accounts api.AdminAccounts, store api.AdminStore) (err error) {
 	if a.sockets.admin == nil {
 		return nil
 	}
-	face.Gate = admission.NewGate(adminPlaces, adminWaiting, a.config.Load.Wait)
-	a.adminFace = api.NewAdmin(face, accounts, store)
+	listener.Gate = admission.NewGate(adminPlaces, adminWaiting, a.config.Load.Wait)
+	a.adminAPI = api.NewAdmin(listener, accounts, store)
 	times := a.apiTimeouts()
 	times.write += api.MaxPoll
-	a.admin, err = openDoor(doorOptions{
-		setting: "admin.listen", bound: a.sockets.admin, handler: counted(a.metrics, a.adminFace), timeouts: times,
-		connections: adminConnections, heard: a.watchConnections(a.metrics, "admin", adminConnections), logger: a.logger,
+	a.admin, err = openListener(listenerOptions{
+		setting: "admin.listen", bound: a.sockets.admin, handler: counted(a.metrics, a.adminAPI), timeouts: times,
+		connections: adminConnections, observe: a.watchConnections(a.metrics, "admin", adminConnections), logger: a.logger,
 	})
 	if err != nil {
 		return err
 	}
-	a.undo.push("administration's listener", a.admin.close)
-	if a.shown != nil {
-		a.admin.secure(a.shown.config())
+	a.closers.push("administration's listener", a.admin.close)
+	if a.certificate != nil {
+		a.admin.secure(a.certificate.config())
 	}
 	return nil
 }

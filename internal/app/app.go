@@ -23,30 +23,30 @@ import (
 type App struct {
 	*Core
 
-	config   *config.Config
-	log      *telemetry.Log
-	logger   *zap.Logger // of log
-	metrics  *telemetry.Metrics
-	face     *api.API
-	keys     *authn.Keys
-	tokens   *authn.Tokens // nil: no issuer is trusted
-	refusals *refusals
-	lines    *requestLines
-	keyring  *keyringWatch
-	watched  *storeWatch
-	epoch    *epochWatch
-	shown    *certificate // nil: no TLS
-	api, ops *door
+	config      *config.Config
+	log         *telemetry.Log
+	logger      *zap.Logger // of log
+	metrics     *telemetry.Metrics
+	callerAPI   *api.API
+	keys        *authn.Keys
+	tokens      *authn.Tokens // nil: no issuer is trusted
+	denied      *deniedCallers
+	lines       *requestLines
+	keyring     *keyringWatch
+	watched     *storeWatch
+	epoch       *epochWatch
+	certificate *certificate // nil: no TLS
+	api, ops    *listener
 
-	adminFace *api.API // nil: administration has no listener
-	admin     *door
+	adminAPI *api.API // nil: administration has no listener
+	admin    *listener
 
-	undo     undo
+	closers  closers
 	stopping atomic.Bool
 	sockets  sockets
 	manager  *telemetry.ServiceManager // nil when there is none
 
-	tellCensus func(telemetry.Census)
+	setAccountStats func(telemetry.Census)
 }
 
 // New binds both listeners and then builds everything. While it opens the store, operators are told that the service is not ready, and
@@ -63,7 +63,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a := &App{config: c, log: log, logger: logger, lines: newRequestLines(logger)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.undo.all())
+			err = errors.Join(err, a.closers.all())
 			log.Flush()
 		}
 	}()
@@ -73,7 +73,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	if a.sockets, err = bindSockets(ctx, c); err != nil {
 		return nil, err
 	}
-	a.undo.push("sockets", a.sockets.close)
+	a.closers.push("sockets", a.sockets.close)
 	metrics := telemetry.NewMetrics(Build().Version, codes())
 	metrics.ExpectPanics(tasks()...)
 	a.metrics = metrics
@@ -88,9 +88,9 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.epoch = &epochWatch{store: a.Store, logger: logger}
 	metrics.WatchEpoch(a.epoch.number)
 	metrics.WatchUnreadAnswers(a.Store.CountUnreadAnswers)
-	a.refusals = newRefusals(a.Store, logger, metrics)
-	metrics.ExpectRefusedCallers(refusalNoted, refusalDropped, refusalFailed)
-	a.tellCensus = metrics.WatchCensus(conditions())
+	a.denied = newDeniedCallers(a.Store, logger, metrics)
+	metrics.ExpectRefusedCallers(lineRecorded, lineDropped, lineFailed)
+	a.setAccountStats = metrics.WatchCensus(conditions())
 	if err = a.openOps(metrics); err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (a *App) openCore(ctx context.Context, metrics *telemetry.Metrics) (err err
 	if a.Core, err = OpenCore(ctx, a.config, true, observeMetrics(metrics, a.logger)); err != nil {
 		return err
 	}
-	a.undo.push("store", a.Core.Close)
+	a.closers.push("store", a.Core.Close)
 	return nil
 }
 
@@ -125,8 +125,8 @@ func codes() []string {
 
 // Reload reads again what can change while the service runs: the certificate.
 func (a *App) Reload() {
-	if a.shown != nil {
-		a.shown.lookNow()
+	if a.certificate != nil {
+		a.certificate.reloadNow()
 	}
 }
 
@@ -151,24 +151,24 @@ func (a *App) OpsAddress() string { return a.ops.address() }
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 3)
 	a.inBackground(ctx, taskIssuerKeys, a.warmTokens)
-	a.inBackground(ctx, taskHousekeeping, a.keepHouse)
-	a.inBackground(ctx, taskRefusedCallers, a.refusals.note)
-	a.inBackground(ctx, taskRequestLines, a.lines.follow)
+	a.inBackground(ctx, taskHousekeeping, a.cleanup)
+	a.inBackground(ctx, taskRefusedCallers, a.denied.run)
+	a.inBackground(ctx, taskRequestLines, a.lines.run)
 	a.inBackground(ctx, taskKeyUses, a.followKeys)
-	a.inBackground(ctx, taskSealingKeys, a.keyring.follow)
-	a.inBackground(ctx, taskStoreWatch, a.watched.follow)
-	a.inBackground(ctx, taskDoubtEpoch, a.epoch.follow)
-	if a.shown != nil {
-		a.inBackground(ctx, taskCertificate, a.shown.follow)
+	a.inBackground(ctx, taskSealingKeys, a.keyring.run)
+	a.inBackground(ctx, taskStoreWatch, a.watched.run)
+	a.inBackground(ctx, taskDoubtEpoch, a.epoch.run)
+	if a.certificate != nil {
+		a.inBackground(ctx, taskCertificate, a.certificate.run)
 	}
-	a.inBackground(ctx, taskCensus, a.takeCensuses)
+	a.inBackground(ctx, taskAccountStats, a.collectAccountStats)
 	a.serveInBackground(a.ops, failed)
-	a.serveFaces(failed)
+	a.serveCallers(failed)
 	build := Build()
 	a.logger.Info("serving", zap.String("version", build.Version), zap.String("revision", build.Revision),
 		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()), zap.String("admin", a.AdminAddress()))
-	a.tell(a.manager.Ready("serving at " + a.APIAddress()))
-	a.inBackground(ctx, taskWatchdog, a.beAlive)
+	a.logManagerError(a.manager.Ready("serving at " + a.APIAddress()))
+	a.inBackground(ctx, taskWatchdog, a.watchdog)
 	select {
 	case <-ctx.Done():
 		return a.stop(nil)
@@ -177,27 +177,27 @@ func (a *App) Run(ctx context.Context) error {
 	}
 }
 
-// serveFaces answers at the listeners that callers reach.
-func (a *App) serveFaces(failed chan<- error) {
+// serveCallers answers at the listeners that callers reach.
+func (a *App) serveCallers(failed chan<- error) {
 	a.serveInBackground(a.api, failed)
 	if a.admin != nil {
 		a.serveInBackground(a.admin, failed)
 	}
 }
 
-// leave makes every answer to callers the last one of its connection.
-func (a *App) leave() {
-	a.face.CloseConnections()
-	if a.adminFace != nil {
-		a.adminFace.CloseConnections()
+// closeConnections makes every answer to callers the last one of its connection.
+func (a *App) closeConnections() {
+	a.callerAPI.CloseConnections()
+	if a.adminAPI != nil {
+		a.adminAPI.CloseConnections()
 	}
 }
 
 // drain makes every call from now on answer that the service is stopping.
 func (a *App) drain() {
-	a.face.Drain()
-	if a.adminFace != nil {
-		a.adminFace.Drain()
+	a.callerAPI.Drain()
+	if a.adminAPI != nil {
+		a.adminAPI.Drain()
 	}
 }
 
@@ -211,8 +211,8 @@ func (a *App) StillStopping() {
 func (a *App) stop(why error) error {
 	a.stopping.Store(true)
 	a.logger.Info("stopping", zap.Error(why))
-	a.tell(a.manager.Stopping("waiting for conversations with inWebo to end"))
-	a.leave()
+	a.logManagerError(a.manager.Stopping("waiting for conversations with inWebo to end"))
+	a.closeConnections()
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
 	}
@@ -223,7 +223,7 @@ func (a *App) stop(why error) error {
 	for _, account := range a.OTP.Drain(limit) {
 		a.logger.Error("gave up storing how a conversation ended: the device is in doubt", zap.String("account", string(account)))
 	}
-	err := errors.Join(why, a.undo.all())
+	err := errors.Join(why, a.closers.all())
 	a.logger.Info("stopped", zap.Error(err))
 	a.log.Flush()
 	return err

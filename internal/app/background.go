@@ -23,7 +23,7 @@ const (
 	taskStoreWatch     = "store_watch"
 	taskDoubtEpoch     = "doubt_epoch"
 	taskCertificate    = "certificate"
-	taskCensus         = "census"
+	taskAccountStats   = "census"
 	taskWatchdog       = "watchdog"
 	taskOperators      = "operators"
 	taskListener       = "listener"
@@ -32,7 +32,7 @@ const (
 func tasks() []string {
 	return []string{
 		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch, taskDoubtEpoch,
-		taskCertificate, taskCensus, taskWatchdog, taskOperators, taskListener,
+		taskCertificate, taskAccountStats, taskWatchdog, taskOperators, taskListener,
 	}
 }
 
@@ -46,13 +46,13 @@ func (a *App) inBackground(ctx context.Context, task string, work func(context.C
 	go func() {
 		defer close(ended)
 		for a.recoverPanic(task, func() { work(ctx) }) != nil {
-			rest(ctx, restartPause)
+			pause(ctx, restartPause)
 			if ctx.Err() != nil {
 				return
 			}
 		}
 	}()
-	a.undo.push(task, func() error {
+	a.closers.push(task, func() error {
 		cancel()
 		<-ended
 		return nil
@@ -60,7 +60,7 @@ func (a *App) inBackground(ctx context.Context, task string, work func(context.C
 }
 
 // serveInBackground answers at a listener until it is closed. Its end before that goes to failed.
-func (a *App) serveInBackground(d *door, failed chan<- error) {
+func (a *App) serveInBackground(d *listener, failed chan<- error) {
 	go func() {
 		if err := a.recoverPanic(taskListener, func() { d.serve(failed) }); err != nil {
 			failed <- err
@@ -110,12 +110,12 @@ func (a *App) recovering(task string, next http.Handler) http.Handler {
 	})
 }
 
-// every calls look at once, and again at each interval until ctx ends.
-func every(ctx context.Context, interval time.Duration, look func(context.Context)) {
+// every calls check at once, and again at each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, check func(context.Context)) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		look(ctx)
+		check(ctx)
 		select {
 		case <-ctx.Done():
 			return

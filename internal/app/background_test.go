@@ -36,7 +36,7 @@ func TestATaskThatPanicsIsBegunAgain(t *testing.T) {
 		var log bytes.Buffer
 		a := newBareApp(t, &log)
 		var begun []time.Time
-		a.inBackground(t.Context(), taskCensus, func(ctx context.Context) {
+		a.inBackground(t.Context(), taskAccountStats, func(ctx context.Context) {
 			begun = append(begun, time.Now())
 			switch len(begun) {
 			case 1:
@@ -52,7 +52,7 @@ func TestATaskThatPanicsIsBegunAgain(t *testing.T) {
 		if len(begun) != 3 || begun[2].Sub(begun[0]) != 2*restartPause {
 			t.Errorf("begun at %v", begun)
 		}
-		if err := a.undo.all(); err != nil {
+		if err := a.closers.all(); err != nil {
 			t.Error(err)
 		}
 		a.FlushLog()
@@ -69,10 +69,10 @@ func TestATaskThatPanicsIsBegunAgain(t *testing.T) {
 func TestATaskThatPanickedEndsWithTheService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newBareApp(t, new(bytes.Buffer))
-		a.inBackground(t.Context(), taskCensus, func(context.Context) { panic(1) })
+		a.inBackground(t.Context(), taskAccountStats, func(context.Context) { panic(1) })
 		synctest.Wait()
 		began := time.Now()
-		if err := a.undo.all(); err != nil || time.Since(began) != 0 {
+		if err := a.closers.all(); err != nil || time.Since(began) != 0 {
 			t.Errorf("the end took %v, %v", time.Since(began), err)
 		}
 	})

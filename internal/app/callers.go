@@ -16,8 +16,8 @@ import (
 func (a *App) callers() (authn.Authenticator, error) {
 	keys := authn.NewKeys(a.Store, time.Now)
 	a.keys = keys
-	a.undo.push("last use of keys", func() error {
-		a.flushKeys(closePatience)
+	a.closers.push("last use of keys", func() error {
+		a.flushKeys(closeTimeout)
 		return nil
 	})
 	if len(a.config.JWT.Issuers) == 0 {
@@ -31,7 +31,7 @@ func (a *App) callers() (authn.Authenticator, error) {
 		return nil, issuerFaults(a.config.JWT, err)
 	}
 	a.tokens = tokens
-	a.undo.push("issuers' keys", func() error {
+	a.closers.push("issuers' keys", func() error {
 		tokens.Close()
 		return nil
 	})
@@ -56,8 +56,8 @@ func (a *App) followKeys(ctx context.Context) {
 }
 
 // flushKeys tells the log alone when the store does not take it: no call depends on it.
-func (a *App) flushKeys(patience time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (a *App) flushKeys(timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := a.keys.Flush(ctx); err != nil {
 		a.logger.Warn("the store does not note when keys were last used", zap.Error(err))

@@ -54,7 +54,7 @@ func tlsFiles(t *testing.T) config.TLS {
 	return config.TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 }
 
-// A certificate follows its files, by itself and on request; what cannot be used changes nothing and is told once.
+// A certificate follows its files, by itself and on request; what cannot be used changes nothing and is logged once.
 func TestTheCertificateFollowsItsFiles(t *testing.T) {
 	files := tlsFiles(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -77,26 +77,26 @@ func TestTheCertificateFollowsItsFiles(t *testing.T) {
 			}
 		}
 		ctx, end := context.WithCancel(t.Context())
-		go c.follow(ctx)
+		go c.run(ctx)
 		wantExpiry(first)
 
 		writeCertificate(t, files, second)
 		wantExpiry(first)
-		time.Sleep(certificateLook)
+		time.Sleep(certificateInterval)
 		wantExpiry(second)
 
 		writeCertificate(t, files, third)
-		c.lookNow()
+		c.reloadNow()
 		wantExpiry(third)
 
 		write(t, files.CertFile, "no certificate")
-		time.Sleep(5 * certificateLook)
+		time.Sleep(5 * certificateInterval)
 		wantExpiry(third)
 		if n := strings.Count(log.String(), "cannot be used"); n != 1 {
 			t.Errorf("the trouble was told %d times:\n%s", n, &log)
 		}
 		writeCertificate(t, files, first)
-		time.Sleep(certificateLook)
+		time.Sleep(certificateInterval)
 		wantExpiry(first)
 		end()
 		synctest.Wait()

@@ -16,14 +16,14 @@ import (
 type connections struct {
 	net.Listener
 
-	limit  int
-	heard  func(connectionEvent)
-	closed chan struct{}
-	freed  chan struct{} // has a token when a place may be free
+	limit   int
+	observe func(connectionEvent)
+	closed  chan struct{}
+	freed   chan struct{} // has a token when a place may be free
 
 	mu    sync.Mutex
 	open  int
-	spare list.List // of *connection without a request, that which has been so for longest first
+	idle  list.List // of *connection without a request, that which has been so for longest first
 	ended bool
 }
 
@@ -34,10 +34,10 @@ type connectionEvent struct {
 	Err    error // none could be accepted
 }
 
-// boundConnections puts a limit on a listener. heard must not block.
-func boundConnections(l net.Listener, limit int, heard func(connectionEvent)) *connections {
+// limitConnections puts a limit on a listener. observe must not block.
+func limitConnections(l net.Listener, limit int, heard func(connectionEvent)) *connections {
 	return &connections{
-		Listener: l, limit: limit, heard: heard, closed: make(chan struct{}), freed: make(chan struct{}, 1),
+		Listener: l, limit: limit, observe: heard, closed: make(chan struct{}), freed: make(chan struct{}, 1),
 	}
 }
 
@@ -45,10 +45,10 @@ func boundConnections(l net.Listener, limit int, heard func(connectionEvent)) *c
 type connection struct {
 	*net.TCPConn // and so all that net/http knows to do with one
 
-	of      *connections
+	owner   *connections
 	closing sync.Once
-	place   *list.Element // in of.spare; nil while it has a request
-	doomed  bool          // it is closed, or about to be
+	element *list.Element // in owner.idle; nil while it has a request
+	closed  bool          // it is closed, or about to be
 }
 
 // Accept is as net.Listener says. It waits for a place, if need be.
@@ -56,7 +56,7 @@ func (l *connections) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
 		if !errors.Is(err, net.ErrClosed) {
-			l.heard(connectionEvent{Err: err})
+			l.observe(connectionEvent{Err: err})
 		}
 		return nil, err
 	}
@@ -64,8 +64,8 @@ func (l *connections) Accept() (net.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("the listener is none of TCP"), accepted.Close())
 	}
-	c := &connection{TCPConn: tcp, of: l}
-	for !l.admit(c) {
+	c := &connection{TCPConn: tcp, owner: l}
+	for !l.add(c) {
 		if l.shed() {
 			continue
 		}
@@ -75,44 +75,44 @@ func (l *connections) Accept() (net.Conn, error) {
 			return nil, errors.Join(net.ErrClosed, tcp.Close())
 		}
 	}
-	l.heard(connectionEvent{Change: +1})
+	l.observe(connectionEvent{Change: +1})
 	return c, nil
 }
 
-// admit returns the connection a place, if there is one.
-func (l *connections) admit(c *connection) bool {
+// add counts the connection as open, and reports whether the limit allows it.
+func (l *connections) add(c *connection) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open >= l.limit {
 		return false
 	}
 	l.open++
-	c.place = l.spare.PushBack(c)
+	c.element = l.idle.PushBack(c)
 	return true
 }
 
 // shed closes the connection that has been without a request for longest, and reports whether there was one.
 func (l *connections) shed() bool {
-	c := l.doom()
+	c := l.removeOldestIdle()
 	if c == nil {
 		return false
 	}
-	l.heard(connectionEvent{Shed: true})
+	l.observe(connectionEvent{Shed: true})
 	_ = c.Close() // whatever its peer thinks of it
 	return true
 }
 
-// doom chooses the connection to close. No request of it is begun from then on.
-func (l *connections) doom() *connection {
+// removeOldestIdle returns the connection to close, or nil. None of its requests starts from then on.
+func (l *connections) removeOldestIdle() *connection {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	oldest := l.spare.Front()
+	oldest := l.idle.Front()
 	if oldest == nil {
 		return nil
 	}
 	c, _ := oldest.Value.(*connection) // nothing else is ever put there
-	c.doomed = true
-	l.unlist(c)
+	c.closed = true
+	l.removeFromIdle(c)
 	return c
 }
 
@@ -131,45 +131,45 @@ func (l *connections) Close() error {
 func (c *connection) Close() error {
 	err := c.TCPConn.Close()
 	c.closing.Do(func() {
-		c.of.forget(c)
-		c.of.heard(connectionEvent{Change: -1})
+		c.owner.remove(c)
+		c.owner.observe(connectionEvent{Change: -1})
 	})
 	return err
 }
 
-func (l *connections) forget(c *connection) {
+func (l *connections) remove(c *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open--
-	c.doomed = true
-	l.unlist(c)
+	c.closed = true
+	l.removeFromIdle(c)
 	l.signal()
 }
 
-// begin says that the connection has a request, and reports whether it can be answered.
-func (l *connections) begin(c *connection) bool {
+// markBusy records that the connection has a request, and reports whether that can be answered.
+func (l *connections) markBusy(c *connection) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unlist(c)
-	return !c.doomed
+	l.removeFromIdle(c)
+	return !c.closed
 }
 
-// rest says that the connection waits for its next request.
-func (l *connections) rest(c *connection) {
+// markIdle records that the connection waits for its next request.
+func (l *connections) markIdle(c *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.doomed {
+	if c.closed {
 		return
 	}
-	l.unlist(c)
-	c.place = l.spare.PushBack(c)
+	l.removeFromIdle(c)
+	c.element = l.idle.PushBack(c)
 	l.signal()
 }
 
-func (l *connections) unlist(c *connection) {
-	if c.place != nil {
-		l.spare.Remove(c.place)
-		c.place = nil
+func (l *connections) removeFromIdle(c *connection) {
+	if c.element != nil {
+		l.idle.Remove(c.element)
+		c.element = nil
 	}
 }
 
@@ -183,22 +183,22 @@ func (l *connections) signal() {
 // connectionKey is the key of a request's connection in its context.
 type connectionKey struct{}
 
-// follow has the server tell which of its connections have requests: from the moment that the header is complete until the
+// trackRequests makes the server report which of its connections have requests: from the moment that the header is complete until the
 // answer is sent. It is called before the server serves.
-func (l *connections) follow(server *http.Server) {
+func (l *connections) trackRequests(server *http.Server) {
 	next := server.Handler
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connectionKey{}, underTLS(c))
 	}
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connectionKey{}).(*connection); ok && !l.begin(c) {
+		if c, ok := r.Context().Value(connectionKey{}).(*connection); ok && !l.markBusy(c) {
 			panic(http.ErrAbortHandler) // no client would get the answer
 		}
 		next.ServeHTTP(w, r)
 	})
 	server.ConnState = func(conn net.Conn, state http.ConnState) {
 		if c, ok := underTLS(conn).(*connection); ok && state == http.StateIdle {
-			l.rest(c)
+			l.markIdle(c)
 		}
 	}
 }

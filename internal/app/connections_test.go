@@ -34,15 +34,15 @@ func (c *tally) hear(e connectionEvent) {
 }
 
 // limitedDoor serves a handler with at most so many connections.
-func limitedDoor(t *testing.T, limit int, handler http.HandlerFunc) (*door, *tally) {
+func limitedDoor(t *testing.T, limit int, handler http.HandlerFunc) (*listener, *tally) {
 	t.Helper()
 	counted := &tally{}
 	bound, err := bind(t.Context(), "listen", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDoor(doorOptions{
-		setting: "listen", bound: bound, handler: handler, connections: limit, heard: counted.hear, logger: zap.NewNop(),
+	d, err := openListener(listenerOptions{
+		setting: "listen", bound: bound, handler: handler, connections: limit, observe: counted.hear, logger: zap.NewNop(),
 		timeouts: timeouts{header: time.Minute, read: time.Minute, write: time.Minute, idle: time.Minute},
 	})
 	if err != nil {
@@ -71,7 +71,7 @@ type peer struct {
 	r *bufio.Reader
 }
 
-func dial(t *testing.T, d *door) *peer {
+func dial(t *testing.T, d *listener) *peer {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", d.address())
 	if err != nil {
@@ -191,16 +191,16 @@ func TestManyMoreConnectionsThanPlaces(t *testing.T) {
 
 // A request of a connection that is about to be closed is not begun: no client would get its answer.
 func TestNoRequestBeginsOnAConnectionThatIsShed(t *testing.T) {
-	l := boundConnections(nil, 1, func(connectionEvent) {})
-	c := &connection{of: l}
-	if !l.admit(c) || l.admit(&connection{of: l}) {
+	l := limitConnections(nil, 1, func(connectionEvent) {})
+	c := &connection{owner: l}
+	if !l.add(c) || l.add(&connection{owner: l}) {
 		t.Fatal("the limit is not 1")
 	}
-	if l.doom() != c || l.begin(c) {
+	if l.removeOldestIdle() != c || l.markBusy(c) {
 		t.Error("a request begins")
 	}
-	l.rest(c)
-	if l.doom() != nil {
+	l.markIdle(c)
+	if l.removeOldestIdle() != nil {
 		t.Error("it is shed twice")
 	}
 }
@@ -220,7 +220,7 @@ func (l *stubListener) Accept() (net.Conn, error) {
 func TestAcceptErrorsAreTold(t *testing.T) {
 	full := &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
 	var counted tally
-	l := boundConnections(&stubListener{errs: []error{full, net.ErrClosed}}, 1, counted.hear)
+	l := limitConnections(&stubListener{errs: []error{full, net.ErrClosed}}, 1, counted.hear)
 	for _, want := range []error{full, net.ErrClosed} {
 		if _, err := l.Accept(); !errors.Is(err, want) {
 			t.Errorf("got %v", err)
@@ -237,7 +237,7 @@ func TestClosingWhileAConnectionWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := boundConnections(bound, 0, func(connectionEvent) {})
+	l := limitConnections(bound, 0, func(connectionEvent) {})
 	accepted := make(chan error)
 	go func() {
 		_, err := l.Accept()

@@ -22,7 +22,7 @@ func (a *App) withDocs(operators http.Handler) http.Handler {
 }
 
 func (a *App) docs() http.Handler {
-	if !a.config.Ops.Try || a.shown != nil { // calls are passed on in plain HTTP alone
+	if !a.config.Ops.Try || a.certificate != nil { // calls are passed on in plain HTTP alone
 		return openapi.PageHandler(nil)
 	}
 	return openapi.PageHandler(&url.URL{Scheme: "http", Host: a.api.loopback()})

@@ -15,15 +15,15 @@ type epochWatch struct {
 	}
 	logger *zap.Logger
 
-	logged uint64 // the last epoch that was logged; follow alone uses it
+	logged uint64 // the last epoch that was logged; only run uses it
 }
 
-// follow looks every storeLook until ctx ends.
-func (w *epochWatch) follow(ctx context.Context) { every(ctx, storeLook, w.look) }
+// run looks every storeWatchInterval until ctx ends.
+func (w *epochWatch) run(ctx context.Context) { every(ctx, storeWatchInterval, w.check) }
 
-// look logs each epoch once per start of the service, except the first epoch, which no cause has raised. It logs nothing when the
+// reloadFiles logs each epoch once per start of the service, except the first epoch, which no cause has raised. It logs nothing when the
 // store cannot be read, which readiness reports.
-func (w *epochWatch) look(ctx context.Context) {
+func (w *epochWatch) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	epoch, err := w.store.Epoch(ctx)

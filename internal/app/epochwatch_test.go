@@ -33,7 +33,7 @@ func TestRaisedEpochIsLoggedOnceWithItsCause(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	w := &epochWatch{store: &found, logger: zap.New(core)}
 	for i, want := range []string{1: "store-restore", 4: "promotion", 5: ""} {
-		w.look(t.Context())
+		w.check(t.Context())
 		var got string
 		for _, entry := range logs.TakeAll() {
 			fields := entry.ContextMap()

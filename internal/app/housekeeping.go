@@ -11,17 +11,18 @@ import (
 )
 
 const (
-	// tidyEvery is how often what has outlived its time is looked for, and so how much longer than its time it may stay.
-	tidyEvery = 5 * time.Second
+	// cleanupInterval is the time between two rounds, and so the longest that anything is kept beyond its retention.
+	cleanupInterval = 5 * time.Second
 	// keyLife is how long a key of a repeated call is refused (docs/contract.md §5).
 	keyLife = 24 * time.Hour
-	// forever is the age that nothing reaches.
+	// forever is an age that no entry reaches.
 	forever = 100 * 365 * 24 * time.Hour
 )
 
-// keepHouse removes what is not to be kept any longer, until ctx ends. What fails is tried again at the next round.
-func (a *App) keepHouse(ctx context.Context) {
-	ticker := time.NewTicker(tidyEvery)
+// cleanup removes stored responses and audit entries that are older than their retention, until ctx ends. The next round repeats what
+// failed.
+func (a *App) cleanup(ctx context.Context) {
+	ticker := time.NewTicker(cleanupInterval)
 	defer ticker.Stop()
 	var clock otp.StoreClock
 	for {
@@ -29,14 +30,14 @@ func (a *App) keepHouse(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			a.tidy(ctx, &clock)
+			a.cleanupOnce(ctx, &clock)
 		}
 	}
 }
 
-// tidy removes what is old, as far as the store's clock can be believed. What is kept for hours or longer is not removed
-// soon after a start, when it cannot be known whether the clock is right.
-func (a *App) tidy(ctx context.Context, clock *otp.StoreClock) {
+// cleanupOnce is one round of cleanup. Soon after a start it is not known whether the store's clock is right; what is kept for hours
+// or longer is not removed then.
+func (a *App) cleanupOnce(ctx context.Context, clock *otp.StoreClock) {
 	now, err := a.storeTime(ctx)
 	if err != nil {
 		a.logger.Warn("nothing is removed, since the store's clock cannot be read", zap.Error(err))
@@ -48,13 +49,13 @@ func (a *App) tidy(ctx context.Context, clock *otp.StoreClock) {
 	if !clock.IsProven(here) {
 		keys = forever
 	}
-	a.tidyOne(ctx, "stored responses cannot be removed", func(ctx context.Context) error {
+	a.removeOld(ctx, "stored responses cannot be removed", func(ctx context.Context) error {
 		return a.Store.ForgetAnswers(ctx, a.config.Idempotency.AnswerLife+ahead, keys)
 	})
 	if a.config.Audit.Retention == 0 || !clock.IsProven(here) {
 		return
 	}
-	a.tidyOne(ctx, "old lines of the audit log cannot be removed", func(ctx context.Context) error {
+	a.removeOld(ctx, "old lines of the audit log cannot be removed", func(ctx context.Context) error {
 		return a.Store.ForgetLines(ctx, a.config.Audit.Retention+ahead)
 	})
 }
@@ -72,8 +73,8 @@ func (a *App) storeTime(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
-// tidyOne has one kind of thing removed, for as long as one call of the store may take: the next round goes on.
-func (a *App) tidyOne(ctx context.Context, failure string, remove func(context.Context) error) {
+// removeOld calls remove with the timeout of one store call, and logs failure when it fails.
+func (a *App) removeOld(ctx context.Context, failure string, remove func(context.Context) error) {
 	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if err := remove(bounded); err != nil && ctx.Err() == nil {

@@ -60,7 +60,7 @@ func watched(t *testing.T, off time.Duration) *aged {
 	c := config.Default()
 	c.Idempotency.AnswerLife, c.Audit.Retention = testAnswerLife, testRetention
 	a := &App{Core: &Core{Store: store}, config: c, logger: zap.NewNop()}
-	go a.keepHouse(t.Context())
+	go a.cleanup(t.Context())
 	return store
 }
 
@@ -87,19 +87,19 @@ func TestHousekeepingWhenTheClockIsAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 0)
 		wait(2 * otp.ClockProbation)
-		if got := time.Since(store.lines); got > testRetention+tidyEvery {
+		if got := time.Since(store.lines); got > testRetention+cleanupInterval {
 			t.Fatalf("with a clock that is right, lines are %v old when they are forgotten", got)
 		}
 		for _, off := range []time.Duration{time.Minute, 10 * 365 * 24 * time.Hour} {
 			store.set(off)
 			for range 100 {
-				wait(tidyEvery)
+				wait(cleanupInterval)
 				store.expectEarly(t, "with a clock that is ahead", false)
 			}
 			store.set(0)
-			wait(tidyEvery)
+			wait(cleanupInterval)
 			store.expectEarly(t, "when it is right again", false)
-			if got := time.Since(store.responses); got > testAnswerLife+tidyEvery {
+			if got := time.Since(store.responses); got > testAnswerLife+cleanupInterval {
 				t.Errorf("and then responses are %v old when they are discarded", got)
 			}
 		}
@@ -113,7 +113,7 @@ func TestHousekeepingBelievesAClockInTheEnd(t *testing.T) {
 		store := watched(t, 0)
 		wait(2 * otp.ClockProbation)
 		store.set(time.Hour) // the machine has slept
-		wait(otp.ClockProbation + 2*tidyEvery)
+		wait(otp.ClockProbation + 2*cleanupInterval)
 		store.expectEarly(t, "long after the jump", true)
 	})
 }

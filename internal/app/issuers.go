@@ -36,7 +36,7 @@ func (a *App) warmTokens(ctx context.Context) {
 	}
 }
 
-// tokenLog logs what fetches of keys brought, once for each issuer as long as that stays the same: strangers may cause
+// tokenLog logs what fetches of keys brought, once for each issuer as long as that stays the same: unknown callers may cause
 // fetches.
 type tokenLog struct {
 	logger *zap.Logger

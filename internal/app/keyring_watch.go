@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// keyringLook is how often the service looks whether its sealing keys are still those of their file.
-	keyringLook = time.Second
-	// keyringStoreLook is how often it looks whether they are still those of the store.
-	keyringStoreLook = 10 * time.Second
+	// keyringInterval is how often the service looks whether its sealing keys are still those of their file.
+	keyringInterval = time.Second
+	// keyringStoreInterval is how often it looks whether they are still those of the store.
+	keyringStoreInterval = 10 * time.Second
 )
 
 // keyringWatch looks, while the service runs, whether its sealing keys can still be used, and tells the operators when they
@@ -26,7 +26,7 @@ type keyringWatch struct {
 	store   seal.Catalog
 	logger  *zap.Logger
 
-	// What follow alone uses.
+	// Only run uses these.
 	recorded seal.KeyID // the current key that the store knows of
 	asked    time.Time  // when the store was asked last
 	answer   error      // what is wrong with the keys for the store
@@ -38,10 +38,10 @@ func newKeyringWatch(core *Core, logger *zap.Logger) *keyringWatch {
 	return &keyringWatch{keyring: core.Keyring, store: core.Store, logger: logger, recorded: core.Keyring.Current(), asked: time.Now()}
 }
 
-// follow looks again and again, until ctx ends. It logs each distinct fault once, and its end.
-func (w *keyringWatch) follow(ctx context.Context) { every(ctx, keyringLook, w.look) }
+// run looks again and again, until ctx ends. It logs each distinct fault once, and its end.
+func (w *keyringWatch) run(ctx context.Context) { every(ctx, keyringInterval, w.check) }
 
-func (w *keyringWatch) look(ctx context.Context) {
+func (w *keyringWatch) check(ctx context.Context) {
 	before, now := w.current(), w.keyring.Fault()
 	if fault := w.askStore(ctx); !errors.Is(now, seal.ErrCurrentKeyMissing) && fault != nil {
 		now = fault
@@ -60,7 +60,7 @@ func (w *keyringWatch) look(ctx context.Context) {
 // become the current one. A store that does not answer says nothing about the keys.
 func (w *keyringWatch) askStore(ctx context.Context) error {
 	current := w.keyring.Current()
-	if current == w.recorded && time.Since(w.asked) < keyringStoreLook {
+	if current == w.recorded && time.Since(w.asked) < keyringStoreInterval {
 		return w.answer
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -98,8 +98,8 @@ func (w *keyringWatch) ready(context.Context) error {
 	return nil
 }
 
-// note is what /readyz?verbose says of keys that are ready.
-func (w *keyringWatch) note(context.Context) string {
+// run is what /readyz?verbose says of keys that are ready.
+func (w *keyringWatch) describe(context.Context) string {
 	if fault := w.current(); fault != nil {
 		return fmt.Sprintf("but only in memory: %v", fault)
 	}

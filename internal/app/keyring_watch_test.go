@@ -56,14 +56,14 @@ func newReplica(ctx context.Context, t *testing.T, store *storetest.Memory, numb
 		t.Fatal(err)
 	}
 	r.watch = &keyringWatch{keyring: r.keyring, store: store, logger: zap.NewNop(), recorded: r.keyring.Current(), asked: time.Now()}
-	go r.watch.follow(ctx)
+	go r.watch.run(ctx)
 	return r
 }
 
 // expectReady compares what readiness says after the time that a watch may take.
 func expectReady(t *testing.T, when string, r *replica, want string) {
 	t.Helper()
-	time.Sleep(keyringStoreLook + keyringLook)
+	time.Sleep(keyringStoreInterval + keyringInterval)
 	synctest.Wait()
 	err := r.watch.ready(t.Context())
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -125,7 +125,7 @@ func TestFaultsOfKeysAreLoggedOnce(t *testing.T) {
 			writeKeys(t, r.path, numbers...)
 			for range 15 {
 				time.Sleep(time.Second)
-				r.watch.look(t.Context())
+				r.watch.check(t.Context())
 			}
 		}
 		step(1)

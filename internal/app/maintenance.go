@@ -31,29 +31,29 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 	a.lines = newRequestLines(a.logger)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.undo.all())
+			err = errors.Join(err, a.closers.all())
 			log.Flush()
 		}
 	}()
 	if a.sockets, err = bindSockets(ctx, c); err != nil {
 		return nil, err
 	}
-	a.undo.push("sockets", a.sockets.close)
+	a.closers.push("sockets", a.sockets.close)
 	a.metrics.ExpectPanics(tasks()...)
 	a.metrics.WatchLog(log.Dropped)
 	ready := func(context.Context) error { return errMaintenance }
 	if err := a.listenOps(a.metrics, telemetry.OpsHandler(a.metrics, telemetry.Check{Name: "maintenance", Ready: ready})); err != nil {
 		return nil, err
 	}
-	face := api.Config{
-		Observer: requestObserver{a.logger, a.metrics, newRefusals(nil, a.logger, a.metrics), a.metrics.WatchThrottles(throttles()), a.lines},
+	listener := api.Config{
+		Observer: requestObserver{a.logger, a.metrics, newDeniedCallers(nil, a.logger, a.metrics), a.metrics.WatchThrottles(throttles()), a.lines},
 		Contract: openapi.Document(), TrustedProxies: c.HTTP.TrustedProxies,
 	}
-	a.face = api.New(face)
+	a.callerAPI = api.New(listener)
 	if err := a.listenAPI(a.metrics); err != nil {
 		return nil, err
 	}
-	if err := a.openAdmin(face, nil, nil); err != nil {
+	if err := a.openAdmin(listener, nil, nil); err != nil {
 		return nil, err
 	}
 	a.drain()
@@ -70,22 +70,22 @@ func (m *Maintenance) Reload() { m.app.Reload() }
 func (m *Maintenance) Run(ctx context.Context) error {
 	a := m.app
 	failed := make(chan error, 3)
-	a.inBackground(ctx, taskRequestLines, a.lines.follow)
+	a.inBackground(ctx, taskRequestLines, a.lines.run)
 	a.serveInBackground(a.ops, failed)
-	a.serveFaces(failed)
+	a.serveCallers(failed)
 	a.logger.Warn(errMaintenance.Error(), zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()))
-	a.tell(a.manager.Ready("in maintenance"))
-	if a.shown != nil {
-		a.inBackground(ctx, taskCertificate, a.shown.follow)
+	a.logManagerError(a.manager.Ready("in maintenance"))
+	if a.certificate != nil {
+		a.inBackground(ctx, taskCertificate, a.certificate.run)
 	}
-	a.inBackground(ctx, taskWatchdog, a.beAlive)
+	a.inBackground(ctx, taskWatchdog, a.watchdog)
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	a.tell(a.manager.Stopping("in maintenance"))
-	err = errors.Join(err, a.undo.all())
+	a.logManagerError(a.manager.Stopping("in maintenance"))
+	err = errors.Join(err, a.closers.all())
 	a.logger.Info("stopped", zap.Error(err))
 	a.log.Flush()
 	return err

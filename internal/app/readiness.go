@@ -28,12 +28,12 @@ func (a *App) droppedLines(context.Context) string {
 	return ""
 }
 
-// doubtPatience bounds how long the question whether the service is ready waits for the number of devices in doubt.
-const doubtPatience = 100 * time.Millisecond
+// doubtTimeout bounds how long the question whether the service is ready waits for the number of devices in doubt.
+const doubtTimeout = 100 * time.Millisecond
 
 // doubts says how many devices are in doubt, which is no reason to stop serving the others.
 func (a *App) doubts(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, doubtPatience)
+	ctx, cancel := context.WithTimeout(ctx, doubtTimeout)
 	defer cancel()
 	n, err := a.Store.CountDoubt(ctx)
 	if err != nil {

@@ -23,12 +23,12 @@ const (
 const leftOutInterval = time.Minute
 
 // requestLines bounds the log lines of requests that cost their sender nothing: those of callers who are not known, and those that
-// are refused because there are too many. What is a fault of ours has bounds of its own, so that strangers cannot hide it. Metrics
+// are refused because there are too many. What is a fault of ours has bounds of its own, so that unknown callers cannot hide it. Metrics
 // count every request.
 type requestLines struct {
-	logger           *zap.Logger
-	strangers, shed  lineLimit
-	faultOfStrangers lineLimit
+	logger        *zap.Logger
+	unknown, shed lineLimit
+	unknownFaults lineLimit
 }
 
 // lineLimit is the bound of one kind of line.
@@ -39,7 +39,7 @@ type lineLimit struct {
 
 func newRequestLines(logger *zap.Logger) *requestLines {
 	l := &requestLines{logger: logger}
-	for _, limit := range []*lineLimit{&l.strangers, &l.shed, &l.faultOfStrangers} {
+	for _, limit := range []*lineLimit{&l.unknown, &l.shed, &l.unknownFaults} {
 		limit.limiter = rate.NewLimiter(linePerSecond, lineBurst)
 	}
 	return l
@@ -47,14 +47,14 @@ func newRequestLines(logger *zap.Logger) *requestLines {
 
 // allows reports whether the request has a log line, and counts it otherwise.
 func (l *requestLines) allows(e api.Event) bool {
-	limit := &l.strangers
+	limit := &l.unknown
 	switch by := throttledBy(e); {
 	case e.Caller != "" && by != throttledByRate && by != throttledByLoad:
 		return true
 	case e.Caller != "":
 		limit = &l.shed
 	case levelOf(e) == zapcore.ErrorLevel:
-		limit = &l.faultOfStrangers
+		limit = &l.unknownFaults
 	}
 	if limit.limiter.Allow() {
 		return true
@@ -63,8 +63,8 @@ func (l *requestLines) allows(e api.Event) bool {
 	return false
 }
 
-// follow says from time to time how many lines were left out, until ctx ends.
-func (l *requestLines) follow(ctx context.Context) {
+// run says from time to time how many lines were left out, until ctx ends.
+func (l *requestLines) run(ctx context.Context) {
 	ticker := time.NewTicker(leftOutInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
@@ -72,14 +72,14 @@ func (l *requestLines) follow(ctx context.Context) {
 		case <-ticker.C:
 		case <-ctx.Done():
 		}
-		l.tell()
+		l.logLeftOut()
 	}
 }
 
-func (l *requestLines) tell() {
-	strangers, shed := l.strangers.leftOut.Swap(0)+l.faultOfStrangers.leftOut.Swap(0), l.shed.leftOut.Swap(0)
-	if strangers+shed > 0 {
+func (l *requestLines) logLeftOut() {
+	unknown, shed := l.unknown.leftOut.Swap(0)+l.unknownFaults.leftOut.Swap(0), l.shed.leftOut.Swap(0)
+	if unknown+shed > 0 {
 		l.logger.Warn("lines of requests were left out of the log",
-			zap.Uint64("ofUnknownCallers", strangers), zap.Uint64("ofTooManyRequests", shed))
+			zap.Uint64("ofUnknownCallers", unknown), zap.Uint64("ofTooManyRequests", shed))
 	}
 }

@@ -17,18 +17,18 @@ import (
 )
 
 // Requests that anyone can send, and those beyond a caller's rate, fill no log: what is beyond a bound is counted, and the count is
-// logged once in an interval. No other line is left out, nor do strangers use up the lines of others.
+// logged once in an interval. No other line is left out, nor do unknown callers use up the lines of others.
 func TestLogLinesOfRefusedRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		logger, metrics := zap.New(core), telemetry.NewMetrics("test", nil)
 		o := requestObserver{
-			logger: logger, metrics: metrics, refusals: newRefusals(&audited{}, logger, metrics), throttled: func(string) {},
+			logger: logger, metrics: metrics, refusals: newDeniedCallers(&audited{}, logger, metrics), throttled: func(string) {},
 			lines: newRequestLines(logger),
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go o.lines.follow(ctx)
+		go o.lines.run(ctx)
 		events := map[string]api.Event{
 			"stranger":  {Route: api.RouteOTP, Code: errcodes.AuthenticationRequired, Status: http.StatusUnauthorized},
 			"no route":  {Route: api.RouteNone, Code: errcodes.AuthenticationRequired, Status: http.StatusNotFound},

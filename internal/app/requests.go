@@ -13,7 +13,7 @@ import (
 type requestObserver struct {
 	logger    *zap.Logger
 	metrics   *telemetry.Metrics
-	refusals  *refusals
+	refusals  *deniedCallers
 	throttled func(by string)
 	lines     *requestLines
 }

@@ -24,13 +24,13 @@ var errStarting = errors.New("the service is starting: its store is being opened
 func (a *App) answerWhileStarting(metrics *telemetry.Metrics) (stop func() error, err error) {
 	ready := func(context.Context) error { return errStarting }
 	handler := middleware.SetHeader(startsHeader, "true")(telemetry.OpsHandler(metrics, telemetry.Check{Name: "serving", Ready: ready}))
-	ops, faces := &lent{Listener: a.sockets.ops}, []*lent{{Listener: a.sockets.api}}
+	ops, listeners := &pausableListener{Listener: a.sockets.ops}, []*pausableListener{{Listener: a.sockets.api}}
 	if a.sockets.admin != nil {
-		faces = append(faces, &lent{Listener: a.sockets.admin})
+		listeners = append(listeners, &pausableListener{Listener: a.sockets.admin})
 	}
-	operators, err := openDoor(doorOptions{
+	operators, err := openListener(listenerOptions{
 		setting: "ops.listen", bound: ops, handler: a.recovering(taskOperators, a.named(handler)), timeouts: opsTimeouts(),
-		connections: opsConnections, heard: func(connectionEvent) {}, logger: a.logger,
+		connections: opsConnections, observe: func(connectionEvent) {}, logger: a.logger,
 	})
 	if err != nil {
 		return nil, err
@@ -38,31 +38,31 @@ func (a *App) answerWhileStarting(metrics *telemetry.Metrics) (stop func() error
 	var answering sync.WaitGroup
 	failed := make(chan error, 1) // what is wrong with the socket shows again when the service is there
 	answering.Go(func() { operators.serve(failed) })
-	for _, face := range faces {
-		answering.Go(face.refuse)
+	for _, listener := range listeners {
+		answering.Go(listener.refuse)
 	}
 	return func() error {
 		err := operators.close()
-		for _, face := range faces {
-			err = errors.Join(err, face.Close())
+		for _, listener := range listeners {
+			err = errors.Join(err, listener.Close())
 		}
 		answering.Wait()
-		for _, socket := range append(faces, ops) {
-			err = errors.Join(err, socket.giveBack())
+		for _, socket := range append(listeners, ops) {
+			err = errors.Join(err, socket.resume())
 		}
 		return err
 	}, nil
 }
 
-// lent is a listener whose Close ends its use, and leaves its socket open.
-type lent struct {
+// pausableListener is a listener whose Close ends its use, and leaves its socket open.
+type pausableListener struct {
 	net.Listener
 
 	closed atomic.Bool
 }
 
 // Accept is as net.Listener says.
-func (l *lent) Accept() (net.Conn, error) {
+func (l *pausableListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil && l.closed.Load() {
 		err = net.ErrClosed
@@ -71,17 +71,17 @@ func (l *lent) Accept() (net.Conn, error) {
 }
 
 // Close ends what waits in Accept.
-func (l *lent) Close() error {
+func (l *pausableListener) Close() error {
 	if l.closed.Swap(true) {
 		return net.ErrClosed
 	}
 	return l.setDeadline(time.Unix(1, 0))
 }
 
-// giveBack makes the socket accept connections again.
-func (l *lent) giveBack() error { return l.setDeadline(time.Time{}) }
+// resume makes the socket accept connections again.
+func (l *pausableListener) resume() error { return l.setDeadline(time.Time{}) }
 
-func (l *lent) setDeadline(at time.Time) error {
+func (l *pausableListener) setDeadline(at time.Time) error {
 	if socket, ok := l.Listener.(interface{ SetDeadline(at time.Time) error }); ok {
 		return socket.SetDeadline(at)
 	}
@@ -89,7 +89,7 @@ func (l *lent) setDeadline(at time.Time) error {
 }
 
 // refuse closes each connection that arrives, until Close.
-func (l *lent) refuse() {
+func (l *pausableListener) refuse() {
 	for {
 		c, err := l.Accept()
 		switch {

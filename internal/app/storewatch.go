@@ -12,8 +12,8 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// storeLook is how often the service looks at the condition of its store.
-const storeLook = 10 * time.Second
+// storeWatchInterval is how often the service looks at the condition of its store.
+const storeWatchInterval = 10 * time.Second
 
 // conditioned is a store that tells its condition. PostgreSQL has operators of its own.
 type conditioned interface {
@@ -26,8 +26,8 @@ type storeWatch struct {
 	store  conditioned // nil: it tells none
 	logger *zap.Logger
 
-	last   atomic.Pointer[sqlite.Condition] // nil before the first look
-	logged [conditionNotes]bool             // by follow alone
+	condition atomic.Pointer[sqlite.Condition] // nil before the first look
+	logged    [conditionNotes]bool             // only run uses it
 }
 
 // conditionNotes is how many things of a condition are logged, each once.
@@ -45,22 +45,22 @@ func newStoreWatch(store Store, metrics *telemetry.Metrics, logger *zap.Logger) 
 
 // current returns the condition as last seen.
 func (w *storeWatch) current() sqlite.Condition {
-	if c := w.last.Load(); c != nil {
+	if c := w.condition.Load(); c != nil {
 		return *c
 	}
 	return sqlite.Condition{}
 }
 
-// follow looks again and again, until ctx ends.
-func (w *storeWatch) follow(ctx context.Context) {
+// run looks again and again, until ctx ends.
+func (w *storeWatch) run(ctx context.Context) {
 	if w.store == nil {
 		return
 	}
-	every(ctx, storeLook, w.look)
+	every(ctx, storeWatchInterval, w.check)
 }
 
-// look logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
-func (w *storeWatch) look(ctx context.Context) {
+// reloadFiles logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
+func (w *storeWatch) check(ctx context.Context) {
 	c := w.store.Condition(ctx)
 	for i, found := range [conditionNotes]struct {
 		is   bool
@@ -78,8 +78,8 @@ func (w *storeWatch) look(ctx context.Context) {
 		}
 		w.logged[i] = found.is
 	}
-	w.last.Store(&c)
+	w.condition.Store(&c)
 }
 
-// note is what /readyz?verbose says of the condition.
-func (w *storeWatch) note(context.Context) string { return strings.Join(w.current().Notes(), "; ") }
+// run is what /readyz?verbose says of the condition.
+func (w *storeWatch) describe(context.Context) string { return strings.Join(w.current().Notes(), "; ") }

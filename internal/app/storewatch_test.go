@@ -38,7 +38,7 @@ func TestTheConditionOfAStoreIsTold(t *testing.T) {
 		7: {"the store's write-ahead log grows"},
 	}
 	for i := range want {
-		w.look(t.Context())
+		w.check(t.Context())
 		var got []string
 		for _, entry := range logs.TakeAll() {
 			got = append(got, entry.Message)
@@ -47,7 +47,7 @@ func TestTheConditionOfAStoreIsTold(t *testing.T) {
 			t.Errorf("look %d logs %q, want %q", i, got, want[i])
 		}
 		if i == 4 {
-			note := w.note(t.Context())
+			note := w.describe(t.Context())
 			for _, part := range []string{"index device_held", "7 responses", "1 answers of inWebo", "300 MiB, because a reader"} {
 				if !strings.Contains(note, part) {
 					t.Errorf("/readyz?verbose says %q, want %q in it", note, part)
@@ -77,8 +77,8 @@ func TestTheServiceWatchesItsStore(t *testing.T) {
 // A store that tells no condition is not watched.
 func TestAStoreWithoutACondition(t *testing.T) {
 	w := &storeWatch{logger: zap.NewNop()}
-	w.follow(t.Context())
-	if note := w.note(t.Context()); note != "" {
+	w.run(t.Context())
+	if note := w.describe(t.Context()); note != "" {
 		t.Error(note)
 	}
 }

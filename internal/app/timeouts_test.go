@@ -22,7 +22,7 @@ func TestEveryTimeoutIsSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := a.undo.all(); err != nil {
+		if err := a.closers.all(); err != nil {
 			t.Error(err)
 		}
 	}()

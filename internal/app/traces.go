@@ -23,6 +23,6 @@ func (a *App) tracer(ctx context.Context) (trace.Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("traces.otlp_url: %w", err)
 	}
-	a.undo.push("traces", traces.Close)
+	a.closers.push("traces", traces.Close)
 	return traces.Tracer(), nil
 }

@@ -105,8 +105,8 @@ func (s *silentStore) List(ctx context.Context, _ otp.Account, _ int) ([]otp.Row
 	return nil, ctx.Err()
 }
 
-// A store that does not answer holds up neither a census nor those after it.
-func TestACensusOfAStoreThatIsSilent(t *testing.T) {
+// A store that does not answer delays neither a count nor the next ones.
+func TestCountAccountsWhenStoreIsSilent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &silentStore{}
@@ -115,11 +115,11 @@ func TestACensusOfAStoreThatIsSilent(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			a.takeCensuses(ctx)
+			a.collectAccountStats(ctx)
 		}()
-		time.Sleep(3*censusInterval + storeTimeout)
+		time.Sleep(3*statsInterval + storeTimeout)
 		if n := store.lists.Load(); n != 4 {
-			t.Errorf("%d censuses were begun, want 4", n)
+			t.Errorf("%d counts were begun, want 4", n)
 		}
 		end()
 		<-done

@@ -11,19 +11,19 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// ReportTo has the service tell a service manager when it serves, stops, and that it lives. It is called before Run.
+// ReportTo makes the service report to a service manager that it serves, works and stops. It must be called before Run.
 func (a *App) ReportTo(manager *telemetry.ServiceManager) { a.manager = manager }
 
-// tell passes a message on. That it was not taken is no reason not to serve, and worth a line.
-func (a *App) tell(err error) {
+// logManagerError logs that the service manager did not accept a message. The service goes on.
+func (a *App) logManagerError(err error) {
 	if err != nil {
 		a.logger.Warn("the service manager did not take a message", zap.Error(err))
 	}
 }
 
-// beAlive tells the service manager again and again that the service lives, which it proves by asking itself: a service
-// whose listener does not answer any more says nothing, and is started again.
-func (a *App) beAlive(ctx context.Context) {
+// watchdog tells the service manager at each interval that the service works, after a request to its own listener for operators was
+// answered. A service that no longer answers sends nothing, and the manager restarts it.
+func (a *App) watchdog(ctx context.Context) {
 	interval := a.manager.Interval()
 	if interval == 0 {
 		return
@@ -32,10 +32,10 @@ func (a *App) beAlive(ctx context.Context) {
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
 	for {
-		if err := a.askItself(ctx, client); err != nil && ctx.Err() == nil {
+		if err := a.probeSelf(ctx, client); err != nil && ctx.Err() == nil {
 			a.logger.Error("the operators' listener does not answer: the watchdog is not told that the service lives", zap.Error(err))
 		} else {
-			a.tell(a.manager.Alive())
+			a.logManagerError(a.manager.Alive())
 		}
 		select {
 		case <-ctx.Done():
@@ -45,7 +45,7 @@ func (a *App) beAlive(ctx context.Context) {
 	}
 }
 
-func (a *App) askItself(ctx context.Context, client *http.Client) error {
+func (a *App) probeSelf(ctx context.Context, client *http.Client) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.ops.loopback()+"/livez", nil)
 	if err != nil {
 		return err

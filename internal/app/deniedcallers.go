@@ -20,8 +20,8 @@ import (
 
 // Bounds of the lines that each kind of caller can cause: that many at once, and that many a second for ever.
 const (
-	refusalBurst     = 100
-	refusalPerSecond = 1
+	deniedBurst     = 100
+	deniedPerSecond = 1
 )
 
 // What the audit log says of refused callers. The text of each never changes.
@@ -32,24 +32,24 @@ const (
 
 // What became of a refused caller's line, as the metrics count it.
 const (
-	refusalNoted   = "noted"
-	refusalDropped = "dropped" // there were too many
-	refusalFailed  = "failed"  // the store did not take it
+	lineRecorded = "recorded"
+	lineDropped  = "dropped" // there were too many
+	lineFailed   = "failed"  // the store did not take it
 )
 
-// refusals notes in the audit log what ended before inWebo was asked: callers that were refused, calls that a guard, the
-// quota or an Idempotency-Key refused, and replays. It does so in the background, so that no line costs another caller time,
-// and within a limit that the disk can bear. Strangers and known callers have a limit each, and a known caller that repeats a
-// refused call has one line for it in repeatWindow. The log has all of them, by their transaction.
-type refusals struct {
+// deniedCallers writes audit entries for calls that ended before inWebo was asked: callers that were refused, calls that a guard, the
+// quota or an Idempotency-Key refused, and replays. It writes them in the background, so that no entry costs another caller time, and
+// within a limit for the sake of the disk. Unknown and known callers have a limit each, and a known caller that repeats a refused call
+// has one entry for it in repeatWindow. The log has all of them, by their transaction.
+type deniedCallers struct {
 	store   Store
 	logger  *zap.Logger
 	metrics *telemetry.Metrics
 	lines   chan otp.Line
 
-	strangers, known *rate.Limiter
-	mu               sync.Mutex
-	recent           map[otp.Line]time.Time // lines without Transaction, of known callers
+	unknownLimit, knownLimit *rate.Limiter
+	mu                       sync.Mutex
+	recent                   map[otp.Line]time.Time // lines without Transaction, of known callers
 }
 
 const (
@@ -57,10 +57,10 @@ const (
 	maxRecent    = 4096 // lines; beyond that the memory of them begins again
 )
 
-func newRefusals(store Store, logger *zap.Logger, metrics *telemetry.Metrics) *refusals {
-	return &refusals{
-		store: store, logger: logger, metrics: metrics, lines: make(chan otp.Line, 2*refusalBurst),
-		strangers: rate.NewLimiter(refusalPerSecond, refusalBurst), known: rate.NewLimiter(refusalPerSecond, refusalBurst),
+func newDeniedCallers(store Store, logger *zap.Logger, metrics *telemetry.Metrics) *deniedCallers {
+	return &deniedCallers{
+		store: store, logger: logger, metrics: metrics, lines: make(chan otp.Line, 2*deniedBurst),
+		unknownLimit: rate.NewLimiter(deniedPerSecond, deniedBurst), knownLimit: rate.NewLimiter(deniedPerSecond, deniedBurst),
 		recent: make(map[otp.Line]time.Time),
 	}
 }
@@ -100,8 +100,8 @@ func actionOf(route string) string {
 	return path.Base(path.Dir(route))
 }
 
-// observe takes the line of a request, if one is due. It does not block.
-func (r *refusals) observe(e api.Event) {
+// observe queues the entry of a request, if one is due. It does not block.
+func (r *deniedCallers) observe(e api.Event) {
 	outcome := outcomeOf(e)
 	if outcome == "" {
 		return
@@ -109,10 +109,10 @@ func (r *refusals) observe(e api.Event) {
 	line := otp.Line{
 		Account: otp.Account(e.Account), Caller: e.Caller, Action: actionOf(e.Route), Stage: otp.StageOutcome, Outcome: outcome,
 	}
-	limit := r.known
+	limit := r.knownLimit
 	switch {
 	case outcome == outcomeUnknownCaller:
-		line.Caller, limit = callerUnknown, r.strangers
+		line.Caller, limit = callerUnknown, r.unknownLimit
 	case r.isRecent(line, time.Now()):
 		return
 	}
@@ -124,12 +124,12 @@ func (r *refusals) observe(e api.Event) {
 		default:
 		}
 	}
-	r.metrics.CountRefusedCaller(refusalDropped)
+	r.metrics.CountRefusedCaller(lineDropped)
 }
 
 // isRecent reports whether a line that differs in its transaction alone was taken within repeatWindow, and remembers it
 // otherwise.
-func (r *refusals) isRecent(line otp.Line, now time.Time) bool {
+func (r *deniedCallers) isRecent(line otp.Line, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at, seen := r.recent[line]; seen && now.Sub(at) < repeatWindow {
@@ -142,8 +142,8 @@ func (r *refusals) isRecent(line otp.Line, now time.Time) bool {
 	return false
 }
 
-// note stores the lines, until ctx ends and all that were taken are stored.
-func (r *refusals) note(ctx context.Context) {
+// run stores the lines, until ctx ends and all that were taken are stored.
+func (r *deniedCallers) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case line := <-r.lines:
@@ -157,7 +157,7 @@ func (r *refusals) note(ctx context.Context) {
 }
 
 // waiting returns the lines, and those that wait behind them.
-func (r *refusals) waiting(lines ...otp.Line) []otp.Line {
+func (r *deniedCallers) waiting(lines ...otp.Line) []otp.Line {
 	for {
 		select {
 		case line := <-r.lines:
@@ -168,12 +168,12 @@ func (r *refusals) waiting(lines ...otp.Line) []otp.Line {
 	}
 }
 
-func (r *refusals) write(lines []otp.Line) {
+func (r *deniedCallers) write(lines []otp.Line) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	outcome := refusalNoted
+	outcome := lineRecorded
 	if err := r.store.Note(ctx, lines); err != nil {
-		outcome = refusalFailed
+		outcome = lineFailed
 		r.logger.Warn("refused callers are missing in the audit log", zap.Int("callers", len(lines)), zap.Error(err))
 	}
 	for range lines {

@@ -35,23 +35,23 @@ func (a *App) openOps(metrics *telemetry.Metrics) error {
 	return a.listenOps(metrics, telemetry.OpsHandler(metrics,
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
-		telemetry.Check{Name: "store's condition", Ready: alwaysReady, Note: a.watched.note},
+		telemetry.Check{Name: "store's condition", Ready: alwaysReady, Note: a.watched.describe},
 		telemetry.Check{Name: "log", Ready: alwaysReady, Note: a.droppedLines},
-		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.note},
+		telemetry.Check{Name: "sealing keys", Ready: a.keyring.ready, Note: a.keyring.describe},
 	))
 }
 
 // listenOps opens the operators' listener for the handler.
 func (a *App) listenOps(metrics *telemetry.Metrics, handler http.Handler) (err error) {
 	handler = a.named(a.withDocs(handler))
-	a.ops, err = openDoor(doorOptions{
+	a.ops, err = openListener(listenerOptions{
 		setting: "ops.listen", bound: a.sockets.ops, handler: a.recovering(taskOperators, handler), timeouts: opsTimeouts(),
-		connections: opsConnections, heard: a.watchConnections(metrics, "ops", opsConnections), logger: a.logger,
+		connections: opsConnections, observe: a.watchConnections(metrics, "ops", opsConnections), logger: a.logger,
 	})
 	if err != nil {
 		return err
 	}
-	a.undo.push("operators' listener", a.ops.close)
+	a.closers.push("operators' listener", a.ops.close)
 	return nil
 }
 
@@ -73,24 +73,24 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 	if err != nil {
 		return err
 	}
-	face := api.Config{
+	listener := api.Config{
 		Tracer:         tracer,
 		OTPs:           a.OTP,
 		Accounts:       a.OTP,
 		Callers:        callers,
 		Fingerprints:   a.Keyring.Body,
-		Observer:       requestObserver{a.logger, metrics, a.refusals, metrics.WatchThrottles(throttles()), a.lines},
+		Observer:       requestObserver{a.logger, metrics, a.denied, metrics.WatchThrottles(throttles()), a.lines},
 		Contract:       openapi.Document(),
 		Gate:           admission.NewGate(load.InFlight, load.Waiting, load.Wait),
 		Rates:          admission.NewRates(load.CallerRate, callerBurst*load.CallerRate),
 		TrustedProxies: h.TrustedProxies,
 	}
-	a.face = api.New(face)
+	a.callerAPI = api.New(listener)
 	if err := a.listenAPI(metrics); err != nil {
 		return err
 	}
-	face.Callers = a.keys // no token administers anything
-	return a.openAdmin(face, a.OTP, administrators{a.Core, a.config.Inwebo.MacID})
+	listener.Callers = a.keys // no token administers anything
+	return a.openAdmin(listener, a.OTP, administrators{a.Core, a.config.Inwebo.MacID})
 }
 
 // DataDirHeader is the header of every answer to operators that says whose service answers.
@@ -105,7 +105,7 @@ func ShownDataDir(c *config.Config) string {
 	return strconv.QuoteToASCII(path)
 }
 
-// listenAPI opens the API's listener for a.face.
+// listenAPI opens the API's listener for a.callerAPI.
 func (a *App) listenAPI(metrics *telemetry.Metrics) error {
 	openFiles, err := openFileLimit()
 	if err != nil {
@@ -115,14 +115,14 @@ func (a *App) listenAPI(metrics *telemetry.Metrics) error {
 	if err != nil {
 		return err
 	}
-	a.api, err = openDoor(doorOptions{
-		setting: "listen", bound: a.sockets.api, handler: counted(metrics, a.face), timeouts: a.apiTimeouts(),
-		connections: most, heard: a.watchConnections(metrics, "api", most), logger: a.logger,
+	a.api, err = openListener(listenerOptions{
+		setting: "listen", bound: a.sockets.api, handler: counted(metrics, a.callerAPI), timeouts: a.apiTimeouts(),
+		connections: most, observe: a.watchConnections(metrics, "api", most), logger: a.logger,
 	})
 	if err != nil {
 		return err
 	}
-	a.undo.push("API listener", a.api.close)
+	a.closers.push("API listener", a.api.close)
 	return a.openTLS(metrics)
 }
 
@@ -141,11 +141,11 @@ func (a *App) openTLS(metrics *telemetry.Metrics) (err error) {
 	if a.config.TLS.CertFile == "" {
 		return nil
 	}
-	if a.shown, err = openCertificate(a.config.TLS, a.logger); err != nil {
+	if a.certificate, err = openCertificate(a.config.TLS, a.logger); err != nil {
 		return err
 	}
-	metrics.WatchCertificate(a.shown.expiry)
-	a.api.secure(a.shown.config())
+	metrics.WatchCertificate(a.certificate.expiry)
+	a.api.secure(a.certificate.config())
 	return nil
 }
 

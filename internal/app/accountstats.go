@@ -12,21 +12,21 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// censusInterval is how often all accounts are looked at: often enough for what an operator does about them.
-const censusInterval = 5 * time.Minute
+// statsInterval is how often all accounts are counted.
+const statsInterval = 5 * time.Minute
 
-// A census rests so many times as long as it counts. However many accounts there are, callers have to share no more than
-// a fiftieth of a core and of the disk with it.
+// Counting pauses pauseFactor times as long as it works. However many accounts there are, it takes no more than a fiftieth of a core
+// and of the disk from callers.
 const (
-	censusRests = 49
-	censusStep  = 256 // accounts that are counted between two rests
+	pauseFactor = 49
+	statsStep   = 256 // accounts that are counted between two pauses
 )
 
 const (
-	// censusTimeout bounds one census, rests included. The alert on a census that is missing comes after that.
-	censusTimeout = 45 * time.Minute
-	// censusRestTimeout bounds one rest, so that a store that is slow for a moment does not put a census off.
-	censusRestTimeout = 30 * time.Second
+	// statsTimeout bounds one count of all accounts, pauses included. The alert on a missing count fires later than that.
+	statsTimeout = 45 * time.Minute
+	// pauseTimeout bounds one pause, so that a store that is slow for a moment does not delay the count.
+	pauseTimeout = 30 * time.Second
 )
 
 // The conditions that accounts are counted under.
@@ -43,21 +43,21 @@ func conditions() []string {
 	return []string{accountsEnrolled, accountsBlocked, accountsPINLocked, accountsQuota, accountsSMS, accountsUnreadable}
 }
 
-// takeCensuses counts accounts and keys, now and then. A census that fails leaves what was counted before.
-func (a *App) takeCensuses(ctx context.Context) {
-	every(ctx, censusInterval, func(ctx context.Context) {
-		census, err := a.takeCensus(ctx)
+// collectAccountStats counts accounts and keys at every statsInterval until ctx ends. When a count fails, the metrics keep the previous one.
+func (a *App) collectAccountStats(ctx context.Context) {
+	every(ctx, statsInterval, func(ctx context.Context) {
+		stats, err := a.countAccounts(ctx)
 		switch {
 		case err == nil:
-			a.tellCensus(census)
+			a.setAccountStats(stats)
 		case ctx.Err() == nil:
 			a.logger.Warn("accounts and keys could not be counted", zap.Error(err))
 		}
 	})
 }
 
-func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
-	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
+func (a *App) countAccounts(ctx context.Context) (telemetry.Census, error) {
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	c := telemetry.Census{Accounts: map[string]int{}, At: time.Now()}
 	began, counted := time.Now(), 0
@@ -67,8 +67,8 @@ func (a *App) takeCensus(ctx context.Context) (telemetry.Census, error) {
 				c.Accounts[condition]++
 			}
 		}
-		if counted++; counted%censusStep == 0 {
-			rest(ctx, min(censusRests*time.Since(began), censusRestTimeout))
+		if counted++; counted%statsStep == 0 {
+			pause(ctx, min(pauseFactor*time.Since(began), pauseTimeout))
 			began = time.Now()
 		}
 		return ctx.Err()
@@ -92,8 +92,8 @@ func (a *App) listKeys(ctx context.Context) ([]authn.Key, error) {
 	return a.Store.ListKeys(ctx)
 }
 
-// rest waits that long, or until ctx ends.
-func rest(ctx context.Context, d time.Duration) {
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):

@@ -31,7 +31,7 @@ func (a *audited) Note(_ context.Context, lines []otp.Line) error {
 func TestAuditLinesOfCallsThatEndEarly(t *testing.T) {
 	t.Parallel()
 	store := &audited{}
-	r := newRefusals(store, zap.NewNop(), telemetry.NewMetrics("test", nil))
+	r := newDeniedCallers(store, zap.NewNop(), telemetry.NewMetrics("test", nil))
 	event := func(account string, err error) api.Event {
 		return api.Event{Transaction: "t", Route: api.RouteOTP, Caller: "key:1", Account: account, Code: errcodes.AccessRefused, Err: err}
 	}
@@ -56,14 +56,14 @@ func TestAuditLinesOfCallsThatEndEarly(t *testing.T) {
 	}
 }
 
-// A known caller that repeats a refused call has one line in a minute, and strangers cannot use up the lines of others.
+// A known caller that repeats a refused call has one line in a minute, and unknown callers cannot use up the lines of others.
 func TestAuditLinesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &audited{}
-		r := newRefusals(store, zap.NewNop(), telemetry.NewMetrics("test", nil))
+		r := newDeniedCallers(store, zap.NewNop(), telemetry.NewMetrics("test", nil))
 		stranger := api.Event{Route: api.RouteOTP, Code: errcodes.AuthenticationRequired, Status: http.StatusUnauthorized}
-		for range 10 * refusalBurst {
+		for range 10 * deniedBurst {
 			r.observe(stranger)
 		}
 		held := api.Event{Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: errcodes.AccessRefused, Err: otp.ErrPINHeldBack}
@@ -78,7 +78,7 @@ func TestAuditLinesAreBounded(t *testing.T) {
 		for _, line := range store.lines {
 			counted[line.Outcome]++
 		}
-		if counted[outcomeUnknownCaller] != refusalBurst || counted[string(otp.ReasonOf(otp.ErrPINHeldBack))] != 2 {
+		if counted[outcomeUnknownCaller] != deniedBurst || counted[string(otp.ReasonOf(otp.ErrPINHeldBack))] != 2 {
 			t.Errorf("the lines are %v", counted)
 		}
 	})
