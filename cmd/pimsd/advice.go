@@ -93,6 +93,7 @@ func advices() []advice {
 		{otp.ErrSynchroFailed, "Try once more; if it fails again, enroll the device again."},
 		{otp.ErrServiceChoice, "The account has several services: set inwebo.service to the id or the name of the one to use."},
 		{otp.ErrNotInwebo, "Check inwebo.url and inwebo.path."},
+		{otp.ErrActivationLost, "The SMS code may be spent: order a new one, and call again. Check inwebo.url, the network and the proxy."},
 		{otp.ErrUnreachable, "Check inwebo.url, the network and the proxy."},
 		{otp.ErrCircuitOpen, "inWebo could not be reached several times in a row: check inwebo.url, the network and the proxy, and wait."},
 		{otp.ErrLate, "inWebo is slow, or the network is: try again later."},

@@ -26,6 +26,34 @@ func Bind(body []byte) (bound Bound, isObject bool, err error) {
 	return bound, true, err
 }
 
+// The causes outside of the domain.
+var (
+	ErrOverload        = errOverload
+	ErrTooFast         = errTooFast
+	ErrScope           = errScope
+	ErrNoSuchPath      = errNoSuchPath
+	ErrNoSuchMethod    = errNoSuchMethod
+	ErrNoSuchKey       = errNoSuchKey
+	ErrContentType     = errContentType
+	ErrNotOctets       = errNotOctets
+	ErrContentEncoding = errContentEncoding
+	ErrTooLarge        = errTooLarge
+	ErrBody            = errBody
+	ErrUnknownName     = errUnknownName
+	ErrMissing         = errMissing
+	ErrInvalid         = errInvalid
+	ErrIdempotencyKey  = errIdempotencyKey
+	ErrPanic           = errPanic
+)
+
+// OwnCauses returns every cause outside of the domain.
+func OwnCauses() (all []error) {
+	for _, own := range ownCauses() {
+		all = append(all, own.cause)
+	}
+	return all
+}
+
 // LookupMapping returns the reason that an error is answered with.
 func LookupMapping(err error) errcodes.Reason { return New(Config{}).lookupMapping(err).reason }
 

@@ -14,11 +14,16 @@ func noInternet() Entry {
 				ReasonInweboCircuitOpen, http.StatusBadGateway, true, AdviceRetry,
 				"inWebo has failed so often that pimsd leaves it alone for a while; no PIN was tried",
 			},
+			{
+				ReasonActivationLost, http.StatusBadGateway, false, AdviceEnroll,
+				"an answer to the enrollment is lost, after which inWebo may have spent the SMS code",
+			},
 			{ReasonInweboLate, http.StatusGatewayTimeout, false, AdviceRetry, "inWebo does not answer in time"},
 		},
 		Caller: "The person's own network is fine: it is pimsd that does not reach inWebo. Wait as long as `Retry-After` says, or " +
 			"some seconds where there is none, and try again a few times at most: an attempt whose answer was lost may have " +
-			"counted.",
+			"counted. When the reason is `activation_lost`, do not repeat the call: ask how the account stands, and if it has no device, " +
+			"enroll again with a new SMS code.",
 		Operator: "Check the way from pimsd to `PIMSD_INWEBO_URL`: DNS, firewall, proxy, trusted certificates; the log line names " +
 			"the stage that failed. When all accounts are concerned and the way is free, inWebo is down: wait. An account whose " +
 			"answer was lost is in doubt until its next OTP, which mends it.",

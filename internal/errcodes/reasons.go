@@ -49,6 +49,7 @@ const (
 	ReasonContentEncodingInvalid Reason = "content_encoding_invalid"
 	ReasonIdempotencyKeyReused   Reason = "idempotency_key_reused"
 	ReasonInweboUnreachable      Reason = "inwebo_unreachable"
+	ReasonActivationLost         Reason = "activation_lost"
 	ReasonInweboCircuitOpen      Reason = "inwebo_circuit_open"
 	ReasonInweboLate             Reason = "inwebo_late"
 	ReasonUnauthenticated        Reason = "unauthenticated"

@@ -19,6 +19,7 @@ type activation struct {
 	serial ratchet.Serial
 	kma    ratchet.Kma
 	hasPIN bool // inWebo compares the PIN with the account's own
+	spent  bool // inWebo has accepted the SMS code
 }
 
 func (a *activation) run(ctx context.Context) error {
@@ -117,6 +118,7 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answe
 	if answer, err = a.inwebo.ActivateFinalize(ctx, request); err != nil {
 		return answer, fresh, a.fail(finalizeFailed(err))
 	}
+	a.spent = true
 	if err := usable(answer); err != nil {
 		return answer, fresh, a.fail(outcome{fate: lost, err: err})
 	}
@@ -230,6 +232,9 @@ func (a *activation) tell(step EnrolmentStep) {
 func (a *activation) fail(o outcome) error {
 	if o.change = nil; o.fate == refused {
 		o.unread = nil
+	}
+	if silent := errors.Is(o.err, ErrUnreachable) || errors.Is(o.err, ErrLate); silent && (a.spent || o.fate == lost) {
+		o.err = because(ErrActivationLost, o.err)
 	}
 	return a.settle(a.conversation, o, true)
 }

@@ -71,6 +71,10 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 	if at == activateSetup && f.name == "NOK:SN" {
 		want = otp.ErrSMSCodeFormat
 	}
+	silent := f.cause == otp.ErrUnreachable || f.cause == otp.ErrLate
+	if silent && (at == msFinalize || at == activateFinalize && f.fate == lost) {
+		want = otp.ErrActivationLost
+	}
 	if otp.CauseOf(err) != want || !errors.Is(err, f.cause) {
 		t.Errorf("told %v, want %v", err, want)
 	}

@@ -60,6 +60,9 @@ var (
 
 	// ErrCircuitOpen comes with a Wait: inWebo could not be reached so often that the circuit is open, and nothing was tried.
 	ErrCircuitOpen = newCause(errcodes.ReasonInweboCircuitOpen, "the circuit to inWebo is open")
+	// ErrActivationLost comes with ErrUnreachable or ErrLate: inWebo has accepted an activation, or may have, and the enrollment
+	// could not go on. The SMS code may be spent.
+	ErrActivationLost = newCause(errcodes.ReasonActivationLost, "the activation was lost")
 	// ErrUnreachable says that inWebo could not be reached, or broke off.
 	ErrUnreachable = newCause(errcodes.ReasonInweboUnreachable, "inWebo is unreachable")
 	// ErrLate says that inWebo, or the time of the conversation, ran out.
@@ -117,7 +120,7 @@ func Causes() []error {
 		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore,
 		ErrServiceChoice, ErrRepeatUnderWay,
 		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
-		ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
+		ErrActivationLost, ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState, ErrTooSlow,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
 		ErrTooManyDevices, ErrRefused,

@@ -114,20 +114,21 @@ func TestLostExchangesOfAnEnrolment(t *testing.T) {
 		action, mode string
 		kind         inwebosim.Kind
 		code         int
+		reason       string
 	}{
-		{pimsdtest.ActionSetup, "activate", inwebosim.KindLostRequest, 2202},
-		{pimsdtest.ActionSetup, "activate", inwebosim.KindLostAnswer, 2202},
-		{pimsdtest.ActionFinalize, "activate", inwebosim.KindLostRequest, 2202},
-		{pimsdtest.ActionFinalize, "activate", inwebosim.KindLostAnswer, 2202},
-		{pimsdtest.ActionFinalize, "activate", inwebosim.KindTruncated, 2316},
-		{pimsdtest.ActionFinalize, "ms", inwebosim.KindLostRequest, 2202},
-		{pimsdtest.ActionFinalize, "ms", inwebosim.KindLostAnswer, 2202},
+		{pimsdtest.ActionSetup, "activate", inwebosim.KindLostRequest, 2202, "inwebo_unreachable"},
+		{pimsdtest.ActionSetup, "activate", inwebosim.KindLostAnswer, 2202, "inwebo_unreachable"},
+		{pimsdtest.ActionFinalize, "activate", inwebosim.KindLostRequest, 2202, "activation_lost"},
+		{pimsdtest.ActionFinalize, "activate", inwebosim.KindLostAnswer, 2202, "activation_lost"},
+		{pimsdtest.ActionFinalize, "activate", inwebosim.KindTruncated, 2316, "answer_unreadable"},
+		{pimsdtest.ActionFinalize, "ms", inwebosim.KindLostRequest, 2202, "activation_lost"},
+		{pimsdtest.ActionFinalize, "ms", inwebosim.KindLostAnswer, 2202, "activation_lost"},
 	} {
 		t.Run(fmt.Sprint(tt.action, " ", tt.mode, " ", tt.kind), func(t *testing.T) {
 			a := freshOn(t, d, fmt.Sprintf("account %d", i), fmt.Sprintf("code%d", i))
 			plant(t, d, inwebosim.Fault{Kind: tt.kind, Match: inwebosim.Match{Action: tt.action, Mode: tt.mode}, Bytes: -9})
-			if got := enrol(a, ""); got.Code != tt.code {
-				t.Errorf("told %s, want %d", got.Body, tt.code)
+			if got := enrol(a, ""); got.Code != tt.code || got.Header.Get("X-Pims-Reason") != tt.reason {
+				t.Errorf("told %s, %v, want %d, %s", got.Body, got.Header, tt.code, tt.reason)
 			}
 			wantParts(t, status(a), `"isDeviceActivated":false`, `"state":"not enrolled"`)
 			wantFailure(t, a.OTP(aPIN), 404, 2312, fifteen()[2312], false)
