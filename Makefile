@@ -42,6 +42,13 @@ guard: ## HISTORIES (10000) random histories on each store: every verb under eve
 	go test -count=1 -timeout 6h -v -run '^(TestHistories|TestRightPINsNeverLock)$$' ./internal/testkit/historytest -rapid.checks=$(HISTORIES)
 	go test -count=1 -timeout 1h -v -run '^(TestGuardProperty|TestQuotaProperty)$$' ./internal/otp -rapid.checks=$(HISTORIES)
 
+# How far the search goes: 3 is every two conversations of an account, 5 adds a command and an event (see budgets).
+DEPTH ?= 3
+
+.PHONY: search
+search: ## every short history instead of random ones: two conversations, each fault at each moment (half an hour)
+	go test -count=1 -timeout 24h -v -run '^TestSearch$$' ./internal/testkit/historytest -depth=$(DEPTH)
+
 .PHONY: deploy
 deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container
 	scripts/need systemd prometheus chromium sqlite3

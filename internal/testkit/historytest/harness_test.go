@@ -38,7 +38,7 @@ type env struct {
 	logged  int64 // the id of the last line of the audit log that a history has seen
 
 	histories chan history
-	results   chan []string // the faults of each
+	results   chan result
 	ended     chan struct{}
 }
 
@@ -59,6 +59,7 @@ type harness struct {
 	background sync.WaitGroup
 	snapshots  map[otp.Account][]snapshot
 	files      []inwebosim.Device // devices as another client has saved them, the newest last
+	troubles   atomic.Int64       // that befell the op under way
 
 	judge
 }

@@ -31,6 +31,8 @@ type history struct {
 	Enrolls   bool
 	Processes int
 	Ops       []op
+
+	isDigested bool // its result has a digest
 }
 
 // op is one thing that happens.
@@ -157,18 +159,27 @@ func TestRightPINsNeverLock(t *testing.T) {
 	})
 }
 
-// check lets histories happen on one store of the kind, one after the other, each to accounts of its own.
-func check(t *testing.T, kind kind, draw func(*rapid.T, string) history) {
+// newEnv opens one store of the kind.
+func newEnv(t *testing.T, kind kind) *env {
 	t.Helper()
 	e := &env{
 		site: newSite(t), kind: kind, open: kind.prepare(t), keyFile: filepath.Join(t.TempDir(), "seal.keys"),
-		histories: make(chan history), results: make(chan []string), ended: make(chan struct{}),
+		histories: make(chan history), results: make(chan result), ended: make(chan struct{}),
 	}
 	go e.live(t)
-	defer func() {
-		close(e.histories)
-		<-e.ended
-	}()
+	return e
+}
+
+func (e *env) close() {
+	close(e.histories)
+	<-e.ended
+}
+
+// check lets histories happen on one store of the kind, one after the other, each to accounts of its own.
+func check(t *testing.T, kind kind, draw func(*rapid.T, string) history) {
+	t.Helper()
+	e := newEnv(t, kind)
+	defer e.close()
 	if *replayed == "" {
 		rapid.Check(t, func(rt *rapid.T) { e.mustHappen(rt, draw(rt, kind.name)) })
 		return
@@ -195,24 +206,38 @@ func (e *env) live(t *testing.T) {
 
 // mustHappen lets one history happen, without a fault.
 func (e *env) mustHappen(t rapid.TB, h history) {
-	faults := []string{"the store has ended"}
+	if r := e.let(h); len(r.faults) > 0 {
+		t.Fatal(strings.Join(r.faults, "\n"))
+	}
+}
+
+// let lets one history happen.
+func (e *env) let(h history) result {
 	select {
 	case e.histories <- h:
 		select {
-		case faults = <-e.results:
+		case r := <-e.results:
+			return r
 		case <-e.ended:
 		}
 	case <-e.ended:
 	}
-	if len(faults) > 0 {
-		t.Fatal(strings.Join(faults, "\n"))
-	}
+	return result{faults: []string{"the store has ended"}}
 }
 
-// live lets the history happen, and returns its faults.
-func (h *harness) live() []string {
+// result is what became of a history.
+type result struct {
+	faults []string
+	digest string  // of the state after its last op; empty unless the history asks for it
+	befell bool    // the last op met a trouble
+	asleep [2]bool // the processes, after the last op
+}
+
+// live lets the history happen.
+func (h *harness) live() (r result) {
 	h.begin()
 	for i, o := range h.Ops {
+		h.troubles.Store(0)
 		h.happen(o)
 		h.check()
 		if len(h.faults) > 0 {
@@ -220,9 +245,17 @@ func (h *harness) live() []string {
 			break
 		}
 	}
+	r.befell = h.troubles.Load() > 0
+	for i, p := range h.processes {
+		r.asleep[i] = h.sleeps(p)
+	}
+	if h.isDigested && len(h.faults) == 0 {
+		r.digest = h.digest()
+	}
 	h.end()
 	if len(h.faults) > 0 {
 		h.fault("to let it happen again: -history '%v'", h.history)
 	}
-	return h.faults
+	r.faults = h.faults
+	return r
 }

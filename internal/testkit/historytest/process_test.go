@@ -84,6 +84,7 @@ func (p *process) count(at place) (fault, bool) {
 	p.counted[at]++
 	f, happens := find(p.troubles, at, p.counted[at])
 	if happens {
+		p.h.troubles.Add(1)
 		p.h.explain(1)
 	}
 	return f, happens

@@ -1,0 +1,137 @@
+package historytest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+)
+
+// digest identifies the state of a history: what the store has, what inWebo has, and what the judge knows. Two histories of the same
+// digest go on in the same way, unless a process sleeps or knows something that is stored nowhere; see search.
+func (h *harness) digest() string {
+	d := &description{now: h.now()}
+	for _, account := range h.accounts {
+		r, found := h.record(account)
+		d.add("record", found, r)
+		if found && r.Device != nil {
+			d.add("keys", keysOf(r, r.Device.State))
+			if r.Device.Fallback != nil {
+				d.add("other keys", keysOf(r, r.Device.Fallback.State))
+			}
+		}
+	}
+	for _, id := range h.site.DeviceIDs() {
+		truth := h.site.truth(id)
+		truth.Counters = inwebosim.Counters{WrongInARow: truth.WrongInARow}
+		truth.OTPs = nil
+		d.add("device", truth)
+	}
+	account, err := h.site.AccountTruth(h.login)
+	must(h.t, err)
+	account.Guesses.Wrong = 0
+	d.add("account", account)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(h.wrongs)) {
+		for _, e := range h.wrongs[name] {
+			d.add("wrong", name, e.at, e.settled != 0, e.isOld, e.isExcused)
+		}
+	}
+	d.add("judge", h.issuedAt, h.leapt, h.lags, h.wasSilent, h.imported, h.files)
+	for _, account := range h.accounts {
+		d.add("silent", h.isSilent[account])
+	}
+	sum := sha256.Sum256([]byte(d.canonical(h)))
+	return hex.EncodeToString(sum[:16])
+}
+
+// description is the text of a state. Times are relative to now.
+type description struct {
+	now  time.Time
+	text strings.Builder
+}
+
+func (d *description) add(name string, values ...any) {
+	d.text.WriteString(name)
+	for _, v := range values {
+		d.text.WriteByte(' ')
+		d.value(reflect.ValueOf(v))
+	}
+	d.text.WriteByte('\n')
+}
+
+func (d *description) value(v reflect.Value) {
+	switch v.Kind() { //nolint:exhaustive // the others are printed as they are
+	case reflect.Invalid:
+	case reflect.Pointer, reflect.Interface:
+		d.value(v.Elem())
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() && v.CanInterface() {
+			d.time(v.Interface().(time.Time)) //nolint:forcetypeassert // it is one
+			return
+		}
+		for field, value := range v.Fields() {
+			d.text.WriteString(" " + field.Name + "=")
+			d.value(value)
+		}
+	case reflect.Slice, reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			fmt.Fprintf(&d.text, "%x", v)
+			return
+		}
+		for i := range v.Len() {
+			d.text.WriteByte(';')
+			d.value(v.Index(i))
+		}
+	case reflect.String:
+		format := "%s"
+		if strings.ContainsFunc(v.String(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			format = "%x" // a secret of bytes
+		}
+		fmt.Fprintf(&d.text, format, v)
+	case reflect.Map:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		for _, key := range keys {
+			fmt.Fprintf(&d.text, ";%v:", key)
+			d.value(v.MapIndex(key))
+		}
+	default:
+		fmt.Fprintf(&d.text, "%v", v)
+	}
+}
+
+func (d *description) time(t time.Time) {
+	if t.IsZero() {
+		d.text.WriteString("never")
+		return
+	}
+	d.text.WriteString(t.Sub(d.now).String())
+}
+
+// drawn matches what is drawn at random, and the times of inWebo's own clock.
+var drawn = regexp.MustCompile(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}|\b1\d{9}\b`)
+
+// canonical names what is drawn at random in the order in which it appears, and the history's own names alike in all histories.
+func (d *description) canonical(h *harness) string {
+	named := map[string]string{}
+	text := strings.NewReplacer(
+		h.login, "login", h.code.Reveal(), "code", string(h.accounts[0]), "first account", string(h.accounts[1]), "second account",
+	).Replace(d.text.String())
+	return drawn.ReplaceAllStringFunc(text, func(random string) string {
+		random = strings.ToLower(random)
+		if named[random] == "" {
+			named[random] = fmt.Sprintf("#%d", len(named))
+		}
+		return named[random]
+	})
+}
