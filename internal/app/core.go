@@ -82,7 +82,17 @@ func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers
 // OpenRecords opens the configured store, which must exist, and the domain on it for what needs no secret of a device: it reads
 // no sealing keys, and opens no vault. OTPs, enrollments and imports are not possible on it.
 func OpenRecords(ctx context.Context, c *config.Config) (*Core, error) {
-	store, err := OpenStore(ctx, c)
+	return openRecords(ctx, c, use)
+}
+
+// InspectRecords is OpenRecords for a caller that changes nothing: a store that is older than the one that was there last is not put
+// in doubt.
+func InspectRecords(ctx context.Context, c *config.Config) (*Core, error) {
+	return openRecords(ctx, c, inspect)
+}
+
+func openRecords(ctx context.Context, c *config.Config, how access) (*Core, error) {
+	store, err := openStore(ctx, c, how)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +104,11 @@ func (c *Core) open(ctx context.Context, settings *config.Config, create bool, h
 	if c.inwebo, err = newInwebo(settings.Inwebo, hear.Exchange, c.samples()); err != nil {
 		return err
 	}
-	if c.Store, err = openStore(ctx, settings, create); err != nil {
+	how := use
+	if create {
+		how = makeOrUse
+	}
+	if c.Store, err = openStore(ctx, settings, how); err != nil {
 		return err
 	}
 	c.Keyring, err = openKeyring(ctx, settings, c.Store, create)
@@ -134,17 +148,26 @@ func (c *Core) Close() error {
 	return c.Store.Close()
 }
 
+// access says what for a store is opened.
+type access int
+
+const (
+	use       access = iota // it must exist
+	makeOrUse               // it is made where there is none, and migrated
+	inspect                 // it must exist, and is not changed
+)
+
 // openStore opens PostgreSQL when a database is named, and else SQLite in the data directory.
-func openStore(ctx context.Context, c *config.Config, create bool) (Store, error) {
+func openStore(ctx context.Context, c *config.Config, how access) (Store, error) {
 	switch {
-	case !c.DatabaseURL.IsEmpty() && create:
+	case !c.DatabaseURL.IsEmpty() && how == makeOrUse:
 		return postgres.OpenOrCreate(ctx, DatabaseOf(c))
 	case !c.DatabaseURL.IsEmpty():
 		return postgres.Open(ctx, DatabaseOf(c))
-	case create:
+	case how == makeOrUse:
 		return sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: c.DataDir})
 	default:
-		return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir})
+		return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir, Inspect: how == inspect})
 	}
 }
 
@@ -152,7 +175,7 @@ func openStore(ctx context.Context, c *config.Config, create bool) (Store, error
 // caller must put every device in doubt.
 func OpenMovedStore(ctx context.Context, c *config.Config) (Store, error) {
 	if c.DatabaseURL.IsEmpty() {
-		return openStore(ctx, c, false)
+		return openStore(ctx, c, use)
 	}
 	database := DatabaseOf(c)
 	database.AnyServer = true

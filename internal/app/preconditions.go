@@ -121,7 +121,7 @@ func checkKeys(ctx context.Context, c *config.Config) error {
 	if err != nil && !missing {
 		return err
 	}
-	store, errStore := OpenStore(ctx, c)
+	store, errStore := openStore(ctx, c, inspect)
 	switch {
 	case errStore != nil && missing && !errors.Is(errStore, sqlite.ErrNoStore):
 		return err

@@ -26,7 +26,7 @@ const (
 func lookAtStore(whole context.Context, c *config.Config) ([]Finding, reading) {
 	ctx, cancel := context.WithTimeout(whole, patience)
 	defer cancel()
-	core, err := app.OpenRecords(ctx, c)
+	core, err := app.InspectRecords(ctx, c)
 	switch {
 	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
 		return []Finding{noStore(ctx, c), keysBeforeTheStore(c), skipped(theStamps, "there is no store")}, reading{}
@@ -83,6 +83,10 @@ func openStore(ctx context.Context, c *config.Config, store app.Store, unread er
 	if err := store.Writable(ctx); err != nil {
 		return fails(theStore, what+" takes no writes: "+err.Error(), adviceOnStore(c))
 	}
+	if older := olderThanBefore(ctx, store); older != "" {
+		return note(theStore, what+" takes writes; "+older, "If it was restored by other means than `pimsd store restore`, prefer that: it takes over "+
+			"what accounts have counted. The next start puts every device in doubt; revoke again the API keys that were revoked since.")
+	}
 	inDoubt, err := store.CountDoubt(ctx)
 	switch err := cmp.Or(unread, err); {
 	case err != nil:
@@ -93,6 +97,14 @@ func openStore(ctx context.Context, c *config.Config, store app.Store, unread er
 	default:
 		return ok(theStore, what+" takes writes, and no device is in doubt")
 	}
+}
+
+// olderThanBefore returns what an SQLite store says when it is older than the one that its data directory had last.
+func olderThanBefore(ctx context.Context, store app.Store) string {
+	if embedded, is := store.(*sqlite.Store); is {
+		return embedded.Condition(ctx).Older
+	}
+	return ""
 }
 
 // lookAtContent has SQLite look the whole database over.

@@ -12,6 +12,8 @@ import (
 
 // Condition is what an operator should know of a store that serves.
 type Condition struct {
+	// Older says that the store was older than the one that the data directory had last when it was opened. It is empty otherwise.
+	Older string
 	// Unverified is what the start could not verify, or found damaged, after an unclean end. It is empty otherwise.
 	Unverified string
 	// Damage names what is damaged, once a statement has met it. It is empty while none has.
@@ -37,7 +39,7 @@ const maxLog = 128 << 20
 // Notes returns what there is to note, each in a sentence.
 func (c Condition) Notes() []string {
 	var notes []string
-	for _, note := range []string{c.Unverified, c.Damage} {
+	for _, note := range []string{c.Older, c.Unverified, c.Damage} {
 		if note != "" {
 			notes = append(notes, note)
 		}
@@ -66,7 +68,7 @@ func (s *Store) Condition(ctx context.Context) Condition {
 		h.damage.CompareAndSwap(nil, &damage)
 	}
 	c := Condition{
-		Unverified: h.unverified, ResponsesLost: h.responsesLost.Load(), SettlesByScan: h.settlesByScan.Load(),
+		Older: h.older, Unverified: h.unverified, ResponsesLost: h.responsesLost.Load(), SettlesByScan: h.settlesByScan.Load(),
 		SettlesUnlogged: h.settlesUnlogged.Load(),
 		LastBackup:      lastBackup(filepath.Dir(s.writer.path)),
 	}

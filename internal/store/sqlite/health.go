@@ -20,6 +20,7 @@ type health struct {
 	met             atomic.Bool            // a statement has met damage
 	damage          atomic.Pointer[string] // what is damaged; nil before it was looked for
 	maxLog          int64                  // bytes
+	older           string                 // that the store is older than the one that was there last; empty when it is not
 	unverified      string                 // what was found, or not looked for, when the store was opened after it was not closed
 }
 

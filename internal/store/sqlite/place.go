@@ -14,7 +14,7 @@ import (
 // Check returns why OpenOrCreate would refuse the data directory, and changes nothing. ErrNoStore means that OpenOrCreate would make the
 // store; nil means that Open opened it, and that it takes writes.
 func Check(ctx context.Context, dir string) error {
-	store, err := Open(ctx, Options{Dir: dir})
+	store, err := Open(ctx, Options{Dir: dir, Inspect: true})
 	if errors.Is(err, ErrNoStore) {
 		if refused := checkPlace(dir); refused != nil {
 			return refused

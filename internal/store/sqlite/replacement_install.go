@@ -30,7 +30,8 @@ func (r *Replacement) Install(ctx context.Context) (aside string, err error) {
 	if aside, err = r.install(); err != nil {
 		return "", err
 	}
-	return aside, r.removeMarker()
+	// What the directory has recorded is of the replaced store; every device of the new one is in doubt already.
+	return aside, errors.Join(removePartial(lastSeenPath(r.path)), r.removeMarker())
 }
 
 // removeMarker removes the marker, of this replacement or of one that was interrupted, when database and log belong together.

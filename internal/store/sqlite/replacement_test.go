@@ -117,7 +117,7 @@ func TestBackupIsWholePrivateAndNew(t *testing.T) {
 	if info, err := stream.Stat(); err != nil || info.Size() == 0 {
 		t.Errorf("the stream has %v (%v)", info, err)
 	}
-	if got := namesIn(t, dir); !slices.Equal(got, []string{FileName, FileName + "-shm", FileName + "-wal"}) {
+	if got := namesIn(t, dir); !slices.Equal(got, []string{FileName, FileName + "-shm", FileName + "-wal", LastSeenName}) {
 		t.Errorf("in the data directory there is %q", got)
 	}
 }

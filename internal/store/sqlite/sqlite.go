@@ -46,6 +46,8 @@ type Options struct {
 	// ObserveCommit, when it is not nil, is told of each transaction: how many writes were in it, how long it took to
 	// become durable, and the error that all of them got, or nil. It is called by the one writer and must not block.
 	ObserveCommit func(writes int, took time.Duration, err error)
+	// Inspect is for a caller that changes nothing: an older store is reported by Condition, and not put in doubt.
+	Inspect bool
 }
 
 // Store is a database that is open. Its methods may be called at any time from anywhere.
@@ -53,6 +55,7 @@ type Store struct {
 	writer *writer
 	reader *reader
 	health *health
+	seen   *lastSeen // nil for a caller that inspects
 
 	closeOnce sync.Once
 	closeErr  error
@@ -124,6 +127,9 @@ func openStore(ctx context.Context, path string, o Options, m migrations) (_ *St
 	if w.health.files, err = identify(path); err != nil {
 		return nil, err
 	}
+	if w.health.older, err = doubtIfOlder(reads, path, o.Inspect); err != nil {
+		return nil, err
+	}
 	if err := reads.prepare(readerStatements()); err != nil {
 		return nil, err
 	}
@@ -137,7 +143,11 @@ func openStore(ctx context.Context, path string, o Options, m migrations) (_ *St
 		return nil, fmt.Errorf("bring %s up to date with its write-ahead log: %w", path, err)
 	}
 	w.start()
-	return &Store{writer: w, reader: startReader(reads), health: w.health}, nil
+	s := &Store{writer: w, reader: startReader(reads), health: w.health}
+	if !o.Inspect {
+		s.startLastSeen()
+	}
+	return s, nil
 }
 
 // Close ends the store: writes under way are finished and answered, later calls fail. It takes 10 s at most, may be
@@ -146,6 +156,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		closed := make(chan error, 1)
 		go func() {
+			s.stopLastSeen()
 			s.reader.stop()
 			s.writer.stop()
 			closed <- nil

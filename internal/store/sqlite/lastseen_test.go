@@ -1,0 +1,176 @@
+package sqlite
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
+)
+
+// pastStore is a data directory with a store that has an older copy of itself.
+type pastStore struct{ dir, copied string }
+
+func newPastStore(t *testing.T) pastStore {
+	t.Helper()
+	p := pastStore{dir: filepath.Join(t.TempDir(), "data"), copied: filepath.Join(t.TempDir(), "copy.db")}
+	s := openWith(t, p.dir, builtIn())
+	if err := s.Create(t.Context(), benchWrite(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Backup(t.Context(), p.copied, func(int64, int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replace(t.Context(), benchWrite(1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	return p
+}
+
+// goBack puts the older copy in the place of the database, as an operator does with cp.
+func (p pastStore) goBack(t *testing.T) {
+	t.Helper()
+	data, err := os.ReadFile(p.copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, FileName), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p pastStore) open(t *testing.T, inspect bool) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Dir: p.dir, Inspect: inspect})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeStore(t, s) })
+	return s
+}
+
+func epochOf(t *testing.T, s *Store) otp.Epoch {
+	t.Helper()
+	epoch, err := s.Epoch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return epoch
+}
+
+func newestLine(t *testing.T, s *Store) otp.Audited {
+	t.Helper()
+	lines, err := s.AuditAfter(t.Context(), 0, math.MaxInt32)
+	if err != nil || len(lines) == 0 {
+		t.Fatalf("the audit log has %d lines: %v", len(lines), err)
+	}
+	return lines[len(lines)-1]
+}
+
+func TestOlderStoreBeginsInDoubt(t *testing.T) {
+	t.Parallel()
+	p := newPastStore(t)
+	s := p.open(t, false)
+	if epoch, older := epochOf(t, s), s.Condition(t.Context()).Older; epoch.Number != 1 || older != "" {
+		t.Errorf("the store itself, opened again, has the epoch %+v, and is %q", epoch, older)
+	}
+	latest := newestLine(t, s).ID
+	closeStore(t, s)
+	p.goBack(t)
+	s = p.open(t, false)
+	if epoch := epochOf(t, s); epoch.Number != 2 || epoch.Cause != actionOlder || epoch.Since.IsZero() {
+		t.Errorf("an older store has the epoch %+v", epoch)
+	}
+	if line := newestLine(t, s); line.Action != actionOlder || line.ID <= latest {
+		t.Errorf("its audit log ends with %+v, and the store from before had %d", line, latest)
+	}
+	if s.Condition(t.Context()).Older == "" {
+		t.Error("its condition does not say that it is older")
+	}
+	closeStore(t, s)
+	if epoch := epochOf(t, p.open(t, false)); epoch.Number != 2 {
+		t.Errorf("opened again, it has the epoch %+v", epoch)
+	}
+}
+
+func TestInspectingAnOlderStoreChangesNothing(t *testing.T) {
+	t.Parallel()
+	p := newPastStore(t)
+	p.goBack(t)
+	for range 2 {
+		s := p.open(t, true)
+		if epoch, older := epochOf(t, s), s.Condition(t.Context()).Older; epoch.Number != 1 || older == "" {
+			t.Errorf("it has the epoch %+v, and is %q", epoch, older)
+		}
+		closeStore(t, s)
+	}
+	if err := Check(t.Context(), p.dir); err != nil {
+		t.Error(err)
+	}
+	if epoch := epochOf(t, p.open(t, false)); epoch.Number != 2 {
+		t.Errorf("opened after that, it has the epoch %+v", epoch)
+	}
+}
+
+func TestStoreOfAnotherDirectoryBeginsInDoubt(t *testing.T) {
+	t.Parallel()
+	p, other := newPastStore(t), newPastStore(t)
+	p.copied = other.copied
+	p.goBack(t)
+	for range 2 {
+		s := p.open(t, false)
+		if epoch := epochOf(t, s); epoch.Number != 2 {
+			t.Errorf("it has the epoch %+v", epoch)
+		}
+		closeStore(t, s)
+	}
+}
+
+// What the data directory has recorded proves nothing where it cannot be read.
+func TestPositionThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(text []byte) []byte{
+		"empty":         func([]byte) []byte { return nil },
+		"cut off":       func(text []byte) []byte { return text[:len(text)/2] },
+		"half written":  func(text []byte) []byte { text[40]++; return text },
+		"written twice": func(text []byte) []byte { return append(text, text...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPastStore(t)
+			p.goBack(t)
+			path := filepath.Join(p.dir, LastSeenName)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, change(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if epoch := epochOf(t, p.open(t, false)); epoch.Number != 1 {
+				t.Errorf("the store has the epoch %+v", epoch)
+			}
+		})
+	}
+}
+
+// A process that is killed has recorded how far its store had come a few seconds before.
+func TestPositionIsRecordedWhileTheStoreIsOpen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	synctest.Test(t, func(t *testing.T) {
+		s := openWith(t, dir, builtIn())
+		defer closeStore(t, s)
+		if err := s.Create(t.Context(), benchWrite(1, 1)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lastSeenEvery + time.Second)
+		synctest.Wait()
+		if seen := readLastSeen(filepath.Join(dir, LastSeenName)); seen.line == 0 || seen.store != s.health.id {
+			t.Errorf("after %v the directory has recorded %+v", lastSeenEvery, seen)
+		}
+	})
+}
