@@ -19,8 +19,7 @@ func newCheck(p process) *cobra.Command {
 		Short: "Try what the service would stand on, and say what is wrong",
 		Long: `Look at the configuration, the store, the sealing keys, the clock, the certificates, the keys of token issuers and the
 inWebo host, and say in a line each what was found, and what to do where that is not good. It changes nothing and touches no
-account; inWebo is asked a
-question that it refuses for its form.
+account; inWebo is asked a question that it refuses for its form.
 
 Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be used.`,
 		Example: `  pimsd check

@@ -52,7 +52,7 @@ type App struct {
 // New binds both listeners and then builds everything. While it opens the store, operators are told that the service is not ready, and
 // callers are refused; nothing else is answered before Run. The log goes to w. What it opened is closed again when it fails.
 func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error) {
-	log, err := telemetry.NewLog(w, c.Log.Level)
+	log, err := telemetry.NewLog(w, c.Log.Level, c.Log.Format)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 // newBareApp is an App that can log and count, and nothing else.
 func newBareApp(t *testing.T, log *bytes.Buffer) *App {
 	t.Helper()
-	l, err := telemetry.NewLog(log, "info")
+	l, err := telemetry.NewLog(log, "info", telemetry.FormatJSON)
 	if err != nil {
 		t.Fatal(err)
 	}

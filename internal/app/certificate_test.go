@@ -59,7 +59,7 @@ func TestTheCertificateFollowsItsFiles(t *testing.T) {
 	files := tlsFiles(t)
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		logger, err := telemetry.NewLog(&log, "info")
+		logger, err := telemetry.NewLog(&log, "info", telemetry.FormatJSON)
 		if err != nil {
 			t.Fatal(err)
 		}

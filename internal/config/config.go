@@ -121,10 +121,10 @@ type Inwebo struct {
 	URL             *url.URL // scheme and host
 	AllowPlain      bool     // plain HTTP beyond loopback is meant
 	Path            string
-	MacID           string // 32 hex digits
-	Version         string // host version / library version
-	UserAgent       string `setting:"none"`
-	DeviceName      string
+	MacID           string        // 32 hex digits
+	Version         string        // host version / library version
+	UserAgent       string        `setting:"none"`
+	DeviceName      string        `setting:"none"` // what the user sees in inWebo's list of devices
 	Language        string        `setting:"none"` // of messages that inWebo may send along
 	Service         string        // id or name; empty: the only one
 	ExchangeTimeout time.Duration // one request, dial and answer included
@@ -141,7 +141,8 @@ type Inwebo struct {
 
 // Log is what pimsd writes to standard error.
 type Log struct {
-	Level string // debug, info, warn or error
+	Level  string // debug, info, warn or error
+	Format string // auto, json or text
 }
 
 // Default returns the configuration without any setting given. DataDir is empty: its default depends on the process.
@@ -161,7 +162,7 @@ func Default() *Config {
 func (c *Config) fix() {
 	c.HTTP.PartTimeout, c.Load.Wait, c.Stop.SettleAllowance = partTimeout, placeTimeout, settleAllowance
 	c.JWT.Leeway, c.Guard.Unanswered = time.Minute, unansweredGuess
-	c.Inwebo.Language, c.Inwebo.UserAgent = "fr", inweboUserAgent
+	c.Inwebo.Language, c.Inwebo.UserAgent, c.Inwebo.DeviceName = "fr", inweboUserAgent, "pimsd"
 	c.Inwebo.CircuitFaults, c.Inwebo.CircuitTimeout, c.Inwebo.SetupRepeats = 5, circuitTimeout, 10
 }
 

@@ -152,11 +152,11 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"PIMSD_INWEBO_PATH":             {"", "iwws/MAC", "/a b", "/a?b", "/a#b"},
 		"PIMSD_INWEBO_MACID":            {"", "BB8E981582B0F31353108FB020BEAD1C", "bb8e981582b0f31353108fb020bead1"},
 		"PIMSD_INWEBO_VERSION":          {"", "1.0", "a/b/c", "a /b"},
-		"PIMSD_INWEBO_DEVICE_NAME":      {"", "a\tb", strings.Repeat("a", 65), "\xff"},
 		"PIMSD_INWEBO_LANGUAGE":         {"", "FR", "fra"},
 		"PIMSD_INWEBO_SERVICE":          {"a\nb", strings.Repeat("a", 129)},
 		"PIMSD_INWEBO_PROXY_URL":        {"h:3128", "ftp://h", "http://", "http://u:p#w@h", "http://u:p/w@h", "http://u:50%@h", "http://u:p\nw@h"},
 		"PIMSD_INWEBO_EXCHANGE_TIMEOUT": {"99ms", "3m"},
+		"PIMSD_LOG_FORMAT":              {"", "xml", "JSON"},
 	} {
 		for _, value := range values {
 			_, err := world{environ: []string{name + "=" + value}}.load(t)
@@ -177,8 +177,8 @@ func TestValuesThatAreTaken(t *testing.T) {
 		"PIMSD_PIN_GUARD_ATTEMPTS": {"0", "1", "2"},
 		"PIMSD_STOP_DRAIN_DELAY":   {"0s", "0", "1m30s"},
 		"PIMSD_INWEBO_URL":         {"http://127.0.0.1:9800", "https://otp.mpsa.com/"},
-		"PIMSD_INWEBO_DEVICE_NAME": {"Garage, côté jardin"},
-		"PIMSD_INWEBO_SERVICE":     {"", "4711"},
+		"PIMSD_INWEBO_SERVICE":     {"", "4711", "Garage, côté jardin"},
+		"PIMSD_LOG_FORMAT":         {"auto", "json", "text"},
 		"PIMSD_INWEBO_PROXY_URL":   {"", "socks5://u:p@h:1080"},
 	} {
 		for _, value := range values {

@@ -34,12 +34,6 @@ func (c *Config) inweboSettings() []setting {
 			effect: "inWebo may refuse versions that it finds too old, with code 2309.",
 		},
 		{
-			key: "inwebo.device_name", unit: "text", preset: "pimsd",
-			value:  printable(&c.Inwebo.DeviceName, 1, 64),
-			what:   "the name of a newly enrolled device in the user's list of devices",
-			effect: "Devices that are enrolled already keep theirs.",
-		},
-		{
 			key: "inwebo.service", unit: "text",
 			value:  printable(&c.Inwebo.Service, 0, 128),
 			what:   "the id or the name of the service to get OTPs for, when an account has several",

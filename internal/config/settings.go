@@ -47,7 +47,8 @@ type group struct {
 func (c *Config) groups() []group {
 	return []group{
 		{"What an operator sets", slices.Concat(c.serviceSettings(), c.networkSettings(), c.jwtSettings())},
-		{"Limits and times", slices.Concat(c.loadSettings(), c.guardSettings(), c.traceSettings(), c.adminSettings())},
+		{"Limits and times", slices.Concat(c.loadSettings(), c.guardSettings(), c.traceSettings(), c.adminSettings(),
+			c.postgresSettings())},
 		{"inWebo and its protocol", slices.Concat(c.inweboSettings(), c.exchangeSettings())},
 	}
 }
@@ -85,13 +86,6 @@ func (c *Config) serviceSettings() []setting {
 				"are percent-encoded. Empty: SQLite in the data directory, for one replica.",
 		},
 		{
-			key: "postgres.synchronous_failover", unit: "yes or no", preset: "no", value: yesNo(&c.Postgres.SynchronousFailover),
-			what: "whether only synchronous standbys of the PostgreSQL server are ever promoted",
-			effect: "Yes: a promotion leaves the devices as they are. It is for clusters whose fail-over never chooses another standby, such " +
-				"as Patroni with `synchronous_mode_strict`; a step that the promoted server lacks is then reported as a wrong PIN. No: a " +
-				"promotion puts every device in doubt. All replicas and commands must agree on it.",
-		},
-		{
 			key: "maintenance", unit: "yes or no", preset: "no", value: yesNo(&c.Maintenance),
 			what: "whether the service opens no store and takes no calls, so that commands which need it to be stopped can be run where it runs",
 			effect: "Yes: callers get code 2001, `/readyz` fails and `/livez` does not. `docs/operations.md` says what it is for. " +
@@ -108,6 +102,11 @@ func (c *Config) serviceSettings() []setting {
 			what:   "the least severity that is logged: `debug`, `info`, `warn` or `error`",
 			effect: "Secrets are not logged at any level.",
 		},
+		{
+			key: "log.format", unit: "format", preset: "auto", value: oneOf(&c.Log.Format, "auto", "json", "text"),
+			what:   "what a line of the log is: `json`, `text`, or `auto`",
+			effect: "Automatic: text on a terminal, and JSON for every other reader.",
+		},
 	}
 }
 
@@ -118,6 +117,19 @@ func (c *Config) adminSettings() []setting {
 			key: "admin.listen", unit: "host:port", value: optionalAddress(&c.Admin.Listen),
 			what:   "where accounts, keys and the audit log are administered over REST, with a key of the scope `admin`",
 			effect: "Empty: nowhere. It has the TLS of the API. Only the machines of those who administer should reach it.",
+		},
+	}
+}
+
+// postgresSettings describe the cluster of the database.
+func (c *Config) postgresSettings() []setting {
+	return []setting{
+		{
+			key: "postgres.synchronous_failover", unit: "yes or no", preset: "no", value: yesNo(&c.Postgres.SynchronousFailover),
+			what: "whether only synchronous standbys of the PostgreSQL server are ever promoted",
+			effect: "Yes: a promotion leaves the devices as they are. It is for clusters whose fail-over never chooses another standby, such " +
+				"as Patroni with `synchronous_mode_strict`; a step that the promoted server lacks is then reported as a wrong PIN. No: a " +
+				"promotion puts every device in doubt. All replicas and commands must agree on it.",
 		},
 	}
 }

@@ -55,7 +55,7 @@ func FuzzLoad(f *testing.F) {
 		Default().render(false),
 		"",
 		"listen: :1\nlog: {level: debug}\n",
-		"inwebo:\n  device_name: 'a \"b\" \\ é'\n  service: |\n    x\n",
+		"inwebo:\n  macid: 'a \"b\" \\ é'\n  service: |\n    x\n",
 		"inwebo:\n  macid: 00000000000000000000000000000000\n  service: 0x1F\n",
 		"database_url: \"postgres://u:p@h/d\"\ndata_dir: ~\n",
 		"a: &b\n  c: *b\n<<: x\n",

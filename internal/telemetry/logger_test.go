@@ -21,7 +21,7 @@ func TestALogLine(t *testing.T) {
 
 func testALogLine(t *testing.T) {
 	var out bytes.Buffer
-	log, err := telemetry.NewLog(&out, "info")
+	log, err := telemetry.NewLog(&out, "info", telemetry.FormatJSON)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +51,50 @@ func testALogLine(t *testing.T) {
 	}
 }
 
+func TestTextLogLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, err := telemetry.NewLog(&out, "info", telemetry.FormatText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const hostile = "a\n\x1b[31m\u202e"
+		log.Warn("is slow: "+hostile, zap.String("text", hostile), zap.Duration("took", 1500*time.Millisecond))
+		log.Flush()
+		const want = `2000-01-01T00:00:00.000Z warn is slow: a\n\x1b[31m\u202e {"text": "a\n\u001b[31m\u202e", "took": 1.5}` + "\n"
+		if out.String() != want {
+			t.Errorf("the line is\n%q\nwant\n%q", out.String(), want)
+		}
+	})
+}
+
+func TestAutomaticFormatOfWhatIsNoTerminal(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log, err := telemetry.NewLog(&out, "info", telemetry.FormatAuto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("serving")
+	log.Flush()
+	if !json.Valid(out.Bytes()) {
+		t.Errorf("the line is %q", out.String())
+	}
+}
+
+func TestFormatThatIsNone(t *testing.T) {
+	t.Parallel()
+	if _, err := telemetry.NewLog(&bytes.Buffer{}, "info", "xml"); err == nil || !strings.Contains(err.Error(), `"xml"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 func TestALevelThatIsNone(t *testing.T) {
 	t.Parallel()
-	if _, err := telemetry.NewLog(&bytes.Buffer{}, "loud"); err == nil || !strings.Contains(err.Error(), `"loud"`) {
+	if _, err := telemetry.NewLog(&bytes.Buffer{}, "loud", telemetry.FormatJSON); err == nil || !strings.Contains(err.Error(), `"loud"`) {
 		t.Errorf("got %v", err)
 	}
 }
