@@ -29,6 +29,14 @@ race: ## races, sleeping processes, signals and a database that goes away, at fu
 	scripts/need cc postgres pgbouncer
 	go test -race -count=1 -timeout 3h ./internal/testkit/replicatest -whole
 
+# TestLinearizability takes so many histories.
+ORDERS ?= 1000
+
+.PHONY: linear
+linear: ## ORDERS (1000) random histories of two replicas, each checked to be linearizable (a quarter of an hour)
+	scripts/need postgres
+	go test -count=1 -timeout 6h -v ./internal/testkit/linearizetest -histories $(ORDERS)
+
 .PHONY: crash
 crash: ## kill, fail and cut the power at every call that writes (minutes; Linux)
 	go test -count=1 -timeout 3h -v -run '^(TestCrashSweep|TestPowerLoss)' ./internal/testkit/crashtest -whole

@@ -1,0 +1,308 @@
+package linearizetest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+const (
+	clients = 3
+	calls   = 12 // of each client
+)
+
+var rightPIN, wrongPIN = secret.NewText("1234"), secret.NewText("4321")
+
+// number tells histories apart.
+var number atomic.Int64
+
+// history is what clients do to one account, and what they are told.
+type history struct {
+	*site
+	account otp.Account
+	code    secret.Text // for SMS activations
+	key     secret.Text // an API key
+	keyID   string
+	began   time.Time
+
+	mu   sync.Mutex
+	file inwebosim.Device // the device of the account, as another client has saved it
+	done []porcupine.Operation
+}
+
+// newHistory makes an account that has imported its device, and a key.
+func newHistory(s *site) *history {
+	n := number.Add(1)
+	h := &history{site: s, account: otp.Account(fmt.Sprintf("account-%d", n)), code: secret.NewText(fmt.Sprintf("%08d", n)), began: time.Now()}
+	login := fmt.Sprintf("login-%d", n)
+	must(s.t, s.inwebo.AddAccount(inwebosim.Account{Login: login, Codes: []inwebosim.Code{{Value: h.code.Reveal()}}}))
+	h.file = inwebosim.Device{
+		ID: fmt.Sprintf("%016x", n), Serial: fmt.Sprintf("test/_/%032x", n), Login: login, PIN: rightPIN.Reveal(),
+		Secret: fmt.Sprintf("%032x", 7*n), K0: fmt.Sprintf("%032x", 3*n), K1: fmt.Sprintf("%032x", 5*n),
+		Services: s.inwebo.ServiceIDs(), Tsync: 1_700_000_000,
+	}
+	must(s.t, s.inwebo.PlantDevice(h.file))
+	scopes, err := authn.ParseScopes(nil)
+	must(s.t, err)
+	key, text, err := authn.NewKey(authn.Grant{Backend: true, Scopes: scopes}, time.Now(), time.Time{})
+	must(s.t, err)
+	h.key, h.keyID = text, key.ID
+	h.insist(func(r replica) error { return r.store.AddKey(s.t.Context(), key) })
+	h.insist(func(r replica) error { return r.service.Import(s.t.Context(), h.ask(), found(h.file)) })
+	return h
+}
+
+// insist does what must be done before the history begins.
+func (h *history) insist(do func(replica) error) {
+	h.t.Helper()
+	var err error
+	for range 10 {
+		if err = do(h.replicas[0]); err == nil || otp.CauseOf(err) == otp.ErrAlreadyEnrolled {
+			return
+		}
+	}
+	h.t.Error(err)
+}
+
+func (h *history) ask() otp.Ask { return otp.Ask{Account: h.account, Caller: "test"} }
+
+// run lets all clients make their calls.
+func (h *history) run() {
+	var all sync.WaitGroup
+	for client := range clients {
+		all.Go(func() {
+			for range calls {
+				h.call(client, draw(), h.replicas[rand.N(len(h.replicas))])
+			}
+		})
+	}
+	all.Wait()
+}
+
+// The verbs that are called, each as often as it is listed, and those of every third call.
+var (
+	often = []verb{issue, issue, issue, issue, issue, issue, status, status, status, unlock, unlock, authenticate, authenticate}
+	rare  = []verb{
+		doubt, disable, enable, enable, forget, forgetDisabled, importDevice, importDevice, enroll, enroll, countActivations, clearQuota,
+		hasPIN, reread, revoke, status, status,
+	}
+)
+
+// draw draws a call.
+func draw() input {
+	verbs := often
+	if rand.N(3) == 0 {
+		verbs = rare
+	}
+	in := input{verb: verbs[rand.N(len(verbs))]}
+	if in.verb == issue {
+		in.wrongPIN, in.key, in.body = rand.N(3) == 0, max(0, rand.N(2*keys+1)-keys), rand.N(5)/4
+		if in.wrongPIN {
+			in.body += 2 // the PIN is a part of what is asked
+		}
+	}
+	return in
+}
+
+// call makes a call and records it.
+func (h *history) call(client int, in input, r replica) {
+	called := time.Since(h.began)
+	out := h.make(in, r)
+	op := porcupine.Operation{ClientId: client, Input: in, Call: int64(called), Output: out, Return: int64(time.Since(h.began))}
+	if isOpen(in.verb, out.cause) {
+		op.Return = math.MaxInt64
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.done = append(h.done, op)
+	if in.verb == enroll && (out.cause == nil || isOpen(enroll, out.cause)) {
+		op.Input = input{verb: enrolled}
+		h.done = append(h.done, op)
+	}
+}
+
+func (h *history) make(in input, r replica) (out output) {
+	ctx, ask := h.t.Context(), h.ask()
+	var err error
+	switch in.verb {
+	case issue:
+		return h.issue(ctx, in, r)
+	case status:
+		out.seen, err = look(ctx, r, h.account)
+	case unlock:
+		h.mu.Lock()
+		must(h.t, h.inwebo.Unblock(h.file.ID)) // by an operator who is sure of the PIN
+		h.mu.Unlock()
+		err = r.service.Unlock(ctx, ask)
+	case doubt:
+		err = r.service.Doubt(ctx, ask)
+	case disable:
+		err = r.service.Disable(ctx, ask)
+	case enable:
+		err = r.service.Enable(ctx, ask)
+	case forget:
+		err = r.service.Forget(ctx, ask)
+	case forgetDisabled:
+		err = r.service.ForgetDisabled(ctx, ask)
+	case importDevice:
+		h.mu.Lock()
+		file := h.file
+		h.mu.Unlock()
+		err = r.service.Import(ctx, ask, found(file))
+	case enroll:
+		err = h.enroll(ctx, r)
+	case countActivations:
+		err = r.service.CountActivations(ctx, ask, 1)
+	case clearQuota:
+		err = r.service.ClearQuota(ctx, ask)
+	case hasPIN:
+		_, err = r.service.HasPIN(ctx, ask, h.code)
+	case reread:
+		_, err = r.service.Reread(ctx, ask)
+	case authenticate:
+		_, err = r.keys.Authenticate(ctx, h.key)
+	case revoke:
+		err = r.store.RevokeKey(ctx, h.keyID, time.Now())
+	default:
+		panic("no client calls " + in.verb)
+	}
+	out.cause = causeOf(err)
+	return out
+}
+
+// causeOf returns the cause that the model knows of an error.
+func causeOf(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case authn.ReasonOf(err) != "":
+		return authn.ErrUnauthenticated
+	default:
+		return cmp.Or(otp.CauseOf(err), otp.ErrStore)
+	}
+}
+
+// issue asks for an OTP.
+func (h *history) issue(ctx context.Context, in input, r replica) (out output) {
+	ask, pin := h.ask(), rightPIN
+	if in.wrongPIN {
+		pin = wrongPIN
+	}
+	if in.key > 0 {
+		key := sha256.Sum256(fmt.Append(nil, h.account, in.key))
+		ask.Repeat = &otp.Repeat{Key: hex.EncodeToString(key[:]), Body: body(fmt.Sprint(in.body)), Answer: answerOf}
+	}
+	issued, err := r.service.IssueOTP(ctx, ask, pin)
+	out.cause, out.text = causeOf(err), string(answerOf(issued.OTP, err).Reveal())
+	if !issued.Kept.IsEmpty() {
+		out.text, out.replay = string(issued.Kept.Reveal()), true
+	}
+	return out
+}
+
+// answerOf is what a caller is told, for a repeat of the call.
+func answerOf(given secret.Text, err error) secret.Bytes {
+	return secret.NewBytes(fmt.Append(nil, given.Reveal(), causeOf(err)))
+}
+
+// body is what a call asks.
+type body string
+
+// Fingerprint is as otp.Fingerprinted says.
+func (b body) Fingerprint() []byte { return []byte(b) }
+
+// Has is as otp.Fingerprinted says.
+func (b body) Has(fingerprint []byte) (bool, error) { return bytes.Equal(fingerprint, []byte(b)), nil }
+
+// enroll makes a device, where the account has none.
+func (h *history) enroll(ctx context.Context, r replica) error {
+	_, err := r.service.Enroll(ctx, h.ask(), otp.Enrolling{SMSCode: h.code, PIN: rightPIN, PINAnyway: true})
+	if err != nil {
+		return err
+	}
+	if st, err := r.service.Status(ctx, h.account); err == nil {
+		if file, err := h.inwebo.Export(st.DeviceID); err == nil {
+			h.mu.Lock()
+			h.file = file
+			h.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+func look(ctx context.Context, r replica, account otp.Account) (seen, error) {
+	st, err := r.service.Status(ctx, account)
+	return seen{
+		device: st.Activated, disabled: st.Disabled, inDoubt: st.InDoubt, wrong: st.WrongPINs, step: int(st.Step), activations: st.Activations,
+	}, err
+}
+
+// found is the device as its file has it.
+func found(file inwebosim.Device) otp.Found {
+	drawn, err := hex.DecodeString(file.Secret)
+	if err != nil {
+		panic(err) // the simulator writes hex
+	}
+	f := otp.Found{
+		Serial: ratchet.Serial(file.Serial), Identity: inwebo.Identity{ID: file.ID, LastSync: fmt.Sprint(file.Tsync)},
+		State: ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(file.K0), K1: secret.NewText(file.K1)}, Secret: secret.NewBytes(drawn)},
+	}
+	for _, id := range file.Services {
+		f.Services = append(f.Services, inwebo.Service{ID: id, Name: "Cars " + id})
+	}
+	return f
+}
+
+// count adds the calls that succeeded to those of other histories.
+func (h *history) count() {
+	for _, op := range h.done {
+		if op.Output.(output).cause == nil {
+			h.successes[op.Input.(input).verb]++
+		}
+	}
+}
+
+// operations returns the calls for the check. An unlock is told which PINs were under way at the same time.
+func (h *history) operations() []porcupine.Operation {
+	all := slices.Clone(h.done)
+	for i, op := range all {
+		in := op.Input.(input)
+		if in.verb != unlock {
+			continue
+		}
+		in.mayKeep = slices.ContainsFunc(all, func(other porcupine.Operation) bool {
+			return other.Input.(input).verb == issue && other.Call < op.Return && op.Call < other.Return
+		})
+		all[i].Input = in
+	}
+	return all
+}
+
+// String lists the calls by the time of their answers.
+func (h *history) String() string {
+	var text strings.Builder
+	all := slices.SortedFunc(slices.Values(h.operations()), func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	for _, op := range all {
+		fmt.Fprintf(&text, "%d [%v, %v] %+v: %+v\n", op.ClientId, time.Duration(op.Call), time.Duration(op.Return), op.Input, op.Output)
+	}
+	return text.String()
+}

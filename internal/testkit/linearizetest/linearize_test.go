@@ -1,0 +1,94 @@
+package linearizetest
+
+import (
+	"flag"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
+)
+
+var histories = flag.Int("histories", 60, "how many random histories are checked")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(pgtest.Main(m, func(own *pgtest.Server) { server = own }))
+}
+
+// What callers of two replicas see could have happened one call after the other.
+func TestLinearizability(t *testing.T) {
+	s := newSite(t, nothingPlanted)
+	var killer sync.WaitGroup
+	ended := make(chan struct{})
+	killer.Go(func() { s.endSessions(ended) })
+	illegal := s.check(*histories, func(int) bool { return false })
+	close(ended)
+	killer.Wait()
+	t.Logf("%d histories, with so many successes: %v", *histories, s.successes)
+	for _, v := range append(slices.Concat(often, rare), enrolled) {
+		if s.successes[v] == 0 {
+			t.Errorf("no history has a success of %q", v)
+		}
+	}
+	for _, h := range illegal {
+		t.Errorf("not linearizable:\n%v", h)
+	}
+}
+
+// The check finds each kind of stale read.
+func TestPlantedStaleReadIsFound(t *testing.T) {
+	const most = 400
+	for _, plant := range []plant{staleStatus, staleRefusals, staleKeys, forgetResponses} {
+		t.Run(string(plant), func(t *testing.T) {
+			s := newSite(t, plant)
+			if illegal := s.check(most, func(found int) bool { return found > 0 }); len(illegal) == 0 {
+				t.Errorf("%d histories show nothing of it", most)
+			}
+		})
+	}
+}
+
+// checkTime bounds the search for an order of one history.
+const checkTime = time.Minute
+
+// check runs so many histories, several at once, and returns those that are not linearizable. It ends early when enough says so of
+// their number.
+func (s *site) check(n int, enough func(found int) bool) (illegal []*history) {
+	const atOnce = 8
+	var workers sync.WaitGroup
+	var next atomic.Int64
+	var mu sync.Mutex
+	isEnough := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return enough(len(illegal))
+	}
+	for range atOnce {
+		workers.Go(func() {
+			for int(next.Add(1)) <= n && !isEnough() {
+				h := newHistory(s)
+				h.run()
+				mu.Lock()
+				h.count()
+				mu.Unlock()
+				switch porcupine.CheckOperationsTimeout(model(), h.operations(), checkTime) {
+				case porcupine.Illegal:
+					mu.Lock()
+					illegal = append(illegal, h)
+					mu.Unlock()
+				case porcupine.Unknown:
+					s.t.Errorf("no order is found within %v:\n%v", checkTime, h)
+				case porcupine.Ok:
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return illegal
+}
