@@ -29,6 +29,7 @@ const (
 	ReasonAnswerNotUnderstood    Reason = "answer_not_understood"
 	ReasonRefusalUnknown         Reason = "refusal_unknown"
 	ReasonStoreFailed            Reason = "store_failed"
+	ReasonRecordUnreadable       Reason = "record_unreadable"
 	ReasonServiceStopping        Reason = "service_stopping"
 	ReasonOverloaded             Reason = "overloaded"
 	ReasonIssuerKeysUnavailable  Reason = "issuer_keys_unavailable"

@@ -156,6 +156,7 @@ func TestCommandsWhereRecordsCannotBeRead(t *testing.T) {
 	ok := result{}
 	all := func(r result) [conditions]result { return [conditions]result{r, r, r} }
 	damaged := result{failed, `the record of account "bob" is damaged`}
+	advised := result{failed, "pimsd enroll bob --replace"}
 	steps := []struct {
 		args, stdin string
 		want        [conditions]result
@@ -163,10 +164,13 @@ func TestCommandsWhereRecordsCannotBeRead(t *testing.T) {
 		{args: "audit list", want: all(result{0, "bob "})},
 		{args: "account list", want: [conditions]result{{0, "bob "}, {failed, "2 records cannot be read"}, {0, "bob "}}},
 		{args: "account show --account alice", want: all(result{0, "idle"})},
-		{args: "account show --account bob", want: [conditions]result{{0, "idle"}, damaged, {0, "idle"}}},
-		{args: "account unlock --account bob", want: [conditions]result{ok, damaged, ok}},
+		{args: "account show --account bob", want: [conditions]result{{0, "idle"}, advised, {0, "idle"}}},
+		{args: "account unlock --account bob", want: [conditions]result{ok, advised, ok}},
 		{args: "account unlock --quota --account bob", want: [conditions]result{ok, damaged, ok}},
-		{args: "account doubt --account bob", want: [conditions]result{ok, damaged, ok}},
+		{args: "account disable --account bob", want: [conditions]result{ok, {failed, "pimsd account forget bob"}, ok}},
+		{args: "account enable --account bob", want: [conditions]result{ok, advised, ok}},
+		{args: "account sms --account bob --used 1", want: [conditions]result{ok, advised, ok}},
+		{args: "account doubt --account bob", want: [conditions]result{ok, advised, ok}},
 		{args: "account doubt --all", want: [conditions]result{{0, "3 in doubt"}, {0, "3 in doubt"}, {0, "3 in doubt"}}},
 		{args: "account list", want: [conditions]result{{0, "bob "}, {failed, "2 records cannot be read"}, {0, "bob "}}},
 		{args: "key create --account alice", want: all(result{0, "pims_"})},

@@ -2,42 +2,27 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// need is something that an account needs from an operator.
-type need struct {
-	name string
-	is   func(otp.Status) bool
-}
-
-func needs() []need {
-	return []need{
-		{"enrollment", func(s otp.Status) bool { return !s.Activated }},
-		{"unlock", func(s otp.Status) bool { return s.PINLocked }},
-		{"doubt", func(s otp.Status) bool { return s.InDoubt }},
-		{"sms", func(s otp.Status) bool { return s.FewLeft }},
-	}
-}
-
 func needNames() (names []string) {
-	for _, need := range needs() {
-		names = append(names, need.name)
+	for _, need := range otp.AllNeeds() {
+		names = append(names, string(need))
 	}
 	return names
 }
 
 // parseNeed returns which accounts have the need; without a name, all are wanted.
 func parseNeed(name string) (isWanted func(otp.Status) bool, err error) {
-	if name == "" {
+	switch need := otp.Need(name); {
+	case name == "":
 		return func(otp.Status) bool { return true }, nil
+	case slices.Contains(otp.AllNeeds(), need):
+		return func(status otp.Status) bool { return slices.Contains(status.Needs(), need) }, nil
+	default:
+		return nil, usageError{fmt.Errorf("--needs: use one of %s", strings.Join(needNames(), ", "))}
 	}
-	for _, need := range needs() {
-		if need.name == name {
-			return need.is, nil
-		}
-	}
-	return nil, usageError{fmt.Errorf("--needs: use one of %s", strings.Join(needNames(), ", "))}
 }

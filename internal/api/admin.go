@@ -69,6 +69,27 @@ type ListedAccount struct {
 	Unreadable bool // its record cannot be read: nothing but Account is known
 }
 
+// UnreadableAccount returns the account as a listing has it when its record cannot be read.
+func UnreadableAccount(account otp.Account) ListedAccount {
+	return ListedAccount{
+		Status:     otp.Status{Account: account, State: otp.StateUnreadable, Blocking: otp.BlockingUnknown},
+		Unreadable: true,
+	}
+}
+
+// needs returns what the account waits for.
+func (l ListedAccount) needs() []otp.Need {
+	if l.Unreadable {
+		return []otp.Need{otp.NeedRepair}
+	}
+	return l.Needs()
+}
+
+// has reports whether the account waits for that, or need is empty. An account whose record cannot be read may wait for anything.
+func (l ListedAccount) has(need otp.Need) bool {
+	return need == "" || l.Unreadable || slices.Contains(l.needs(), need)
+}
+
 // ImportedDevice is what an import says of a device.
 type ImportedDevice struct {
 	Client   string   `json:"client"`   // that saved it, in words

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"mime"
 	"slices"
 	"strings"
@@ -29,12 +30,9 @@ type (
 )
 
 func describeAccount(listed ListedAccount) adminAccount {
-	needs := []otp.Need{}
-	if !listed.Unreadable {
-		needs = append(needs, listed.Needs()...)
-	}
 	return adminAccount{
-		Account: string(listed.Account), Unreadable: listed.Unreadable, Needs: needs, accountResult: resultOf(listed.Status),
+		Account: string(listed.Account), Unreadable: listed.Unreadable, Needs: append([]otp.Need{}, listed.needs()...),
+		accountResult: resultOf(listed.Status),
 	}
 }
 
@@ -54,7 +52,7 @@ func (ad *administration) listAccounts(c *call) (any, error) {
 		return nil, err
 	}
 	need := otp.Need(query.Get("needs"))
-	if query.Has("needs") && !slices.Contains(otp.AllNeeds(), need) {
+	if query.Has("needs") && !slices.Contains(append(otp.AllNeeds(), otp.NeedRepair), need) {
 		return nil, &fault{errInvalid, "needs"}
 	}
 	after := otp.Account(query.Get("after"))
@@ -105,20 +103,18 @@ func (ad *administration) pageOf(
 	return page, nil
 }
 
-// has reports whether the account waits for that, or need is empty.
-func (l ListedAccount) has(need otp.Need) bool {
-	return need == "" || slices.Contains(l.Needs(), need) && !l.Unreadable
-}
-
 func (ad *administration) showAccount(c *call) (any, error) {
 	if err := ad.admitFor(c, otp.ParseStoredAccount); err != nil {
 		return nil, err
 	}
-	status, err := ad.accounts.Status(c.request.Context(), c.domainRequest().Account)
-	if err != nil {
+	account := c.domainRequest().Account
+	status, err := ad.accounts.Status(c.request.Context(), account)
+	switch {
+	case errors.Is(err, otp.ErrDamaged):
+		return describeAccount(UnreadableAccount(account)), nil
+	case err != nil:
 		return nil, err
-	}
-	if !status.Known {
+	case !status.Known:
 		return nil, otp.ErrNoDevice
 	}
 	return describeAccount(ListedAccount{Status: status}), nil

@@ -34,6 +34,7 @@ var promised = []struct {
 	{otp.ErrStopping, 503, 2001, "service_stopping", "retry", "Facade not initialized", "5"},
 	{otp.ErrSealed, 500, 2006, "sealing_key_missing", "operator", "Core not well configured", ""},
 	{otp.ErrStore, 500, 2000, "store_failed", "retry", "Unknown error", ""},
+	{otp.ErrDamaged, 500, 2000, "record_unreadable", "operator", "Unknown error", ""},
 	{otp.ErrServiceChoice, 500, 2006, "service_not_chosen", "operator", "Core not well configured", ""},
 	{otp.ErrRepeatUnderWay, 409, 2005, "idempotency_in_flight", "retry", "Duplicate command", "2"},
 	{otp.ErrRepeatSpent, 409, 2005, "idempotency_key_spent", "fix_request", "Duplicate command", ""},

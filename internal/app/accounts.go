@@ -37,6 +37,15 @@ func (e *UnreadableError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap returns why each record cannot be read.
+func (e *UnreadableError) Unwrap() []error {
+	reasons := make([]error, len(e.Records))
+	for i, record := range e.Records {
+		reasons[i] = record.Err
+	}
+	return reasons
+}
+
 // EachAccount calls do with the status of every account, in the order of their names, until one call fails. A record that
 // cannot be read is passed over: when all others have been seen, the error is an *UnreadableError.
 func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error {
@@ -76,9 +85,10 @@ func (c *Core) AccountsAfter(ctx context.Context, after otp.Account, limit int) 
 	}
 	all := make([]api.ListedAccount, len(rows))
 	for i, row := range rows {
-		status, err := c.OTP.StatusOf(row, now)
-		status.Account = row.Account
-		all[i] = api.ListedAccount{Status: status, Unreadable: err != nil}
+		all[i] = api.UnreadableAccount(row.Account)
+		if status, err := c.OTP.StatusOf(row, now); err == nil {
+			all[i] = api.ListedAccount{Status: status}
+		}
 	}
 	return all, nil
 }

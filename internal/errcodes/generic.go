@@ -19,13 +19,18 @@ func unknownError() Entry {
 				ReasonStoreFailed, http.StatusInternalServerError, false, AdviceRetry,
 				"the store failed before inWebo was asked; nothing was spent",
 			},
+			{
+				ReasonRecordUnreadable, http.StatusInternalServerError, false, AdviceOperator,
+				"the stored record of the account is damaged; nothing was sent to inWebo",
+			},
 		},
 		Wire: []string{"NOK:SN for a value of pimsd's own", "NOK:SAT", "NOK:URL", "NOK:ERR1", "NOK:NOPUSH", "any that no code lists"},
 		Caller: "Show a general failure together with the `transactionId`, and let the person try once more a little later; " +
 			"never repeat it in a loop. When it stays, report the `transactionId` to the operator.",
 		Operator: "Search the log for the transaction: its line names the cause. A failing store shows on `/readyz?verbose` as " +
 			"well. An answer that is not understood, more than once, means that inWebo has changed or that something between " +
-			"pimsd and inWebo rewrites answers: report it.",
+			"pimsd and inWebo rewrites answers: report it. An account whose record is damaged needs a new device: run `pimsd enroll " +
+			"--replace` with a new SMS code, or `pimsd account forget` (over REST `forget`) before a device is imported or enrolled.",
 		Source: fromWire,
 	}
 }

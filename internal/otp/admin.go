@@ -77,10 +77,10 @@ func (s *Service) Forget(ctx context.Context, ask Ask) error {
 }
 
 // ForgetDisabled is Forget for an account that is disabled, so that no program forgets a device that is in use. ErrNotDisabled
-// means that it is not disabled. A record whose body cannot be decoded is not known to be disabled.
+// means that it is not disabled. A record that cannot be decoded makes no OTPs, and is forgotten whether it is disabled or not.
 func (s *Service) ForgetDisabled(ctx context.Context, ask Ask) error {
 	return s.amend(ctx, ask, actionForget, replacesDevice, func(r Record, now time.Time) (Record, error) {
-		if r.Revision > 1 && !r.Disabled {
+		if r.Revision > 1 && !r.Disabled && !r.damaged {
 			return r, ErrNotDisabled
 		}
 		return r.forgotten(now)

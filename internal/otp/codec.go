@@ -142,13 +142,10 @@ func unmarshal(text []byte, to any) (legacy bool, err error) {
 	return false, decoding.Unmarshal(text, to)
 }
 
-// errDamaged means that a record cannot be decoded.
-var errDamaged = errors.New("is damaged")
-
 // Decode reads a row. Its errors name the account and quote nothing of the row.
 func Decode(row Row) (Record, error) {
 	damaged := func(what string) (Record, error) {
-		return Record{}, fmt.Errorf("the record of account %q %w: %s", row.Account, errDamaged, what)
+		return Record{}, fmt.Errorf("the record of account %q %w: %s", row.Account, ErrDamaged, what)
 	}
 	r, err := decodeBody(row)
 	if err != nil {
@@ -189,7 +186,7 @@ func decodeBody(row Row) (Record, error) {
 	var b body
 	legacy, err := unmarshal(row.Body, &b)
 	if err != nil {
-		return Record{}, fmt.Errorf("the record of account %q %w: its body has not the expected form", row.Account, errDamaged)
+		return Record{}, fmt.Errorf("the record of account %q %w: its body has not the expected form", row.Account, ErrDamaged)
 	}
 	if b.Schema != schema {
 		return Record{}, fmt.Errorf("the record of account %q has schema %d and this pimsd knows %d: use the pimsd that wrote it, or a newer one",
@@ -238,7 +235,7 @@ func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 		decode = decodeBody
 	}
 	r, err := decode(row)
-	switch damaged := errors.Is(err, errDamaged) && t == replacesDevice; {
+	switch damaged := errors.Is(err, ErrDamaged) && t == replacesDevice; {
 	case err == nil && !row.Unopened, err != nil && !damaged:
 		return r, err
 	}

@@ -112,7 +112,7 @@ func TestDecodingIsStrict(t *testing.T) {
 		"a number":                {0x05},
 	} {
 		row.Body = text
-		if _, err := Decode(row); !errors.Is(err, errDamaged) {
+		if _, err := Decode(row); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

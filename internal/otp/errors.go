@@ -39,6 +39,8 @@ var (
 	ErrStopping = newCause(errcodes.ReasonServiceStopping, "the service is stopping")
 	// ErrStore says that the store failed before inWebo was asked.
 	ErrStore = newCause(errcodes.ReasonStoreFailed, "the store failed")
+	// ErrDamaged means that the stored record of the account cannot be decoded or opened. Forget, and Enroll with Replace, work on it.
+	ErrDamaged = newCause(errcodes.ReasonRecordUnreadable, "is damaged")
 	// ErrServiceChoice says that the device knows several services and the configuration names none of them.
 	ErrServiceChoice = newCause(errcodes.ReasonServiceNotChosen, "the service to use is not configured")
 
@@ -117,8 +119,8 @@ var (
 // has several, the first in this order is the one to name, but for the four that precede all others; see CauseOf.
 func Causes() []error {
 	return []error{
-		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrStore,
-		ErrServiceChoice, ErrRepeatUnderWay,
+		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrDamaged,
+		ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
 		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
 		ErrActivationLost, ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState, ErrTooSlow,

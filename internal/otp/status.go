@@ -43,6 +43,8 @@ const (
 	StateNotEnrolled State = "not enrolled"
 	StateIdle        State = "idle"
 	StateHeld        State = "held" // a conversation goes on
+	// StateUnreadable is that of an account whose record is damaged. No Status that is made of a record has it.
+	StateUnreadable State = "unreadable"
 )
 
 // Status returns what is stored of the account. An account without a record has one all the same: not enrolled.
@@ -135,9 +137,11 @@ const (
 	NeedUnlock     Need = "unlock"     // its PIN guard forwards no more PINs
 	NeedDoubt      Need = "doubt"      // its device is in doubt
 	NeedSMS        Need = "sms"        // it has few SMS activations left
+	// NeedRepair is that of an account whose record cannot be read. Such an account has no Status.
+	NeedRepair Need = "repair"
 )
 
-// AllNeeds lists the needs, in the order in which Status.Needs returns them.
+// AllNeeds lists the needs that a Status can have, in the order in which Status.Needs returns them.
 func AllNeeds() []Need { return []Need{NeedEnrollment, NeedUnlock, NeedDoubt, NeedSMS} }
 
 // Needs returns what the account waits for.

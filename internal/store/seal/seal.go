@@ -40,7 +40,7 @@ func New(inner otp.Store, keyring *Keyring) *Store { return &Store{inner, keyrin
 func NewUnopened(inner otp.Store) *Store { return &Store{inner, nil} }
 
 // Fetch returns the row with its vault opened. Besides the errors of the store beneath there are otp.ErrSealed, when the
-// key of the vault is missing, and ErrDamaged; both come with the store's time, and with the row as it is, Unopened.
+// key of the vault is missing, and otp.ErrDamaged; both come with the store's time, and with the row as it is, Unopened.
 func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	row, now, err := s.inner.Fetch(ctx, account)
 	if err != nil {
@@ -117,6 +117,9 @@ func (r *Keyring) openRow(row otp.Row) (otp.Row, error) {
 	}
 	vault, err := r.openVault(row)
 	if err != nil {
+		if errors.Is(err, ErrDamaged) {
+			err = fmt.Errorf("the record of account %q %w: %w", row.Account, otp.ErrDamaged, err)
+		}
 		row.Unopened = true
 		return row, err
 	}

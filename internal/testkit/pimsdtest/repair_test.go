@@ -1,0 +1,82 @@
+package pimsdtest_test
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
+)
+
+// damageRecord spoils the stored record of an account, as a failing disk may.
+func damageRecord(t *testing.T, d *pimsdtest.Daemon, account string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", database(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "UPDATE device SET body = x'7b00' WHERE account = ?", account); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A damaged record is found, shown, explained and repaired over REST. Every answer is one of the contract.
+func TestRepairingADamagedRecordOverREST(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t)
+	d.Enroll("alice", aPIN)
+	bob, files := d.Enroll("bob", aPIN), newDeviceFiles(t)
+	admin := d.BackendKey("", authn.ScopeAdmin)
+	file := files.of(d, "bob")
+	damageRecord(t, d, "bob")
+	const path, octets = "/v1/accounts/bob", "Content-Type: application/octet-stream"
+	change := func(action string) pimsdtest.Answer {
+		return d.Admin(admin, http.MethodPost, path, fmt.Sprintf(`{"action":%q}`, action))
+	}
+	importDevice := func() pimsdtest.Answer {
+		return d.Admin(admin, http.MethodPut, path+"/device", file, octets)
+	}
+
+	for _, need := range []string{"enrollment", "unlock", "doubt", "sms", "repair"} {
+		page := resultOf[accountsPage](t, d.Admin(admin, http.MethodGet, "/v1/accounts?needs="+need, ""))
+		if at := slices.Index(page.names(), "bob"); at < 0 || !slices.Equal(page.Accounts[at].Needs, []string{"repair"}) {
+			t.Errorf("in need of %s are %+v", need, page.Accounts)
+		}
+		if need == "repair" && len(page.Accounts) != 1 {
+			t.Errorf("to be repaired are %v", page.names())
+		}
+	}
+	shown := resultOf[struct {
+		State, IsAccountBlocked string
+		Unreadable              bool
+	}](t, d.Admin(admin, http.MethodGet, path, ""))
+	if !shown.Unreadable || shown.State != "unreadable" || shown.IsAccountBlocked != "Unknown" {
+		t.Errorf("it is shown as %+v", shown)
+	}
+	for what, got := range map[string]pimsdtest.Answer{
+		"unlock": change("unlock"), "doubt": change("doubt"), "disable": change("disable"), "enable": change("enable"),
+		"an import": importDevice(), "an OTP": bob.OTP(aPIN), "the account": d.Call(bob.Key, http.MethodGet, pimsdtest.PathAccount, ""),
+	} {
+		if reason := got.Header.Get("X-Pims-Reason"); got.Status != 500 || got.Code != 2000 || reason != "record_unreadable" ||
+			got.Header.Get("X-Pims-Advice") != "operator" {
+			t.Errorf("%s: %d %s, and the reason is %q", what, got.Status, got.Body, reason)
+		}
+	}
+
+	if got := change("forget"); got.Status != http.StatusOK {
+		t.Fatalf("forget: %d %s", got.Status, got.Body)
+	}
+	if got := importDevice(); got.Status != http.StatusOK {
+		t.Fatalf("an import afterwards: %d %s", got.Status, got.Body)
+	}
+	if got := bob.OTP(files.vector.PIN); got.OTP == "" {
+		t.Errorf("an OTP afterwards: %d %s", got.Status, got.Body)
+	}
+	if page := resultOf[accountsPage](t, d.Admin(admin, http.MethodGet, "/v1/accounts?needs=repair", "")); len(page.Accounts) != 0 {
+		t.Errorf("still to be repaired are %v", page.names())
+	}
+}
