@@ -116,10 +116,10 @@ func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
 		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: time.Second,
 		FinalizeTimeout: c.Inwebo.ExchangeTimeout, Guard: otp.GuardLimits{Attempts: c.Guard.Attempts, Unanswered: c.Guard.Unanswered},
 	}, nil)
-	ask := otp.Ask{ // as long as those of real requests
+	ask := otp.Request{ // as long as those of real requests
 		Account: otp.Account(fleet{Name: "0000"}.account(0)), Caller: "key:0123456789ab", Transaction: "01234567-89ab-cdef-0123-456789abcdef",
 	}
-	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}
+	enrolling := otp.EnrollRequest{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}
 	if _, err := service.Enroll(ctx, ask, enrolling); err != nil {
 		return m, err
 	}
@@ -171,8 +171,8 @@ type scales struct {
 // Replace stores the write and notes how many bytes it has.
 func (s *scales) Replace(ctx context.Context, w otp.Write) error {
 	const numbers = 6 * 8 // revision, flag, and times
-	l := w.Line
-	bytes := numbers + len(w.ID) + len(w.Row.Account) + len(w.Row.Body) + len(w.Row.Vault.Reveal()) +
+	l := w.AuditEntry
+	bytes := numbers + len(w.ID) + len(w.Row.Account) + len(w.Row.Body) + len(w.Row.Secrets.Reveal()) +
 		len(l.Account) + len(l.Caller) + len(l.Transaction) + len(l.Action) + len(l.Stage) + len(l.Outcome)
 	s.last = [2]int{s.last[1], bytes}
 	return s.Store.Replace(ctx, w)

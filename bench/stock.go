@@ -120,7 +120,7 @@ func (l *lab) fill(ctx context.Context, c *config.Config, s *stock) (err error) 
 	return errors.Join(core.Store.AddKey(ctx, key), filling.create(ctx, core.Store))
 }
 
-func noLines() iter.Seq2[otp.Audited, error] { return func(func(otp.Audited, error) bool) {} }
+func noLines() iter.Seq2[otp.AuditRecord, error] { return func(func(otp.AuditRecord, error) bool) {} }
 
 // filling is a store that is being filled.
 type filling struct {
@@ -133,7 +133,7 @@ type filling struct {
 // row is that of the account i, sealed.
 func (f *filling) row(i int) otp.Row {
 	row := f.fleet.row(f.model.row, i)
-	row.Vault = secret.NewBytes(f.keyring.Seal(seal.Vault, row.Account, row.Vault))
+	row.Secrets = secret.NewBytes(f.keyring.Seal(seal.Secrets, row.Account, row.Secrets))
 	if done := f.done.Add(1); done%100_000 == 0 {
 		f.say("%d of %d accounts", done, f.fleet.Count)
 	}
@@ -160,7 +160,7 @@ func (f *filling) create(ctx context.Context, store otp.Store) error {
 		all.Go(func() {
 			for i := c; i < f.fleet.Count && errs[c] == nil; i += callers {
 				row := f.row(i)
-				errs[c] = store.Create(ctx, otp.Write{ID: uuid.Must(uuid.NewV7()).String(), Row: row, Line: otp.Line{
+				errs[c] = store.Create(ctx, otp.Write{ID: uuid.Must(uuid.NewV7()).String(), Row: row, AuditEntry: otp.AuditEntry{
 					At: time.Now(), Account: row.Account, Caller: "bench", Action: "enroll", Stage: otp.StageOutcome, Outcome: "done",
 				}})
 			}

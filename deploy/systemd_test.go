@@ -87,5 +87,5 @@ func TestACommandBesideTheServiceSeesWhatItSees(t *testing.T) {
 // longestStop returns how long a service with these settings may take to stop, as docs/operations.md says.
 func longestStop(c *config.Config) time.Duration {
 	const closing = 4 * time.Second // listeners, the last lines of the log, traces
-	return c.Stop.DrainDelay + otp.EnrolmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance + closing
+	return c.Stop.DrainDelay + otp.EnrollmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance + closing
 }

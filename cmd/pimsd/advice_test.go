@@ -13,7 +13,7 @@ import (
 // Whatever a command fails with, a person is told what to do, and of two causes about the one that the audit log has.
 func TestEveryCauseHasItsAdvice(t *testing.T) {
 	t.Parallel()
-	overHTTP := []error{otp.ErrRepeatUnderWay, otp.ErrRepeatSpent, otp.ErrRepeatDiffers}
+	overHTTP := []error{otp.ErrKeyInFlight, otp.ErrKeySpent, otp.ErrKeyReused}
 	ofFiles := []error{
 		devicefile.ErrNotActivated, devicefile.ErrForeign, devicefile.ErrOtherPIN, devicefile.ErrCalls, devicefile.ErrMalformed, devicefile.ErrTooLarge,
 	}

@@ -84,7 +84,7 @@ func (l auditListing) run(ctx context.Context, store app.Store, out, said io.Wri
 	if l.asJSON {
 		show = printAuditJSON
 	}
-	var last []otp.Audited
+	var last []otp.AuditRecord
 	for {
 		lines, err := store.AuditAfter(ctx, l.after, auditPage)
 		if err != nil {
@@ -108,12 +108,12 @@ func (l auditListing) run(ctx context.Context, store app.Store, out, said io.Wri
 }
 
 // leavesOut reports whether a line is not wanted. A damaged one may lack what decides that, and is always wanted.
-func (l auditListing) leavesOut(line otp.Audited) bool {
+func (l auditListing) leavesOut(line otp.AuditRecord) bool {
 	return line.Damage == "" && (l.account != "" && string(line.Account) != l.account || line.At.Before(l.since))
 }
 
 // countDamaged returns how many lines are damaged, and says of each what is wrong.
-func countDamaged(w io.Writer, lines []otp.Audited) (damaged int) {
+func countDamaged(w io.Writer, lines []otp.AuditRecord) (damaged int) {
 	for _, l := range lines {
 		if l.Damage != "" {
 			damaged++
@@ -123,7 +123,7 @@ func countDamaged(w io.Writer, lines []otp.Audited) (damaged int) {
 	return damaged
 }
 
-func printAudit(w io.Writer, lines []otp.Audited) error {
+func printAudit(w io.Writer, lines []otp.AuditRecord) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, l := range lines {
 		printRow(table, l.ID, l.At.Format(time.RFC3339), accountName(l.Account), l.Action, l.Stage, l.Outcome, l.Caller,
@@ -132,7 +132,7 @@ func printAudit(w io.Writer, lines []otp.Audited) error {
 	return table.Flush()
 }
 
-func printAuditJSON(w io.Writer, lines []otp.Audited) error {
+func printAuditJSON(w io.Writer, lines []otp.AuditRecord) error {
 	for _, l := range lines {
 		text, err := json.Marshal(l)
 		if err != nil {

@@ -18,5 +18,5 @@ const (
 
 // audited does what the person at the command asks, between its two lines in the audit log.
 func audited(ctx context.Context, core *app.Core, action string, do func() error) error {
-	return core.Audited(ctx, otp.Ask{Caller: caller}, action, do)
+	return core.Audited(ctx, otp.Request{Caller: caller}, action, do)
 }

@@ -41,7 +41,7 @@ func importDevice(t *testing.T, environ []string, account otp.Account) {
 			t.Error(err)
 		}
 	}()
-	if err := core.OTP.Import(t.Context(), otp.Ask{Account: account, Caller: caller}, found); err != nil {
+	if err := core.OTP.Import(t.Context(), otp.Request{Account: account, Caller: caller}, found); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -51,7 +51,7 @@ func work(cmd *cobra.Command, c *config.Config, core *app.Core, body func(*app.C
 // withConversation is withCore for a body that talks to inWebo. No signal cuts it off; a person who sends one is told that the
 // command waits.
 func (p process) withConversation(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) error {
-	longest := c.Conversation.QueueWait + otp.EnrolmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance
+	longest := c.Conversation.QueueWait + otp.EnrollmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance
 	release := p.signals.Protect(func() {
 		_, _ = fmt.Fprintf(p.stderr, "pimsd: told to end; the command waits until its conversation with inWebo is stored, %v at most: "+
 			"killed now, it could cost the device\n", longest)

@@ -144,8 +144,8 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 // show enrols the demo account, gets an OTP over HTTP, and has it verified.
 func (d *dev) show(ctx context.Context, c *config.Config, service *app.App, simulator *inwebosim.Simulator) error {
 	began := time.Now()
-	ask := otp.Ask{Account: demoAccount, Caller: caller}
-	enrolling := otp.Enrolling{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true, Force: true}
+	ask := otp.Request{Account: demoAccount, Caller: caller}
+	enrolling := otp.EnrollRequest{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true, Force: true}
 	if _, err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
 		return fmt.Errorf("enrol the demo account: %w", err)
 	}

@@ -40,7 +40,7 @@ when it is not the one that it used last.`,
 			return err
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			err := core.OTP.Doubt(cmd.Context(), otp.Ask{Account: who, Caller: caller})
+			err := core.OTP.Doubt(cmd.Context(), otp.Request{Account: who, Caller: caller})
 			if err == nil {
 				_, err = io.WriteString(cmd.OutOrStdout(), "1 in doubt.\n")
 			}
@@ -56,7 +56,7 @@ func doubtAll(ctx context.Context, c *config.Config) (devices int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	line := otp.Line{Caller: caller, Action: actionDoubtAll, Stage: otp.StageOutcome, Outcome: outcomeDone}
+	line := otp.AuditEntry{Caller: caller, Action: actionDoubtAll, Stage: otp.StageOutcome, Outcome: outcomeDone}
 	if err := store.RaiseEpoch(ctx, line); err != nil {
 		return 0, fmt.Errorf("put every device in doubt: %w", err)
 	}

@@ -71,18 +71,18 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 // enrolment is one run of the command.
 type enrolment struct {
 	process
-	otp.Enrolling
-	ask     otp.Ask
+	otp.EnrollRequest
+	ask     otp.Request
 	noCheck bool
-	step    otp.EnrolmentStep // that was begun last; empty before the first
+	step    otp.EnrollmentStep // that was begun last; empty before the first
 }
 
 func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
-	e.Progress = func(step otp.EnrolmentStep) {
+	e.Progress = func(step otp.EnrollmentStep) {
 		e.step = step
 		e.say("%s …", step)
 	}
-	used, err := service.Enroll(ctx, e.ask, e.Enrolling)
+	used, err := service.Enroll(ctx, e.ask, e.EnrollRequest)
 	if used.FewLeft {
 		e.say("the account has used up %d SMS activations: inWebo locks it after about 20", used.Tried)
 	}
@@ -108,7 +108,7 @@ func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
 
 // dryRun says whether an enrollment would begin.
 func (e *enrolment) dryRun(ctx context.Context, core *app.Core) error {
-	used, err := core.OTP.CheckEnroll(ctx, e.ask, e.Enrolling)
+	used, err := core.OTP.CheckEnroll(ctx, e.ask, e.EnrollRequest)
 	if err == nil {
 		err = core.Store.Writable(ctx)
 	}

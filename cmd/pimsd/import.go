@@ -94,7 +94,7 @@ func (p process) importOne(cmd *cobra.Command, c *config.Config, account otp.Acc
 		return err
 	}
 	return withCore(cmd, c, func(core *app.Core) error {
-		t := takeover{process: p, ask: otp.Ask{Account: account, Caller: caller}, device: device, found: found}
+		t := takeover{process: p, ask: otp.Request{Account: account, Caller: caller}, device: device, found: found}
 		return t.run(cmd.Context(), core, dryRun)
 	})
 }
@@ -125,9 +125,9 @@ func readDevice(name string) (devicefile.Device, error) {
 // takeover is one run of the command, when the file has been read.
 type takeover struct {
 	process
-	ask    otp.Ask
+	ask    otp.Request
 	device devicefile.Device
-	found  otp.Found
+	found  otp.ForeignDevice
 }
 
 func (t takeover) run(ctx context.Context, core *app.Core, dryRun bool) error {

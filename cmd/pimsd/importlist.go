@@ -114,7 +114,7 @@ func importListed(ctx context.Context, core *app.Core, macID string, d listedDev
 	if err != nil {
 		return err
 	}
-	ask := otp.Ask{Account: account, Caller: caller}
+	ask := otp.Request{Account: account, Caller: caller}
 	take := core.OTP.Import
 	if dryRun {
 		take = core.OTP.CheckImport
@@ -130,9 +130,9 @@ func importListed(ctx context.Context, core *app.Core, macID string, d listedDev
 }
 
 // foundIn returns the device of a file with the PIN that the file has.
-func foundIn(device devicefile.Device, macID string) (otp.Found, error) {
+func foundIn(device devicefile.Device, macID string) (otp.ForeignDevice, error) {
 	if device.MacID != macID {
-		return otp.Found{}, errForeignDevice
+		return otp.ForeignDevice{}, errForeignDevice
 	}
 	return device.With(secret.Text{})
 }

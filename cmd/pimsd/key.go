@@ -73,7 +73,7 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 			return usageError{errors.New("standard output goes nowhere, and the key is shown this once: nothing was made")}
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			if err := core.CreateKey(cmd.Context(), otp.Ask{Caller: caller}, key); err != nil {
+			if err := core.CreateKey(cmd.Context(), otp.Request{Caller: caller}, key); err != nil {
 				return err
 			}
 			if _, err := fmt.Fprintln(cmd.OutOrStdout(), text.Reveal()); err != nil {
@@ -106,7 +106,7 @@ func goesNowhere(w io.Writer) bool {
 func revokeUnseen(ctx context.Context, core *app.Core, key authn.Key, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()
-	if err := core.RevokeKey(ctx, otp.Ask{Caller: caller}, key, now()); err != nil {
+	if err := core.RevokeKey(ctx, otp.Request{Caller: caller}, key, now()); err != nil {
 		return fmt.Errorf("the key %s was made and cannot be shown: %w; "+
 			"it could not be revoked either: revoke it with pimsd key revoke %s: %w",
 			key.ID, why, key.ID, err)
@@ -217,7 +217,7 @@ func newKeyRevoke(p process) *cobra.Command {
 			if at < 0 {
 				return authn.ErrNoKey
 			}
-			if err := core.RevokeKey(cmd.Context(), otp.Ask{Caller: caller}, keys[at], now()); err != nil {
+			if err := core.RevokeKey(cmd.Context(), otp.Request{Caller: caller}, keys[at], now()); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", *id)

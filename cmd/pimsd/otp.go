@@ -31,7 +31,7 @@ It works beside a running service, and spends the account's quota as any call do
 			return err
 		}
 		return p.withConversation(cmd, c, func(core *app.Core) error {
-			issued, err := core.OTP.IssueOTP(cmd.Context(), otp.Ask{Account: who, Caller: caller}, pin)
+			issued, err := core.OTP.IssueOTP(cmd.Context(), otp.Request{Account: who, Caller: caller}, pin)
 			if err != nil {
 				return err
 			}

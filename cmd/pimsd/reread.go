@@ -41,7 +41,7 @@ state from before, until inWebo accepts an OTP's proof. The answer itself is nev
 
 // reread reads the kept answers of one account, and prints what became of them.
 func reread(ctx context.Context, core *app.Core, out io.Writer, account otp.Account) error {
-	did, err := core.OTP.Reread(ctx, otp.Ask{Account: account, Caller: caller})
+	did, err := core.OTP.Reread(ctx, otp.Request{Account: account, Caller: caller})
 	if err == nil {
 		_, err = fmt.Fprintf(out, "%s: %s\n", account, rereadText(did))
 	}
@@ -70,7 +70,7 @@ func rereadAll(ctx context.Context, core *app.Core, out io.Writer) error {
 // rereadText says what became of the kept answers of an account, the most important first.
 func rereadText(did otp.Reread) string {
 	switch {
-	case did.Kept == 0:
+	case did.Unread == 0:
 		return "no such answers are kept"
 	case did.Enrolled:
 		return "the enrollment is complete; the device is in doubt until inWebo has accepted it"

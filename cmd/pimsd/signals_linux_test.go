@@ -248,7 +248,7 @@ func TestEnrollWhenTheTerminalHangsUp(t *testing.T) {
 	if !cmd.ProcessState.Exited() || cmd.ProcessState.ExitCode() != statusFailed {
 		t.Errorf("the command ended with %v", cmd.ProcessState)
 	}
-	if now := h.status(); !now.Activated || now.InDoubt || now.Enrolment != "" {
+	if now := h.status(); !now.Activated || now.InDoubt || now.Enrollment != "" {
 		t.Errorf("the store has %+v, want an enrolled device", now)
 	}
 }

@@ -15,7 +15,7 @@ import (
 func longestDrain() time.Duration {
 	const closing = 4 * time.Second // listeners, the last lines of the log, traces
 	c := config.Default()
-	return c.Stop.DrainDelay + otp.EnrolmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance + closing
+	return c.Stop.DrainDelay + otp.EnrollmentDeadlines*c.Conversation.Deadline + c.Stop.SettleAllowance + closing
 }
 
 // A service that is killed before it has stored what inWebo answered leaves devices in doubt: whatever starts it waits longer.

@@ -39,11 +39,11 @@ var (
 // AdminAccounts changes accounts; *otp.Service does.
 type AdminAccounts interface {
 	Status(ctx context.Context, account otp.Account) (otp.Status, error)
-	Unlock(ctx context.Context, ask otp.Ask) error
-	Doubt(ctx context.Context, ask otp.Ask) error
-	Disable(ctx context.Context, ask otp.Ask) error
-	Enable(ctx context.Context, ask otp.Ask) error
-	ForgetDisabled(ctx context.Context, ask otp.Ask) error
+	Unlock(ctx context.Context, ask otp.Request) error
+	Doubt(ctx context.Context, ask otp.Request) error
+	Disable(ctx context.Context, ask otp.Request) error
+	Enable(ctx context.Context, ask otp.Request) error
+	ForgetDisabled(ctx context.Context, ask otp.Request) error
 }
 
 // AdminStore lists what is stored, and changes what is no account's.
@@ -52,14 +52,14 @@ type AdminStore interface {
 	AccountsAfter(ctx context.Context, after otp.Account, limit int) ([]ListedAccount, error)
 	// ImportDevice makes the device in a file the account's own, or only checks that it could be when dryRun is set. An error
 	// about the file wraps ErrDeviceFile or ErrForeignDevice.
-	ImportDevice(ctx context.Context, ask otp.Ask, file secret.Bytes, dryRun bool) (ImportedDevice, error)
+	ImportDevice(ctx context.Context, ask otp.Request, file secret.Bytes, dryRun bool) (ImportedDevice, error)
 
 	ListKeys(ctx context.Context) ([]authn.Key, error)
-	CreateKey(ctx context.Context, ask otp.Ask, key authn.Key) error
-	RevokeKey(ctx context.Context, ask otp.Ask, key authn.Key, at time.Time) error
+	CreateKey(ctx context.Context, ask otp.Request, key authn.Key) error
+	RevokeKey(ctx context.Context, ask otp.Request, key authn.Key, at time.Time) error
 
 	// AuditAfter returns the lines of the audit log after the given one, at most limit.
-	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
+	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error)
 }
 
 // ListedAccount is an account in a listing.

@@ -132,7 +132,7 @@ func (ad *administration) changeAccount(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	change := map[string]func(context.Context, otp.Ask) error{
+	change := map[string]func(context.Context, otp.Request) error{
 		"unlock": ad.accounts.Unlock, "doubt": ad.accounts.Doubt, "disable": ad.accounts.Disable, "enable": ad.accounts.Enable,
 		"forget": ad.accounts.ForgetDisabled,
 	}[req.Action]

@@ -20,8 +20,8 @@ const (
 
 // auditPage is a page of the audit log. Next is what `after` must be for the next page.
 type auditPage struct {
-	Lines []otp.Audited `json:"lines"`
-	Next  int64         `json:"next"`
+	Lines []otp.AuditRecord `json:"lines"`
+	Next  int64             `json:"next"`
 }
 
 // readAudit returns the lines of the audit log about the caller's accounts. With `wait` it waits for the first of them; it holds
@@ -89,7 +89,7 @@ func (ad *administration) poll(ctx context.Context, who authn.Principal, after i
 func (ad *administration) auditPageOf(
 	ctx context.Context, who authn.Principal, after int64, limit int,
 ) (page auditPage, more bool, err error) {
-	page = auditPage{Lines: []otp.Audited{}, Next: after}
+	page = auditPage{Lines: []otp.AuditRecord{}, Next: after}
 	step := limit
 	if who.Prefix != "" {
 		step = maxPage
@@ -117,7 +117,7 @@ func (ad *administration) auditPageOf(
 
 // mayRead reports whether a line is about an account of the caller, or about what the caller itself did that concerns no
 // account. Who administers all accounts reads all lines.
-func mayRead(who authn.Principal, line otp.Audited) bool {
+func mayRead(who authn.Principal, line otp.AuditRecord) bool {
 	switch {
 	case who.Prefix == "":
 		return true

@@ -123,7 +123,7 @@ func challengeFor(reason errcodes.Reason, err error) string {
 
 // waitOf is how long the caller should wait: what the error says, or the estimate.
 func waitOf(err error, estimate time.Duration) time.Duration {
-	if w, ok := errors.AsType[*otp.Wait](err); ok {
+	if w, ok := errors.AsType[*otp.RetryAfterError](err); ok {
 		return w.For
 	}
 	if w, ok := errors.AsType[*authn.Wait](err); ok {

@@ -38,15 +38,15 @@ const (
 
 // OTPs issues one-time passwords; *otp.Service does.
 type OTPs interface {
-	IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (otp.Issued, error)
+	IssueOTP(ctx context.Context, ask otp.Request, pin secret.Text) (otp.Issued, error)
 }
 
 // Accounts enrols devices and tells how accounts stand; *otp.Service does.
 type Accounts interface {
-	HasPIN(ctx context.Context, ask otp.Ask, code secret.Text) (bool, error)
-	Enroll(ctx context.Context, ask otp.Ask, enrolling otp.Enrolling) (otp.Activations, error)
+	HasPIN(ctx context.Context, ask otp.Request, code secret.Text) (bool, error)
+	Enroll(ctx context.Context, ask otp.Request, enrolling otp.EnrollRequest) (otp.Activations, error)
 	Status(ctx context.Context, account otp.Account) (otp.Status, error)
-	Unlock(ctx context.Context, ask otp.Ask) error
+	Unlock(ctx context.Context, ask otp.Request) error
 }
 
 // Config is what an API is made of. All down to the Contract are required.

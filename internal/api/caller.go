@@ -15,8 +15,8 @@ import (
 const accountHeader = "X-Pims-Account"
 
 // domainRequest returns the request for the domain: account, caller and transaction, as the audit log records them.
-func (c *call) domainRequest() otp.Ask {
-	return otp.Ask{Account: otp.Account(c.event.Account), Caller: c.event.Caller, Transaction: c.event.Transaction}
+func (c *call) domainRequest() otp.Request {
+	return otp.Request{Account: otp.Account(c.event.Account), Caller: c.event.Caller, Transaction: c.event.Transaction}
 }
 
 // admit finds out the caller and the account, and whether the caller may act now; what it finds is in the event. Only

@@ -36,9 +36,9 @@ var promised = []struct {
 	{otp.ErrStore, 500, 2000, "store_failed", "retry", "Unknown error", ""},
 	{otp.ErrDamaged, 500, 2000, "record_unreadable", "operator", "Unknown error", ""},
 	{otp.ErrServiceChoice, 500, 2006, "service_not_chosen", "operator", "Core not well configured", ""},
-	{otp.ErrRepeatUnderWay, 409, 2005, "idempotency_in_flight", "retry", "Duplicate command", "2"},
-	{otp.ErrRepeatSpent, 409, 2005, "idempotency_key_spent", "fix_request", "Duplicate command", ""},
-	{otp.ErrRepeatDiffers, 422, 2102, "idempotency_key_reused", "fix_request", "Invalid Idempotency-Key parameter", ""},
+	{otp.ErrKeyInFlight, 409, 2005, "idempotency_in_flight", "retry", "Duplicate command", "2"},
+	{otp.ErrKeySpent, 409, 2005, "idempotency_key_spent", "fix_request", "Duplicate command", ""},
+	{otp.ErrKeyReused, 422, 2102, "idempotency_key_reused", "fix_request", "Invalid Idempotency-Key parameter", ""},
 	{otp.ErrPINHeldBack, 429, 2308, "pin_held_back", "retry", "inwebo: access refused", "2"},
 	{otp.ErrPINLocked, 423, 2308, "pin_locked", "operator", "inwebo: access refused", ""},
 	{otp.ErrActivations, 409, 2348, "sms_activations_used_up", "operator", "StrongID document quoata reached", ""},
@@ -125,7 +125,7 @@ func TestEveryCauseThroughHTTP(t *testing.T) {
 		t.Run(tt.cause.Error(), func(t *testing.T) {
 			err := fmt.Errorf("%w: a detail for the log", tt.cause)
 			if tt.retryAfter == "2" {
-				err = fmt.Errorf("%w: a detail for the log", &otp.Wait{Cause: tt.cause, For: 1200 * time.Millisecond})
+				err = fmt.Errorf("%w: a detail for the log", &otp.RetryAfterError{Cause: tt.cause, For: 1200 * time.Millisecond})
 			}
 			b.domain.issue = func(context.Context) (otp.Issued, error) { return otp.Issued{}, err }
 

@@ -150,7 +150,7 @@ func TestHowAnAccountStands(t *testing.T) {
 		},
 		"everything known": {
 			otp.Status{
-				Account: "alice", State: otp.StateHeld, Activated: true, Blocking: otp.PINBlocked, InDoubt: true, DoubtSince: at, Service: "PSA",
+				Account: "alice", State: otp.StateLeased, Activated: true, Blocking: otp.PINBlocked, InDoubt: true, DoubtSince: at, Service: "PSA",
 				Services: []string{"PSA"}, DeviceName: "pimsd", EnrolledAt: at, LastOTPAt: at, OTPsLeft: &left, WrongPINs: 2, PINLocked: true,
 				Activations: 15, Step: 7,
 			},
@@ -171,9 +171,9 @@ func TestHowAnAccountStands(t *testing.T) {
 func TestEveryCauseOfTheOtherCalls(t *testing.T) {
 	b := newBench(t)
 	fromStore := []error{otp.ErrStore, otp.ErrSealed, otp.ErrStopping}
-	fromBusy := append([]error{&otp.Wait{Cause: otp.ErrBusy, For: time.Second}}, fromStore...)
+	fromBusy := append([]error{&otp.RetryAfterError{Cause: otp.ErrBusy, For: time.Second}}, fromStore...)
 	fromInwebo := append([]error{
-		&otp.Wait{Cause: otp.ErrCircuitOpen, For: time.Second}, otp.ErrUnreachable, otp.ErrLate, otp.ErrNotInwebo, otp.ErrNotUnderstood, otp.ErrSMSCode, otp.ErrSMSCodeFormat, otp.ErrSyntax,
+		&otp.RetryAfterError{Cause: otp.ErrCircuitOpen, For: time.Second}, otp.ErrUnreachable, otp.ErrLate, otp.ErrNotInwebo, otp.ErrNotUnderstood, otp.ErrSMSCode, otp.ErrSMSCodeFormat, otp.ErrSyntax,
 		otp.ErrPINRefused, otp.ErrVersion, otp.ErrBlocked, otp.ErrState, otp.ErrTooSlow, otp.ErrDeviceUnknown, otp.ErrNotActivated, otp.ErrNoService,
 		otp.ErrPINReused, otp.ErrSynchroFailed, otp.ErrForbidden, otp.ErrPINFormat, otp.ErrTooManyDevices, otp.ErrRefused,
 	}, fromBusy...)

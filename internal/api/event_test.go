@@ -31,7 +31,7 @@ func TestTheEventOfAnOTP(t *testing.T) {
 	if fmt.Sprintf("%+v", e) != fmt.Sprintf("%+v", want) {
 		t.Errorf("the event is\n%+v, want\n%+v", e, want)
 	}
-	if ask := b.domain.asked[0]; ask != (otp.Ask{Account: "alice", Caller: "key:alice", Transaction: id}) {
+	if ask := b.domain.asked[0]; ask != (otp.Request{Account: "alice", Caller: "key:alice", Transaction: id}) {
 		t.Errorf("the domain was asked %+v", ask)
 	}
 	if again := b.send(t, request{body: aBody}).header.Get("X-Request-Id"); again == id {

@@ -45,14 +45,14 @@ func readStoredReply(stored secret.Bytes) (result storedReply, err error) {
 
 // idempotentCall returns what lets the call be repeated, or nil when its caller has not named it. The caller must be known by
 // now, and the request valid: repeats are compared by what they ask for, however their bodies write it.
-func idempotentCall[Req any](a *API, c *call, req Req) (*otp.Repeat, error) {
+func idempotentCall[Req any](a *API, c *call, req Req) (*otp.IdempotentCall, error) {
 	named, err := parseIdempotencyKey(c.request.Header.Values(idempotencyHeader))
 	if err != nil || named == "" {
 		return nil, err
 	}
 	e := c.event // as it is now: an answer may be kept when the call is long over
 	account, key := otp.Account(e.Account), digest(e.Route, e.Caller, named)
-	return &otp.Repeat{
+	return &otp.IdempotentCall{
 		Key:  key,
 		Body: a.config.Fingerprints(account, key, canonical(req)),
 		Answer: func(text secret.Text, err error) secret.Bytes {

@@ -85,15 +85,15 @@ func TestTheKeyNamesTheCall(t *testing.T) {
 		b.send(t, request{body: aBody, header: header})
 		b.journal.last(t)
 		ask := b.domain.asked[len(b.domain.asked)-1]
-		named := string(ask.Account) + ask.Repeat.Key
-		if other, taken := keys[named]; taken || len(ask.Repeat.Key) != 64 {
-			t.Errorf("%s key is %q, as is %q", name, ask.Repeat.Key, other)
+		named := string(ask.Account) + ask.Idempotency.Key
+		if other, taken := keys[named]; taken || len(ask.Idempotency.Key) != 64 {
+			t.Errorf("%s key is %q, as is %q", name, ask.Idempotency.Key, other)
 		}
 		keys[named] = name
 	}
 	b.send(t, request{body: aBody})
 	b.journal.last(t)
-	if ask := b.domain.asked[len(b.domain.asked)-1]; ask.Repeat != nil {
+	if ask := b.domain.asked[len(b.domain.asked)-1]; ask.Idempotency != nil {
 		t.Error("a call without a key can be repeated")
 	}
 	got := b.send(t, request{body: aBody, header: "Idempotency-Key: \"open"})
@@ -148,8 +148,8 @@ func TestAKeptAnswerIsAnswered(t *testing.T) {
 			keyed := request{body: aBody, header: "Idempotency-Key: one"}
 			first := b.send(t, keyed)
 			answered := b.journal.last(t)
-			stored := b.domain.asked[0].Repeat.Answer(secret.NewText(anOTP), outcome)
-			b.domain.issue = func(context.Context) (otp.Issued, error) { return otp.Issued{Kept: stored}, nil }
+			stored := b.domain.asked[0].Idempotency.Answer(secret.NewText(anOTP), outcome)
+			b.domain.issue = func(context.Context) (otp.Issued, error) { return otp.Issued{StoredResponse: stored}, nil }
 			again := b.send(t, keyed)
 			e := b.journal.last(t)
 			if again.body != first.body || again.status != first.status || again.header.Get("Idempotent-Replayed") != "true" {
@@ -170,7 +170,7 @@ func TestAKeptAnswerThatIsDamaged(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.domain.issue = func(context.Context) (otp.Issued, error) {
-		return otp.Issued{Kept: secret.NewBytes([]byte(anOTP))}, nil
+		return otp.Issued{StoredResponse: secret.NewBytes([]byte(anOTP))}, nil
 	}
 	b.send(t, request{body: aBody, header: "Idempotency-Key: one"}).is(t, 500, 2000, "Unknown error")
 	if e := b.journal.last(t); strings.Contains(e.Err.Error(), anOTP[1:]) {

@@ -39,7 +39,7 @@ const (
 type domain struct {
 	mu    sync.Mutex
 	issue func(ctx context.Context) (otp.Issued, error)
-	asked []otp.Ask
+	asked []otp.Request
 	pins  []string
 
 	err       error // of every other call
@@ -47,30 +47,30 @@ type domain struct {
 	used      otp.Activations
 	status    otp.Status
 	codes     []string // SMS codes
-	enrolling otp.Enrolling
+	enrolling otp.EnrollRequest
 }
 
-func (d *domain) HasPIN(_ context.Context, ask otp.Ask, code secret.Text) (bool, error) {
+func (d *domain) HasPIN(_ context.Context, ask otp.Request, code secret.Text) (bool, error) {
 	d.asked, d.codes = append(d.asked, ask), append(d.codes, code.Reveal())
 	return d.hasPIN, d.err
 }
 
-func (d *domain) Enroll(_ context.Context, ask otp.Ask, e otp.Enrolling) (otp.Activations, error) {
+func (d *domain) Enroll(_ context.Context, ask otp.Request, e otp.EnrollRequest) (otp.Activations, error) {
 	d.asked, d.codes, d.pins, d.enrolling = append(d.asked, ask), append(d.codes, e.SMSCode.Reveal()), append(d.pins, e.PIN.Reveal()), e
 	return d.used, d.err
 }
 
 func (d *domain) Status(_ context.Context, account otp.Account) (otp.Status, error) {
-	d.asked = append(d.asked, otp.Ask{Account: account})
+	d.asked = append(d.asked, otp.Request{Account: account})
 	return d.status, d.err
 }
 
-func (d *domain) Unlock(_ context.Context, ask otp.Ask) error {
+func (d *domain) Unlock(_ context.Context, ask otp.Request) error {
 	d.asked = append(d.asked, ask)
 	return d.err
 }
 
-func (d *domain) IssueOTP(ctx context.Context, ask otp.Ask, pin secret.Text) (otp.Issued, error) {
+func (d *domain) IssueOTP(ctx context.Context, ask otp.Request, pin secret.Text) (otp.Issued, error) {
 	d.mu.Lock()
 	d.asked = append(d.asked, ask)
 	d.pins = append(d.pins, pin.Reveal())

@@ -28,14 +28,14 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 		return nil, err
 	}
 	ask := c.domainRequest()
-	ask.Repeat = repeat
+	ask.Idempotency = repeat
 	issued, err := a.config.OTPs.IssueOTP(ctx, ask, req.PIN)
 	switch {
 	case err != nil:
 		return nil, err
-	case !issued.Kept.IsEmpty():
+	case !issued.StoredResponse.IsEmpty():
 		e.Repeated = true
-		return readStoredReply(issued.Kept)
+		return readStoredReply(issued.StoredResponse)
 	}
 	c.setQuotaHeaders(issued.Allowance)
 	e.Step, e.Rounds, e.Blocked = issued.Step, issued.Rounds, issued.Blocked

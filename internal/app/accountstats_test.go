@@ -24,7 +24,7 @@ func TestAccountsAreCountedUnderWhatHoldsOfThem(t *testing.T) {
 	}{
 		"nothing":          {otp.Status{State: otp.StateNotEnrolled, OTPsLeft: left(6)}, nil},
 		"idle":             {otp.Status{State: otp.StateIdle}, []string{accountsEnrolled}},
-		"held, and used":   {otp.Status{State: otp.StateHeld, OTPsLeft: left(0)}, []string{accountsEnrolled, accountsQuota}},
+		"held, and used":   {otp.Status{State: otp.StateLeased, OTPsLeft: left(0)}, []string{accountsEnrolled, accountsQuota}},
 		"blocked, locked":  {otp.Status{State: otp.StateNotEnrolled, Blocking: otp.PINBlocked, PINLocked: true}, []string{accountsBlocked, accountsPINLocked}},
 		"nearly no more":   {otp.Status{State: otp.StateNotEnrolled, FewLeft: true}, []string{accountsSMS}},
 		"one OTP is left":  {otp.Status{State: otp.StateNotEnrolled, OTPsLeft: left(1)}, nil},
@@ -74,7 +74,7 @@ func TestWhatHeldARequestBack(t *testing.T) {
 		{api.Event{Err: otp.ErrPINRefused, Code: errcodes.AccessRefused, Status: 403}, ""},
 		{api.Event{Err: otp.ErrPINHeldBack, Code: errcodes.AccessRefused, Status: 429}, "pin_guard"},
 		{api.Event{Err: otp.ErrPINLocked, Code: errcodes.AccessRefused, Status: 423}, "pin_locked"},
-		{api.Event{Err: &otp.Wait{Cause: otp.ErrQuota}, Code: errcodes.QuotaReached, Status: 429}, "quota"},
+		{api.Event{Err: &otp.RetryAfterError{Cause: otp.ErrQuota}, Code: errcodes.QuotaReached, Status: 429}, "quota"},
 		{api.Event{Err: otp.ErrBusy, Code: errcodes.StateNotCorrect, Status: 409}, "busy_device"},
 		{api.Event{Err: otp.ErrStopping, Code: errcodes.FacadeNotInitialized, Status: 503}, ""},
 		{api.Event{Err: authn.ErrKeysUnavailable, Code: errcodes.FacadeNotInitialized, Status: 503}, ""},

@@ -38,21 +38,21 @@ func (a administrators) ListKeys(ctx context.Context) ([]authn.Key, error) {
 }
 
 // CreateKey is as api.AdminStore says.
-func (a administrators) CreateKey(ctx context.Context, ask otp.Ask, key authn.Key) error {
+func (a administrators) CreateKey(ctx context.Context, ask otp.Request, key authn.Key) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return storeFault(a.Core.CreateKey(ctx, ask, key))
 }
 
 // RevokeKey is as api.AdminStore says.
-func (a administrators) RevokeKey(ctx context.Context, ask otp.Ask, key authn.Key, at time.Time) error {
+func (a administrators) RevokeKey(ctx context.Context, ask otp.Request, key authn.Key, at time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return storeFault(a.Core.RevokeKey(ctx, ask, key, at))
 }
 
 // AuditAfter is as api.AdminStore says.
-func (a administrators) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
+func (a administrators) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	lines, err := a.Store.AuditAfter(ctx, id, limit)
@@ -68,7 +68,7 @@ func storeFault(err error) error {
 }
 
 // ImportDevice is as api.AdminStore says.
-func (a administrators) ImportDevice(ctx context.Context, ask otp.Ask, file secret.Bytes, dryRun bool) (api.ImportedDevice, error) {
+func (a administrators) ImportDevice(ctx context.Context, ask otp.Request, file secret.Bytes, dryRun bool) (api.ImportedDevice, error) {
 	device, err := devicefile.Read(file.Reveal())
 	if err != nil {
 		return api.ImportedDevice{}, fmt.Errorf("%w: %w", api.ErrDeviceFile, err)

@@ -88,7 +88,7 @@ func wholeRows(ctx context.Context, store Store, after otp.Account) ([]otp.Row, 
 }
 
 // wholeLines is AuditAfter of the store, and refuses a damaged line.
-func wholeLines(ctx context.Context, store Store, after int64) ([]otp.Audited, error) {
+func wholeLines(ctx context.Context, store Store, after int64) ([]otp.AuditRecord, error) {
 	lines, err := store.AuditAfter(ctx, after, page)
 	for _, line := range lines {
 		if line.Damage != "" {
@@ -99,9 +99,9 @@ func wholeLines(ctx context.Context, store Store, after int64) ([]otp.Audited, e
 }
 
 // allLines gives every line of the audit log, a page at a time.
-func allLines(ctx context.Context, store Store) iter.Seq2[otp.Audited, error] {
-	return paged(int64(0), func(after int64) ([]otp.Audited, error) { return wholeLines(ctx, store, after) },
-		func(line otp.Audited) int64 { return line.ID })
+func allLines(ctx context.Context, store Store) iter.Seq2[otp.AuditRecord, error] {
+	return paged(int64(0), func(after int64) ([]otp.AuditRecord, error) { return wholeLines(ctx, store, after) },
+		func(line otp.AuditRecord) int64 { return line.ID })
 }
 
 // paged gives all items of pages, each of which begins after the last item of the one before.
@@ -130,9 +130,9 @@ func paged[T, K any](after K, read func(K) ([]T, error), key func(T) K) iter.Seq
 // compare reads both stores side by side.
 func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 	sameRow := func(a, b otp.Row) bool {
-		return a.Account == b.Account && a.Revision == b.Revision && a.InDoubt == b.InDoubt && a.HeldUntil.Equal(b.HeldUntil) &&
+		return a.Account == b.Account && a.Revision == b.Revision && a.InDoubt == b.InDoubt && a.LeasedUntil.Equal(b.LeasedUntil) &&
 			a.UnreadAnswers == b.UnreadAnswers && a.Claim == b.Claim && a.Epoch == b.Epoch && a.StoreEpoch == b.StoreEpoch &&
-			bytes.Equal(a.Body, b.Body) && bytes.Equal(a.Vault.Reveal(), b.Vault.Reveal())
+			bytes.Equal(a.Body, b.Body) && bytes.Equal(a.Secrets.Reveal(), b.Secrets.Reveal())
 	}
 	if copied.Accounts, err = same(allRows(ctx, from), allRows(ctx, to), sameRow); err != nil {
 		return copied, fmt.Errorf("compare the accounts: %w", err)
@@ -140,7 +140,7 @@ func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 	if _, err = same(allFormer(ctx, from), allFormer(ctx, to), sameRow); err != nil {
 		return copied, fmt.Errorf("compare the former devices: %w", err)
 	}
-	sameLine := func(a, b otp.Audited) bool { return a == b }
+	sameLine := func(a, b otp.AuditRecord) bool { return a == b }
 	if copied.Lines, err = same(allLines(ctx, from), allLines(ctx, to), sameLine); err != nil {
 		return copied, fmt.Errorf("compare the audit log: %w", err)
 	}

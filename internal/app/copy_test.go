@@ -21,9 +21,9 @@ func stocked(t *testing.T, key authn.Key, change func(w *otp.Write)) Store {
 	store := emptyStore(t)
 	for revision := range uint64(2) {
 		w := otp.Write{
-			ID:   fmt.Sprint("write ", revision),
-			Row:  otp.Row{Account: "alice", Revision: revision + 1, Body: []byte("{}"), Vault: secret.NewBytes([]byte("sealed"))},
-			Line: otp.Line{Account: "alice", At: time.UnixMicro(1).UTC(), Stage: otp.StageOutcome, Step: revision},
+			ID:         fmt.Sprint("write ", revision),
+			Row:        otp.Row{Account: "alice", Revision: revision + 1, Body: []byte("{}"), Secrets: secret.NewBytes([]byte("sealed"))},
+			AuditEntry: otp.AuditEntry{Account: "alice", At: time.UnixMicro(1).UTC(), Stage: otp.StageOutcome, Step: revision},
 		}
 		verb := store.Create
 		if revision > 0 {
@@ -69,12 +69,12 @@ func TestCopiesAreCompared(t *testing.T) {
 		same   bool
 	}{
 		"the same":           {key, func(*otp.Write) {}, true},
-		"another vault":      {key, func(w *otp.Write) { w.Row.Vault = secret.NewBytes([]byte("Sealed")) }, false},
+		"another vault":      {key, func(w *otp.Write) { w.Row.Secrets = secret.NewBytes([]byte("Sealed")) }, false},
 		"another body":       {key, func(w *otp.Write) { w.Row.Body = []byte("[]") }, false},
 		"another doubt":      {key, func(w *otp.Write) { w.Row.InDoubt = true }, false},
-		"another hold":       {key, func(w *otp.Write) { w.Row.HeldUntil = time.UnixMicro(2) }, false},
+		"another hold":       {key, func(w *otp.Write) { w.Row.LeasedUntil = time.UnixMicro(2) }, false},
 		"another claim":      {key, func(w *otp.Write) { w.Claim = &otp.Claim{Serial: "phone/_/2"} }, false},
-		"another audit line": {key, func(w *otp.Write) { w.Line.Step++ }, false},
+		"another audit line": {key, func(w *otp.Write) { w.AuditEntry.Step++ }, false},
 		"another key":        {other, func(*otp.Write) {}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestFormerDevicesAreCompared(t *testing.T) {
 		store := stocked(t, key, func(w *otp.Write) { w.Claim = &otp.Claim{Serial: first} })
 		w := otp.Write{
 			ID: "last", Row: otp.Row{Account: "alice", Revision: 3, Body: []byte("{}")}, Claim: &otp.Claim{Serial: "phone/_/9"},
-			Line: otp.Line{Account: "alice", At: time.UnixMicro(1).UTC(), Stage: otp.StageOutcome},
+			AuditEntry: otp.AuditEntry{Account: "alice", At: time.UnixMicro(1).UTC(), Stage: otp.StageOutcome},
 		}
 		if err := store.Replace(t.Context(), w); err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ type Store interface {
 	// Writable proves that the store takes writes.
 	Writable(ctx context.Context) error
 	// AuditAfter gives lines of the audit log, those after the id given. Of a damaged line it returns what can be read.
-	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
+	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error)
 	// ForgetLines deletes lines of the audit log that are older than that; some of them, when there are many.
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than keyLife.
@@ -40,7 +40,7 @@ type Store interface {
 	// Epoch returns the doubt epoch of the store.
 	Epoch(ctx context.Context) (otp.Epoch, error)
 	// RaiseEpoch raises the doubt epoch, so that every device is in doubt, in one write with the audit entry. Its action is the cause.
-	RaiseEpoch(ctx context.Context, line otp.Line) error
+	RaiseEpoch(ctx context.Context, line otp.AuditEntry) error
 	// CountDoubt counts the devices in doubt.
 	CountDoubt(ctx context.Context) (int, error)
 	// CountUnreadAnswers counts the answers of inWebo that are kept because they could not be read.
@@ -196,9 +196,9 @@ func limits(c *config.Config) otp.Limits {
 		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: storeTimeout,
 		CircuitFaults: c.Inwebo.CircuitFaults, CircuitTimeout: c.Inwebo.CircuitTimeout, SetupRepeats: c.Inwebo.SetupRepeats,
 		FinalizeTimeout: c.Inwebo.ExchangeTimeout, OTPsPerDay: c.Quota.OTPsPerDay, ServiceID: c.Inwebo.Service,
-		AnswerLife:  c.Idempotency.AnswerLife,
-		DeviceName:  c.Inwebo.DeviceName,
-		Activations: otp.ActivationLimits{Warn: c.Activations.WarnAt, Refuse: c.Activations.RefuseAt},
-		Guard:       otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
+		ResponseLifetime: c.Idempotency.AnswerLife,
+		DeviceName:       c.Inwebo.DeviceName,
+		Activations:      otp.ActivationLimits{Warn: c.Activations.WarnAt, Refuse: c.Activations.RefuseAt},
+		Guard:            otp.GuardLimits{Attempts: c.Guard.Attempts, Pause: c.Guard.Pause, Unanswered: c.Guard.Unanswered},
 	}
 }

@@ -45,11 +45,11 @@ type deniedCallers struct {
 	store   Store
 	logger  *zap.Logger
 	metrics *telemetry.Metrics
-	lines   chan otp.Line
+	lines   chan otp.AuditEntry
 
 	unknownLimit, knownLimit *rate.Limiter
 	mu                       sync.Mutex
-	recent                   map[otp.Line]time.Time // lines without Transaction, of known callers
+	recent                   map[otp.AuditEntry]time.Time // lines without Transaction, of known callers
 }
 
 const (
@@ -59,9 +59,9 @@ const (
 
 func newDeniedCallers(store Store, logger *zap.Logger, metrics *telemetry.Metrics) *deniedCallers {
 	return &deniedCallers{
-		store: store, logger: logger, metrics: metrics, lines: make(chan otp.Line, 2*deniedBurst),
+		store: store, logger: logger, metrics: metrics, lines: make(chan otp.AuditEntry, 2*deniedBurst),
 		unknownLimit: rate.NewLimiter(deniedPerSecond, deniedBurst), knownLimit: rate.NewLimiter(deniedPerSecond, deniedBurst),
-		recent: make(map[otp.Line]time.Time),
+		recent: make(map[otp.AuditEntry]time.Time),
 	}
 }
 
@@ -71,7 +71,7 @@ const outcomeReplayed = "replayed"
 // endsBeforeInwebo lists the causes that end a known caller's call before the domain writes a line of its own.
 func endsBeforeInwebo() []error {
 	return []error{
-		otp.ErrRepeatDiffers, otp.ErrRepeatSpent, otp.ErrRepeatUnderWay, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrQuota,
+		otp.ErrKeyReused, otp.ErrKeySpent, otp.ErrKeyInFlight, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrQuota,
 		otp.ErrActivations,
 	}
 }
@@ -106,7 +106,7 @@ func (r *deniedCallers) observe(e api.Event) {
 	if outcome == "" {
 		return
 	}
-	line := otp.Line{
+	line := otp.AuditEntry{
 		Account: otp.Account(e.Account), Caller: e.Caller, Action: actionOf(e.Route), Stage: otp.StageOutcome, Outcome: outcome,
 	}
 	limit := r.knownLimit
@@ -129,7 +129,7 @@ func (r *deniedCallers) observe(e api.Event) {
 
 // isRecent reports whether a line that differs in its transaction alone was taken within repeatWindow, and remembers it
 // otherwise.
-func (r *deniedCallers) isRecent(line otp.Line, now time.Time) bool {
+func (r *deniedCallers) isRecent(line otp.AuditEntry, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at, seen := r.recent[line]; seen && now.Sub(at) < repeatWindow {
@@ -157,7 +157,7 @@ func (r *deniedCallers) run(ctx context.Context) {
 }
 
 // waiting returns the lines, and those that wait behind them.
-func (r *deniedCallers) waiting(lines ...otp.Line) []otp.Line {
+func (r *deniedCallers) waiting(lines ...otp.AuditEntry) []otp.AuditEntry {
 	for {
 		select {
 		case line := <-r.lines:
@@ -168,11 +168,11 @@ func (r *deniedCallers) waiting(lines ...otp.Line) []otp.Line {
 	}
 }
 
-func (r *deniedCallers) write(lines []otp.Line) {
+func (r *deniedCallers) write(lines []otp.AuditEntry) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	outcome := lineRecorded
-	if err := r.store.Note(ctx, lines); err != nil {
+	if err := r.store.AppendAudit(ctx, lines); err != nil {
 		outcome = lineFailed
 		r.logger.Warn("refused callers are missing in the audit log", zap.Int("callers", len(lines)), zap.Error(err))
 	}

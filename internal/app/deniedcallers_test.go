@@ -19,10 +19,10 @@ import (
 // audited is a store that takes lines alone.
 type audited struct {
 	Store
-	lines []otp.Line
+	lines []otp.AuditEntry
 }
 
-func (a *audited) Note(_ context.Context, lines []otp.Line) error {
+func (a *audited) AppendAudit(_ context.Context, lines []otp.AuditEntry) error {
 	a.lines = append(a.lines, lines...)
 	return nil
 }
@@ -37,7 +37,7 @@ func TestAuditLinesOfCallsThatEndEarly(t *testing.T) {
 	}
 	var want []string
 	for i, cause := range endsBeforeInwebo() {
-		r.observe(event(string(rune('a'+i)), &otp.Wait{Cause: cause, For: time.Second}))
+		r.observe(event(string(rune('a'+i)), &otp.RetryAfterError{Cause: cause, For: time.Second}))
 		want = append(want, string(otp.ReasonOf(cause)))
 	}
 	r.observe(api.Event{Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: errcodes.OK, Repeated: true})

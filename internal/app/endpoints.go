@@ -129,7 +129,7 @@ func (a *App) listenAPI(metrics *telemetry.Metrics) error {
 // apiTimeouts are those of the listeners that callers reach.
 func (a *App) apiTimeouts() timeouts {
 	part := a.config.HTTP.PartTimeout
-	longest := a.config.Load.Wait + a.config.Conversation.QueueWait + otp.EnrolmentDeadlines*a.config.Conversation.Deadline
+	longest := a.config.Load.Wait + a.config.Conversation.QueueWait + otp.EnrollmentDeadlines*a.config.Conversation.Deadline
 	return timeouts{
 		header: part, read: 2 * part, idle: a.config.HTTP.IdleTimeout,
 		write: 2*part + authn.KeyWaitTimeout + longest + answerTimeout,

@@ -84,7 +84,7 @@ func TestReplicaWithoutTheNewKeyIsNotReady(t *testing.T) {
 		store := storetest.NewMemory()
 		write := func(account otp.Account, r *replica) {
 			err := seal.New(store, r.keyring).Create(ctx, otp.Write{ID: string(account), Row: otp.Row{
-				Account: account, Revision: 1, Body: []byte("{}"), Vault: secret.NewBytes([]byte("x")),
+				Account: account, Revision: 1, Body: []byte("{}"), Secrets: secret.NewBytes([]byte("x")),
 			}})
 			if err != nil {
 				t.Fatal(err)

@@ -56,7 +56,7 @@ func (m domainMetrics) Committed(what otp.Commit, err error) {
 	m.CountCommit(string(what), outcome)
 }
 
-func (m domainMetrics) Window(answerToCommit time.Duration) { m.ObserveWindow(answerToCommit) }
+func (m domainMetrics) CommitWindow(answerToCommit time.Duration) { m.ObserveWindow(answerToCommit) }
 
 func (m domainMetrics) Retrying(change int) { m.SettleRetrying(change) }
 

@@ -66,7 +66,7 @@ func (r *Restore) prepare(ctx context.Context, c *config.Config, caller string) 
 			return err
 		}
 	}
-	return r.new.Seal(ctx, otp.Line{Caller: caller, Action: "store-restore", Stage: otp.StageOutcome, Outcome: "done"})
+	return r.new.Seal(ctx, otp.AuditEntry{Caller: caller, Action: "store-restore", Stage: otp.StageOutcome, Outcome: "done"})
 }
 
 // countAll releases every device of the new store, and has what the replaced store has counted go on to count.

@@ -32,7 +32,7 @@ func TestEveryTimeoutIsSet(t *testing.T) {
 				name, s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes)
 		}
 	}
-	longest := c.Load.Wait + c.Conversation.QueueWait + otp.EnrolmentDeadlines*c.Conversation.Deadline
+	longest := c.Load.Wait + c.Conversation.QueueWait + otp.EnrollmentDeadlines*c.Conversation.Deadline
 	if least := 2*c.HTTP.PartTimeout + longest + time.Second; a.api.server.WriteTimeout < least {
 		t.Errorf("an answer is cut off after %v, and may take %v", a.api.server.WriteTimeout, least)
 	}

@@ -24,7 +24,7 @@ func TestStampsFromTheFutureAreNamed(t *testing.T) {
 		t.Helper()
 		w := otp.Write{
 			ID: account, Row: otp.Row{Account: otp.Account(account), Revision: 1, Body: []byte(body)},
-			Line: otp.Line{Account: otp.Account(account), Action: "otp"},
+			AuditEntry: otp.AuditEntry{Account: otp.Account(account), Action: "otp"},
 		}
 		if err := store.Create(t.Context(), w); err != nil {
 			t.Fatal(err)

@@ -41,7 +41,7 @@ type Device struct {
 	// PIN is the one that the client kept; empty when it kept none.
 	PIN secret.Text
 
-	found  otp.Found // but for its secret
+	found  otp.ForeignDevice // but for its secret
 	secval secret.Text
 }
 
@@ -104,13 +104,13 @@ func (d Device) Services() []string {
 // With returns the device as it is taken over by an operator that typed that PIN, or none. A PIN that is typed must be the
 // one in the file: ErrOtherPIN. Where the file has none nothing can tell a wrong one, and the first that inWebo accepts
 // counts.
-func (d Device) With(typed secret.Text) (otp.Found, error) {
+func (d Device) With(typed secret.Text) (otp.ForeignDevice, error) {
 	found := d.found
 	switch {
 	case d.PIN.IsEmpty():
 		found.State.Unopened = d.secval
 	case !typed.IsEmpty() && !typed.Equal(d.PIN):
-		return otp.Found{}, ErrOtherPIN
+		return otp.ForeignDevice{}, ErrOtherPIN
 	default:
 		found.State.Secret = ratchet.NewKma(d.PIN, found.Serial).SecretOf(d.secval)
 	}

@@ -101,7 +101,7 @@ func TestVectors(t *testing.T) {
 }
 
 // check wants exactly what the vector says.
-func (v vector) check(t *testing.T, found otp.Found) {
+func (v vector) check(t *testing.T, found otp.ForeignDevice) {
 	t.Helper()
 	state := found.State
 	if found.Serial != v.Serial || found.Identity.ID != v.ID || found.Identity.LastSync != v.LastSync ||

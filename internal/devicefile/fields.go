@@ -47,7 +47,7 @@ func (f fields) device(client string) (Device, error) {
 		return Device{}, err
 	}
 	d.secval = secret.NewText(secvals[0])
-	d.found = otp.Found{
+	d.found = otp.ForeignDevice{
 		Serial: serial, Identity: inwebo.Identity{ID: id, LastSync: cmp.Or(sync, "0")}, Services: services, Offline: offline,
 		State: ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(k0), K1: secret.NewText(k1)}},
 	}

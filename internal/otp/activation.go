@@ -15,7 +15,7 @@ import (
 type activation struct {
 	*Service
 	*conversation
-	Enrolling
+	EnrollRequest
 	serial ratchet.Serial
 	kma    ratchet.Kma
 	hasPIN bool // inWebo compares the PIN with the account's own
@@ -30,15 +30,15 @@ func (a *activation) run(ctx context.Context) error {
 		return err
 	}
 	if a.hasPIN {
-		if err := a.takeGuess(ctx); err != nil {
-			return a.fail(outcome{fate: unsent, err: err})
+		if err := a.takeAttempt(ctx); err != nil {
+			return a.fail(outcome{result: neverSent, err: err})
 		}
 	}
 	answer, fresh, err := a.activate(ctx, kiw)
 	if err != nil {
 		return err
 	}
-	return a.giveSecret(ctx, kfact, answer, fresh)
+	return a.deliverSecret(ctx, kfact, answer, fresh)
 }
 
 // open makes the activate setup, and gives Kfact, and Kiw unsealed.
@@ -46,17 +46,17 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 	a.tell(StepOpen)
 	setup, err := a.inwebo.ActivateSetup(ctx, a.SMSCode)
 	if err != nil {
-		return kfact, kiw, a.fail(notActivating(blamingCode(setupFailed(err))))
+		return kfact, kiw, a.fail(asNeverSent(blameSMSCode(setupFailed(err))))
 	}
 	if kfact, err = ratchet.ParsePublicKey(setup.Kfact); err == nil {
 		kiw, err = kfact.UnsealKey(setup.Kiw)
 	}
 	if err != nil {
-		return kfact, kiw, a.fail(senseless(unsent, err))
+		return kfact, kiw, a.fail(notUnderstood(neverSent, err))
 	}
 	a.hasPIN = setup.PINMode&inwebo.PINExisting != 0
 	if setup.PINMode&(inwebo.PINExisting|inwebo.PINNew) == 0 && !a.PINAnyway {
-		return kfact, kiw, a.fail(senseless(unsent, ErrNoPINAsked))
+		return kfact, kiw, a.fail(notUnderstood(neverSent, ErrNoPINAsked))
 	}
 	return kfact, kiw, nil
 }
@@ -67,24 +67,24 @@ var ErrNoPINAsked = errors.New("inWebo asks for no PIN for this account (pinmode
 
 // takeGuess takes a guess of the PIN, durably, before the activate finalize shows the PIN to inWebo: where the account has
 // a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). The conversation must still have its hold.
-func (a *activation) takeGuess(ctx context.Context) error {
-	err := a.writeGuess(ctx, a.record, a.body)
+func (a *activation) takeAttempt(ctx context.Context) error {
+	err := a.writeAttempt(ctx, a.record, a.body)
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
 	found, err := a.fetch(ctx, a.conversation) // its sealing key may have changed, for example
 	switch {
 	case err != nil:
-		return because(ErrStore, err)
-	case !found.heldBy(a.id):
-		return because(ErrStore, ErrConflict)
+		return wrapCause(ErrStore, err)
+	case !found.isLeasedBy(a.id):
+		return wrapCause(ErrStore, ErrConflict)
 	default:
-		return a.writeGuess(ctx, found, a.seen)
+		return a.writeAttempt(ctx, found, a.seen)
 	}
 }
 
 // writeGuess takes the guess on the record base, whose row has that body.
-func (a *activation) writeGuess(ctx context.Context, base Record, body []byte) error {
+func (a *activation) writeAttempt(ctx context.Context, base Record, body []byte) error {
 	next := base
 	next.Revision++
 	guard, err := next.Guard.take(a.id, a.reading(), a.limits.Guard)
@@ -95,10 +95,10 @@ func (a *activation) writeGuess(ctx context.Context, base Record, body []byte) e
 	w, err := a.writeOf(a.nextWriteID(), base, next, StageAttempt, "")
 	if err == nil {
 		w.Over = body
-		err = a.writeVerified(ctx, CommitHold, w)
+		err = a.writeVerified(ctx, CommitLease, w)
 	}
 	if err != nil {
-		return because(ErrStore, err)
+		return wrapCause(ErrStore, err)
 	}
 	a.record, a.body = next, w.Row.Body
 	return nil
@@ -108,19 +108,19 @@ func (a *activation) writeGuess(ctx context.Context, base Record, body []byte) e
 // the answer, and the device as the answer left it.
 func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answer inwebo.ActivateFinalize, fresh Device, err error) {
 	a.tell(StepActivate)
-	request, drawn, err := a.request(kiw)
+	request, drawn, err := a.activationRequest(kiw)
 	if err != nil {
-		return answer, fresh, a.fail(senseless(unsent, err))
+		return answer, fresh, a.fail(notUnderstood(neverSent, err))
 	}
 	if deadline, _ := ctx.Deadline(); time.Until(deadline) < 2*a.limits.FinalizeTimeout { // for the ms finalize, too
-		return answer, fresh, a.fail(outcome{fate: unsent, err: ErrLate})
+		return answer, fresh, a.fail(outcome{result: neverSent, err: ErrLate})
 	}
 	if answer, err = a.inwebo.ActivateFinalize(ctx, request); err != nil {
 		return answer, fresh, a.fail(finalizeFailed(err))
 	}
 	a.spent = true
 	if err := usable(answer); err != nil {
-		return answer, fresh, a.fail(outcome{fate: lost, err: err})
+		return answer, fresh, a.fail(outcome{result: noAnswer, err: err})
 	}
 	fresh = Device{Origin: a.id, Identity: inwebo.Unactivated(), Services: a.knownServices()}.
 		synced(answer.Sync, ratchet.State{Secret: drawn, Unproven: answer.Sync.Move})
@@ -143,7 +143,7 @@ func usable(answer inwebo.ActivateFinalize) error {
 	case len(answer.MSIDs) == 0:
 		return ErrNoSecret
 	case answer.Sync.ID == "" || answer.Sync.Move.K0.IsEmpty() || answer.Sync.Move.K1.IsEmpty():
-		return because(ErrNotUnderstood, errHalfActivated)
+		return wrapCause(ErrNotUnderstood, errHalfActivated)
 	default:
 		return nil
 	}
@@ -152,7 +152,7 @@ func usable(answer inwebo.ActivateFinalize) error {
 var errHalfActivated = errors.New("inWebo activated a device without an id and both keys")
 
 // request makes what the activate finalize sends, and draws the device secret.
-func (a *activation) request(kiw ratchet.PublicKey) (request inwebo.Activation, drawn secret.Bytes, err error) {
+func (a *activation) activationRequest(kiw ratchet.PublicKey) (request inwebo.Activation, drawn secret.Bytes, err error) {
 	request = inwebo.Activation{Code: a.SMSCode, Serial: a.serial, Proofs: ratchet.ActivationProofs(a.serial)}
 	if drawn, err = ratchet.NewSecret(a.random); err != nil {
 		return request, drawn, err
@@ -165,24 +165,24 @@ func (a *activation) request(kiw ratchet.PublicKey) (request inwebo.Activation, 
 }
 
 // giveSecret makes the ms finalize. The enrolment is through when inWebo accepted it and the store has it.
-func (a *activation) giveSecret(
+func (a *activation) deliverSecret(
 	ctx context.Context, kfact ratchet.PublicKey, answer inwebo.ActivateFinalize, fresh Device,
 ) error {
 	a.tell(StepSecret)
 	secrets, err := a.sealSecrets(kfact, answer, fresh.State.Secret)
 	if err != nil {
-		return a.fail(senseless(lost, err))
+		return a.fail(notUnderstood(noAnswer, err))
 	}
 	if deadline, _ := ctx.Deadline(); time.Until(deadline) < a.limits.FinalizeTimeout {
-		return a.fail(outcome{fate: lost, err: ErrLate})
+		return a.fail(outcome{result: noAnswer, err: ErrLate})
 	}
 	opened := fresh.State.Open(a.kma)
 	final, err := a.inwebo.MSFinalize(ctx, fresh.Identity, secrets, ratchet.Prove(answer.Challenge, opened, a.serial, a.PIN))
-	o := outcome{fate: accepted}
+	o := outcome{result: accepted}
 	if err != nil {
 		o = finalizeFailed(err)
 	}
-	if o.fate != accepted && o.fate != done {
+	if o.result != accepted && o.result != done {
 		return a.fail(o)
 	}
 	if refusal, refused := errors.AsType[*inwebo.Refusal](err); refused { // inWebo has the secret all the same
@@ -192,11 +192,11 @@ func (a *activation) giveSecret(
 	device.Name = a.limits.DeviceName
 	// Every OTP is asked for a service (docs/protocol.md §6), and no later answer could name one without an OTP.
 	if len(device.Services) == 0 {
-		o.fate, o.err = lost, cmp.Or(o.err, ErrNoService)
+		o.result, o.err = noAnswer, cmp.Or(o.err, ErrNoService)
 		return a.fail(o)
 	}
 	a.tell(StepStore)
-	if o.change = (enrolled{device: device, doubtful: true}); o.fate == accepted {
+	if o.change = (enrolled{device: device, wasInDoubt: true}); o.result == accepted {
 		o = ofAnswer(final, enrolled{device: device})
 	}
 	return a.settle(a.conversation, o, true)
@@ -221,7 +221,7 @@ func (a *activation) sealSecrets(
 	return secrets, nil
 }
 
-func (a *activation) tell(step EnrolmentStep) {
+func (a *activation) tell(step EnrollmentStep) {
 	if a.Progress != nil {
 		a.Progress(step)
 	}
@@ -230,11 +230,11 @@ func (a *activation) tell(step EnrolmentStep) {
 // fail settles an enrolment that ends here, and returns what the caller is told. What a refusal carries is about the
 // device that does not come to be; the account's old one, if it has one, stays as it is.
 func (a *activation) fail(o outcome) error {
-	if o.change = nil; o.fate == refused {
+	if o.change = nil; o.result == refused {
 		o.unread = nil
 	}
-	if silent := errors.Is(o.err, ErrUnreachable) || errors.Is(o.err, ErrLate); silent && (a.spent || o.fate == lost) {
-		o.err = because(ErrActivationLost, o.err)
+	if silent := errors.Is(o.err, ErrUnreachable) || errors.Is(o.err, ErrLate); silent && (a.spent || o.result == noAnswer) {
+		o.err = wrapCause(ErrActivationLost, o.err)
 	}
 	return a.settle(a.conversation, o, true)
 }

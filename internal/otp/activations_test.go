@@ -31,13 +31,13 @@ func TestWhatCountsAsAnActivation(t *testing.T) {
 		warning := limits()
 		warning.Activations.Warn = 1
 		service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), warning, nil)
-		told, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+		callerErr, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 		drained(t, service)
 		if err == nil {
 			t.Errorf("%s: enrolled", name)
 		}
-		if got := e.record(t).Activations; got != tt.want || told != (otp.Activations{Tried: tt.want, FewLeft: tt.want > 0}) {
-			t.Errorf("%s: %d activations, want %d; told %+v", name, got, tt.want, told)
+		if got := e.record(t).Activations; got != tt.want || callerErr != (otp.Activations{Tried: tt.want, FewLeft: tt.want > 0}) {
+			t.Errorf("%s: %d activations, want %d; told %+v", name, got, tt.want, callerErr)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestActivationLimits(t *testing.T) {
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limited, nil)
 	defer drained(t, service)
 	enrol := func(force bool) (otp.Activations, error) {
-		return service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true, Force: force})
+		return service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true, Force: force})
 	}
 	for _, want := range []otp.Activations{{Tried: 1}, {Tried: 2, FewLeft: true}, {Tried: 3, FewLeft: true, Exhausted: true}} {
 		if got, err := enrol(false); err != nil || got != want {
@@ -68,7 +68,7 @@ func TestActivationLimits(t *testing.T) {
 	if got, err := enrol(true); err != nil || got.Tried != 4 {
 		t.Errorf("forced: %+v, %v", got, err)
 	}
-	must(t, service.Forget(t.Context(), e.ask()))
+	must(t, service.Forget(t.Context(), e.request()))
 	if _, err := enrol(false); !errors.Is(err, otp.ErrActivations) {
 		t.Errorf("after forgetting the device: %v", err)
 	}
@@ -80,15 +80,15 @@ func TestHasPIN(t *testing.T) {
 	e := newEnrolee(t, func(k *inwebosim.Knobs) { k.PinMode = "3" })
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
-	if has, err := service.HasPIN(t.Context(), e.ask(), smsCode); err != nil || !has {
+	if has, err := service.HasPIN(t.Context(), e.request(), smsCode); err != nil || !has {
 		t.Errorf("%v, %v", has, err)
 	}
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindLostAnswer}))
-	if has, err := service.HasPIN(t.Context(), e.ask(), smsCode); err != nil || !has { // a setup may be asked once more
+	if has, err := service.HasPIN(t.Context(), e.request(), smsCode); err != nil || !has { // a setup may be asked once more
 		t.Errorf("after a lost answer: %v, %v", has, err)
 	}
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}))
-	if _, err := service.HasPIN(t.Context(), e.ask(), smsCode); !errors.Is(err, otp.ErrBlocked) {
+	if _, err := service.HasPIN(t.Context(), e.request(), smsCode); !errors.Is(err, otp.ErrBlocked) {
 		t.Errorf("of a blocked account: %v", err)
 	}
 	if e.hasRow() {
@@ -101,21 +101,21 @@ func TestHasPIN(t *testing.T) {
 func TestHasPINOfAnAccountWithARecord(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, func(k *inwebosim.Knobs) { k.PinMode = "3" })
-	must(t, e.enroll(t, limits(), otp.Enrolling{}))
+	must(t, e.enroll(t, limits(), otp.EnrollRequest{}))
 	before := e.record(t)
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
-	_, err := service.HasPIN(t.Context(), e.ask(), smsCode)
+	_, err := service.HasPIN(t.Context(), e.request(), smsCode)
 	must(t, err)
 	if r := e.record(t); r.Revision != before.Revision {
 		t.Errorf("a setup that says nothing of the account has written its record: %+v", r)
 	}
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}))
-	if _, err := service.HasPIN(t.Context(), e.ask(), smsCode); !errors.Is(err, otp.ErrBlocked) {
+	if _, err := service.HasPIN(t.Context(), e.request(), smsCode); !errors.Is(err, otp.ErrBlocked) {
 		t.Errorf("of a blocked account: %v", err)
 	}
 	r := e.record(t)
-	if r.Activations != before.Activations || r.Hold != nil || r.InDoubt(time.Now()) || r.Blocking != otp.PINBlocked {
+	if r.Activations != before.Activations || r.Lease != nil || r.InDoubt(time.Now()) || r.Blocking != otp.PINBlocked {
 		t.Errorf("it leaves %+v", r)
 	}
 }
@@ -128,23 +128,23 @@ func TestARefusedSetupIsAnAnswer(t *testing.T) {
 	limited.CircuitFaults, limited.CircuitTimeout = 2, time.Minute
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limited, nil)
 	defer drained(t, service)
-	check := func() error { _, err := service.HasPIN(t.Context(), e.ask(), smsCode); return err }
+	check := func() error { _, err := service.HasPIN(t.Context(), e.request(), smsCode); return err }
 	enrol := func() error {
-		_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+		_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 		return err
 	}
-	lost, refused := inwebosim.Fault{Kind: inwebosim.KindLostAnswer}, inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:STATE"}
+	noAnswer, refused := inwebosim.Fault{Kind: inwebosim.KindLostAnswer}, inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:STATE"}
 	for i, step := range []struct {
 		n    inwebosim.Fault
 		call func() error
 		want error
 	}{
-		{lost, check, otp.ErrUnreachable},
+		{noAnswer, check, otp.ErrUnreachable},
 		{refused, check, otp.ErrState},
-		{lost, enrol, otp.ErrUnreachable},
+		{noAnswer, enrol, otp.ErrUnreachable},
 		{refused, enrol, otp.ErrState},
-		{lost, enrol, otp.ErrUnreachable},
-		{lost, check, otp.ErrUnreachable},
+		{noAnswer, enrol, otp.ErrUnreachable},
+		{noAnswer, check, otp.ErrUnreachable},
 	} {
 		must(t, e.sim.Plant(step.n))
 		if err := step.call(); otp.CauseOf(err) != step.want {

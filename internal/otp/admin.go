@@ -24,9 +24,9 @@ const (
 
 // Unlock lets the PIN guard of the account forward guesses again, as after a success. The caller must make sure of the PIN
 // first: inWebo's own count goes on. A wrong PIN that is counted after the call began, and before it is done, goes on to count.
-func (s *Service) Unlock(ctx context.Context, ask Ask) error {
+func (s *Service) Unlock(ctx context.Context, request Request) error {
 	began := s.limits.Now()
-	return s.amend(ctx, ask, actionUnlock, keepsVault, func(r Record, now time.Time) (Record, error) {
+	return s.amend(ctx, request, actionUnlock, keepsSecrets, func(r Record, now time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
@@ -37,8 +37,8 @@ func (s *Service) Unlock(ctx context.Context, ask Ask) error {
 
 // ClearQuota forgets the OTPs that were counted for the account, for an operator who knows that inWebo counts fewer: after a
 // clock was wrong, or when inWebo's own limit was raised.
-func (s *Service) ClearQuota(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionQuota, keepsVault, func(r Record, _ time.Time) (Record, error) {
+func (s *Service) ClearQuota(ctx context.Context, request Request) error {
+	return s.amend(ctx, request, actionQuota, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
@@ -49,8 +49,8 @@ func (s *Service) ClearQuota(ctx context.Context, ask Ask) error {
 
 // CountActivations adds SMS activations to the count of the account that other clients have made: inWebo counts them, too. The account
 // need not have a device.
-func (s *Service) CountActivations(ctx context.Context, ask Ask, used int) error {
-	return s.amend(ctx, ask, actionSMS, keepsVault, func(r Record, _ time.Time) (Record, error) {
+func (s *Service) CountActivations(ctx context.Context, request Request, used int) error {
+	return s.amend(ctx, request, actionSMS, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
 		r.Activations += used
 		return r, nil
 	})
@@ -58,8 +58,8 @@ func (s *Service) CountActivations(ctx context.Context, ask Ask, used int) error
 
 // Doubt says that what is stored of the account's device may lag behind inWebo: after a backup was restored, or a
 // database failed over with loss. ErrNoDevice says that there is nothing to doubt.
-func (s *Service) Doubt(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionDoubt, keepsVault, func(r Record, now time.Time) (Record, error) {
+func (s *Service) Doubt(ctx context.Context, request Request) error {
+	return s.amend(ctx, request, actionDoubt, keepsSecrets, func(r Record, now time.Time) (Record, error) {
 		if r.Device == nil {
 			return r, ErrNoDevice
 		}
@@ -72,14 +72,14 @@ func (s *Service) Doubt(ctx context.Context, ask Ask) error {
 // kept for a later enrolment, since a new one would cost one of the devices that the account may have; so are the
 // counts of activations, wrong PINs and OTPs, for whichever account gets the device next. ErrNoDevice says that there is nothing to forget.
 // A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept.
-func (s *Service) Forget(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionForget, replacesDevice, Record.forgotten)
+func (s *Service) Forget(ctx context.Context, request Request) error {
+	return s.amend(ctx, request, actionForget, replacesDevice, Record.forgotten)
 }
 
 // ForgetDisabled is Forget for an account that is disabled, so that no program forgets a device that is in use. ErrNotDisabled
 // means that it is not disabled. A record that cannot be decoded makes no OTPs, and is forgotten whether it is disabled or not.
-func (s *Service) ForgetDisabled(ctx context.Context, ask Ask) error {
-	return s.amend(ctx, ask, actionForget, replacesDevice, func(r Record, now time.Time) (Record, error) {
+func (s *Service) ForgetDisabled(ctx context.Context, request Request) error {
+	return s.amend(ctx, request, actionForget, replacesDevice, func(r Record, now time.Time) (Record, error) {
 		if r.Revision > 1 && !r.Disabled && !r.damaged {
 			return r, ErrNotDisabled
 		}
@@ -89,28 +89,28 @@ func (s *Service) ForgetDisabled(ctx context.Context, ask Ask) error {
 
 // forgotten returns the record without its device.
 func (r Record) forgotten(time.Time) (Record, error) {
-	if r.Device == nil && r.Enrolment == nil && !r.damaged {
+	if r.Device == nil && r.Enrollment == nil && !r.damaged {
 		return r, ErrNoDevice
 	}
 	r = r.released().withoutSealed()
-	r.Device, r.Enrolment, r.Unread, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
+	r.Device, r.Enrollment, r.Unread, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
 	r.Step, r.MovedBy = r.Step+1, r.Revision // no answer that is still on its way brings the device back
 	return r, nil
 }
 
 // Disable has the account's calls refused with ErrDisabled from now on, and keeps its device. A conversation that is under way
 // ends first. ErrNoDevice means that nothing is stored of the account.
-func (s *Service) Disable(ctx context.Context, ask Ask) error {
-	return s.setDisabled(ctx, ask, actionDisable, true)
+func (s *Service) Disable(ctx context.Context, request Request) error {
+	return s.setDisabled(ctx, request, actionDisable, true)
 }
 
 // Enable ends Disable.
-func (s *Service) Enable(ctx context.Context, ask Ask) error {
-	return s.setDisabled(ctx, ask, actionEnable, false)
+func (s *Service) Enable(ctx context.Context, request Request) error {
+	return s.setDisabled(ctx, request, actionEnable, false)
 }
 
-func (s *Service) setDisabled(ctx context.Context, ask Ask, action string, disabled bool) error {
-	return s.amend(ctx, ask, action, keepsVault, func(r Record, _ time.Time) (Record, error) {
+func (s *Service) setDisabled(ctx context.Context, request Request, action string, disabled bool) error {
+	return s.amend(ctx, request, action, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
@@ -121,9 +121,9 @@ func (s *Service) setDisabled(ctx context.Context, ask Ask, action string, disab
 
 // amend changes the record of a device without a lease, in one write with its audit line.
 func (s *Service) amend(
-	ctx context.Context, ask Ask, action string, tolerance tolerance, change func(Record, time.Time) (Record, error),
+	ctx context.Context, request Request, action string, tolerance tolerance, change func(Record, time.Time) (Record, error),
 ) error {
-	c, err := s.enter(ctx, ask, action, s.limits.Deadline)
+	c, err := s.enter(ctx, request, action, s.limits.Deadline)
 	if err != nil {
 		return err
 	}
@@ -155,14 +155,14 @@ func (s *Service) tryAmend(
 ) error {
 	found, err := s.fetch(ctx, c)
 	if err != nil {
-		return because(ErrStore, err)
+		return wrapCause(ErrStore, err)
 	}
 	now := c.now()
 	corrected, wasAhead := found.corrected(now)
 	next, outcome := corrected, ""
 	next.Revision++
 	if next.LeasedAt(now) {
-		err = &Wait{ErrBusy, next.Hold.Until.Sub(now)}
+		err = &RetryAfterError{ErrBusy, next.Lease.Until.Sub(now)}
 	} else {
 		next, outcome, err = change(next, now)
 	}
@@ -171,17 +171,17 @@ func (s *Service) tryAmend(
 	}
 	w, err := c.writeOf(c.nextWriteID(), found, next, stage, outcome)
 	if err != nil {
-		return because(ErrStore, err)
+		return wrapCause(ErrStore, err)
 	}
 	w.Over = c.seen
-	return s.writeVerified(ctx, CommitAmend, w)
+	return s.writeVerified(ctx, CommitAdmin, w)
 }
 
 // actionImport is the audit log's word for taking over a device of another client.
 const actionImport = "import"
 
 // Found is a device that another client has activated, as its file has it.
-type Found struct {
+type ForeignDevice struct {
 	Serial   ratchet.Serial
 	Identity inwebo.Identity
 	Services []inwebo.Service
@@ -198,17 +198,17 @@ var ErrNotWhole = errors.New("the device lacks its id, its serial, its keys, its
 //
 // What was counted of the device, whichever account had it, goes on to count: wrong PINs, OTPs and SMS activations. Only a
 // success at inWebo, a completed enrollment or an Unlock ends the first.
-func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
+func (s *Service) Import(ctx context.Context, request Request, found ForeignDevice) error {
 	if !found.isWhole() {
 		return ErrNotWhole
 	}
 	origin := uuid.Must(uuid.NewV7()).String()
-	return s.amend(ctx, ask, actionImport, needsKeys, func(r Record, now time.Time) (Record, error) {
+	return s.amend(ctx, request, actionImport, needsKeys, func(r Record, now time.Time) (Record, error) {
 		r, err := s.importable(ctx, r, found)
 		if err != nil {
 			return r, err
 		}
-		r.Serial, r.Enrolment, r.Unread = found.Serial, nil, nil
+		r.Serial, r.Enrollment, r.Unread = found.Serial, nil, nil
 		r.Device = &Device{
 			Identity: found.Identity, Services: found.Services, Offline: found.Offline, State: found.State, EnrolledAt: now,
 			Origin: origin,
@@ -220,20 +220,20 @@ func (s *Service) Import(ctx context.Context, ask Ask, found Found) error {
 }
 
 // CheckImport returns the error that Import would return now, and changes nothing.
-func (s *Service) CheckImport(ctx context.Context, ask Ask, found Found) error {
+func (s *Service) CheckImport(ctx context.Context, request Request, found ForeignDevice) error {
 	if !found.isWhole() {
 		return ErrNotWhole
 	}
-	r, err := s.fetch(ctx, &conversation{ask: ask, clock: s.limits.Now})
+	r, err := s.fetch(ctx, &conversation{request: request, clock: s.limits.Now})
 	if err != nil {
-		return because(ErrStore, err)
+		return wrapCause(ErrStore, err)
 	}
 	_, err = s.importable(ctx, r, found)
 	return err
 }
 
 // importable returns the record that can get the device, with what was counted of the device so far.
-func (s *Service) importable(ctx context.Context, r Record, found Found) (Record, error) {
+func (s *Service) importable(ctx context.Context, r Record, found ForeignDevice) (Record, error) {
 	if r.Device != nil {
 		return r, ErrAlreadyEnrolled
 	}
@@ -244,7 +244,7 @@ func (s *Service) importable(ctx context.Context, r Record, found Found) (Record
 	return r.released().inheriting(h, s.limits.Guard)
 }
 
-func (f Found) isWhole() bool {
+func (f ForeignDevice) isWhole() bool {
 	state := f.State
 	return f.Identity.ID != "" && f.Serial != "" && len(f.Serial) <= maxSerial && len(f.Services) > 0 &&
 		!state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() &&

@@ -14,13 +14,13 @@ type settleParams struct {
 	rounds       int // accepted before this outcome
 	enrolls      bool
 	last         bool   // the conversation ends with this outcome
-	left         Record // as the conversation last wrote it
+	written      Record // as the conversation last wrote it
 }
 
 // settleParams is what settling an outcome must know of the conversation.
 func (c *conversation) settleParams(last bool) settleParams {
 	return settleParams{
-		conversation: c.id, rounds: c.rounds, enrolls: c.action == actionEnroll, last: last, left: c.record,
+		conversation: c.id, rounds: c.rounds, enrolls: c.action == actionEnroll, last: last, written: c.record,
 	}
 }
 
@@ -31,13 +31,13 @@ func (c *conversation) settleParams(last bool) settleParams {
 // A record that does not know the conversation is not the one that the conversation left: it was restored, or deleted
 // and made again. Its counters then began elsewhere, so only its device is compared, and a device that stays is in doubt.
 func (r Record) settled(p settleParams, o outcome, now time.Time) (_ Record, superseded bool) {
-	leased := r.heldBy(p.conversation)
+	leased := r.isLeasedBy(p.conversation)
 	p.last = p.last || !leased // a conversation that has lost its hold sends nothing more
-	by, known := r.holdOf(p.conversation)
+	by, known := r.leaseOf(p.conversation)
 	if known {
 		superseded = r.MovedBy > by
 	} else {
-		r, superseded = r.regained(p), r.Step > p.left.Step
+		r, superseded = r.regained(p), r.Step > p.written.Step
 	}
 	if !superseded {
 		r, superseded = r.moved(p, o, by, now)
@@ -59,25 +59,25 @@ func (r Record) settled(p settleParams, o outcome, now time.Time) (_ Record, sup
 // isAbout reports whether an answer to the conversation may be about the device of r. An activation gives other keys to whatever
 // device has its serial.
 func (p settleParams) isAbout(r Record) bool {
-	return r.Device != nil && (sameDevice(r.Device, p.left.Device) || p.enrolls && r.Serial == p.left.Serial)
+	return r.Device != nil && (sameDevice(r.Device, p.written.Device) || p.enrolls && r.Serial == p.written.Serial)
 }
 
 // moved is the record with what the outcome says of the device, and of the doubt about it.
 func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Record, superseded bool) {
 	if o.change != nil {
-		next, fits := o.change.apply(r, p.left, now, by)
+		next, fits := o.change.apply(r, p.written, now, by)
 		if !fits {
 			return r, true
 		}
 		if r = next; o.change.isStep() {
-			r.Step, r.MovedBy = max(r.Step, p.left.Step)+1, max(r.MovedBy, by)
+			r.Step, r.MovedBy = max(r.Step, p.written.Step)+1, max(r.MovedBy, by)
 		}
 	}
 	switch {
 	case p.enrolls: // the proofs of an activation say nothing of the device that the account has
-	case o.fate == accepted, o.fate == done:
+	case o.result == accepted, o.result == done:
 		r = r.confirmed()
-	case o.refusesProof() && r.Device != nil && r.heldBy(p.conversation):
+	case o.refusesProof() && r.Device != nil && r.isLeasedBy(p.conversation):
 		device := r.Device.alternated()
 		r.Device = &device
 	}
@@ -85,9 +85,9 @@ func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Re
 		r = r.kept(*o.unread, now)
 	}
 	switch {
-	case (o.fate == lost || o.fate == done || o.unread != nil) && r.Device != nil:
+	case (o.result == noAnswer || o.result == done || o.unread != nil) && r.Device != nil:
 		r.Doubt = r.Doubt.deeper(now, by)
-	case o.fate == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= by:
+	case o.result == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= by:
 		r.Doubt = nil
 	}
 	return r, false
@@ -96,24 +96,24 @@ func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Re
 // returned is the record with what the outcome gives back of the conversation's guess, unit and activation.
 func (r Record) returned(p settleParams, o outcome, leased bool, now time.Time) Record {
 	r.Guard = r.Guard.settled(p, o, leased, now)
-	unspent := o.fate == unsent || o.fate == refused
+	unspent := o.result == neverSent || o.result == refused
 	if p.last && unspent && p.rounds == 0 {
-		r.Quota = r.Quota.giveBack(p.conversation)
+		r.Quota = r.Quota.release(p.conversation)
 	}
-	if p.last && p.enrolls && o.fate == unsent && p.rounds == 0 {
+	if p.last && p.enrolls && o.result == neverSent && p.rounds == 0 {
 		r.Activations = max(0, r.Activations-1)
 	}
-	if p.last && unspent && p.enrolls && r.Enrolment != nil && r.Enrolment.Phase == PhaseEnrolling {
-		r.Enrolment = nil
+	if p.last && unspent && p.enrolls && r.Enrollment != nil && r.Enrollment.Phase == PhaseEnrolling {
+		r.Enrollment = nil
 	}
 	return r
 }
 
 // regained is a record that does not know the conversation, with what the conversation has taken of the account.
 func (r Record) regained(p settleParams) Record {
-	r.Guard = r.Guard.regain(p.conversation, p.left.Guard)
-	r.Quota = r.Quota.regain(p.conversation, p.left.Quota)
-	r.Activations = max(r.Activations, p.left.Activations)
+	r.Guard = r.Guard.regain(p.conversation, p.written.Guard)
+	r.Quota = r.Quota.regain(p.conversation, p.written.Quota)
+	r.Activations = max(r.Activations, p.written.Activations)
 	return r
 }
 
@@ -122,7 +122,7 @@ type change interface {
 	// apply returns r with the change. left is the record as the conversation last wrote it: r may have been deleted,
 	// restored or replaced since. by is the revision of the conversation's hold. apply reports false, and changes nothing,
 	// when the device of r is not the one that the answer is about.
-	apply(r, left Record, now time.Time, by uint64) (Record, bool)
+	apply(r, written Record, now time.Time, by uint64) (Record, bool)
 	// isStep reports whether the change is a step of the ratchet, from which no earlier answer moves the device on.
 	isStep() bool
 }
@@ -141,8 +141,8 @@ type proven struct {
 	pin  bool // the proof has confirmed the PIN behind kma
 }
 
-func (m moved) apply(r, left Record, now time.Time, by uint64) (Record, bool) {
-	if r.Device == nil || !sameDevice(r.Device, left.Device) {
+func (m moved) apply(r, written Record, now time.Time, by uint64) (Record, bool) {
+	if r.Device == nil || !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
 	state := r.Device.State
@@ -187,16 +187,16 @@ type activated struct {
 	challenge string
 }
 
-func (a activated) apply(r, left Record, now time.Time, by uint64) (Record, bool) {
-	if !sameDevice(r.Device, left.Device) {
+func (a activated) apply(r, written Record, now time.Time, by uint64) (Record, bool) {
+	if !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
-	r.Serial = left.Serial
+	r.Serial = written.Serial
 	if !r.sealed.IsEmpty() { // a device without keys at hand cannot be stored with the keys of another
 		r = r.withoutSealed()
 		r.Device = nil
 	}
-	r.Enrolment = &Enrolment{Phase: PhaseActivated, Device: a.device, Challenge: a.challenge}
+	r.Enrollment = &Enrollment{Phase: PhaseActivated, Device: a.device, Challenge: a.challenge}
 	if r.Device != nil { // inWebo may know the old one no more
 		r.Doubt = r.Doubt.deeper(now, by)
 	}
@@ -209,19 +209,19 @@ func (activated) isStep() bool { return true }
 type enrolled struct {
 	device Device
 	// doubtful says that the answer may have moved the device beyond what is known of it.
-	doubtful bool
+	wasInDoubt bool
 }
 
-func (e enrolled) apply(r, left Record, now time.Time, by uint64) (Record, bool) {
-	if !sameDevice(r.Device, left.Device) {
+func (e enrolled) apply(r, written Record, now time.Time, by uint64) (Record, bool) {
+	if !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
 	device := e.device
-	device.EnrolledAt, device.Unconfirmed = now, e.doubtful
+	device.EnrolledAt, device.Unconfirmed = now, e.wasInDoubt
 	r = r.withoutSealed()
-	r.Serial = left.Serial
-	r.Device, r.Enrolment, r.Unread, r.Doubt = &device, nil, nil, nil
-	if e.doubtful {
+	r.Serial = written.Serial
+	r.Device, r.Enrollment, r.Unread, r.Doubt = &device, nil, nil, nil
+	if e.wasInDoubt {
 		r.Doubt = r.Doubt.deeper(now, by)
 	}
 	return r, true
@@ -247,18 +247,18 @@ func sameDevice(a, b *Device) bool {
 // synced is the device after an answer (docs/protocol.md §4); what the answer leaves empty stays.
 func (d Device) synced(sync inwebo.Sync, state ratchet.State) Device {
 	d.State = state
-	keep(&d.Identity.ID, sync.ID)
-	keep(&d.Identity.LastSync, sync.LastSync)
-	keep(&d.Offline.J, sync.Offline.J)
-	keep(&d.Offline.K, sync.Offline.K)
-	keep(&d.Offline.H, sync.Offline.H)
+	responseToStore(&d.Identity.ID, sync.ID)
+	responseToStore(&d.Identity.LastSync, sync.LastSync)
+	responseToStore(&d.Offline.J, sync.Offline.J)
+	responseToStore(&d.Offline.K, sync.Offline.K)
+	responseToStore(&d.Offline.H, sync.Offline.H)
 	if sync.HasServices || len(d.Services) == 0 { // a list that does not add up is better than none
 		d.Services = sync.Services
 	}
 	return d
 }
 
-func keep(field *string, news string) {
+func responseToStore(field *string, news string) {
 	if news != "" {
 		*field = news
 	}

@@ -36,7 +36,7 @@ func TestAuditOfSettleAfterCallerWasTold(t *testing.T) {
 			return storetest.Fault{}
 		}}
 		service := otp.New(store, newBridge(sim), limits(), nil)
-		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrNotStored) {
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrNotStored) {
 			t.Fatalf("%v; want ErrNotStored", err)
 		}
 		drained(t, service)
@@ -63,7 +63,7 @@ func TestAuditOfSettleThatIsStoredUnseen(t *testing.T) {
 			return storetest.Fault{Err: context.DeadlineExceeded}
 		}}
 		service := otp.New(store, newBridge(sim), limits(), nil)
-		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrNotStored) {
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrNotStored) {
 			t.Fatalf("%v; want ErrNotStored", err)
 		}
 		drained(t, service)
@@ -75,7 +75,7 @@ func TestAuditOfSettleThatIsStoredUnseen(t *testing.T) {
 func TestNoDoubtWithoutDevice(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	row, err := otp.Encode(otp.Record{Account: e.account, Revision: 1, Serial: ratchet.Serial("phone/_/" + strings.Repeat("ab", 16)), Hold: &otp.Hold{
+	row, err := otp.Encode(otp.Record{Account: e.account, Revision: 1, Serial: ratchet.Serial("phone/_/" + strings.Repeat("ab", 16)), Lease: &otp.Lease{
 		Conversation: "dead", Revision: 1, Since: time.Now().Add(-time.Hour), Until: time.Now().Add(-time.Minute),
 	}})
 	must(t, err)
@@ -85,7 +85,7 @@ func TestNoDoubtWithoutDevice(t *testing.T) {
 	if status, err := service.Status(t.Context(), e.account); err != nil || status.InDoubt {
 		t.Errorf("%+v, %v", status, err)
 	}
-	must(t, e.enroll(t, limits(), otp.Enrolling{}))
+	must(t, e.enroll(t, limits(), otp.EnrollRequest{}))
 	if r := e.record(t); r.Doubt != nil {
 		t.Errorf("after an enrollment: %+v", r.Doubt)
 	}

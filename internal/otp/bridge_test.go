@@ -78,7 +78,7 @@ func (b *bridge) exchange(ctx context.Context, name inwebo.Exchange, action stri
 	} {
 		query.Set(key, value)
 	}
-	text := b.ask(query)
+	text := b.request(query)
 	answer := readReply(text)
 	if b.after != nil {
 		happens = b.after(name, happens)
@@ -102,7 +102,7 @@ func (b *bridge) exchange(ctx context.Context, name inwebo.Exchange, action stri
 	return answer, nil
 }
 
-func (b *bridge) ask(query url.Values) (document []byte) {
+func (b *bridge) request(query url.Values) (document []byte) {
 	recorder := httptest.NewRecorder()
 	b.door.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/iwws/MAC?"+query.Encode(), nil))
 	return recorder.Body.Bytes()

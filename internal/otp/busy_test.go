@@ -47,19 +47,19 @@ func TestAWaitForABusyDeviceIsKept(t *testing.T) {
 						}
 						go func() {
 							if enrols {
-								_, _ = one.Enroll(t.Context(), d.ask(), otp.Enrolling{Replace: true})
+								_, _ = one.Enroll(t.Context(), d.request(), otp.EnrollRequest{Replace: true})
 							} else {
-								_, _ = one.IssueOTP(t.Context(), d.ask(), rightPIN)
+								_, _ = one.IssueOTP(t.Context(), d.request(), rightPIN)
 							}
 						}()
 						time.Sleep(time.Second)
-						_, err := other.IssueOTP(t.Context(), d.ask(), rightPIN)
-						wait, ok := errors.AsType[*otp.Wait](err)
+						_, err := other.IssueOTP(t.Context(), d.request(), rightPIN)
+						wait, ok := errors.AsType[*otp.RetryAfterError](err)
 						if !ok || !errors.Is(err, otp.ErrBusy) {
 							t.Fatalf("told %v", err)
 						}
 						time.Sleep(wait.For)
-						if _, err := other.IssueOTP(t.Context(), d.ask(), rightPIN); errors.Is(err, otp.ErrBusy) {
+						if _, err := other.IssueOTP(t.Context(), d.request(), rightPIN); errors.Is(err, otp.ErrBusy) {
 							t.Errorf("after %v: %v", wait.For, err)
 						}
 						drained(t, one)
@@ -84,7 +84,7 @@ func TestAWaitForADeadHolderIsKept(t *testing.T) {
 			}
 			return storetest.Fault{}
 		}}, newBridge(sim), limits, nil)
-		if _, err := dead.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrNotStored) {
+		if _, err := dead.IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrNotStored) {
 			t.Errorf("told %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -92,17 +92,17 @@ func TestAWaitForADeadHolderIsKept(t *testing.T) {
 		dead.Drain(ctx)
 
 		service := otp.New(d.memory, newBridge(sim), limits, nil)
-		_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
-		wait, ok := errors.AsType[*otp.Wait](err)
+		_, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
+		wait, ok := errors.AsType[*otp.RetryAfterError](err)
 		if !ok || !errors.Is(err, otp.ErrBusy) || wait.For != otp.HoldMargin {
 			t.Fatalf("told %v, want to wait for the margin", err)
 		}
 		time.Sleep(wait.For - time.Microsecond)
-		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrBusy) {
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrBusy) {
 			t.Errorf("a moment too early: %v", err)
 		}
 		time.Sleep(time.Microsecond)
-		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrInDoubt {
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrInDoubt {
 			t.Errorf("in time: %v", err)
 		}
 	})

@@ -14,37 +14,37 @@ import (
 )
 
 // Ask names the caller and the action, as the audit log records them.
-type Ask struct {
+type Request struct {
 	Account     Account
 	Caller      string
 	Transaction string // the request's UUID; empty for commands
 	// Repeat, when set, lets the call be repeated. Only IssueOTP knows it.
-	Repeat *Repeat
+	Idempotency *IdempotentCall
 }
 
 // conversation is one lease of a device, from hold to settle. Only one goroutine at a time has it.
 type conversation struct {
-	ask    Ask
-	action string
-	id     string
-	leave  func()            // the account's lane
-	permit *admission.Permit // to exchange with inWebo; nil: it exchanges nothing
-	span   trace.Span
+	request Request
+	action  string
+	id      string
+	unlock  func()            // the account's lane
+	permit  *admission.Permit // to exchange with inWebo; nil: it exchanges nothing
+	span    trace.Span
 
 	tolerance tolerance // which records it can work on
 
-	patience time.Time     // until when it queues for the hold, by this machine's clock
-	within   time.Duration // how long the conversation may take
-	deadline time.Time     // by this machine's clock
-	record   Record        // as this conversation last wrote it, and never as another left it
-	body     []byte        // of the row with that record
-	seen     []byte        // the body of the row that was last fetched; nil when there was none
-	leased   bool          // the record has the lease, or may have it
-	doubtful bool          // the device was in doubt when the hold was taken
-	rounds   int           // accepted so far
-	answer   secret.Bytes  // that was kept of the call which this one repeats; empty when it repeats none
-	writes   int
-	left     bool // the caller was answered before the end; a goroutine of ours still settles, and ends it
+	queueUntil time.Time     // until when it queues for the hold, by this machine's clock
+	timeout    time.Duration // how long the conversation may take
+	deadline   time.Time     // by this machine's clock
+	record     Record        // as this conversation last wrote it, and never as another left it
+	body       []byte        // of the row with that record
+	seen       []byte        // the body of the row that was last fetched; nil when there was none
+	leased     bool          // the record has the lease, or may have it
+	wasInDoubt bool          // the device was in doubt when the hold was taken
+	rounds     int           // accepted so far
+	answer     secret.Bytes  // that was kept of the call which this one repeats; empty when it repeats none
+	writes     int
+	detached   bool // the caller was answered before the end; a goroutine of ours still settles, and ends it
 
 	clock       func() time.Time // Limits.Now
 	storeTime   ClockReading     // as last fetched …
@@ -62,23 +62,23 @@ func (c *conversation) reading() ClockReading {
 }
 
 // enter queues for the account's lane and begins a conversation in it.
-func (s *Service) enter(ctx context.Context, ask Ask, action string, within time.Duration) (*conversation, error) {
-	if err := s.claim(ask); err != nil {
+func (s *Service) enter(ctx context.Context, request Request, action string, timeout time.Duration) (*conversation, error) {
+	if err := s.reserveKey(request); err != nil {
 		return nil, err
 	}
-	patience := time.Now().Add(s.limits.QueueWait)
-	leave, err := s.lanes.enter(ctx, ask.Account, patience)
+	queueUntil := time.Now().Add(s.limits.QueueWait)
+	unlock, err := s.accountLocks.enter(ctx, request.Account, queueUntil)
 	if err != nil {
-		s.disclaim(ask)
-		return nil, &Wait{ErrBusy, s.busyFor(ask.Account)}
+		s.releaseKey(request)
+		return nil, &RetryAfterError{ErrBusy, s.busyFor(request.Account)}
 	}
 	c := &conversation{
-		ask: ask, action: action, id: uuid.Must(uuid.NewV7()).String(), leave: leave, patience: patience, within: within,
+		request: request, action: action, id: uuid.Must(uuid.NewV7()).String(), unlock: unlock, queueUntil: queueUntil, timeout: timeout,
 		span: trace.SpanFromContext(ctx), clock: s.limits.Now,
 	}
 	if err := s.begin(c); err != nil {
-		s.disclaim(ask)
-		leave()
+		s.releaseKey(request)
+		unlock()
 		return nil, err
 	}
 	return c, nil
@@ -101,19 +101,19 @@ func (s *Service) isStopping() bool {
 func (s *Service) setDeadline(c *conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.deadline = time.Now().Add(c.within)
+	c.deadline = time.Now().Add(c.timeout)
 }
 
 // holds records what became of the conversation's request for a lease.
-func (s *Service) holds(c *conversation, o leaseOutcome) {
+func (s *Service) recordLease(c *conversation, o leaseOutcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.storeTime, c.storeTimeAt = o.storeTime, o.readAt
-	c.record, c.body, c.doubtful, c.leased = o.record.stored(), o.body, o.inDoubt, o.isLeased()
+	c.record, c.body, c.wasInDoubt, c.leased = o.record.stored(), o.body, o.inDoubt, o.isLeased()
 }
 
 // mayHold records that the conversation may have its lease: a Drain that returns it up must name its account.
-func (s *Service) mayHold(c *conversation) {
+func (s *Service) markLeased(c *conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.leased = true
@@ -125,7 +125,7 @@ func (s *Service) LastDeadline() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := time.Now()
-	for c := range s.talking {
+	for c := range s.active {
 		if c.deadline.After(last) {
 			last = c.deadline
 		}
@@ -141,21 +141,21 @@ func (s *Service) Drain(ctx context.Context) []Account {
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.quiet.Broadcast()
+		s.idle.Broadcast()
 	})
 	defer stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.talking) > 0 && ctx.Err() == nil {
-		s.quiet.Wait()
+	for len(s.active) > 0 && ctx.Err() == nil {
+		s.idle.Wait()
 	}
 	var givenUp []Account
-	for c := range s.talking {
+	for c := range s.active {
 		if c.leased {
-			givenUp = append(givenUp, c.ask.Account)
+			givenUp = append(givenUp, c.request.Account)
 		}
 	}
-	s.kill() // not before they are named: a conversation that is given up is forgotten at once
+	s.cancel() // not before they are named: a conversation that is given up is forgotten at once
 	slices.Sort(givenUp)
 	return givenUp
 }
@@ -167,7 +167,7 @@ func (s *Service) begin(c *conversation) error {
 	if s.stopping {
 		return ErrStopping
 	}
-	s.talking[c] = struct{}{}
+	s.active[c] = struct{}{}
 	return nil
 }
 
@@ -175,9 +175,9 @@ func (s *Service) begin(c *conversation) error {
 func (s *Service) busyFor(account Account) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.talking {
-		if c.ask.Account == account {
-			return max(time.Until(c.patience.Add(c.within)), lastRetry)
+	for c := range s.active {
+		if c.request.Account == account {
+			return max(time.Until(c.queueUntil.Add(c.timeout)), maxRetryPause)
 		}
 	}
 	return s.limits.Deadline
@@ -186,74 +186,74 @@ func (s *Service) busyFor(account Account) time.Duration {
 // finish ends the conversation, unless the goroutine that still settles it will.
 func (s *Service) finish(c *conversation) {
 	s.releasePermit(c)
-	if !c.left {
+	if !c.detached {
 		s.end(c)
 	}
 }
 
 // end is called once for each begin, when nothing of the conversation is left to do.
 func (s *Service) end(c *conversation) {
-	c.leave()
-	s.disclaim(c.ask)
+	c.unlock()
+	s.releaseKey(c.request)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.talking, c)
-	if len(s.talking) == 0 {
-		s.quiet.Broadcast()
+	delete(s.active, c)
+	if len(s.active) == 0 {
+		s.idle.Broadcast()
 	}
 }
 
 // lanes queue the callers of one process, an account a lane, so that they need not fight over the record.
-type lanes struct {
+type accountLocks struct {
 	mu   sync.Mutex
-	open map[Account]*lane
+	open map[Account]*accountLock
 }
 
 // lane lets one in at a time; entered counts those inside and waiting.
-type lane struct {
+type accountLock struct {
 	turn    chan struct{}
 	entered int
 }
 
-func newLanes() *lanes { return &lanes{open: make(map[Account]*lane)} }
+func newAccountLocks() *accountLocks { return &accountLocks{open: make(map[Account]*accountLock)} }
 
 // enter waits for the account's turn, until patience at the latest. leave is to be called once, by its holder then; the
 // error is the context's. A lane that is free is entered at once, even by who would not wait at all.
-func (l *lanes) enter(ctx context.Context, account Account, patience time.Time) (leave func(), err error) {
+func (l *accountLocks) enter(ctx context.Context, account Account, queueUntil time.Time) (unlock func(), err error) {
 	a := l.join(account)
-	leave = func() {
+	unlock = func() {
 		<-a.turn
-		l.part(account, a)
+		l.unref(account, a)
 	}
 	select {
 	case a.turn <- struct{}{}:
-		return leave, nil
+		return unlock, nil
 	default:
 	}
-	ctx, cancel := context.WithDeadline(ctx, patience)
+	ctx, cancel := context.WithDeadline(ctx, queueUntil)
 	defer cancel()
 	select {
 	case a.turn <- struct{}{}:
-		return leave, nil
+		return unlock, nil
 	case <-ctx.Done():
-		l.part(account, a)
+		l.unref(account, a)
 		return nil, ctx.Err()
 	}
 }
 
-func (l *lanes) join(account Account) *lane {
+func (l *accountLocks) join(account Account) *accountLock {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.open[account]
 	if a == nil {
-		a = &lane{turn: make(chan struct{}, 1)}
+		a = &accountLock{turn: make(chan struct{}, 1)}
 		l.open[account] = a
 	}
 	a.entered++
 	return a
 }
 
-func (l *lanes) part(account Account, a *lane) {
+func (l *accountLocks) unref(account Account, a *accountLock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if a.entered--; a.entered == 0 {

@@ -76,8 +76,8 @@ func (r ClockReading) At(passed time.Duration) ClockReading {
 // Left returns how much is left of the life of something that began at that time of the store: zero or less when it is over. What
 // began before the clock jumped ages by what has passed since. A time that is nearer to the clock as it runs now than to the clock
 // as it ran before is from after the jump; some times are a little later than the clock that they came from.
-func (r ClockReading) Left(began time.Time, life time.Duration) time.Duration {
-	left := life - r.Now.Sub(began)
+func (r ClockReading) Left(began time.Time, lifetime time.Duration) time.Duration {
+	left := lifetime - r.Now.Sub(began)
 	if r.Ahead == 0 || began.After(r.from.Add(r.Ahead/2)) {
 		return left
 	}
@@ -90,7 +90,7 @@ const MaxDeadline = 5 * time.Minute
 // MaxLease is the longest time that a lease can last: that of an enrollment with MaxDeadline, and the margin. It does not
 // depend on the settings of this process, because those are rolled out one replica at a time. A lease that ends later by the
 // store's clock was taken while that clock was wrong, and is over.
-const MaxLease = EnrolmentDeadlines*MaxDeadline + holdMargin
+const MaxLease = EnrollmentDeadlines*MaxDeadline + leaseMargin
 
 // outcomeClock is the audit log's word for stamps that were corrected.
 const outcomeClock = "stamps from the future were corrected"
@@ -98,7 +98,7 @@ const outcomeClock = "stamps from the future were corrected"
 // corrected returns r with every stamp that lies in the future of the store's clock set to now, and reports whether there
 // was one. Such stamps are left behind by a clock that was wrong for a while. What they bind then ends after one setting.
 func (r Record) corrected(now time.Time) (_ Record, wasAhead bool) {
-	leaseAhead := r.LeasedAt(now) && r.Hold.Since.After(now)
+	leaseAhead := r.LeasedAt(now) && r.Lease.Since.After(now)
 	wasAhead = leaseAhead
 	r.visitStamps(now, func(stamp *time.Time, latest time.Time) { wasAhead = wasAhead || stamp.After(latest) })
 	if !wasAhead {
@@ -106,7 +106,7 @@ func (r Record) corrected(now time.Time) (_ Record, wasAhead bool) {
 	}
 	r = r.cloned()
 	if leaseAhead { // its conversation may be under way, so it keeps its length
-		r.Hold.Since, r.Hold.Until = now, now.Add(r.Hold.Until.Sub(r.Hold.Since))
+		r.Lease.Since, r.Lease.Until = now, now.Add(r.Lease.Until.Sub(r.Lease.Since))
 	}
 	r.visitStamps(now, func(stamp *time.Time, latest time.Time) {
 		if stamp.After(latest) {
@@ -119,15 +119,15 @@ func (r Record) corrected(now time.Time) (_ Record, wasAhead bool) {
 // visitStamps calls visit for every stamp of the record, with the latest value that it can rightly have.
 func (r *Record) visitStamps(now time.Time, visit func(stamp *time.Time, latest time.Time)) {
 	visit(&r.Guard.WrongAt, now)
-	for i := range r.Guard.Guesses {
-		visit(&r.Guard.Guesses[i].At, now)
+	for i := range r.Guard.Attempts {
+		visit(&r.Guard.Attempts[i].At, now)
 	}
-	for i := range r.Quota.Units {
-		visit(&r.Quota.Units[i].At, now.Add(MaxLease)) // a unit is as late as inWebo may count it
+	for i := range r.Quota.Issues {
+		visit(&r.Quota.Issues[i].At, now.Add(MaxLease)) // a unit is as late as inWebo may count it
 	}
-	if r.Hold != nil && !r.LeasedAt(now) {
-		visit(&r.Hold.Since, now)
-		visit(&r.Hold.Until, now)
+	if r.Lease != nil && !r.LeasedAt(now) {
+		visit(&r.Lease.Since, now)
+		visit(&r.Lease.Until, now)
 	}
 	if r.Doubt != nil {
 		visit(&r.Doubt.Since, now)
@@ -143,9 +143,9 @@ func (r *Record) visitStamps(now time.Time, visit func(stamp *time.Time, latest 
 
 // cloned returns a record whose stamps can be changed without changing those of r.
 func (r Record) cloned() Record {
-	r.Guard.Guesses, r.Quota.Units = slices.Clone(r.Guard.Guesses), slices.Clone(r.Quota.Units)
+	r.Guard.Attempts, r.Quota.Issues = slices.Clone(r.Guard.Attempts), slices.Clone(r.Quota.Issues)
 	r.Unread = slices.Clone(r.Unread)
-	r.Hold, r.Doubt, r.Device = clone(r.Hold), clone(r.Doubt), clone(r.Device)
+	r.Lease, r.Doubt, r.Device = clone(r.Lease), clone(r.Doubt), clone(r.Device)
 	return r
 }
 

@@ -40,14 +40,14 @@ func afterWrongClock(t *testing.T, happen func(t *testing.T, w *wrongClock), tes
 
 func (w *wrongClock) issue(t *testing.T) error {
 	t.Helper()
-	_, err := w.service.IssueOTP(t.Context(), w.ask(), rightPIN)
+	_, err := w.service.IssueOTP(t.Context(), w.request(), rightPIN)
 	return err
 }
 
 // expectOneWait wants that a right PIN is refused for the cause, with a wait of at most longest, and works after it.
 func (w *wrongClock) expectOneWait(t *testing.T, cause error, longest time.Duration) {
 	t.Helper()
-	var wait *otp.Wait
+	var wait *otp.RetryAfterError
 	if err := w.issue(t); !errors.Is(err, cause) || !errors.As(err, &wait) || wait.For > longest {
 		t.Fatalf("after the clock was set back: %v; want %v, for at most %v", err, cause, longest)
 	}
@@ -75,7 +75,7 @@ func TestClearQuotaAfterWrongClock(t *testing.T) {
 			must(t, w.issue(t))
 		}
 	}, func(t *testing.T, w *wrongClock) {
-		must(t, w.service.ClearQuota(t.Context(), w.ask()))
+		must(t, w.service.ClearQuota(t.Context(), w.request()))
 		if err := w.issue(t); err != nil {
 			t.Errorf("after the quota was cleared: %v", err)
 		}
@@ -85,7 +85,7 @@ func TestClearQuotaAfterWrongClock(t *testing.T) {
 func TestPauseAfterWrongClock(t *testing.T) {
 	t.Parallel()
 	afterWrongClock(t, func(t *testing.T, w *wrongClock) {
-		_, err := w.service.IssueOTP(t.Context(), w.ask(), wrongPIN)
+		_, err := w.service.IssueOTP(t.Context(), w.request(), wrongPIN)
 		if !errors.Is(err, otp.ErrPINRefused) {
 			t.Fatal(err)
 		}
@@ -97,12 +97,12 @@ func TestPauseAfterWrongClock(t *testing.T) {
 // A lease of a process that died while the clock was ahead is over at once: no call and no command waits for it.
 func TestLeaseAfterWrongClock(t *testing.T) {
 	t.Parallel()
-	commands := map[string]func(*otp.Service, context.Context, otp.Ask) error{
+	commands := map[string]func(*otp.Service, context.Context, otp.Request) error{
 		"unlock": (*otp.Service).Unlock, "doubt": (*otp.Service).Doubt, "forget": (*otp.Service).Forget, "clear quota": (*otp.Service).ClearQuota,
 	}
 	for name, command := range commands {
 		afterWrongClock(t, deadHolder, func(t *testing.T, w *wrongClock) {
-			if err := command(w.service, t.Context(), w.ask()); err != nil {
+			if err := command(w.service, t.Context(), w.request()); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -123,7 +123,7 @@ func TestLeaseAfterWrongClock(t *testing.T) {
 func deadHolder(t *testing.T, w *wrongClock) {
 	r := w.record(t)
 	r.Revision++
-	r.Hold = &otp.Hold{Conversation: "dead", Revision: r.Revision, Since: w.store.now(), Until: w.store.now().Add(17 * time.Second)}
+	r.Lease = &otp.Lease{Conversation: "dead", Revision: r.Revision, Since: w.store.now(), Until: w.store.now().Add(17 * time.Second)}
 	row, err := otp.Encode(r)
 	must(t, err)
 	must(t, w.memory.Replace(t.Context(), otp.Write{ID: "dead", Row: row}))
@@ -147,7 +147,7 @@ func TestRefusedCallCorrectsStamps(t *testing.T) {
 		if r.Revision != before+1 {
 			t.Errorf("three refused calls made %d writes, want 1", r.Revision-before)
 		}
-		for _, unit := range r.Quota.Units {
+		for _, unit := range r.Quota.Issues {
 			if unit.At.After(w.store.now().Add(otp.MaxLease)) {
 				t.Errorf("a unit is still at %v", unit.At)
 			}
@@ -163,10 +163,10 @@ func TestLeaseAfterClockWasSetBack(t *testing.T) {
 	const length = 17 * time.Second
 	calls := map[string]func(*wrongClock, context.Context) error{
 		"an OTP": func(w *wrongClock, ctx context.Context) error {
-			_, err := w.service.IssueOTP(ctx, w.ask(), rightPIN)
+			_, err := w.service.IssueOTP(ctx, w.request(), rightPIN)
 			return err
 		},
-		"unlock": func(w *wrongClock, ctx context.Context) error { return w.service.Unlock(ctx, w.ask()) },
+		"unlock": func(w *wrongClock, ctx context.Context) error { return w.service.Unlock(ctx, w.request()) },
 		"a repeat": func(w *wrongClock, ctx context.Context) error {
 			_, err := w.service.IssueOTP(ctx, w.repeatable("a", "x"), rightPIN)
 			return err
@@ -181,14 +181,14 @@ func TestLeaseAfterClockWasSetBack(t *testing.T) {
 			w.service = otp.New(w.store, newBridge(sim), l, nil)
 			r := w.record(t)
 			r.Revision++
-			r.Hold = &otp.Hold{
-				Conversation: "dead", Revision: r.Revision, Since: w.store.now(), Until: w.store.now().Add(length), Repeat: strings.Repeat("a", 64),
+			r.Lease = &otp.Lease{
+				Conversation: "dead", Revision: r.Revision, Since: w.store.now(), Until: w.store.now().Add(length), IdempotencyKey: strings.Repeat("a", 64),
 			}
 			row, err := otp.Encode(r)
 			must(t, err)
 			must(t, w.memory.Replace(t.Context(), otp.Write{ID: "dead", Row: row}))
 			w.store.advance(-9 * time.Minute)
-			wait, ok := errors.AsType[*otp.Wait](call(w, t.Context()))
+			wait, ok := errors.AsType[*otp.RetryAfterError](call(w, t.Context()))
 			if !ok || wait.For > length {
 				t.Fatalf("%s is told %v, want to wait for at most %v", name, wait, length)
 			}
@@ -207,28 +207,28 @@ func TestClockSetBackDuringAConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := plant(t, sim, inwebosim.Override{})
 		holder := pausedAt(d, beforeSettle)
-		told := make(chan error, 1)
+		callerErr := make(chan error, 1)
 		go func() {
-			issued, err := holder.service.IssueOTP(t.Context(), d.ask(), rightPIN)
+			issued, err := holder.service.IssueOTP(t.Context(), d.request(), rightPIN)
 			mustVerify(t, d, issued, err)
-			told <- err
+			callerErr <- err
 		}()
 		<-holder.stopped
 		holder.clock.advance(-5 * time.Minute)
 		l := generous()
 		l.QueueWait = 0
 		other := otp.New(holder.clock, newBridge(sim), l, nil)
-		if _, err := other.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrBusy) {
+		if _, err := other.IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrBusy) {
 			t.Errorf("a second call: %v", err)
 		}
-		if hold := d.record(t).Hold; hold == nil || hold.Since.After(holder.clock.now()) {
+		if hold := d.record(t).Lease; hold == nil || hold.Since.After(holder.clock.now()) {
 			t.Errorf("the lease is %+v at %v", hold, holder.clock.now())
 		}
 		close(holder.woken)
-		if err := <-told; err != nil {
+		if err := <-callerErr; err != nil {
 			t.Error(err)
 		}
-		if r := d.record(t); r.Hold != nil || r.Doubt != nil || !d.inStep(t) {
+		if r := d.record(t); r.Lease != nil || r.Doubt != nil || !d.inStep(t) {
 			t.Errorf("the record is %+v", r)
 		}
 	})
@@ -256,7 +256,7 @@ func TestLostGuessesWhileTheClockIsAhead(t *testing.T) {
 	for _, jump := range []time.Duration{limits().Guard.Unanswered, tenYears} {
 		aheadForAWhile(t, answerLost, func(t *testing.T, w *wrongClock) {
 			issue := func() error {
-				_, err := w.service.IssueOTP(t.Context(), w.ask(), wrongPIN)
+				_, err := w.service.IssueOTP(t.Context(), w.request(), wrongPIN)
 				return err
 			}
 			for range 2 {
@@ -265,7 +265,7 @@ func TestLostGuessesWhileTheClockIsAhead(t *testing.T) {
 				}
 			}
 			w.store.advance(jump)
-			wait, ok := errors.AsType[*otp.Wait](issue())
+			wait, ok := errors.AsType[*otp.RetryAfterError](issue())
 			if !ok || !errors.Is(wait, otp.ErrPINHeldBack) || wait.For > limits().Guard.Unanswered {
 				t.Fatalf("with a clock that is ahead by %v: %v", jump, wait)
 			}
@@ -293,7 +293,7 @@ func TestQuotaWhileTheClockIsAhead(t *testing.T) {
 			must(t, w.issue(t))
 		}
 		w.store.advance(25 * time.Hour)
-		wait, ok := errors.AsType[*otp.Wait](w.issue(t))
+		wait, ok := errors.AsType[*otp.RetryAfterError](w.issue(t))
 		if !ok || !errors.Is(wait, otp.ErrQuota) || wait.For > otp.ClockProbation {
 			t.Fatalf("with a clock that is ahead: %v", wait)
 		}

@@ -46,11 +46,11 @@ type body struct {
 }
 
 // vault is the part that is sealed at rest.
-type vault struct {
-	Device    *ratchet.Saved `json:"device,omitempty"`
-	Fallback  *fallback      `json:"fallback,omitempty"`
-	Enrolment *ratchet.Saved `json:"enrolment,omitempty"`
-	Unread    []unreadAnswer `json:"unread,omitempty"`
+type recordSecrets struct {
+	Device     *ratchet.Saved `json:"device,omitempty"`
+	Fallback   *fallback      `json:"fallback,omitempty"`
+	Enrollment *ratchet.Saved `json:"enrolment,omitempty"`
+	Unread     []unreadAnswer `json:"unread,omitempty"`
 }
 
 type fallback struct {
@@ -69,20 +69,20 @@ type unreadAnswer struct {
 }
 
 // encode returns the row that a store keeps of a record, and nothing of its vault if that is to stay as it is stored.
-func encode(r Record, sameVault bool) (Row, error) {
+func encode(r Record, sameSecrets bool) (Row, error) {
 	row := Row{Account: r.Account, Revision: r.Revision, InDoubt: r.Doubt != nil, UnreadAnswers: len(r.Unread)}
-	if r.Hold != nil && r.Device != nil { // what is over then is counted as a doubt
-		row.HeldUntil = r.Hold.Until
+	if r.Lease != nil && r.Device != nil { // what is over then is counted as a doubt
+		row.LeasedUntil = r.Lease.Until
 	}
 	var err error
-	if row.Body, err = encodeBody(r); err != nil || sameVault {
+	if row.Body, err = encodeBody(r); err != nil || sameSecrets {
 		return row, err
 	}
 	if !r.sealed.IsEmpty() {
-		row.Vault, row.Unopened, row.UnreadAnswers = r.sealed, true, r.sealedUnread
+		row.Secrets, row.Unopened, row.UnreadAnswers = r.sealed, true, r.sealedUnread
 		return row, nil
 	}
-	v := vaultOf(r)
+	v := secretsOf(r)
 	if v.isEmpty() {
 		return row, nil
 	}
@@ -90,7 +90,7 @@ func encode(r Record, sameVault bool) (Row, error) {
 	if err != nil {
 		return Row{}, fmt.Errorf("encode the keys of the record: %w", err)
 	}
-	row.Vault = secret.NewBytes(text)
+	row.Secrets = secret.NewBytes(text)
 	return row, nil
 }
 
@@ -102,31 +102,33 @@ func encodeBody(r Record) ([]byte, error) {
 	return text, nil
 }
 
-func (v vault) isEmpty() bool { return v.Device == nil && v.Enrolment == nil && v.Unread == nil }
+func (v recordSecrets) isEmpty() bool {
+	return v.Device == nil && v.Enrollment == nil && v.Unread == nil
+}
 
-// hasVaultOf reports whether the vault that is stored of from is also that of r. One that was written by an earlier version is to be
+// hasSecretsOf reports whether the vault that is stored of from is also that of r. One that was written by an earlier version is to be
 // written again.
-func (r Record) hasVaultOf(from Record) bool {
+func (r Record) hasSecretsOf(from Record) bool {
 	switch {
 	case from.Revision == 0, from.legacy, from.damaged:
 		return false
 	case !from.sealed.IsEmpty() || !r.sealed.IsEmpty():
 		return bytes.Equal(from.sealed.Reveal(), r.sealed.Reveal())
-	case from.Device == r.Device && from.Enrolment == r.Enrolment && len(from.Unread) == 0 && len(r.Unread) == 0:
+	case from.Device == r.Device && from.Enrollment == r.Enrollment && len(from.Unread) == 0 && len(r.Unread) == 0:
 		return true
 	}
-	return reflect.DeepEqual(vaultOf(from), vaultOf(r))
+	return reflect.DeepEqual(secretsOf(from), secretsOf(r))
 }
 
-func vaultOf(r Record) (v vault) {
+func secretsOf(r Record) (v recordSecrets) {
 	if r.Device != nil {
 		v.Device = r.Device.State.Save()
 		if other := r.Device.Fallback; other != nil {
 			v.Fallback = &fallback{other.State.Save(), other.Before, other.Step}
 		}
 	}
-	if r.Enrolment != nil {
-		v.Enrolment = r.Enrolment.Device.State.Save()
+	if r.Enrollment != nil {
+		v.Enrollment = r.Enrollment.Device.State.Save()
 	}
 	for _, u := range r.Unread {
 		v.Unread = append(v.Unread, unreadAnswer{u.Exchange, u.At, u.Step, u.Accepted, u.Cut, u.Answer.Reveal()})
@@ -151,9 +153,9 @@ func Decode(row Row) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	var v vault
-	if !row.Vault.IsEmpty() {
-		legacy, err := unmarshal(row.Vault.Reveal(), &v)
+	var v recordSecrets
+	if !row.Secrets.IsEmpty() {
+		legacy, err := unmarshal(row.Secrets.Reveal(), &v)
 		if err != nil {
 			return damaged("its vault has not the expected form")
 		}
@@ -173,8 +175,8 @@ func Decode(row Row) (Record, error) {
 	for _, u := range v.Unread {
 		r.Unread = append(r.Unread, UnreadAnswer{u.Exchange, u.At, u.Step, u.Accepted, u.Cut, secret.NewBytes(u.Answer)})
 	}
-	if r.Enrolment != nil {
-		if err := restore(&r.Enrolment.Device.State, v.Enrolment); err != nil {
+	if r.Enrollment != nil {
+		if err := restore(&r.Enrollment.Device.State, v.Enrollment); err != nil {
 			return damaged(err.Error())
 		}
 	}
@@ -210,8 +212,8 @@ type tolerance int
 const (
 	// needsKeys is for conversations that use the keys of the device.
 	needsKeys tolerance = iota
-	// keepsVault is for those that leave the vault as it is: they work on a record whose vault cannot be opened.
-	keepsVault
+	// keepsSecrets is for those that leave the vault as it is: they work on a record whose vault cannot be opened.
+	keepsSecrets
 	// replacesDevice is for those that remove the device or put another one in its place: they work on a record that
 	// cannot be decoded, too.
 	replacesDevice
@@ -224,7 +226,7 @@ func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 	if row.Revision == 0 && err == nil {
 		return Record{Account: row.Account}.inEpochOf(row), nil
 	}
-	switch tolerable := row.Unopened && t >= keepsVault; {
+	switch tolerable := row.Unopened && t >= keepsSecrets; {
 	case err != nil && !tolerable:
 		return Record{}, err
 	case row.Unopened && !tolerable:
@@ -242,7 +244,7 @@ func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 	if err != nil {
 		return row.remains(limits), nil //nolint:nilerr // that it is damaged is why the remains are used
 	}
-	r.sealed, r.sealedUnread = row.Vault, row.UnreadAnswers
+	r.sealed, r.sealedUnread = row.Secrets, row.UnreadAnswers
 	return r, nil
 }
 
@@ -261,10 +263,10 @@ func (row Row) remains(limits *Limits) Record {
 			Account: row.Account, Revision: row.Revision, Serial: ratchet.Serial(row.Claim.Serial),
 			Guard: limits.Guard.unknown(),
 		}
-		if !row.HeldUntil.IsZero() {
-			r.Hold = &Hold{Revision: row.Revision, Since: row.HeldUntil.Add(-MaxLease), Until: row.HeldUntil}
+		if !row.LeasedUntil.IsZero() {
+			r.Lease = &Lease{Revision: row.Revision, Since: row.LeasedUntil.Add(-MaxLease), Until: row.LeasedUntil}
 		}
 	}
-	r.Device, r.Enrolment, r.damaged = nil, nil, true
+	r.Device, r.Enrollment, r.damaged = nil, nil, true
 	return r.inEpochOf(row)
 }

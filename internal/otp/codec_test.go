@@ -19,11 +19,11 @@ func earlierRow(t *testing.T) Row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var row struct{ Body, Vault json.RawMessage }
+	var row struct{ Body, Secrets json.RawMessage }
 	if err := json.Unmarshal(text, &row); err != nil {
 		t.Fatal(err)
 	}
-	return Row{Account: "a", Revision: 3, Body: append(row.Body, "   "...), Vault: secret.NewBytes(row.Vault)}
+	return Row{Account: "a", Revision: 3, Body: append(row.Body, "   "...), Secrets: secret.NewBytes(row.Secrets)}
 }
 
 // A record that an earlier version has stored is read, and its next write gives body and vault the form of today.
@@ -39,8 +39,8 @@ func TestRecordOfAnEarlierVersionIsMigrated(t *testing.T) {
 	}
 	next := r
 	next.Revision, next.Guard.Wrong = 4, 1
-	w, err := writeOver("id", r, next, Line{})
-	if err != nil || w.SameVault || w.Row.Vault.IsEmpty() || w.Row.Body[0] == '{' || w.Row.Vault.Reveal()[0] == '{' {
+	w, err := writeOver("id", r, next, AuditEntry{})
+	if err != nil || w.SameSecrets || w.Row.Secrets.IsEmpty() || w.Row.Body[0] == '{' || w.Row.Secrets.Reveal()[0] == '{' {
 		t.Fatalf("written as %q (%v)", w.Row.Body, err)
 	}
 	again, err := Decode(w.Row)
@@ -70,21 +70,21 @@ func TestWritesNameAVaultOnlyWhenItMoved(t *testing.T) {
 		"a key as sent":      {device(func(d *Device) { d.State.Unproven.K1 = secret.NewText(strings.Repeat("c", 32)) }), false},
 		"another state":      {device(func(d *Device) { d.Fallback = &Fallback{State: d.State} }), false},
 		"no device":          {func(r *Record) { r.Device = nil }, false},
-		"an enrollment":      {func(r *Record) { r.Enrolment = &Enrolment{Phase: PhaseEnrolling} }, false},
+		"an enrollment":      {func(r *Record) { r.Enrollment = &Enrollment{Phase: PhaseEnrolling} }, false},
 		"an unread answer":   {func(r *Record) { r.Unread = []UnreadAnswer{{Step: 1}} }, false},
 		"a vault not opened": {func(r *Record) { r.sealed = secret.NewBytes([]byte("sealed")) }, false},
 	} {
 		next := stored
 		next.Revision++
 		test.change(&next)
-		w, err := writeOver("id", stored, next, Line{})
-		if err != nil || w.SameVault != test.same || test.same && !w.Row.Vault.IsEmpty() {
-			t.Errorf("%s: the vault stays %v, want %v (%v)", name, w.SameVault, test.same, err)
+		w, err := writeOver("id", stored, next, AuditEntry{})
+		if err != nil || w.SameSecrets != test.same || test.same && !w.Row.Secrets.IsEmpty() {
+			t.Errorf("%s: the vault stays %v, want %v (%v)", name, w.SameSecrets, test.same, err)
 		}
 	}
 	first := stored
 	first.Revision = 1
-	if w, err := writeOver("id", Record{}, first, Line{}); err != nil || w.SameVault || w.Row.Vault.IsEmpty() {
+	if w, err := writeOver("id", Record{}, first, AuditEntry{}); err != nil || w.SameSecrets || w.Row.Secrets.IsEmpty() {
 		t.Errorf("the first write of an account lacks its vault (%v)", err)
 	}
 }

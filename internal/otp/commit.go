@@ -12,14 +12,14 @@ import (
 func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	row, now, err := s.store.Fetch(ctx, c.ask.Account)
+	row, now, err := s.store.Fetch(ctx, c.request.Account)
 	if !now.IsZero() {
 		c.storeTimeAt = c.clock()
 		c.storeTime = s.clock.Look(c.storeTimeAt, now)
 	}
 	c.seen = row.Body
 	if errors.Is(err, ErrNotFound) {
-		row.Account, err = c.ask.Account, nil
+		row.Account, err = c.request.Account, nil
 	}
 	return c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
 }
@@ -60,8 +60,8 @@ func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error
 		switch {
 		case isKnown(err):
 			return err
-		case tries == amendTries || errors.Is(err, ErrUntouched) || errors.Is(err, ErrBroken):
-			return because(ErrStore, err)
+		case tries == amendTries || errors.Is(err, ErrNotApplied) || errors.Is(err, ErrBroken):
+			return wrapCause(ErrStore, err)
 		}
 	}
 }
@@ -74,14 +74,14 @@ func (c *conversation) nextWriteID() string {
 
 // writeOf is the write of next over the record from under id, with its audit line.
 func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcome string) (Write, error) {
-	return writeOver(id, from, next, c.ask.entry(c.action, c.now(), stage, outcome, next.Step))
+	return writeOver(id, from, next, c.request.entry(c.action, c.now(), stage, outcome, next.Step))
 }
 
 // writeOver returns the write of next over the record from, with its audit entry.
-func writeOver(id string, from, next Record, entry Line) (Write, error) {
-	same := next.hasVaultOf(from)
+func writeOver(id string, from, next Record, entry AuditEntry) (Write, error) {
+	same := next.hasSecretsOf(from)
 	row, err := encode(next, same)
-	w := Write{ID: id, Row: row, SameVault: same, Line: entry}
+	w := Write{ID: id, Row: row, SameSecrets: same, AuditEntry: entry}
 	if claim := next.claim(); claim != from.claim() || next.Revision == 1 || from.damaged {
 		w.Claim = &claim
 	}
@@ -92,8 +92,8 @@ func writeOver(id string, from, next Record, entry Line) (Write, error) {
 }
 
 // entry returns the entry of the audit log for a stage of the call.
-func (a Ask) entry(action string, at time.Time, stage Stage, outcome string, step uint64) Line {
-	return Line{
+func (a Request) entry(action string, at time.Time, stage Stage, outcome string, step uint64) AuditEntry {
+	return AuditEntry{
 		At: at, Account: a.Account, Caller: a.Caller, Transaction: a.Transaction, Action: action, Stage: stage, Outcome: outcome,
 		Step: step,
 	}
@@ -103,12 +103,12 @@ func (a Ask) entry(action string, at time.Time, stage Stage, outcome string, ste
 func (s *Service) appendAudit(ctx context.Context, c *conversation, stage Stage, word string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	err := s.store.Note(ctx, []Line{{
-		Account: c.ask.Account, Caller: c.ask.Caller, Transaction: c.ask.Transaction, Action: c.action, Stage: stage, Outcome: word,
+	err := s.store.AppendAudit(ctx, []AuditEntry{{
+		Account: c.request.Account, Caller: c.request.Caller, Transaction: c.request.Transaction, Action: c.action, Stage: stage, Outcome: word,
 		Step: c.record.Step,
 	}})
 	if err != nil {
-		return because(ErrStore, err)
+		return wrapCause(ErrStore, err)
 	}
 	return nil
 }
@@ -120,19 +120,19 @@ func (s *Service) refused(ctx context.Context, c *conversation, found, corrected
 	if !wasAhead || found.Revision == 0 {
 		return cause
 	}
-	w, err := correction(c.nextWriteID(), found, corrected, c.ask.entry(c.action, c.now(), StageOutcome, outcomeClock, found.Step))
+	w, err := correction(c.nextWriteID(), found, corrected, c.request.entry(c.action, c.now(), StageOutcome, outcomeClock, found.Step))
 	if err != nil {
-		return because(ErrStore, err)
+		return wrapCause(ErrStore, err)
 	}
 	w.Over = c.seen
-	if err := s.writeVerified(ctx, CommitAmend, w); err != nil {
+	if err := s.writeVerified(ctx, CommitAdmin, w); err != nil {
 		return err
 	}
 	return cause
 }
 
 // correction returns the write of the record with its corrected stamps.
-func correction(id string, found, corrected Record, entry Line) (Write, error) {
+func correction(id string, found, corrected Record, entry AuditEntry) (Write, error) {
 	corrected.Revision++
 	return writeOver(id, found, corrected, entry)
 }

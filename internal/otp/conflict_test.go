@@ -38,7 +38,7 @@ func (s *neverFresh) Update(
 func neverCurrent(t *testing.T, d *device, sim *inwebosim.Simulator) (*otp.Service, *neverFresh) {
 	t.Helper()
 	store := &neverFresh{Store: d.memory, row: d.row(t)}
-	_, err := otp.New(d.memory, newBridge(sim), limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+	_, err := otp.New(d.memory, newBridge(sim), limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
 	must(t, err)
 	l := limits()
 	l.QueueWait = time.Second
@@ -49,20 +49,20 @@ func neverCurrent(t *testing.T, d *device, sim *inwebosim.Simulator) (*otp.Servi
 func TestConflictsEndWithPatience(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
-	calls := map[string]func(context.Context, *otp.Service, otp.Ask) error{
-		"otp": func(ctx context.Context, s *otp.Service, ask otp.Ask) error {
-			_, err := s.IssueOTP(ctx, ask, rightPIN)
+	calls := map[string]func(context.Context, *otp.Service, otp.Request) error{
+		"otp": func(ctx context.Context, s *otp.Service, request otp.Request) error {
+			_, err := s.IssueOTP(ctx, request, rightPIN)
 			return err
 		},
-		"unlock": func(ctx context.Context, s *otp.Service, ask otp.Ask) error { return s.Unlock(ctx, ask) },
+		"unlock": func(ctx context.Context, s *otp.Service, request otp.Request) error { return s.Unlock(ctx, request) },
 	}
 	for name, call := range calls {
 		d := plant(t, sim, inwebosim.Override{})
 		synctest.Test(t, func(t *testing.T) {
 			service, store := neverCurrent(t, d, sim)
 			began := time.Now()
-			err := call(t.Context(), service, d.ask())
-			var wait *otp.Wait
+			err := call(t.Context(), service, d.request())
+			var wait *otp.RetryAfterError
 			if !errors.Is(err, otp.ErrBusy) || !errors.As(err, &wait) || wait.For <= 0 {
 				t.Errorf("%s: %v; want a wait for the device", name, err)
 			}
@@ -82,7 +82,7 @@ func TestConflictsEndWithTheService(t *testing.T) {
 		service, _ := neverCurrent(t, d, sim)
 		done := make(chan error, 1)
 		go func() {
-			_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+			_, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 			done <- err
 		}()
 		time.Sleep(100 * time.Millisecond)

@@ -76,7 +76,7 @@ func (d *device) put(t testing.TB, r otp.Record) {
 	r.Account, r.Revision = d.account, 1
 	row, err := otp.Encode(r)
 	must(t, err)
-	must(t, d.memory.Create(context.Background(), otp.Write{ID: uuid.NewString(), Row: row, Line: otp.Line{Action: "plant"}}))
+	must(t, d.memory.Create(context.Background(), otp.Write{ID: uuid.NewString(), Row: row, AuditEntry: otp.AuditEntry{Action: "plant"}}))
 }
 
 func (d *device) row(t testing.TB) otp.Row {
@@ -125,7 +125,9 @@ func (d *device) inStep(t testing.TB) bool {
 	return keys.K0.Reveal() == truth.K0 && keys.K1.Reveal() == truth.K1
 }
 
-func (d *device) ask() otp.Ask { return otp.Ask{Account: d.account, Caller: "test", Transaction: "t"} }
+func (d *device) request() otp.Request {
+	return otp.Request{Account: d.account, Caller: "test", Transaction: "t"}
+}
 
 // match selects requests of the device.
 func (d *device) match(action string) inwebosim.Match {

@@ -12,21 +12,21 @@ import (
 func TestDisabledAccountKeepsItsDevice(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	service := serviceOn(t, e.memory, e)
-	must(t, service.Disable(t.Context(), e.ask()))
+	must(t, service.Disable(t.Context(), e.request()))
 	before := e.record(t)
 	for name, call := range map[string]func(context.Context) error{
 		"an OTP": func(ctx context.Context) error {
-			_, err := service.IssueOTP(ctx, e.ask(), rightPIN)
+			_, err := service.IssueOTP(ctx, e.request(), rightPIN)
 			return err
 		},
 		"an enrollment": func(ctx context.Context) error {
-			_, err := service.Enroll(ctx, e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+			_, err := service.Enroll(ctx, e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true})
 			return err
 		},
 		"an SMS code": func(ctx context.Context) error {
-			_, err := service.HasPIN(ctx, e.ask(), smsCode)
+			_, err := service.HasPIN(ctx, e.request(), smsCode)
 			return err
 		},
 	} {
@@ -40,7 +40,7 @@ func TestDisabledAccountKeepsItsDevice(t *testing.T) {
 	if status, err := service.Status(t.Context(), e.account); err != nil || !status.Disabled || !status.Activated {
 		t.Errorf("the status is %+v, %v", status, err)
 	}
-	must(t, service.Enable(t.Context(), e.ask()))
+	must(t, service.Enable(t.Context(), e.request()))
 	e.mustIssue(t)
 }
 
@@ -49,19 +49,19 @@ func TestForgetDisabledAccountAlone(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
 	service := serviceOn(t, e.memory, e)
-	for name, amend := range map[string]func(context.Context, otp.Ask) error{
+	for name, amend := range map[string]func(context.Context, otp.Request) error{
 		"disable": service.Disable, "enable": service.Enable, "forget": service.ForgetDisabled,
 	} {
-		if err := amend(t.Context(), e.ask()); !errors.Is(err, otp.ErrNoDevice) {
+		if err := amend(t.Context(), e.request()); !errors.Is(err, otp.ErrNoDevice) {
 			t.Errorf("%s of an account without a record: %v", name, err)
 		}
 	}
-	e.mustEnroll(t, otp.Enrolling{})
-	if err := service.ForgetDisabled(t.Context(), e.ask()); !errors.Is(err, otp.ErrNotDisabled) {
+	e.mustEnroll(t, otp.EnrollRequest{})
+	if err := service.ForgetDisabled(t.Context(), e.request()); !errors.Is(err, otp.ErrNotDisabled) {
 		t.Errorf("an account that is not disabled: %v", err)
 	}
-	must(t, service.Disable(t.Context(), e.ask()))
-	must(t, service.ForgetDisabled(t.Context(), e.ask()))
+	must(t, service.Disable(t.Context(), e.request()))
+	must(t, service.ForgetDisabled(t.Context(), e.request()))
 	if r := e.record(t); r.Device != nil || !r.Disabled {
 		t.Errorf("the record is %+v", r)
 	}
@@ -71,10 +71,10 @@ func TestForgetDisabledAccountAlone(t *testing.T) {
 func TestRestoredAccountStaysDisabled(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	backup := e.row(t)
 	service := serviceOn(t, e.memory, e)
-	must(t, service.Disable(t.Context(), e.ask()))
+	must(t, service.Disable(t.Context(), e.request()))
 	row, err := otp.Restored(backup, []otp.Row{e.row(t)})
 	must(t, err)
 	if restored, err := otp.Decode(row); err != nil || !restored.Disabled || restored.Device == nil {

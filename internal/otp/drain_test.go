@@ -23,7 +23,7 @@ func TestDrainWaitsForASettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := plant(t, sim, inwebosim.Override{})
 		service, store, _ := stuck(d)
-		_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+		_, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 		if !errors.Is(err, otp.ErrNotStored) {
 			t.Fatal(err)
 		}
@@ -32,7 +32,7 @@ func TestDrainWaitsForASettle(t *testing.T) {
 		if left := service.Drain(t.Context()); len(left) != 0 || time.Since(start) < time.Hour {
 			t.Errorf("drained after %v, given up: %v", time.Since(start), left)
 		}
-		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrStopping) {
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrStopping) {
 			t.Errorf("after a drain: %v", err)
 		}
 		d.mustGoOn(t, newBridge(sim), false)
@@ -52,12 +52,12 @@ func TestDrainSendsQueuersAway(t *testing.T) {
 		holder, queuing := otp.New(d.memory, client, limits(), nil), otp.New(d.memory, newBridge(sim), limits(), nil)
 		var callers sync.WaitGroup
 		callers.Go(func() {
-			issued, err := holder.IssueOTP(t.Context(), d.ask(), rightPIN)
+			issued, err := holder.IssueOTP(t.Context(), d.request(), rightPIN)
 			mustVerify(t, d, issued, err)
 		})
 		time.Sleep(time.Second / 2)
 		callers.Go(func() {
-			if _, err := queuing.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrStopping) {
+			if _, err := queuing.IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrStopping) {
 				t.Errorf("who queues is told %v", err)
 			}
 		})
@@ -82,18 +82,18 @@ func TestLastDeadline(t *testing.T) {
 			t.Errorf("%v with no conversation", time.Until(last))
 		}
 		var callers sync.WaitGroup
-		callers.Go(func() { _, _ = service.IssueOTP(t.Context(), d.ask(), rightPIN) })
+		callers.Go(func() { _, _ = service.IssueOTP(t.Context(), d.request(), rightPIN) })
 		synctest.Wait()
 		if left := time.Until(service.LastDeadline()); left != limits().Deadline {
 			t.Errorf("%v after the beginning of an OTP", left)
 		}
-		other := d.ask()
+		other := d.request()
 		other.Account = "other"
 		callers.Go(func() {
-			_, _ = service.Enroll(t.Context(), other, otp.Enrolling{SMSCode: secret.NewText("1"), PIN: rightPIN})
+			_, _ = service.Enroll(t.Context(), other, otp.EnrollRequest{SMSCode: secret.NewText("1"), PIN: rightPIN})
 		})
 		synctest.Wait()
-		if left := time.Until(service.LastDeadline()); left != otp.EnrolmentDeadlines*limits().Deadline {
+		if left := time.Until(service.LastDeadline()); left != otp.EnrollmentDeadlines*limits().Deadline {
 			t.Errorf("%v after the beginning of an enrolment", left)
 		}
 		callers.Wait()
@@ -123,7 +123,7 @@ func TestDrainGivesUp(t *testing.T) {
 					service, _, _ := stuck(d)
 					answered := make(chan error, 1)
 					go func() {
-						_, err := service.IssueOTP(context.Background(), d.ask(), rightPIN)
+						_, err := service.IssueOTP(context.Background(), d.request(), rightPIN)
 						answered <- err
 					}()
 					time.Sleep(row.into)
@@ -161,9 +161,9 @@ func TestDrainGivesUpAHold(t *testing.T) {
 					if c.Verb != storetest.Replace {
 						return storetest.Fault{}
 					}
-					return storetest.Fault{Err: errStoreFault, Applied: isStored && c.Write.Line.Stage == otp.StageAttempt}
+					return storetest.Fault{Err: errStoreFault, Applied: isStored && c.Write.AuditEntry.Stage == otp.StageAttempt}
 				}}, newBridge(sim), limits(), nil)
-				if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrStore {
+				if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrStore {
 					t.Errorf("the caller is told %v", err)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -204,7 +204,7 @@ func TestDrainUnderLoad(t *testing.T) {
 					start := time.Duration(random.IntN(10_000)) * time.Millisecond
 					all.Go(func() {
 						time.Sleep(start)
-						issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+						issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 						if !errors.Is(err, otp.ErrStopping) {
 							mustVerify(t, d, issued, err)
 						}
@@ -219,7 +219,7 @@ func TestDrainUnderLoad(t *testing.T) {
 			}
 			all.Wait()
 			for _, d := range fleet {
-				if r := d.record(t); r.Hold != nil || r.Doubt != nil || !d.inStep(t) {
+				if r := d.record(t); r.Lease != nil || r.Doubt != nil || !d.inStep(t) {
 					t.Errorf("after the drain: %+v", r)
 				}
 			}

@@ -26,11 +26,11 @@ func TestEnrolmentStoreFaults(t *testing.T) {
 					t.Parallel()
 					e := newEnrolee(t, usual)
 					if replace {
-						e.mustEnroll(t, otp.Enrolling{})
+						e.mustEnroll(t, otp.EnrollRequest{})
 					}
 					heard := len(e.sim.History(inwebosim.Match{}))
 					service := otp.New(f.breaking(&e.device, at), wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
-					_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
+					_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
 					drained(t, service)
 					if at.nth > hold.nth {
 						must(t, err)
@@ -42,11 +42,11 @@ func TestEnrolmentStoreFaults(t *testing.T) {
 					if otp.CauseOf(err) != otp.ErrStore || len(e.sim.History(inwebosim.Match{})) != heard {
 						t.Errorf("told %v, and inWebo was asked: %v", err, len(e.sim.History(inwebosim.Match{})) != heard)
 					}
-					if e.hasRow() && (e.record(t).Enrolment != nil || e.record(t).Hold != nil) {
+					if e.hasRow() && (e.record(t).Enrollment != nil || e.record(t).Lease != nil) {
 						t.Errorf("it leaves %+v", e.record(t))
 					}
 					e.mustGoOnUnenrolled(t, replace, false)
-					e.mustEnroll(t, otp.Enrolling{Replace: replace})
+					e.mustEnroll(t, otp.EnrollRequest{Replace: replace})
 					e.mustHaveOneSerial(t)
 				})
 			}
@@ -67,7 +67,7 @@ func TestKilledWhileEnrolling(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		at      string
-		phase   otp.EnrolmentPhase
+		phase   otp.EnrollmentPhase
 		left    string
 		movedOn bool // inWebo knows the old device no more
 	}{
@@ -90,10 +90,10 @@ func TestKilledWhileEnrolling(t *testing.T) {
 				t.Parallel()
 				e := newEnrolee(t, usual)
 				if replace {
-					e.mustEnroll(t, otp.Enrolling{})
+					e.mustEnroll(t, otp.EnrollRequest{})
 				}
 				process := newMortal(t, e, row.at)
-				if _, err := process.service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace}); err == nil {
+				if _, err := process.service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: replace}); err == nil {
 					t.Fatal("the process lives")
 				}
 				<-process.buried
@@ -120,16 +120,16 @@ func TestKilledWhileEnrolling(t *testing.T) {
 }
 
 // mustBeHeld wants the device of a dead process to be held, and an enrolment of that phase with it.
-func (e *enrolee) mustBeHeld(t *testing.T, phase otp.EnrolmentPhase, replace bool) {
+func (e *enrolee) mustBeHeld(t *testing.T, phase otp.EnrollmentPhase, replace bool) {
 	t.Helper()
 	r := e.record(t)
-	if r.Hold == nil || r.Enrolment == nil || r.Enrolment.Phase != phase || (r.Device != nil) != replace {
+	if r.Lease == nil || r.Enrollment == nil || r.Enrollment.Phase != phase || (r.Device != nil) != replace {
 		t.Errorf("it leaves %+v", r)
 	}
 	hasty := limits()
 	hasty.QueueWait = 0
-	err := e.enroll(t, hasty, otp.Enrolling{Replace: true})
-	wait, ok := errors.AsType[*otp.Wait](err)
+	err := e.enroll(t, hasty, otp.EnrollRequest{Replace: true})
+	wait, ok := errors.AsType[*otp.RetryAfterError](err)
 	if !ok || !errors.Is(err, otp.ErrBusy) || wait.For <= limits().Deadline || wait.For > 2*limits().Deadline+otp.HoldMargin {
 		t.Errorf("while it is held: %v", err)
 	}
@@ -140,6 +140,6 @@ func (e *enrolee) enrollLater(t *testing.T, replace bool) error {
 	t.Helper()
 	service := otp.New(e.later(), wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
-	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
+	_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
 	return err
 }

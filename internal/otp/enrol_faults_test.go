@@ -13,15 +13,15 @@ import (
 
 // unfinished is what a failed enrolment leaves: how far it came, and whether an old device is in doubt.
 type unfinished struct {
-	phase otp.EnrolmentPhase
+	phase otp.EnrollmentPhase
 	doubt bool
 }
 
 // enrolmentTable is the fault table of an enrolment. The old device, if there is one, is always there.
-var enrolmentTable = map[stage]map[fate]unfinished{
-	activateSetup:    {unsent: {"", false}, lost: {"", false}, refused: {"", false}, done: {"", false}},
-	activateFinalize: {unsent: {"", false}, lost: {otp.PhaseEnrolling, true}, refused: {"", false}, done: {otp.PhaseEnrolling, true}},
-	msFinalize:       {unsent: {otp.PhaseActivated, true}, lost: {otp.PhaseActivated, true}, refused: {otp.PhaseActivated, true}},
+var enrolmentTable = map[stage]map[result]unfinished{
+	activateSetup:    {notSent: {"", false}, noAnswer: {"", false}, refused: {"", false}, done: {"", false}},
+	activateFinalize: {notSent: {"", false}, noAnswer: {otp.PhaseEnrolling, true}, refused: {"", false}, done: {otp.PhaseEnrolling, true}},
+	msFinalize:       {notSent: {otp.PhaseActivated, true}, noAnswer: {otp.PhaseActivated, true}, refused: {otp.PhaseActivated, true}},
 }
 
 // Every exchange of an enrolment × whatever can go wrong with it × an account with a device or without.
@@ -38,7 +38,7 @@ func TestEnrolmentFaults(t *testing.T) {
 					t.Parallel()
 					e := newEnrolee(t, usual)
 					if replace {
-						e.mustEnroll(t, otp.Enrolling{})
+						e.mustEnroll(t, otp.EnrollRequest{})
 					}
 					f := append(silences(e.sim), refusals()...)[i]
 					f.testEnrolment(t, e, at, replace)
@@ -63,7 +63,7 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 		must(t, e.sim.Plant(n))
 	}
 	service := otp.New(e.memory, client, limits(), nil)
-	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
+	_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: replace})
 	drained(t, service)
 
 	f = f.at(at.exchange)
@@ -72,7 +72,7 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 		want = otp.ErrSMSCodeFormat
 	}
 	silent := f.cause == otp.ErrUnreachable || f.cause == otp.ErrLate
-	if silent && (at == msFinalize || at == activateFinalize && f.fate == lost) {
+	if silent && (at == msFinalize || at == activateFinalize && f.result == noAnswer) {
 		want = otp.ErrActivationLost
 	}
 	if otp.CauseOf(err) != want || !errors.Is(err, f.cause) {
@@ -80,19 +80,19 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 	}
 	r := e.record(t)
 	got := unfinished{doubt: r.Doubt != nil}
-	if r.Enrolment != nil {
-		got.phase = r.Enrolment.Phase
+	if r.Enrollment != nil {
+		got.phase = r.Enrollment.Phase
 	}
-	left := enrolmentTable[at][f.fate]
+	left := enrolmentTable[at][f.result]
 	left.doubt = left.doubt && replace
-	if got != left || r.Hold != nil || !reflect.DeepEqual(r.Device, before.Device) {
-		t.Errorf("it leaves %+v, want %+v; the hold %+v, the device %+v", got, left, r.Hold, r.Device)
+	if got != left || r.Lease != nil || !reflect.DeepEqual(r.Device, before.Device) {
+		t.Errorf("it leaves %+v, want %+v; the hold %+v, the device %+v", got, left, r.Lease, r.Device)
 	}
-	if counted := f.counts && at != activateSetup; (r.Guard.Wrong == 1) != counted || len(r.Quota.Units) != len(before.Quota.Units) {
+	if counted := f.counts && at != activateSetup; (r.Guard.Wrong == 1) != counted || len(r.Quota.Issues) != len(before.Quota.Issues) {
 		t.Errorf("guard %+v, quota %+v", r.Guard, r.Quota)
 	}
 	e.mustGoOnUnenrolled(t, replace, at == msFinalize || at == activateFinalize && f.accepted)
-	e.mustEnroll(t, otp.Enrolling{Replace: replace})
+	e.mustEnroll(t, otp.EnrollRequest{Replace: replace})
 	e.mustHaveOneSerial(t)
 }
 
@@ -102,7 +102,7 @@ func (e *enrolee) mustGoOnUnenrolled(t *testing.T, replace, movedOn bool) {
 	t.Helper()
 	service := otp.New(e.later(), wire(t, e.sim.ProtocolURL(), time.Minute), generous(), nil)
 	defer drained(t, service)
-	issued, err := service.IssueOTP(t.Context(), e.ask(), rightPIN)
+	issued, err := service.IssueOTP(t.Context(), e.request(), rightPIN)
 	switch {
 	case !replace:
 		if otp.CauseOf(err) != otp.ErrNoDevice {
@@ -125,12 +125,12 @@ func TestARefusedActivationLeavesTheOldDeviceAlone(t *testing.T) {
 		t.Run(string(at.exchange), func(t *testing.T) {
 			t.Parallel()
 			e := newEnrolee(t, usual)
-			e.mustEnroll(t, otp.Enrolling{})
+			e.mustEnroll(t, otp.EnrollRequest{})
 			before := e.record(t)
 			must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:FORBIDDEN", Match: at.match, Fields: []inwebosim.Field{
 				{Name: "id", Value: "another"}, {Name: "K0", Value: key}, {Name: "K1", Value: key}, {Name: "dK1", Value: key}, {Name: "Tsync", Value: "1"},
 			}}))
-			if err := e.enroll(t, limits(), otp.Enrolling{Replace: true}); !errors.Is(err, otp.ErrForbidden) {
+			if err := e.enroll(t, limits(), otp.EnrollRequest{Replace: true}); !errors.Is(err, otp.ErrForbidden) {
 				t.Errorf("told %v", err)
 			}
 			if after := e.record(t); !reflect.DeepEqual(after.Device, before.Device) {
@@ -148,7 +148,7 @@ func TestSenselessActivation(t *testing.T) {
 		at    stage
 		field string
 		value string // empty: the field is missing
-		phase otp.EnrolmentPhase
+		phase otp.EnrollmentPhase
 		cause error
 	}{
 		"Kfact":       {activateSetup, "Kfact", "abcd", "", otp.ErrNotUnderstood},
@@ -169,15 +169,15 @@ func TestSenselessActivation(t *testing.T) {
 				n.Drop = append(n.Drop, "s_id", "s_name")
 			}
 			must(t, e.sim.Plant(n))
-			if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != row.cause {
+			if err := e.enroll(t, limits(), otp.EnrollRequest{}); otp.CauseOf(err) != row.cause {
 				t.Errorf("told %v, want %v", err, row.cause)
 			}
 			r := e.record(t)
-			if r.Device != nil || r.Hold != nil || (r.Enrolment == nil) != (row.phase == "") || r.Enrolment != nil && r.Enrolment.Phase != row.phase {
+			if r.Device != nil || r.Lease != nil || (r.Enrollment == nil) != (row.phase == "") || r.Enrollment != nil && r.Enrollment.Phase != row.phase {
 				t.Errorf("%+v", r)
 			}
 			e.mustGoOnUnenrolled(t, false, false)
-			e.mustEnroll(t, otp.Enrolling{})
+			e.mustEnroll(t, otp.EnrollRequest{})
 			e.mustHaveOneSerial(t)
 		})
 	}
@@ -192,11 +192,11 @@ func TestEnrollmentThatDoesNotSynchronize(t *testing.T) {
 			t.Parallel()
 			e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Ratchet, k.SecretsMove = movement, true })
 			must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match, Process: &processed}))
-			if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
+			if err := e.enroll(t, limits(), otp.EnrollRequest{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
 				t.Errorf("told %v", err)
 			}
 			r := e.record(t)
-			if r.Device == nil || r.Enrolment != nil || r.Doubt == nil || r.Hold != nil {
+			if r.Device == nil || r.Enrollment != nil || r.Doubt == nil || r.Lease != nil {
 				t.Fatalf("it leaves %+v", r)
 			}
 			e.id = r.Device.Identity.ID
@@ -204,7 +204,7 @@ func TestEnrollmentThatDoesNotSynchronize(t *testing.T) {
 			if e.record(t).Doubt != nil {
 				t.Error("an accepted proof leaves the doubt")
 			}
-			if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrAlreadyEnrolled {
+			if err := e.enroll(t, limits(), otp.EnrollRequest{}); otp.CauseOf(err) != otp.ErrAlreadyEnrolled {
 				t.Errorf("enrolling a device that works: %v", err)
 			}
 		})
@@ -227,10 +227,10 @@ func TestAServiceListThatDoesNotAddUpCostsNoDevice(t *testing.T) {
 			must(t, e.sim.Plant(inwebosim.Fault{
 				Kind: inwebosim.KindExtra, Match: activateFinalize.match, Drop: []string{"s_n"}, Fields: fields,
 			}))
-			e.mustEnroll(t, otp.Enrolling{})
+			e.mustEnroll(t, otp.EnrollRequest{})
 			service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 			defer drained(t, service)
-			issued, err := service.IssueOTP(t.Context(), e.ask(), rightPIN)
+			issued, err := service.IssueOTP(t.Context(), e.request(), rightPIN)
 			mustVerify(t, &e.device, issued, err)
 		})
 	}
@@ -247,12 +247,12 @@ func TestAnUnusableServiceListLeavesTheStoredOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnrolee(t, usual)
-			e.mustEnroll(t, otp.Enrolling{})
+			e.mustEnroll(t, otp.EnrollRequest{})
 			before := e.record(t).Device.Services
 			must(t, e.sim.Plant(inwebosim.Fault{
 				Kind: inwebosim.KindExtra, Match: activateFinalize.match, Drop: []string{"s_n", "s_id", "s_name"}, Fields: fields,
 			}))
-			e.mustEnroll(t, otp.Enrolling{Replace: true})
+			e.mustEnroll(t, otp.EnrollRequest{Replace: true})
 			if after := e.record(t).Device.Services; !reflect.DeepEqual(after, before) {
 				t.Errorf("the services are %v, want %v", after, before)
 			}
@@ -266,9 +266,9 @@ func TestEnrollingADeviceThatIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match})) // and it was not done
-	if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
+	if err := e.enroll(t, limits(), otp.EnrollRequest{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
 		t.Errorf("told %v", err)
 	}
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	e.mustHaveOneSerial(t)
 }

@@ -20,10 +20,10 @@ func TestEnrol(t *testing.T) {
 			t.Run(fmt.Sprintf("ms_n %d/%s", secrets, movement), func(t *testing.T) {
 				t.Parallel()
 				e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Secrets, k.Ratchet, k.SecretsMove = secrets, movement, true })
-				var steps []otp.EnrolmentStep
-				e.mustEnroll(t, otp.Enrolling{Progress: func(step otp.EnrolmentStep) { steps = append(steps, step) }})
+				var steps []otp.EnrollmentStep
+				e.mustEnroll(t, otp.EnrollRequest{Progress: func(step otp.EnrollmentStep) { steps = append(steps, step) }})
 				e.mustIssue(t)
-				if want := []otp.EnrolmentStep{otp.StepOpen, otp.StepActivate, otp.StepSecret, otp.StepStore}; !slices.Equal(steps, want) {
+				if want := []otp.EnrollmentStep{otp.StepOpen, otp.StepActivate, otp.StepSecret, otp.StepStore}; !slices.Equal(steps, want) {
 					t.Errorf("the steps were %v", steps)
 				}
 				mustHaveLines(t, &e.device, "attempt", "outcome: done", "outcome: done", "attempt", "outcome: done", "attempt", "outcome: done")
@@ -41,21 +41,21 @@ func TestEnrolWithoutASecret(t *testing.T) {
 		e := newEnrolee(t, usual)
 		var before otp.Record
 		if replace {
-			e.mustEnroll(t, otp.Enrolling{})
+			e.mustEnroll(t, otp.EnrollRequest{})
 			before = e.record(t)
 		}
 		audited := e.lines(t)
 		e.turn(t, func(k *inwebosim.Knobs) { k.Secrets = 0 })
-		if err := e.enroll(t, limits(), otp.Enrolling{Replace: replace}); otp.CauseOf(err) != otp.ErrNoSecret {
+		if err := e.enroll(t, limits(), otp.EnrollRequest{Replace: replace}); otp.CauseOf(err) != otp.ErrNoSecret {
 			t.Errorf("enrolling: %v", err)
 		}
-		if r := e.record(t); !reflect.DeepEqual(r.Device, before.Device) || (r.Doubt != nil) != replace || r.Hold != nil {
+		if r := e.record(t); !reflect.DeepEqual(r.Device, before.Device) || (r.Doubt != nil) != replace || r.Lease != nil {
 			t.Errorf("it leaves %+v", r)
 		}
 		mustHaveLines(t, &e.device, append(audited, "attempt", "outcome: "+string(otp.ReasonOf(otp.ErrNoSecret)))...)
 		e.mustGoOnUnenrolled(t, replace, true)
 		e.turn(t, func(k *inwebosim.Knobs) { k.Secrets = 1 })
-		e.mustEnroll(t, otp.Enrolling{Replace: replace})
+		e.mustEnroll(t, otp.EnrollRequest{Replace: replace})
 		e.mustHaveOneSerial(t)
 	}
 }
@@ -65,7 +65,7 @@ func TestServices(t *testing.T) {
 	t.Parallel()
 	for services := range 3 {
 		e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Services = max(1, services) })
-		must(t, e.enroll(t, limits(), otp.Enrolling{}))
+		must(t, e.enroll(t, limits(), otp.EnrollRequest{}))
 		list := e.record(t).Device.Services
 		if len(list) != max(1, services) {
 			t.Fatalf("the services are %v", list)
@@ -104,16 +104,16 @@ func TestServices(t *testing.T) {
 func TestEnrolAgain(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	before, heard := e.row(t), len(e.sim.History(inwebosim.Match{}))
-	if err := e.enroll(t, limits(), otp.Enrolling{}); otp.CauseOf(err) != otp.ErrAlreadyEnrolled {
+	if err := e.enroll(t, limits(), otp.EnrollRequest{}); otp.CauseOf(err) != otp.ErrAlreadyEnrolled {
 		t.Errorf("enrolling again: %v", err)
 	}
 	if e.row(t).Revision != before.Revision || len(e.sim.History(inwebosim.Match{})) != heard {
 		t.Error("that changed something")
 	}
 	first := e.record(t)
-	e.mustEnroll(t, otp.Enrolling{Replace: true})
+	e.mustEnroll(t, otp.EnrollRequest{Replace: true})
 	if second := e.record(t); second.Device.State.Keys.K0.Equal(first.Device.State.Keys.K0) || second.Step <= first.Step || second.Activations != 2 {
 		t.Errorf("after a new enrolment: %+v", second)
 	}
@@ -124,29 +124,29 @@ func TestEnrolAgain(t *testing.T) {
 func TestEnrolmentIsTheWayOut(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
-	must(t, service.Doubt(t.Context(), e.ask()))
-	e.mustEnroll(t, otp.Enrolling{Replace: true})
+	must(t, service.Doubt(t.Context(), e.request()))
+	e.mustEnroll(t, otp.EnrollRequest{Replace: true})
 
 	clock := e.later()
 	for range 2 {
 		clock.advance(time.Minute)
 		client := wire(t, e.sim.ProtocolURL(), time.Minute)
-		if _, err := otp.New(clock, client, limits(), nil).IssueOTP(t.Context(), e.ask(), wrongPIN); !errors.Is(err, otp.ErrPINRefused) {
+		if _, err := otp.New(clock, client, limits(), nil).IssueOTP(t.Context(), e.request(), wrongPIN); !errors.Is(err, otp.ErrPINRefused) {
 			t.Fatal(err)
 		}
 	}
 	if _, err := e.issue(t, limits()); !errors.Is(err, otp.ErrPINLocked) {
 		t.Fatalf("after two wrong PINs: %v", err)
 	}
-	e.mustEnroll(t, otp.Enrolling{Replace: true})
+	e.mustEnroll(t, otp.EnrollRequest{Replace: true})
 
-	must(t, service.Forget(t.Context(), e.ask()))
+	must(t, service.Forget(t.Context(), e.request()))
 	if _, err := e.issue(t, limits()); !errors.Is(err, otp.ErrNoDevice) {
 		t.Errorf("after forgetting: %v", err)
 	}
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	e.mustHaveOneSerial(t)
 }

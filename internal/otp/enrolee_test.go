@@ -35,23 +35,23 @@ func (e *enrolee) turn(t testing.TB, turn func(*inwebosim.Knobs)) {
 }
 
 // enroll enrols the account, in a process of its own, on its store and over sockets.
-func (e *enrolee) enroll(t testing.TB, limits otp.Limits, how otp.Enrolling) error {
+func (e *enrolee) enroll(t testing.TB, limits otp.Limits, how otp.EnrollRequest) error {
 	t.Helper()
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits, nil)
 	defer drained(t, service)
 	how.SMSCode, how.PIN = smsCode, rightPIN
-	_, err := service.Enroll(t.Context(), e.ask(), how)
+	_, err := service.Enroll(t.Context(), e.request(), how)
 	return err
 }
 
 // mustEnroll enrols the account, and has an OTP of the device verified.
-func (e *enrolee) mustEnroll(t testing.TB, how otp.Enrolling) {
+func (e *enrolee) mustEnroll(t testing.TB, how otp.EnrollRequest) {
 	t.Helper()
 	if err := e.enroll(t, generous(), how); err != nil {
 		t.Fatalf("enrolling: %v", err)
 	}
 	r := e.record(t)
-	if r.Device == nil || r.Enrolment != nil || r.Hold != nil || r.Doubt != nil || r.Device.EnrolledAt.IsZero() {
+	if r.Device == nil || r.Enrollment != nil || r.Lease != nil || r.Doubt != nil || r.Device.EnrolledAt.IsZero() {
 		t.Fatalf("the record of an enrolled device is %+v", r)
 	}
 	e.id = r.Device.Identity.ID
@@ -72,7 +72,7 @@ func (e *enrolee) issue(t testing.TB, limits otp.Limits) (otp.Issued, error) {
 	t.Helper()
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits, nil)
 	defer drained(t, service)
-	return service.IssueOTP(t.Context(), e.ask(), rightPIN)
+	return service.IssueOTP(t.Context(), e.request(), rightPIN)
 }
 
 // mustHaveOneSerial wants that inWebo was never shown a second serial.

@@ -16,12 +16,12 @@ import (
 // actionEnroll is the audit log's word for enrolling a device.
 const actionEnroll = "enroll"
 
-// EnrolmentDeadlines is how many deadlines of an OTP an enrolment has: it makes three exchanges, and an SMS activation
+// EnrollmentDeadlines is how many deadlines of an OTP an enrolment has: it makes three exchanges, and an SMS activation
 // that runs out of time in the middle is lost.
-const EnrolmentDeadlines = 2
+const EnrollmentDeadlines = 2
 
 // Enrolling is what enrolling a device takes.
-type Enrolling struct {
+type EnrollRequest struct {
 	SMSCode secret.Text
 	PIN     secret.Text
 	// Replace allows a new device where the account has one, which stays until the new one is stored. A device that no proof
@@ -33,27 +33,27 @@ type Enrolling struct {
 	// PINAnyway goes on although inWebo asks for no PIN, which this package always sends: the SMS code may be spent in vain.
 	PINAnyway bool
 	// Progress, when set, hears of each step before it is made.
-	Progress func(EnrolmentStep)
+	Progress func(EnrollmentStep)
 }
 
-// EnrolmentStep is what an enrolment is about to do.
-type EnrolmentStep string
+// EnrollmentStep is what an enrolment is about to do.
+type EnrollmentStep string
 
 // The steps of an enrolment, in their order.
 const (
-	StepOpen     EnrolmentStep = "opening the activation with the SMS code"
-	StepActivate EnrolmentStep = "activating the device"
-	StepSecret   EnrolmentStep = "giving inWebo the secret of the device" //nolint:gosec // names a step
-	StepStore    EnrolmentStep = "storing the device"
+	StepOpen     EnrollmentStep = "opening the activation with the SMS code"
+	StepActivate EnrollmentStep = "activating the device"
+	StepSecret   EnrollmentStep = "giving inWebo the secret of the device" //nolint:gosec // names a step
+	StepStore    EnrollmentStep = "storing the device"
 )
 
 // Enroll makes the account's device with an SMS code and a PIN (docs/protocol.md §3). When it returns no error, the
 // device is known to inWebo and durable here. The serial is drawn once for an account, whatever becomes of the enrolment:
 // after a failure the way on is a new SMS code and the same call. How much the account has used up is told in any case.
 //
-// It takes at most the queue's wait and EnrolmentDeadlines deadlines.
-func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations, error) {
-	c, err := s.enter(ctx, ask, actionEnroll, EnrolmentDeadlines*s.limits.Deadline)
+// It takes at most the queue's wait and EnrollmentDeadlines deadlines.
+func (s *Service) Enroll(ctx context.Context, request Request, e EnrollRequest) (Activations, error) {
+	c, err := s.enter(ctx, request, actionEnroll, EnrollmentDeadlines*s.limits.Deadline)
 	if err != nil {
 		return Activations{}, err
 	}
@@ -63,18 +63,18 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 	}
 	purpose := forEnrollment{replace: e.Replace, force: e.Force}
 	if purpose.drawn, err = s.newSerial(); err != nil {
-		return Activations{}, because(ErrStore, err)
+		return Activations{}, wrapCause(ErrStore, err)
 	}
 	err = s.leaseForEnrollment(ctx, c, purpose)
-	used := s.limits.Activations.judge(c.record.Activations)
+	used := s.limits.Activations.check(c.record.Activations)
 	if err != nil {
 		return used, err
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
-	err = (&activation{Service: s, conversation: c, Enrolling: e}).run(ctx)
-	if !c.left { // and so the record is ours to read: one that never reached inWebo is not counted any more
-		used = s.limits.Activations.judge(c.record.Activations)
+	err = (&activation{Service: s, conversation: c, EnrollRequest: e}).run(ctx)
+	if !c.detached { // and so the record is ours to read: one that never reached inWebo is not counted any more
+		used = s.limits.Activations.check(c.record.Activations)
 	}
 	return used, err
 }
@@ -83,7 +83,7 @@ func (s *Service) Enroll(ctx context.Context, ask Ask, e Enrolling) (Activations
 type forEnrollment struct {
 	replace, force bool
 	drawn          ratchet.Serial // for an account that has none, or must not use the one that it has
-	taken          bool           // another account has the device of the account's serial
+	serialTaken    bool           // another account has the device of the account's serial
 	history        history
 }
 
@@ -111,18 +111,18 @@ func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpo
 			if purpose.history, err = s.historyOf(ctx, needed.serial); err != nil {
 				return err
 			}
-		case errors.Is(err, ErrDeviceTaken) && !purpose.taken:
-			purpose.taken = true
+		case errors.Is(err, ErrDeviceTaken) && !purpose.serialTaken:
+			purpose.serialTaken = true
 		default:
 			return err
 		}
 	}
-	return &Wait{ErrBusy, lastPause} // the account's serial keeps changing
+	return &RetryAfterError{ErrBusy, maxPause} // the account's serial keeps changing
 }
 
 // prepare returns the account a serial only if it has none, or if another account has the device of its own.
 func (p forEnrollment) prepare(r Record, _ string, _ ClockReading, limits *Limits) (_ Record, err error) {
-	if !p.taken && r.Serial != "" && !r.claim().Active { // other accounts may have had the device since
+	if !p.serialTaken && r.Serial != "" && !r.claim().Active { // other accounts may have had the device since
 		if p.history.serial != r.Serial {
 			return r, &historyNeeded{r.Serial}
 		}
@@ -133,10 +133,10 @@ func (p forEnrollment) prepare(r Record, _ string, _ ClockReading, limits *Limit
 	if err := mayEnroll(r, limits, p.replace, p.force); err != nil {
 		return r, err
 	}
-	if r.Serial == "" || p.taken && r.Device == nil {
+	if r.Serial == "" || p.serialTaken && r.Device == nil {
 		r.Serial, r.Tenure = p.drawn, 1
 	}
-	r.Enrolment = &Enrolment{Phase: PhaseEnrolling, Device: Device{Identity: inwebo.Unactivated()}}
+	r.Enrollment = &Enrollment{Phase: PhaseEnrolling, Device: Device{Identity: inwebo.Unactivated()}}
 	r.Activations++
 	return r, nil
 }
@@ -157,7 +157,7 @@ func mayEnroll(r Record, limits *Limits, replace, force bool) error {
 	switch {
 	case r.Device != nil && !r.Device.Unconfirmed && !replace:
 		return ErrAlreadyEnrolled
-	case limits.Activations.judge(r.Activations).Exhausted && !force:
+	case limits.Activations.check(r.Activations).Exhausted && !force:
 		return ErrActivations
 	default:
 		return nil
@@ -165,8 +165,8 @@ func mayEnroll(r Record, limits *Limits, replace, force bool) error {
 }
 
 // CheckEnroll returns why Enroll would be refused before inWebo is asked anything, and changes nothing.
-func (s *Service) CheckEnroll(ctx context.Context, ask Ask, e Enrolling) (Activations, error) {
-	c, err := s.enter(ctx, ask, actionEnroll, s.limits.Deadline)
+func (s *Service) CheckEnroll(ctx context.Context, request Request, e EnrollRequest) (Activations, error) {
+	c, err := s.enter(ctx, request, actionEnroll, s.limits.Deadline)
 	if err != nil {
 		return Activations{}, err
 	}
@@ -176,17 +176,17 @@ func (s *Service) CheckEnroll(ctx context.Context, ask Ask, e Enrolling) (Activa
 	}
 	found, err := s.fetch(ctx, c)
 	if err != nil {
-		return Activations{}, because(ErrStore, err)
+		return Activations{}, wrapCause(ErrStore, err)
 	}
 	found, _ = found.corrected(c.now())
-	used := s.limits.Activations.judge(found.Activations)
+	used := s.limits.Activations.check(found.Activations)
 	switch err := mayEnroll(found, &s.limits, e.Replace, e.Force); {
 	case found.Disabled:
 		return used, ErrDisabled
 	case err != nil:
 		return used, err
 	case found.LeasedAt(c.now()):
-		return used, &Wait{ErrBusy, found.Hold.Until.Sub(c.now())}
+		return used, &RetryAfterError{ErrBusy, found.Lease.Until.Sub(c.now())}
 	default:
 		return used, s.acquirePermit(c)
 	}
@@ -201,13 +201,13 @@ const actionSMSCode = "smscode"
 //
 // Nothing of a device moves, so it takes no lease, and an account that has no record gets none. A process that dies over it
 // leaves no doubt behind.
-func (s *Service) HasPIN(ctx context.Context, ask Ask, code secret.Text) (bool, error) {
-	c, err := s.enter(ctx, ask, actionSMSCode, s.limits.Deadline)
+func (s *Service) HasPIN(ctx context.Context, request Request, code secret.Text) (bool, error) {
+	c, err := s.enter(ctx, request, actionSMSCode, s.limits.Deadline)
 	if err != nil {
 		return false, err
 	}
 	defer s.finish(c)
-	c.tolerance = keepsVault
+	c.tolerance = keepsSecrets
 	if found, err := s.fetch(ctx, c); err == nil && found.Disabled { // the answer does not depend on a record that cannot be read
 		return false, ErrDisabled
 	}
@@ -252,13 +252,13 @@ func (s *Service) auditSetup(ctx context.Context, c *conversation, o outcome) er
 
 // askPINMode makes the activate setup, once more when the network broke off.
 func (s *Service) askPINMode(ctx context.Context, code secret.Text) (inwebo.ActivateSetup, outcome) {
-	s.repeats.Earn()
+	s.setupBudget.Earn()
 	setup, err := s.inwebo.ActivateSetup(ctx, code)
-	if s.mayRepeat(ctx, err) {
+	if s.maySetupAgain(ctx, err) {
 		setup, err = s.inwebo.ActivateSetup(ctx, code)
 	}
 	if err != nil {
-		return setup, notActivating(blamingCode(setupFailed(err)))
+		return setup, asNeverSent(blameSMSCode(setupFailed(err)))
 	}
-	return setup, outcome{fate: accepted}
+	return setup, outcome{result: accepted}
 }

@@ -20,7 +20,7 @@ func (e *enrolee) enrollAs(t testing.TB, client otp.Inwebo, pin secret.Text) err
 	atOnce.Guard.Pause = 0
 	service := otp.New(e.memory, client, atOnce, nil)
 	defer drained(t, service)
-	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: ownersCode, PIN: pin, Replace: true})
+	_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: ownersCode, PIN: pin, Replace: true})
 	return err
 }
 
@@ -51,16 +51,16 @@ func TestEnrollmentTakesAGuess(t *testing.T) {
 			t.Errorf("after two wrong PINs: %v", err)
 		}
 	}
-	if r := e.record(t); r.Guard.Wrong != 2 || len(r.Guard.Guesses) != 0 || r.Activations != activations || r.Hold != nil {
+	if r := e.record(t); r.Guard.Wrong != 2 || len(r.Guard.Attempts) != 0 || r.Activations != activations || r.Lease != nil {
 		t.Errorf("two wrong PINs and two held back leave %+v", r)
 	}
 	if sent := len(e.sim.History(activateFinalize.match)); sent != 2 {
 		t.Errorf("inWebo has seen %d PINs, want 2", sent)
 	}
 	service := otp.New(e.memory, client, limits(), nil)
-	must(t, service.Unlock(t.Context(), e.ask()))
+	must(t, service.Unlock(t.Context(), e.request()))
 	must(t, e.enrollAs(t, client, rightPIN))
-	if r := e.record(t); r.Guard.Wrong != 0 || len(r.Guard.Guesses) != 0 {
+	if r := e.record(t); r.Guard.Wrong != 0 || len(r.Guard.Attempts) != 0 {
 		t.Errorf("a completed enrollment leaves the guard %+v", r.Guard)
 	}
 }
@@ -72,12 +72,12 @@ func TestEnrollmentWaitsOutThePause(t *testing.T) {
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
 	enroll := func() error {
-		_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: ownersCode, PIN: wrongPIN})
+		_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: ownersCode, PIN: wrongPIN})
 		return err
 	}
 	_ = enroll()
 	err := enroll()
-	if _, waits := errors.AsType[*otp.Wait](err); !errors.Is(err, otp.ErrPINHeldBack) || !waits {
+	if _, waits := errors.AsType[*otp.RetryAfterError](err); !errors.Is(err, otp.ErrPINHeldBack) || !waits {
 		t.Errorf("right after a wrong PIN: %v", err)
 	}
 }
@@ -109,7 +109,7 @@ func TestWhatBecomesOfAnEnrollmentsGuess(t *testing.T) {
 			if err := e.enrollAs(t, wire(t, e.sim.ProtocolURL(), time.Minute), rightPIN); err == nil {
 				t.Fatal("enrolled")
 			}
-			if g := e.record(t).Guard; g.Wrong != row.wrong || len(g.Guesses) != row.guesses {
+			if g := e.record(t).Guard; g.Wrong != row.wrong || len(g.Attempts) != row.guesses {
 				t.Errorf("the guard is %+v", g)
 			}
 		})
@@ -121,7 +121,7 @@ func TestEnrollmentsGuessIsDurableFirst(t *testing.T) {
 	e := owner(t)
 	var guesses int
 	client := &enrolleeClient{Inwebo: wire(t, e.sim.ProtocolURL(), time.Minute), at: inwebo.ExchangeActivateFinalize, then: func() {
-		guesses = len(e.record(t).Guard.Guesses)
+		guesses = len(e.record(t).Guard.Attempts)
 	}}
 	must(t, e.enrollAs(t, client, rightPIN))
 	if guesses != 1 {
@@ -134,10 +134,10 @@ func TestEnrollmentWithANewPINTakesNoGuess(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindLostAnswer, Match: activateFinalize.match}))
-	if err := e.enroll(t, limits(), otp.Enrolling{}); err == nil {
+	if err := e.enroll(t, limits(), otp.EnrollRequest{}); err == nil {
 		t.Fatal("enrolled")
 	}
-	if g := e.record(t).Guard; len(g.Guesses) != 0 {
+	if g := e.record(t).Guard; len(g.Attempts) != 0 {
 		t.Errorf("the guard is %+v", g)
 	}
 }
@@ -157,21 +157,21 @@ func TestNoDoubtWithoutADevice(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
 	m := newMortal(t, e, "before activate_finalize")
-	_, _ = m.service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+	_, _ = m.service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 	<-m.buried
 	r := e.record(t)
-	if r.Hold == nil {
+	if r.Lease == nil {
 		t.Fatalf("no hold is left: %+v", r)
 	}
-	later := r.Hold.Until.Add(time.Second)
+	later := r.Lease.Until.Add(time.Second)
 	row := e.row(t)
-	if r.InDoubt(later) || row.InDoubt || !row.HeldUntil.IsZero() {
-		t.Errorf("in doubt %v; the row %v, held until %v", r.InDoubt(later), row.InDoubt, row.HeldUntil)
+	if r.InDoubt(later) || row.InDoubt || !row.LeasedUntil.IsZero() {
+		t.Errorf("in doubt %v; the row %v, held until %v", r.InDoubt(later), row.InDoubt, row.LeasedUntil)
 	}
 	clock := e.later()
 	service := otp.New(clock, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
-	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: secret.NewText("nosuchcode"), PIN: rightPIN})
+	_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: secret.NewText("nosuchcode"), PIN: rightPIN})
 	if r = e.record(t); err == nil || r.Doubt != nil {
 		t.Errorf("after another enrollment that failed (%v): %+v", err, r)
 	}
@@ -189,10 +189,10 @@ func TestHalfAnEnrollmentForgivesNothing(t *testing.T) {
 	for range 2 {
 		_ = m.issue(t, "alice", wrongPIN)
 	}
-	lost := silences(m.sim)[2].simFault // an answer is lost
-	lost.Match = msFinalize.match
-	must(t, m.sim.Plant(lost))
-	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	noAnswer := silences(m.sim)[2].simFault // an answer is lost
+	noAnswer.Match = msFinalize.match
+	must(t, m.sim.Plant(noAnswer))
+	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true})
 	if !errors.Is(err, otp.ErrUnreachable) {
 		t.Fatalf("an enrollment whose last answer is lost: %v", err)
 	}
@@ -202,7 +202,7 @@ func TestHalfAnEnrollmentForgivesNothing(t *testing.T) {
 	if wrong := m.truth(t).WrongInARow; wrong != 2 {
 		t.Errorf("inWebo counts %d wrong PINs", wrong)
 	}
-	_, err = m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	_, err = m.service.Enroll(t.Context(), m.as("alice"), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true})
 	must(t, err)
 	must(t, m.issue(t, "alice", rightPIN))
 }
@@ -230,20 +230,20 @@ func TestEnrollmentKeepsTheGuessOfAnOvertakenConversation(t *testing.T) {
 	clock := &shifted{Store: e.memory}
 	sleeping := &delayed{Inwebo: client, waits: make(chan struct{}), goOn: make(chan struct{})}
 	sleeper, service := otp.New(clock, sleeping, atOnce, nil), otp.New(clock, client, atOnce, nil)
-	told := make(chan error, 1)
+	callerErr := make(chan error, 1)
 	go func() {
-		_, err := sleeper.IssueOTP(t.Context(), e.ask(), wrongPIN)
-		told <- err
+		_, err := sleeper.IssueOTP(t.Context(), e.request(), wrongPIN)
+		callerErr <- err
 	}()
 	<-sleeping.waits
 	clock.advance(limits().Deadline + otp.HoldMargin)
-	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: ownersCode, PIN: rightPIN, Replace: true})
+	_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: ownersCode, PIN: rightPIN, Replace: true})
 	must(t, err)
 	for range 2 {
-		_, _ = service.IssueOTP(t.Context(), e.ask(), wrongPIN)
+		_, _ = service.IssueOTP(t.Context(), e.request(), wrongPIN)
 	}
 	close(sleeping.goOn)
-	if err := <-told; err == nil {
+	if err := <-callerErr; err == nil {
 		t.Error("a wrong PIN got an OTP")
 	}
 	if truth, err := e.sim.AccountTruth("owner"); err != nil || truth.Guesses.Peak > 2 {
@@ -268,7 +268,7 @@ func (s *slept) MSFinalize(ctx context.Context, who inwebo.Identity, secrets []i
 func (e *enrolee) mustBlockNothing(t *testing.T, service *otp.Service) {
 	t.Helper()
 	for range 3 {
-		_, _ = service.IssueOTP(t.Context(), e.ask(), wrongPIN)
+		_, _ = service.IssueOTP(t.Context(), e.request(), wrongPIN)
 	}
 	if truth, err := e.sim.AccountTruth("owner"); err != nil || truth.Guesses.Peak > 2 {
 		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
@@ -286,16 +286,16 @@ func TestLateEnrollmentForgivesNothingThatCameAfterIt(t *testing.T) {
 	clock := &shifted{Store: e.memory}
 	sleeping := &slept{Inwebo: client, waits: make(chan struct{}), goOn: make(chan struct{})}
 	sleeper, service := otp.New(clock, sleeping, atOnce, nil), otp.New(clock, client, atOnce, nil)
-	told := make(chan error, 1)
+	callerErr := make(chan error, 1)
 	go func() {
-		_, err := sleeper.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: ownersCode, PIN: rightPIN, Replace: true})
-		told <- err
+		_, err := sleeper.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: ownersCode, PIN: rightPIN, Replace: true})
+		callerErr <- err
 	}()
 	<-sleeping.waits
-	clock.advance(otp.EnrolmentDeadlines*limits().Deadline + otp.HoldMargin)
-	_, _ = service.IssueOTP(t.Context(), e.ask(), wrongPIN)
+	clock.advance(otp.EnrollmentDeadlines*limits().Deadline + otp.HoldMargin)
+	_, _ = service.IssueOTP(t.Context(), e.request(), wrongPIN)
 	close(sleeping.goOn)
-	must(t, <-told)
+	must(t, <-callerErr)
 	e.mustBlockNothing(t, service)
 }
 
@@ -313,11 +313,11 @@ func TestRereadEnrollmentForgivesNothingThatCameAfterIt(t *testing.T) {
 	atOnce.Guard.Pause = 0
 	service := otp.New(e.memory, client, atOnce, nil)
 	defer drained(t, service)
-	_, _ = service.IssueOTP(t.Context(), e.ask(), wrongPIN)
+	_, _ = service.IssueOTP(t.Context(), e.request(), wrongPIN)
 	if did := e.reread(t); !did.Enrolled {
 		t.Fatalf("reading it again did %+v", did)
 	}
-	if r := e.record(t); len(r.Guard.Guesses) != 0 {
+	if r := e.record(t); len(r.Guard.Attempts) != 0 {
 		t.Errorf("the guess of the enrollment itself stays taken: %+v", r.Guard)
 	}
 	e.mustBlockNothing(t, service)

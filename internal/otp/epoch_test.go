@@ -18,29 +18,29 @@ func TestDeviceOfAnEarlierEpochIsInDoubt(t *testing.T) {
 	client := wire(t, sim.ProtocolURL(), time.Minute)
 	d := plant(t, sim, inwebosim.Override{})
 	service := otp.New(d.memory, client, generous(), nil)
-	issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 	mustVerify(t, d, issued, err)
 	old, _, err := d.memory.Fetch(t.Context(), d.account)
 	must(t, err)
-	issued, err = service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err = service.IssueOTP(t.Context(), d.request(), rightPIN)
 	mustVerify(t, d, issued, err)
 	newest, _, err := d.memory.Fetch(t.Context(), d.account)
 	must(t, err)
 
 	d.memory.Restore(old)
 	d.mustBeInDoubt(t, service, false)
-	must(t, d.memory.RaiseEpoch(t.Context(), otp.Line{Action: "test"}))
+	must(t, d.memory.RaiseEpoch(t.Context(), otp.AuditEntry{Action: "test"}))
 	d.mustBeInDoubt(t, service, true)
-	if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrInDoubt) {
+	if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrInDoubt) {
 		t.Errorf("the keys of before are refused, and the caller is told %v", err)
 	}
 	d.mustBeInDoubt(t, service, true)
 
 	d.memory.Restore(newest)
-	issued, err = otp.New(d.later(), client, generous(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err = otp.New(d.later(), client, generous(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
 	mustVerify(t, d, issued, err)
 	d.mustBeInDoubt(t, service, false)
-	must(t, d.memory.RaiseEpoch(t.Context(), otp.Line{Action: "test"}))
+	must(t, d.memory.RaiseEpoch(t.Context(), otp.AuditEntry{Action: "test"}))
 	d.mustBeInDoubt(t, service, true)
 }
 
@@ -50,16 +50,16 @@ func TestConversationFromBeforeTheEpochEndsNoDoubt(t *testing.T) {
 	sim := started(t, func(*inwebosim.Knobs) {})
 	d := plant(t, sim, inwebosim.Override{})
 	raise := func() {
-		if err := d.memory.RaiseEpoch(t.Context(), otp.Line{Action: "test"}); err != nil {
+		if err := d.memory.RaiseEpoch(t.Context(), otp.AuditEntry{Action: "test"}); err != nil {
 			t.Error(err)
 		}
 	}
 	client := &before{Inwebo: wire(t, sim.ProtocolURL(), time.Minute), setup: raise}
 	service := otp.New(d.memory, client, generous(), nil)
-	issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 	mustVerify(t, d, issued, err)
 	d.mustBeInDoubt(t, service, true)
-	issued, err = otp.New(d.later(), client.Inwebo, generous(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err = otp.New(d.later(), client.Inwebo, generous(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
 	mustVerify(t, d, issued, err)
 	d.mustBeInDoubt(t, service, false)
 }
@@ -68,7 +68,7 @@ func TestConversationFromBeforeTheEpochEndsNoDoubt(t *testing.T) {
 func TestEpochOfADeviceThatIsReplaced(t *testing.T) {
 	t.Parallel()
 	m := newMoving(t)
-	must(t, m.memory.RaiseEpoch(t.Context(), otp.Line{Action: "test"}))
+	must(t, m.memory.RaiseEpoch(t.Context(), otp.AuditEntry{Action: "test"}))
 	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
 	_ = m.issue(t, "alice", rightPIN)
 	expect := func(want int) {
@@ -78,7 +78,7 @@ func TestEpochOfADeviceThatIsReplaced(t *testing.T) {
 		}
 	}
 	expect(0)
-	must(t, m.memory.RaiseEpoch(t.Context(), otp.Line{Action: "test"}))
+	must(t, m.memory.RaiseEpoch(t.Context(), otp.AuditEntry{Action: "test"}))
 	expect(1)
 	must(t, m.service.Forget(t.Context(), m.as("alice")))
 	expect(0)

@@ -44,12 +44,12 @@ var (
 	// ErrServiceChoice says that the device knows several services and the configuration names none of them.
 	ErrServiceChoice = newCause(errcodes.ReasonServiceNotChosen, "the service to use is not configured")
 
-	// ErrRepeatUnderWay comes with a Wait: the call that this one repeats is not answered yet.
-	ErrRepeatUnderWay = newCause(errcodes.ReasonIdempotencyInFlight, "the repeated call is under way")
-	// ErrRepeatSpent says that the answer of the call that this one repeats is not kept any more.
-	ErrRepeatSpent = newCause(errcodes.ReasonIdempotencyKeySpent, "the key of the repeated call is spent")
-	// ErrRepeatDiffers says that another call had the same key. The key is spent with that.
-	ErrRepeatDiffers = newCause(errcodes.ReasonIdempotencyKeyReused, "another call had the same key")
+	// ErrKeyInFlight comes with a Wait: the call that this one repeats is not answered yet.
+	ErrKeyInFlight = newCause(errcodes.ReasonIdempotencyInFlight, "the repeated call is under way")
+	// ErrKeySpent says that the answer of the call that this one repeats is not kept any more.
+	ErrKeySpent = newCause(errcodes.ReasonIdempotencyKeySpent, "the key of the repeated call is spent")
+	// ErrKeyReused says that another call had the same key. The key is spent with that.
+	ErrKeyReused = newCause(errcodes.ReasonIdempotencyKeyReused, "another call had the same key")
 
 	// ErrPINHeldBack comes with a Wait: the PIN is not forwarded yet.
 	ErrPINHeldBack = newCause(errcodes.ReasonPINHeldBack, "the PIN is held back")
@@ -120,8 +120,8 @@ var (
 func Causes() []error {
 	return []error{
 		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrDamaged,
-		ErrStore, ErrServiceChoice, ErrRepeatUnderWay,
-		ErrRepeatSpent, ErrRepeatDiffers, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
+		ErrStore, ErrServiceChoice, ErrKeyInFlight,
+		ErrKeySpent, ErrKeyReused, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
 		ErrActivationLost, ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret, ErrNotStored, ErrSuperseded, ErrSecondRound,
 		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState, ErrTooSlow,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
@@ -130,29 +130,29 @@ func Causes() []error {
 }
 
 // Wait is a cause that passes: a lone caller that waits For is not refused for it again.
-type Wait struct {
+type RetryAfterError struct {
 	Cause error
 	For   time.Duration
 }
 
 // Error says what to wait for, and how long, in whole seconds.
-func (w *Wait) Error() string {
+func (w *RetryAfterError) Error() string {
 	seconds := (w.For + time.Second - 1).Truncate(time.Second)
 	return fmt.Sprintf("%v; try again in %v", w.Cause, seconds)
 }
 
 // Unwrap returns the cause.
-func (w *Wait) Unwrap() error { return w.Cause }
+func (w *RetryAfterError) Unwrap() error { return w.Cause }
 
 // caused is a cause, with what led to it behind. Its text is that of both.
-type caused struct{ cause, by error }
+type causeError struct{ cause, by error }
 
-func (c *caused) Error() string { return c.cause.Error() + ": " + c.by.Error() }
+func (c *causeError) Error() string { return c.cause.Error() + ": " + c.by.Error() }
 
-func (c *caused) Unwrap() []error { return []error{c.cause, c.by} }
+func (c *causeError) Unwrap() []error { return []error{c.cause, c.by} }
 
 // because joins a cause with the error that led to it; errors.Is finds both, the cause first.
-func because(cause, by error) error { return &caused{cause, by} }
+func wrapCause(cause, by error) error { return &causeError{cause, by} }
 
 // CauseOf returns the outermost cause of err, or nil when there is none.
 func CauseOf(err error) error {
@@ -229,19 +229,19 @@ func refusalCause(reason inwebo.Reason) error {
 func faultCause(err error) error {
 	switch {
 	case errors.Is(err, inwebo.ErrLate):
-		return because(ErrLate, err)
+		return wrapCause(ErrLate, err)
 	case errors.Is(err, inwebo.ErrNotService):
-		return because(ErrNotInwebo, err)
+		return wrapCause(ErrNotInwebo, err)
 	case errors.Is(err, inwebo.ErrNotUnderstood):
-		return because(ErrNotUnderstood, err)
+		return wrapCause(ErrNotUnderstood, err)
 	default:
-		return because(ErrUnreachable, err)
+		return wrapCause(ErrUnreachable, err)
 	}
 }
 
 // protect runs a task whose panic must end neither the process nor what follows the task, such as the settle of an
 // answer that exists nowhere else. The observer learns of the panic.
-func (s *Service) protect(task string, run func()) {
+func (s *Service) recoverPanic(task string, run func()) {
 	defer func() {
 		if value := recover(); value != nil {
 			s.observer.Panicked(task, panicError(value), debug.Stack())

@@ -9,13 +9,13 @@ import (
 )
 
 // fate is how an exchange with inWebo ended, as far as the device is concerned.
-type fate int
+type result int
 
 const (
 	// unsent: nothing that could move the device, or count as a PIN, has left.
-	unsent fate = iota
+	neverSent result = iota
 	// lost: a finalize was sent and no answer that can be used came back.
-	lost
+	noAnswer
 	// refused: inWebo answered, and not with OK.
 	refused
 	// accepted: inWebo answered OK.
@@ -26,8 +26,8 @@ const (
 
 // outcome is what a record must remember of an exchange.
 type outcome struct {
-	fate fate
-	err  error // a cause; nil when accepted
+	result result
+	err    error // a cause; nil when accepted
 	// wrongPIN says that inWebo counted a proof as wrong.
 	wrongPIN bool
 	// mayCount means that inWebo refused a proof without a reason that is known, so that it may have counted a wrong PIN.
@@ -48,7 +48,7 @@ func setupFailed(err error) outcome {
 	if refusal, answered := errors.AsType[*inwebo.Refusal](err); answered {
 		return ofRefusal(refusal)
 	}
-	return outcome{fate: unsent, err: faultCause(err)}
+	return outcome{result: neverSent, err: faultCause(err)}
 }
 
 // finalizeFailed is the outcome of a finalize that was not accepted.
@@ -70,18 +70,18 @@ func finalizeFailed(err error) outcome {
 		case inwebo.ReasonUnknown:
 			o.mayCount = true
 		case inwebo.ReasonSynchroFailed:
-			o.fate = done
+			o.result = done
 		}
 		return o
 	case errors.Is(err, inwebo.ErrNeverSent):
-		return outcome{fate: unsent, err: faultCause(err)}
+		return outcome{result: neverSent, err: faultCause(err)}
 	default:
-		return outcome{fate: lost, err: faultCause(err)}
+		return outcome{result: noAnswer, err: faultCause(err)}
 	}
 }
 
 func ofRefusal(refusal *inwebo.Refusal) outcome {
-	o := outcome{fate: refused, err: because(refusalCause(refusal.Reason), refusal)}
+	o := outcome{result: refused, err: wrapCause(refusalCause(refusal.Reason), refusal)}
 	if errors.Is(o.err, ErrBlocked) {
 		o.blocking = PINBlocked
 	}
@@ -93,7 +93,7 @@ func ofRefusal(refusal *inwebo.Refusal) outcome {
 
 // ofAnswer is the outcome of a finalize that inWebo accepted.
 func ofAnswer(answer inwebo.Finalized, change change) outcome {
-	o := outcome{fate: accepted, blocking: NotBlocked, finalized: true, change: change}
+	o := outcome{result: accepted, blocking: NotBlocked, finalized: true, change: change}
 	if answer.Blocked {
 		o.blocking = PINBlocked
 	}
@@ -102,7 +102,7 @@ func ofAnswer(answer inwebo.Finalized, change change) outcome {
 
 // explainsDoubt reports whether the outcome is a refusal that a device gets whose stored state lags behind.
 func (o outcome) explainsDoubt() bool {
-	return o.fate == refused &&
+	return o.result == refused &&
 		(errors.Is(o.err, ErrPINRefused) || errors.Is(o.err, ErrState) || errors.Is(o.err, ErrForbidden))
 }
 
@@ -111,7 +111,7 @@ func (o outcome) refusesProof() bool { return o.finalized && o.explainsDoubt() }
 
 // mayMove reports whether inWebo's device may differ from what is stored when the outcome is not applied.
 func (o outcome) mayMove() bool {
-	return o.fate == lost || o.fate == accepted || o.fate == done || o.change != nil || o.unread != nil
+	return o.result == noAnswer || o.result == accepted || o.result == done || o.change != nil || o.unread != nil
 }
 
 func (forOTP) prepare(r Record, conversation string, clock ClockReading, limits *Limits) (Record, error) {
@@ -127,18 +127,18 @@ func (forOTP) prepare(r Record, conversation string, clock ClockReading, limits 
 // setup asks for a challenge, once more when the network broke off or inWebo failed, and the budget for that has
 // something left: a second challenge only replaces the first.
 func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error) {
-	s.repeats.Earn()
+	s.setupBudget.Earn()
 	challenge, err := s.inwebo.OTPSetup(ctx, who, sid)
-	if s.mayRepeat(ctx, err) {
+	if s.maySetupAgain(ctx, err) {
 		return s.inwebo.OTPSetup(ctx, who, sid)
 	}
 	return challenge, err
 }
 
 // mayRepeat reports whether a setup that ended with err is made once more.
-func (s *Service) mayRepeat(ctx context.Context, err error) bool {
+func (s *Service) maySetupAgain(ctx context.Context, err error) bool {
 	brokeOff := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
-	return brokeOff && ctx.Err() == nil && s.repeats.Spend()
+	return brokeOff && ctx.Err() == nil && s.setupBudget.Spend()
 }
 
 // acquirePermit refuses a conversation while the circuit to inWebo is open. It comes right before the lease, so that nothing is
@@ -149,7 +149,7 @@ func (s *Service) acquirePermit(c *conversation) error {
 	}
 	permit, wait := s.circuit.Acquire()
 	if permit == nil {
-		return &Wait{ErrCircuitOpen, wait}
+		return &RetryAfterError{ErrCircuitOpen, wait}
 	}
 	c.permit = permit
 	return nil
@@ -167,7 +167,7 @@ func (s *Service) releasePermit(c *conversation) {
 func (c *conversation) report(o outcome) {
 	is := func(cause error) bool { return errors.Is(o.err, cause) }
 	_, refusal := errors.AsType[*inwebo.Refusal](o.err) // whatever its fate
-	answered := o.fate == accepted || refusal ||
+	answered := o.result == accepted || refusal ||
 		is(inwebo.ErrServer) || is(inwebo.ErrNotService) || is(inwebo.ErrNotUnderstood) || is(inwebo.ErrUnreadable)
 	switch {
 	case c.permit == nil:
@@ -180,9 +180,9 @@ func (c *conversation) report(o outcome) {
 
 // unreadable is the outcome of a finalize whose answer could not be read.
 func unreadable(err *inwebo.Unreadable) outcome {
-	o := outcome{fate: lost, err: because(ErrUnreadable, err), finalized: true}
+	o := outcome{result: noAnswer, err: wrapCause(ErrUnreadable, err), finalized: true}
 	if err.Accepted {
-		o.fate = done
+		o.result = done
 	}
 	if err.Blocked {
 		o.blocking = PINBlocked
@@ -192,21 +192,21 @@ func unreadable(err *inwebo.Unreadable) outcome {
 }
 
 // senseless is the outcome of an answer with which nothing can be done; f says what its request may have done.
-func senseless(f fate, err error) outcome {
-	return outcome{fate: f, err: because(ErrNotUnderstood, err)}
+func notUnderstood(f result, err error) outcome {
+	return outcome{result: f, err: wrapCause(ErrNotUnderstood, err)}
 }
 
 // notActivating is the outcome of an activate setup that was not accepted: nothing that could count as an activation, or
 // as a PIN, has left, whatever inWebo answered.
-func notActivating(o outcome) outcome {
-	o.fate = unsent
+func asNeverSent(o outcome) outcome {
+	o.result = neverSent
 	return o
 }
 
 // blamingCode blames the SMS code for a syntax that the activate setup refused: it is the caller's only argument there.
-func blamingCode(o outcome) outcome {
+func blameSMSCode(o outcome) outcome {
 	if errors.Is(o.err, ErrSyntax) {
-		o.err = because(ErrSMSCodeFormat, o.err)
+		o.err = wrapCause(ErrSMSCodeFormat, o.err)
 	}
 	return o
 }

@@ -14,19 +14,19 @@ import (
 )
 
 // fate is how far a faulty exchange came, as the client can know.
-type fate string
+type result string
 
 const (
-	unsent  fate = "unsent"
-	lost    fate = "lost" // sent, and no answer that can be used
-	refused fate = "refused"
-	done    fate = "done" // inWebo did what was asked, and said that it did not synchronize
+	notSent  result = "not sent"
+	noAnswer result = "lost" // sent, and no answer that can be used
+	refused  result = "refused"
+	done     result = "done" // inWebo did what was asked, and said that it did not synchronize
 )
 
 // exchangeFault is what goes wrong with one exchange.
 type exchangeFault struct {
 	name     string
-	fate     fate
+	result   result
 	cause    error
 	simFault inwebosim.Fault
 	// accepted: inWebo took the request and moved on, and the client does not know it.
@@ -40,25 +40,25 @@ type exchangeFault struct {
 	client   func(*testing.T) otp.Inwebo // where it goes, when not to the simulator as usual
 }
 
-const patience = 700 * time.Millisecond // of a client whose answer does not come
+const queueUntil = 700 * time.Millisecond // of a client whose answer does not come
 
 func silences(sim *inwebosim.Simulator) []exchangeFault {
 	kind := func(k inwebosim.Kind) inwebosim.Fault { return inwebosim.Fault{Kind: k} }
 	status := func(code int) inwebosim.Fault { return inwebosim.Fault{Kind: inwebosim.KindStatus, Status: code} }
 	dead := func(t *testing.T) otp.Inwebo { return wire(t, unreachable, time.Minute) }
-	impatient := func(t *testing.T) otp.Inwebo { return wire(t, sim.ProtocolURL(), patience) }
+	impatient := func(t *testing.T) otp.Inwebo { return wire(t, sim.ProtocolURL(), queueUntil) }
 	return []exchangeFault{
-		{name: "never sent", fate: unsent, cause: otp.ErrUnreachable, client: dead},
-		{name: "request lost", fate: lost, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindLostRequest), retried: true},
-		{name: "answer lost", fate: lost, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindLostAnswer), accepted: true, retried: true},
-		{name: "answer cut", fate: lost, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindCut), accepted: true, retried: true},
-		{name: "answer torn", fate: lost, cause: otp.ErrNotUnderstood, simFault: inwebosim.Fault{Kind: inwebosim.KindTruncated, Bytes: -1}, accepted: true},
-		{name: "foreign XML", fate: lost, cause: otp.ErrNotUnderstood, simFault: kind(inwebosim.KindOtherRoot), accepted: true},
-		{name: "neither OK nor NOK", fate: lost, cause: otp.ErrNotUnderstood, simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: "FINE"}},
-		{name: "HTTP 500", fate: lost, cause: otp.ErrUnreachable, simFault: status(500), retried: true},
-		{name: "HTTP 302", fate: lost, cause: otp.ErrNotInwebo, simFault: status(302)},
-		{name: "web page", fate: lost, cause: otp.ErrNotInwebo, simFault: kind(inwebosim.KindHTML)},
-		{name: "late", fate: lost, cause: otp.ErrLate, simFault: inwebosim.Fault{Kind: inwebosim.KindDelay, Hold: inwebosim.Duration(time.Hour)}, accepted: true, client: impatient},
+		{name: "never sent", result: notSent, cause: otp.ErrUnreachable, client: dead},
+		{name: "request lost", result: noAnswer, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindLostRequest), retried: true},
+		{name: "answer lost", result: noAnswer, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindLostAnswer), accepted: true, retried: true},
+		{name: "answer cut", result: noAnswer, cause: otp.ErrUnreachable, simFault: kind(inwebosim.KindCut), accepted: true, retried: true},
+		{name: "answer torn", result: noAnswer, cause: otp.ErrNotUnderstood, simFault: inwebosim.Fault{Kind: inwebosim.KindTruncated, Bytes: -1}, accepted: true},
+		{name: "foreign XML", result: noAnswer, cause: otp.ErrNotUnderstood, simFault: kind(inwebosim.KindOtherRoot), accepted: true},
+		{name: "neither OK nor NOK", result: noAnswer, cause: otp.ErrNotUnderstood, simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: "FINE"}},
+		{name: "HTTP 500", result: noAnswer, cause: otp.ErrUnreachable, simFault: status(500), retried: true},
+		{name: "HTTP 302", result: noAnswer, cause: otp.ErrNotInwebo, simFault: status(302)},
+		{name: "web page", result: noAnswer, cause: otp.ErrNotInwebo, simFault: kind(inwebosim.KindHTML)},
+		{name: "late", result: noAnswer, cause: otp.ErrLate, simFault: inwebosim.Fault{Kind: inwebosim.KindDelay, Hold: inwebosim.Duration(time.Hour)}, accepted: true, client: impatient},
 	}
 }
 
@@ -70,7 +70,7 @@ func (f exchangeFault) at(exchange inwebo.Exchange) exchangeFault {
 	case f.name == "foreign XML":
 		f.cause = otp.ErrNotInwebo
 	case f.name == "answer torn":
-		f.cause, f.fate = otp.ErrUnreadable, done
+		f.cause, f.result = otp.ErrUnreadable, done
 	case errors.Is(f.cause, otp.ErrNotUnderstood):
 		f.cause = otp.ErrUnreadable
 	}
@@ -86,11 +86,11 @@ func refusals() (faults []exchangeFault) {
 		"NOK:CODE": otp.ErrSMSCode, "NOK:SN": otp.ErrSyntax, "NOK:SAT": otp.ErrRefused, "NOK": otp.ErrRefused,
 	} {
 		fault := exchangeFault{
-			name: err, fate: refused, cause: cause, counts: err == "NOK:ACCESS", mayCount: cause == otp.ErrRefused,
+			name: err, result: refused, cause: cause, counts: err == "NOK:ACCESS", mayCount: cause == otp.ErrRefused,
 			simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: err},
 		}
 		if err == "NOK:SYNCHROFAILED" {
-			fault.fate = done
+			fault.result = done
 		}
 		faults = append(faults, fault)
 	}
@@ -124,11 +124,11 @@ type remains struct {
 }
 
 // exchangeTable is the fault table of design.md: what each exchange leaves that fails in this way.
-var exchangeTable = map[point]map[fate]remains{
-	setup1:    {unsent: {0, false, 0, 0, 0}, lost: {0, false, 0, 0, 0}, refused: {0, false, 0, 0, 0}, done: {0, false, 0, 0, 0}},
-	finalize1: {unsent: {0, false, 0, 0, 0}, lost: {0, true, 1, 1, 1}, refused: {0, false, 0, 0, 1}, done: {0, true, 0, 1, 1}},
-	setup2:    {unsent: {1, false, 0, 1, 1}, lost: {1, false, 0, 1, 1}, refused: {1, false, 0, 1, 1}, done: {1, false, 0, 1, 1}},
-	finalize2: {unsent: {1, false, 0, 1, 1}, lost: {1, true, 1, 1, 2}, refused: {1, false, 0, 1, 2}, done: {1, true, 0, 1, 2}},
+var exchangeTable = map[point]map[result]remains{
+	setup1:    {notSent: {0, false, 0, 0, 0}, noAnswer: {0, false, 0, 0, 0}, refused: {0, false, 0, 0, 0}, done: {0, false, 0, 0, 0}},
+	finalize1: {notSent: {0, false, 0, 0, 0}, noAnswer: {0, true, 1, 1, 1}, refused: {0, false, 0, 0, 1}, done: {0, true, 0, 1, 1}},
+	setup2:    {notSent: {1, false, 0, 1, 1}, noAnswer: {1, false, 0, 1, 1}, refused: {1, false, 0, 1, 1}, done: {1, false, 0, 1, 1}},
+	finalize2: {notSent: {1, false, 0, 1, 1}, noAnswer: {1, true, 1, 1, 2}, refused: {1, false, 0, 1, 2}, done: {1, true, 0, 1, 2}},
 }
 
 // Every exchange × whatever can go wrong with it × movement of the keys × what inWebo does about keys of yesterday.
@@ -171,10 +171,10 @@ func (f exchangeFault) test(t *testing.T, sim *inwebosim.Simulator, at point, mo
 	d := plant(t, sim, inwebosim.Override{Ratchet: movement, SecondRound: secondRound(at.round)})
 	service := otp.New(d.memory, f.plantedAt(t, d, at), limits(), nil)
 
-	_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	_, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 
 	f.mustBeTold(t, at, err)
-	want := exchangeTable[at][f.fate]
+	want := exchangeTable[at][f.result]
 	if f.mayCount && at.exchange == inwebo.ExchangeOTPFinalize {
 		want.guesses = 1
 	}
@@ -222,7 +222,7 @@ func (f exchangeFault) mustBeTold(t *testing.T, at point, err error) {
 	if !errors.Is(err, f.cause) || otp.CauseOf(err) != want {
 		t.Errorf("the caller is told %v, which is %v; want %v", err, otp.CauseOf(err), want)
 	}
-	if _, waits := errors.AsType[*otp.Wait](err); waits {
+	if _, waits := errors.AsType[*otp.RetryAfterError](err); waits {
 		t.Errorf("the caller is told to wait: %v", err)
 	}
 	if strings.Contains(fmt.Sprint(err), "?") {
@@ -234,12 +234,12 @@ func (f exchangeFault) mustBeTold(t *testing.T, at point, err error) {
 func (d *device) mustRemain(t *testing.T, want remains, wrong bool) {
 	t.Helper()
 	r, truth := d.record(t), d.truth(t)
-	got := remains{r.Step - d.before.Step, r.Doubt != nil, len(r.Guard.Guesses), len(r.Quota.Units), truth.Finalizes}
+	got := remains{r.Step - d.before.Step, r.Doubt != nil, len(r.Guard.Attempts), len(r.Quota.Issues), truth.Finalizes}
 	if got != want {
 		t.Errorf("what remains is %+v, want %+v", got, want)
 	}
-	if r.Hold != nil || (r.Guard.Wrong == 1) != wrong || r.Guard.Wrong > 1 {
-		t.Errorf("the hold is %+v, wrong PINs %d", r.Hold, r.Guard.Wrong)
+	if r.Lease != nil || (r.Guard.Wrong == 1) != wrong || r.Guard.Wrong > 1 {
+		t.Errorf("the hold is %+v, wrong PINs %d", r.Lease, r.Guard.Wrong)
 	}
 	if truth.MaxFinalizesPerChallenge > 1 {
 		t.Error("a finalize was sent twice")
@@ -251,17 +251,17 @@ func (d *device) mustGoOn(t *testing.T, client otp.Inwebo, ahead bool) {
 	t.Helper()
 	inDoubt := d.record(t).Doubt != nil
 	service := otp.New(d.later(), client, limits(), nil)
-	issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 	drained(t, service)
 	r := d.record(t)
 	if ahead && d.sim.Knobs().LostFinalize != inwebosim.LostFinalizeLenient {
-		if otp.CauseOf(err) != otp.ErrInDoubt || !inDoubt || r.Doubt == nil || r.Hold != nil {
+		if otp.CauseOf(err) != otp.ErrInDoubt || !inDoubt || r.Doubt == nil || r.Lease != nil {
 			t.Errorf("inWebo is ahead: the caller is told %v, and the record is in doubt: %v, then %+v", err, inDoubt, r.Doubt)
 		}
 		return
 	}
 	mustVerify(t, d, issued, err)
-	if !d.inStep(t) || r.Doubt != nil || r.Hold != nil || r.Guard.Wrong != 0 || len(r.Guard.Guesses) != 0 {
+	if !d.inStep(t) || r.Doubt != nil || r.Lease != nil || r.Guard.Wrong != 0 || len(r.Guard.Attempts) != 0 {
 		t.Errorf("after an OTP: in step %v, %+v", d.inStep(t), r)
 	}
 	if truth := d.truth(t); truth.MaxFinalizesPerChallenge > 1 {

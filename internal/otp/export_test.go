@@ -4,4 +4,4 @@ package otp
 func Encode(r Record) (Row, error) { return encode(r, false) }
 
 // HoldMargin is how long after its deadline a hold is still respected.
-const HoldMargin = holdMargin
+const HoldMargin = leaseMargin

@@ -13,11 +13,11 @@ type Guard struct {
 	// WrongAt is when the last one was refused.
 	WrongAt time.Time `json:"wrongAt,omitzero"`
 	// Guesses are those without an answer: on their way, or lost.
-	Guesses []Guess `json:"guesses,omitempty"`
+	Attempts []Attempt `json:"guesses,omitempty"`
 }
 
 // Guess is a PIN on its way to inWebo, or whose answer was lost.
-type Guess struct {
+type Attempt struct {
 	Conversation string    `json:"conversation"`
 	At           time.Time `json:"at"`
 	// Over says that its conversation has ended, so that it can reach inWebo no more.
@@ -36,8 +36,8 @@ func (l GuardLimits) unknown() Guard { return Guard{Wrong: max(0, l.Attempts-1)}
 
 // take takes a guess for the conversation, or says why the PIN is not forwarded.
 func (g Guard) take(conversation string, clock ClockReading, limits GuardLimits) (Guard, error) {
-	g.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
-		return clock.Left(guess.At, limits.Unanswered) <= 0
+	g.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool {
+		return clock.Left(attempt.At, limits.Unanswered) <= 0
 	})
 	if limits.Attempts == 0 {
 		return g, nil
@@ -46,9 +46,9 @@ func (g Guard) take(conversation string, clock ClockReading, limits GuardLimits)
 		return g, ErrPINLocked
 	}
 	if wait := g.wait(clock, limits); wait > 0 {
-		return g, &Wait{ErrPINHeldBack, wait}
+		return g, &RetryAfterError{ErrPINHeldBack, wait}
 	}
-	g.Guesses = append(g.Guesses, Guess{Conversation: conversation, At: clock.Now})
+	g.Attempts = append(g.Attempts, Attempt{Conversation: conversation, At: clock.Now})
 	return g, nil
 }
 
@@ -63,10 +63,10 @@ func (g Guard) wait(clock ClockReading, limits GuardLimits) time.Duration {
 	if g.Wrong > 0 {
 		wait = clock.Left(g.WrongAt, limits.Pause)
 	}
-	if excess := g.Wrong + len(g.Guesses) - limits.Attempts; excess >= 0 {
-		left := make([]time.Duration, len(g.Guesses))
-		for i, guess := range g.Guesses {
-			left[i] = clock.Left(guess.At, limits.Unanswered)
+	if excess := g.Wrong + len(g.Attempts) - limits.Attempts; excess >= 0 {
+		left := make([]time.Duration, len(g.Attempts))
+		for i, attempt := range g.Attempts {
+			left[i] = clock.Left(attempt.At, limits.Unanswered)
 		}
 		slices.Sort(left)
 		wait = max(wait, left[excess])
@@ -74,26 +74,26 @@ func (g Guard) wait(clock ClockReading, limits GuardLimits) time.Duration {
 	return wait
 }
 
-// giveBack returns the conversation's guess: inWebo did not count it, or never heard it.
-func (g Guard) giveBack(conversation string) Guard {
-	g.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool { return guess.Conversation == conversation })
+// release returns the conversation's guess: inWebo did not count it, or never heard it.
+func (g Guard) release(conversation string) Guard {
+	g.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool { return attempt.Conversation == conversation })
 	return g
 }
 
 // refused counts the conversation's guess as a wrong PIN.
 func (g Guard) refused(conversation string, now time.Time) Guard {
-	g = g.giveBack(conversation)
+	g = g.release(conversation)
 	g.Wrong++
 	g.WrongAt = now
 	return g
 }
 
 // lost keeps the conversation's guess taken: the PIN may have been wrong, and the conversation is over.
-func (g Guard) lost(conversation string) Guard {
-	g.Guesses = slices.Clone(g.Guesses)
-	for i := range g.Guesses {
-		if g.Guesses[i].Conversation == conversation {
-			g.Guesses[i].Over = true
+func (g Guard) noAnswer(conversation string) Guard {
+	g.Attempts = slices.Clone(g.Attempts)
+	for i := range g.Attempts {
+		if g.Attempts[i].Conversation == conversation {
+			g.Attempts[i].Over = true
 		}
 	}
 	return g
@@ -101,14 +101,14 @@ func (g Guard) lost(conversation string) Guard {
 
 // accepted forgets what inWebo forgets with a success. A guess whose holder vanished may yet be sent, and stays.
 func (g Guard) accepted() Guard {
-	return Guard{Guesses: slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool { return guess.Over })}
+	return Guard{Attempts: slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool { return attempt.Over })}
 }
 
 // acceptedAt is accepted for a success of that time. What was counted since goes on to count.
 func (g Guard) acceptedAt(at time.Time) Guard {
 	forgiven := g.since(at)
-	forgiven.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool {
-		return guess.Over && !guess.At.After(at)
+	forgiven.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool {
+		return attempt.Over && !attempt.At.After(at)
 	})
 	return forgiven
 }
@@ -119,15 +119,15 @@ func (g Guard) since(at time.Time) (later Guard) {
 	if g.WrongAt.After(at) {
 		later.Wrong, later.WrongAt = g.Wrong, g.WrongAt
 	}
-	later.Guesses = slices.DeleteFunc(slices.Clone(g.Guesses), func(guess Guess) bool { return !guess.At.After(at) })
+	later.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool { return !attempt.At.After(at) })
 	return later
 }
 
 // regain takes the conversation's guess as left has it, where g does not have it.
 func (g Guard) regain(conversation string, left Guard) Guard {
-	isIt := func(guess Guess) bool { return guess.Conversation == conversation }
-	g.Guesses = regained(g.Guesses, left.Guesses, isIt)
-	slices.SortStableFunc(g.Guesses, func(a, b Guess) int { return a.At.Compare(b.At) })
+	isIt := func(attempt Attempt) bool { return attempt.Conversation == conversation }
+	g.Attempts = regained(g.Attempts, left.Attempts, isIt)
+	slices.SortStableFunc(g.Attempts, func(a, b Attempt) int { return a.At.Compare(b.At) })
 	return g
 }
 
@@ -147,13 +147,13 @@ func (g Guard) settled(p settleParams, o outcome, leased bool, now time.Time) Gu
 	switch {
 	case o.wrongPIN:
 		return g.refused(p.conversation, now)
-	case o.fate == lost, o.mayCount:
-		return g.lost(p.conversation)
-	case (o.fate == accepted || o.fate == done) && leased && (p.last || !p.enrolls):
+	case o.result == noAnswer, o.mayCount:
+		return g.noAnswer(p.conversation)
+	case (o.result == accepted || o.result == done) && leased && (p.last || !p.enrolls):
 		g = g.accepted()
 	}
 	if p.last {
-		g = g.giveBack(p.conversation)
+		g = g.release(p.conversation)
 	}
 	return g
 }

@@ -17,7 +17,7 @@ var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func waitOf(t rapid.TB, err, cause error) time.Duration {
 	t.Helper()
-	var wait *Wait
+	var wait *RetryAfterError
 	if !errors.As(err, &wait) || !errors.Is(err, cause) {
 		t.Fatalf("%v; want a wait for %v", err, cause)
 	}
@@ -59,21 +59,21 @@ func TestGuardHoldsBackForGuessesWithoutAnswer(t *testing.T) {
 		t.Errorf("wait %v, want 13m", wait)
 	}
 	mustTake(t, g, "c", epoch.Add(15*time.Minute))
-	mustTake(t, g.giveBack("b"), "c", epoch.Add(2*time.Minute))
+	mustTake(t, g.release("b"), "c", epoch.Add(2*time.Minute))
 }
 
 // A success proves that inWebo counts from zero again; a guess whose holder vanished may still reach it.
 func TestGuardForgivesWhatIsOver(t *testing.T) {
-	g := mustTake(t, Guard{}, "lost", epoch).lost("lost")
+	g := mustTake(t, Guard{}, "lost", epoch).noAnswer("lost")
 	g = mustTake(t, g, "vanished", epoch).accepted()
-	if len(g.Guesses) != 1 || g.Guesses[0].Conversation != "vanished" {
-		t.Errorf("guesses after a success: %+v; want the vanished one", g.Guesses)
+	if len(g.Attempts) != 1 || g.Attempts[0].Conversation != "vanished" {
+		t.Errorf("guesses after a success: %+v; want the vanished one", g.Attempts)
 	}
 }
 
 func TestGuardOff(t *testing.T) {
 	g := Guard{Wrong: 9}
-	if g, err := g.take("a", rightClock(epoch), GuardLimits{}); err != nil || len(g.Guesses) != 0 {
+	if g, err := g.take("a", rightClock(epoch), GuardLimits{}); err != nil || len(g.Attempts) != 0 {
 		t.Errorf("%+v, %v", g, err)
 	}
 }
@@ -103,11 +103,11 @@ func TestGuardProperty(t *testing.T) {
 			g = next
 			switch rapid.SampledFrom([]string{"right", "wrong", "other refusal"}).Draw(t, "fate") {
 			case "right":
-				g, counted = g.accepted().giveBack(conversation), 0
+				g, counted = g.accepted().release(conversation), 0
 			case "wrong":
 				g, counted = g.refused(conversation, now), counted+1
 			default:
-				g = g.giveBack(conversation)
+				g = g.release(conversation)
 			}
 			if counted > limits.Attempts {
 				t.Fatalf("inWebo counts %d wrong PINs", counted)
@@ -141,7 +141,7 @@ func TestQuotaProperty(t *testing.T) {
 				t.Fatalf("left %d, then %d", left, q.Left(now, perDay))
 			}
 			if rapid.Bool().Draw(t, "given back") {
-				q = q.giveBack(conversation)
+				q = q.release(conversation)
 				continue
 			}
 			taken = append(taken, now.Add(late))
@@ -153,7 +153,7 @@ func TestQuotaProperty(t *testing.T) {
 }
 
 func TestQuotaOffTakesNothing(t *testing.T) {
-	if q, err := (Quota{}).take("a", rightClock(epoch), epoch, 0); err != nil || len(q.Units) != 0 {
+	if q, err := (Quota{}).take("a", rightClock(epoch), epoch, 0); err != nil || len(q.Issues) != 0 {
 		t.Errorf("%+v, %v", q, err)
 	}
 }

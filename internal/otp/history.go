@@ -23,7 +23,7 @@ func (s *Service) historyOf(ctx context.Context, serial ratchet.Serial) (history
 	defer cancel()
 	rows, err := s.store.BySerial(ctx, string(serial))
 	if err != nil {
-		return history{}, because(ErrStore, err)
+		return history{}, wrapCause(ErrStore, err)
 	}
 	return history{serial, rows}, nil
 }
@@ -72,14 +72,14 @@ func (g Guard) joined(other Guard) Guard {
 	if other.WrongAt.After(g.WrongAt) {
 		g.WrongAt = other.WrongAt
 	}
-	g.Guesses = union(g.Guesses, other.Guesses, func(a, b Guess) int {
+	g.Attempts = union(g.Attempts, other.Attempts, func(a, b Attempt) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Conversation, b.Conversation))
 	})
 	return g
 }
 
 func (q Quota) joined(other Quota) Quota {
-	return Quota{union(q.Units, other.Units, func(a, b Unit) int {
+	return Quota{union(q.Issues, other.Issues, func(a, b Issue) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Conversation, b.Conversation))
 	})}
 }
@@ -136,8 +136,8 @@ func Remains(row Row) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	r.Device, r.Enrolment, r.Doubt, r.Blocking = nil, nil, nil, ""
-	row.Vault, row.UnreadAnswers, row.Claim.Active, row.Epoch = secret.Bytes{}, 0, false, 0
+	r.Device, r.Enrollment, r.Doubt, r.Blocking = nil, nil, nil, ""
+	row.Secrets, row.UnreadAnswers, row.Claim.Active, row.Epoch = secret.Bytes{}, 0, false, 0
 	return r.recovered(row)
 }
 
@@ -157,6 +157,6 @@ func (r Record) recovered(row Row) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	row.Revision, row.InDoubt, row.HeldUntil, row.Body = r.Revision, r.Doubt != nil, time.Time{}, text
+	row.Revision, row.InDoubt, row.LeasedUntil, row.Body = r.Revision, r.Doubt != nil, time.Time{}, text
 	return row, nil
 }

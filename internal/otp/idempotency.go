@@ -10,7 +10,7 @@ import (
 
 // Repeat makes a call one that may be repeated: the same Key and Body again get the same answer, for a while, and
 // nothing is asked of inWebo (docs/contract.md §5).
-type Repeat struct {
+type IdempotentCall struct {
 	// Key names the call within its account: 64 lower-hex digits, of the caller and what the caller calls it.
 	Key string
 	// Body is what is asked.
@@ -28,7 +28,7 @@ type Fingerprinted interface {
 }
 
 // key is that of a call that may be repeated, and empty for others.
-func (r *Repeat) key() string {
+func (r *IdempotentCall) key() string {
 	if r == nil {
 		return ""
 	}
@@ -36,87 +36,87 @@ func (r *Repeat) key() string {
 }
 
 // claim is a call that may be repeated, and is under way in this process.
-type claim struct {
+type callKey struct {
 	account Account
 	key     string
 }
 
 // claim makes the call the one of its key that is under way. It is refused when there is one.
-func (s *Service) claim(ask Ask) error {
-	if ask.Repeat == nil {
+func (s *Service) reserveKey(request Request) error {
+	if request.Idempotency == nil {
 		return nil
 	}
-	wanted := claim{ask.Account, ask.Repeat.Key}
+	wanted := callKey{request.Account, request.Idempotency.Key}
 	s.mu.Lock()
-	_, taken := s.claims[wanted]
+	_, taken := s.reservedKeys[wanted]
 	if !taken {
-		s.claims[wanted] = struct{}{}
+		s.reservedKeys[wanted] = struct{}{}
 	}
 	s.mu.Unlock()
 	if taken {
-		return &Wait{ErrRepeatUnderWay, s.busyFor(ask.Account)}
+		return &RetryAfterError{ErrKeyInFlight, s.busyFor(request.Account)}
 	}
 	return nil
 }
 
 // disclaim undoes claim.
-func (s *Service) disclaim(ask Ask) {
-	if ask.Repeat == nil {
+func (s *Service) releaseKey(request Request) {
+	if request.Idempotency == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.claims, claim{ask.Account, ask.Repeat.Key})
+	delete(s.reservedKeys, callKey{request.Account, request.Idempotency.Key})
 }
 
 // recall returns the stored answer of the call, which was made before, or why it has none. What is stored of a call is read and
 // written together with the record, so a lease proves that there is nothing yet. It comes before guard and quota.
-func (s *Service) recall(ctx context.Context, c *conversation, kept Kept) (answer secret.Bytes, err error) {
-	repeat, now := c.ask.Repeat, c.now()
+func (s *Service) loadResponse(ctx context.Context, c *conversation, kept StoredResponse) (answer secret.Bytes, err error) {
+	repeat, now := c.request.Idempotency, c.now()
 	switch {
-	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.AnswerLife)):
-		return answer, ErrRepeatSpent
-	case kept.At.Sub(now) > holdMargin: // the clock was set back: how old it is cannot be known, now and later
-		return answer, s.discard(ctx, c, ErrRepeatSpent)
+	case kept.Answer.IsEmpty() || !now.Before(kept.At.Add(s.limits.ResponseLifetime)):
+		return answer, ErrKeySpent
+	case kept.At.Sub(now) > leaseMargin: // the clock was set back: how old it is cannot be known, now and later
+		return answer, s.discardResponse(ctx, c, ErrKeySpent)
 	}
 	same, err := repeat.Body.Has(kept.Fingerprint)
 	switch {
 	case err != nil:
-		return answer, because(ErrStore, err)
+		return answer, wrapCause(ErrStore, err)
 	case same:
 		return kept.Answer, nil
 	}
 	// A caller that tries another body may be trying PINs: there is no second try.
-	return answer, s.discard(ctx, c, ErrRepeatDiffers)
+	return answer, s.discardResponse(ctx, c, ErrKeyReused)
 }
 
 // discard spends the key of the call that this one repeats, and returns why: cause, unless the store fails.
-func (s *Service) discard(ctx context.Context, c *conversation, cause error) error {
+func (s *Service) discardResponse(ctx context.Context, c *conversation, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	if err := s.store.Spend(ctx, c.ask.Account, c.ask.Repeat.Key); err != nil {
-		return because(ErrStore, err)
+	if err := s.store.DiscardResponse(ctx, c.request.Account, c.request.Idempotency.Key); err != nil {
+		return wrapCause(ErrStore, err)
 	}
 	return cause
 }
 
-// talksAbout refuses a repeat of the call that another process is about.
-func (r *Record) talksAbout(key string, now time.Time) error {
-	if key != "" && r.LeasedAt(now) && r.Hold.Repeat == key {
-		return &Wait{ErrRepeatUnderWay, r.Hold.Until.Sub(now)}
+// checkInFlight refuses a repeat of the call that another process is about.
+func (r *Record) checkInFlight(key string, now time.Time) error {
+	if key != "" && r.LeasedAt(now) && r.Lease.IdempotencyKey == key {
+		return &RetryAfterError{ErrKeyInFlight, r.Lease.Until.Sub(now)}
 	}
 	return nil
 }
 
 // keep is what a repeat of the call will be told, once inWebo has answered a finalize: nil before, since nothing was
 // done that must not be done again. last says that the conversation ends with the outcome.
-func (c *conversation) keep(o outcome, told error, last bool) *Keep {
-	repeat := c.ask.Repeat
-	ends := last || errors.Is(told, ErrSuperseded)
+func (c *conversation) responseToStore(o outcome, callerErr error, last bool) *KeyedResponse {
+	repeat := c.request.Idempotency
+	ends := last || errors.Is(callerErr, ErrSuperseded)
 	if repeat == nil || !ends || !o.finalized && c.rounds == 0 {
 		return nil
 	}
-	return &Keep{Key: repeat.Key, IsOTP: told == nil, Kept: Kept{
-		At: c.now(), Fingerprint: repeat.Body.Fingerprint(), Answer: repeat.Answer(o.otp, told),
+	return &KeyedResponse{Key: repeat.Key, IsOTP: callerErr == nil, StoredResponse: StoredResponse{
+		At: c.now(), Fingerprint: repeat.Body.Fingerprint(), Answer: repeat.Answer(o.otp, callerErr),
 	}}
 }

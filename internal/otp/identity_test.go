@@ -46,7 +46,7 @@ func TestOneDeviceOneAccount(t *testing.T) {
 					service := otp.New(stores[i%2], nil, limits(), nil)
 					account := otp.Account([]string{"alice", "bob", "carol"}[i%3] + string(rune('0'+round)))
 					all.Go(func() {
-						results[i] = service.Import(context.Background(), otp.Ask{Account: account, Caller: "test"}, file)
+						results[i] = service.Import(context.Background(), otp.Request{Account: account, Caller: "test"}, file)
 					})
 				}
 				all.Wait()
@@ -71,7 +71,7 @@ func TestOneDeviceOneAccount(t *testing.T) {
 type moving struct {
 	*enrolee
 	service *otp.Service
-	found   otp.Found
+	found   otp.ForeignDevice
 }
 
 func newMoving(t *testing.T) *moving {
@@ -84,7 +84,9 @@ func newMoving(t *testing.T) *moving {
 	return m
 }
 
-func (m *moving) as(account otp.Account) otp.Ask { return otp.Ask{Account: account, Caller: "test"} }
+func (m *moving) as(account otp.Account) otp.Request {
+	return otp.Request{Account: account, Caller: "test"}
+}
 
 func (m *moving) issue(t *testing.T, account otp.Account, pin secret.Text) error {
 	t.Helper()
@@ -138,7 +140,7 @@ func TestADeviceTakesItsActivationsAlong(t *testing.T) {
 	t.Parallel()
 	m := newMoving(t)
 	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
-	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true})
 	must(t, err)
 	must(t, m.service.Forget(t.Context(), m.as("alice")))
 	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
@@ -155,7 +157,7 @@ func TestEnrollmentBesideTheOldDevice(t *testing.T) {
 	must(t, m.service.Forget(t.Context(), m.as("alice")))
 	must(t, m.service.Import(t.Context(), m.as("bob"), m.found))
 	must(t, m.issue(t, "bob", rightPIN))
-	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 	must(t, err)
 	for _, account := range []otp.Account{"alice", "bob", "alice"} {
 		must(t, m.issue(t, account, rightPIN))
@@ -177,7 +179,7 @@ func TestImportOfADeviceThatIsBeingEnrolled(t *testing.T) {
 	n := silences(m.sim)[2].simFault // an answer is lost
 	n.Match = activateFinalize.match
 	must(t, m.sim.Plant(n))
-	if _, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN}); err == nil {
+	if _, err := m.service.Enroll(t.Context(), m.as("alice"), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN}); err == nil {
 		t.Fatal("enrolled")
 	}
 	if err := m.service.Import(t.Context(), m.as("bob"), m.found); !errors.Is(err, otp.ErrDeviceTaken) {
@@ -203,7 +205,7 @@ func TestADeletedRowTakesNoDeviceBack(t *testing.T) {
 		t.Errorf("told %v", err)
 	}
 	m.account = "alice"
-	if r := m.record(t); r.Device != nil || len(r.Quota.Units) != 1 {
+	if r := m.record(t); r.Device != nil || len(r.Quota.Issues) != 1 {
 		t.Errorf("the deleted record is %+v", r)
 	}
 	m.account = "bob"
@@ -246,7 +248,7 @@ func TestEnrollmentOfADeviceThatWasElsewhere(t *testing.T) {
 	must(t, m.service.Forget(t.Context(), m.as("bob")))
 	login := inwebosim.Account{Login: "owner", PIN: rightPIN.Reveal(), Codes: []inwebosim.Code{{Value: ownersCode.Reveal()}}}
 	must(t, m.sim.AddAccount(login))
-	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.Enrolling{SMSCode: ownersCode, PIN: wrongPIN})
+	_, err := m.service.Enroll(t.Context(), m.as("alice"), otp.EnrollRequest{SMSCode: ownersCode, PIN: wrongPIN})
 	if !errors.Is(err, otp.ErrPINLocked) {
 		t.Errorf("an enrollment after two wrong PINs elsewhere: %v", err)
 	}

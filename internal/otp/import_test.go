@@ -15,7 +15,7 @@ import (
 )
 
 // foreign is a device that inWebo knows, as another client's file has it: with the secret, or closed.
-func foreign(t *testing.T, e *enrolee, closed bool) otp.Found {
+func foreign(t *testing.T, e *enrolee, closed bool) otp.ForeignDevice {
 	t.Helper()
 	known := inwebosim.Device{
 		ID: "0123456789abcdef", Serial: "phone/_/" + strings.Repeat("ab", 16), PIN: rightPIN.Reveal(), Secret: strings.Repeat("5e", 16),
@@ -25,7 +25,7 @@ func foreign(t *testing.T, e *enrolee, closed bool) otp.Found {
 	e.id = known.ID
 	drawn, err := hex.DecodeString(known.Secret)
 	must(t, err)
-	found := otp.Found{
+	found := otp.ForeignDevice{
 		Serial: ratchet.Serial(known.Serial), Identity: inwebo.Identity{ID: known.ID, LastSync: "1700000000"},
 		Services: []inwebo.Service{{ID: "4711", Name: "PSA"}},
 		State:    ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(known.K0), K1: secret.NewText(known.K1)}, Secret: secret.NewBytes(drawn)},
@@ -37,11 +37,11 @@ func foreign(t *testing.T, e *enrolee, closed bool) otp.Found {
 	return found
 }
 
-func (e *enrolee) imported(t *testing.T, found otp.Found) error {
+func (e *enrolee) imported(t *testing.T, found otp.ForeignDevice) error {
 	t.Helper()
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
-	return service.Import(t.Context(), e.ask(), found)
+	return service.Import(t.Context(), e.request(), found)
 }
 
 // A device of another client makes OTPs here, with whatever key movement, and is in doubt until inWebo accepts it.
@@ -76,7 +76,7 @@ func TestAWrongPINOpensNothing(t *testing.T) {
 	must(t, e.imported(t, found))
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), generous(), nil)
 	defer drained(t, service)
-	if _, err := service.IssueOTP(t.Context(), e.ask(), wrongPIN); otp.CauseOf(err) != otp.ErrInDoubt {
+	if _, err := service.IssueOTP(t.Context(), e.request(), wrongPIN); otp.CauseOf(err) != otp.ErrInDoubt {
 		t.Errorf("a wrong PIN: %v", err)
 	}
 	if state := e.record(t).Device.State; !state.Secret.IsEmpty() || !state.Unopened.Equal(found.State.Unopened) {
@@ -102,7 +102,7 @@ func TestWrongPINsNeverCostAnImportedDevice(t *testing.T) {
 			service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), unguarded, nil)
 			defer drained(t, service)
 			for i, pin := range []secret.Text{wrongPIN, rightPIN, wrongPIN, wrongPIN, rightPIN, rightPIN, wrongPIN, rightPIN} {
-				issued, err := service.IssueOTP(t.Context(), e.ask(), pin)
+				issued, err := service.IssueOTP(t.Context(), e.request(), pin)
 				if pin.Equal(rightPIN) && (err != nil || !e.sim.Verify(issued.OTP.Reveal())) {
 					t.Errorf("call %d: the right PIN gives %v, or an OTP that does not verify", i, err)
 				}
@@ -119,14 +119,14 @@ func TestImportRefuses(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
 	found := foreign(t, e, false)
-	for name, spoil := range map[string]func(*otp.Found){
-		"no id":       func(f *otp.Found) { f.Identity.ID = "" },
-		"no serial":   func(f *otp.Found) { f.Serial = "" },
-		"no service":  func(f *otp.Found) { f.Services = nil },
-		"no K0":       func(f *otp.Found) { f.State.Keys.K0 = secret.Text{} },
-		"no K1":       func(f *otp.Found) { f.State.Keys.K1 = secret.Text{} },
-		"no secret":   func(f *otp.Found) { f.State.Secret = secret.Bytes{} },
-		"two secrets": func(f *otp.Found) { f.State.Unopened = f.State.Keys.K0 },
+	for name, spoil := range map[string]func(*otp.ForeignDevice){
+		"no id":       func(f *otp.ForeignDevice) { f.Identity.ID = "" },
+		"no serial":   func(f *otp.ForeignDevice) { f.Serial = "" },
+		"no service":  func(f *otp.ForeignDevice) { f.Services = nil },
+		"no K0":       func(f *otp.ForeignDevice) { f.State.Keys.K0 = secret.Text{} },
+		"no K1":       func(f *otp.ForeignDevice) { f.State.Keys.K1 = secret.Text{} },
+		"no secret":   func(f *otp.ForeignDevice) { f.State.Secret = secret.Bytes{} },
+		"two secrets": func(f *otp.ForeignDevice) { f.State.Unopened = f.State.Keys.K0 },
 	} {
 		half := found
 		spoil(&half)
@@ -147,13 +147,13 @@ func TestImportBringsItsSerial(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:CODE", Match: activateFinalize.match}))
-	if err := e.enroll(t, limits(), otp.Enrolling{}); !errors.Is(err, otp.ErrSMSCode) {
+	if err := e.enroll(t, limits(), otp.EnrollRequest{}); !errors.Is(err, otp.ErrSMSCode) {
 		t.Fatal(err)
 	}
 	found := foreign(t, e, false)
 	must(t, e.imported(t, found))
 	e.mustIssue(t)
-	must(t, e.enroll(t, limits(), otp.Enrolling{Replace: true}))
+	must(t, e.enroll(t, limits(), otp.EnrollRequest{Replace: true}))
 	if r := e.record(t); r.Serial != found.Serial || r.Doubt != nil || r.Activations != 2 {
 		t.Errorf("after enrolling again: %+v", r)
 	}

@@ -22,21 +22,21 @@ type Issued struct {
 	// Allowance is what is left of the account's quota afterwards.
 	Allowance Allowance
 	// Kept is the answer of the call that this one repeats. Nothing else is set then.
-	Kept secret.Bytes
+	StoredResponse secret.Bytes
 }
 
 // IssueOTP asks inWebo for one OTP of the account's device, with the PIN that its user typed. When it returns the OTP,
 // the state behind it is durable. Its errors are those of Causes; a *Wait says when it is worth asking again.
 //
 // It takes at most the queue's wait and the deadline.
-func (s *Service) IssueOTP(ctx context.Context, ask Ask, pin secret.Text) (Issued, error) {
-	c, err := s.enter(ctx, ask, actionOTP, s.limits.Deadline)
+func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text) (Issued, error) {
+	c, err := s.enter(ctx, request, actionOTP, s.limits.Deadline)
 	if err != nil {
 		return Issued{}, err
 	}
 	defer s.finish(c)
 	if err = s.acquireLease(ctx, c, forOTP{}); err != nil || !c.answer.IsEmpty() {
-		return Issued{Kept: c.answer}, err
+		return Issued{StoredResponse: c.answer}, err
 	}
 	sid, err := s.limits.service(c.record.Device)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin se
 	triedAgain := false
 	for {
 		o := s.round(ctx, c, sid, pin)
-		if o.fate == refused && o.unread == nil && errors.Is(o.err, ErrTooSlow) && !triedAgain { // one fresh try (docs/protocol.md §7)
+		if o.result == refused && o.unread == nil && errors.Is(o.err, ErrTooSlow) && !triedAgain { // one fresh try (docs/protocol.md §7)
 			triedAgain = true
 			if err := s.settleCarried(c, o); err != nil {
 				return Issued{}, err
@@ -104,7 +104,7 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 		return setupFailed(err)
 	}
 	if deadline, _ := ctx.Deadline(); time.Until(deadline) < s.limits.FinalizeTimeout {
-		return outcome{fate: unsent, err: ErrLate}
+		return outcome{result: neverSent, err: ErrLate}
 	}
 	kma := ratchet.NewKma(pin, serial)
 	opened := device.State.Open(kma)
@@ -121,7 +121,7 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	case makes: // it leaves the process after the settle only
 		o.otp = step.otpOf(device.State, answer.Defi)
 	case !resync:
-		o.err = because(ErrNotUnderstood, errNoDefi)
+		o.err = wrapCause(ErrNotUnderstood, errNoDefi)
 	}
 	return o
 }
@@ -143,11 +143,11 @@ func (c *conversation) explain(o outcome) error {
 	case o.err == nil:
 		return nil
 	case c.rounds > 0:
-		return because(ErrSecondRound, o.err)
-	case c.doubtful && o.refusesProof() && c.record.Device.hasUntriedState():
-		return because(ErrInDoubt, because(errUntriedState, o.err))
-	case c.doubtful && o.explainsDoubt():
-		return because(ErrInDoubt, o.err)
+		return wrapCause(ErrSecondRound, o.err)
+	case c.wasInDoubt && o.refusesProof() && c.record.Device.hasUntriedState():
+		return wrapCause(ErrInDoubt, wrapCause(errUntriedState, o.err))
+	case c.wasInDoubt && o.explainsDoubt():
+		return wrapCause(ErrInDoubt, o.err)
 	default:
 		return o.err
 	}

@@ -20,10 +20,10 @@ func TestTooLateForAFinalize(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	for name, row := range map[string]struct {
-		setup  time.Duration // how long it takes
-		rounds int
-		told   error
-		remain remains
+		setup     time.Duration // how long it takes
+		rounds    int
+		callerErr error
+		remain    remains
 	}{
 		"in time":                  {9 * time.Second, 1, nil, remains{1, false, 0, 1, 1}},
 		"too late":                 {10 * time.Second, 1, otp.ErrLate, remains{}},
@@ -43,12 +43,12 @@ func TestTooLateForAFinalize(t *testing.T) {
 					return fine
 				}
 				service := otp.New(d.memory, client, limits(), nil)
-				issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+				issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 				drained(t, service)
-				if row.told == nil {
+				if row.callerErr == nil {
 					mustVerify(t, d, issued, err)
-				} else if otp.CauseOf(err) != row.told {
-					t.Errorf("told %v, want %v", err, row.told)
+				} else if otp.CauseOf(err) != row.callerErr {
+					t.Errorf("told %v, want %v", err, row.callerErr)
 				}
 				d.mustRemain(t, row.remain, false)
 			})
@@ -65,7 +65,7 @@ type slowActivation struct {
 
 func (s *slowActivation) ActivateSetup(context.Context, secret.Text) (inwebo.ActivateSetup, error) {
 	time.Sleep(s.took)
-	answer := readReply(s.ask(url.Values{
+	answer := readReply(s.request(url.Values{
 		"action": {"ActionSetup"}, "mode": {"activate"}, "id": {""}, "lastsync": {"0"}, "code": {smsCode.Reveal()},
 		"version": {"test/1"}, "macid": {strings.Repeat("0", 32)},
 	}))
@@ -85,12 +85,12 @@ func TestTooLateForAnActivation(t *testing.T) {
 		e := &enrolee{device{sim: sim, account: "someone", memory: storetest.NewMemory()}}
 		client := &slowActivation{newBridge(sim), t, 2*limits().Deadline - 2*limits().FinalizeTimeout}
 		service := otp.New(e.memory, client, limits(), nil)
-		_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+		_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 		drained(t, service)
 		if otp.CauseOf(err) != otp.ErrLate {
 			t.Errorf("told %v", err)
 		}
-		if r := e.record(t); r.Enrolment != nil || r.Hold != nil || r.Serial == "" {
+		if r := e.record(t); r.Enrollment != nil || r.Lease != nil || r.Serial == "" {
 			t.Errorf("it leaves %+v", r)
 		}
 		mustHaveLines(t, &e.device, "attempt", "outcome: "+string(otp.ReasonOf(otp.ErrLate)))

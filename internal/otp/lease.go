@@ -12,7 +12,7 @@ import (
 // Pauses between two looks at a record that another process has leased or changed.
 const (
 	firstPause = 10 * time.Millisecond
-	lastPause  = 250 * time.Millisecond
+	maxPause   = 250 * time.Millisecond
 )
 
 // leasePurpose is what a call wants the lease of a record for.
@@ -25,7 +25,7 @@ type leasePurpose interface {
 // leaseRequest is all that decides about a lease, apart from what the store has. It is a value that shares nothing with its
 // conversation: decide runs in a goroutine of the store, perhaps after the caller has left.
 type leaseRequest struct {
-	ask          Ask
+	request      Request
 	action       string
 	conversation string
 	writeID      string // the same for every run of decide: at most one of its writes is stored
@@ -39,13 +39,13 @@ type leaseRequest struct {
 
 // leaseOutcome is what became of a leaseRequest. The record is leased if there is neither an err nor a response.
 type leaseOutcome struct {
-	record    Record       // with the lease, or as far as it was prepared
-	body      []byte       // of the row with the leased record
-	inDoubt   bool         // the device was in doubt before
-	response  *Kept        // what is stored of the call that this one repeats
-	storeTime ClockReading // of the moment when the record was read …
-	readAt    time.Time    // … which was this time by Limits.Now
-	err       error        // why the call is refused
+	record    Record          // with the lease, or as far as it was prepared
+	body      []byte          // of the row with the leased record
+	inDoubt   bool            // the device was in doubt before
+	response  *StoredResponse // what is stored of the call that this one repeats
+	storeTime ClockReading    // of the moment when the record was read …
+	readAt    time.Time       // … which was this time by Limits.Now
+	err       error           // why the call is refused
 }
 
 // isLeased reports whether the conversation has the lease.
@@ -53,7 +53,7 @@ func (o leaseOutcome) isLeased() bool { return o.err == nil && o.response == nil
 
 func (s *Service) leaseRequest(c *conversation, purpose leasePurpose) leaseRequest {
 	return leaseRequest{
-		ask: c.ask, action: c.action, conversation: c.id, writeID: c.nextWriteID(), length: c.within + holdMargin,
+		request: c.request, action: c.action, conversation: c.id, writeID: c.nextWriteID(), length: c.timeout + leaseMargin,
 		tolerance: c.tolerance, purpose: purpose, limits: &s.limits, clock: &s.clock,
 	}
 }
@@ -66,10 +66,10 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 	now := o.storeTime.Now.Truncate(time.Microsecond)
 	record, err := q.tolerance.decode(found, q.limits)
 	if err != nil {
-		o.err = because(ErrStore, err)
+		o.err = wrapCause(ErrStore, err)
 		return Decision{Result: o}
 	}
-	if record.heldBy(q.conversation) { // an earlier run of this request was stored
+	if record.isLeasedBy(q.conversation) { // an earlier run of this request was stored
 		o.record, o.body, o.inDoubt = record, found.Row.Body, record.Doubt != nil
 		return Decision{Result: o}
 	}
@@ -81,14 +81,14 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 	}
 	var write Write
 	if o.record, o.err = q.lease(corrected, now, o.storeTime); o.err == nil {
-		write, err = writeOver(q.writeID, record, o.record, q.ask.entry(q.action, now, StageAttempt, "", o.record.Step))
+		write, err = writeOver(q.writeID, record, o.record, q.request.entry(q.action, now, StageAttempt, "", o.record.Step))
 		o.body = write.Row.Body
 	} else if wasAhead && record.Revision > 0 {
-		write, err = correction(q.writeID, record, corrected, q.ask.entry(q.action, now, StageOutcome, outcomeClock, record.Step))
+		write, err = correction(q.writeID, record, corrected, q.request.entry(q.action, now, StageOutcome, outcomeClock, record.Step))
 	}
 	switch {
 	case err != nil:
-		o.err = because(ErrStore, err)
+		o.err = wrapCause(ErrStore, err)
 		return Decision{Result: o}
 	case write.ID == "":
 		return Decision{Result: o}
@@ -101,14 +101,14 @@ func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record
 	if r.Disabled {
 		return r, ErrDisabled
 	}
-	if err := r.talksAbout(q.ask.Repeat.key(), now); err != nil {
+	if err := r.checkInFlight(q.request.Idempotency.key(), now); err != nil {
 		return r, err
 	}
 	leased, err := r.held(q.conversation, now, now.Add(q.length))
 	if err != nil {
 		return r, err
 	}
-	leased.Hold.Repeat = q.ask.Repeat.key()
+	leased.Lease.IdempotencyKey = q.request.Idempotency.key()
 	if leased, err = q.purpose.prepare(leased, q.conversation, clock, q.limits); err == nil {
 		err = q.noPermit
 	}
@@ -122,13 +122,13 @@ func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record
 func (s *Service) runLease(ctx context.Context, q leaseRequest) (leaseOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
-	d, err := s.store.Update(ctx, q.ask.Account, q.ask.Repeat.key(), q.decide)
+	d, err := s.store.Update(ctx, q.request.Account, q.request.Idempotency.key(), q.decide)
 	o, _ := d.Result.(leaseOutcome)
 	switch {
 	case d.Write != nil && o.err != nil:
-		s.observer.Committed(CommitAmend, err)
-	case d.Write != nil, err != nil && !errors.Is(err, ErrUntouched):
-		s.observer.Committed(CommitHold, err)
+		s.observer.Committed(CommitAdmin, err)
+	case d.Write != nil, err != nil && !errors.Is(err, ErrNotApplied):
+		s.observer.Committed(CommitLease, err)
 	}
 	return o, err
 }
@@ -148,7 +148,7 @@ func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest)
 	q.noPermit = s.acquirePermit(c)
 	o, err := s.runLease(ctx, q)
 	if err == nil {
-		s.holds(c, o)
+		s.recordLease(c, o)
 		if o.isLeased() {
 			return nil
 		}
@@ -158,29 +158,29 @@ func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest)
 	case err == nil && o.err != nil:
 		return o.err
 	case err == nil:
-		c.answer, err = s.recall(ctx, c, *o.response)
+		c.answer, err = s.loadResponse(ctx, c, *o.response)
 		return err
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists), errors.Is(err, ErrDeviceTaken):
 		return err
-	case !errors.Is(err, ErrUntouched) && !errors.Is(err, ErrBroken):
+	case !errors.Is(err, ErrNotApplied) && !errors.Is(err, ErrBroken):
 		s.recoverLease(c, q)
 	}
-	return because(ErrStore, err)
+	return wrapCause(ErrStore, err)
 }
 
 // recoverLease ends a lease of which it is not known whether it was stored. It runs the request again until the store answers:
 // then the device is leased, and no earlier run can lease it any more. The lease is settled as if nothing had been sent. The caller is
 // answered meanwhile, and no other call of the account begins.
 func (s *Service) recoverLease(c *conversation, q leaseRequest) {
-	c.left = true
-	s.mayHold(c)
+	c.detached = true
+	s.markLeased(c)
 	go func() {
 		defer s.end(c)
 		var o leaseOutcome
 		known := s.retryUntilStored(func() (known bool) {
-			s.protect("hold", func() {
+			s.recoverPanic("hold", func() {
 				var err error
-				o, err = s.runLease(s.life, q)
+				o, err = s.runLease(s.ctx, q)
 				known = isKnown(err) && !errors.Is(o.err, ErrStore)
 				if err != nil {
 					o.err = err
@@ -189,8 +189,8 @@ func (s *Service) recoverLease(c *conversation, q leaseRequest) {
 			return known
 		})
 		if known && o.isLeased() {
-			s.holds(c, o)
-			_ = s.settleToCompletion(c, outcome{fate: unsent, err: ErrStore}, true)
+			s.recordLease(c, o)
+			_ = s.settleToCompletion(c, outcome{result: neverSent, err: ErrStore}, true)
 		}
 	}()
 }
@@ -199,17 +199,17 @@ func (s *Service) recoverLease(c *conversation, q leaseRequest) {
 // meanwhile. It ends with the caller, with the conversation's patience, and when the service drains. The error of a record
 // that others keep changing is ErrBusy, like that of one that others keep leased.
 func (s *Service) retryUntilFree(ctx context.Context, c *conversation, try func() error) error {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err := try()
 		if errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) {
-			err = &Wait{ErrBusy, lastPause}
+			err = &RetryAfterError{ErrBusy, maxPause}
 		}
 		switch {
 		case !errors.Is(err, ErrBusy):
 			return err
 		case s.isStopping():
 			return ErrStopping
-		case time.Now().Add(pause).After(c.patience):
+		case time.Now().Add(pause).After(c.queueUntil):
 			return err
 		}
 		select {
@@ -229,16 +229,16 @@ func jittered(pause time.Duration) time.Duration {
 // spends; see spent.
 func (r Record) held(conversation string, now, until time.Time) (Record, error) {
 	if r.LeasedAt(now) {
-		return r, &Wait{ErrBusy, r.Hold.Until.Sub(now)}
+		return r, &RetryAfterError{ErrBusy, r.Lease.Until.Sub(now)}
 	}
-	if r.Hold != nil { // its holder died, or sleeps: what it sent is unknown
+	if r.Lease != nil { // its holder died, or sleeps: what it sent is unknown
 		if r.Device != nil {
-			r.Doubt = r.Doubt.deeper(r.Hold.Until, r.Hold.Revision)
+			r.Doubt = r.Doubt.deeper(r.Lease.Until, r.Lease.Revision)
 		}
 		r = r.released()
 	}
 	r.Revision++
-	r.Hold = &Hold{Conversation: conversation, Revision: r.Revision, Since: now, Until: until}
+	r.Lease = &Lease{Conversation: conversation, Revision: r.Revision, Since: now, Until: until}
 	return r, nil
 }
 
@@ -248,6 +248,6 @@ func (r Record) spent(conversation string, clock ClockReading, limits *Limits) (
 	if r.Guard, err = r.Guard.take(conversation, clock, limits.Guard); err != nil {
 		return r, err
 	}
-	r.Quota, err = r.Quota.take(conversation, clock, r.Hold.Until, limits.OTPsPerDay)
+	r.Quota, err = r.Quota.take(conversation, clock, r.Lease.Until, limits.OTPsPerDay)
 	return r, err
 }

@@ -32,11 +32,11 @@ func TestAListOfNoServicesCostsNoDevice(t *testing.T) {
 			d := plant(t, sim, inwebosim.Override{})
 			n.Match = d.match("ActionFinalize")
 			must(t, sim.Plant(n))
-			_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+			_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
 			if (err == nil) != (name == "accepted") {
 				t.Errorf("told %v", err)
 			}
-			issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+			issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
 			mustVerify(t, d, issued, err)
 		})
 	}
@@ -44,7 +44,7 @@ func TestAListOfNoServicesCostsNoDevice(t *testing.T) {
 		t.Parallel()
 		e := newEnrolee(t, usual)
 		must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindExtra, Match: msFinalize.match, Fields: empty}))
-		e.mustEnroll(t, otp.Enrolling{})
+		e.mustEnroll(t, otp.EnrollRequest{})
 	})
 }
 
@@ -74,7 +74,7 @@ func (d *device) refuse(t *testing.T, sync func(*inwebo.Sync)) {
 	t.Helper()
 	service := otp.New(d.memory, &carrying{newBridge(d.sim), sync}, limits(), nil)
 	defer drained(t, service)
-	if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrInDoubt {
+	if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrInDoubt {
 		t.Errorf("told %v", err)
 	}
 }
@@ -119,7 +119,7 @@ func TestRefusalsThatAreNotDocumentedBlockNoAccount(t *testing.T) {
 	client := &renamedRefusal{newBridge(sim)}
 	for range 4 {
 		service := otp.New(d.memory, client, atOnce, nil)
-		_, err := service.IssueOTP(t.Context(), d.ask(), wrongPIN)
+		_, err := service.IssueOTP(t.Context(), d.request(), wrongPIN)
 		if cause := otp.CauseOf(err); cause != otp.ErrRefused && cause != otp.ErrPINHeldBack {
 			t.Errorf("told %v", err)
 		}
@@ -162,7 +162,7 @@ func TestNoFreshTryAfterAStepThatCannotBeUsed(t *testing.T) {
 	sim := started(t, usual)
 	d := plant(t, sim, inwebosim.Override{})
 	client := &tooSlow{Inwebo: newBridge(sim)}
-	if _, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrTooSlow {
+	if _, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrTooSlow {
 		t.Errorf("told %v", err)
 	}
 	d.mustKeep(t, 1)

@@ -29,8 +29,8 @@ func (d *device) refusedWith(t *testing.T, err, action string) errcodes.Reason {
 	defer d.sim.ClearFaults()
 	service := otp.New(d.memory, wire(t, d.sim.ProtocolURL(), time.Minute), generous(), nil)
 	defer drained(t, service)
-	_, told := service.IssueOTP(t.Context(), d.ask(), rightPIN)
-	return otp.ReasonOf(told)
+	_, callerErr := service.IssueOTP(t.Context(), d.request(), rightPIN)
+	return otp.ReasonOf(callerErr)
 }
 
 // A refusal that says nothing of a proof brings back no other state.

@@ -78,7 +78,7 @@ type Limits struct {
 	Guard      GuardLimits
 	OTPsPerDay int // in any 24 hours; 0 turns the quota off
 	// AnswerLife is how long an answer is kept for a repeat of its call.
-	AnswerLife time.Duration
+	ResponseLifetime time.Duration
 
 	// CircuitFaults is how many conversations in a row may fail to reach inWebo before the circuit opens for CircuitTimeout;
 	// 0: any number.
@@ -99,8 +99,8 @@ type Limits struct {
 	Now func() time.Time
 }
 
-// holdMargin is how long after its deadline a hold is still respected, for clocks that differ in pace.
-const holdMargin = 2 * time.Second
+// leaseMargin is how long after its deadline a hold is still respected, for clocks that differ in pace.
+const leaseMargin = 2 * time.Second
 
 // Inwebo makes the exchanges; *inwebo.Client does.
 type Inwebo interface {
@@ -113,24 +113,24 @@ type Inwebo interface {
 
 // Service issues OTPs and enrols devices. It is safe for concurrent use, in any number of processes on one store.
 type Service struct {
-	store    Store
-	inwebo   Inwebo
-	limits   Limits
-	observer Observer
-	random   io.Reader
-	lanes    *lanes
-	circuit  *admission.Breaker
-	repeats  *admission.Budget
-	clock    StoreClock // of the store
+	store        Store
+	inwebo       Inwebo
+	limits       Limits
+	observer     Observer
+	random       io.Reader
+	accountLocks *accountLocks
+	circuit      *admission.Breaker
+	setupBudget  *admission.Budget
+	clock        StoreClock // of the store
 
-	life context.Context //nolint:containedctx // the service's own; it ends when no settle is awaited any more
-	kill context.CancelFunc
+	ctx    context.Context //nolint:containedctx // the service's own; it ends when no settle is awaited any more
+	cancel context.CancelFunc
 
-	mu       sync.Mutex
-	stopping bool
-	talking  map[*conversation]struct{}
-	claims   map[claim]struct{}
-	quiet    *sync.Cond // talking became empty
+	mu           sync.Mutex
+	stopping     bool
+	active       map[*conversation]struct{}
+	reservedKeys map[callKey]struct{}
+	idle         *sync.Cond // talking became empty
 }
 
 // New makes a service. A nil observer is told nothing.
@@ -143,12 +143,12 @@ func New(store Store, client Inwebo, limits Limits, observer Observer) *Service 
 	}
 	s := &Service{
 		store: store, inwebo: client, limits: limits, observer: observer, random: rand.Reader,
-		lanes: newLanes(), talking: make(map[*conversation]struct{}), claims: make(map[claim]struct{}),
-		circuit: admission.NewBreaker(limits.CircuitFaults, limits.CircuitTimeout, observer.Circuit),
-		repeats: admission.NewBudget(limits.SetupRepeats),
+		accountLocks: newAccountLocks(), active: make(map[*conversation]struct{}), reservedKeys: make(map[callKey]struct{}),
+		circuit:     admission.NewBreaker(limits.CircuitFaults, limits.CircuitTimeout, observer.Circuit),
+		setupBudget: admission.NewBudget(limits.SetupRepeats),
 	}
-	s.life, s.kill = context.WithCancel(context.Background())
-	s.quiet = sync.NewCond(&s.mu)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.idle = sync.NewCond(&s.mu)
 	return s
 }
 
@@ -157,7 +157,7 @@ type Observer interface {
 	// Committed hears of every try to write a record.
 	Committed(what Commit, err error)
 	// Window hears how long an answer of inWebo that moved the ratchet was not yet durable.
-	Window(answerToCommit time.Duration)
+	CommitWindow(answerToCommit time.Duration)
 	// Panicked hears of a panic in a task that goes on all the same. err and stack carry no secret.
 	Panicked(task string, err error, stack []byte)
 	// Retrying hears of a conversation that goes on trying to settle (+1), and of its end (−1).
@@ -171,16 +171,16 @@ type Commit string
 
 // What writes are for.
 const (
-	CommitHold   Commit = "hold"
+	CommitLease  Commit = "hold"
 	CommitSettle Commit = "settle"
-	CommitAmend  Commit = "amend" // what an administrator changes
+	CommitAdmin  Commit = "amend" // what an administrator changes
 )
 
 type unobserved struct{}
 
 func (unobserved) Committed(Commit, error) {}
 
-func (unobserved) Window(time.Duration) {}
+func (unobserved) CommitWindow(time.Duration) {}
 
 func (unobserved) Retrying(int) {}
 

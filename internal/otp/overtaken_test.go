@@ -14,7 +14,7 @@ import (
 
 // overtaken lets one conversation sleep before its settle, another take its place with other, and the first wake up to
 // a store that breaks as faults says, by the number of the call since then.
-func overtaken(t *testing.T, d *device, firstPIN bool, other func(*otp.Service), faults map[int64]storetest.Fault) (told error) {
+func overtaken(t *testing.T, d *device, firstPIN bool, other func(*otp.Service), faults map[int64]storetest.Fault) (callerErr error) {
 	t.Helper()
 	holder := &paused{stopped: make(chan struct{}), woken: make(chan struct{})}
 	store := &storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
@@ -30,7 +30,7 @@ func overtaken(t *testing.T, d *device, firstPIN bool, other func(*otp.Service),
 	}
 	asleep := make(chan error, 1)
 	go func() {
-		_, err := holder.service.IssueOTP(t.Context(), d.ask(), pin)
+		_, err := holder.service.IssueOTP(t.Context(), d.request(), pin)
 		asleep <- err
 	}()
 	<-holder.stopped
@@ -39,9 +39,9 @@ func overtaken(t *testing.T, d *device, firstPIN bool, other func(*otp.Service),
 	other(service)
 	drained(t, service)
 	close(holder.woken)
-	told = <-asleep
+	callerErr = <-asleep
 	drained(t, holder.service)
-	return told
+	return callerErr
 }
 
 // A late settle meets a record that has changed, and a store that cannot be read at first: times stay times.
@@ -53,7 +53,7 @@ func TestALateSettleThatCannotReadTheRecord(t *testing.T) {
 			d := plant(t, sim, inwebosim.Override{Ratchet: inwebosim.RatchetNone})
 			start := time.Now()
 			_ = overtaken(t, d, right, func(s *otp.Service) {
-				_, err := s.IssueOTP(t.Context(), d.ask(), wrongPIN)
+				_, err := s.IssueOTP(t.Context(), d.request(), wrongPIN)
 				if otp.CauseOf(err) != otp.ErrInDoubt {
 					t.Errorf("told %v", err)
 				}
@@ -85,16 +85,16 @@ func TestALateAnswer(t *testing.T) {
 		gone     bool
 	}{
 		"the device was forgotten": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
-			must(t, s.Forget(t.Context(), d.ask()))
+			must(t, s.Forget(t.Context(), d.request()))
 		}, 1, "outcome: overtaken", true},
 		"it was called doubtful": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
-			must(t, s.Doubt(t.Context(), d.ask()))
+			must(t, s.Doubt(t.Context(), d.request()))
 		}, 1, "outcome: state_not_stored", false},
 		"its PIN was unlocked": {inwebosim.RatchetDK1, func(t *testing.T, d *device, s *otp.Service) {
-			must(t, s.Unlock(t.Context(), d.ask()))
+			must(t, s.Unlock(t.Context(), d.request()))
 		}, 1, "outcome: state_not_stored", false},
 		"another OTP was given": {inwebosim.RatchetNone, func(t *testing.T, d *device, s *otp.Service) {
-			issued, err := s.IssueOTP(t.Context(), d.ask(), rightPIN)
+			issued, err := s.IssueOTP(t.Context(), d.request(), rightPIN)
 			mustVerify(t, d, issued, err)
 		}, 1, "outcome: overtaken", false},
 	} {
@@ -102,12 +102,12 @@ func TestALateAnswer(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				d := plant(t, sim, inwebosim.Override{Ratchet: row.movement})
-				told := overtaken(t, d, true, func(s *otp.Service) { row.other(t, d, s) }, nil)
-				if otp.CauseOf(told) != otp.ErrNotStored {
-					t.Errorf("the caller is told %v", told)
+				callerErr := overtaken(t, d, true, func(s *otp.Service) { row.other(t, d, s) }, nil)
+				if otp.CauseOf(callerErr) != otp.ErrNotStored {
+					t.Errorf("the caller is told %v", callerErr)
 				}
 				r, lines := d.record(t), d.lines(t)
-				if r.Step != row.steps || r.Hold != nil || len(r.Guard.Guesses) != 0 {
+				if r.Step != row.steps || r.Lease != nil || len(r.Guard.Attempts) != 0 {
 					t.Errorf("%+v", r)
 				}
 				if lines[len(lines)-1] != row.last {
@@ -135,7 +135,7 @@ func TestALateAnswerLeavesALaterDoubt(t *testing.T) {
 			client := newBridge(sim)
 			client.meddle = onFinalize(answerLost)
 			service := otp.New(d.memory, client, limits(), nil)
-			if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrUnreachable {
+			if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrUnreachable {
 				t.Errorf("told %v", err)
 			}
 		}, nil)
@@ -162,7 +162,7 @@ func TestALateSettleLeavesTheHolderAlone(t *testing.T) {
 			_ = overtaken(t, d, right, func(*otp.Service) {
 				go func() {
 					defer close(asleep)
-					issued, err := holder.service.IssueOTP(t.Context(), d.ask(), pin)
+					issued, err := holder.service.IssueOTP(t.Context(), d.request(), pin)
 					if right {
 						mustVerify(t, d, issued, err)
 					}
@@ -170,18 +170,18 @@ func TestALateSettleLeavesTheHolderAlone(t *testing.T) {
 				<-holder.stopped
 			}, nil)
 			r := d.record(t)
-			if r.Hold == nil || len(r.Guard.Guesses) != 1 || r.Guard.Guesses[0].Conversation != r.Hold.Conversation {
-				t.Errorf("the holder is left with %+v, %+v", r.Hold, r.Guard)
+			if r.Lease == nil || len(r.Guard.Attempts) != 1 || r.Guard.Attempts[0].Conversation != r.Lease.Conversation {
+				t.Errorf("the holder is left with %+v, %+v", r.Lease, r.Guard)
 			}
 			hasty := limits()
 			hasty.QueueWait = 0
-			if _, err := otp.New(d.memory, newBridge(sim), hasty, nil).IssueOTP(t.Context(), d.ask(), rightPIN); !errors.Is(err, otp.ErrBusy) {
+			if _, err := otp.New(d.memory, newBridge(sim), hasty, nil).IssueOTP(t.Context(), d.request(), rightPIN); !errors.Is(err, otp.ErrBusy) {
 				t.Errorf("a third is told %v", err)
 			}
 			close(holder.woken)
 			<-asleep
 			drained(t, holder.service)
-			if r := d.record(t); r.Hold != nil || len(r.Guard.Guesses) != 0 {
+			if r := d.record(t); r.Lease != nil || len(r.Guard.Attempts) != 0 {
 				t.Errorf("afterwards: %+v", r)
 			}
 		})
@@ -193,9 +193,9 @@ func TestALateSettleLeavesTheHolderAlone(t *testing.T) {
 func TestRefusalOfAnOvertakenConversation(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		err      string
-		doubtful bool
-		reason   errcodes.Reason
+		err        string
+		wasInDoubt bool
+		reason     errcodes.Reason
 	}{
 		{"NOK:ACCESS", false, errcodes.ReasonDeviceInDoubt},
 		{"NOK:STATE", false, errcodes.ReasonOvertaken},
@@ -205,25 +205,25 @@ func TestRefusalOfAnOvertakenConversation(t *testing.T) {
 		t.Run(row.err, func(t *testing.T) {
 			t.Parallel()
 			d := plant(t, started(t, usual), inwebosim.Override{})
-			if row.doubtful {
+			if row.wasInDoubt {
 				d.amend(t, func(r *otp.Record) { r.Doubt = &otp.Doubt{Since: time.Now(), By: r.Revision} })
 			}
 			client := wire(t, d.sim.ProtocolURL(), time.Minute)
 			clock := &shifted{Store: d.memory}
 			sleeping := &delayed{Inwebo: client, waits: make(chan struct{}), goOn: make(chan struct{})}
 			sleeper, service := otp.New(clock, sleeping, limits(), nil), otp.New(clock, client, limits(), nil)
-			told := make(chan error, 1)
+			callerErr := make(chan error, 1)
 			go func() {
-				_, err := sleeper.IssueOTP(t.Context(), d.ask(), rightPIN)
-				told <- err
+				_, err := sleeper.IssueOTP(t.Context(), d.request(), rightPIN)
+				callerErr <- err
 			}()
 			<-sleeping.waits
 			clock.advance(limits().Deadline + otp.HoldMargin)
-			issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+			issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 			mustVerify(t, d, issued, err)
 			must(t, d.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: row.err, Match: d.match("ActionFinalize"), Times: 1}))
 			close(sleeping.goOn)
-			if err := <-told; otp.ReasonOf(err) != row.reason {
+			if err := <-callerErr; otp.ReasonOf(err) != row.reason {
 				t.Errorf("told %v, reason %s, want %s", err, otp.ReasonOf(err), row.reason)
 			}
 			drained(t, sleeper)

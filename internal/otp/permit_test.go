@@ -55,7 +55,7 @@ func newFlaky(d *device) *flaky {
 }
 
 func (f *flaky) issue(t *testing.T, pin secret.Text) error {
-	_, err := f.IssueOTP(t.Context(), f.d.ask(), pin)
+	_, err := f.IssueOTP(t.Context(), f.d.request(), pin)
 	return err
 }
 
@@ -67,7 +67,7 @@ func (f *flaky) mustOpen(t *testing.T) time.Duration {
 			t.Fatalf("too early: %v", err)
 		}
 	}
-	var wait *otp.Wait
+	var wait *otp.RetryAfterError
 	if err := f.issue(t, rightPIN); !errors.As(err, &wait) || !errors.Is(err, otp.ErrCircuitOpen) {
 		t.Fatalf("told %v, want that the circuit is open", err)
 	}
@@ -89,7 +89,7 @@ func TestExhaustedDescriptorsDoNotOpenTheCircuit(t *testing.T) {
 						t.Fatalf("told %v", err)
 					}
 				}
-				if r := f.d.record(t); r.Doubt != nil || len(r.Quota.Units) != 0 {
+				if r := f.d.record(t); r.Doubt != nil || len(r.Quota.Issues) != 0 {
 					t.Errorf("it leaves %+v", r)
 				}
 				f.happens = fine
@@ -114,8 +114,8 @@ func TestTheCircuitOpensBeforeAnythingIsSpent(t *testing.T) {
 					f.happens, f.on = happens, on
 					wait := f.mustOpen(t)
 					before, asked := f.d.row(t), f.asked
-					_, enrolling := f.Enroll(t.Context(), f.d.ask(), otp.Enrolling{Replace: true})
-					_, checking := f.HasPIN(t.Context(), f.d.ask(), smsCode)
+					_, enrolling := f.Enroll(t.Context(), f.d.request(), otp.EnrollRequest{Replace: true})
+					_, checking := f.HasPIN(t.Context(), f.d.request(), smsCode)
 					for _, err := range []error{f.issue(t, rightPIN), enrolling, checking} {
 						if !errors.Is(err, otp.ErrCircuitOpen) {
 							t.Errorf("told %v", err)
@@ -173,7 +173,7 @@ func TestOneConversationProbes(t *testing.T) {
 		other, began := *f.d, time.Now()
 		other.account = "other"
 		other.put(t, f.d.before)
-		_, err := f.IssueOTP(t.Context(), other.ask(), rightPIN)
+		_, err := f.IssueOTP(t.Context(), other.request(), rightPIN)
 		if !errors.Is(err, otp.ErrCircuitOpen) || time.Since(began) > 0 {
 			t.Errorf("beside a probe: %v after %v", err, time.Since(began))
 		}
@@ -198,7 +198,7 @@ func TestSetupsAreRepeatedWithinABudget(t *testing.T) {
 		limits.CircuitFaults, limits.SetupRepeats = 0, 10
 		service := otp.New(d.memory, client, limits, nil)
 		for range 100 {
-			_, _ = service.IssueOTP(t.Context(), d.ask(), rightPIN)
+			_, _ = service.IssueOTP(t.Context(), d.request(), rightPIN)
 		}
 		if setups < 110 || setups > 120 { // a stock of 10, and 10 in a hundred
 			t.Errorf("%d setups for 100 calls", setups)
@@ -223,20 +223,20 @@ func TestWaitingCallKeepsNoPermit(t *testing.T) {
 		f.Service = otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
 			if f.happens == fine && c.Verb == storetest.Replace && !overtaken { // the other process takes the lease first
 				overtaken = true
-				go func() { _, _ = otherProcess.IssueOTP(t.Context(), d.ask(), rightPIN) }()
+				go func() { _, _ = otherProcess.IssueOTP(t.Context(), d.request(), rightPIN) }()
 				time.Sleep(time.Second)
 			}
 			return storetest.Fault{}
 		}}, f.client, cautious(), nil)
 		time.Sleep(f.mustOpen(t))
 		f.happens = fine
-		told := make(chan error, 1)
-		go func() { told <- f.issue(t, rightPIN) }()
+		callerErr := make(chan error, 1)
+		go func() { callerErr <- f.issue(t, rightPIN) }()
 		time.Sleep(3 * time.Second)
-		if issued, err := f.IssueOTP(t.Context(), uninvolved.ask(), rightPIN); err != nil || !sim.Verify(issued.OTP.Reveal()) {
+		if issued, err := f.IssueOTP(t.Context(), uninvolved.request(), rightPIN); err != nil || !sim.Verify(issued.OTP.Reveal()) {
 			t.Errorf("an uninvolved account: %v", err)
 		}
-		if err := <-told; err != nil {
+		if err := <-callerErr; err != nil {
 			t.Errorf("the call that waited: %v", err)
 		}
 	})

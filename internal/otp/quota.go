@@ -10,11 +10,11 @@ const quotaWindow = 24 * time.Hour
 
 // Quota are the OTPs of an account in the last 24 hours, oldest first, those that may have been given included.
 type Quota struct {
-	Units []Unit `json:"units,omitempty"`
+	Issues []Issue `json:"units,omitempty"`
 }
 
 // Unit is one OTP.
-type Unit struct {
+type Issue struct {
 	Conversation string    `json:"conversation"`
 	At           time.Time `json:"at"` // by when inWebo has counted it
 }
@@ -22,7 +22,7 @@ type Unit struct {
 // take takes a unit for the conversation, of perDay in any 24 hours; 0 turns the quota off. inWebo may count the OTP as late as
 // until, and is to see no more than the quota in 24 hours of its own.
 func (q Quota) take(conversation string, clock ClockReading, until time.Time, perDay int) (Quota, error) {
-	units := slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return clock.Left(u.At, quotaWindow) <= 0 })
+	units := slices.DeleteFunc(slices.Clone(q.Issues), func(u Issue) bool { return clock.Left(u.At, quotaWindow) <= 0 })
 	if perDay == 0 {
 		return Quota{units}, nil
 	}
@@ -32,20 +32,20 @@ func (q Quota) take(conversation string, clock ClockReading, until time.Time, pe
 			left[i] = clock.Left(u.At, quotaWindow)
 		}
 		slices.Sort(left)
-		return Quota{units}, &Wait{ErrQuota, left[excess]}
+		return Quota{units}, &RetryAfterError{ErrQuota, left[excess]}
 	}
-	return Quota{append(units, Unit{conversation, until})}, nil
+	return Quota{append(units, Issue{conversation, until})}, nil
 }
 
-// giveBack returns the conversation's unit.
-func (q Quota) giveBack(conversation string) Quota {
-	return Quota{slices.DeleteFunc(slices.Clone(q.Units), func(u Unit) bool { return u.Conversation == conversation })}
+// release returns the conversation's unit.
+func (q Quota) release(conversation string) Quota {
+	return Quota{slices.DeleteFunc(slices.Clone(q.Issues), func(u Issue) bool { return u.Conversation == conversation })}
 }
 
 // regain takes the conversation's unit as left has it, where q does not have it.
 func (q Quota) regain(conversation string, left Quota) Quota {
-	units := regained(q.Units, left.Units, func(unit Unit) bool { return unit.Conversation == conversation })
-	slices.SortStableFunc(units, func(a, b Unit) int { return a.At.Compare(b.At) })
+	units := regained(q.Issues, left.Issues, func(unit Issue) bool { return unit.Conversation == conversation })
+	slices.SortStableFunc(units, func(a, b Issue) int { return a.At.Compare(b.At) })
 	return Quota{units}
 }
 
@@ -58,7 +58,7 @@ type Allowance struct {
 
 func (q Quota) allowance(now time.Time, perDay int) Allowance {
 	a := Allowance{PerDay: perDay, Left: q.Left(now, perDay)}
-	for _, u := range q.Units { // oldest first
+	for _, u := range q.Issues { // oldest first
 		if age := now.Sub(u.At); age < quotaWindow {
 			a.Renews = quotaWindow - age
 			break
@@ -70,7 +70,7 @@ func (q Quota) allowance(now time.Time, perDay int) Allowance {
 // Left is how many OTPs the account may still ask for now.
 func (q Quota) Left(now time.Time, perDay int) int {
 	taken := 0
-	for _, u := range q.Units {
+	for _, u := range q.Issues {
 		if now.Sub(u.At) < quotaWindow {
 			taken++
 		}
@@ -92,7 +92,7 @@ type Activations struct {
 	Exhausted bool // the next one must be forced
 }
 
-func (l ActivationLimits) judge(tried int) Activations {
+func (l ActivationLimits) check(tried int) Activations {
 	return Activations{
 		Tried:     tried,
 		FewLeft:   l.Warn > 0 && tried >= l.Warn,

@@ -60,7 +60,7 @@ func (d *device) testCrowd(t *testing.T, stores [2]otp.Store) {
 	for i := range callers {
 		all.Go(func() {
 			for range each {
-				issued, err := services[i%2].IssueOTP(t.Context(), d.ask(), rightPIN)
+				issued, err := services[i%2].IssueOTP(t.Context(), d.request(), rightPIN)
 				mustVerify(t, d, issued, err)
 				mu.Lock()
 				steps = append(steps, issued.Step)
@@ -112,7 +112,7 @@ func TestManyDevices(t *testing.T) {
 	service := otp.New(store, client, patient(), nil)
 	stuck := make(chan error, 1)
 	go func() {
-		_, err := service.IssueOTP(t.Context(), fleet[0].ask(), rightPIN)
+		_, err := service.IssueOTP(t.Context(), fleet[0].request(), rightPIN)
 		stuck <- err
 	}()
 	<-hangs
@@ -120,7 +120,7 @@ func TestManyDevices(t *testing.T) {
 	for _, d := range fleet[1:] {
 		for range callers {
 			all.Go(func() {
-				issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+				issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 				mustVerify(t, d, issued, err)
 			})
 		}
@@ -142,7 +142,7 @@ func TestNobodyWaitsForAFreeDevice(t *testing.T) {
 	limits.QueueWait = 0
 	service := otp.New(d.memory, newBridge(sim), limits, nil)
 	for range 50 {
-		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); errors.Is(err, otp.ErrBusy) {
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); errors.Is(err, otp.ErrBusy) {
 			t.Fatalf("a lone caller is told %v", err)
 		}
 	}

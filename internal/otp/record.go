@@ -23,11 +23,11 @@ type Record struct {
 	Tenure uint64 `json:"tenure,omitempty"`
 	// Device makes the OTPs; nil when the account has none.
 	Device *Device `json:"device,omitempty"`
-	// Enrolment is a device on its way, and never used for an OTP; nil when there is none.
-	Enrolment *Enrolment `json:"enrolment,omitempty"`
+	// Enrollment is a device on its way, and never used for an OTP; nil when there is none.
+	Enrollment *Enrollment `json:"enrolment,omitempty"`
 
 	// Hold says whose conversation goes on; nil when the device is idle.
-	Hold *Hold `json:"hold,omitempty"`
+	Lease *Lease `json:"hold,omitempty"`
 	// Overtaken are conversations whose hold ran out before they settled, the latest last. One of them may still have an
 	// answer of inWebo. A conversation that is neither here nor in Hold never held this record: see Record.settled.
 	Overtaken []Overtaken `json:"overtaken,omitempty"`
@@ -86,31 +86,31 @@ type Device struct {
 	LastOTPAt   time.Time `json:"lastOTPAt,omitzero"` // zero before the first
 }
 
-// Enrolment is how far an activation has come.
-type Enrolment struct {
-	Phase     EnrolmentPhase `json:"phase"`
-	Device    Device         `json:"device"`              // what is known of it so far
-	Challenge string         `json:"challenge,omitempty"` // of the activate finalize, for the ms finalize
+// Enrollment is how far an activation has come.
+type Enrollment struct {
+	Phase     EnrollmentPhase `json:"phase"`
+	Device    Device          `json:"device"`              // what is known of it so far
+	Challenge string          `json:"challenge,omitempty"` // of the activate finalize, for the ms finalize
 }
 
-// EnrolmentPhase is a durable point of an enrolment.
-type EnrolmentPhase string
+// EnrollmentPhase is a durable point of an enrolment.
+type EnrollmentPhase string
 
 // The phases, in their order. An enrolment that is through has no phase: it has become the Device.
 const (
-	PhaseEnrolling EnrolmentPhase = "enrolling" // the serial is stored; the activate finalize may have been sent
-	PhaseActivated EnrolmentPhase = "activated" // inWebo knows the device; the ms finalize may have been sent
+	PhaseEnrolling EnrollmentPhase = "enrolling" // the serial is stored; the activate finalize may have been sent
+	PhaseActivated EnrollmentPhase = "activated" // inWebo knows the device; the ms finalize may have been sent
 )
 
 // Hold is a lease of the device for one conversation.
-type Hold struct {
+type Lease struct {
 	Conversation string    `json:"conversation"`
 	Revision     uint64    `json:"revision"` // of the record that first carried this hold: later holds have higher ones
 	Since        time.Time `json:"since"`
 	// Until is when the lease is over: the conversation's deadline and a margin after Since.
 	Until time.Time `json:"until"`
 	// Repeat is the key of the call that the conversation is about, when that may be repeated.
-	Repeat string `json:"repeat,omitempty"`
+	IdempotencyKey string `json:"repeat,omitempty"`
 }
 
 // Overtaken is a conversation whose hold ran out, with the revision of that hold.
@@ -137,34 +137,34 @@ const (
 
 // claim is the account's claim of its device in the store.
 func (r *Record) claim() Claim {
-	return Claim{Serial: string(r.Serial), Active: r.Device != nil || r.Enrolment != nil}
+	return Claim{Serial: string(r.Serial), Active: r.Device != nil || r.Enrollment != nil}
 }
 
 // LeasedAt reports whether a live conversation holds the device.
 func (r *Record) LeasedAt(now time.Time) bool {
-	return r.Hold != nil && now.Before(r.Hold.Until) && r.Hold.Until.Sub(now) <= MaxLease
+	return r.Lease != nil && now.Before(r.Lease.Until) && r.Lease.Until.Sub(now) <= MaxLease
 }
 
-// heldBy reports whether the conversation still has its hold.
-func (r *Record) heldBy(conversation string) bool {
-	return r.Hold != nil && r.Hold.Conversation == conversation
+// isLeasedBy reports whether the conversation still has its hold.
+func (r *Record) isLeasedBy(conversation string) bool {
+	return r.Lease != nil && r.Lease.Conversation == conversation
 }
 
 // InDoubt reports whether what is stored of the device may lag behind inWebo: an answer was lost, or the process that leased
 // it ended. There is no doubt where there is no device.
 func (r *Record) InDoubt(now time.Time) bool {
-	return r.Device != nil && (r.Doubt != nil || r.Hold != nil && !r.LeasedAt(now))
+	return r.Device != nil && (r.Doubt != nil || r.Lease != nil && !r.LeasedAt(now))
 }
 
 // maxOvertaken bounds the overtaken conversations that a record remembers. One that is forgotten settles like one of
 // a record that was restored.
 const maxOvertaken = 8
 
-// holdOf returns the revision of the hold that the conversation has or had. known is false when this record never saw
+// leaseOf returns the revision of the hold that the conversation has or had. known is false when this record never saw
 // that hold; the revision is 0 then.
-func (r *Record) holdOf(conversation string) (revision uint64, known bool) {
-	if r.heldBy(conversation) {
-		return r.Hold.Revision, true
+func (r *Record) leaseOf(conversation string) (revision uint64, known bool) {
+	if r.isLeasedBy(conversation) {
+		return r.Lease.Revision, true
 	}
 	for _, past := range r.Overtaken {
 		if past.Conversation == conversation {
@@ -176,8 +176,8 @@ func (r *Record) holdOf(conversation string) (revision uint64, known bool) {
 
 // without is the record without the conversation's hold, or the memory of it.
 func (r Record) without(conversation string) Record {
-	if r.heldBy(conversation) {
-		r.Hold = nil
+	if r.isLeasedBy(conversation) {
+		r.Lease = nil
 	}
 	r.Overtaken = slices.DeleteFunc(slices.Clone(r.Overtaken), func(past Overtaken) bool { return past.Conversation == conversation })
 	return r
@@ -185,12 +185,12 @@ func (r Record) without(conversation string) Record {
 
 // released is the record without a hold. Its conversation is remembered, since it may still have an answer to settle.
 func (r Record) released() Record {
-	if r.Hold == nil {
+	if r.Lease == nil {
 		return r
 	}
-	overtaken := append(slices.Clone(r.Overtaken), Overtaken{r.Hold.Conversation, r.Hold.Revision})
+	overtaken := append(slices.Clone(r.Overtaken), Overtaken{r.Lease.Conversation, r.Lease.Revision})
 	r.Overtaken = overtaken[max(0, len(overtaken)-maxOvertaken):]
-	r.Hold = nil
+	r.Lease = nil
 	return r
 }
 
@@ -203,12 +203,12 @@ func (r Record) reborn(now time.Time) Record {
 		r.Doubt = &Doubt{Since: r.Doubt.Since}
 	}
 	if !r.LeasedAt(now) {
-		r.Hold = nil
+		r.Lease = nil
 		return r
 	}
-	hold := *r.Hold // the record that follows carries it
+	hold := *r.Lease // the record that follows carries it
 	hold.Revision = 1
-	r.Hold = &hold
+	r.Lease = &hold
 	return r
 }
 

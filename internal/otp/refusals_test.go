@@ -23,12 +23,12 @@ func TestRefusedWhileInDoubt(t *testing.T) {
 				t.Parallel()
 				d := plant(t, sim, inwebosim.Override{})
 				service := otp.New(d.memory, client, limits(), nil)
-				must(t, service.Doubt(t.Context(), d.ask()))
+				must(t, service.Doubt(t.Context(), d.request()))
 				n := f.simFault
 				n.Match = d.match(at.action)
 				must(t, sim.Plant(n))
 
-				_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+				_, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 				want := f.cause
 				if doubts[f.cause] {
 					want = otp.ErrInDoubt
@@ -39,7 +39,7 @@ func TestRefusedWhileInDoubt(t *testing.T) {
 				if d.record(t).Doubt == nil {
 					t.Error("the doubt is gone")
 				}
-				issued, err := otp.New(d.later(), client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+				issued, err := otp.New(d.later(), client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
 				mustVerify(t, d, issued, err)
 				if d.record(t).Doubt != nil {
 					t.Error("an accepted proof leaves the doubt")
@@ -63,7 +63,7 @@ func TestARefusalMayMoveTheKeys(t *testing.T) {
 				n := f.simFault
 				n.Match, n.Process = d.match("ActionFinalize"), &processed
 				must(t, sim.Plant(n))
-				_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+				_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
 				if otp.CauseOf(err) != f.cause {
 					t.Errorf("the caller is told %v", err)
 				}
@@ -72,7 +72,7 @@ func TestARefusalMayMoveTheKeys(t *testing.T) {
 					steps = 0
 				}
 				want := remains{steps: steps, finalizes: 1}
-				if f.fate == done {
+				if f.result == done {
 					want.doubt, want.units = true, 1
 				}
 				if f.mayCount {
@@ -91,12 +91,12 @@ func TestSynchroFailedIsASuccessOfThePIN(t *testing.T) {
 	sim := started(t, func(*inwebosim.Knobs) {})
 	d := plant(t, sim, inwebosim.Override{})
 	client := newBridge(sim)
-	_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), wrongPIN)
+	_, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), wrongPIN)
 	if !errors.Is(err, otp.ErrPINRefused) {
 		t.Fatal(err)
 	}
 	must(t, sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: d.match("ActionFinalize")}))
-	if _, err = otp.New(d.later(), client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrSynchroFailed {
+	if _, err = otp.New(d.later(), client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrSynchroFailed {
 		t.Errorf("told %v", err)
 	}
 	d.mustRemain(t, remains{doubt: true, units: 1, finalizes: 2}, false)
@@ -109,13 +109,13 @@ func TestTooSlowBetweenSetupAndFinalize(t *testing.T) {
 	client := wire(t, sim.ProtocolURL(), time.Minute)
 	processed := true
 	for _, row := range []struct {
-		name   string
-		round  int
-		times  int
-		moved  bool // the refusal carries keys
-		told   error
-		remain remains
-		lines  []string
+		name      string
+		round     int
+		times     int
+		moved     bool // the refusal carries keys
+		callerErr error
+		remain    remains
+		lines     []string
 	}{
 		{"once", 1, 1, false, nil, remains{1, false, 0, 1, 2}, []string{"attempt", "outcome: done"}},
 		{"twice", 1, 2, false, otp.ErrTooSlow, remains{0, false, 0, 0, 2}, []string{"attempt", "outcome: operation_too_slow"}},
@@ -134,11 +134,11 @@ func TestTooSlowBetweenSetupAndFinalize(t *testing.T) {
 				n.Process = &processed
 			}
 			must(t, sim.Plant(n))
-			issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
-			if otp.CauseOf(err) != row.told {
-				t.Errorf("the caller is told %v, want %v", err, row.told)
+			issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
+			if otp.CauseOf(err) != row.callerErr {
+				t.Errorf("the caller is told %v, want %v", err, row.callerErr)
 			}
-			if row.told == nil {
+			if row.callerErr == nil {
 				mustVerify(t, d, issued, err)
 			}
 			d.mustRemain(t, row.remain, false)
@@ -164,7 +164,7 @@ func TestSetupIsTriedAgain(t *testing.T) {
 				n := f.simFault
 				n.Match, n.Skip = d.match(at.action), at.round-1
 				must(t, sim.Plant(n))
-				issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN)
+				issued, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN)
 				mustVerify(t, d, issued, err)
 				if truth := d.truth(t); int(truth.Setups) != at.round+1 || int(truth.Finalizes) != at.round {
 					t.Errorf("inWebo received %d setups and %d finalizes", truth.Setups, truth.Finalizes)

@@ -16,7 +16,7 @@ type unopening struct{ otp.Store }
 
 func (s unopening) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	row, now, err := s.Store.Fetch(ctx, account)
-	if err == nil && !row.Vault.IsEmpty() {
+	if err == nil && !row.Secrets.IsEmpty() {
 		row.Unopened, err = true, otp.ErrSealed
 	}
 	return row, now, err
@@ -26,7 +26,7 @@ func (s unopening) Update(
 	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
 ) (otp.Decision, error) {
 	return s.Store.Update(ctx, account, key, func(found otp.Snapshot) otp.Decision {
-		if !found.Row.Vault.IsEmpty() {
+		if !found.Row.Secrets.IsEmpty() {
 			found.Row.Unopened, found.Fault = true, otp.ErrSealed
 		}
 		d := decide(found)
@@ -53,12 +53,12 @@ func serviceOn(t *testing.T, store otp.Store, e *enrolee) *otp.Service {
 func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	e.mustEnroll(t, otp.Enrolling{})
-	vault := e.row(t).Vault.Reveal()
+	e.mustEnroll(t, otp.EnrollRequest{})
+	recordSecrets := e.row(t).Secrets.Reveal()
 	service := serviceOn(t, unopening{e.memory}, e)
 	for _, step := range []struct {
 		name  string
-		amend func(context.Context, otp.Ask) error
+		amend func(context.Context, otp.Request) error
 	}{
 		{"doubt", service.Doubt},
 		{"unlock", service.Unlock},
@@ -66,17 +66,17 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 		{"disable", service.Disable},
 		{"enable", service.Enable}, // in this order: a disabled account gets no OTP
 	} {
-		if err := step.amend(t.Context(), e.ask()); err != nil {
+		if err := step.amend(t.Context(), e.request()); err != nil {
 			t.Errorf("%s: %v", step.name, err)
 		}
 	}
-	if !bytes.Equal(e.row(t).Vault.Reveal(), vault) {
+	if !bytes.Equal(e.row(t).Secrets.Reveal(), recordSecrets) {
 		t.Error("the vault was changed")
 	}
 	if status, err := service.Status(t.Context(), e.account); err != nil || !status.InDoubt || !status.Activated {
 		t.Errorf("the status is %+v, %v", status, err)
 	}
-	if _, err := service.IssueOTP(t.Context(), e.ask(), rightPIN); !errors.Is(err, otp.ErrSealed) {
+	if _, err := service.IssueOTP(t.Context(), e.request(), rightPIN); !errors.Is(err, otp.ErrSealed) {
 		t.Errorf("an OTP without keys: %v", err)
 	}
 	e.mustIssue(t)
@@ -86,15 +86,15 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 func TestEnrollmentThatFailsKeepsAVaultThatIsNotOpened(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	e.mustEnroll(t, otp.Enrolling{})
-	vault := e.row(t).Vault.Reveal()
+	e.mustEnroll(t, otp.EnrollRequest{})
+	recordSecrets := e.row(t).Secrets.Reveal()
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Match: activateSetup.match, Err: "NOK:CODE", Times: 1}))
 	service := serviceOn(t, unopening{e.memory}, e)
-	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true})
 	if !errors.Is(err, otp.ErrSMSCode) {
 		t.Fatalf("the enrollment ends with %v", err)
 	}
-	if !bytes.Equal(e.row(t).Vault.Reveal(), vault) {
+	if !bytes.Equal(e.row(t).Secrets.Reveal(), recordSecrets) {
 		t.Error("the vault was changed")
 	}
 	e.mustIssue(t)
@@ -104,13 +104,13 @@ func TestEnrollmentThatFailsKeepsAVaultThatIsNotOpened(t *testing.T) {
 func TestForgettingADamagedRecord(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	whole, serial := e.row(t), e.record(t).Serial
 	damage := func(heldFor time.Duration) {
 		row := whole
 		row.Body, row.Claim = []byte("{"), otp.Claim{Serial: string(serial), Active: true}
 		if heldFor > 0 {
-			row.HeldUntil = time.Now().Add(heldFor)
+			row.LeasedUntil = time.Now().Add(heldFor)
 		}
 		e.memory.Restore(row)
 	}
@@ -121,14 +121,14 @@ func TestForgettingADamagedRecord(t *testing.T) {
 	limits.QueueWait = 0
 	hasty := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits, nil)
 	defer drained(t, hasty)
-	if err := hasty.Forget(t.Context(), e.ask()); !errors.Is(err, otp.ErrBusy) {
+	if err := hasty.Forget(t.Context(), e.request()); !errors.Is(err, otp.ErrBusy) {
 		t.Errorf("a record that a conversation has leased: %v", err)
 	}
 	damage(0)
-	if err := service.Doubt(t.Context(), e.ask()); !errors.Is(err, otp.ErrStore) {
+	if err := service.Doubt(t.Context(), e.request()); !errors.Is(err, otp.ErrStore) {
 		t.Errorf("doubting a record that is damaged: %v", err)
 	}
-	must(t, service.Forget(t.Context(), e.ask()))
+	must(t, service.Forget(t.Context(), e.request()))
 	r := e.record(t)
 	if r.Device != nil || r.Serial != serial || r.Guard.Wrong != max(0, generous().Guard.Attempts-1) {
 		t.Errorf("the record is %+v", r)
@@ -137,6 +137,6 @@ func TestForgettingADamagedRecord(t *testing.T) {
 	if err != nil || rows[0].Claim != (otp.Claim{Serial: string(serial)}) {
 		t.Errorf("the claim is %+v, %v", rows[0].Claim, err)
 	}
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	e.mustHaveOneSerial(t)
 }

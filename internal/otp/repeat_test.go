@@ -28,10 +28,10 @@ func (b plainBody) Has(fingerprint []byte) (bool, error) {
 }
 
 // repeatable is the device's call with that key, a letter, and body.
-func (d *device) repeatable(key, body string) otp.Ask {
-	ask := d.ask()
-	ask.Repeat = &otp.Repeat{Key: strings.Repeat(key, 64), Body: plainBody(body), Answer: toldBy}
-	return ask
+func (d *device) repeatable(key, body string) otp.Request {
+	request := d.request()
+	request.Idempotency = &otp.IdempotentCall{Key: strings.Repeat(key, 64), Body: plainBody(body), Answer: toldBy}
+	return request
 }
 
 // toldBy is what a caller is told.
@@ -44,7 +44,7 @@ func toldBy(text secret.Text, err error) secret.Bytes {
 
 func repeatLimits() otp.Limits {
 	l := generous()
-	l.AnswerLife = time.Minute
+	l.ResponseLifetime = time.Minute
 	return l
 }
 
@@ -57,15 +57,15 @@ func TestARepeatIsTold(t *testing.T) {
 		own       inwebosim.Override
 		exchange  inwebo.Exchange
 		happens   mishap
-		told      error
+		callerErr error
 		finalizes uint32 // by both calls
 	}{
 		"an OTP":             {pin: rightPIN, finalizes: 1},
 		"an OTP of 2 rounds": {pin: rightPIN, own: inwebosim.Override{SecondRound: secondRound(2)}, finalizes: 2},
-		"a wrong PIN":        {pin: wrongPIN, told: otp.ErrPINRefused, finalizes: 1},
-		"a lost answer":      {pin: rightPIN, exchange: inwebo.ExchangeOTPFinalize, happens: answerLost, told: otp.ErrUnreachable, finalizes: 2},
-		"a finalize unsent":  {pin: rightPIN, exchange: inwebo.ExchangeOTPFinalize, happens: neverSent, told: otp.ErrUnreachable, finalizes: 1},
-		"a setup unsent":     {pin: rightPIN, exchange: inwebo.ExchangeOTPSetup, happens: neverSent, told: otp.ErrUnreachable, finalizes: 1},
+		"a wrong PIN":        {pin: wrongPIN, callerErr: otp.ErrPINRefused, finalizes: 1},
+		"a lost answer":      {pin: rightPIN, exchange: inwebo.ExchangeOTPFinalize, happens: answerLost, callerErr: otp.ErrUnreachable, finalizes: 2},
+		"a finalize unsent":  {pin: rightPIN, exchange: inwebo.ExchangeOTPFinalize, happens: neverSent, callerErr: otp.ErrUnreachable, finalizes: 1},
+		"a setup unsent":     {pin: rightPIN, exchange: inwebo.ExchangeOTPSetup, happens: neverSent, callerErr: otp.ErrUnreachable, finalizes: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,8 +80,8 @@ func TestARepeatIsTold(t *testing.T) {
 				}
 				service := otp.New(d.memory, client, repeatLimits(), nil)
 				first, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), row.pin)
-				if otp.CauseOf(err) != row.told {
-					t.Fatalf("told %v, want %v", err, row.told)
+				if otp.CauseOf(err) != row.callerErr {
+					t.Fatalf("told %v, want %v", err, row.callerErr)
 				}
 				broken = false
 				lines := len(d.lines(t))
@@ -90,14 +90,14 @@ func TestARepeatIsTold(t *testing.T) {
 					t.Errorf("inWebo has got %d finalizes, want %d", got, row.finalizes)
 				}
 				if row.happens != fine {
-					if !second.Kept.IsEmpty() {
+					if !second.StoredResponse.IsEmpty() {
 						t.Error("what was not answered is told again")
 					}
 					return
 				}
 				want := toldBy(first.OTP, err)
-				if again != nil || !bytes.Equal(second.Kept.Reveal(), want.Reveal()) {
-					t.Errorf("the repeat is told %q (%v), want %q", second.Kept.Reveal(), again, want.Reveal())
+				if again != nil || !bytes.Equal(second.StoredResponse.Reveal(), want.Reveal()) {
+					t.Errorf("the repeat is told %q (%v), want %q", second.StoredResponse.Reveal(), again, want.Reveal())
 				}
 				if len(d.lines(t)) != lines {
 					t.Error("a repeat leaves a line")
@@ -114,34 +114,34 @@ func TestAKeyIsSpent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := plant(t, sim, inwebosim.Override{})
 		service := otp.New(d.memory, newBridge(sim), repeatLimits(), nil)
-		ask := func(key, body string) error {
+		request := func(key, body string) error {
 			t.Helper()
 			issued, err := service.IssueOTP(t.Context(), d.repeatable(key, body), rightPIN)
-			if err == nil && issued.Kept.IsEmpty() {
+			if err == nil && issued.StoredResponse.IsEmpty() {
 				mustVerify(t, d, issued, nil)
 			}
 			return err
 		}
-		must(t, ask("a", "body"))
+		must(t, request("a", "body"))
 		for range 3 {
-			if err := ask("a", "body"); err != nil {
+			if err := request("a", "body"); err != nil {
 				t.Errorf("a repeat: %v", err)
 			}
 		}
-		if err := ask("a", "another"); !errors.Is(err, otp.ErrRepeatDiffers) {
+		if err := request("a", "another"); !errors.Is(err, otp.ErrKeyReused) {
 			t.Errorf("another body: %v", err)
 		}
 		for _, body := range []string{"another", "body"} {
-			if err := ask("a", body); !errors.Is(err, otp.ErrRepeatSpent) {
+			if err := request("a", body); !errors.Is(err, otp.ErrKeySpent) {
 				t.Errorf("after another body: %v", err)
 			}
 		}
-		must(t, ask("b", "body"))
+		must(t, request("b", "body"))
 		time.Sleep(time.Minute - time.Millisecond)
-		must(t, ask("b", "body"))
+		must(t, request("b", "body"))
 		time.Sleep(time.Millisecond)
 		for _, body := range []string{"another", "body"} {
-			if err := ask("b", body); !errors.Is(err, otp.ErrRepeatSpent) {
+			if err := request("b", body); !errors.Is(err, otp.ErrKeySpent) {
 				t.Errorf("after a minute: %v", err)
 			}
 		}
@@ -173,16 +173,16 @@ func TestARepeatOfACallUnderWay(t *testing.T) {
 		time.Sleep(time.Second / 2)
 		for name, service := range map[string]*otp.Service{"here": here, "elsewhere": elsewhere} {
 			_, err := service.IssueOTP(t.Context(), d.repeatable("a", "another"), wrongPIN)
-			wait, ok := errors.AsType[*otp.Wait](err)
-			if !errors.Is(err, otp.ErrRepeatUnderWay) || !ok || wait.For < time.Second {
+			wait, ok := errors.AsType[*otp.RetryAfterError](err)
+			if !errors.Is(err, otp.ErrKeyInFlight) || !ok || wait.For < time.Second {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		first.Wait()
 		for name, service := range map[string]*otp.Service{"here": here, "elsewhere": elsewhere} {
 			again, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
-			if err != nil || string(again.Kept.Reveal()) != "OTP "+issued.OTP.Reveal() {
-				t.Errorf("%s: %q, %v", name, again.Kept.Reveal(), err)
+			if err != nil || string(again.StoredResponse.Reveal()) != "OTP "+issued.OTP.Reveal() {
+				t.Errorf("%s: %q, %v", name, again.StoredResponse.Reveal(), err)
 			}
 		}
 	})
@@ -196,7 +196,7 @@ func TestALateSettleKeepsTheOTP(t *testing.T) {
 		d := plant(t, sim, inwebosim.Override{})
 		var working atomic.Bool
 		service := otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
-			if c.Verb == storetest.Replace && c.Write.Keep != nil && !working.Load() {
+			if c.Verb == storetest.Replace && c.Write.Response != nil && !working.Load() {
 				return storetest.Fault{Err: errStoreFault}
 			}
 			return storetest.Fault{}
@@ -204,15 +204,15 @@ func TestALateSettleKeepsTheOTP(t *testing.T) {
 		if _, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN); !errors.Is(err, otp.ErrNotStored) {
 			t.Fatalf("told %v", err)
 		}
-		if _, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN); !errors.Is(err, otp.ErrRepeatUnderWay) {
+		if _, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN); !errors.Is(err, otp.ErrKeyInFlight) {
 			t.Errorf("while it is being settled: %v", err)
 		}
 		working.Store(true)
 		time.Sleep(5 * time.Second)
 		again, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
-		text, isOTP := strings.CutPrefix(string(again.Kept.Reveal()), "OTP ")
+		text, isOTP := strings.CutPrefix(string(again.StoredResponse.Reveal()), "OTP ")
 		if err != nil || !isOTP {
-			t.Fatalf("the repeat is told %q, %v", again.Kept.Reveal(), err)
+			t.Fatalf("the repeat is told %q, %v", again.StoredResponse.Reveal(), err)
 		}
 		mustVerify(t, d, otp.Issued{OTP: secret.NewText(text)}, nil)
 	})
@@ -239,15 +239,15 @@ func TestALateOTPReplacesARefusal(t *testing.T) {
 			t.Fatalf("the repeat that takes over is told %v", err)
 		}
 		again, err := awake.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
-		if string(again.Kept.Reveal()) != otp.ErrInDoubt.Error() || err != nil {
-			t.Errorf("the next repeat is told %q, %v", again.Kept.Reveal(), err)
+		if string(again.StoredResponse.Reveal()) != otp.ErrInDoubt.Error() || err != nil {
+			t.Errorf("the next repeat is told %q, %v", again.StoredResponse.Reveal(), err)
 		}
 		close(asleep)
 		first.Wait()
 		drained(t, sleeper)
 		again, err = awake.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
-		if !strings.HasPrefix(string(again.Kept.Reveal()), "OTP ") || err != nil {
-			t.Errorf("after the late settle, the repeat is told %q, %v", again.Kept.Reveal(), err)
+		if !strings.HasPrefix(string(again.StoredResponse.Reveal()), "OTP ") || err != nil {
+			t.Errorf("after the late settle, the repeat is told %q, %v", again.StoredResponse.Reveal(), err)
 		}
 	})
 }
@@ -256,7 +256,7 @@ func TestALateOTPReplacesARefusal(t *testing.T) {
 func TestAKeyThatCannotBeSpent(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
-	for _, verb := range []storetest.Verb{storetest.Update, storetest.Spend} {
+	for _, verb := range []storetest.Verb{storetest.Update, storetest.DiscardResponse} {
 		d := plant(t, sim, inwebosim.Override{})
 		service := otp.New(&storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
 			if c.Verb == verb && d.truth(t).Finalizes > 0 {
@@ -302,8 +302,8 @@ func TestARepeatThatReadsAnOldState(t *testing.T) {
 	first, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
 	mustVerify(t, d, first, err)
 	second, err := service.IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
-	if err != nil || second.Kept.IsEmpty() || d.truth(t).Finalizes != 1 || store.reads.Load() != 3 {
-		t.Errorf("the repeat is told %q (%v), inWebo got %d finalizes, %d reads", second.Kept.Reveal(), err, d.truth(t).Finalizes, store.reads.Load())
+	if err != nil || second.StoredResponse.IsEmpty() || d.truth(t).Finalizes != 1 || store.reads.Load() != 3 {
+		t.Errorf("the repeat is told %q (%v), inWebo got %d finalizes, %d reads", second.StoredResponse.Reveal(), err, d.truth(t).Finalizes, store.reads.Load())
 	}
 }
 
@@ -319,8 +319,8 @@ func TestStoredResponseAfterClockWasSetBack(t *testing.T) {
 		must(t, err)
 		store.advance(-9 * time.Minute)
 		for range 10 {
-			time.Sleep(repeatLimits().AnswerLife)
-			if _, err := service.IssueOTP(t.Context(), d.repeatable("a", "x"), rightPIN); !errors.Is(err, otp.ErrRepeatSpent) {
+			time.Sleep(repeatLimits().ResponseLifetime)
+			if _, err := service.IssueOTP(t.Context(), d.repeatable("a", "x"), rightPIN); !errors.Is(err, otp.ErrKeySpent) {
 				t.Errorf("told %v", err)
 			}
 		}

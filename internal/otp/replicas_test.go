@@ -128,7 +128,7 @@ func everyPause(t *testing.T, pass func(*paused), points ...string) {
 func (d *device) testPaused(t *testing.T, holder *paused, pass func(*paused), other takeover) {
 	asleep := make(chan error, 1)
 	go func() {
-		issued, err := holder.service.IssueOTP(t.Context(), d.ask(), rightPIN)
+		issued, err := holder.service.IssueOTP(t.Context(), d.request(), rightPIN)
 		if err == nil {
 			mustVerify(t, d, issued, err)
 		}
@@ -136,28 +136,28 @@ func (d *device) testPaused(t *testing.T, holder *paused, pass func(*paused), ot
 	}()
 	<-holder.stopped
 	pass(holder)
-	if r := d.record(t); r.Hold != nil && !r.InDoubt(holder.clock.now()) {
+	if r := d.record(t); r.Lease != nil && !r.InDoubt(holder.clock.now()) {
 		t.Error("the holder is past its time, and the device is not in doubt")
 	}
 	if !other.absent {
 		d.takeOver(t, holder.clock, other)
 	}
 	close(holder.woken)
-	told := <-asleep
+	callerErr := <-asleep
 	drained(t, holder.service)
 
 	r, truth := d.record(t), d.truth(t)
-	if r.Hold != nil {
-		t.Errorf("somebody still holds the device: %+v", r.Hold)
+	if r.Lease != nil {
+		t.Errorf("somebody still holds the device: %+v", r.Lease)
 	}
 	if !d.inStep(t) && r.Doubt == nil {
-		t.Errorf("inWebo is ahead, and that is unknown; the holder was told %v", told)
+		t.Errorf("inWebo is ahead, and that is unknown; the holder was told %v", callerErr)
 	}
-	if known := r.Guard.Wrong + len(r.Guard.Guesses); known < int(truth.WrongInARow) {
+	if known := r.Guard.Wrong + len(r.Guard.Attempts); known < int(truth.WrongInARow) {
 		t.Errorf("inWebo counts %d wrong PINs, the guard knows of %d", truth.WrongInARow, known)
 	}
-	if unanswered := other.happens == answerLost || other.happens == requestLost; (len(r.Guard.Guesses) == 1) != unanswered {
-		t.Errorf("guesses without an answer: %+v", r.Guard.Guesses)
+	if unanswered := other.happens == answerLost || other.happens == requestLost; (len(r.Guard.Attempts) == 1) != unanswered {
+		t.Errorf("guesses without an answer: %+v", r.Guard.Attempts)
 	}
 	if truth.MaxFinalizesPerChallenge > 1 {
 		t.Error("two finalizes for one challenge")
@@ -173,7 +173,7 @@ func (d *device) takeOver(t *testing.T, store *shifted, other takeover) {
 	client := newBridge(d.sim)
 	client.meddle = onFinalize(other.happens)
 	service := otp.New(store, client, generous(), nil)
-	issued, err := service.IssueOTP(t.Context(), d.ask(), other.pin)
+	issued, err := service.IssueOTP(t.Context(), d.request(), other.pin)
 	drained(t, service)
 	switch {
 	case err == nil && !d.sim.Verify(issued.OTP.Reveal()):
@@ -191,9 +191,9 @@ func (d *device) mustStillWork(t *testing.T, store *shifted) {
 	time.Sleep(limits().Guard.Unanswered)
 	service := otp.New(store, newBridge(d.sim), generous(), nil)
 	if r.Guard.Wrong >= limits().Guard.Attempts {
-		must(t, service.Unlock(t.Context(), d.ask()))
+		must(t, service.Unlock(t.Context(), d.request()))
 	}
-	issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 	drained(t, service)
 	if lags && otp.CauseOf(err) == otp.ErrInDoubt {
 		return
@@ -213,16 +213,16 @@ func TestOvertakenHolderIsNotToldThatItsPINIsWrong(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := plant(t, sim, inwebosim.Override{})
 			holder := pausedAt(d, beforeFinalize)
-			told := make(chan error, 1)
+			callerErr := make(chan error, 1)
 			go func() {
-				_, err := holder.service.IssueOTP(t.Context(), d.ask(), rightPIN)
-				told <- err
+				_, err := holder.service.IssueOTP(t.Context(), d.request(), rightPIN)
+				callerErr <- err
 			}()
 			<-holder.stopped
 			holder.clock.advance(limits().Deadline + otp.HoldMargin)
 			d.takeOver(t, holder.clock, takeover{pin: rightPIN})
 			close(holder.woken)
-			if err := <-told; otp.CauseOf(err) != otp.ErrInDoubt {
+			if err := <-callerErr; otp.CauseOf(err) != otp.ErrInDoubt {
 				t.Errorf("%s: told %v, want %v", mode, err, otp.ErrInDoubt)
 			}
 			if r, truth := d.record(t), d.truth(t); r.Guard.Wrong != int(truth.WrongInARow) {

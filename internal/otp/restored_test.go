@@ -15,7 +15,7 @@ func rowOf(t *testing.T, r Record) Row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row.Vault, row.Claim = secret.NewBytes([]byte("sealed")), r.claim()
+	row.Secrets, row.Claim = secret.NewBytes([]byte("sealed")), r.claim()
 	return row
 }
 
@@ -35,28 +35,28 @@ func TestRestoredRowsForgetNothing(t *testing.T) {
 	at := func(minutes int) time.Time { return now.Add(time.Duration(minutes) * time.Minute) }
 	backup := Record{
 		Account: "alice", Revision: 7, Serial: "s", Tenure: 1, Step: 3, Activations: 4, Device: &Device{Origin: "o"},
-		Hold:  &Hold{Conversation: "under way", Revision: 7, Since: at(-1), Until: at(1)},
-		Guard: Guard{Guesses: []Guess{{Conversation: "under way", At: at(-1)}}},
-		Quota: Quota{Units: []Unit{{"a", at(-9)}}},
+		Lease: &Lease{Conversation: "under way", Revision: 7, Since: at(-1), Until: at(1)},
+		Guard: Guard{Attempts: []Attempt{{Conversation: "under way", At: at(-1)}}},
+		Quota: Quota{Issues: []Issue{{"a", at(-9)}}},
 	}
 	since := backup
-	since.Revision, since.Step, since.Hold, since.Activations = 20, 9, nil, 5
+	since.Revision, since.Step, since.Lease, since.Activations = 20, 9, nil, 5
 	since.Guard = Guard{Wrong: 1, WrongAt: at(-2)}
-	since.Quota = Quota{Units: []Unit{{"a", at(-9)}, {"b", at(-3)}}}
-	renamed := Record{Account: "bob", Revision: 99, Serial: "s", Tenure: 2, Guard: Guard{Wrong: 2, WrongAt: at(-1)}, Quota: Quota{Units: []Unit{{"c", at(-1)}}}}
+	since.Quota = Quota{Issues: []Issue{{"a", at(-9)}, {"b", at(-3)}}}
+	renamed := Record{Account: "bob", Revision: 99, Serial: "s", Tenure: 2, Guard: Guard{Wrong: 2, WrongAt: at(-1)}, Quota: Quota{Issues: []Issue{{"c", at(-1)}}}}
 
 	row, err := Restored(rowOf(t, backup), []Row{rowOf(t, since), rowOf(t, renamed)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(row.Vault.Reveal()) != "sealed" || row.InDoubt || !row.HeldUntil.IsZero() || row.Revision != 21 {
+	if string(row.Secrets.Reveal()) != "sealed" || row.InDoubt || !row.LeasedUntil.IsZero() || row.Revision != 21 {
 		t.Errorf("the row is %+v", row)
 	}
 	r := recordOf(t, row)
-	if r.Hold != nil || r.Step != 3 || r.Activations != 5 || r.Tenure != 2 {
+	if r.Lease != nil || r.Step != 3 || r.Activations != 5 || r.Tenure != 2 {
 		t.Errorf("the record is %+v", r)
 	}
-	if r.Guard.Wrong != 2 || !r.Guard.WrongAt.Equal(at(-1)) || len(r.Guard.Guesses) != 1 || len(r.Quota.Units) != 3 {
+	if r.Guard.Wrong != 2 || !r.Guard.WrongAt.Equal(at(-1)) || len(r.Guard.Attempts) != 1 || len(r.Quota.Issues) != 3 {
 		t.Errorf("counted are %+v and %+v", r.Guard, r.Quota)
 	}
 }
@@ -83,15 +83,15 @@ func TestRemainsOfAnAccount(t *testing.T) {
 	now := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
 	since := Record{
 		Account: "bob", Revision: 3, Serial: "s", Activations: 2, Device: &Device{Origin: "o"}, Doubt: &Doubt{},
-		Guard: Guard{Wrong: 1}, Quota: Quota{Units: []Unit{{"a", now}}}, Blocking: PINBlocked,
+		Guard: Guard{Wrong: 1}, Quota: Quota{Issues: []Issue{{"a", now}}}, Blocking: PINBlocked,
 	}
 	row, err := Remains(rowOf(t, since))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := recordOf(t, row)
-	if !row.Vault.IsEmpty() || row.InDoubt || row.Epoch != 0 || row.Claim != (Claim{Serial: "s"}) || r.Device != nil ||
-		r.Serial != "s" || r.Activations != 2 || r.Guard.Wrong != 1 || len(r.Quota.Units) != 1 || r.Blocking != "" {
+	if !row.Secrets.IsEmpty() || row.InDoubt || row.Epoch != 0 || row.Claim != (Claim{Serial: "s"}) || r.Device != nil ||
+		r.Serial != "s" || r.Activations != 2 || r.Guard.Wrong != 1 || len(r.Quota.Issues) != 1 || r.Blocking != "" {
 		t.Errorf("what remains is %+v of %+v", r, row)
 	}
 	if _, err := Decode(row); err != nil {

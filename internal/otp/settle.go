@@ -15,15 +15,15 @@ const settleReserve = 500 * time.Millisecond
 
 // Pauses between two tries to settle.
 const (
-	firstRetry = 20 * time.Millisecond
-	lastRetry  = time.Second
+	firstRetryPause = 20 * time.Millisecond
+	maxRetryPause   = time.Second
 )
 
 // settle makes the outcome durable and returns what the caller is told: nil when inWebo accepted and the store took it.
 // The first try is the caller's own, because it is nearly always the last.
 func (s *Service) settle(c *conversation, o outcome, last bool) error {
 	c.report(o)
-	p := s.settling(c, o, last)
+	p := s.newSettlement(c, o, last)
 	retry := s.retryUntilStored
 	if time.Now().Before(c.deadline) {
 		if p.try(c.deadline) {
@@ -48,10 +48,10 @@ func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) 
 		}
 		defer s.end(c)
 		if p.saysDone { // the caller was told something else
-			_ = s.appendAudit(s.life, c, StageOutcome, string(errcodes.ReasonStateNotStored)) // once: a broken store takes settles alone
+			_ = s.appendAudit(s.ctx, c, StageOutcome, string(errcodes.ReasonStateNotStored)) // once: a broken store takes settles alone
 		}
 		if !p.last { // what should have followed, does not: nothing more was sent
-			_ = s.settleToCompletion(c, outcome{fate: unsent, err: ErrNotStored}, true)
+			_ = s.settleToCompletion(c, outcome{result: neverSent, err: ErrNotStored}, true)
 		}
 	}()
 	timer := time.NewTimer(time.Until(c.deadline))
@@ -64,8 +64,8 @@ func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) 
 	if !decided.CompareAndSwap(false, true) {
 		return <-done
 	}
-	c.left = true
-	if o.fate == accepted || !p.last {
+	c.detached = true
+	if o.result == accepted || !p.last {
 		return ErrNotStored
 	}
 	return o.err
@@ -73,7 +73,7 @@ func (s *Service) settleInBackground(p *settlement, retry func(try func() bool) 
 
 // settleToCompletion tries until the store has the outcome, or the process ends. It returns what the caller is told.
 func (s *Service) settleToCompletion(c *conversation, o outcome, last bool) error {
-	p := s.settling(c, o, last)
+	p := s.newSettlement(c, o, last)
 	return p.ended(s.retryUntilStored(p.tryDetached))
 }
 
@@ -85,9 +85,9 @@ func (s *Service) retryUntilStored(try func() bool) bool { return try() || s.try
 func (s *Service) tryAgain(try func() bool) bool {
 	s.observer.Retrying(+1)
 	defer s.observer.Retrying(-1)
-	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
+	for pause := firstRetryPause; ; pause = min(2*pause, maxRetryPause) {
 		select {
-		case <-s.life.Done():
+		case <-s.ctx.Done():
 			return false
 		case <-time.After(pause):
 		}
@@ -100,30 +100,30 @@ func (s *Service) tryAgain(try func() bool) bool {
 // settlement is an outcome on its way into the store. Every try applies it to the record as that was last seen.
 type settlement struct {
 	*conversation
-	service  *Service
-	outcome  outcome
-	last     bool
-	id       string // of the write
-	found    Record // what the outcome is applied to
-	over     []byte // the body of its row
-	tried    uint64 // the revision of the last write under id
-	taken    bool   // another account has the device that the outcome is about
-	told     error  // what the caller is told when the store takes it
-	saysDone bool   // a try under id may have audited the outcome as done
-	answered time.Time
-	end      tracing.End
+	service     *Service
+	outcome     outcome
+	last        bool
+	id          string // of the write
+	found       Record // what the outcome is applied to
+	over        []byte // the body of its row
+	tried       uint64 // the revision of the last write under id
+	deviceTaken bool   // another account has the device that the outcome is about
+	callerErr   error  // what the caller is told when the store takes it
+	saysDone    bool   // a try under id may have audited the outcome as done
+	answered    time.Time
+	end         tracing.End
 }
 
-func (s *Service) settling(c *conversation, o outcome, last bool) *settlement {
+func (s *Service) newSettlement(c *conversation, o outcome, last bool) *settlement {
 	return &settlement{
-		conversation: c, service: s, outcome: o, last: last, id: c.nextWriteID(), found: c.record, over: c.body, told: o.err,
+		conversation: c, service: s, outcome: o, last: last, id: c.nextWriteID(), found: c.record, over: c.body, callerErr: o.err,
 		answered: time.Now(), end: tracing.Under(c.span, "settle"),
 	}
 }
 
 // try writes the outcome, once, and reports whether the store has it at that time at the latest.
 func (p *settlement) try(until time.Time) (stored bool) {
-	p.service.protect("settle", func() { stored = p.write(until) })
+	p.service.recoverPanic("settle", func() { stored = p.write(until) })
 	return stored
 }
 
@@ -131,39 +131,39 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	base, params, o := p.found, p.settleParams(p.last), p.outcome
 	if base.Revision == 0 { // the record was deleted: what the conversation left is all that remains of it
 		base = p.record.reborn(p.now())
-		params.left = base
+		params.written = base
 	}
-	if p.taken {
-		base.Device, base.Enrolment, o.change = nil, nil, displaced{}
+	if p.deviceTaken {
+		base.Device, base.Enrollment, o.change = nil, nil, displaced{}
 	}
 	next, superseded := base.settled(params, o, p.now())
 	if p.found.Revision == 0 && next.Device != nil { // others may have moved the device on before the record was deleted
 		next.Doubt = next.Doubt.deeper(p.now(), 0)
 	}
-	p.told = p.outcome.err
-	switch leased := base.heldBy(p.conversation.id); {
-	case superseded && p.outcome.fate == accepted, !p.last && !leased:
-		p.told = ErrSuperseded
+	p.callerErr = p.outcome.err
+	switch leased := base.isLeasedBy(p.conversation.id); {
+	case superseded && p.outcome.result == accepted, !p.last && !leased:
+		p.callerErr = ErrSuperseded
 	case leased || params.enrolls || !p.outcome.explainsDoubt():
 	case errors.Is(p.outcome.err, ErrPINRefused): // a later conversation's challenge may have replaced its own
-		p.told = because(ErrInDoubt, p.outcome.err)
+		p.callerErr = wrapCause(ErrInDoubt, p.outcome.err)
 	default: // for the same reason, the refusal says nothing of the device
-		p.told = because(ErrSuperseded, p.outcome.err)
+		p.callerErr = wrapCause(ErrSuperseded, p.outcome.err)
 	}
-	if next.Guard.isLocked(p.service.limits.Guard) && errors.Is(p.told, ErrInDoubt) && errors.Is(p.told, ErrPINRefused) {
-		p.told = because(p.told, ErrPINLocked)
+	if next.Guard.isLocked(p.service.limits.Guard) && errors.Is(p.callerErr, ErrInDoubt) && errors.Is(p.callerErr, ErrPINRefused) {
+		p.callerErr = wrapCause(p.callerErr, ErrPINLocked)
 	}
-	word := p.word(p.told)
+	word := p.word(p.callerErr)
 	w, err := p.writeOf(p.id, p.found, next, StageOutcome, word)
 	if err == nil {
-		w.Keep, w.Over = p.keep(p.outcome, p.told, p.last), p.over
+		w.Response, w.Over = p.responseToStore(p.outcome, p.callerErr, p.last), p.over
 		p.tried = next.Revision
-		err = p.service.writeBy(p.service.life, until, CommitSettle, w)
+		err = p.service.writeBy(p.service.ctx, until, CommitSettle, w)
 	}
-	switch known := isKnown(err) || errors.Is(err, ErrUntouched); {
+	switch known := isKnown(err) || errors.Is(err, ErrNotApplied); {
 	case err == nil || !known:
 		p.saysDone = p.saysDone || word == outcomeDone
-	case !errors.Is(err, ErrUntouched): // then no try before it was stored either
+	case !errors.Is(err, ErrNotApplied): // then no try before it was stored either
 		p.saysDone = false
 	}
 	switch {
@@ -173,7 +173,7 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
 		p.refetch(until)
 	case errors.Is(err, ErrDeviceTaken):
-		p.taken = true
+		p.deviceTaken = true
 	}
 	return false
 }
@@ -181,7 +181,7 @@ func (p *settlement) write(until time.Time) (stored bool) {
 // refetch reads the record again after another writer changed it. A record that has gone back behind the last try was
 // restored or deleted, and whatever that try stored went with it: the next one is a write of its own.
 func (p *settlement) refetch(until time.Time) {
-	ctx, cancel := context.WithDeadline(p.service.life, until)
+	ctx, cancel := context.WithDeadline(p.service.ctx, until)
 	defer cancel()
 	found, err := p.service.fetch(ctx, p.conversation)
 	if err != nil {
@@ -200,11 +200,11 @@ func (p *settlement) tryDetached() bool {
 // stored is what the caller is told of an outcome that the store has.
 func (p *settlement) stored() error {
 	p.end(nil)
-	if p.outcome.fate == accepted {
-		p.service.observer.Window(time.Since(p.answered))
+	if p.outcome.result == accepted {
+		p.service.observer.CommitWindow(time.Since(p.answered))
 		p.rounds++
 	}
-	return p.told
+	return p.callerErr
 }
 
 // ended is what the caller is told when no more tries follow.
@@ -217,10 +217,10 @@ func (p *settlement) ended(stored bool) error {
 }
 
 // word is what the audit log says of an outcome.
-func (c *conversation) word(told error) string {
+func (c *conversation) word(callerErr error) string {
 	switch {
-	case told != nil:
-		return string(ReasonOf(told))
+	case callerErr != nil:
+		return string(ReasonOf(callerErr))
 	case time.Now().After(c.deadline):
 		return string(errcodes.ReasonStateNotStored)
 	default:

@@ -43,14 +43,14 @@ func heldRecord(t rapid.TB, r Record, conversation string, now time.Time) Record
 }
 
 func paramsOf(r Record, conversation string) settleParams {
-	return settleParams{conversation: conversation, last: true, left: r}
+	return settleParams{conversation: conversation, last: true, written: r}
 }
 
 // renamed leaves the device with another id, to tell who moved it.
 type renamed string
 
-func (n renamed) apply(r, left Record, _ time.Time, _ uint64) (Record, bool) {
-	if r.Device == nil || !sameDevice(r.Device, left.Device) {
+func (n renamed) apply(r, written Record, _ time.Time, _ uint64) (Record, bool) {
+	if r.Device == nil || !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
 	device := *r.Device
@@ -72,7 +72,7 @@ func TestSettleEnrolled(t *testing.T) {
 	done := ofAnswer(inwebo.Finalized{}, enrolled{device: device})
 	later := epoch.Add(time.Minute)
 	overtaken := heldRecord(t, held, "b", later)
-	overtaken, _ = overtaken.settled(paramsOf(overtaken, "b"), outcome{fate: refused, err: ErrPINRefused, wrongPIN: true}, later)
+	overtaken, _ = overtaken.settled(paramsOf(overtaken, "b"), outcome{result: refused, err: ErrPINRefused, wrongPIN: true}, later)
 	if got, superseded := overtaken.settled(paramsOf(held, "a"), done, later); superseded || got.Guard.Wrong != 1 || got.Device.Origin != "a" {
 		t.Errorf("late: superseded %v, %+v", superseded, got)
 	}
@@ -104,13 +104,13 @@ func TestSettleActivationOfReplacedRecord(t *testing.T) {
 func TestSettleAccepted(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	got, superseded := held.settled(paramsOf(held, "a"), movedTo("next"), epoch)
-	if superseded || got.Hold != nil || got.Step != held.Step+1 || got.MovedBy != held.Revision || got.Device.Identity.ID != "next" {
+	if superseded || got.Lease != nil || got.Step != held.Step+1 || got.MovedBy != held.Revision || got.Device.Identity.ID != "next" {
 		t.Errorf("superseded %v, %+v", superseded, got)
 	}
-	if len(got.Guard.Guesses) != 0 || len(got.Quota.Units) != 1 {
-		t.Errorf("a success leaves %d guesses taken and %d units", len(got.Guard.Guesses), len(got.Quota.Units))
+	if len(got.Guard.Attempts) != 0 || len(got.Quota.Issues) != 1 {
+		t.Errorf("a success leaves %d guesses taken and %d units", len(got.Guard.Attempts), len(got.Quota.Issues))
 	}
-	if held.Device.Identity.ID != "id" || held.Hold == nil {
+	if held.Device.Identity.ID != "id" || held.Lease == nil {
 		t.Error("settling changed the record that it came from")
 	}
 }
@@ -119,7 +119,7 @@ func TestSettleRefused(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	for reason, wrong := range map[inwebo.Reason]int{inwebo.ReasonAccess: 1, inwebo.ReasonVersion: 0} {
 		got, _ := held.settled(paramsOf(held, "a"), finalizeFailed(&inwebo.Refusal{Reason: reason}), epoch)
-		if got.Hold != nil || got.Step != held.Step || got.Guard.Wrong != wrong || len(got.Guard.Guesses) != 0 || len(got.Quota.Units) != 0 || got.Doubt != nil {
+		if got.Lease != nil || got.Step != held.Step || got.Guard.Wrong != wrong || len(got.Guard.Attempts) != 0 || len(got.Quota.Issues) != 0 || got.Doubt != nil {
 			t.Errorf("%s: %+v", reason, got)
 		}
 	}
@@ -131,9 +131,9 @@ func TestSettleRefused(t *testing.T) {
 
 func TestSettleLost(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
-	lostAnswer := outcome{fate: lost, err: ErrLate}
+	lostAnswer := outcome{result: noAnswer, err: ErrLate}
 	got, _ := held.settled(paramsOf(held, "a"), lostAnswer, epoch)
-	if got.Doubt == nil || got.Hold != nil || len(got.Guard.Guesses) != 1 || len(got.Quota.Units) != 1 || got.Step != held.Step {
+	if got.Doubt == nil || got.Lease != nil || len(got.Guard.Attempts) != 1 || len(got.Quota.Issues) != 1 || got.Step != held.Step {
 		t.Errorf("%+v", got)
 	}
 	again := heldRecord(t, got, "b", epoch.Add(time.Hour))
@@ -145,9 +145,9 @@ func TestSettleLost(t *testing.T) {
 func TestSettleUnsentGivesEverythingBack(t *testing.T) {
 	before := enrolledRecord()
 	held := heldRecord(t, before, "a", epoch)
-	got, _ := held.settled(paramsOf(held, "a"), outcome{fate: unsent, err: ErrUnreachable}, epoch)
+	got, _ := held.settled(paramsOf(held, "a"), outcome{result: neverSent, err: ErrUnreachable}, epoch)
 	got.Revision = before.Revision
-	got.Guard.Guesses, got.Quota.Units = nil, nil
+	got.Guard.Attempts, got.Quota.Issues = nil, nil
 	if !reflect.DeepEqual(got, before) {
 		t.Errorf("%+v, want %+v", got, before)
 	}
@@ -166,7 +166,7 @@ func TestAVanishedHolderLeavesADoubt(t *testing.T) {
 		t.Error("not in doubt though the holder vanished")
 	}
 	taken := heldRecord(t, held, "b", later)
-	if taken.Doubt == nil || taken.Doubt.By != held.Revision || len(taken.Guard.Guesses) != 2 || len(taken.Quota.Units) != 2 {
+	if taken.Doubt == nil || taken.Doubt.By != held.Revision || len(taken.Guard.Attempts) != 2 || len(taken.Quota.Issues) != 2 {
 		t.Errorf("%+v", taken)
 	}
 }
@@ -178,7 +178,7 @@ func TestALateSettle(t *testing.T) {
 	early, late := paramsOf(first, "a"), paramsOf(second, "b")
 
 	afterFirst, superseded := second.settled(early, movedTo("a's"), epoch)
-	if superseded || afterFirst.Device.Identity.ID != "a's" || !afterFirst.heldBy("b") || afterFirst.Doubt != nil {
+	if superseded || afterFirst.Device.Identity.ID != "a's" || !afterFirst.isLeasedBy("b") || afterFirst.Doubt != nil {
 		t.Errorf("the late answer: superseded %v, %+v", superseded, afterFirst)
 	}
 	afterBoth, superseded := afterFirst.settled(late, movedTo("b's"), epoch)
@@ -190,7 +190,7 @@ func TestALateSettle(t *testing.T) {
 	if !superseded || tooLate.Device.Identity.ID != "b's" || tooLate.Step != afterSecond.Step {
 		t.Errorf("an answer older than the state: superseded %v, %+v", superseded, tooLate)
 	}
-	doubted, _ := second.settled(late, outcome{fate: lost, err: ErrLate}, epoch)
+	doubted, _ := second.settled(late, outcome{result: noAnswer, err: ErrLate}, epoch)
 	cleared, _ := doubted.settled(early, movedTo("a's"), epoch)
 	if cleared.Doubt == nil {
 		t.Error("an older answer ends the doubt that a later conversation left")
@@ -202,12 +202,12 @@ func TestSettleBetweenRoundsKeepsTheHold(t *testing.T) {
 	c := paramsOf(held, "a")
 	c.last = false
 	first, _ := held.settled(c, movedTo("first"), epoch)
-	if !first.heldBy("a") || len(first.Guard.Guesses) != 1 || len(first.Quota.Units) != 1 || first.Step != held.Step+1 {
+	if !first.isLeasedBy("a") || len(first.Guard.Attempts) != 1 || len(first.Quota.Issues) != 1 || first.Step != held.Step+1 {
 		t.Errorf("after the first round: %+v", first)
 	}
 	c.last, c.rounds = true, 1
 	second, superseded := first.settled(c, finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonState}), epoch)
-	if superseded || second.Hold != nil || len(second.Guard.Guesses) != 0 || len(second.Quota.Units) != 1 {
+	if superseded || second.Lease != nil || len(second.Guard.Attempts) != 0 || len(second.Quota.Issues) != 1 {
 		t.Errorf("after the second: %+v", second)
 	}
 }
@@ -236,7 +236,7 @@ func TestRecordSurvivesItsRow(t *testing.T) {
 			record.Doubt = &Doubt{Since: epoch, By: 4}
 		}
 		if rapid.Bool().Draw(t, "enrolling") {
-			record.Enrolment = &Enrolment{Phase: PhaseActivated, Device: *enrolledRecord().Device, Challenge: "-1"}
+			record.Enrollment = &Enrollment{Phase: PhaseActivated, Device: *enrolledRecord().Device, Challenge: "-1"}
 		}
 		if rapid.Bool().Draw(t, "unproven") {
 			move, _ := ratchet.NewMove(strings.Repeat("b", 32), "", "d")
@@ -255,8 +255,8 @@ func TestRecordSurvivesItsRow(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, record) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, got, record)
 		}
-		if row.InDoubt != (record.Doubt != nil) || row.HeldUntil.IsZero() != (record.Hold == nil) {
-			t.Fatalf("the row says in doubt %v, held until %v", row.InDoubt, row.HeldUntil)
+		if row.InDoubt != (record.Doubt != nil) || row.LeasedUntil.IsZero() != (record.Lease == nil) {
+			t.Fatalf("the row says in doubt %v, held until %v", row.InDoubt, row.LeasedUntil)
 		}
 		for _, k := range []string{strings.Repeat("0", 32), strings.Repeat("1", 32), strings.Repeat("b", 32)} {
 			if strings.Contains(string(row.Body), k) {
@@ -274,13 +274,13 @@ func TestDecodeRefusesDamage(t *testing.T) {
 	damages := map[string]func(*Row){
 		"no body":        func(r *Row) { r.Body = nil },
 		"a newer schema": func(r *Row) { r.Body, _ = encoding.Marshal(body{schema + 1, enrolledRecord()}) },
-		"no vault":       func(r *Row) { r.Vault = secret.Bytes{} },
-		"a torn vault":   func(r *Row) { r.Vault = secret.NewBytes(r.Vault.Reveal()[1:]) },
+		"no vault":       func(r *Row) { r.Secrets = secret.Bytes{} },
+		"a torn vault":   func(r *Row) { r.Secrets = secret.NewBytes(r.Secrets.Reveal()[1:]) },
 		"a short key": func(r *Row) {
-			v := vaultOf(enrolledRecord())
+			v := secretsOf(enrolledRecord())
 			v.Device.K0 = "0"
 			text, _ := encoding.Marshal(v)
-			r.Vault = secret.NewBytes(text)
+			r.Secrets = secret.NewBytes(text)
 		},
 	}
 	for name, damage := range damages {
@@ -341,7 +341,7 @@ func TestRefusalsDoNotGrowTheRecord(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if grown := len(after.Vault.Reveal()) - len(before.Vault.Reveal()); grown > row.most || (r.Doubt != nil) != row.doubt || len(after.Body) > len(before.Body)+100 {
+		if grown := len(after.Secrets.Reveal()) - len(before.Secrets.Reveal()); grown > row.most || (r.Doubt != nil) != row.doubt || len(after.Body) > len(before.Body)+100 {
 			t.Errorf("%s: after 500 refusals the vault has grown by %d bytes, the body from %d to %d, doubt %+v", name, grown, len(before.Body), len(after.Body), r.Doubt)
 		}
 	}

@@ -68,7 +68,7 @@ func (w *watcher) Committed(what otp.Commit, err error) {
 	}
 }
 
-func (w *watcher) Window(d time.Duration) {
+func (w *watcher) CommitWindow(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.windows = append(w.windows, d)
@@ -106,13 +106,13 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	for _, row := range []struct {
-		name   string
-		rounds int
-		pin    bool
-		told   error
-		remain remains
-		writes int // of an outcome
-		lines  []string
+		name      string
+		rounds    int
+		pin       bool
+		callerErr error
+		remain    remains
+		writes    int // of an outcome
+		lines     []string
 	}{ // where the first write may have said "done", a line without a write corrects it
 		{"accepted", 1, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, 1, []string{"attempt", notStored, notStored}},
 		{"accepted in the first of two rounds", 2, true, otp.ErrNotStored, remains{1, false, 0, 1, 1}, 2, []string{"attempt", notStored, notStored, notStored}},
@@ -128,9 +128,9 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 					pin = rightPIN
 				}
 				start := time.Now()
-				_, err := service.IssueOTP(t.Context(), d.ask(), pin)
-				if otp.CauseOf(err) != row.told || time.Since(start) != limits().Deadline {
-					t.Errorf("after %v the caller is told %v, want %v at the deadline", time.Since(start), err, row.told)
+				_, err := service.IssueOTP(t.Context(), d.request(), pin)
+				if otp.CauseOf(err) != row.callerErr || time.Since(start) != limits().Deadline {
+					t.Errorf("after %v the caller is told %v, want %v at the deadline", time.Since(start), err, row.callerErr)
 				}
 				d.mustBeBusy(t, service)
 
@@ -139,7 +139,7 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 				drained(t, service)
 				d.mustRemain(t, row.remain, !row.pin)
 				mustHaveLines(t, d, row.lines...)
-				if hears.retrying != 0 || hears.peak != 1 || hears.committed[otp.CommitHold] != 1 || hears.committed[otp.CommitSettle] != row.writes {
+				if hears.retrying != 0 || hears.peak != 1 || hears.committed[otp.CommitLease] != 1 || hears.committed[otp.CommitSettle] != row.writes {
 					t.Errorf("the observer heard %+v", hears)
 				}
 				if uint64(len(hears.windows)) != row.remain.steps || len(hears.windows) > 0 && hears.windows[0] < time.Minute {
@@ -188,7 +188,7 @@ func TestASettleThatCannotReadAtTheDeadline(t *testing.T) {
 		}
 		service := otp.New(breaking, client, limits(), nil)
 		start := time.Now()
-		_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+		_, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 		if otp.CauseOf(err) != otp.ErrNotStored || time.Since(start) != limits().Deadline {
 			t.Errorf("after %v the caller is told %v", time.Since(start), err)
 		}
@@ -203,8 +203,8 @@ func (d *device) mustBeBusy(t *testing.T, service *otp.Service) {
 	t.Helper()
 	heard := d.truth(t).Requests
 	start := time.Now()
-	_, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
-	if _, waits := errors.AsType[*otp.Wait](err); !errors.Is(err, otp.ErrBusy) || !waits || time.Since(start) != limits().QueueWait {
+	_, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
+	if _, waits := errors.AsType[*otp.RetryAfterError](err); !errors.Is(err, otp.ErrBusy) || !waits || time.Since(start) != limits().QueueWait {
 		t.Errorf("after %v another caller is told %v", time.Since(start), err)
 	}
 	if d.truth(t).Requests != heard {
@@ -222,7 +222,7 @@ func TestAHoldThatHangs(t *testing.T) {
 		service := otp.New(store, newBridge(sim), limits(), nil)
 		store.turn(true)
 		start := time.Now()
-		if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrStore || time.Since(start) != limits().StoreTimeout {
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrStore || time.Since(start) != limits().StoreTimeout {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		d.mustBeBusy(t, service)
@@ -267,14 +267,14 @@ func TestACallerHangsUp(t *testing.T) {
 				client.meddle = func(exchange inwebo.Exchange) mishap { at(string(exchange)); return fine }
 				service := otp.New(store, client, limits(), nil)
 				at("before")
-				issued, err := service.IssueOTP(ctx, d.ask(), rightPIN)
+				issued, err := service.IssueOTP(ctx, d.request(), rightPIN)
 				drained(t, service)
 				if row.issued {
 					mustVerify(t, d, issued, err)
 				} else if err == nil {
 					t.Error("an OTP was issued to no caller")
 				}
-				if r := d.record(t); r.Step != row.steps || r.Doubt != nil || r.Hold != nil || len(r.Guard.Guesses) != 0 || len(r.Quota.Units) != int(row.steps) {
+				if r := d.record(t); r.Step != row.steps || r.Doubt != nil || r.Lease != nil || len(r.Guard.Attempts) != 0 || len(r.Quota.Issues) != int(row.steps) {
 					t.Errorf("%+v", r)
 				}
 				d.mustGoOn(t, newBridge(sim), false)

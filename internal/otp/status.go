@@ -8,27 +8,27 @@ import (
 
 // Status is what is known of an account without asking inWebo, for operators and callers.
 type Status struct {
-	Account     Account        `json:"account"`
-	Known       bool           `json:"-"` // something is stored of the account
-	State       State          `json:"state"`
-	Disabled    bool           `json:"disabled"` // its calls are refused until it is enabled
-	Activated   bool           `json:"isDeviceActivated"`
-	InDoubt     bool           `json:"inDoubt"`
-	DoubtSince  time.Time      `json:"doubtSince,omitzero"`
-	Blocking    Blocking       `json:"isAccountBlocked"`
-	Service     string         `json:"service,omitempty"`  // that OTPs are for; empty when several leave it open
-	Services    []string       `json:"services,omitempty"` // names, or ids of those without
-	DeviceID    string         `json:"-"`                  // inWebo's, to tell devices apart; empty when there is none
-	DeviceName  string         `json:"deviceName,omitempty"`
-	EnrolledAt  time.Time      `json:"enrolledAt,omitzero"`
-	LastOTPAt   time.Time      `json:"lastOTPAt,omitzero"`
-	OTPsLeft    *int           `json:"otpsLeft,omitempty"` // within the quota; nil when it is off
-	WrongPINs   int            `json:"wrongPINs"`
-	PINLocked   bool           `json:"pinLocked"`
-	Activations int            `json:"smsActivations"`
-	FewLeft     bool           `json:"fewSmsActivationsLeft"`
-	Step        uint64         `json:"step"`
-	Enrolment   EnrolmentPhase `json:"enrolment,omitempty"` // of one that is not through
+	Account     Account         `json:"account"`
+	Known       bool            `json:"-"` // something is stored of the account
+	State       State           `json:"state"`
+	Disabled    bool            `json:"disabled"` // its calls are refused until it is enabled
+	Activated   bool            `json:"isDeviceActivated"`
+	InDoubt     bool            `json:"inDoubt"`
+	DoubtSince  time.Time       `json:"doubtSince,omitzero"`
+	Blocking    Blocking        `json:"isAccountBlocked"`
+	Service     string          `json:"service,omitempty"`  // that OTPs are for; empty when several leave it open
+	Services    []string        `json:"services,omitempty"` // names, or ids of those without
+	DeviceID    string          `json:"-"`                  // inWebo's, to tell devices apart; empty when there is none
+	DeviceName  string          `json:"deviceName,omitempty"`
+	EnrolledAt  time.Time       `json:"enrolledAt,omitzero"`
+	LastOTPAt   time.Time       `json:"lastOTPAt,omitzero"`
+	OTPsLeft    *int            `json:"otpsLeft,omitempty"` // within the quota; nil when it is off
+	WrongPINs   int             `json:"wrongPINs"`
+	PINLocked   bool            `json:"pinLocked"`
+	Activations int             `json:"smsActivations"`
+	FewLeft     bool            `json:"fewSmsActivationsLeft"`
+	Step        uint64          `json:"step"`
+	Enrollment  EnrollmentPhase `json:"enrolment,omitempty"` // of one that is not through
 	// FutureStamps reports that the record has stamps ahead of the store's clock, which the next call corrects.
 	FutureStamps bool `json:"futureStamps,omitempty"`
 	// UnreadAnswers are answers of inWebo that are kept because they could not be read.
@@ -42,7 +42,7 @@ type State string
 const (
 	StateNotEnrolled State = "not enrolled"
 	StateIdle        State = "idle"
-	StateHeld        State = "held" // a conversation goes on
+	StateLeased      State = "held" // a conversation goes on
 	// StateUnreadable is that of an account whose record is damaged. No Status that is made of a record has it.
 	StateUnreadable State = "unreadable"
 )
@@ -55,10 +55,10 @@ func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
 
 // Inspect is Status, and returns the whole record for people to read. Marshaled as JSON, it has no secrets.
 func (s *Service) Inspect(ctx context.Context, account Account) (Status, Record, error) {
-	c := &conversation{ask: Ask{Account: account}, tolerance: keepsVault, clock: s.limits.Now}
+	c := &conversation{request: Request{Account: account}, tolerance: keepsSecrets, clock: s.limits.Now}
 	record, err := s.fetch(ctx, c)
 	if err != nil {
-		return Status{}, Record{}, because(ErrStore, err)
+		return Status{}, Record{}, wrapCause(ErrStore, err)
 	}
 	return statusOf(record, c.now(), s.limits), record, nil
 }
@@ -90,7 +90,7 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 	st := Status{
 		Account: r.Account, Known: r.Revision > 0, State: StateNotEnrolled, Disabled: r.Disabled, InDoubt: r.InDoubt(now), Blocking: r.Blocking,
 		WrongPINs: r.Guard.Wrong, PINLocked: r.Guard.isLocked(limits.Guard),
-		Activations: r.Activations, FewLeft: limits.Activations.judge(r.Activations).FewLeft, Step: r.Step,
+		Activations: r.Activations, FewLeft: limits.Activations.check(r.Activations).FewLeft, Step: r.Step,
 		FutureStamps:  wasAhead,
 		UnreadAnswers: len(r.Unread) + r.sealedUnread,
 	}
@@ -105,10 +105,10 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 	case r.Doubt != nil:
 		st.DoubtSince = r.Doubt.Since
 	case st.InDoubt:
-		st.DoubtSince = r.Hold.Until
+		st.DoubtSince = r.Lease.Until
 	}
-	if r.Enrolment != nil {
-		st.Enrolment = r.Enrolment.Phase
+	if r.Enrollment != nil {
+		st.Enrollment = r.Enrollment.Phase
 	}
 	if r.Device != nil {
 		st.State, st.EnrolledAt, st.LastOTPAt = StateIdle, r.Device.EnrolledAt, r.Device.LastOTPAt
@@ -123,7 +123,7 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 		}
 	}
 	if r.LeasedAt(now) {
-		st.State = StateHeld
+		st.State = StateLeased
 	}
 	return st
 }

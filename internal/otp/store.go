@@ -46,7 +46,7 @@ type Store interface {
 	// decide runs in a goroutine of the store, while other calls wait. It must be a pure function: it may run more than once, and
 	// after the caller of Update has left. Its panic is an error of this call alone.
 	//
-	// Update returns the newest Decision. The errors are those of Create and Replace; ErrUntouched is also that of a snapshot that
+	// Update returns the newest Decision. The errors are those of Create and Replace; ErrNotApplied is also that of a snapshot that
 	// could not be read.
 	Update(ctx context.Context, account Account, key string, decide func(Snapshot) Decision) (Decision, error)
 
@@ -61,11 +61,11 @@ type Store interface {
 
 	// Note appends entries to the audit log that come with no record, in their order; their time is the store's. Note is
 	// the only writing verb that is not safe to repeat.
-	Note(ctx context.Context, lines []Line) error
+	AppendAudit(ctx context.Context, lines []AuditEntry) error
 
 	// Spend forgets the answer and the fingerprint that are kept under the key, and keeps the key. Repeated, or of a key that is
 	// not there, it does nothing.
-	Spend(ctx context.Context, account Account, key string) error
+	DiscardResponse(ctx context.Context, account Account, key string) error
 }
 
 // What a store says. Every other error of a writing verb leaves open whether the Write took effect.
@@ -75,9 +75,9 @@ var (
 	ErrConflict = errors.New("the record was changed by another writer")
 	// ErrDeviceTaken means that the device that the Write claims is the active device of another account. Nothing was stored.
 	ErrDeviceTaken = newCause(errcodes.ReasonDeviceTaken, "the device belongs to another account")
-	// ErrUntouched says that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
+	// ErrNotApplied says that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
 	// is repeated: no room, no connection, a statement that was rolled back.
-	ErrUntouched = errors.New("the store failed and stored nothing")
+	ErrNotApplied = errors.New("the store failed and stored nothing")
 	// ErrSealed says that the record is sealed under a key that is not at hand; the error around it names the key's id.
 	ErrSealed = newCause(errcodes.ReasonSealingKeyMissing, "the sealing key of the record is missing")
 	// ErrBroken says that the store cannot promise durability any more, and takes no write until it is opened again.
@@ -89,11 +89,11 @@ var (
 type Row struct {
 	Account  Account
 	Revision uint64 // 1 for the first; each Replace adds one
-	// InDoubt and HeldUntil repeat two facts of the Body, for counting devices in doubt.
-	InDoubt   bool
-	HeldUntil time.Time    // when the lease of an enrolled device ends, or the zero time; microseconds count
-	Body      []byte       // JSON, without secrets
-	Vault     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
+	// InDoubt and LeasedUntil repeat two facts of the Body, for counting devices in doubt.
+	InDoubt     bool
+	LeasedUntil time.Time    // when the lease of an enrolled device ends, or the zero time; microseconds count
+	Body        []byte       // JSON, without secrets
+	Secrets     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
 	// Unopened reports that Vault is still sealed, as it is stored. A sealing store returns such a row together with the
 	// error that says why it does not open the vault, and stores it as it is.
 	Unopened bool
@@ -133,8 +133,8 @@ type Write struct {
 	// ID is unique to this write and at most 64 characters; a repeat carries the same.
 	ID  string
 	Row Row
-	// SameVault says that a Replace leaves Vault and UnreadAnswers as they are stored; the Row has no Vault then.
-	SameVault bool
+	// SameSecrets says that a Replace leaves Vault and UnreadAnswers as they are stored; the Row has no Vault then.
+	SameSecrets bool
 	// Over, when it is not nil, is the Body of the row that a Replace replaces. The revision alone does not identify a row that
 	// may have been restored and changed again.
 	Over []byte
@@ -143,27 +143,27 @@ type Write struct {
 	// Epoch, when it is not nil, replaces Row.Epoch. Most writes leave it as it is, and a Create without it is of the first.
 	Epoch *uint64
 	// Line is the audit line of the write; its At, Account and everything else come from the domain.
-	Line Line
+	AuditEntry AuditEntry
 	// Keep is an answer that a caller may ask for again; nil for most. A Create has one where the row was deleted meanwhile.
-	Keep *Keep
+	Response *KeyedResponse
 }
 
 // Keep is an answer, for the case that its call is repeated.
-type Keep struct {
+type KeyedResponse struct {
 	Key   string // names the call within its account; 64 lower-hex digits
 	IsOTP bool   // the answer is an OTP
-	Kept
+	StoredResponse
 }
 
 // Kept is what a store has of a call that a caller repeats.
-type Kept struct {
+type StoredResponse struct {
 	At          time.Time    // by the store's clock, microseconds
 	Fingerprint []byte       // of what was asked; empty when the key is spent
 	Answer      secret.Bytes // a sealing store encrypts it; empty when the key is spent
 }
 
 // Line is one line of the audit log. No field of it could carry a secret.
-type Line struct {
+type AuditEntry struct {
 	At          time.Time `json:"at"` // by the store's clock, microseconds
 	Account     Account   `json:"account"`
 	Caller      string    `json:"caller"`                // who asked: the name of a principal, or of a command
@@ -183,19 +183,19 @@ const (
 	StageOutcome Stage = "outcome"
 )
 
-// Audited is a line as the log returns it back.
-type Audited struct {
+// AuditRecord is a line as the log returns it back.
+type AuditRecord struct {
 	ID int64 `json:"id"` // grows with the log
-	Line
+	AuditEntry
 	// Damage says why the line cannot be read; the other fields have what can be. Empty for a line that is whole.
 	Damage string `json:"damage,omitempty"`
 }
 
 // Snapshot is what an Update decides on: what a store has at one moment.
 type Snapshot struct {
-	Row      Row       // of Revision 0 when the account has no row
-	Now      time.Time // the store's time
-	Response *Kept     // what is stored of the call that had the key; nil when nothing is
+	Row      Row             // of Revision 0 when the account has no row
+	Now      time.Time       // the store's time
+	Response *StoredResponse // what is stored of the call that had the key; nil when nothing is
 	// Fault is why the Vault of the Row, which is Unopened then, or the Response cannot be opened. A sealing store sets it.
 	Fault error
 }
@@ -208,14 +208,14 @@ type Decision struct {
 	Result any
 }
 
-// Decide calls decide with the snapshot. A panic becomes an error that wraps ErrUntouched.
+// Decide calls decide with the snapshot. A panic becomes an error that wraps ErrNotApplied.
 func Decide(decide func(Snapshot) Decision, found Snapshot) (d Decision, err error) {
 	err = CatchPanic(func() error {
 		d = decide(found)
 		return nil
 	})
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrUntouched, err)
+		err = fmt.Errorf("%w: %w", ErrNotApplied, err)
 	}
 	return d, err
 }
@@ -237,7 +237,7 @@ func UpdateInSteps(
 	for tries := 1; ; tries++ {
 		found, err := read(ctx)
 		if err != nil {
-			return Decision{}, untouched(err)
+			return Decision{}, notApplied(err)
 		}
 		d, err := Decide(decide, found)
 		if err != nil || d.Write == nil {
@@ -260,9 +260,9 @@ func UpdateInSteps(
 }
 
 // untouched adds to an error that nothing was stored.
-func untouched(err error) error {
-	if errors.Is(err, ErrUntouched) || errors.Is(err, ErrBroken) {
+func notApplied(err error) error {
+	if errors.Is(err, ErrNotApplied) || errors.Is(err, ErrBroken) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrUntouched, err)
+	return fmt.Errorf("%w: %w", ErrNotApplied, err)
 }

@@ -33,7 +33,7 @@ func storeFaults() []storeFault {
 	return []storeFault{
 		{name: "not applied", call: simply(storetest.Fault{Err: errStoreFault})},
 		{name: "applied", call: simply(storetest.Fault{Err: errStoreFault, Applied: true})},
-		{name: "untouched", known: true, call: simply(storetest.Fault{Err: fmt.Errorf("%w: no room", otp.ErrUntouched)})},
+		{name: "untouched", known: true, call: simply(storetest.Fault{Err: fmt.Errorf("%w: no room", otp.ErrNotApplied)})},
 		{name: "broken", known: true, call: simply(storetest.Fault{Err: fmt.Errorf("%w: sync failed", otp.ErrBroken)})},
 		{name: "hangs, then applied", hangs: true, call: func(call storetest.Call, beneath otp.Store) storetest.Fault {
 			time.Sleep(limits().StoreTimeout)
@@ -55,7 +55,7 @@ func applyLate(call storetest.Call, beneath otp.Store) {
 		_ = beneath.Create(context.Background(), call.Write)
 	case storetest.Replace:
 		_ = beneath.Replace(context.Background(), call.Write)
-	case storetest.Fetch, storetest.Update, storetest.BySerial, storetest.List, storetest.Note, storetest.Spend: // no write of a conversation
+	case storetest.Fetch, storetest.Update, storetest.BySerial, storetest.List, storetest.AppendAudit, storetest.DiscardResponse: // no write of a conversation
 	}
 }
 
@@ -116,7 +116,7 @@ func (f storeFault) run(t *testing.T, name string, sim *inwebosim.Simulator, tes
 func (f storeFault) test(t *testing.T, d *device, client otp.Inwebo, at call, rounds int) {
 	before := d.row(t)
 	service := otp.New(f.breaking(d, at), client, limits(), nil)
-	issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 	drained(t, service)
 	switch {
 	case at == settle1 || at == settle2:
@@ -156,10 +156,10 @@ func TestStoreFaultsWhileSettling(t *testing.T) {
 	sim := started(t, func(*inwebosim.Knobs) {})
 	for _, f := range storeFaults() {
 		for name, row := range map[string]struct {
-			happens mishap
-			pin     bool // the right one
-			told    error
-			remain  remains
+			happens   mishap
+			pin       bool // the right one
+			callerErr error
+			remain    remains
 		}{
 			"answer lost": {answerLost, true, otp.ErrUnreachable, remains{0, true, 1, 1, 1}},
 			"nonsense":    {nonsense, true, otp.ErrNotUnderstood, remains{0, true, 1, 1, 1}},
@@ -176,12 +176,12 @@ func TestStoreFaultsWhileSettling(t *testing.T) {
 						pin = wrongPIN
 					}
 					service := otp.New(f.breaking(d, settle1), client, limits(), nil)
-					_, err := service.IssueOTP(t.Context(), d.ask(), pin)
+					_, err := service.IssueOTP(t.Context(), d.request(), pin)
 					drained(t, service)
-					if otp.CauseOf(err) != row.told {
-						t.Errorf("the caller is told %v, want %v", err, row.told)
+					if otp.CauseOf(err) != row.callerErr {
+						t.Errorf("the caller is told %v, want %v", err, row.callerErr)
 					}
-					mustHaveLines(t, d, "attempt", "outcome: "+string(otp.ReasonOf(row.told)))
+					mustHaveLines(t, d, "attempt", "outcome: "+string(otp.ReasonOf(row.callerErr)))
 					d.mustRemain(t, row.remain, !row.pin)
 					d.mustGoOn(t, newBridge(sim), row.remain.doubt)
 				})

@@ -26,13 +26,13 @@ func TestWrongPINsNeverCostTheDevice(t *testing.T) {
 				service := otp.New(d.memory, newBridge(sim), limits, nil)
 				for i, right := range append(rapid.SliceOfN(rapid.Bool(), 1, 20).Draw(rt, "right"), true) {
 					if !right {
-						issued, err := service.IssueOTP(t.Context(), d.ask(), wrongPIN)
+						issued, err := service.IssueOTP(t.Context(), d.request(), wrongPIN)
 						if err == nil && (checks || sim.Verify(issued.OTP.Reveal())) {
 							rt.Fatalf("call %d: a wrong PIN got an OTP", i)
 						}
 						continue
 					}
-					issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+					issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 					if err != nil || !sim.Verify(issued.OTP.Reveal()) {
 						rt.Fatalf("call %d: the right PIN gives %v, %v", i, issued, err)
 					}

@@ -21,7 +21,7 @@ func TestUnlockForgivesNothingThatComesLater(t *testing.T) {
 			other := otp.New(d.memory, newBridge(d.sim), limits(), nil)
 			wrong := func() {
 				time.Sleep(time.Second)
-				if _, err := other.IssueOTP(t.Context(), d.ask(), wrongPIN); otp.CauseOf(err) != otp.ErrPINRefused {
+				if _, err := other.IssueOTP(t.Context(), d.request(), wrongPIN); otp.CauseOf(err) != otp.ErrPINRefused {
 					t.Errorf("a wrong PIN is told %v", err)
 				}
 			}
@@ -36,13 +36,13 @@ func TestUnlockForgivesNothingThatComesLater(t *testing.T) {
 				return storetest.Fault{}
 			}}
 			service := otp.New(store, nil, limits(), nil)
-			must(t, service.Unlock(t.Context(), d.ask()))
+			must(t, service.Unlock(t.Context(), d.request()))
 			if r := d.record(t); r.Guard.Wrong == 0 {
 				t.Errorf("with a wrong PIN before the %s, the guard is %+v", at, r.Guard)
 			}
 			time.Sleep(time.Second)
-			must(t, service.Unlock(t.Context(), d.ask()))
-			if r := d.record(t); r.Guard.Wrong != 0 || len(r.Guard.Guesses) != 0 {
+			must(t, service.Unlock(t.Context(), d.request()))
+			if r := d.record(t); r.Guard.Wrong != 0 || len(r.Guard.Attempts) != 0 {
 				t.Errorf("an unlock leaves the guard %+v", r.Guard)
 			}
 			drained(t, other)

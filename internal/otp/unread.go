@@ -113,7 +113,7 @@ const actionReread = "reread"
 
 // Reread is what became of the kept answers of an account. It says nothing of their content.
 type Reread struct {
-	Kept       int  `json:"kept"`       // answers that there were
+	Unread     int  `json:"kept"`       // answers that there were
 	Applied    int  `json:"applied"`    // that moved the device on
 	Enrolled   bool `json:"enrolled"`   // one of them completed an enrollment
 	Refusals   int  `json:"refusals"`   // that turned out to be refusals, and moved nothing
@@ -126,8 +126,8 @@ type Reread struct {
 // stands at the step that the answer moves on from. No PIN is at hand: keys that arrived encrypted stay as sent. The state
 // before is kept, and the device is in doubt, until inWebo accepts a proof; a proof that it refuses brings back the other
 // state for the next one. ErrNoDevice says that the account has no record.
-func (s *Service) Reread(ctx context.Context, ask Ask) (Reread, error) {
-	c, err := s.enter(ctx, ask, actionReread, s.limits.Deadline)
+func (s *Service) Reread(ctx context.Context, request Request) (Reread, error) {
+	c, err := s.enter(ctx, request, actionReread, s.limits.Deadline)
 	if err != nil {
 		return Reread{}, err
 	}
@@ -164,7 +164,7 @@ func (d Reread) word() string {
 
 // reread is the record after its kept answers were read again, the oldest first.
 func (r Record) reread(now time.Time, name string) (Record, Reread) {
-	did := Reread{Kept: len(r.Unread)}
+	did := Reread{Unread: len(r.Unread)}
 	for _, answer := range r.Unread {
 		reading, err := inwebo.ReadAnswer(answer.Exchange, answer.Answer)
 		switch {
@@ -196,18 +196,18 @@ func (r Record) reread(now time.Time, name string) (Record, Reread) {
 // completed is the record whose enrollment is through with the answer to its ms finalize.
 func (r Record) completed(answer UnreadAnswer, reading inwebo.Reading, now time.Time, name string) (Record, bool) {
 	fits := answer.Exchange == inwebo.ExchangeMSFinalize && reading.Accepted && answer.Step == r.Step &&
-		r.Enrolment != nil && r.Enrolment.Phase == PhaseActivated
+		r.Enrollment != nil && r.Enrollment.Phase == PhaseActivated
 	if !fits {
 		return r, false
 	}
-	device := r.Enrolment.Device
+	device := r.Enrollment.Device
 	device = device.synced(reading.Sync, device.State.Told(reading.Sync.Move))
 	if len(device.Services) == 0 {
 		return r, false
 	}
 	device.Name, device.EnrolledAt, device.Unconfirmed = name, now, true
-	device.Fallback = &Fallback{State: r.Enrolment.Device.State, Before: true, Step: r.Step}
-	r.Device, r.Enrolment, r.Guard, r.Doubt = &device, nil, r.Guard.acceptedAt(answer.At), nil
+	device.Fallback = &Fallback{State: r.Enrollment.Device.State, Before: true, Step: r.Step}
+	r.Device, r.Enrollment, r.Guard, r.Doubt = &device, nil, r.Guard.acceptedAt(answer.At), nil
 	return r.reconsidered(now), true
 }
 

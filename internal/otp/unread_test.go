@@ -24,7 +24,7 @@ func (d *device) issueOnce(t testing.TB, happens mishap, pin secret.Text) (otp.I
 	atOnce.Guard.Pause = 0
 	service := otp.New(d.memory, client, atOnce, nil)
 	defer drained(t, service)
-	return service.IssueOTP(t.Context(), d.ask(), pin)
+	return service.IssueOTP(t.Context(), d.request(), pin)
 }
 
 // reread reads the kept answers of the device again.
@@ -32,7 +32,7 @@ func (d *device) reread(t testing.TB) otp.Reread {
 	t.Helper()
 	service := otp.New(d.memory, newBridge(d.sim), limits(), nil)
 	defer drained(t, service)
-	did, err := service.Reread(t.Context(), d.ask())
+	did, err := service.Reread(t.Context(), d.request())
 	must(t, err)
 	return did
 }
@@ -65,20 +65,20 @@ func TestAnUnreadAnswerIsRecovered(t *testing.T) {
 					t.Errorf("told %v", err)
 				}
 				r := d.record(t)
-				if r.Step != 0 || r.Doubt == nil || r.Guard.Wrong != 0 || len(r.Guard.Guesses) != 0 || r.Hold != nil {
+				if r.Step != 0 || r.Doubt == nil || r.Guard.Wrong != 0 || len(r.Guard.Attempts) != 0 || r.Lease != nil {
 					t.Errorf("it leaves %+v", r)
 				}
 				d.mustKeep(t, 1)
 				mustHaveLines(t, d, "attempt", "outcome: pin_refused", "attempt", "outcome: answer_unreadable")
 
-				if did := d.reread(t); did != (otp.Reread{Kept: 1, Applied: 1}) {
+				if did := d.reread(t); did != (otp.Reread{Unread: 1, Applied: 1}) {
 					t.Errorf("reading it again did %+v", did)
 				}
 				if r = d.record(t); r.Step != 1 || r.Doubt == nil || !d.inStep(t) {
 					t.Errorf("after that: in step %v, %+v", d.inStep(t), r)
 				}
 				d.mustKeep(t, 1)
-				if did := d.reread(t); did != (otp.Reread{Kept: 1, Applied: 1}) || !d.inStep(t) {
+				if did := d.reread(t); did != (otp.Reread{Unread: 1, Applied: 1}) || !d.inStep(t) {
 					t.Errorf("once more did %+v, in step %v", did, d.inStep(t))
 				}
 				issued, err := d.issueOnce(t, fine, rightPIN)
@@ -117,7 +117,7 @@ func TestTheBetterAnswerOfAStepIsKept(t *testing.T) {
 			d := plant(t, started(t, func(*inwebosim.Knobs) {}), inwebosim.Override{})
 			for _, err := range []*inwebo.Unreadable{test.first, test.second} {
 				service := otp.New(d.memory, &failingFinalize{newBridge(d.sim), err}, limits(), nil)
-				if _, err := service.IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
+				if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
 					t.Errorf("told %v", err)
 				}
 				drained(t, service)
@@ -147,7 +147,7 @@ func TestAnAnswerThatSaysNothing(t *testing.T) {
 	d := plant(t, sim, inwebosim.Override{})
 	client := newBridge(sim)
 	client.meddle = onFinalize(unreadAtAll)
-	if _, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
+	if _, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
 		t.Errorf("told %v", err)
 	}
 	d.mustRemain(t, remains{doubt: true, guesses: 1, units: 1, finalizes: 1}, false)
@@ -170,7 +170,7 @@ func TestARefusalWithAnUnusableStep(t *testing.T) {
 		t.Errorf("it leaves %+v", r)
 	}
 	d.mustKeep(t, 1)
-	if did := d.reread(t); did != (otp.Reread{Kept: 1, Refusals: 1}) {
+	if did := d.reread(t); did != (otp.Reread{Unread: 1, Refusals: 1}) {
 		t.Errorf("reading it again did %+v", did)
 	}
 	issued, err := d.issueOnce(t, fine, rightPIN)
@@ -189,7 +189,7 @@ func TestARereadStepThatIsWrong(t *testing.T) {
 			t.Parallel()
 			d := plant(t, sim, inwebosim.Override{})
 			client := &otherStep{newBridge(sim)}
-			if _, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.ask(), rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
+			if _, err := otp.New(d.memory, client, limits(), nil).IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
 				t.Fatal(err)
 			}
 			if did := d.reread(t); did.Applied != 1 || d.inStep(t) {
@@ -208,11 +208,11 @@ func TestARereadStepThatIsWrong(t *testing.T) {
 			if d.inStep(t) {
 				t.Error("a lost request changes the keys")
 			}
-			must(t, otp.New(d.memory, nil, limits(), nil).Unlock(t.Context(), d.ask()))
+			must(t, otp.New(d.memory, nil, limits(), nil).Unlock(t.Context(), d.request()))
 			if _, err := d.issueOnce(t, fine, rightPIN); otp.CauseOf(err) != otp.ErrInDoubt {
 				t.Errorf("with the wrong keys again: %v", err)
 			}
-			must(t, otp.New(d.memory, nil, limits(), nil).Unlock(t.Context(), d.ask()))
+			must(t, otp.New(d.memory, nil, limits(), nil).Unlock(t.Context(), d.request()))
 			must(t, sim.Unblock(d.id))
 			issued, err := d.issueOnce(t, fine, rightPIN)
 			mustVerify(t, d, issued, err)
@@ -238,7 +238,7 @@ func TestAnOutdatedAnswerIsNotApplied(t *testing.T) {
 	}
 	d.amend(t, func(r *otp.Record) { r.Step++ })
 	before := d.record(t)
-	if did := d.reread(t); did != (otp.Reread{Kept: 1, Outdated: 1}) {
+	if did := d.reread(t); did != (otp.Reread{Unread: 1, Outdated: 1}) {
 		t.Errorf("reading it again did %+v", did)
 	}
 	if r := d.record(t); r.Step != before.Step || !r.Device.State.Keys.K1.Equal(before.Device.State.Keys.K1) {
@@ -254,7 +254,7 @@ func TestForgettingADeviceForgetsItsAnswers(t *testing.T) {
 	if _, err := d.issueOnce(t, unread, rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
 		t.Fatal(err)
 	}
-	must(t, otp.New(d.memory, nil, limits(), nil).Forget(t.Context(), d.ask()))
+	must(t, otp.New(d.memory, nil, limits(), nil).Forget(t.Context(), d.request()))
 	d.mustKeep(t, 0)
 }
 
@@ -305,19 +305,19 @@ func TestAnUnreadAnswerToAnEnrollment(t *testing.T) {
 				client := &unreadAt{wire(t, e.sim.ProtocolURL(), time.Minute), inwebo.ExchangeMSFinalize, accepted}
 				service := otp.New(e.memory, client, limits(), nil)
 				defer drained(t, service)
-				_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+				_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 				if otp.CauseOf(err) != otp.ErrUnreadable {
 					t.Errorf("told %v", err)
 				}
-				if r := e.record(t); (r.Device != nil) != accepted || (r.Enrolment == nil) != accepted || accepted && r.Doubt == nil {
+				if r := e.record(t); (r.Device != nil) != accepted || (r.Enrollment == nil) != accepted || accepted && r.Doubt == nil {
 					t.Errorf("it leaves %+v", r)
 				}
 				e.mustKeep(t, 1)
-				if did := e.reread(t); did != (otp.Reread{Kept: 1, Applied: 1, Enrolled: !accepted}) {
+				if did := e.reread(t); did != (otp.Reread{Unread: 1, Applied: 1, Enrolled: !accepted}) {
 					t.Errorf("reading it again did %+v", did)
 				}
 				r := e.record(t)
-				if r.Device == nil || r.Enrolment != nil || r.Doubt == nil || r.Device.EnrolledAt.IsZero() {
+				if r.Device == nil || r.Enrollment != nil || r.Doubt == nil || r.Device.EnrolledAt.IsZero() {
 					t.Fatalf("after that: %+v", r)
 				}
 				e.id = r.Device.Identity.ID
@@ -335,14 +335,14 @@ func TestAnUnreadAnswerToAnActivation(t *testing.T) {
 	client := &unreadAt{wire(t, e.sim.ProtocolURL(), time.Minute), inwebo.ExchangeActivateFinalize, true}
 	service := otp.New(e.memory, client, limits(), nil)
 	defer drained(t, service)
-	_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
-	if r := e.record(t); otp.CauseOf(err) != otp.ErrUnreadable || r.Device != nil || r.Enrolment == nil || r.Enrolment.Phase != otp.PhaseEnrolling {
+	_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
+	if r := e.record(t); otp.CauseOf(err) != otp.ErrUnreadable || r.Device != nil || r.Enrollment == nil || r.Enrollment.Phase != otp.PhaseEnrolling {
 		t.Errorf("told %v, and it leaves %+v", err, r)
 	}
-	if did := e.reread(t); did != (otp.Reread{Kept: 1, NeedsPIN: 1}) {
+	if did := e.reread(t); did != (otp.Reread{Unread: 1, NeedsPIN: 1}) {
 		t.Errorf("reading it again did %+v", did)
 	}
-	e.mustEnroll(t, otp.Enrolling{})
+	e.mustEnroll(t, otp.EnrollRequest{})
 	e.mustKeep(t, 0)
 	e.mustHaveOneSerial(t)
 }

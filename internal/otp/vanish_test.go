@@ -21,7 +21,7 @@ type interference struct {
 	name string
 	does func(t *testing.T, d *device, before otp.Row)
 	// told is the cause that the caller is told; nil for an OTP that verifies.
-	told error
+	callerErr error
 	// inStep says that the record has the accepted state afterwards; doubt, that it is in doubt.
 	inStep, doubt bool
 }
@@ -49,7 +49,7 @@ func interferences() []interference {
 		}, otp.ErrSuperseded, false, false},
 		{"replaced by another device", func(t *testing.T, d *device, _ otp.Row) {
 			d.amend(t, func(r *otp.Record) {
-				r.Hold, r.Device.Origin, r.Device.State.Keys.K1 = nil, "another", r.Device.State.Keys.K0
+				r.Lease, r.Device.Origin, r.Device.State.Keys.K1 = nil, "another", r.Device.State.Keys.K0
 			})
 		}, otp.ErrSuperseded, false, false},
 		{"without its device", func(t *testing.T, d *device, _ otp.Row) {
@@ -105,20 +105,20 @@ func (i interference) test(t *testing.T, d *device, nth, rounds int) {
 	client, hears := newBridge(d.sim), new(watcher)
 	afterExchange(client, inwebo.ExchangeOTPFinalize, nth, func() { i.does(t, d, before) })
 	service := otp.New(d.memory, client, limits(), hears)
-	issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+	issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 	drained(t, service)
 	if len(hears.panics) > 0 {
 		t.Errorf("panics: %v", hears.panics)
 	}
 	interrupted := nth < rounds && i.name != "deleted" // a conversation without its hold sends nothing more
 	switch {
-	case i.told == nil && !interrupted:
+	case i.callerErr == nil && !interrupted:
 		mustVerify(t, d, issued, err)
 	case otp.CauseOf(err) != otp.ErrSuperseded:
 		t.Errorf("the caller is told %v", err)
 	}
 	r := d.record(t)
-	if r.Hold != nil && r.Hold.Revision > r.Revision || r.MovedBy > r.Revision || r.Doubt != nil && r.Doubt.By > r.Revision {
+	if r.Lease != nil && r.Lease.Revision > r.Revision || r.MovedBy > r.Revision || r.Doubt != nil && r.Doubt.By > r.Revision {
 		t.Errorf("the record points beyond its own revision: %+v", r)
 	}
 	if r.Device == nil {
@@ -146,14 +146,14 @@ func TestLateAnswerMeetsAnotherDevice(t *testing.T) {
 	sim := started(t, func(*inwebosim.Knobs) {})
 	synctest.Test(t, func(t *testing.T) {
 		d := plant(t, sim, inwebosim.Override{})
-		told := overtaken(t, d, true, func(s *otp.Service) {
-			must(t, s.Forget(t.Context(), d.ask()))
-			must(t, s.Import(t.Context(), d.ask(), otp.Found{
+		callerErr := overtaken(t, d, true, func(s *otp.Service) {
+			must(t, s.Forget(t.Context(), d.request()))
+			must(t, s.Import(t.Context(), d.request(), otp.ForeignDevice{
 				Serial: "another/_/00", Identity: inwebo.Identity{ID: "another"}, Services: d.before.Device.Services, State: d.before.Device.State,
 			}))
 		}, nil)
-		if otp.CauseOf(told) != otp.ErrNotStored {
-			t.Errorf("the sleeper is told %v", told)
+		if otp.CauseOf(callerErr) != otp.ErrNotStored {
+			t.Errorf("the sleeper is told %v", callerErr)
 		}
 		if r := d.record(t); r.Device.Identity.ID != "another" || !r.Device.State.Keys.K1.Equal(d.before.Device.State.Keys.K1) || r.Step != d.before.Step+2 {
 			t.Errorf("the other device was changed: %+v", r)
@@ -170,13 +170,13 @@ func TestLateAnswerAfterDeletion(t *testing.T) {
 		d := plant(t, sim, inwebosim.Override{})
 		_ = overtaken(t, d, true, func(s *otp.Service) {
 			for range 2 {
-				issued, err := s.IssueOTP(t.Context(), d.ask(), rightPIN)
+				issued, err := s.IssueOTP(t.Context(), d.request(), rightPIN)
 				mustVerify(t, d, issued, err)
 			}
 			d.memory.Delete(d.account)
 		}, nil)
-		if r := d.record(t); d.inStep(t) || r.Doubt == nil || r.Hold != nil {
-			t.Errorf("in step %v, doubt %+v, lease %+v", d.inStep(t), r.Doubt, r.Hold)
+		if r := d.record(t); d.inStep(t) || r.Doubt == nil || r.Lease != nil {
+			t.Errorf("in step %v, doubt %+v, lease %+v", d.inStep(t), r.Doubt, r.Lease)
 		}
 	})
 }
@@ -199,7 +199,7 @@ func TestEnrollmentWhoseRowVanishes(t *testing.T) {
 				e, hears := newEnrolee(t, usual), new(watcher)
 				client := &enrolleeClient{Inwebo: wire(t, e.sim.ProtocolURL(), time.Minute), at: at.exchange, then: func() { vanish(e) }}
 				service := otp.New(e.memory, client, limits(), hears)
-				_, err := service.Enroll(t.Context(), e.ask(), otp.Enrolling{SMSCode: smsCode, PIN: rightPIN})
+				_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 				drained(t, service)
 				if len(hears.panics) > 0 {
 					t.Errorf("panics: %v", hears.panics)
@@ -212,7 +212,7 @@ func TestEnrollmentWhoseRowVanishes(t *testing.T) {
 					t.Error("no serial is stored, and inWebo knows one")
 				}
 				if err != nil {
-					e.mustEnroll(t, otp.Enrolling{})
+					e.mustEnroll(t, otp.EnrollRequest{})
 				} else {
 					e.id = r.Device.Identity.ID
 					e.mustIssue(t)
@@ -251,9 +251,9 @@ func TestPanicsDoNotLoseAnAnswer(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	for name, row := range map[string]struct {
-		first int64 // the call of the store that panics first
-		told  error
-		lines []string
+		first     int64 // the call of the store that panics first
+		callerErr error
+		lines     []string
 	}{
 		"hold":   {hold.nth, otp.ErrStore, []string{"attempt", "outcome: store_failed"}},
 		"settle": {settle1.nth, nil, []string{"attempt", "outcome: done"}},
@@ -272,19 +272,19 @@ func TestPanicsDoNotLoseAnAnswer(t *testing.T) {
 					return storetest.Fault{}
 				}}
 				service := otp.New(store, newBridge(sim), limits(), hears)
-				issued, err := service.IssueOTP(t.Context(), d.ask(), rightPIN)
+				issued, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
 				drained(t, service)
-				if otp.CauseOf(err) != row.told {
-					t.Errorf("told %v, want %v", err, row.told)
+				if otp.CauseOf(err) != row.callerErr {
+					t.Errorf("told %v, want %v", err, row.callerErr)
 				}
-				if row.told == nil {
+				if row.callerErr == nil {
 					mustVerify(t, d, issued, err)
 				}
 				if len(hears.panics) == 0 || len(hears.panics) > 2 {
 					t.Errorf("the observer heard of %v", hears.panics)
 				}
 				mustHaveLines(t, d, row.lines...)
-				if d.record(t).Hold != nil {
+				if d.record(t).Lease != nil {
 					t.Error("the device is still held")
 				}
 			})

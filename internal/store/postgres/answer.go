@@ -19,7 +19,7 @@ const (
 		` + orReplaceAnswer + ` RETURNING 1`
 )
 
-func keepArgs(k *otp.Keep) []any {
+func keepArgs(k *otp.KeyedResponse) []any {
 	return []any{k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal()}
 }
 
@@ -32,7 +32,7 @@ func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (count int,
 }
 
 // Spend is as otp.Store says.
-func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
+func (s *Store) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2`
 	return s.exec(ctx, s.lanes.singles, "spend the key of an answer", spend, string(account), key)
 }

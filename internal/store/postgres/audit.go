@@ -12,7 +12,7 @@ import (
 )
 
 // Note adds lines that come with no record, all of them or none. Their time is the database's, whatever they say.
-func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
+func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	const note = `WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `))
 		INSERT INTO audit (` + lineColumns + `)
 		SELECT nextval('audit_id'), write_id, ` + clock + `, account, caller, transaction_id, action, stage, outcome, step
@@ -32,7 +32,7 @@ func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
 // AuditAfter returns the lines of the audit log with an ID above the given one, in the order of IDs, at most limit. IDs are
 // committed in their order: a caller that goes on after the last ID that it has seen misses none. Of a damaged line it
 // returns what can be read, and the damage.
-func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
+func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error) {
 	const after = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step FROM audit
 		WHERE id > $1 ORDER BY id LIMIT $2`
 	lines, err := query(ctx, s, s.lanes.others, "read the audit log", scanLine, after, id, limit)
@@ -73,7 +73,7 @@ func checkAuditIDs(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return raiseAuditIDs(ctx, tx) })
 }
 
-func scanLine(row pgx.CollectableRow) (line otp.Audited, err error) {
+func scanLine(row pgx.CollectableRow) (line otp.AuditRecord, err error) {
 	var at, step int64
 	err = row.Scan(&line.ID, &at, &line.Account, &line.Caller, &line.Transaction, &line.Action, &line.Stage, &line.Outcome, &step)
 	line.At, line.Step = time.UnixMicro(at).UTC(), uint64(max(0, step))

@@ -62,7 +62,7 @@ func TestADumpOnAnotherServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = moved.Close() }()
-	if err := moved.RaiseEpoch(t.Context(), otp.Line{Caller: "test", Action: "doubt-all"}); err != nil {
+	if err := moved.RaiseEpoch(t.Context(), otp.AuditEntry{Caller: "test", Action: "doubt-all"}); err != nil {
 		t.Fatal(err)
 	}
 	raised := lastLine(t, b)

@@ -99,21 +99,21 @@ func writeArgs(batch []*job[writeTask]) []any {
 	for _, j := range batch {
 		w := &j.task.write
 		accounts, revisions = append(accounts, string(w.Row.Account)), append(revisions, int64(w.Row.Revision))
-		doubts, until = append(doubts, w.Row.InDoubt), append(until, microsOrNull(w.Row.HeldUntil))
+		doubts, until = append(doubts, w.Row.InDoubt), append(until, microsOrNull(w.Row.LeasedUntil))
 		bodies, overs = append(bodies, nonNil(w.Row.Body)), append(overs, overOf(*w))
-		if w.SameVault {
+		if w.SameSecrets {
 			vaults, unread = append(vaults, nil), append(unread, nil)
 		} else {
 			count := int32(w.Row.UnreadAnswers)
-			vaults, unread = append(vaults, nonNil(w.Row.Vault.Reveal())), append(unread, &count)
+			vaults, unread = append(vaults, nonNil(w.Row.Secrets.Reveal())), append(unread, &count)
 		}
 		epochs = append(epochs, w.Epoch)
-		l := &w.Line
+		l := &w.AuditEntry
 		ids, ats = append(ids, w.ID), append(ats, l.At.UnixMicro())
 		lineAccounts, callers = append(lineAccounts, string(l.Account)), append(callers, l.Caller)
 		transactions, actions = append(transactions, l.Transaction), append(actions, l.Action)
 		stages, outcomes, steps = append(stages, string(l.Stage)), append(outcomes, l.Outcome), append(steps, int64(l.Step))
-		if k := w.Keep; k != nil {
+		if k := w.Response; k != nil {
 			at := k.At.UnixMicro()
 			keys, answeredAt, areOTPs = append(keys, &k.Key), append(answeredAt, &at), append(areOTPs, &k.IsOTP)
 			fingerprints, answers = append(fingerprints, k.Fingerprint), append(answers, k.Answer.Reveal())

@@ -77,11 +77,11 @@ func TestARefusedWriteAmongOthers(t *testing.T) {
 	server.Exec(t, url.Reveal(), "ALTER TABLE audit ADD CHECK (outcome <> 'refused by the server')")
 	for i := range writes {
 		if i%10 == 3 {
-			writes[i].Line.Outcome = "refused by the server"
+			writes[i].AuditEntry.Outcome = "refused by the server"
 		}
 	}
 	for i, err := range replaceAll(t.Context(), store, writes) {
-		if refused := i%10 == 3; refused != errors.Is(err, otp.ErrUntouched) || !refused && err != nil {
+		if refused := i%10 == 3; refused != errors.Is(err, otp.ErrNotApplied) || !refused && err != nil {
 			t.Errorf("%s: %v", account(i), err)
 		}
 	}

@@ -51,6 +51,6 @@ func account(n int) otp.Account { return otp.Account(fmt.Sprint("account ", n)) 
 
 func benchWrite(n int, revision uint64) otp.Write {
 	w := writeOf(account(n), revision)
-	w.Row.Body, w.Row.Vault = []byte(strings.Repeat("b", 700)), secret.NewBytes([]byte(strings.Repeat("v", 1000)))
+	w.Row.Body, w.Row.Secrets = []byte(strings.Repeat("b", 700)), secret.NewBytes([]byte(strings.Repeat("v", 1000)))
 	return w
 }

@@ -26,8 +26,8 @@ func TestSettleWhereResponsesCannotBeStored(t *testing.T) {
 					$$ BEGIN RAISE EXCEPTION 'it cannot be stored' USING ERRCODE = '`+code+`'; END $$`,
 				`CREATE TRIGGER fail BEFORE INSERT ON answer FOR EACH ROW EXECUTE FUNCTION fail()`)
 			settle := writeOf(account, 2)
-			settle.Line.Stage = otp.StageOutcome
-			settle.Keep = &otp.Keep{Key: strings.Repeat("a", 64), IsOTP: true, Kept: otp.Kept{
+			settle.AuditEntry.Stage = otp.StageOutcome
+			settle.Response = &otp.KeyedResponse{Key: strings.Repeat("a", 64), IsOTP: true, StoredResponse: otp.StoredResponse{
 				At: time.Now(), Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 			}}
 			if err := store.Replace(t.Context(), settle); err != nil {

@@ -20,7 +20,7 @@ func TestADamagedRecord(t *testing.T) {
 	database := own.Database(t)
 	store := open(t, database)
 	large := writeOf("large", 1)
-	large.Row.Body, large.Row.Vault = make([]byte, 8000), secret.NewBytes([]byte("vault"))
+	large.Row.Body, large.Row.Secrets = make([]byte, 8000), secret.NewBytes([]byte("vault"))
 	_, _ = rand.Read(large.Row.Body) // it does not compress, and so it is stored apart from its row
 	for _, w := range []otp.Write{writeOf("before", 1), large, writeOf("with", 1)} {
 		if err := store.Create(t.Context(), w); err != nil {
@@ -64,7 +64,7 @@ func TestADamagedRecord(t *testing.T) {
 		t.Errorf("the list has %q, %v", got, err)
 	}
 	row, _, err := store.Fetch(t.Context(), "large")
-	if err != nil || row.Revision != 1 || len(row.Body) != 0 || !row.Vault.IsEmpty() {
+	if err != nil || row.Revision != 1 || len(row.Body) != 0 || !row.Secrets.IsEmpty() {
 		t.Errorf("a damaged record is %+v, %v", row, err)
 	}
 	if err := store.Replace(t.Context(), writeOf("large", 2)); err != nil {

@@ -66,7 +66,7 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 		return errors.New("the first row of an account has revision 1")
 	}
 	statement := createRow
-	if w.Keep != nil {
+	if w.Response != nil {
 		statement = createAndKeep
 	}
 	w.Over = nil
@@ -90,12 +90,12 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 			return describe(what, err)
 		}
 	}
-	if w.Keep == nil {
+	if w.Response == nil {
 		return s.write(ctx, s.lanes.singles, what, replaceRow, w, otp.ErrConflict)
 	}
 	err := s.write(ctx, s.lanes.singles, what, replaceAndKeep, w, otp.ErrConflict)
 	if cannotStore(err) { // the response perhaps, without which the answer of inWebo must be stored
-		w.Keep = nil
+		w.Response = nil
 		return s.write(ctx, s.lanes.singles, what, replaceRow, w, otp.ErrConflict)
 	}
 	return err
@@ -106,20 +106,20 @@ func (s *Store) write(ctx context.Context, l lane, what, statement string, w otp
 	if err := checkWrite(w); err != nil {
 		return err
 	}
-	line := w.Line
+	line := w.AuditEntry
 	args := []any{
-		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.HeldUntil), nonNil(w.Row.Body), nonNil(w.Row.Vault.Reveal()),
+		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.LeasedUntil), nonNil(w.Row.Body), nonNil(w.Row.Secrets.Reveal()),
 		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
 		line.Step, w.Row.UnreadAnswers, nil, nil, overOf(w), w.Epoch,
 	}
-	if w.SameVault {
+	if w.SameSecrets {
 		args[5], args[15] = nil, nil
 	}
 	if w.Claim != nil {
 		args[16], args[17] = w.Claim.Serial, w.Claim.Active
 	}
-	if w.Keep != nil {
-		args = append(args, keepArgs(w.Keep)...)
+	if w.Response != nil {
+		args = append(args, keepArgs(w.Response)...)
 	}
 	lines, err := s.execCount(ctx, l, what, statement, args...)
 	switch {
@@ -178,7 +178,7 @@ func checkWrite(w otp.Write) error {
 	if w.ID == "" || len(w.ID) > maxWriteID {
 		return fmt.Errorf("the id of a write must be 1 to %d characters, not %d", maxWriteID, len(w.ID))
 	}
-	if w.Row.Revision > math.MaxInt64 || w.Line.Step > math.MaxInt64 {
+	if w.Row.Revision > math.MaxInt64 || w.AuditEntry.Step > math.MaxInt64 {
 		return errors.New("a revision and a ratchet step must be less than 2⁶³")
 	}
 	_, err := otp.ParseStoredAccount(string(w.Row.Account))

@@ -88,7 +88,7 @@ func (s *Store) Epoch(ctx context.Context) (epoch otp.Epoch, err error) {
 // RaiseEpoch raises the doubt epoch by one, so that every device is in doubt, in one durable write with the audit entry. The cause
 // is the action of the entry, and the time is the database's. It is not safe to repeat. The server that does it is the one that the
 // database is used on from now on.
-func (s *Store) RaiseEpoch(ctx context.Context, line otp.Line) error {
+func (s *Store) RaiseEpoch(ctx context.Context, line otp.AuditEntry) error {
 	const raise = `WITH at AS MATERIALIZED (SELECT ` + clock + ` AS now), written AS (
 			UPDATE doubt_epoch SET (number, since, cause, system_identifier, timeline)
 			= (SELECT number + 1, at.now, $1, identifier, timeline FROM at, (SELECT ` + thisServer + `) server) RETURNING since), ` +

@@ -93,7 +93,7 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = moved.Close() }()
-	if err := moved.RaiseEpoch(t.Context(), otp.Line{Caller: "test", Action: "doubt-all"}); err != nil {
+	if err := moved.RaiseEpoch(t.Context(), otp.AuditEntry{Caller: "test", Action: "doubt-all"}); err != nil {
 		t.Fatal(err)
 	}
 	wantEpoch(t, open(t, database), 2, "doubt-all")

@@ -92,7 +92,7 @@ func describe(what string, err error) error {
 	answered := isAnswer(err)
 	_, unsent := errors.AsType[notSent](err)
 	if answered || unsent || pgconn.SafeToRetry(err) {
-		return fmt.Errorf("%s: %w: %w", what, otp.ErrUntouched, explain(err))
+		return fmt.Errorf("%s: %w: %w", what, otp.ErrNotApplied, explain(err))
 	}
 	return fmt.Errorf("%s: %w", what, explain(err))
 }

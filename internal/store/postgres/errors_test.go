@@ -28,7 +28,7 @@ func TestWhatAnErrorSaysOfAWrite(t *testing.T) {
 		{errors.New("unexpected EOF"), false},
 		{errNotReplicated, false},
 	} {
-		if got := errors.Is(describe("write", c.err), otp.ErrUntouched); got != c.untouched {
+		if got := errors.Is(describe("write", c.err), otp.ErrNotApplied); got != c.untouched {
 			t.Errorf("%v: untouched %t, want %t", c.err, got, c.untouched)
 		}
 	}

@@ -33,6 +33,6 @@ func scanFound(from pgx.CollectableRow) (row otp.Row, err error) {
 	var vault []byte
 	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
 		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.Former)
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
+	row.LeasedUntil, row.Secrets = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

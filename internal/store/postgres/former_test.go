@@ -17,7 +17,7 @@ func TestLoadFormerDevices(t *testing.T) {
 	}
 	store := open(t, server.Database(t))
 	contents := postgres.Contents{
-		Rows: func(func(otp.Row, error) bool) {}, Lines: func(func(otp.Audited, error) bool) {}, Former: withoutErrors(former),
+		Rows: func(func(otp.Row, error) bool) {}, Lines: func(func(otp.AuditRecord, error) bool) {}, Former: withoutErrors(former),
 	}
 	if err := store.Load(t.Context(), contents); err != nil {
 		t.Fatal(err)

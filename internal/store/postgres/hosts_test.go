@@ -63,7 +63,7 @@ func TestAServerThatIsDemoted(t *testing.T) {
 	for n := 0; ; n++ {
 		account := otp.Account(fmt.Sprint("new ", n))
 		if err := store.Create(t.Context(), writeOf(account, 1)); err != nil {
-			if refused++; refused > 1 || !errors.Is(err, otp.ErrUntouched) {
+			if refused++; refused > 1 || !errors.Is(err, otp.ErrNotApplied) {
 				t.Fatalf("refusal %d: %v", refused, err)
 			}
 			continue

@@ -21,7 +21,7 @@ func TestListingsWithADamagedRow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := store.Note(t.Context(), []otp.Line{{Action: "one"}, {Action: "two"}, {Action: "three"}}); err != nil {
+	if err := store.AppendAudit(t.Context(), []otp.AuditEntry{{Action: "one"}, {Action: "two"}, {Action: "three"}}); err != nil {
 		t.Fatal(err)
 	}
 	server.Exec(t, database.Reveal(), `ALTER TABLE audit DROP CONSTRAINT audit_step_check`,

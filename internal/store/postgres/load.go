@@ -18,7 +18,7 @@ import (
 type Contents struct {
 	Rows   iter.Seq2[otp.Row, error]
 	Former iter.Seq2[otp.Row, error] // devices that accounts had before others
-	Lines  iter.Seq2[otp.Audited, error]
+	Lines  iter.Seq2[otp.AuditRecord, error]
 	Keys   []authn.Key
 	Epoch  otp.Epoch // the zero value means the first epoch
 }
@@ -52,14 +52,14 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 	err := errors.Join(
 		load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
 			return []any{
-				string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.HeldUntil), nonNil(r.Body), nonNil(r.Vault.Reveal()),
+				string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.LeasedUntil), nonNil(r.Body), nonNil(r.Secrets.Reveal()),
 				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active, r.Epoch,
 			}
 		}),
 		load(ctx, tx, "former_device", formerColumns, c.Former, func(r otp.Row) []any {
 			return []any{r.Claim.Serial, string(r.Account), r.Revision, nonNil(r.Body)}
 		}),
-		load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.Audited) []any {
+		load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.AuditRecord) []any {
 			copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here
 			return []any{l.ID, copied, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step}
 		}),

@@ -58,7 +58,7 @@ func TestALockedResponseStopsNoOtherAccount(t *testing.T) {
 	account := createAccounts(t, store, "locked", 1)[0]
 	keeping := func(revision uint64, isOTP bool) otp.Write {
 		w := writeOf(account, revision)
-		w.Keep = &otp.Keep{Key: strings.Repeat("a", 64), IsOTP: isOTP, Kept: otp.Kept{
+		w.Response = &otp.KeyedResponse{Key: strings.Repeat("a", 64), IsOTP: isOTP, StoredResponse: otp.StoredResponse{
 			At: time.Now(), Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 		}}
 		return w
@@ -74,7 +74,7 @@ func TestALockedResponseStopsNoOtherAccount(t *testing.T) {
 		(SELECT oid FROM pg_database WHERE datname = current_database())`); n != 0 {
 		t.Error("the write that waits has the lock that all writes need")
 	}
-	if err := <-done; !errors.Is(err, otp.ErrUntouched) {
+	if err := <-done; !errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("a write that needs a locked response: %v; want ErrUntouched", err)
 	}
 }

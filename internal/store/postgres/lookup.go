@@ -23,7 +23,7 @@ type fetched struct {
 	row   otp.Row // with the account that is asked for
 	key   string  // of the call
 	found bool
-	kept  *otp.Kept
+	kept  *otp.StoredResponse
 	now   time.Time
 }
 
@@ -104,11 +104,11 @@ func scanFetched(rows pgx.Rows, fetches []*fetched) error {
 	}
 	f := fetches[n-1]
 	f.now, f.found = time.UnixMicro(at).UTC(), found
-	f.row.Revision, f.row.InDoubt, f.row.HeldUntil = revision, inDoubt, timeOrZero(heldUntil)
+	f.row.Revision, f.row.InDoubt, f.row.LeasedUntil = revision, inDoubt, timeOrZero(heldUntil)
 	f.row.Epoch, f.row.StoreEpoch = epoch, otp.Epoch{Number: storeEpoch, Since: sinceOf(since)}
-	f.row.Body, f.row.Vault, f.row.UnreadAnswers, f.row.Claim = body, secret.NewBytes(vault), unread, claim
+	f.row.Body, f.row.Secrets, f.row.UnreadAnswers, f.row.Claim = body, secret.NewBytes(vault), unread, claim
 	if answered {
-		f.kept = &otp.Kept{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
+		f.kept = &otp.StoredResponse{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
 	}
 	return nil
 }

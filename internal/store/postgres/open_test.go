@@ -194,8 +194,8 @@ func TestErrorsSayWhatMayBeStored(t *testing.T) {
 	}
 	server.Exec(t, url.Reveal(), "ALTER TABLE audit ADD CHECK (outcome <> 'refused by the server')")
 	refused := write(2)
-	refused.Line.Outcome = "refused by the server"
-	if err := store.Replace(t.Context(), refused); !errors.Is(err, otp.ErrUntouched) {
+	refused.AuditEntry.Outcome = "refused by the server"
+	if err := store.Replace(t.Context(), refused); !errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("a statement that the server undid: %v; want ErrUntouched", err)
 	}
 	if row, _, err := store.Fetch(t.Context(), "a"); err != nil || row.Revision != 1 {
@@ -208,9 +208,9 @@ func write(revision uint64) otp.Write { return writeOf("a", revision) }
 
 func writeOf(account otp.Account, revision uint64) otp.Write {
 	return otp.Write{
-		ID:   fmt.Sprintf("%s %d", account, revision),
-		Row:  otp.Row{Account: account, Revision: revision, Body: []byte("{}")},
-		Line: otp.Line{Account: account, Stage: otp.StageAttempt, Step: revision},
+		ID:         fmt.Sprintf("%s %d", account, revision),
+		Row:        otp.Row{Account: account, Revision: revision, Body: []byte("{}")},
+		AuditEntry: otp.AuditEntry{Account: account, Stage: otp.StageAttempt, Step: revision},
 	}
 }
 

@@ -24,7 +24,7 @@ func TestAServerThatPanics(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := store.Replace(t.Context(), write(2))
-	if err == nil || errors.Is(err, otp.ErrUntouched) {
+	if err == nil || errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("a write during which the server crashes says %v", err)
 	}
 	if err := os.Rename(wal+".away", wal); err != nil {

@@ -112,14 +112,14 @@ func (s *Store) listPast(ctx context.Context, after otp.Account, limit int) ([]o
 	}.past(ctx, s, "list the records, past damaged ones", string(after), limit)
 }
 
-func (s *Store) auditPast(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
+func (s *Store) auditPast(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error) {
 	const some = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step FROM audit
 		WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3`
-	return listing[int64, otp.Audited]{
+	return listing[int64, otp.AuditRecord]{
 		rows: some, remains: some, scan: scanLine,
-		key: func(line otp.Audited) int64 { return line.ID },
-		lost: func(id int64, why error) otp.Audited {
-			return otp.Audited{ID: id, Damage: fmt.Sprintf("the line cannot be read: %v", why)}
+		key: func(line otp.AuditRecord) int64 { return line.ID },
+		lost: func(id int64, why error) otp.AuditRecord {
+			return otp.AuditRecord{ID: id, Damage: fmt.Sprintf("the line cannot be read: %v", why)}
 		},
 		last:   math.MaxInt64,
 		locate: locateLine,

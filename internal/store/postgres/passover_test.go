@@ -61,7 +61,7 @@ func TestListingsWithDamagedPage(t *testing.T) {
 		key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.UnixMicro(int64(n+1)), time.Time{})
 		key.ID = fmt.Sprintf("key%03d", n)
 		w := writeOf(name(n), 1)
-		w.Row.Vault = secret.NewBytes(make([]byte, 300))
+		w.Row.Secrets = secret.NewBytes(make([]byte, 300))
 		if err = errors.Join(err, store.AddKey(t.Context(), key), store.Create(t.Context(), w)); err != nil {
 			t.Fatal(err)
 		}

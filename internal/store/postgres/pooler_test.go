@@ -72,7 +72,7 @@ func TestAStandbyBehindPgBouncer(t *testing.T) {
 	waitForStandbys(t, store)
 	done := make(chan error, 1)
 	go func() { done <- store.Replace(t.Context(), write(2)) }()
-	if err := cancelWaits(t, own, done); err == nil || errors.Is(err, otp.ErrUntouched) {
+	if err := cancelWaits(t, own, done); err == nil || errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("a wait that was canceled: %v", err)
 	}
 }

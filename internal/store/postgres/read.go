@@ -72,6 +72,6 @@ func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {
 	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
 		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.StoreEpoch.Number, &since)
 	row.StoreEpoch.Since = sinceOf(since)
-	row.HeldUntil, row.Vault = timeOrZero(heldUntil), secret.NewBytes(vault)
+	row.LeasedUntil, row.Secrets = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

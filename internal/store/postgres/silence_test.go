@@ -85,7 +85,7 @@ func calls(store *postgres.Store) map[string]func(context.Context) error {
 		"create": func(ctx context.Context) error { return store.Create(ctx, writeOf("new", 1)) },
 		"settle": func(ctx context.Context) error {
 			w := writeOf("recall", 2)
-			w.Keep = &otp.Keep{Key: strings.Repeat("a", 64), Kept: otp.Kept{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
+			w.Response = &otp.KeyedResponse{Key: strings.Repeat("a", 64), StoredResponse: otp.StoredResponse{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
 			return store.Replace(ctx, w)
 		},
 		"fetch": func(ctx context.Context) error {
@@ -96,7 +96,7 @@ func calls(store *postgres.Store) map[string]func(context.Context) error {
 			_, err := storetest.Look(ctx, store, "fetch", strings.Repeat("a", 64))
 			return err
 		},
-		"spend": func(ctx context.Context) error { return store.Spend(ctx, "fetch", strings.Repeat("a", 64)) },
+		"spend": func(ctx context.Context) error { return store.DiscardResponse(ctx, "fetch", strings.Repeat("a", 64)) },
 		"key": func(ctx context.Context) error {
 			_, err := store.KeyByID(ctx, "none")
 			return unless(err, authn.ErrNoKey)

@@ -25,10 +25,10 @@ func TestARepeatWaitsForTheStandbyToo(t *testing.T) {
 	set(t, own, "synchronous_standby_names = 'one_that_is_gone'")
 	waitForStandbys(t, store)
 	w := write(2)
-	w.Keep = &otp.Keep{Key: strings.Repeat("a", 64), Kept: otp.Kept{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
+	w.Response = &otp.KeyedResponse{Key: strings.Repeat("a", 64), StoredResponse: otp.StoredResponse{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
 	replace := func(ctx context.Context) error { return store.Replace(ctx, w) }
 	recall := func(ctx context.Context) error {
-		_, err := storetest.Look(ctx, store, "a", w.Keep.Key)
+		_, err := storetest.Look(ctx, store, "a", w.Response.Key)
 		return err
 	}
 	for n := range 3 {
@@ -64,7 +64,7 @@ func TestAWaitForTheStandbyThatIsCanceled(t *testing.T) {
 	for n := range 3 {
 		done := make(chan error, 1)
 		go func() { done <- store.Replace(t.Context(), write(2)) }()
-		if err := cancelWaits(t, own, done); err == nil || errors.Is(err, otp.ErrUntouched) || errors.Is(err, otp.ErrConflict) {
+		if err := cancelWaits(t, own, done); err == nil || errors.Is(err, otp.ErrNotApplied) || errors.Is(err, otp.ErrConflict) {
 			t.Errorf("try %d, whose wait was canceled, says %v; want that its outcome is not known", n+1, err)
 		}
 		waitForRevision(t, store, 2)

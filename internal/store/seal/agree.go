@@ -77,7 +77,7 @@ var errNeeded = errors.New("needed")
 
 func (r *Keyring) checkNeed(ctx context.Context, rows Lister, id KeyID) error {
 	err := eachRow(ctx, rows, func(row otp.Row) error {
-		if !row.Vault.IsEmpty() && keyOfRow(row) == id {
+		if !row.Secrets.IsEmpty() && keyOfRow(row) == id {
 			return errNeeded
 		}
 		return nil

@@ -80,7 +80,7 @@ func (r *Keyring) openSnapshot(found otp.Snapshot, key string) otp.Snapshot {
 	}
 	switch {
 	case errors.Is(err, ErrDamaged):
-		opened = otp.Kept{At: opened.At}
+		opened = otp.StoredResponse{At: opened.At}
 	case err != nil: // whatever is wrong with the row
 		found.Row.Unopened, found.Fault = false, err
 	}
@@ -89,12 +89,12 @@ func (r *Keyring) openSnapshot(found otp.Snapshot, key string) otp.Snapshot {
 }
 
 // Spend is as otp.Store says.
-func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
-	return s.inner.Spend(ctx, account, key)
+func (s *Store) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
+	return s.inner.DiscardResponse(ctx, account, key)
 }
 
 // sealKeep returns the answer as it may lie in a store.
-func (r *Keyring) sealKeep(account otp.Account, keep *otp.Keep) *otp.Keep {
+func (r *Keyring) sealKeep(account otp.Account, keep *otp.KeyedResponse) *otp.KeyedResponse {
 	if keep == nil {
 		return nil
 	}

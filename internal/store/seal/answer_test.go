@@ -15,15 +15,15 @@ func TestADamagedResponseIsSpent(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
 	store, key := seal.New(memory, keyringOf(t, line(1))), strings.Repeat("a", 64)
-	must(t, store.Create(t.Context(), otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("secret")}}))
-	sealed := otp.Write{ID: "2", Row: fetch(t, memory, "alice"), Keep: &otp.Keep{Key: key, IsOTP: true, Kept: otp.Kept{
+	must(t, store.Create(t.Context(), otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Secrets: vault("secret")}}))
+	sealed := otp.Write{ID: "2", Row: fetch(t, memory, "alice"), Response: &otp.KeyedResponse{Key: key, IsOTP: true, StoredResponse: otp.StoredResponse{
 		Fingerprint: []byte("fingerprint"), Answer: vault("not as it was sealed"),
 	}}}
 	sealed.Row.Revision = 2
 	must(t, memory.Replace(t.Context(), sealed))
 
 	found, err := storetest.Look(t.Context(), store, "alice", key)
-	if err != nil || found.Fault != nil || string(found.Row.Vault.Reveal()) != "secret" {
+	if err != nil || found.Fault != nil || string(found.Row.Secrets.Reveal()) != "secret" {
 		t.Errorf("the record is %+v (%v)", found, err)
 	}
 	if kept := found.Response; kept == nil || !kept.Answer.IsEmpty() {

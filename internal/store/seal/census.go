@@ -49,7 +49,7 @@ func CensusOf(rows []otp.Row) Census {
 
 func (c Census) add(row otp.Row) {
 	switch {
-	case !row.Vault.IsEmpty():
+	case !row.Secrets.IsEmpty():
 		c[keyOfRow(row)]++
 	case len(row.Body) == 0:
 		c[Unsealed]++
@@ -58,7 +58,7 @@ func (c Census) add(row otp.Row) {
 
 // keyOfRow names the key that the row's vault is sealed under, or says that it is Unsealed.
 func keyOfRow(row otp.Row) KeyID {
-	id, _, _ := cutHeader(row.Vault.Reveal(), extraBytes)
+	id, _, _ := cutHeader(row.Secrets.Reveal(), extraBytes)
 	return id
 }
 

@@ -121,11 +121,11 @@ func TestFollow(t *testing.T) {
 		path := newFile(t)
 		service, command := openFile(t, path, false), openFile(t, path, false)
 		first := service.Current()
-		old := service.Seal(seal.Vault, "alice", vault("x"))
+		old := service.Seal(seal.Secrets, "alice", vault("x"))
 		mac := service.MAC("a", nil)
 
 		second := turn(t, command)
-		if _, err := service.Open(seal.Vault, "alice", command.Seal(seal.Vault, "alice", vault("x"))); err != nil {
+		if _, err := service.Open(seal.Secrets, "alice", command.Seal(seal.Secrets, "alice", vault("x"))); err != nil {
 			t.Errorf("what the other process has sealed: %v", err)
 		}
 		third := turn(t, command)
@@ -139,7 +139,7 @@ func TestFollow(t *testing.T) {
 		if ok, err := command.CheckMAC("a", nil, mac); !ok || err != nil {
 			t.Errorf("a MAC from before is refused (%v)", err)
 		}
-		if _, err := command.Open(seal.Vault, "alice", old); err != nil {
+		if _, err := command.Open(seal.Secrets, "alice", old); err != nil {
 			t.Errorf("what was sealed before: %v", err)
 		}
 		expectOnly(t, path)
@@ -163,15 +163,15 @@ func TestFollowBrokenFile(t *testing.T) {
 		path := filepath.Join(t.TempDir(), seal.FileName)
 		must(t, withText(line(1))(path))
 		keyring := openFile(t, path, false)
-		later := keyringOf(t, line(2)).Seal(seal.Vault, "alice", vault("x"))
+		later := keyringOf(t, line(2)).Seal(seal.Secrets, "alice", vault("x"))
 		must(t, tc.spoil(path))
 
-		if sealed := keyring.Seal(seal.Vault, "alice", vault("x")); keyring.Current() != idOf(t, line(1)) {
+		if sealed := keyring.Seal(seal.Secrets, "alice", vault("x")); keyring.Current() != idOf(t, line(1)) {
 			t.Errorf("%s: the current key is another one", name)
-		} else if _, err := keyring.Open(seal.Vault, "alice", sealed); err != nil {
+		} else if _, err := keyring.Open(seal.Secrets, "alice", sealed); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		_, err := keyring.Open(seal.Vault, "alice", later)
+		_, err := keyring.Open(seal.Secrets, "alice", later)
 		if !errors.Is(err, otp.ErrSealed) || !strings.Contains(err.Error(), tc.says) ||
 			!strings.Contains(err.Error(), string(idOf(t, line(2)))) {
 			t.Errorf("%s: the error is %v, want one that says %q", name, err, tc.says)
@@ -181,7 +181,7 @@ func TestFollowBrokenFile(t *testing.T) {
 		}
 		must(t, os.RemoveAll(path))
 		must(t, withText(line(2)+"\n"+line(1))(path))
-		if _, err := keyring.Open(seal.Vault, "alice", later); err != nil {
+		if _, err := keyring.Open(seal.Secrets, "alice", later); err != nil {
 			t.Errorf("%s: when the file is well again: %v", name, err)
 		}
 		must(t, keyring.Reload())
@@ -198,7 +198,7 @@ func TestFollowMode(t *testing.T) {
 		t.Fatal("a file for all to read is taken")
 	}
 	must(t, os.Chmod(path, 0o600))
-	_, err := keyring.Open(seal.Vault, "alice", keyringOf(t, line(1)).Seal(seal.Vault, "alice", vault("x")))
+	_, err := keyring.Open(seal.Secrets, "alice", keyringOf(t, line(1)).Seal(seal.Secrets, "alice", vault("x")))
 	if !errors.Is(err, otp.ErrSealed) || strings.Contains(err.Error(), "mode") {
 		t.Errorf("the error is %v", err)
 	}
@@ -229,7 +229,7 @@ func TestManyChangeTheFileAtOnce(t *testing.T) {
 	}
 	reader := openFile(t, path, false)
 	for range 200 {
-		reader.Seal(seal.Vault, "alice", vault("x"))
+		reader.Seal(seal.Secrets, "alice", vault("x"))
 		must(t, reader.Reload())
 	}
 	all.Wait()

@@ -30,12 +30,12 @@ func TestRemoveUnused(t *testing.T) {
 	memory := storetest.NewMemory()
 	store := seal.New(memory, keyring)
 	first := otp.Write{
-		ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Body: []byte("{}"), Vault: vault("{}")}, Line: otp.Line{Account: "alice"},
+		ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Body: []byte("{}"), Secrets: vault("{}")}, AuditEntry: otp.AuditEntry{Account: "alice"},
 	}
 	must(t, store.Create(t.Context(), first))
 	second := first
 	second.ID, second.Row.Revision = "2", 2
-	second.Keep = &otp.Keep{Key: strings.Repeat("a", 64), IsOTP: true, Kept: otp.Kept{
+	second.Response = &otp.KeyedResponse{Key: strings.Repeat("a", 64), IsOTP: true, StoredResponse: otp.StoredResponse{
 		At: time.Now(), Fingerprint: keyring.Body("alice", "a", secret.NewBytes([]byte("body"))).Fingerprint(), Answer: vault("answer"),
 	}}
 	must(t, store.Replace(t.Context(), second))
@@ -54,10 +54,10 @@ func TestRemoveUnused(t *testing.T) {
 	current := turn(t, keyring)
 	refused(old, "seals 1 records")
 	third := second
-	third.ID, third.Row.Revision, third.Keep = "3", 3, nil
+	third.ID, third.Row.Revision, third.Response = "3", 3, nil
 	must(t, store.Replace(t.Context(), third)) // under the new key
 	refused(old, "seals 1 answers")
-	must(t, memory.Spend(t.Context(), "alice", strings.Repeat("a", 64)))
+	must(t, memory.DiscardResponse(t.Context(), "alice", strings.Repeat("a", 64)))
 	refused(current, "seals 1 records")
 	if err := remove("00000000"); !errors.Is(err, seal.ErrNoKey) {
 		t.Errorf("a key that is not there: %v", err)

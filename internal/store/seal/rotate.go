@@ -127,7 +127,7 @@ func (r *run) resealSome(ctx context.Context, accounts []otp.Account) (waiting [
 
 // isDue reports whether the row must be sealed again.
 func (r *run) isDue(row otp.Row) bool {
-	return !row.Vault.IsEmpty() && keyOfRow(row) != r.Keyring.Current()
+	return !row.Secrets.IsEmpty() && keyOfRow(row) != r.Keyring.Current()
 }
 
 // reseal seals one record under the current key, if that is still to be done; later says that it must wait: somebody
@@ -181,7 +181,7 @@ func (r *run) write(row otp.Row, now time.Time) (otp.Write, error) {
 	}
 	row.Revision++
 	row, err = r.Keyring.sealRow(row)
-	return otp.Write{ID: uuid.NewString(), Row: row, Over: row.Body, Line: otp.Line{
+	return otp.Write{ID: uuid.NewString(), Row: row, Over: row.Body, AuditEntry: otp.AuditEntry{
 		At: now, Account: row.Account, Caller: r.Caller, Action: action, Stage: otp.StageOutcome, Outcome: "done", Step: record.Step,
 	}}, err
 }

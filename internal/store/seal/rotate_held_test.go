@@ -108,7 +108,7 @@ func TestRotateBehindTheBackOfAHolder(t *testing.T) {
 			Account: "alice", Revision: 1,
 			Body: []byte(`{"schema":1,"serial":"d/_/a","step":4,"movedBy":0,` +
 				`"device":{"identity":{"id":"i","lastsync":"0"},"services":[{"id":"s","name":"n"}]}}`),
-			Vault: vault(`{"device":{"k0":"` + digits + `","k1":"` + digits + `","secret":"` + digits + `"}}`),
+			Secrets: vault(`{"device":{"k0":"` + digits + `","k1":"` + digits + `","secret":"` + digits + `"}}`),
 		}}))
 		limits := otp.Limits{
 			Deadline: 15 * time.Second, FinalizeTimeout: 5 * time.Second, QueueWait: 10 * time.Second, StoreTimeout: 5 * time.Second,
@@ -116,7 +116,7 @@ func TestRotateBehindTheBackOfAHolder(t *testing.T) {
 		paused := otp.New(seal.New(memory, old), slowInwebo{finalize: 40 * time.Second}, limits, nil)
 		answered := make(chan error, 1)
 		go func() {
-			_, err := paused.IssueOTP(t.Context(), otp.Ask{Account: "alice"}, secret.NewText("1234"))
+			_, err := paused.IssueOTP(t.Context(), otp.Request{Account: "alice"}, secret.NewText("1234"))
 			answered <- err
 		}()
 		time.Sleep(20 * time.Second) // the hold is over, its holder is not
@@ -134,11 +134,11 @@ func TestRotateBehindTheBackOfAHolder(t *testing.T) {
 		}
 		record, err := otp.Decode(fetch(t, seal.New(memory, next), "alice"))
 		must(t, err)
-		if record.Step != 5 || record.Hold != nil || record.Doubt != nil || record.Device.State.Keys.K1.Reveal() == digits {
+		if record.Step != 5 || record.Lease != nil || record.Doubt != nil || record.Device.State.Keys.K1.Reveal() == digits {
 			t.Errorf("after the answer the record is %+v", record)
 		}
 		prompt := otp.New(seal.New(memory, next), slowInwebo{}, limits, nil)
-		issued, err := prompt.IssueOTP(t.Context(), otp.Ask{Account: "alice"}, secret.NewText("1234"))
+		issued, err := prompt.IssueOTP(t.Context(), otp.Request{Account: "alice"}, secret.NewText("1234"))
 		if err != nil || issued.Step != 6 {
 			t.Errorf("the next OTP is of step %d (%v)", issued.Step, err)
 		}

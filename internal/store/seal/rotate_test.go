@@ -25,9 +25,9 @@ func put(t testing.TB, store otp.Store, account otp.Account, revision uint64, n 
 		body = fmt.Appendf(nil, `{"schema":1,"step":%d,"hold":{"until":%q}}`, n, held.Format(time.RFC3339Nano))
 	}
 	w := otp.Write{
-		ID:   fmt.Sprintf("%s/%d/%s", account, revision, t.Name()[:min(20, len(t.Name()))]),
-		Row:  otp.Row{Account: account, Revision: revision, InDoubt: n%2 == 1, Body: body, Vault: vault(fmt.Sprintf(`{"n":%d}`, n))},
-		Line: otp.Line{Account: account, Action: "otp"},
+		ID:         fmt.Sprintf("%s/%d/%s", account, revision, t.Name()[:min(20, len(t.Name()))]),
+		Row:        otp.Row{Account: account, Revision: revision, InDoubt: n%2 == 1, Body: body, Secrets: vault(fmt.Sprintf(`{"n":%d}`, n))},
+		AuditEntry: otp.AuditEntry{Account: account, Action: "otp"},
 	}
 	verb := store.Replace
 	if revision == 1 {
@@ -46,13 +46,13 @@ func fill(t testing.TB, store otp.Store, accounts int) {
 }
 
 // rotations returns the audit lines of rotations.
-func rotations(t testing.TB, memory *storetest.Memory) (lines []otp.Line) {
+func rotations(t testing.TB, memory *storetest.Memory) (lines []otp.AuditEntry) {
 	t.Helper()
 	all, err := memory.AuditAfter(t.Context(), 0, 1<<20)
 	must(t, err)
 	for _, line := range all {
 		if line.Action == "seal-rotate" {
-			lines = append(lines, line.Line)
+			lines = append(lines, line.AuditEntry)
 		}
 	}
 	return lines
@@ -106,15 +106,15 @@ func TestRotate(t *testing.T) {
 		for _, was := range before {
 			is, opened := fetch(t, memory, was.Account), fetch(t, store, was.Account)
 			if was.Account == "empty" {
-				if is.Revision != 1 || !is.Vault.IsEmpty() {
+				if is.Revision != 1 || !is.Secrets.IsEmpty() {
 					t.Error("a record without a vault was changed")
 				}
 				continue
 			}
-			old, err := keyring.Open(seal.Vault, was.Account, was.Vault.Reveal())
+			old, err := keyring.Open(seal.Secrets, was.Account, was.Secrets.Reveal())
 			must(t, err)
-			same := is.Revision == 2 && is.InDoubt == was.InDoubt && is.HeldUntil.Equal(was.HeldUntil) &&
-				string(is.Body) == string(was.Body) && string(opened.Vault.Reveal()) == string(old.Reveal())
+			same := is.Revision == 2 && is.InDoubt == was.InDoubt && is.LeasedUntil.Equal(was.LeasedUntil) &&
+				string(is.Body) == string(was.Body) && string(opened.Secrets.Reveal()) == string(old.Reveal())
 			if !same {
 				t.Fatalf("more was changed of the record than its seal: %+v, after it was %+v", is, was)
 			}
@@ -128,7 +128,7 @@ func TestRotate(t *testing.T) {
 			t.Errorf("the time of a line is %v", line.At)
 		}
 		line.At = time.Time{}
-		want := otp.Line{
+		want := otp.AuditEntry{
 			Account: "hold is over", Caller: "command", Action: "seal-rotate", Stage: otp.StageOutcome, Outcome: "done", Step: step,
 		}
 		if line != want {
@@ -149,7 +149,7 @@ func TestRotateKilledAndResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const accounts = 9
 		for killedAt := range int64(2*accounts + 1) {
-			for _, fault := range []storetest.Fault{{Err: otp.ErrUntouched}, {Err: errors.New("no answer"), Applied: true}} {
+			for _, fault := range []storetest.Fault{{Err: otp.ErrNotApplied}, {Err: errors.New("no answer"), Applied: true}} {
 				memory := storetest.NewMemory()
 				keyring := openFile(t, newFile(t), false)
 				fill(t, seal.New(memory, keyring), accounts)
@@ -201,9 +201,9 @@ func TestRotateWithRecordsThatDoNotOpen(t *testing.T) {
 		memory := storetest.NewMemory()
 		keyring := keyringOf(t, line(2), line(1))
 		create := func(account otp.Account, by *seal.Keyring, of otp.Account, body string) {
-			sealed := by.Seal(seal.Vault, of, vault(`{}`))
+			sealed := by.Seal(seal.Secrets, of, vault(`{}`))
 			must(t, memory.Create(t.Context(), otp.Write{
-				ID: string(account), Row: otp.Row{Account: account, Revision: 1, Body: []byte(body), Vault: secret.NewBytes(sealed)},
+				ID: string(account), Row: otp.Row{Account: account, Revision: 1, Body: []byte(body), Secrets: secret.NewBytes(sealed)},
 			}))
 		}
 		good := `{"schema":1}`
@@ -270,7 +270,7 @@ func TestRotateAfterAConflict(t *testing.T) {
 		go func() {
 			time.Sleep(time.Second) // long before the rotation goes through the records again
 			expectCensus(t, memory, seal.Census{both.Current(): 1})
-			if row := fetch(t, seal.New(memory, both), "alice"); row.Revision != 5 || string(row.Vault.Reveal()) != `{"n":13}` {
+			if row := fetch(t, seal.New(memory, both), "alice"); row.Revision != 5 || string(row.Secrets.Reveal()) != `{"n":13}` {
 				t.Errorf("the record has revision %d and not what was written last", row.Revision)
 			}
 		}()
@@ -324,8 +324,8 @@ func TestRotateWhileWritersGoOn(t *testing.T) {
 		expectCensus(t, memory, seal.Census{id: devices * (1 + conversations)})
 		for i := range devices {
 			row := fetch(t, service, otp.Account(fmt.Sprint("account ", i)))
-			if want := fmt.Sprintf(`{"n":%d}`, 100*i+conversations-1); string(row.Vault.Reveal()) != want {
-				t.Errorf("%s has the vault %s, want %s", row.Account, row.Vault.Reveal(), want)
+			if want := fmt.Sprintf(`{"n":%d}`, 100*i+conversations-1); string(row.Secrets.Reveal()) != want {
+				t.Errorf("%s has the vault %s, want %s", row.Account, row.Secrets.Reveal(), want)
 			}
 		}
 		if len(rotations(t, memory)) == 0 {

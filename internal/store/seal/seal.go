@@ -51,7 +51,9 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 }
 
 // Note is as otp.Store says.
-func (s *Store) Note(ctx context.Context, lines []otp.Line) error { return s.inner.Note(ctx, lines) }
+func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
+	return s.inner.AppendAudit(ctx, lines)
+}
 
 // BySerial is as otp.Store says.
 func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
@@ -86,33 +88,33 @@ func (r *Keyring) sealed(ctx context.Context, w otp.Write, store func(context.Co
 
 // sealWrite returns the write as it may be stored.
 func (r *Keyring) sealWrite(w otp.Write) (_ otp.Write, err error) {
-	if w.SameVault {
+	if w.SameSecrets {
 		w.Row.Unopened = false
 	} else if w.Row, err = r.sealRow(w.Row); err != nil {
 		return w, err
 	}
-	w.Keep = r.sealKeep(w.Row.Account, w.Keep)
+	w.Response = r.sealKeep(w.Row.Account, w.Response)
 	return w, nil
 }
 
 // sealRow returns the row as it may be stored. An empty vault stays empty: there is nothing to hide. Without a keyring, the error
-// wraps otp.ErrUntouched.
+// wraps otp.ErrNotApplied.
 func (r *Keyring) sealRow(row otp.Row) (otp.Row, error) {
 	switch {
 	case row.Unopened:
 		row.Unopened = false
-	case row.Vault.IsEmpty():
+	case row.Secrets.IsEmpty():
 	case r == nil:
-		return otp.Row{}, fmt.Errorf("%w: %w", otp.ErrUntouched, errUnread)
+		return otp.Row{}, fmt.Errorf("%w: %w", otp.ErrNotApplied, errUnread)
 	default:
-		row.Vault = secret.NewBytes(r.Seal(Vault, row.Account, row.Vault))
+		row.Secrets = secret.NewBytes(r.Seal(Secrets, row.Account, row.Secrets))
 	}
 	return row, nil
 }
 
 // openRow undoes sealRow. With an error it returns the row as it is, Unopened.
 func (r *Keyring) openRow(row otp.Row) (otp.Row, error) {
-	if row.Vault.IsEmpty() {
+	if row.Secrets.IsEmpty() {
 		return row, nil
 	}
 	vault, err := r.openVault(row)
@@ -123,7 +125,7 @@ func (r *Keyring) openRow(row otp.Row) (otp.Row, error) {
 		row.Unopened = true
 		return row, err
 	}
-	row.Vault = vault
+	row.Secrets = vault
 	return row, nil
 }
 
@@ -131,5 +133,5 @@ func (r *Keyring) openVault(row otp.Row) (secret.Bytes, error) {
 	if r == nil {
 		return secret.Bytes{}, fmt.Errorf("%w: %w", otp.ErrSealed, errUnread)
 	}
-	return r.Open(Vault, row.Account, row.Vault.Reveal())
+	return r.Open(Secrets, row.Account, row.Secrets.Reveal())
 }

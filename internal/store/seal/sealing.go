@@ -16,7 +16,7 @@ import (
 type Purpose string
 
 // Vault is the purpose of a row's vault.
-const Vault Purpose = "vault"
+const Secrets Purpose = "vault"
 
 // ErrDamaged says that something sealed is not as it was sealed, or not whose it is said to be. The error around it
 // names account and key.

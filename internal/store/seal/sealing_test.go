@@ -128,16 +128,16 @@ func TestPurposeAndAccountDoNotRunTogether(t *testing.T) {
 func TestEveryBitCounts(t *testing.T) {
 	t.Parallel()
 	keyring := keyringOf(t, line(1), line(2))
-	good := keyring.Seal(seal.Vault, "alice", vault(`{"device":{}}`))
+	good := keyring.Seal(seal.Secrets, "alice", vault(`{"device":{}}`))
 	for i := range 8 * len(good) {
 		bad := bytes.Clone(good)
 		bad[i/8] ^= 1 << (i % 8)
-		if _, err := keyring.Open(seal.Vault, "alice", bad); err == nil {
+		if _, err := keyring.Open(seal.Secrets, "alice", bad); err == nil {
 			t.Errorf("with bit %d turned it still opens", i)
 		}
 	}
 	for i := range good {
-		if _, err := keyring.Open(seal.Vault, "alice", good[:i]); !errors.Is(err, seal.ErrDamaged) {
+		if _, err := keyring.Open(seal.Secrets, "alice", good[:i]); !errors.Is(err, seal.ErrDamaged) {
 			t.Errorf("the first %d bytes: the error is %v", i, err)
 		}
 	}

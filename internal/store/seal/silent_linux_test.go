@@ -26,13 +26,13 @@ func TestKeyFileThatDoesNotAnswer(t *testing.T) {
 	sealed := make(chan []byte)
 	go func() {
 		for range 3 { // the first looks, and later ones find its look under way
-			sealed <- keyring.Seal(seal.Vault, "alice", vault("x"))
+			sealed <- keyring.Seal(seal.Secrets, "alice", vault("x"))
 		}
 	}()
 	for range 3 {
 		select {
 		case text := <-sealed:
-			if opened, err := keyring.Open(seal.Vault, "alice", text); err != nil || string(opened.Reveal()) != "x" {
+			if opened, err := keyring.Open(seal.Secrets, "alice", text); err != nil || string(opened.Reveal()) != "x" {
 				t.Errorf("what was sealed meanwhile: %v", err)
 			}
 		case <-time.After(time.Minute):

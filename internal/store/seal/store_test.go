@@ -37,18 +37,18 @@ func TestNothingClearBeneath(t *testing.T) {
 		return storetest.Fault{}
 	}}
 	store := seal.New(inner, keyringOf(t, line(1)))
-	row := otp.Row{Account: "alice", Revision: 1, Body: []byte(`{"schema":1}`), Vault: vault(`{"device":{"k1":"` + canary + `"}}`)}
+	row := otp.Row{Account: "alice", Revision: 1, Body: []byte(`{"schema":1}`), Secrets: vault(`{"device":{"k1":"` + canary + `"}}`)}
 	must(t, store.Create(t.Context(), otp.Write{ID: "a", Row: row}))
 	row.Revision = 2
 	must(t, store.Replace(t.Context(), otp.Write{ID: "b", Row: row}))
-	if opened := fetch(t, store, "alice"); !bytes.Equal(opened.Vault.Reveal(), row.Vault.Reveal()) {
+	if opened := fetch(t, store, "alice"); !bytes.Equal(opened.Secrets.Reveal(), row.Secrets.Reveal()) {
 		t.Error("the vault comes back as another one")
 	}
-	if len(got) != 3 || got[0].Row.Vault.IsEmpty() || got[1].Row.Vault.IsEmpty() {
+	if len(got) != 3 || got[0].Row.Secrets.IsEmpty() || got[1].Row.Secrets.IsEmpty() {
 		t.Fatalf("the store beneath got %d calls", len(got))
 	}
 	for _, w := range got[:2] {
-		inner := w.Row.Vault.Reveal()
+		inner := w.Row.Secrets.Reveal()
 		for _, part := range []string{canary, canary[:8], string(unhex(t, canary)[:5]), "device"} {
 			if bytes.Contains(inner, []byte(part)) {
 				t.Errorf("the store beneath got %q in the vault", part)
@@ -65,7 +65,7 @@ func TestEmptyVaultStaysEmpty(t *testing.T) {
 	memory := storetest.NewMemory()
 	store := seal.New(memory, keyringOf(t, line(1)))
 	must(t, store.Create(t.Context(), otp.Write{ID: "a", Row: otp.Row{Account: "alice", Revision: 1}}))
-	if !fetch(t, memory, "alice").Vault.IsEmpty() || !fetch(t, store, "alice").Vault.IsEmpty() {
+	if !fetch(t, memory, "alice").Secrets.IsEmpty() || !fetch(t, store, "alice").Secrets.IsEmpty() {
 		t.Error("an empty vault does not stay empty")
 	}
 }
@@ -75,15 +75,15 @@ func TestFetchRefuses(t *testing.T) {
 	memory := storetest.NewMemory()
 	keyring := keyringOf(t, line(1))
 	create := func(account otp.Account, vault secret.Bytes) {
-		must(t, memory.Create(t.Context(), otp.Write{ID: string(account), Row: otp.Row{Account: account, Revision: 1, Vault: vault}}))
+		must(t, memory.Create(t.Context(), otp.Write{ID: string(account), Row: otp.Row{Account: account, Revision: 1, Secrets: vault}}))
 	}
 	sealed := func(by *seal.Keyring, purpose seal.Purpose, account otp.Account) secret.Bytes {
 		return secret.NewBytes(by.Seal(purpose, account, vault("canary")))
 	}
-	create("alice", sealed(keyring, seal.Vault, "alice"))
-	create("bob", sealed(keyring, seal.Vault, "alice"))
+	create("alice", sealed(keyring, seal.Secrets, "alice"))
+	create("bob", sealed(keyring, seal.Secrets, "alice"))
 	create("carol", sealed(keyring, "answer", "carol"))
-	create("dave", sealed(keyringOf(t, line(2)), seal.Vault, "dave"))
+	create("dave", sealed(keyringOf(t, line(2)), seal.Secrets, "dave"))
 	create("erin", vault(`{"device":{"k0":"canary"}}`))
 
 	store := seal.New(memory, keyring)
@@ -107,7 +107,7 @@ func TestFetchRefuses(t *testing.T) {
 			continue
 		}
 		inner, _, _ := memory.Fetch(t.Context(), tc.account)
-		if row.Account != inner.Account || row.Unopened != (inner.Account != "") || !bytes.Equal(row.Vault.Reveal(), inner.Vault.Reveal()) {
+		if row.Account != inner.Account || row.Unopened != (inner.Account != "") || !bytes.Equal(row.Secrets.Reveal(), inner.Secrets.Reveal()) {
 			t.Errorf("%s: the error does not come with the row as it is", tc.account)
 		}
 		if text := err.Error(); !strings.Contains(text, tc.says) || strings.Contains(text, "canary") ||
@@ -123,15 +123,15 @@ func TestRepeatUnderAnotherKey(t *testing.T) {
 	memory := storetest.NewMemory()
 	keyring := openFile(t, newFile(t), false)
 	store := seal.New(memory, keyring)
-	w := otp.Write{ID: "a", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("x")}}
+	w := otp.Write{ID: "a", Row: otp.Row{Account: "alice", Revision: 1, Secrets: vault("x")}}
 	must(t, store.Create(t.Context(), w))
-	first := fetch(t, memory, "alice").Vault.Reveal()
+	first := fetch(t, memory, "alice").Secrets.Reveal()
 	turn(t, keyring)
 	must(t, store.Create(t.Context(), w))
-	if !bytes.Equal(fetch(t, memory, "alice").Vault.Reveal(), first) {
+	if !bytes.Equal(fetch(t, memory, "alice").Secrets.Reveal(), first) {
 		t.Error("the repeat changed the row")
 	}
-	if !bytes.Equal(fetch(t, store, "alice").Vault.Reveal(), []byte("x")) || w.Row.Vault.IsEmpty() {
+	if !bytes.Equal(fetch(t, store, "alice").Secrets.Reveal(), []byte("x")) || w.Row.Secrets.IsEmpty() {
 		t.Error("the vault comes back as another one")
 	}
 }
@@ -141,7 +141,7 @@ func TestStoreWithoutKeys(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
 	store := seal.New(memory, keyringOf(t, line(1)))
-	w := otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Vault: vault("canary")}}
+	w := otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Secrets: vault("canary")}}
 	must(t, store.Create(t.Context(), w))
 	unopened := seal.NewUnopened(memory)
 	row, _, err := unopened.Fetch(t.Context(), "alice")
@@ -150,11 +150,11 @@ func TestStoreWithoutKeys(t *testing.T) {
 	}
 	row.Revision, row.Body = 2, []byte("{}")
 	must(t, unopened.Replace(t.Context(), otp.Write{ID: "2", Row: row}))
-	if row, _, err := store.Fetch(t.Context(), "alice"); err != nil || string(row.Vault.Reveal()) != "canary" || string(row.Body) != "{}" {
+	if row, _, err := store.Fetch(t.Context(), "alice"); err != nil || string(row.Secrets.Reveal()) != "canary" || string(row.Body) != "{}" {
 		t.Errorf("with the keys the row is %+v, %v", row, err)
 	}
 	w.ID, w.Row.Revision = "3", 3
-	if err := unopened.Replace(t.Context(), w); !errors.Is(err, otp.ErrUntouched) {
+	if err := unopened.Replace(t.Context(), w); !errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("a vault in the clear: %v", err)
 	}
 }

@@ -47,7 +47,7 @@ func TestFileWithoutTheCurrentKeyIsNotTakenOver(t *testing.T) {
 				path := filepath.Join(t.TempDir(), seal.FileName)
 				must(t, withText(tc.before)(path))
 				keyring := openFile(t, path, false)
-				keys, sealed := keyring.Keys(), keyring.Seal(seal.Vault, "alice", vault("x"))
+				keys, sealed := keyring.Keys(), keyring.Seal(seal.Secrets, "alice", vault("x"))
 				must(t, keyring.Fault())
 
 				must(t, withText(tc.after)(path))
@@ -60,10 +60,10 @@ func TestFileWithoutTheCurrentKeyIsNotTakenOver(t *testing.T) {
 				if !slices.Equal(keyring.Keys(), keys) {
 					t.Errorf("the keys became %v, and were %v", keyring.Keys(), keys)
 				}
-				if _, err := keyring.Open(seal.Vault, "alice", sealed); err != nil {
+				if _, err := keyring.Open(seal.Secrets, "alice", sealed); err != nil {
 					t.Errorf("what was sealed before does not open: %v", err)
 				}
-				if header := keyring.Seal(seal.Vault, "alice", vault("x"))[:5]; string(header) != string(sealed[:5]) {
+				if header := keyring.Seal(seal.Secrets, "alice", vault("x"))[:5]; string(header) != string(sealed[:5]) {
 					t.Error("another key seals now")
 				}
 
@@ -129,7 +129,7 @@ func TestForeignFileIsNotChanged(t *testing.T) {
 	if text, err := os.ReadFile(path); err != nil || string(text) != line(9) {
 		t.Errorf("the file was changed (%v)", err)
 	}
-	if _, err := keyring.Open(seal.Vault, "alice", keyringOf(t, line(9)).Seal(seal.Vault, "alice", vault("x"))); !errors.Is(err, otp.ErrSealed) {
+	if _, err := keyring.Open(seal.Secrets, "alice", keyringOf(t, line(9)).Seal(seal.Secrets, "alice", vault("x"))); !errors.Is(err, otp.ErrSealed) {
 		t.Errorf("what is sealed under the foreign key: %v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // keeping stores the answer of a write.
 func keeping(w otp.Write) change {
-	k := w.Keep
+	k := w.Response
 	args := []any{
 		string(w.Row.Account), k.Key, k.At.UnixMicro(), k.IsOTP, bytesOrNull(k.Fingerprint), bytesOrNull(k.Answer.Reveal()),
 	}
@@ -21,7 +21,7 @@ func keeping(w otp.Write) change {
 }
 
 // Spend is as otp.Store says.
-func (s *Store) Spend(ctx context.Context, account otp.Account, key string) error {
+func (s *Store) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		_, failure = on.exec(spendAnswer, string(account), key)
 		return nil, failure

@@ -13,7 +13,7 @@ import (
 // AuditAfter returns the lines of the audit log with an id above the one given, in the order of ids, at most limit. Lines
 // appear in the order of their ids, so who goes on after the last id that it has seen misses none.
 // Of a damaged line it returns what can be read, and the damage.
-func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
+func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error) {
 	lines, err := list(ctx, s, "read the audit log", readLine, auditAfter, id, limit)
 	if isDamage(err) {
 		return s.auditSingly(ctx, id, limit)
@@ -22,12 +22,12 @@ func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audi
 }
 
 // Note adds lines that come with no record. Their time is the store's, whatever they say.
-func (s *Store) Note(ctx context.Context, lines []otp.Line) error {
-	lines = append([]otp.Line(nil), lines...)
+func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
+	lines = append([]otp.AuditEntry(nil), lines...)
 	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		for _, line := range lines {
 			line.At = now()
-			if _, err := on.exec(insertLine, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...); err != nil {
+			if _, err := on.exec(insertLine, lineArgs(otp.Write{ID: uuid.NewString(), AuditEntry: line})...); err != nil {
 				return nil, err
 			}
 		}
@@ -47,7 +47,7 @@ func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
 
 // lineArgs are the values of lineColumns; checkWrite has seen that the number fits.
 func lineArgs(w otp.Write) []any {
-	l := w.Line
+	l := w.AuditEntry
 	return []any{
 		w.ID, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome,
 		int64(l.Step),
@@ -55,8 +55,8 @@ func lineArgs(w otp.Write) []any {
 }
 
 // readLine reads an id and lineColumns without the id of the write.
-func readLine(r *row) (otp.Audited, error) {
-	line := otp.Audited{ID: r.integer(), Line: otp.Line{
+func readLine(r *row) (otp.AuditRecord, error) {
+	line := otp.AuditRecord{ID: r.integer(), AuditEntry: otp.AuditEntry{
 		At: r.at(), Account: otp.Account(r.text()), Caller: r.text(), Transaction: r.text(), Action: r.text(),
 		Stage: otp.Stage(r.text()), Outcome: r.text(), Step: r.number(),
 	}}

@@ -92,8 +92,8 @@ func benchmarkReplace(b *testing.B, s *Store, callers int, replace func(context.
 func benchWrite(caller int, revision uint64) otp.Write {
 	account := otp.Account(fmt.Sprint("account ", caller))
 	return otp.Write{
-		ID:   uuid.Must(uuid.NewV7()).String(),
-		Row:  otp.Row{Account: account, Revision: revision, Body: make([]byte, 1500), Vault: secret.NewBytes(make([]byte, 500)), HeldUntil: time.Unix(int64(revision), 0)},
-		Line: otp.Line{At: now(), Account: account, Caller: "key:bench", Transaction: uuid.NewString(), Action: "otp", Stage: otp.StageAttempt, Step: revision},
+		ID:         uuid.Must(uuid.NewV7()).String(),
+		Row:        otp.Row{Account: account, Revision: revision, Body: make([]byte, 1500), Secrets: secret.NewBytes(make([]byte, 500)), LeasedUntil: time.Unix(int64(revision), 0)},
+		AuditEntry: otp.AuditEntry{At: now(), Account: account, Caller: "key:bench", Transaction: uuid.NewString(), Action: "otp", Stage: otp.StageAttempt, Step: revision},
 	}
 }

@@ -67,8 +67,8 @@ func overwrite(t *testing.T, dir string, at int64) {
 
 func withResponse(revision uint64) otp.Write {
 	w := benchWrite(1, revision)
-	w.Line.Stage = otp.StageOutcome
-	w.Keep = &otp.Keep{Key: fmt.Sprintf("%064d", revision), IsOTP: true, Kept: otp.Kept{
+	w.AuditEntry.Stage = otp.StageOutcome
+	w.Response = &otp.KeyedResponse{Key: fmt.Sprintf("%064d", revision), IsOTP: true, StoredResponse: otp.StoredResponse{
 		At: now(), Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 	}}
 	return w
@@ -119,7 +119,7 @@ func TestSettleWhereAnIndexOfRecordsIsDamaged(t *testing.T) {
 			damage(t, dir, part)
 			s := openDamaged(t, dir)
 			w := withResponse(2)
-			w.Row.HeldUntil, w.Row.InDoubt, w.Row.UnreadAnswers, w.Row.Body = time.Time{}, true, 1, []byte(`{"settled":true}`)
+			w.Row.LeasedUntil, w.Row.InDoubt, w.Row.UnreadAnswers, w.Row.Body = time.Time{}, true, 1, []byte(`{"settled":true}`)
 			if err := s.Replace(t.Context(), w); err != nil {
 				t.Fatal(err)
 			}
@@ -153,9 +153,9 @@ func TestDamagedIndexOfDevices(t *testing.T) {
 	damage(t, dir, "device_held")
 	s := openDamaged(t, dir)
 	idle := benchWrite(2, 1)
-	idle.Row.HeldUntil = time.Time{}
+	idle.Row.LeasedUntil = time.Time{}
 	errs := together(t, s, writing(benchWrite(1, 2)), writing(idle))
-	if !errors.Is(errs[0], otp.ErrUntouched) || errs[1] != nil {
+	if !errors.Is(errs[0], otp.ErrNotApplied) || errs[1] != nil {
 		t.Errorf("the one that needs the page: %v; the other: %v", errs[0], errs[1])
 	}
 	if s.Broken() != nil {
@@ -177,7 +177,7 @@ func TestSettleWhereTheAuditLogIsDamaged(t *testing.T) {
 			damage(t, dir, parts...)
 			s := openDamaged(t, dir)
 			w := withResponse(2)
-			w.Row.HeldUntil, w.Row.InDoubt, w.Row.Body = time.Time{}, true, []byte(`{"settled":true}`)
+			w.Row.LeasedUntil, w.Row.InDoubt, w.Row.Body = time.Time{}, true, []byte(`{"settled":true}`)
 			for _, again := range []string{"a settle", "the same settle again"} {
 				if err := s.Replace(t.Context(), w); err != nil {
 					t.Errorf("%s: %v", again, err)
@@ -194,8 +194,8 @@ func TestSettleWhereTheAuditLogIsDamaged(t *testing.T) {
 				t.Errorf("found is %s", got)
 			}
 			leased := benchWrite(1, 3)
-			leased.Line.Stage = otp.StageAttempt
-			if err := s.Replace(t.Context(), leased); !errors.Is(err, otp.ErrUntouched) {
+			leased.AuditEntry.Stage = otp.StageAttempt
+			if err := s.Replace(t.Context(), leased); !errors.Is(err, otp.ErrNotApplied) {
 				t.Errorf("a lease: %v, want it refused", err)
 			}
 			if got := s.Condition(t.Context()); got.SettlesUnlogged == 0 || !strings.Contains(got.Damage, parts[0]) {

@@ -39,7 +39,7 @@ func (s *Store) put(ctx context.Context, w otp.Write) error {
 		return err
 	}
 	t, id := task{kind: settle, change: writing(w)}, w.ID
-	if w.Line.Stage == otp.StageAttempt {
+	if w.AuditEntry.Stage == otp.StageAttempt {
 		t.kind, id = lease, ""
 		switch err := s.ensureReserve(ctx); {
 		case errors.Is(err, otp.ErrBroken):
@@ -48,7 +48,7 @@ func (s *Store) put(ctx context.Context, w otp.Write) error {
 			return untouched(err)
 		}
 	}
-	if w.Keep != nil {
+	if w.Response != nil {
 		t.keep = keeping(w)
 	}
 	err := s.writer.do(ctx, &job{Task: t, ID: id})
@@ -64,7 +64,7 @@ func checkWrite(w otp.Write) error {
 	if w.ID == "" || len(w.ID) > maxWriteID {
 		return fmt.Errorf("the id of a write must be 1 to %d characters, not %d", maxWriteID, len(w.ID))
 	}
-	if w.Row.Revision > math.MaxInt64 || w.Line.Step > math.MaxInt64 {
+	if w.Row.Revision > math.MaxInt64 || w.AuditEntry.Step > math.MaxInt64 {
 		return errors.New("a revision and a ratchet step must be less than 2⁶³")
 	}
 	_, err := otp.ParseStoredAccount(string(w.Row.Account))
@@ -82,7 +82,7 @@ func misfit(w otp.Write) error {
 // writing returns the change that a write of a record is. The change shares nothing with the write, whose caller may go on with it
 // after it has left.
 func writing(w otp.Write) change {
-	w.Row.Body, w.Row.Vault, w.Over = bytes.Clone(w.Row.Body), secret.NewBytes(bytes.Clone(w.Row.Vault.Reveal())), bytes.Clone(w.Over)
+	w.Row.Body, w.Row.Secrets, w.Over = bytes.Clone(w.Row.Body), secret.NewBytes(bytes.Clone(w.Row.Secrets.Reveal())), bytes.Clone(w.Over)
 	device, line := deviceArgs(w), lineArgs(w)
 	if w.Claim != nil {
 		claim := *w.Claim
@@ -171,7 +171,7 @@ func unlessRepeated(on target, w otp.Write, err error) (refusal, failure error) 
 func writtenBefore(on target, w otp.Write) (known bool, revision uint64, err error) {
 	text, args := on.pick(findWrite, findWriteByScan), []any{w.ID, string(w.Row.Account)}
 	if on.unlogged {
-		text, args = on.pick(findSame, findSameByScan), []any{string(w.Row.Account), w.Row.Body, w.Row.Vault.Reveal()}
+		text, args = on.pick(findSame, findSameByScan), []any{string(w.Row.Account), w.Row.Body, w.Row.Secrets.Reveal()}
 	}
 	_, _, err = one(on.conn, func(r *row) error {
 		known, revision = r.flag(), r.number()
@@ -214,7 +214,7 @@ func (s *Store) CountDoubt(ctx context.Context) (int, error) {
 // numbers fit.
 func deviceArgs(w otp.Write) []any {
 	args := append(rowArgs(w.Row), bytesOrNull(w.Over))
-	if w.SameVault {
+	if w.SameSecrets {
 		args[len(args)-3], args[len(args)-2] = nil, nil
 	}
 	if w.Row.Revision == 1 {
@@ -226,8 +226,8 @@ func deviceArgs(w otp.Write) []any {
 // rowArgs are the values of deviceColumns.
 func rowArgs(row otp.Row) []any {
 	return []any{
-		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.HeldUntil),
-		row.Body, row.Vault.Reveal(), row.UnreadAnswers,
+		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.LeasedUntil),
+		row.Body, row.Secrets.Reveal(), row.UnreadAnswers,
 	}
 }
 
@@ -242,8 +242,8 @@ func bytesOrNull(b []byte) any {
 // readRow reads listedColumns.
 func readRow(r *row) otp.Row {
 	return otp.Row{
-		Account: otp.Account(r.text()), Revision: r.number(), InDoubt: r.flag(), HeldUntil: r.atOrZero(),
-		Body: r.blob(), Vault: secret.NewBytes(r.blob()),
+		Account: otp.Account(r.text()), Revision: r.number(), InDoubt: r.flag(), LeasedUntil: r.atOrZero(),
+		Body: r.blob(), Secrets: secret.NewBytes(r.blob()),
 		UnreadAnswers: r.count(), Claim: otp.Claim{Serial: r.text(), Active: r.flag()}, Epoch: r.number(),
 	}
 }
@@ -256,7 +256,7 @@ func readListed(r *row) (otp.Row, error) {
 		listed.Former = r.flag()
 	}
 	if r.err != nil {
-		listed.Body, listed.Vault = nil, secret.Bytes{}
+		listed.Body, listed.Secrets = nil, secret.Bytes{}
 	}
 	return listed, nil
 }

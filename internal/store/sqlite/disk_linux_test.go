@@ -369,7 +369,7 @@ func fillTheDisk(ctx context.Context, dir string) error {
 	if err != nil || settles < 4 {
 		return fmt.Errorf("after %d leases found no room, %d settles did: %w", leases, settles, err)
 	}
-	if err := store.Create(ctx, attempt("bob", 1)); !errors.Is(err, otp.ErrUntouched) || !strings.Contains(err.Error(), "reserve") {
+	if err := store.Create(ctx, attempt("bob", 1)); !errors.Is(err, otp.ErrNotApplied) || !strings.Contains(err.Error(), "reserve") {
 		return fmt.Errorf("without a reserve, a lease says %w", err)
 	}
 	return errors.Join(os.Remove(ballast), store.Create(ctx, attempt("bob", 1)), store.Writable(ctx), store.Close())
@@ -377,7 +377,7 @@ func fillTheDisk(ctx context.Context, dir string) error {
 
 func attempt(account otp.Account, revision uint64) otp.Write {
 	w := write(account, revision)
-	w.Line.Stage = otp.StageAttempt
+	w.AuditEntry.Stage = otp.StageAttempt
 	return w
 }
 
@@ -386,7 +386,7 @@ func fill(ctx context.Context, store *sqlite.Store, stage otp.Stage) (n uint64, 
 	account := otp.Account(stage)
 	for ; err == nil; n++ {
 		w := write(account, n+1)
-		w.Row.Body, w.Line.Stage = make([]byte, 20_000), stage
+		w.Row.Body, w.AuditEntry.Stage = make([]byte, 20_000), stage
 		if n == 0 {
 			err = store.Create(ctx, w)
 		} else {

@@ -74,7 +74,7 @@ func TestSettleWhereFormerDevicesAreDamaged(t *testing.T) {
 	s = openWith(t, dir, builtIn())
 	defer closeStore(t, s)
 	w := benchWrite(1, 2)
-	w.Line.Stage = otp.StageOutcome
+	w.AuditEntry.Stage = otp.StageOutcome
 	w.Claim = &otp.Claim{Serial: "second", Active: true}
 	if err := s.Replace(t.Context(), w); err != nil {
 		t.Error(err)

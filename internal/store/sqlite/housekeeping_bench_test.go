@@ -54,12 +54,12 @@ func leave(ctx context.Context, s *Store, round, count int, toSpend, toDrop time
 		for i := range 2 * count {
 			w := benchWrite(1, uint64(i+2))
 			w.ID = fmt.Sprintf("left/%d/%d", round, i)
-			w.Line.At = toSpend
+			w.AuditEntry.At = toSpend
 			if i%2 == 1 {
-				w.Line.At = toDrop
+				w.AuditEntry.At = toDrop
 			}
-			w.Keep = &otp.Keep{Key: fmt.Sprintf("%d%063d", round%10, i), IsOTP: true, Kept: otp.Kept{
-				At: w.Line.At, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
+			w.Response = &otp.KeyedResponse{Key: fmt.Sprintf("%d%063d", round%10, i), IsOTP: true, StoredResponse: otp.StoredResponse{
+				At: w.AuditEntry.At, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 			}}
 			if _, failure = on.exec(insertLine, lineArgs(w)...); failure == nil {
 				_, failure = keeping(w)(on)

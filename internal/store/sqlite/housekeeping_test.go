@@ -21,8 +21,8 @@ func TestHousekeepingKeepsUp(t *testing.T) {
 	err := s.writer.change(t.Context(), func(on target) (refusal, failure error) {
 		for i := range n {
 			w := benchWrite(1, uint64(i+2))
-			w.Line.At = old
-			w.Keep = &otp.Keep{Key: fmt.Sprintf("%064d", i), IsOTP: true, Kept: otp.Kept{
+			w.AuditEntry.At = old
+			w.Response = &otp.KeyedResponse{Key: fmt.Sprintf("%064d", i), IsOTP: true, StoredResponse: otp.StoredResponse{
 				At: old, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 			}}
 			if _, failure = on.exec(insertLine, lineArgs(w)...); failure == nil {
@@ -90,7 +90,7 @@ func TestOldLinesBehindOnesFromTheFuture(t *testing.T) {
 	old, ahead := now().Add(-2*time.Hour), now().AddDate(10, 0, 0)
 	for n, at := range []time.Time{ahead, ahead, old, ahead, old, now()} {
 		w := benchWrite(n, 1)
-		w.Line.At = at
+		w.AuditEntry.At = at
 		if err := s.Create(t.Context(), w); err != nil {
 			t.Fatal(err)
 		}

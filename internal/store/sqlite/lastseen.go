@@ -103,11 +103,11 @@ func raiseOlder(c *conn, seen position, sameStore bool) (err error) {
 	if err != nil || sameStore && !found.isOlderThan(seen) {
 		return err
 	}
-	line := otp.Line{At: now(), Caller: "store", Action: actionOlder, Stage: otp.StageOutcome, Outcome: "every device is in doubt"}
+	line := otp.AuditEntry{At: now(), Caller: "store", Action: actionOlder, Stage: otp.StageOutcome, Outcome: "every device is in doubt"}
 	if _, err := c.exec(raiseEpoch, line.At.UnixMicro(), line.Action); err != nil {
 		return err
 	}
-	args := append([]any{seen.line}, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...)
+	args := append([]any{seen.line}, lineArgs(otp.Write{ID: uuid.NewString(), AuditEntry: line})...)
 	if _, err := c.exec(insertOlder, args...); err != nil {
 		return err
 	}

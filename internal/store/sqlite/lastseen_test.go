@@ -62,7 +62,7 @@ func epochOf(t *testing.T, s *Store) otp.Epoch {
 	return epoch
 }
 
-func newestLine(t *testing.T, s *Store) otp.Audited {
+func newestLine(t *testing.T, s *Store) otp.AuditRecord {
 	t.Helper()
 	lines, err := s.AuditAfter(t.Context(), 0, math.MaxInt32)
 	if err != nil || len(lines) == 0 {

@@ -53,7 +53,7 @@ func TestATransactionThatPanics(t *testing.T) {
 		}
 	}
 	write := benchWrite(1, 1)
-	if errs := together(t, s, writing(write)); errs[0] == nil || errors.Is(errs[0], otp.ErrUntouched) {
+	if errs := together(t, s, writing(write)); errs[0] == nil || errors.Is(errs[0], otp.ErrNotApplied) {
 		t.Errorf("the write returns %v, want an error that leaves open whether it is stored", errs[0])
 	}
 	if err := s.Create(t.Context(), write); err != nil {

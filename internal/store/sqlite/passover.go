@@ -53,15 +53,15 @@ func (s *Store) listSingly(ctx context.Context, after otp.Account, limit int) ([
 	}.all(ctx, s, "list the records one by one", string(after), limit)
 }
 
-func (s *Store) auditSingly(ctx context.Context, id int64, limit int) ([]otp.Audited, error) {
-	return single[int64, otp.Audited]{
+func (s *Store) auditSingly(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error) {
+	return single[int64, otp.AuditRecord]{
 		keys: `SELECT id FROM audit INDEXED BY sqlite_autoindex_audit_1 WHERE id > ? ORDER BY id LIMIT ?`,
 		row: `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 			FROM audit WHERE id = ?`,
 		key:  (*row).integer,
 		read: readLine,
-		remains: func(id int64, why error) otp.Audited {
-			return otp.Audited{ID: id, Damage: fmt.Sprintf("the line cannot be read: %v", why)}
+		remains: func(id int64, why error) otp.AuditRecord {
+			return otp.AuditRecord{ID: id, Damage: fmt.Sprintf("the line cannot be read: %v", why)}
 		},
 	}.all(ctx, s, "read the audit log line by line", id, limit)
 }

@@ -23,9 +23,9 @@ import (
 func write(account otp.Account, revision uint64) otp.Write {
 	id := uuid.NewString()
 	return otp.Write{
-		ID:   id,
-		Row:  otp.Row{Account: account, Revision: revision, Body: []byte(id), Vault: secret.NewBytes([]byte("vault"))},
-		Line: otp.Line{Account: account, Transaction: id, Action: "otp", Stage: otp.StageOutcome, Step: revision},
+		ID:         id,
+		Row:        otp.Row{Account: account, Revision: revision, Body: []byte(id), Secrets: secret.NewBytes([]byte("vault"))},
+		AuditEntry: otp.AuditEntry{Account: account, Transaction: id, Action: "otp", Stage: otp.StageOutcome, Step: revision},
 	}
 }
 

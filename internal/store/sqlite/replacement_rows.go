@@ -119,14 +119,14 @@ const unknownIDs = 1_000_000_000
 
 // Seal ends what is prepared: stored responses are spent, the log that is begun next is told from every earlier one, and the line
 // is the last of the audit log. The doubt epoch is raised: every device is in doubt.
-func (r *Replacement) Seal(ctx context.Context, line otp.Line) error {
+func (r *Replacement) Seal(ctx context.Context, line otp.AuditEntry) error {
 	gap := 1
 	if r.unreadable != nil {
 		gap = unknownIDs
 	}
 	defer r.conn.interruptedBy(ctx)()
 	line.At = now()
-	args := append([]any{gap}, lineArgs(otp.Write{ID: uuid.NewString(), Line: line})...)
+	args := append([]any{gap}, lineArgs(otp.Write{ID: uuid.NewString(), AuditEntry: line})...)
 	for query, args := range map[string][]any{
 		`UPDATE new.doubt_epoch SET (number, since, cause) = (number + 1, ?, ?)`:              {line.At.UnixMicro(), line.Action},
 		`UPDATE new.answer SET (fingerprint, answer) = (NULL, NULL) WHERE answer IS NOT NULL`: nil,

@@ -63,7 +63,7 @@ func install(t *testing.T, dir, backup string) (aside string, unreadable error) 
 			t.Fatal(err)
 		}
 	}
-	if err := r.Seal(t.Context(), otp.Line{Action: "restore", Stage: otp.StageOutcome}); err != nil {
+	if err := r.Seal(t.Context(), otp.AuditEntry{Action: "restore", Stage: otp.StageOutcome}); err != nil {
 		t.Fatal(err)
 	}
 	if aside, err = r.Install(t.Context()); err != nil {

@@ -30,7 +30,7 @@ type transaction struct {
 // room is made for settles, at the expense of everything else. After a failure all is rolled back and run again: of a transaction
 // that has met damage, SQLite commits nothing, whatever was rolled back to a savepoint.
 //
-// Before the commit, what failed is not stored and never will be (otp.ErrUntouched). A commit that failed may have left the
+// Before the commit, what failed is not stored and never will be (otp.ErrNotApplied). A commit that failed may have left the
 // transaction in the log: whether it is stored is not known.
 func (w *writer) transact(batch []*job) error {
 	t := transaction{writer: w, left: batch}

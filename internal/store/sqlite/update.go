@@ -35,7 +35,7 @@ func (s *Store) Update(
 		if refusal = s.writer.refuses(w); refusal != nil {
 			return refusal, nil
 		}
-		if w.Keep != nil && !j.Task.dropped {
+		if w.Response != nil && !j.Task.dropped {
 			j.Task.keep = keeping(w)
 		}
 		return writing(w)(on)
@@ -49,7 +49,7 @@ func (s *Store) Update(
 
 // refuses returns why what was decided is not written.
 func (w *writer) refuses(decided otp.Write) error {
-	if decided.Line.Stage == otp.StageAttempt && w.reserve.missing.Load() {
+	if decided.AuditEntry.Stage == otp.StageAttempt && w.reserve.missing.Load() {
 		return untouched(errNoReserve)
 	}
 	return checkWrite(decided)
@@ -89,6 +89,6 @@ func readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot,
 }
 
 // readResponse reads a stored response.
-func readResponse(r *row) *otp.Kept {
-	return &otp.Kept{At: r.at(), Fingerprint: r.blob(), Answer: secret.NewBytes(r.blob())}
+func readResponse(r *row) *otp.StoredResponse {
+	return &otp.StoredResponse{At: r.at(), Fingerprint: r.blob(), Answer: secret.NewBytes(r.blob())}
 }

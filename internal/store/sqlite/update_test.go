@@ -67,7 +67,7 @@ func TestUpdateOfCallerThatLeft(t *testing.T) {
 		<-reached
 		all.Go(func() {
 			_, err := s.Update(ctx, "account 1", "", func(otp.Snapshot) otp.Decision { panic("it is begun") })
-			if !errors.Is(err, context.Canceled) || !errors.Is(err, otp.ErrUntouched) {
+			if !errors.Is(err, context.Canceled) || !errors.Is(err, otp.ErrNotApplied) {
 				t.Errorf("the caller that left: %v", err)
 			}
 		})
@@ -86,14 +86,14 @@ func TestUpdateWithoutReserve(t *testing.T) {
 	r := s.writer.reserve
 	r.path = filepath.Join(t.TempDir(), "missing", ReserveName)
 	r.missing.Store(true)
-	if _, err := s.Update(t.Context(), "account 1", "", next); !errors.Is(err, errNoReserve) || !errors.Is(err, otp.ErrUntouched) {
+	if _, err := s.Update(t.Context(), "account 1", "", next); !errors.Is(err, errNoReserve) || !errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("a lease: %v", err)
 	}
 	settled := withResponse(1)
 	if err := s.Create(t.Context(), settled); err != nil {
 		t.Fatal(err)
 	}
-	d, err := s.Update(t.Context(), "account 1", settled.Keep.Key, func(found otp.Snapshot) otp.Decision {
+	d, err := s.Update(t.Context(), "account 1", settled.Response.Key, func(found otp.Snapshot) otp.Decision {
 		return otp.Decision{Result: string(found.Response.Answer.Reveal())}
 	})
 	if err != nil || d.Result != "response" {
@@ -127,7 +127,7 @@ func TestStatementsArePreparedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		settled := benchWrite(n, 2)
-		settled.Line.Stage, settled.Keep = otp.StageOutcome, withResponse(1).Keep
+		settled.AuditEntry.Stage, settled.Response = otp.StageOutcome, withResponse(1).Response
 		if err := s.Replace(t.Context(), settled); err != nil {
 			t.Fatal(err)
 		}

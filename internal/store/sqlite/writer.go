@@ -161,10 +161,10 @@ func read[T any](ctx context.Context, w *writer, of func(*conn) (T, error)) (T, 
 
 // untouched says of a write that nothing of it is stored.
 func untouched(err error) error {
-	if errors.Is(err, otp.ErrUntouched) {
+	if errors.Is(err, otp.ErrNotApplied) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", otp.ErrUntouched, err)
+	return fmt.Errorf("%w: %w", otp.ErrNotApplied, err)
 }
 
 func (w *writer) work() {

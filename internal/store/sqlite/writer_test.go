@@ -138,7 +138,7 @@ func TestFailureIsForOneAlone(t *testing.T) {
 		switch err := answers[i]; {
 		case want == "" && err != nil:
 			t.Errorf("answer %d is %v", i, err)
-		case want != "" && (err == nil || !errors.Is(err, otp.ErrUntouched) || !strings.Contains(err.Error(), want)):
+		case want != "" && (err == nil || !errors.Is(err, otp.ErrNotApplied) || !strings.Contains(err.Error(), want)):
 			t.Errorf("answer %d is %v, want an error that says %q and that nothing is stored", i, err, want)
 		}
 	}
@@ -165,7 +165,7 @@ func TestManyFailuresInOneTransaction(t *testing.T) {
 	bad := func(target) (refusal, failure error) { return nil, errors.New("bad") }
 	answers := together(t, s, append([]change{good}, slices.Repeat([]change{bad}, 3*maxAlone)...)...)
 	for i, err := range answers {
-		if i == 0 && err != nil || i > 0 && !errors.Is(err, otp.ErrUntouched) {
+		if i == 0 && err != nil || i > 0 && !errors.Is(err, otp.ErrNotApplied) {
 			t.Errorf("answer %d is %v", i, err)
 		}
 	}
@@ -225,14 +225,14 @@ func TestACallerWhoGoesAwayDisturbsNobody(t *testing.T) {
 		})
 		<-reached
 		all.Go(func() {
-			if err := s.Create(ctx, benchWrite(2, 1)); !errors.Is(err, context.Canceled) || !errors.Is(err, otp.ErrUntouched) {
+			if err := s.Create(ctx, benchWrite(2, 1)); !errors.Is(err, context.Canceled) || !errors.Is(err, otp.ErrNotApplied) {
 				t.Errorf("a caller of a lease who went away before the transaction: %v", err)
 			}
 		})
 		settle := benchWrite(4, 1)
-		settle.Line.Stage = otp.StageOutcome
+		settle.AuditEntry.Stage = otp.StageOutcome
 		all.Go(func() {
-			if err := s.Create(ctx, settle); !errors.Is(err, context.Canceled) || errors.Is(err, otp.ErrUntouched) {
+			if err := s.Create(ctx, settle); !errors.Is(err, context.Canceled) || errors.Is(err, otp.ErrNotApplied) {
 				t.Errorf("a caller of a settle who went away before the transaction: %v", err)
 			}
 		})

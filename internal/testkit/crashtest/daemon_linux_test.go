@@ -98,7 +98,7 @@ func enrol(ctx context.Context, core *app.Core) (step uint64, err error) {
 	if err != nil || status.State != otp.StateNotEnrolled {
 		return status.Step, err
 	}
-	_, err = core.OTP.Enroll(ctx, otp.Ask{Account: account, Caller: "test"}, otp.Enrolling{
+	_, err = core.OTP.Enroll(ctx, otp.Request{Account: account, Caller: "test"}, otp.EnrollRequest{
 		SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin),
 	})
 	if err != nil {
@@ -112,7 +112,7 @@ func enrol(ctx context.Context, core *app.Core) (step uint64, err error) {
 func untilFree(ctx context.Context, core *app.Core, wait func(time.Duration)) (otp.Status, error) {
 	for {
 		status, err := core.OTP.Status(ctx, account)
-		if err != nil || status.State != otp.StateHeld {
+		if err != nil || status.State != otp.StateLeased {
 			return status, err
 		}
 		wait(100 * time.Millisecond)

@@ -71,7 +71,7 @@ func startHasty(ctx context.Context, c *config.Config) (*issuer, error) {
 	return &issuer{
 		Core: core,
 		ask: func(ctx context.Context) (string, error) {
-			given, err := core.OTP.IssueOTP(ctx, otp.Ask{Account: account, Caller: "test"}, secret.NewText(pin))
+			given, err := core.OTP.IssueOTP(ctx, otp.Request{Account: account, Caller: "test"}, secret.NewText(pin))
 			return given.OTP.Reveal(), err
 		},
 		stop: func() error { return core.Close() },

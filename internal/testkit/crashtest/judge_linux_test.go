@@ -169,7 +169,7 @@ func (w *world) nextOTP(ctx context.Context, core *app.Core, behind bool) error 
 	if err != nil {
 		return err
 	}
-	given, err := core.OTP.IssueOTP(ctx, otp.Ask{Account: account, Caller: "test"}, secret.NewText(pin))
+	given, err := core.OTP.IssueOTP(ctx, otp.Request{Account: account, Caller: "test"}, secret.NewText(pin))
 	if behind && w.inwebo.Knobs().LostFinalize != inwebosim.LostFinalizeLenient {
 		status, failure := core.OTP.Status(ctx, account)
 		if !errors.Is(err, otp.ErrInDoubt) || failure != nil || !status.InDoubt {

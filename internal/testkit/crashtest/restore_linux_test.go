@@ -61,7 +61,7 @@ func newBefore(t *testing.T) before {
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	_, err = enrol(t.Context(), core)
 	err = errors.Join(err, store.Backup(t.Context(), backup, func(int64, int64) {}),
-		core.OTP.Unlock(t.Context(), otp.Ask{Account: account, Caller: "test"})) // so that the store is newer
+		core.OTP.Unlock(t.Context(), otp.Request{Account: account, Caller: "test"})) // so that the store is newer
 	lines, listed := store.AuditAfter(t.Context(), 0, math.MaxInt32)
 	b := before{files: map[string][]byte{}, readable: true, lines: len(lines)}
 	for name, path := range map[string]string{
@@ -137,7 +137,7 @@ func (b before) judge(ctx context.Context, root string, keepsNames bool) (found,
 		return "", err
 	}
 	aside, _ := filepath.Glob(dir + "/pimsd.db.replaced-*")
-	restored := slices.ContainsFunc(lines, func(line otp.Audited) bool { return line.Action == "store-restore" })
+	restored := slices.ContainsFunc(lines, func(line otp.AuditRecord) bool { return line.Action == "store-restore" })
 	switch {
 	case restored && status.InDoubt && len(aside) > 0 && (!b.readable || len(lines) == b.lines+1):
 		return foundNew, nil

@@ -208,7 +208,7 @@ func askTogether(ctx context.Context, args []string) (err error) {
 }
 
 func enrollOne(ctx context.Context, a *app.App, account otp.Account) (key string, err error) {
-	_, err = a.OTP.Enroll(ctx, otp.Ask{Account: account, Caller: "test"}, otp.Enrolling{
+	_, err = a.OTP.Enroll(ctx, otp.Request{Account: account, Caller: "test"}, otp.EnrollRequest{
 		SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin),
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func (h *harness) issueAlone(p *process, o op) {
 }
 
 func (h *harness) obey(p *process, o op, err error) {
-	var wait *otp.Wait
+	var wait *otp.RetryAfterError
 	if !errors.As(err, &wait) {
 		return
 	}
@@ -91,7 +91,7 @@ func (h *harness) enroll(p *process, o op) {
 }
 
 func (h *harness) enrollAs(p *process, o op, isRight, replace bool) error {
-	_, err := p.service.Enroll(h.on(o), h.ask(o), otp.Enrolling{SMSCode: h.code, PIN: pinOf(isRight), Replace: replace, Force: replace})
+	_, err := p.service.Enroll(h.on(o), h.ask(o), otp.EnrollRequest{SMSCode: h.code, PIN: pinOf(isRight), Replace: replace, Force: replace})
 	if err != nil || p.dead() {
 		h.mayLag()
 	}
@@ -103,7 +103,7 @@ func (h *harness) enrollAs(p *process, o op, isRight, replace bool) error {
 		return err
 	}
 	r, _ := h.record(h.accounts[o.Account])
-	if r.Device == nil || r.Enrolment != nil || r.Device.EnrolledAt.IsZero() || r.Serial == "" {
+	if r.Device == nil || r.Enrollment != nil || r.Device.EnrolledAt.IsZero() || r.Serial == "" {
 		h.fault("after an enrollment that is done the record is %+v", r)
 		return nil
 	}
@@ -226,7 +226,7 @@ func (h *harness) List(ctx context.Context, after otp.Account, _ int) (rows []ot
 func (h *harness) restore(_ *process, o op) {
 	account, other := h.accounts[o.Account], h.accounts[1-o.Account]
 	older := h.snapshots[account]
-	if r, _ := h.record(other); len(older) == 0 || r.Device != nil || r.Enrolment != nil { // which may have the device now
+	if r, _ := h.record(other); len(older) == 0 || r.Device != nil || r.Enrollment != nil { // which may have the device now
 		return
 	}
 	h.forgetWhatIsKnown(account)

@@ -68,7 +68,7 @@ var faults = []fault{
 	{name: "write fails before it is applied", place: writes, store: storetest.Fault{Err: errStoreFault}},
 	{name: "write fails after it was applied", place: writes, store: storetest.Fault{Err: errStoreFault, Applied: true}},
 	{name: appliedOn, place: writes},
-	{name: "write is refused", place: writes, store: storetest.Fault{Err: otp.ErrUntouched}}, // PostgreSQL's full disk is one
+	{name: "write is refused", place: writes, store: storetest.Fault{Err: otp.ErrNotApplied}}, // PostgreSQL's full disk is one
 	{name: "store is broken", place: writes, store: storetest.Fault{Err: otp.ErrBroken}},
 	{name: fullDisk, place: writes, only: sqliteName},
 

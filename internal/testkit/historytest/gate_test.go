@@ -57,7 +57,7 @@ func (p *process) written(w otp.Write) {
 	moment := p.h.moment()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.Line.Stage == otp.StageAttempt {
+	if w.AuditEntry.Stage == otp.StageAttempt {
 		p.leased = moment
 		return
 	}
@@ -111,15 +111,15 @@ func (p *process) Replace(ctx context.Context, w otp.Write) error {
 }
 
 // Note is as otp.Store says.
-func (p *process) Note(ctx context.Context, lines []otp.Line) error {
-	note := func(ctx context.Context) error { return p.h.store.Note(ctx, lines) }
+func (p *process) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
+	note := func(ctx context.Context) error { return p.h.store.AppendAudit(ctx, lines) }
 	_, err := gate(p, writes, func() (struct{}, error) { return struct{}{}, note(ctx) }, func() { _ = note(context.Background()) })
 	return err
 }
 
 // Spend is as otp.Store says.
-func (p *process) Spend(ctx context.Context, account otp.Account, key string) error {
-	spend := func(ctx context.Context) error { return p.h.store.Spend(ctx, account, key) }
+func (p *process) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
+	spend := func(ctx context.Context) error { return p.h.store.DiscardResponse(ctx, account, key) }
 	_, err := gate(p, writes, func() (struct{}, error) { return struct{}{}, spend(ctx) }, func() { _ = spend(context.Background()) })
 	return err
 }

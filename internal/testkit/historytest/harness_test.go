@@ -139,12 +139,12 @@ func (h *harness) begin() {
 }
 
 // found is a device as a file of another client has it.
-func found(file inwebosim.Device) otp.Found {
+func found(file inwebosim.Device) otp.ForeignDevice {
 	drawn, err := hex.DecodeString(file.Secret)
 	if err != nil {
 		panic(err) // the simulator writes hex
 	}
-	f := otp.Found{
+	f := otp.ForeignDevice{
 		Serial: ratchet.Serial(file.Serial), Identity: inwebo.Identity{ID: file.ID, LastSync: fmt.Sprint(file.Tsync)},
 		State: ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(file.K0), K1: secret.NewText(file.K1)}, Secret: secret.NewBytes(drawn)},
 	}
@@ -184,6 +184,6 @@ func (h *harness) record(account otp.Account) (r otp.Record, found bool) {
 }
 
 // ask is the caller.
-func (h *harness) ask(o op) otp.Ask {
-	return otp.Ask{Account: h.accounts[o.Account], Caller: "test", Transaction: "t"}
+func (h *harness) ask(o op) otp.Request {
+	return otp.Request{Account: h.accounts[o.Account], Caller: "test", Transaction: "t"}
 }

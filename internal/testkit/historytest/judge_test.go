@@ -277,7 +277,7 @@ func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 	switch isBehind := !h.inStep(r); {
 	case !isBehind:
 		h.isSilent[account] = h.isSilent[account] && h.anySleeps() // a sleeper may yet move the device that a restored row has
-	case !r.InDoubt(h.now()) && r.Hold == nil && !h.isSilent[account]:
+	case !r.InDoubt(h.now()) && r.Lease == nil && !h.isSilent[account]:
 		h.fault("the device lags behind, and is not in doubt: %+v", r)
 	case !hasStep(r, truth, h.imported[id]) && !h.lags && !h.anySleeps():
 		h.fault("a step is lost that inWebo has seen acknowledged: %+v", r)
@@ -289,7 +289,7 @@ func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 	h.mu.Lock()
 	counted := h.counted[name].inARow - h.unknown(name, h.moments)
 	h.mu.Unlock()
-	if known := r.Guard.Wrong + len(r.Guard.Guesses); known < counted && !truth.Blocked {
+	if known := r.Guard.Wrong + len(r.Guard.Attempts); known < counted && !truth.Blocked {
 		h.fault("inWebo counts %d wrong PINs, the guard knows of %d", counted, known)
 	}
 }

@@ -48,7 +48,7 @@ func limits() otp.Limits {
 	return otp.Limits{
 		Deadline: 15 * time.Second, FinalizeTimeout: 5 * time.Second, QueueWait: 10 * time.Second, StoreTimeout: 5 * time.Second,
 		Guard:      otp.GuardLimits{Attempts: 2, Pause: 5 * time.Second, Unanswered: 15 * time.Minute},
-		OTPsPerDay: 6, SetupRepeats: 100, CircuitFaults: 3, CircuitTimeout: 5 * time.Second, AnswerLife: 10 * time.Minute,
+		OTPsPerDay: 6, SetupRepeats: 100, CircuitFaults: 3, CircuitTimeout: 5 * time.Second, ResponseLifetime: 10 * time.Minute,
 	}
 }
 

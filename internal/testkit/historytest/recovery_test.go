@@ -75,7 +75,7 @@ func (h *harness) issuePatiently(o op) (err error) {
 	const waits = 3 // for different reasons
 	for range waits {
 		err = h.issue(h.processes[0], o, true)
-		wait, isWait := errors.AsType[*otp.Wait](err)
+		wait, isWait := errors.AsType[*otp.RetryAfterError](err)
 		if !isWait {
 			return err
 		}

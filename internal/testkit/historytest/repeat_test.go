@@ -44,7 +44,7 @@ func (h *harness) repeat(p *process, o op) {
 	asks := body(fmt.Sprintf("%v %v", o.WrongPIN, o.Other && o.Number == 0))
 	key := fmt.Sprintf("%064x", sha256.Sum256(fmt.Appendf(nil, "%d", o.Number)))
 	ask := h.ask(o)
-	ask.Repeat = &otp.Repeat{Key: key, Body: asks, Answer: answerOf}
+	ask.Idempotency = &otp.IdempotentCall{Key: key, Body: asks, Answer: answerOf}
 	issued, err := p.service.IssueOTP(h.on(o), ask, pinOf(!o.WrongPIN))
 	if p.dead() {
 		return
@@ -53,7 +53,7 @@ func (h *harness) repeat(p *process, o op) {
 	if err != nil {
 		return
 	}
-	told := string(issued.Kept.Reveal())
+	told := string(issued.StoredResponse.Reveal())
 	isNew := told == ""
 	if isNew {
 		told = string(answerOf(issued.OTP, nil).Reveal())

@@ -11,7 +11,7 @@ import (
 // store is a store on which histories happen, with what an operator and a disk can do to it.
 type store interface {
 	otp.Store
-	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
+	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error)
 	// snapshot returns the account's row as it is, or nil when there is none.
 	snapshot(t testing.TB, account otp.Account) snapshot
 	// restore puts the snapshot in the place of the account's row, whatever that is; nil deletes the row.

@@ -83,7 +83,7 @@ func (h *history) insist(do func(replica) error) {
 	h.t.Error(err)
 }
 
-func (h *history) ask() otp.Ask { return otp.Ask{Account: h.account, Caller: "test"} }
+func (h *history) ask() otp.Request { return otp.Request{Account: h.account, Caller: "test"} }
 
 // run lets all clients make their calls.
 func (h *history) run() {
@@ -209,12 +209,12 @@ func (h *history) issue(ctx context.Context, in input, r replica) (out output) {
 	}
 	if in.key > 0 {
 		key := sha256.Sum256(fmt.Append(nil, h.account, in.key))
-		ask.Repeat = &otp.Repeat{Key: hex.EncodeToString(key[:]), Body: body(fmt.Sprint(in.body)), Answer: answerOf}
+		ask.Idempotency = &otp.IdempotentCall{Key: hex.EncodeToString(key[:]), Body: body(fmt.Sprint(in.body)), Answer: answerOf}
 	}
 	issued, err := r.service.IssueOTP(ctx, ask, pin)
 	out.cause, out.text = causeOf(err), string(answerOf(issued.OTP, err).Reveal())
-	if !issued.Kept.IsEmpty() {
-		out.text, out.replay = string(issued.Kept.Reveal()), true
+	if !issued.StoredResponse.IsEmpty() {
+		out.text, out.replay = string(issued.StoredResponse.Reveal()), true
 	}
 	return out
 }
@@ -235,7 +235,7 @@ func (b body) Has(fingerprint []byte) (bool, error) { return bytes.Equal(fingerp
 
 // enroll makes a device, where the account has none.
 func (h *history) enroll(ctx context.Context, r replica) error {
-	_, err := r.service.Enroll(ctx, h.ask(), otp.Enrolling{SMSCode: h.code, PIN: rightPIN, PINAnyway: true})
+	_, err := r.service.Enroll(ctx, h.ask(), otp.EnrollRequest{SMSCode: h.code, PIN: rightPIN, PINAnyway: true})
 	if err != nil {
 		return err
 	}
@@ -257,12 +257,12 @@ func look(ctx context.Context, r replica, account otp.Account) (seen, error) {
 }
 
 // found is the device as its file has it.
-func found(file inwebosim.Device) otp.Found {
+func found(file inwebosim.Device) otp.ForeignDevice {
 	drawn, err := hex.DecodeString(file.Secret)
 	if err != nil {
 		panic(err) // the simulator writes hex
 	}
-	f := otp.Found{
+	f := otp.ForeignDevice{
 		Serial: ratchet.Serial(file.Serial), Identity: inwebo.Identity{ID: file.ID, LastSync: fmt.Sprint(file.Tsync)},
 		State: ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(file.K0), K1: secret.NewText(file.K1)}, Secret: secret.NewBytes(drawn)},
 	}

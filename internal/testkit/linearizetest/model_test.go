@@ -100,8 +100,8 @@ func model() porcupine.Model {
 // isOpen reports whether a call that was answered with the cause may still have an effect after its answer.
 func isOpen(v verb, cause error) bool {
 	closed := []error{
-		nil, otp.ErrBusy, otp.ErrRepeatUnderWay, otp.ErrNoDevice, otp.ErrDisabled, otp.ErrNotDisabled, otp.ErrAlreadyEnrolled,
-		otp.ErrRepeatSpent, otp.ErrRepeatDiffers, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrPINRefused, otp.ErrInDoubt, otp.ErrUnreachable,
+		nil, otp.ErrBusy, otp.ErrKeyInFlight, otp.ErrNoDevice, otp.ErrDisabled, otp.ErrNotDisabled, otp.ErrAlreadyEnrolled,
+		otp.ErrKeySpent, otp.ErrKeyReused, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrPINRefused, otp.ErrInDoubt, otp.ErrUnreachable,
 		authn.ErrUnauthenticated,
 	}
 	if v == issue || v == status || v == authenticate {
@@ -113,7 +113,7 @@ func isOpen(v verb, cause error) bool {
 // after returns the states in which the call may have left the account when its caller was told that: none when it cannot have been
 // told that.
 func (s state) after(in input, out output) []state {
-	if out.cause == otp.ErrBusy || out.cause == otp.ErrRepeatUnderWay {
+	if out.cause == otp.ErrBusy || out.cause == otp.ErrKeyInFlight {
 		return []state{s}
 	}
 	switch in.verb {
@@ -242,9 +242,9 @@ func (s state) issued(in input, out output) []state {
 	case out.replay:
 		known := kept.text == anyText || kept.text == out.text
 		return allowed(isStored && known && kept.body == in.body, s.with(in.key, response{out.text, in.body}))
-	case out.cause == otp.ErrRepeatSpent:
+	case out.cause == otp.ErrKeySpent:
 		return allowed(isStored && kept.text == spent, s)
-	case out.cause == otp.ErrRepeatDiffers: // another one may have spent the key meanwhile
+	case out.cause == otp.ErrKeyReused: // another one may have spent the key meanwhile
 		return allowed(isStored && (kept.text == spent || kept.body != in.body), s.with(in.key, response{text: spent}))
 	case isStored:
 		return nil

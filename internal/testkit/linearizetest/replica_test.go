@@ -87,7 +87,7 @@ func must(t testing.TB, err error) {
 func limits() otp.Limits {
 	return otp.Limits{
 		Deadline: 5 * time.Minute, FinalizeTimeout: time.Minute, QueueWait: time.Minute, StoreTimeout: 5 * time.Second,
-		Guard: otp.GuardLimits{Attempts: attempts, Unanswered: time.Hour}, SetupRepeats: 100, AnswerLife: time.Hour,
+		Guard: otp.GuardLimits{Attempts: attempts, Unanswered: time.Hour}, SetupRepeats: 100, ResponseLifetime: time.Hour,
 	}
 }
 

@@ -28,8 +28,8 @@ func (d *Daemon) Enroll(name, pin string) *Account {
 	if err := d.Inwebo.AddAccount(inwebosim.Account{Login: name, Codes: []inwebosim.Code{{Value: a.SMSCode, Once: true}}}); err != nil {
 		d.tb.Fatal(err)
 	}
-	ask := otp.Ask{Account: otp.Account(name), Caller: "test"}
-	enrolling := otp.Enrolling{SMSCode: secret.NewText(a.SMSCode), PIN: secret.NewText(pin), Replace: true}
+	ask := otp.Request{Account: otp.Account(name), Caller: "test"}
+	enrolling := otp.EnrollRequest{SMSCode: secret.NewText(a.SMSCode), PIN: secret.NewText(pin), Replace: true}
 	if _, err := d.app.OTP.Enroll(d.tb.Context(), ask, enrolling); err != nil {
 		d.tb.Fatal(err)
 	}

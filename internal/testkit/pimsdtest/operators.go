@@ -43,7 +43,7 @@ func (d *Daemon) Metrics() map[string]float64 {
 }
 
 // Audit is the audit log.
-func (d *Daemon) Audit() []otp.Audited {
+func (d *Daemon) Audit() []otp.AuditRecord {
 	d.tb.Helper()
 	lines, err := d.app.Store.AuditAfter(d.tb.Context(), 0, math.MaxInt32)
 	if err != nil {

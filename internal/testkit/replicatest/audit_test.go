@@ -19,7 +19,7 @@ func TestTheAuditLogIsFollowed(t *testing.T) {
 			w := newWorld(t, f.store(t), nil, inwebosim.DefaultKnobs())
 			accounts := w.enrol(callers)
 			processes := w.starts(f.processes)
-			written, followed := make(chan struct{}), make(chan []otp.Audited)
+			written, followed := make(chan struct{}), make(chan []otp.AuditRecord)
 			go func() { followed <- w.follow(written) }()
 			together(count, func(caller, item int) {
 				p := processes[caller%f.processes]
@@ -51,7 +51,7 @@ func TestTheAuditLogIsFollowed(t *testing.T) {
 }
 
 // follow reads the audit log, a few lines at a time, until nothing is left of what was written.
-func (w *world) follow(written <-chan struct{}) (lines []otp.Audited) {
+func (w *world) follow(written <-chan struct{}) (lines []otp.AuditRecord) {
 	var last int64
 	for done := false; ; {
 		more := w.auditAfter(last, 20)
@@ -70,7 +70,7 @@ func (w *world) follow(written <-chan struct{}) (lines []otp.Audited) {
 	}
 }
 
-func (w *world) auditAfter(id int64, limit int) []otp.Audited {
+func (w *world) auditAfter(id int64, limit int) []otp.AuditRecord {
 	lines, err := w.core.Store.AuditAfter(w.t.Context(), id, limit)
 	if err != nil {
 		w.t.Error(err)

@@ -40,7 +40,7 @@ func TestBruteForce(t *testing.T) {
 			if a := w.ask(processes[0], account); a.code != 2308 || a.status != 423 {
 				t.Errorf("the right PIN is told %v before it is unlocked", a)
 			}
-			if err := w.core.OTP.Unlock(t.Context(), otp.Ask{Account: otp.Account(account), Caller: "test"}); err != nil {
+			if err := w.core.OTP.Unlock(t.Context(), otp.Request{Account: otp.Account(account), Caller: "test"}); err != nil {
 				t.Fatal(err)
 			}
 			w.wantOTP(processes[f.processes-1], account)

@@ -144,7 +144,7 @@ func (w *world) untilSettled(account string) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		return slices.ContainsFunc(lines, func(line otp.Audited) bool {
+		return slices.ContainsFunc(lines, func(line otp.AuditRecord) bool {
 			return line.Account == otp.Account(account) && line.Action == "otp" && line.Outcome == "done"
 		})
 	})

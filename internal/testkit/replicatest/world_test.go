@@ -159,8 +159,8 @@ func (w *world) enrolOne(account string) {
 	code := "code" + account[len("account-"):]
 	err := w.inwebo.AddAccount(inwebosim.Account{Login: account, Codes: []inwebosim.Code{{Value: code, Once: true}}})
 	if err == nil {
-		_, err = w.core.OTP.Enroll(w.t.Context(), otp.Ask{Account: otp.Account(account), Caller: "test"},
-			otp.Enrolling{SMSCode: secret.NewText(code), PIN: secret.NewText(pin)})
+		_, err = w.core.OTP.Enroll(w.t.Context(), otp.Request{Account: otp.Account(account), Caller: "test"},
+			otp.EnrollRequest{SMSCode: secret.NewText(code), PIN: secret.NewText(pin)})
 	}
 	if err != nil {
 		w.t.Errorf("enrol %s: %v", account, err)

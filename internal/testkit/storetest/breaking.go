@@ -32,15 +32,15 @@ type Verb string
 
 // The verbs.
 const (
-	Fetch   Verb = "fetch"
-	Create  Verb = "create"
-	Replace Verb = "replace"
-	Spend   Verb = "spend"
+	Fetch           Verb = "fetch"
+	Create          Verb = "create"
+	Replace         Verb = "replace"
+	DiscardResponse Verb = "spend"
 
-	Update   Verb = "update" // what it reads; its write is a Create or a Replace
-	BySerial Verb = "by serial"
-	List     Verb = "list"
-	Note     Verb = "note"
+	Update      Verb = "update" // what it reads; its write is a Create or a Replace
+	BySerial    Verb = "by serial"
+	List        Verb = "list"
+	AppendAudit Verb = "note"
 )
 
 // Fault is how a call goes wrong. The zero Fault lets it go as it would.
@@ -90,13 +90,13 @@ func (b *Breaking) List(ctx context.Context, after otp.Account, limit int) ([]ot
 }
 
 // Spend asks Decide, then the store beneath.
-func (b *Breaking) Spend(ctx context.Context, account otp.Account, key string) error {
-	return b.write(Call{Verb: Spend, Account: account, Key: key}, func() error { return b.Store.Spend(ctx, account, key) })
+func (b *Breaking) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
+	return b.write(Call{Verb: DiscardResponse, Account: account, Key: key}, func() error { return b.Store.DiscardResponse(ctx, account, key) })
 }
 
 // Note asks Decide, then the store beneath.
-func (b *Breaking) Note(ctx context.Context, lines []otp.Line) error {
-	return b.write(Call{Verb: Note}, func() error { return b.Store.Note(ctx, lines) })
+func (b *Breaking) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
+	return b.write(Call{Verb: AppendAudit}, func() error { return b.Store.AppendAudit(ctx, lines) })
 }
 
 // Create asks Decide, then the store beneath.

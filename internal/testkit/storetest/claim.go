@@ -24,7 +24,7 @@ func testClaims(t *testing.T, s Instance) {
 		rows, err := s.BySerial(ctx, active.Serial)
 		must(t, err)
 		for _, row := range rows {
-			if row.Claim != want[row.Account] || !row.Vault.IsEmpty() || len(row.Body) == 0 {
+			if row.Claim != want[row.Account] || !row.Secrets.IsEmpty() || len(row.Body) == 0 {
 				t.Errorf("the claim of %s is %+v, want %+v", row.Account, row.Claim, want[row.Account])
 			}
 		}
@@ -91,7 +91,7 @@ func testFormerDevices(t *testing.T, s Instance) {
 		for i := range min(len(rows), len(want)) {
 			got := rows[i]
 			if got.Account != want[i].Account || got.Revision != want[i].Revision || got.Claim != want[i].Claim ||
-				got.Former != want[i].Former || !got.Vault.IsEmpty() || got.InDoubt || !got.HeldUntil.IsZero() ||
+				got.Former != want[i].Former || !got.Secrets.IsEmpty() || got.InDoubt || !got.LeasedUntil.IsZero() ||
 				got.Account == "alice" && !bytes.Equal(got.Body, bodies[got.Revision]) {
 				t.Errorf("row %d of %s is %+v, want %+v", i, serial, got, want[i])
 			}

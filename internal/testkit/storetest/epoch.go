@@ -54,8 +54,8 @@ func inEpoch(w otp.Write, epoch uint64) otp.Write {
 	return w
 }
 
-func raising(action string) otp.Line {
-	return otp.Line{Caller: "test", Action: action, Stage: otp.StageOutcome, Outcome: "done"}
+func raising(action string) otp.AuditEntry {
+	return otp.AuditEntry{Caller: "test", Action: action, Stage: otp.StageOutcome, Outcome: "done"}
 }
 
 func wantEpoch(t *testing.T, s Instance, number uint64, cause string) otp.Epoch {

@@ -38,9 +38,9 @@ func testExactRows(t *testing.T, s Instance) {
 		account := rapid.SampledFrom(accounts).Draw(rt, "account")
 		w := write(account, rows[account].Revision+1)
 		w.Row.InDoubt = rapid.Bool().Draw(rt, "in doubt")
-		w.Row.HeldUntil = drawTime(rt, "held until")
+		w.Row.LeasedUntil = drawTime(rt, "held until")
 		w.Row.Body = rapid.SliceOf(rapid.Byte()).Draw(rt, "body")
-		w.Row.Vault = secret.NewBytes(rapid.SliceOf(rapid.Byte()).Draw(rt, "vault"))
+		w.Row.Secrets = secret.NewBytes(rapid.SliceOf(rapid.Byte()).Draw(rt, "vault"))
 		must(t, s.Replace(t.Context(), w))
 		rows[account] = w.Row
 		if diff := rowDiff(fetch(t, s, account), w.Row, true); diff != "" {
@@ -62,10 +62,10 @@ func drawTime(rt *rapid.T, name string) time.Time {
 }
 
 func testExactLines(t *testing.T, s Instance) {
-	var want []otp.Line
+	var want []otp.AuditEntry
 	for i, account := range oddAccounts() {
 		w := write(account, 1)
-		w.Line = otp.Line{
+		w.AuditEntry = otp.AuditEntry{
 			At:      noon.Add(time.Duration(i) * time.Microsecond).In(time.FixedZone("somewhere", 3600)),
 			Account: account,
 			Caller:  "key:" + string(account),
@@ -75,10 +75,10 @@ func testExactLines(t *testing.T, s Instance) {
 			Step:    math.MaxInt64 - uint64(i),
 		}
 		if i%2 == 0 {
-			w.Line.Transaction, w.Line.Stage, w.Line.Outcome, w.Line.Step = uuid.NewString(), otp.StageAttempt, "", 0
+			w.AuditEntry.Transaction, w.AuditEntry.Stage, w.AuditEntry.Outcome, w.AuditEntry.Step = uuid.NewString(), otp.StageAttempt, "", 0
 		}
 		must(t, s.Create(t.Context(), w))
-		want = append(want, w.Line)
+		want = append(want, w.AuditEntry)
 	}
 	lines := allLines(t, s.Reader)
 	expectLines(t, lines, want)
@@ -91,16 +91,16 @@ func testLongest(t *testing.T, s Instance) {
 	w := write(otp.Account(strings.Repeat("~", 128)), 1)
 	w.ID = strings.Repeat("i", 64)
 	w.Row.Body = bytes.Repeat([]byte{0}, 256<<10)
-	w.Row.Vault = secret.NewBytes(slices.Repeat([]byte{0xff, 0, '\''}, 64<<10))
-	w.Line.Caller = strings.Repeat("c", 300)
+	w.Row.Secrets = secret.NewBytes(slices.Repeat([]byte{0xff, 0, '\''}, 64<<10))
+	w.AuditEntry.Caller = strings.Repeat("c", 300)
 	must(t, s.Create(t.Context(), w))
 	must(t, s.Create(t.Context(), w))
 	expectRow(t, fetch(t, s, w.Row.Account), w.Row, true)
 
 	w = write(w.Row.Account, 2)
-	w.Row.Body, w.Row.Vault = nil, secret.Bytes{}
+	w.Row.Body, w.Row.Secrets = nil, secret.Bytes{}
 	must(t, s.Replace(t.Context(), w))
-	if row := fetch(t, s, w.Row.Account); len(row.Body) != 0 || !row.Vault.IsEmpty() {
-		t.Errorf("an empty row comes back with a body of %d bytes, and a vault that is empty: %v", len(row.Body), row.Vault.IsEmpty())
+	if row := fetch(t, s, w.Row.Account); len(row.Body) != 0 || !row.Secrets.IsEmpty() {
+		t.Errorf("an empty row comes back with a body of %d bytes, and a vault that is empty: %v", len(row.Body), row.Secrets.IsEmpty())
 	}
 }

@@ -15,7 +15,7 @@ import (
 type model struct {
 	rows    map[otp.Account]otp.Row
 	applied map[string]bool
-	lines   []otp.Line
+	lines   []otp.AuditEntry
 }
 
 func newModel() *model { return &model{rows: map[otp.Account]otp.Row{}, applied: map[string]bool{}} }
@@ -33,7 +33,7 @@ func (m *model) put(w otp.Write) error {
 	}
 	m.rows[w.Row.Account] = w.Row
 	m.applied[w.ID] = true
-	m.lines = append(m.lines, w.Line)
+	m.lines = append(m.lines, w.AuditEntry)
 	return nil
 }
 

@@ -17,7 +17,7 @@ func keepKey(letter string) string { return strings.Repeat(letter, 64) }
 // keeping is a write that keeps an answer.
 func keeping(revision uint64, key, answer string, isOTP bool) otp.Write {
 	w := write("alice", revision)
-	w.Keep = &otp.Keep{Key: key, IsOTP: isOTP, Kept: otp.Kept{
+	w.Response = &otp.KeyedResponse{Key: key, IsOTP: isOTP, StoredResponse: otp.StoredResponse{
 		At: time.Now(), Fingerprint: []byte("print of " + answer), Answer: secret.NewBytes([]byte(answer)),
 	}}
 	return w
@@ -70,7 +70,7 @@ func testKeep(t *testing.T, s Instance) {
 	a, b, c := keepKey("a"), keepKey("b"), keepKey("c")
 	must(t, s.Create(ctx, write("alice", 1)))
 	expectNotKept(t, s, "alice", a)
-	must(t, s.Spend(ctx, "alice", a)) // of nothing
+	must(t, s.DiscardResponse(ctx, "alice", a)) // of nothing
 
 	first := keeping(2, a, "an OTP", true)
 	if err := s.Replace(ctx, keeping(3, b, "too early", true)); !errors.Is(err, otp.ErrConflict) {
@@ -88,8 +88,8 @@ func testKeep(t *testing.T, s Instance) {
 	if now.IsZero() || kept == nil {
 		t.Fatalf("the row and its response: at %v, %v", now, kept)
 	}
-	if !kept.At.Equal(first.Keep.At.Truncate(time.Microsecond)) || kept.At.Location() != time.UTC {
-		t.Errorf("kept at %v, want %v in UTC", kept.At, first.Keep.At)
+	if !kept.At.Equal(first.Response.At.Truncate(time.Microsecond)) || kept.At.Location() != time.UTC {
+		t.Errorf("kept at %v, want %v in UTC", kept.At, first.Response.At)
 	}
 
 	must(t, s.Replace(ctx, keeping(3, a, "another OTP", true)))
@@ -102,8 +102,8 @@ func testKeep(t *testing.T, s Instance) {
 	expectKept(t, s, b, "a late OTP")
 
 	must(t, s.Replace(ctx, keeping(8, c, "a refusal", false)))
-	must(t, s.Spend(ctx, "alice", c))
-	must(t, s.Spend(ctx, "alice", c))
+	must(t, s.DiscardResponse(ctx, "alice", c))
+	must(t, s.DiscardResponse(ctx, "alice", c))
 	must(t, s.Replace(ctx, keeping(9, c, "an OTP that comes too late", true)))
 	expectKept(t, s, c, "")
 
@@ -120,7 +120,7 @@ func testForget(t *testing.T, s Instance) {
 	aged := func(revision uint64, key string, age time.Duration) {
 		t.Helper()
 		w := keeping(revision, key, "an OTP", true)
-		w.Keep.At = w.Keep.At.Add(-age)
+		w.Response.At = w.Response.At.Add(-age)
 		must(t, s.Replace(ctx, w))
 	}
 	must(t, s.Create(ctx, write("alice", 1)))

@@ -25,9 +25,9 @@ func write(account otp.Account, revision uint64) otp.Write {
 			Account:  account,
 			Revision: revision,
 			Body:     []byte(`{"write":"` + id + `"}`),
-			Vault:    secret.NewBytes([]byte("vault of " + id)),
+			Secrets:  secret.NewBytes([]byte("vault of " + id)),
 		},
-		Line: otp.Line{
+		AuditEntry: otp.AuditEntry{
 			At:          noon,
 			Account:     account,
 			Caller:      "key:test",
@@ -64,7 +64,7 @@ func fetch(t testing.TB, store otp.Store, account otp.Account) otp.Row {
 }
 
 // allLines reads the whole audit log, in small pieces.
-func allLines(t testing.TB, reader Reader) (lines []otp.Audited) {
+func allLines(t testing.TB, reader Reader) (lines []otp.AuditRecord) {
 	t.Helper()
 	const piece = 7
 	var last int64
@@ -103,31 +103,31 @@ func rowDiff(got, want otp.Row, vault bool) string {
 		return fmt.Sprintf("the revision is %d, want %d", got.Revision, want.Revision)
 	case got.InDoubt != want.InDoubt:
 		return fmt.Sprintf("InDoubt is %v", got.InDoubt)
-	case !got.HeldUntil.Equal(want.HeldUntil.Truncate(time.Microsecond)):
-		return fmt.Sprintf("HeldUntil is %v, want %v", got.HeldUntil, want.HeldUntil)
-	case !got.HeldUntil.IsZero() && got.HeldUntil.Location() != time.UTC:
-		return fmt.Sprintf("HeldUntil is not in UTC: %v", got.HeldUntil)
+	case !got.LeasedUntil.Equal(want.LeasedUntil.Truncate(time.Microsecond)):
+		return fmt.Sprintf("HeldUntil is %v, want %v", got.LeasedUntil, want.LeasedUntil)
+	case !got.LeasedUntil.IsZero() && got.LeasedUntil.Location() != time.UTC:
+		return fmt.Sprintf("HeldUntil is not in UTC: %v", got.LeasedUntil)
 	case !bytes.Equal(got.Body, want.Body):
 		return fmt.Sprintf("the body is %.60q, want %.60q", got.Body, want.Body)
-	case vault && !bytes.Equal(got.Vault.Reveal(), want.Vault.Reveal()):
+	case vault && !bytes.Equal(got.Secrets.Reveal(), want.Secrets.Reveal()):
 		return "the vault is another one"
 	}
 	return ""
 }
 
 // expectLines fails unless the lines are those, in that order.
-func expectLines(t testing.TB, got []otp.Audited, want []otp.Line) {
+func expectLines(t testing.TB, got []otp.AuditRecord, want []otp.AuditEntry) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Errorf("the audit log has %d lines, want %d", len(got), len(want))
 		return
 	}
 	for i, line := range got {
-		expectLine(t, line.Line, want[i])
+		expectLine(t, line.AuditEntry, want[i])
 	}
 }
 
-func expectLine(t testing.TB, got, want otp.Line) {
+func expectLine(t testing.TB, got, want otp.AuditEntry) {
 	t.Helper()
 	if !got.At.Equal(want.At.Truncate(time.Microsecond)) || got.At.Location() != time.UTC {
 		t.Errorf("a line's time is %v, want %v in UTC", got.At, want.At)

@@ -19,9 +19,9 @@ type Memory struct {
 	mu     sync.Mutex
 	rows   map[otp.Account]otp.Row
 	ids    map[string]bool
-	lines  []otp.Audited
+	lines  []otp.AuditRecord
 	logged int64 // the last line's id
-	kept   map[keptAs]otp.Keep
+	kept   map[keptAs]otp.KeyedResponse
 	former map[formerly]otp.Row
 	sealer string // the name of the sealing key
 	epoch  otp.Epoch
@@ -42,7 +42,7 @@ type formerly struct {
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
 	return &Memory{
-		rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.Keep{}, former: map[formerly]otp.Row{},
+		rows: map[otp.Account]otp.Row{}, ids: map[string]bool{}, kept: map[keptAs]otp.KeyedResponse{}, former: map[formerly]otp.Row{},
 		epoch: otp.Epoch{Number: 1},
 	}
 }
@@ -107,12 +107,12 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 		return otp.ErrDeviceTaken
 	}
 	m.ids[w.ID] = true
-	if w.Keep != nil {
-		m.keep(w.Row.Account, *w.Keep)
+	if w.Response != nil {
+		m.keep(w.Row.Account, *w.Response)
 	}
 	row, before := copyRow(w.Row), m.rows[w.Row.Account]
-	if w.SameVault {
-		row.Vault, row.UnreadAnswers = before.Vault, before.UnreadAnswers
+	if w.SameSecrets {
+		row.Secrets, row.UnreadAnswers = before.Secrets, before.UnreadAnswers
 	}
 	row.Claim = before.Claim
 	if w.Claim != nil {
@@ -132,7 +132,7 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 		}
 	}
 	m.rows[w.Row.Account] = row
-	line := w.Line
+	line := w.AuditEntry
 	line.At = micros(line.At)
 	m.log(line)
 	return nil
@@ -148,7 +148,7 @@ func (m *Memory) taken(claim otp.Claim, by otp.Account) bool {
 	return false
 }
 
-func (m *Memory) keep(account otp.Account, k otp.Keep) {
+func (m *Memory) keep(account otp.Account, k otp.KeyedResponse) {
 	at := keptAs{account, k.Key}
 	if old, there := m.kept[at]; there && (!k.IsOTP || old.IsOTP || old.Answer.IsEmpty()) {
 		return
@@ -164,7 +164,7 @@ func (m *Memory) BySerial(ctx context.Context, serial string) (rows []otp.Row, e
 	for _, row := range m.rows {
 		if serial != "" && row.Claim.Serial == serial {
 			row = copyRow(row)
-			row.Vault = secret.Bytes{}
+			row.Secrets = secret.Bytes{}
 			rows = append(rows, row)
 		}
 	}
@@ -178,7 +178,7 @@ func (m *Memory) BySerial(ctx context.Context, serial string) (rows []otp.Row, e
 }
 
 // Spend is as otp.Store says.
-func (m *Memory) Spend(ctx context.Context, account otp.Account, key string) error {
+func (m *Memory) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := keptAs{account, key}
@@ -287,8 +287,8 @@ func (m *Memory) Restore(row otp.Row) {
 // copyRow returns a row that shares nothing with the one given, as if it had been stored and read.
 func copyRow(row otp.Row) otp.Row {
 	row.Body = bytes.Clone(row.Body)
-	if !row.HeldUntil.IsZero() {
-		row.HeldUntil = micros(row.HeldUntil)
+	if !row.LeasedUntil.IsZero() {
+		row.LeasedUntil = micros(row.LeasedUntil)
 	}
 	return row
 }

@@ -10,16 +10,16 @@ import (
 )
 
 // AuditAfter is as Reader says.
-func (m *Memory) AuditAfter(_ context.Context, id int64, limit int) ([]otp.Audited, error) {
+func (m *Memory) AuditAfter(_ context.Context, id int64, limit int) ([]otp.AuditRecord, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	first, _ := slices.BinarySearchFunc(m.lines, id, func(line otp.Audited, id int64) int { return cmp.Compare(line.ID, id+1) })
+	first, _ := slices.BinarySearchFunc(m.lines, id, func(line otp.AuditRecord, id int64) int { return cmp.Compare(line.ID, id+1) })
 	lines := m.lines[first:]
 	return slices.Clone(lines[:min(limit, len(lines))]), nil
 }
 
 // Note is as otp.Store says.
-func (m *Memory) Note(ctx context.Context, lines []otp.Line) error {
+func (m *Memory) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -36,12 +36,12 @@ func (m *Memory) Note(ctx context.Context, lines []otp.Line) error {
 func (m *Memory) ForgetLines(_ context.Context, age time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.lines = slices.DeleteFunc(m.lines, func(line otp.Audited) bool { return line.ID < m.logged && now().Sub(line.At) > age })
+	m.lines = slices.DeleteFunc(m.lines, func(line otp.AuditRecord) bool { return line.ID < m.logged && now().Sub(line.At) > age })
 	return nil
 }
 
 // log adds a line.
-func (m *Memory) log(line otp.Line) {
+func (m *Memory) log(line otp.AuditEntry) {
 	m.logged++
-	m.lines = append(m.lines, otp.Audited{ID: m.logged, Line: line})
+	m.lines = append(m.lines, otp.AuditRecord{ID: m.logged, AuditEntry: line})
 }

@@ -14,7 +14,7 @@ func (m *Memory) Epoch(context.Context) (otp.Epoch, error) {
 }
 
 // RaiseEpoch is as Reader says.
-func (m *Memory) RaiseEpoch(_ context.Context, line otp.Line) error {
+func (m *Memory) RaiseEpoch(_ context.Context, line otp.AuditEntry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	line.At = now()
@@ -28,8 +28,8 @@ func (m *Memory) CountDoubt(context.Context) (count int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, row := range m.rows {
-		left := row.HeldUntil.Sub(now())
-		if row.InDoubt || row.Epoch > 0 && row.Epoch < m.epoch.Number || !row.HeldUntil.IsZero() && (left < 0 || left > otp.MaxLease) {
+		left := row.LeasedUntil.Sub(now())
+		if row.InDoubt || row.Epoch > 0 && row.Epoch < m.epoch.Number || !row.LeasedUntil.IsZero() && (left < 0 || left > otp.MaxLease) {
 			count++
 		}
 	}

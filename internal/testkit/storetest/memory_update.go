@@ -16,12 +16,12 @@ func (m *Memory) Update(
 	defer m.mu.Unlock()
 	row, at, err := m.fetch(ctx, account)
 	if err != nil && !errors.Is(err, otp.ErrNotFound) {
-		return otp.Decision{}, fmt.Errorf("%w: %w", otp.ErrUntouched, err)
+		return otp.Decision{}, fmt.Errorf("%w: %w", otp.ErrNotApplied, err)
 	}
 	row.Account = account
 	found := otp.Snapshot{Row: row, Now: at}
 	if k, there := m.kept[keptAs{account, key}]; there {
-		found.Response = &k.Kept
+		found.Response = &k.StoredResponse
 	}
 	d, err := otp.Decide(decide, found)
 	if err != nil || d.Write == nil {

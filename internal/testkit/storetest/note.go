@@ -11,10 +11,10 @@ import (
 func testNote(t *testing.T, s Instance) {
 	first := write("alice", 1)
 	must(t, s.Create(t.Context(), first))
-	refused, stranger := write("alice", 1).Line, write("alice", 1).Line
+	refused, stranger := write("alice", 1).AuditEntry, write("alice", 1).AuditEntry
 	stranger.Account = ""
 	_, before, _ := s.Fetch(t.Context(), "alice")
-	must(t, s.Note(t.Context(), []otp.Line{refused, stranger}))
+	must(t, s.AppendAudit(t.Context(), []otp.AuditEntry{refused, stranger}))
 	_, after, _ := s.Fetch(t.Context(), "alice")
 	lines := allLines(t, s.Reader)
 	for i := 1; i < len(lines); i++ {
@@ -23,7 +23,7 @@ func testNote(t *testing.T, s Instance) {
 		}
 		lines[i].At = noon
 	}
-	expectLines(t, lines, []otp.Line{first.Line, refused, stranger})
+	expectLines(t, lines, []otp.AuditEntry{first.AuditEntry, refused, stranger})
 }
 
 // The oldest lines go, and those that are left keep their ids.
@@ -34,7 +34,7 @@ func testForgetLines(t *testing.T, s Instance) {
 		next := write("alice", revision)
 		must(t, s.Replace(t.Context(), next))
 	}
-	must(t, s.Note(t.Context(), []otp.Line{w.Line}))
+	must(t, s.AppendAudit(t.Context(), []otp.AuditEntry{w.AuditEntry}))
 	last := allLines(t, s.Reader)[9]
 	age := time.Since(noon) - time.Minute // those of the writes are as old as noon
 	must(t, s.Reader.ForgetLines(t.Context(), age+time.Hour))
@@ -61,12 +61,12 @@ func testForgetLines(t *testing.T, s Instance) {
 func testForgetLinesFromTheFuture(t *testing.T, s Instance) {
 	must(t, s.Create(t.Context(), write("alice", 1)))
 	ahead := write("alice", 2)
-	ahead.Line.At = time.Now().AddDate(10, 0, 0)
+	ahead.AuditEntry.At = time.Now().AddDate(10, 0, 0)
 	must(t, s.Replace(t.Context(), ahead))
 	for revision := uint64(3); revision < 6; revision++ {
 		must(t, s.Replace(t.Context(), write("alice", revision)))
 	}
-	must(t, s.Note(t.Context(), []otp.Line{ahead.Line}))
+	must(t, s.AppendAudit(t.Context(), []otp.AuditEntry{ahead.AuditEntry}))
 	newest := allLines(t, s.Reader)[5]
 	for range 2 { // a store may need another call to find out what is from the future
 		must(t, s.Reader.ForgetLines(t.Context(), time.Since(noon)-time.Minute))

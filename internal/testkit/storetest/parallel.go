@@ -100,7 +100,7 @@ func testOneAccount(t *testing.T, s Instance) {
 		if w.Row.Revision != uint64(i+2) {
 			t.Fatalf("the write after %d others has the revision %d", i+1, w.Row.Revision)
 		}
-		expectLine(t, lines[i+1].Line, w.Line)
+		expectLine(t, lines[i+1].AuditEntry, w.AuditEntry)
 	}
 	expectRow(t, fetch(t, s, "alice"), writes[len(writes)-1].Row, true)
 }

@@ -29,11 +29,11 @@ func testTime(t *testing.T, s Instance) {
 }
 
 func testReopen(t *testing.T, s Instance) {
-	var lines []otp.Line
+	var lines []otp.AuditEntry
 	for i := range 20 {
 		w := write(otp.Account(fmt.Sprint("account ", i%5)), uint64(i/5+1))
 		must(t, put(t.Context(), s, w))
-		lines = append(lines, w.Line)
+		lines = append(lines, w.AuditEntry)
 
 		s = s.Reopen(t)
 		expectRow(t, fetch(t, s, w.Row.Account), w.Row, true)
@@ -53,7 +53,7 @@ func testList(t *testing.T, s Instance) {
 		w := write(account, 1)
 		w.Row.InDoubt = i%2 == 0
 		if i%3 == 0 {
-			w.Row.HeldUntil = noon
+			w.Row.LeasedUntil = noon
 		}
 		must(t, s.Create(ctx, w))
 		want[account] = w.Row
@@ -95,10 +95,10 @@ func testCountDoubt(t *testing.T, s Instance) {
 	long, over, ahead := write("in doubt", 1), write("hold over", 1), write("held", 1)
 	both := write("in doubt, hold over", 1)
 	long.Row.InDoubt, both.Row.InDoubt = true, true
-	over.Row.HeldUntil, both.Row.HeldUntil = now.Add(-time.Second), now.Add(-time.Hour)
-	ahead.Row.HeldUntil = now.Add(otp.MaxLease - time.Minute)
+	over.Row.LeasedUntil, both.Row.LeasedUntil = now.Add(-time.Second), now.Add(-time.Hour)
+	ahead.Row.LeasedUntil = now.Add(otp.MaxLease - time.Minute)
 	setBack := write("held when the clock was ahead", 1)
-	setBack.Row.HeldUntil = now.AddDate(10, 0, 0)
+	setBack.Row.LeasedUntil = now.AddDate(10, 0, 0)
 	for _, w := range []otp.Write{long, over, ahead, both, setBack, write("idle", 1)} {
 		must(t, s.Create(ctx, w))
 	}

@@ -16,12 +16,12 @@ func testSameVault(t *testing.T, s Instance) {
 	must(t, s.Create(ctx, first))
 	same := func(revision uint64) otp.Write {
 		w := write("alice", revision)
-		w.SameVault, w.Row.Vault = true, secret.Bytes{}
+		w.SameSecrets, w.Row.Secrets = true, secret.Bytes{}
 		return w
 	}
 	expect := func(w otp.Write) {
 		t.Helper()
-		w.Row.Vault = first.Row.Vault
+		w.Row.Secrets = first.Row.Secrets
 		got := fetch(t, s, "alice")
 		expectRow(t, got, w.Row, true)
 		if got.UnreadAnswers != 2 {

@@ -23,7 +23,7 @@ type Reader interface {
 	CountUnreadAnswers(ctx context.Context) (int, error)
 	// AuditAfter returns the lines of the audit log with an id above the one given, in the order of ids, at most limit.
 	// Who goes on after the last id that it has seen misses no line.
-	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audited, error)
+	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error)
 	// ForgetLines deletes the oldest lines, as far as they are older than age: all of them but the newest, when it is called often
 	// enough. A line from the future of the store's clock keeps none of those behind it.
 	ForgetLines(ctx context.Context, age time.Duration) error
@@ -39,7 +39,7 @@ type Reader interface {
 	Epoch(ctx context.Context) (otp.Epoch, error)
 	// RaiseEpoch raises the doubt epoch by one, so that every device is in doubt, in one durable write with the audit entry. The
 	// cause is the action of the entry, and the time is the store's. It is not safe to repeat.
-	RaiseEpoch(ctx context.Context, line otp.Line) error
+	RaiseEpoch(ctx context.Context, line otp.AuditEntry) error
 }
 
 // Instance is a store under test, on data of its own.

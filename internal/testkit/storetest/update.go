@@ -26,14 +26,14 @@ func testUpdate(t *testing.T, s Instance) {
 	if found.Row.Account != "alice" || found.Row.Revision != 0 || found.Response != nil || found.Now.IsZero() {
 		t.Errorf("the snapshot of an account without a row is %+v", found)
 	}
-	var lines []otp.Line
+	var lines []otp.AuditEntry
 	for revision := uint64(1); revision <= 3; revision++ {
 		d, err := s.Update(ctx, "alice", "", next)
 		must(t, err)
 		if d.Result != revision || d.Write == nil {
 			t.Fatalf("the decision is %+v, want one with the result %d", d, revision)
 		}
-		lines = append(lines, d.Write.Line)
+		lines = append(lines, d.Write.AuditEntry)
 		expectRow(t, fetch(t, s, "alice"), d.Write.Row, true)
 	}
 	kept := keeping(4, keepKey("a"), "an OTP", true)
@@ -47,7 +47,7 @@ func testUpdate(t *testing.T, s Instance) {
 	if found, err = Look(ctx, s, "alice", keepKey("b")); err != nil || found.Response != nil {
 		t.Errorf("the snapshot of another call has the response %+v (%v)", found.Response, err)
 	}
-	expectLines(t, allLines(t, s.Reader), append(lines, kept.Line))
+	expectLines(t, allLines(t, s.Reader), append(lines, kept.AuditEntry))
 }
 
 // A decision that cannot be stored leaves everything as it was, and so does one that panics: the store goes on.
@@ -78,7 +78,7 @@ func testUpdateRefused(t *testing.T, s Instance) {
 			return otp.Decision{Write: &w}
 		}, otp.ErrExists},
 		"an id that an earlier write has": {repeated, otp.ErrConflict},
-		"a panic":                         {func(otp.Snapshot) otp.Decision { panic("on purpose") }, otp.ErrUntouched},
+		"a panic":                         {func(otp.Snapshot) otp.Decision { panic("on purpose") }, otp.ErrNotApplied},
 		"an id that is too long": {func(found otp.Snapshot) otp.Decision {
 			w := write("alice", found.Row.Revision+1)
 			w.ID = strings.Repeat("x", 65)
@@ -134,7 +134,7 @@ func testUpdateCancelled(t *testing.T, s Instance) {
 	must(t, s.Create(t.Context(), write("alice", 1)))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Update(ctx, "alice", "", next); !errors.Is(err, context.Canceled) || !errors.Is(err, otp.ErrUntouched) {
+	if _, err := s.Update(ctx, "alice", "", next); !errors.Is(err, context.Canceled) || !errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("an update of a caller that has left: %v", err)
 	}
 	for n := range 20 { // each on an account of its own: an update whose outcome is not known may be stored after the next has begun
@@ -143,7 +143,7 @@ func testUpdateCancelled(t *testing.T, s Instance) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*100*time.Microsecond)
 		_, err := s.Update(ctx, account, "", next)
 		cancel()
-		if after := fetch(t, s, account).Revision; err == nil && after != 2 || errors.Is(err, otp.ErrUntouched) && after != 1 {
+		if after := fetch(t, s, account).Revision; err == nil && after != 2 || errors.Is(err, otp.ErrNotApplied) && after != 1 {
 			t.Errorf("after %v, the revision is %d", err, after)
 		}
 	}

@@ -41,7 +41,7 @@ func testVerbs(t *testing.T, s Instance) {
 
 	_, _, err = s.Fetch(ctx, "bob")
 	expect("fetch of another account", err, otp.ErrNotFound)
-	expectLines(t, allLines(t, s.Reader), []otp.Line{first.Line, second.Line, third.Line})
+	expectLines(t, allLines(t, s.Reader), []otp.AuditEntry{first.AuditEntry, second.AuditEntry, third.AuditEntry})
 }
 
 // A row that was restored, and changed again up to the same revision, is told from the one that a writer has seen by its body.
@@ -50,10 +50,10 @@ func testOver(t *testing.T, s Instance) {
 	first := write("alice", 1)
 	must(t, s.Create(ctx, first))
 	for i, claim := range []*otp.Claim{nil, {Serial: "over", Active: true}} { // which not every store writes in the same way
-		for j, keep := range []*otp.Keep{nil, {Key: strings.Repeat("0", 64), Kept: otp.Kept{At: noon, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("a"))}}} {
+		for j, keep := range []*otp.KeyedResponse{nil, {Key: strings.Repeat("0", 64), StoredResponse: otp.StoredResponse{At: noon, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("a"))}}} {
 			before := fetch(t, s, "alice")
 			w := write("alice", before.Revision+1)
-			w.Claim, w.Keep, w.Over = claim, keep, []byte("another body")
+			w.Claim, w.Response, w.Over = claim, keep, []byte("another body")
 			if err := s.Replace(ctx, w); !errors.Is(err, otp.ErrConflict) {
 				t.Errorf("%d, %d: a replace of another body: %v", i, j, err)
 			}
@@ -103,5 +103,5 @@ func testMalformed(t *testing.T, s Instance) {
 	if _, _, err := s.Fetch(t.Context(), "bob"); !errors.Is(err, otp.ErrNotFound) {
 		t.Errorf("after refused creates, fetch says %v", err)
 	}
-	expectLines(t, allLines(t, s.Reader), []otp.Line{first.Line})
+	expectLines(t, allLines(t, s.Reader), []otp.AuditEntry{first.AuditEntry})
 }
