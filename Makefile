@@ -21,6 +21,8 @@ run: ## the same, and keep serving; FLAGS=--free-ports chooses ports that are fr
 test: ## all tests, with the race detector, and a little of every fuzz target
 	scripts/need cc postgres pgbouncer curl python3
 	go test -race -timeout 20m ./... # the longest package takes six minutes on two quiet cores
+	cd client && go vet ./... && go test -race ./...
+	cd contract && go vet ./... && go test -race ./...
 	cd bench && go vet ./... && go test -race ./...
 	scripts/fuzz 1000x
 
@@ -91,6 +93,8 @@ lint: ## golangci-lint, pinned by tools/go.mod
 	$(LINT) run
 	cd deploy && go tool -modfile=../tools/go.mod golangci-lint run
 	cd bench && go tool -modfile=../tools/go.mod golangci-lint run
+	cd client && go tool -modfile=../tools/go.mod golangci-lint run
+	cd contract && go tool -modfile=../tools/go.mod golangci-lint run
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1000000x: so many executions; 30s: so long)

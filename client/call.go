@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,12 @@ type request struct {
 }
 
 // newKey draws an Idempotency-Key.
-func newKey() string { return rand.Text() }
+func newKey() string {
+	const bits = 128
+	key := make([]byte, bits/8)
+	_, _ = rand.Read(key) // it never fails on a system that pimsd's clients run on
+	return hex.EncodeToString(key)
+}
 
 // How often a call is repeated after lost answers, and the first wait before it.
 const (
@@ -38,7 +44,8 @@ func (c *Client) call(ctx context.Context, r request, result any) error {
 	waited, pause, lost := time.Duration(0), firstPause, 0
 	for {
 		err := c.try(ctx, r, result)
-		answered, isAnswer := errors.AsType[*Error](err)
+		var answered *Error
+		isAnswer := errors.As(err, &answered)
 		var wait time.Duration
 		switch {
 		case err == nil:
@@ -92,7 +99,8 @@ func (c *Client) try(ctx context.Context, r request, result any) error {
 
 // cause leaves out the URL, which the method and the path tell already.
 func cause(err error) error {
-	if withURL, ok := errors.AsType[*url.Error](err); ok {
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
 		return withURL.Err
 	}
 	return err

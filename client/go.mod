@@ -1,0 +1,3 @@
+module github.com/pimsd/pimsd/client
+
+go 1.23
