@@ -79,6 +79,7 @@ func openReadOnly(path, options string) (*conn, error) {
 func openMemory() (*conn, error) { return open("memory", ":memory:", sqlite.OpenReadWrite) }
 
 func open(path, name string, flags sqlite.OpenFlags) (*conn, error) {
+	_ = waitForThaw()
 	c, err := sqlite.OpenConn(name, flags)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, explain(withCode(err)))

@@ -24,6 +24,7 @@ func children() map[string]func(ctx context.Context, dir string) error {
 		"full":      fillTheDisk,
 		"readonly":  openWhatCannotBeWritten,
 		"migrate":   migrateOnADiskThatFails,
+		"frozen":    freezeWhileReading,
 	}
 }
 
