@@ -50,6 +50,27 @@ func TestLockedRowsStopNoOtherAccount(t *testing.T) {
 	}
 }
 
+// A store is not writable while another session has locked a table that a settle needs.
+func TestWritableNeedsWhatASettleNeeds(t *testing.T) {
+	t.Parallel()
+	for _, table := range []string{"device", "audit"} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			url := server.Database(t)
+			store := open(t, url)
+			if err := store.Writable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			lock(t, url, "LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := store.Writable(ctx); err == nil {
+				t.Errorf("the store is writable while %s is locked", table)
+			}
+		})
+	}
+}
+
 // A response that another session has locked stops no write but the one that takes its place.
 func TestALockedResponseStopsNoOtherAccount(t *testing.T) {
 	t.Parallel()

@@ -103,13 +103,16 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Writable proves that a write becomes durable now, by making one that changes nothing and takes no room.
+// Writable proves that a settle would be stored now: that no other session has locked the tables of records and of the audit log, and
+// that a write becomes durable. It changes nothing that matters and takes no room.
 func (s *Store) Writable(ctx context.Context) error {
 	return s.exec(ctx, s.lanes.writes, "find out whether the store can be written", probe)
 }
 
-// probe changes nothing that matters, and takes no room. It never does nothing: a statement that changes no row proves nothing.
-const probe = `INSERT INTO house (id, probed_at) VALUES (1, ` + clock + `)
+// probe takes the locks of a settle on its tables, of which it changes no row, and changes a row of its own: a statement that changes no
+// row proves nothing of durability.
+const probe = `WITH settled AS (UPDATE device SET body = body WHERE false), noted AS (UPDATE audit SET step = step WHERE false)
+	INSERT INTO house (id, probed_at) VALUES (1, ` + clock + `)
 	ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at`
 
 // clock is the database's time in microseconds.
