@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // installation is a service of this machine with a store of its own, and stand-ins for what reaches into it.
@@ -56,7 +57,7 @@ func (i *installation) writeStandIns(t *testing.T) {
 	for name, does := range map[string]string{
 		"systemctl": `[ "$*" = "show --property=MainPID --value pimsd.service" ]; echo ` + id,
 		"nsenter":   `[ "$1 $2 $3" = "--target ` + id + ` --mount" ]; while [ "$1" != /usr/bin/pimsd ]; do shift; done; ` + in,
-		"kubectl":   exec + `[ "$1 $2" = "deploy/pimsd --" ]; shift 2; [ "$1" = /pimsd ]; ` + in,
+		"kubectl":   exec + `[ "$1 $2" = "svc/NAME-pimsd --" ]; shift 2; [ "$1" = /pimsd ]; ` + in,
 		"docker":    exec + `[ "$1" = NAME ]; shift; [ "$1" = /pimsd ]; ` + in,
 		"sudo":      `exec "$@"`,
 	} {
@@ -125,6 +126,41 @@ func TestRepairsRunAsPackaged(t *testing.T) {
 		}
 		if said := run(way, "store copy --to-url-file "+url); strings.Contains(said, inUse) || !strings.Contains(said, "open the database") {
 			t.Errorf("%s store copy, in maintenance: %s", way, said)
+		}
+	}
+}
+
+// The Service that documents run commands through selects the pods of either shape, which have one container.
+func TestCommandsReachThePodsOfEitherShape(t *testing.T) {
+	t.Parallel()
+	for name, values := range map[string][]string{"SQLite": onSQLite, "PostgreSQL": onPostgres} {
+		rendered, all, err := helm(t, slices.Concat([]string{"template", "name", chart, "--kube-version", kubernetes}, values)...)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, all)
+		}
+		var service corev1.Service
+		var pod corev1.PodTemplateSpec
+		for document := range strings.SplitSeq(rendered, "\n---\n") {
+			switch {
+			case strings.Contains(document, "\nkind: Service\n") && strings.Contains(document, "\n  name: name-pimsd\n"):
+				strictly(t, document, &service)
+			case strings.Contains(document, "\nkind: StatefulSet\n"):
+				var set appsv1.StatefulSet
+				strictly(t, document, &set)
+				pod = set.Spec.Template
+			case strings.Contains(document, "\nkind: Deployment\n"):
+				var deployment appsv1.Deployment
+				strictly(t, document, &deployment)
+				pod = deployment.Spec.Template
+			}
+		}
+		if len(service.Spec.Selector) == 0 || len(pod.Spec.Containers) != 1 {
+			t.Errorf("%s: the Service is %+v, and the pods have %d containers", name, service.Spec, len(pod.Spec.Containers))
+		}
+		for label, value := range service.Spec.Selector {
+			if pod.Labels[label] != value {
+				t.Errorf("%s: the pods have the labels %v, and the Service selects %v", name, pod.Labels, service.Spec.Selector)
+			}
 		}
 	}
 }

@@ -26,7 +26,7 @@ With - the copy goes to standard output when it is complete; it takes room in th
 
 The copy does not contain the sealing keys (seal.keys): back them up apart from it. Without them the copy is worth nothing.`,
 		Example: `  pimsd store backup /backup/pimsd.db
-  kubectl exec deploy/pimsd -- /pimsd store backup - > pimsd.db`,
+  kubectl exec svc/NAME-pimsd -- /pimsd store backup - > pimsd.db`,
 	}
 	cmd.Args = oneCopy
 	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) (err error) {

@@ -27,7 +27,7 @@ quota, SMS activations, API keys and their revocations, spent Idempotency-Keys, 
 
 Nothing of the present store is changed before the new one is complete. Killed at any moment, the command leaves one or the other.`,
 		Example: `  pimsd store restore /backup/pimsd.db
-  kubectl exec -i deploy/pimsd -- /pimsd store restore - --yes < pimsd.db`,
+  kubectl exec -i svc/NAME-pimsd -- /pimsd store restore - --yes < pimsd.db`,
 	}
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
 	cmd.Args = oneCopy

@@ -19,9 +19,10 @@ import (
 // value is one setting's place in a Config. The error of set continues a sentence that starts with the setting's name; it
 // repeats what it was given, unless that is a secret or may contain one. What text gives, set takes.
 type value struct {
-	set   func(string) error
-	text  func() string
-	words []string // that can be set; nil: there are too many
+	set    func(string) error
+	text   func() string
+	words  []string   // that can be set; nil: there are too many
+	schema jsonSchema // of the value in a file; nil: any text
 }
 
 func plain(p *string, check func(string) error) value {
@@ -39,7 +40,7 @@ func plain(p *string, check func(string) error) value {
 
 // address is host:port; the host may be empty, the port 0.
 func address(p *string) value {
-	return plain(p, func(s string) error {
+	v := plain(p, func(s string) error {
 		_, port, err := net.SplitHostPort(s)
 		if err == nil {
 			_, err = strconv.ParseUint(port, 10, 16)
@@ -49,7 +50,12 @@ func address(p *string) value {
 		}
 		return nil
 	})
+	v.schema = matching(addressForm)
+	return v
 }
+
+// addressForm is what host:port looks like.
+const addressForm = `.*:[0-9]{1,5}`
 
 // optionalAddress is host:port, or empty.
 func optionalAddress(p *string) value {
@@ -62,6 +68,7 @@ func optionalAddress(p *string) value {
 		}
 		return set(s)
 	}
+	given.schema = matching("(" + addressForm + ")?")
 	return given
 }
 
@@ -78,17 +85,19 @@ func path(p *string) value {
 // pattern is a text that the whole of the regular expression matches; form says in words what that is.
 func pattern(p *string, expr, form string) value {
 	re := regexp.MustCompile(`^(?:` + expr + `)$`)
-	return plain(p, func(s string) error {
+	v := plain(p, func(s string) error {
 		if !re.MatchString(s) {
 			return fmt.Errorf("is %q: give %s", s, form)
 		}
 		return nil
 	})
+	v.schema = matching(expr)
+	return v
 }
 
 // printable is a text from least to most characters, both included.
 func printable(p *string, least, most int) value {
-	return plain(p, func(s string) error {
+	v := plain(p, func(s string) error {
 		n := utf8.RuneCountInString(s)
 		unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
 		if n < least || n > most || !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable) {
@@ -96,6 +105,8 @@ func printable(p *string, least, most int) value {
 		}
 		return nil
 	})
+	v.schema = jsonSchema{"type": "string", "minLength": least, "maxLength": most}
+	return v
 }
 
 func oneOf(p *string, words ...string) value {
@@ -105,7 +116,7 @@ func oneOf(p *string, words ...string) value {
 		}
 		return nil
 	})
-	v.words = words
+	v.words, v.schema = words, jsonSchema{"enum": words}
 	return v
 }
 
@@ -120,9 +131,13 @@ func duration(p *time.Duration, least, most time.Duration) value {
 			*p = d
 			return nil
 		},
-		text: func() string { return durationText(*p) },
+		text:   func() string { return durationText(*p) },
+		schema: matching(durationForm),
 	}
 }
+
+// durationForm is what a duration looks like in a file.
+const durationForm = `0|[0-9]+d([0-9.]+(ms|s|m|h))*|([0-9.]+(ms|s|m|h))+`
 
 // ParseDuration reads a duration such as 90m or 30d: what time.ParseDuration reads, or a whole number of days before that.
 func ParseDuration(text string) (time.Duration, error) {
@@ -172,7 +187,8 @@ func count(p *int, least, most int) value {
 			*p = n
 			return nil
 		},
-		text: func() string { return strconv.Itoa(*p) },
+		text:   func() string { return strconv.Itoa(*p) },
+		schema: jsonSchema{"type": "integer", "minimum": least, "maximum": most},
 	}
 }
 
@@ -188,7 +204,8 @@ func baseURL(p **url.URL) value {
 			*p = u
 			return nil
 		},
-		text: func() string { return (*p).String() },
+		text:   func() string { return (*p).String() },
+		schema: matching(`https?://[^/?#@]+/?`),
 	}
 }
 

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"reflect"
@@ -11,16 +12,18 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-var update = flag.Bool("update", false, "write docs/configuration.md and pimsd.example.yaml again")
+var update = flag.Bool("update", false, "write docs/configuration.md, pimsd.example.yaml and the schemas of the chart again")
 
 const (
 	manualFile  = "../../docs/configuration.md"
 	exampleFile = "../../pimsd.example.yaml"
+	chartSchema = "../../deploy/helm/pimsd/values.schema.json"
+	chartRules  = "../../deploy/helm/pimsd/templates/_helpers.tpl"
 )
 
 // Not parallel: with -update, the tests after it read what it has written.
 func TestManualAndExampleAreThoseOfTheSettings(t *testing.T) {
-	for name, want := range map[string]string{manualFile: config.Manual(), exampleFile: config.Example()} {
+	for name, want := range map[string]string{manualFile: config.Manual(), exampleFile: config.Example(), chartSchema: withSchemas(t)} {
 		if *update {
 			if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
@@ -34,6 +37,35 @@ func TestManualAndExampleAreThoseOfTheSettings(t *testing.T) {
 			t.Errorf("%s is not what the settings say: go test ./internal/config -update", name)
 		}
 	}
+}
+
+// withSchemas returns the schema of the chart's values with those of the settings and of issuers behind what is written by hand.
+func withSchemas(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile(chartSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := os.ReadFile(chartRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, places, _ := strings.Cut(string(rules), "$places := dict")
+	places, _, _ = strings.Cut(places, "}}")
+	var decided []string // by the chart
+	for _, line := range regexp.MustCompile(`(?m)^  "([a-z_.]+)" "`).FindAllStringSubmatch(places, -1) {
+		decided = append(decided, line[1])
+	}
+	schemas, err := json.MarshalIndent(config.Schemas(decided), "  ", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const definitions = "\n  \"definitions\": "
+	byHand, _, found := strings.Cut(string(content), definitions)
+	if !found {
+		t.Fatalf("%s has no definitions", chartSchema)
+	}
+	return byHand + definitions + string(schemas) + "\n}\n"
 }
 
 func TestExampleChangesNothing(t *testing.T) {

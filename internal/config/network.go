@@ -104,7 +104,8 @@ func yesNo(p *bool) value {
 			}
 			return "no"
 		},
-		words: []string{"yes", "no"},
+		words:  []string{"yes", "no"},
+		schema: jsonSchema{"enum": []any{"yes", "no", true, false}},
 	}
 }
 

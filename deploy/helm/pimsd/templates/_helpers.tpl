@@ -19,8 +19,45 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{- define "pimsd.scheme" -}}
+{{ ternary "https" "http" (ne .Values.tls.existingSecret "") }}
+{{- end }}
+
+{{- /* What the chart decides about the process, and where its values say it. */ -}}
+{{- define "pimsd.refuseSettings" -}}
+{{- $places := dict
+  "listen" "service.port says where callers reach the pods"
+  "ops.listen" "networkPolicy.operators says who may reach the operators' listener"
+  "admin.listen" "use administration.enabled"
+  "data_dir" "store.size and store.storageClass describe the volume that is mounted there"
+  "maintenance" "use maintenance"
+  "database_url" "put the URL under database_url into the Secret that store.existingSecret names"
+  "database_url_file" "put the URL under database_url into the Secret that store.existingSecret names"
+  "seal.keys" "put the keys under seal.keys into the Secret that store.existingSecret names"
+  "seal.keys_file" "put the keys under seal.keys into the Secret that store.existingSecret names"
+  "stop.drain_delay" "use drainDelaySeconds"
+  "tls.cert_file" "put the certificate into a Secret of the type kubernetes.io/tls, and name it in tls.existingSecret"
+  "tls.key_file" "put the key into a Secret of the type kubernetes.io/tls, and name it in tls.existingSecret"
+  "http.allow_plain" "pods serve plain HTTP unless tls.existingSecret is given"
+  "jwt.issuers_file" "use issuers, of which the chart makes the file"
+  "inwebo.proxy_url" "put the URL under proxy_url into a Secret, and name it in inwebo.proxySecret"
+  "inwebo.proxy_url_file" "put the URL under proxy_url into a Secret, and name it in inwebo.proxySecret"
+  "inwebo.ca_file" "put the certificates under ca.crt into a ConfigMap, and name it in inwebo.caConfigMap"
+  "inwebo.client_cert_file" "put the certificate into a Secret of the type kubernetes.io/tls, and name it in inwebo.clientCertSecret"
+  "inwebo.client_key_file" "put the key into a Secret of the type kubernetes.io/tls, and name it in inwebo.clientCertSecret" }}
+{{- range $key, $place := $places }}
+{{- $path := splitList "." $key }}
+{{- $in := $.Values.settings }}
+{{- if gt (len $path) 1 }}{{ $in = get $in (first $path) | default dict }}{{ end }}
+{{- if hasKey $in (last $path) }}
+{{- fail (printf "settings.%s cannot be given, because the chart decides it: %s" $key $place) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* Combinations that would lose devices, or not start. Every template that makes pods asks. */ -}}
 {{- define "pimsd.refuse" -}}
+{{- include "pimsd.refuseSettings" . }}
 {{- if eq .Values.store.kind "sqlite" }}
 {{- if gt (int .Values.replicas) 1 }}
 {{- fail "replicas must be 1 with store.kind sqlite: the devices are on the volume of one pod. For several replicas set store.kind to postgres" }}
@@ -55,7 +92,7 @@ storing what inWebo has answered, and 4s for listeners, log and traces. The sche
 {{- define "pimsd.pod" -}}
 metadata:
   annotations:
-    checksum/settings: {{ include "pimsd.settings" . | sha256sum }}
+    checksum/settings: {{ printf "%s%s" (include "pimsd.settings" .) (toYaml .Values.issuers) | sha256sum }}
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -88,7 +125,12 @@ spec:
       env:
         - {name: PIMSD_CONFIG, value: /etc/pimsd/pimsd.yaml}
         - {name: PIMSD_LISTEN, value: ":8080"}
-        - {name: PIMSD_HTTP_ALLOW_PLAIN, value: "yes"} # TLS ends in an ingress or a mesh, unless settings.tls says otherwise
+        {{- if .Values.tls.existingSecret }}
+        - {name: PIMSD_TLS_CERT_FILE, value: /run/secrets/tls/tls.crt}
+        - {name: PIMSD_TLS_KEY_FILE, value: /run/secrets/tls/tls.key}
+        {{- else }}
+        - {name: PIMSD_HTTP_ALLOW_PLAIN, value: "yes"} # TLS ends in an ingress or a mesh
+        {{- end }}
         - {name: PIMSD_OPS_LISTEN, value: ":9464"}
         {{- if .Values.administration.enabled }}
         - {name: PIMSD_ADMIN_LISTEN, value: ":8081"}
@@ -103,6 +145,19 @@ spec:
         {{- end }}
         {{- if eq .Values.store.kind "postgres" }}
         - {name: PIMSD_DATABASE_URL_FILE, value: /run/secrets/pimsd/database_url}
+        {{- end }}
+        {{- if .Values.issuers }}
+        - {name: PIMSD_JWT_ISSUERS_FILE, value: /etc/pimsd/issuers.yaml}
+        {{- end }}
+        {{- if .Values.inwebo.proxySecret }}
+        - {name: PIMSD_INWEBO_PROXY_URL_FILE, value: /run/secrets/inwebo-proxy/proxy_url}
+        {{- end }}
+        {{- if .Values.inwebo.caConfigMap }}
+        - {name: PIMSD_INWEBO_CA_FILE, value: /etc/inwebo/ca.crt}
+        {{- end }}
+        {{- if .Values.inwebo.clientCertSecret }}
+        - {name: PIMSD_INWEBO_CLIENT_CERT_FILE, value: /run/secrets/inwebo-client/tls.crt}
+        - {name: PIMSD_INWEBO_CLIENT_KEY_FILE, value: /run/secrets/inwebo-client/tls.key}
         {{- end }}
       ports:
         - {name: api, containerPort: 8080}
@@ -140,12 +195,26 @@ spec:
         {{- if .Values.store.existingSecret }}
         - {name: secrets, mountPath: /run/secrets/pimsd, readOnly: true}
         {{- end }}
+        {{- if .Values.inwebo.caConfigMap }}
+        - {name: inwebo-ca, mountPath: /etc/inwebo, readOnly: true}
+        {{- end }}
+        {{- range $name, $secret := include "pimsd.secrets" . | fromYaml }}
+        - {name: {{ $name }}, mountPath: /run/secrets/{{ $name }}, readOnly: true}
+        {{- end }}
   volumes:
     - name: settings
       configMap: {name: {{ include "pimsd.name" . }}}
     {{- if .Values.store.existingSecret }}
     - name: secrets
       secret: {secretName: {{ .Values.store.existingSecret }}, defaultMode: 0440}
+    {{- end }}
+    {{- with .Values.inwebo.caConfigMap }}
+    - name: inwebo-ca
+      configMap: {name: {{ . }}}
+    {{- end }}
+    {{- range $name, $secret := include "pimsd.secrets" . | fromYaml }}
+    - name: {{ $name }}
+      secret: {secretName: {{ $secret }}, defaultMode: 0440}
     {{- end }}
   {{- with .Values.nodeSelector }}
   nodeSelector:
@@ -167,6 +236,16 @@ spec:
         matchLabels:
           {{- include "pimsd.selector" . | nindent 10 }}
   {{- end }}
+{{- end }}
+
+{{- /* The Secrets besides that of the store, by the names of their volumes. */ -}}
+{{- define "pimsd.secrets" -}}
+{{- $all := dict "tls" .Values.tls.existingSecret "inwebo-proxy" .Values.inwebo.proxySecret "inwebo-client" .Values.inwebo.clientCertSecret }}
+{{- range $name, $secret := $all }}
+{{- if $secret }}
+{{ $name }}: {{ $secret | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "pimsd.settings" -}}
