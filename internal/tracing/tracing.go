@@ -8,7 +8,6 @@ package tracing
 import (
 	"context"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -20,27 +19,26 @@ const name = "github.com/pimsd/pimsd"
 type End func(err error)
 
 // Start begins a span of that name below the context's.
-func Start(ctx context.Context, what string, attributes ...attribute.KeyValue) (context.Context, End) {
-	return start(ctx, what, trace.WithAttributes(attributes...))
+func Start(ctx context.Context, what string) (context.Context, End) {
+	return start(ctx, trace.SpanFromContext(ctx), what, trace.SpanKindInternal)
 }
 
 // StartCall is Start for what another machine is asked; it is not told of the trace.
 func StartCall(ctx context.Context, what string) (context.Context, End) {
-	return start(ctx, what, trace.WithSpanKind(trace.SpanKindClient))
+	return start(ctx, trace.SpanFromContext(ctx), what, trace.SpanKindClient)
 }
 
 // Under is Start for work that outlives the context it was asked in.
 func Under(parent trace.Span, what string) End {
-	_, end := start(trace.ContextWithSpan(context.Background(), parent), what)
+	_, end := start(context.Background(), parent, what, trace.SpanKindInternal)
 	return end
 }
 
-func start(ctx context.Context, what string, options ...trace.SpanStartOption) (context.Context, End) {
-	parent := trace.SpanFromContext(ctx)
+func start(ctx context.Context, parent trace.Span, what string, kind trace.SpanKind) (context.Context, End) {
 	if !parent.SpanContext().IsValid() { // no tracing
 		return ctx, func(error) {}
 	}
-	ctx, span := parent.TracerProvider().Tracer(name).Start(ctx, what, options...)
+	ctx, span := parent.TracerProvider().Tracer(name).Start(trace.ContextWithSpan(ctx, parent), what, trace.WithSpanKind(kind))
 	return ctx, func(err error) {
 		if err != nil {
 			span.SetStatus(codes.Error, err.Error())

@@ -10,12 +10,17 @@ import (
 
 // keeping stores the answer of a write.
 func keeping(w otp.Write) change {
-	k := w.Response
-	args := []any{
-		string(w.Row.Account), k.Key, k.At.UnixMicro(), k.IsOTP, bytesOrNull(k.Fingerprint), bytesOrNull(k.Answer.Reveal()),
-	}
+	account, k := w.Row.Account, *w.Response
+	k.Fingerprint = bytes.Clone(k.Fingerprint)
 	return func(on target) (refusal, failure error) {
-		_, failure = on.exec(keepAnswer, args...)
+		_, failure = on.execWith(keepAnswer, func(p *params) {
+			p.text(string(account))
+			p.text(k.Key)
+			p.at(k.At)
+			p.flag(k.IsOTP)
+			p.blobOrNull(k.Fingerprint)
+			p.blobOrNull(k.Answer.Reveal())
+		})
 		return nil, failure
 	}
 }

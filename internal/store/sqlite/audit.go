@@ -27,7 +27,7 @@ func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		for _, line := range lines {
 			line.At = now()
-			if _, err := on.exec(insertLine, lineArgs(otp.Write{ID: uuid.NewString(), AuditEntry: line})...); err != nil {
+			if err := on.insertLine(uuid.NewString(), line); err != nil {
 				return nil, err
 			}
 		}
@@ -45,13 +45,23 @@ func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
 	})
 }
 
-// lineArgs are the values of lineColumns; checkWrite has seen that the number fits.
-func lineArgs(w otp.Write) []any {
-	l := w.AuditEntry
-	return []any{
-		w.ID, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome,
-		int64(l.Step),
-	}
+// insertLine adds a line to the audit log.
+func (c *conn) insertLine(writeID string, line otp.AuditEntry) error {
+	_, err := c.execWith(insertLine, func(p *params) { setLine(p, writeID, line) })
+	return err
+}
+
+// setLine sets lineColumns; checkWrite has seen that the number fits.
+func setLine(p *params, writeID string, line otp.AuditEntry) {
+	p.text(writeID)
+	p.at(line.At)
+	p.text(string(line.Account))
+	p.text(line.Caller)
+	p.text(line.Transaction)
+	p.text(line.Action)
+	p.text(string(line.Stage))
+	p.text(line.Outcome)
+	p.integer(int64(line.Step))
 }
 
 // readLine reads an id and lineColumns without the id of the write.

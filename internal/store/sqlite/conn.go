@@ -149,12 +149,23 @@ func (c *conn) failure(err error) error {
 
 // exec runs a statement, which is kept prepared, and returns how many rows it has changed.
 func (c *conn) exec(text string, args ...any) (changed int, err error) {
-	err = c.query(nil, text, args...)
+	return c.execWith(text, func(p *params) { p.all(args) })
+}
+
+// execWith is exec with parameters that set sets.
+func (c *conn) execWith(text string, set func(*params)) (changed int, err error) {
+	err = c.run(text, set, nil)
 	return c.Changes(), err
 }
 
-// query runs a statement, which is kept prepared, and calls use, which may be nil, for each row of its result.
-func (c *conn) query(use func(*row), text string, args ...any) (err error) {
+// query runs a statement, and calls use for each row of its result.
+func (c *conn) query(use func(*row), text string, args ...any) error {
+	return c.run(text, func(p *params) { p.all(args) }, use)
+}
+
+// run runs a statement, which is kept prepared, with the parameters that set sets, and calls use, which may be nil, for each row of its
+// result.
+func (c *conn) run(text string, set func(*params), use func(*row)) (err error) {
 	statement, err := c.Prepare(text)
 	if err != nil {
 		return c.failure(err)
@@ -164,8 +175,9 @@ func (c *conn) query(use func(*row), text string, args ...any) (err error) {
 			err = c.failure(resetting)
 		}
 	}()
-	if err := bind(statement, args); err != nil {
-		return err
+	p := params{statement: statement}
+	if set(&p); p.err != nil {
+		return p.err
 	}
 	for {
 		switch found, err := statement.Step(); {
@@ -240,26 +252,4 @@ func withoutBlanks(script string) string {
 		}
 		_, script, _ = strings.Cut(script, "\n")
 	}
-}
-
-func bind(statement *sqlite.Stmt, args []any) error {
-	for i, arg := range args {
-		switch param := i + 1; arg := arg.(type) {
-		case nil:
-			statement.BindNull(param)
-		case string:
-			statement.BindText(param, arg)
-		case []byte:
-			statement.BindBytes(param, arg)
-		case int64:
-			statement.BindInt64(param, arg)
-		case int:
-			statement.BindInt64(param, int64(arg))
-		case bool:
-			statement.BindBool(param, arg)
-		default:
-			return fmt.Errorf("an argument of the type %T cannot be stored", arg)
-		}
-	}
-	return nil
 }

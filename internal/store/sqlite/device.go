@@ -82,8 +82,7 @@ func misfit(w otp.Write) error {
 // writing returns the change that a write of a record is. The change shares nothing with the write, whose caller may go on with it
 // after it has left.
 func writing(w otp.Write) change {
-	w.Row.Body, w.Row.Secrets, w.Over = bytes.Clone(w.Row.Body), secret.NewBytes(bytes.Clone(w.Row.Secrets.Reveal())), bytes.Clone(w.Over)
-	device, line := deviceArgs(w), lineArgs(w)
+	w.Row.Body, w.Over = bytes.Clone(w.Row.Body), bytes.Clone(w.Over)
 	if w.Claim != nil {
 		claim := *w.Claim
 		w.Claim = &claim
@@ -92,32 +91,35 @@ func writing(w otp.Write) change {
 		epoch := *w.Epoch
 		w.Epoch = &epoch
 	}
-	return func(on target) (refusal, failure error) {
-		if refusal, failure = refuseClaim(on, w); refusal != nil || failure != nil {
-			return refusal, failure
-		}
-		if failure = keepFormerDevice(on, w); failure != nil {
-			return nil, failure
-		}
-		text := on.pick(replaceDevice, replaceByScan)
-		if w.Row.Revision == 1 {
-			text = insertDevice
-		}
-		changed, err := on.exec(text, device...)
-		if err != nil || changed == 0 {
-			return unlessRepeated(on, w, err)
-		}
-		if !on.unlogged {
-			_, err = on.exec(insertLine, line...)
-		}
-		if codeOf(err) == sqlite.ResultConstraintUnique {
-			return nil, undone{misfit(w)} // the row went back behind a write that it had, or the id is that of another write
-		}
-		if err == nil {
-			err = recordNamed(on, w)
-		}
-		return nil, err
+	return func(on target) (refusal, failure error) { return on.write(w) }
+}
+
+// write is the change that a write of a record is.
+func (on target) write(w otp.Write) (refusal, failure error) {
+	if refusal, failure = refuseClaim(on, w); refusal != nil || failure != nil {
+		return refusal, failure
 	}
+	if failure = keepFormerDevice(on, w); failure != nil {
+		return nil, failure
+	}
+	text := on.pick(replaceDevice, replaceByScan)
+	if w.Row.Revision == 1 {
+		text = insertDevice
+	}
+	changed, err := on.execWith(text, func(p *params) { setDevice(p, w) })
+	if err != nil || changed == 0 {
+		return unlessRepeated(on, w, err)
+	}
+	if !on.unlogged {
+		err = on.insertLine(w.ID, w.AuditEntry)
+	}
+	if codeOf(err) == sqlite.ResultConstraintUnique {
+		return nil, undone{misfit(w)} // the row went back behind a write that it had, or the id is that of another write
+	}
+	if err == nil {
+		err = recordNamed(on, w)
+	}
+	return nil, err
 }
 
 // recordNamed records the claim and the epoch that a write names.
@@ -210,33 +212,28 @@ func (s *Store) CountDoubt(ctx context.Context) (int, error) {
 	return s.count(ctx, "count the devices in doubt", countDoubt, now.UnixMicro(), now.Add(otp.MaxLease).UnixMicro())
 }
 
-// deviceArgs are the values of deviceColumns, and for a row that replaces another one the body of that. checkWrite has seen that the
-// numbers fit.
-func deviceArgs(w otp.Write) []any {
-	args := append(rowArgs(w.Row), bytesOrNull(w.Over))
-	if w.SameSecrets {
-		args[len(args)-3], args[len(args)-2] = nil, nil
-	}
-	if w.Row.Revision == 1 {
-		return args[:len(args)-1]
-	}
-	return args
-}
-
-// rowArgs are the values of deviceColumns.
-func rowArgs(row otp.Row) []any {
-	return []any{
-		string(row.Account), int64(row.Revision), row.InDoubt, microsOrNull(row.LeasedUntil),
-		row.Body, row.Secrets.Reveal(), row.UnreadAnswers,
+// setDevice sets deviceColumns, and for a row that replaces another one the body of that. checkWrite has seen that the numbers fit.
+func setDevice(p *params, w otp.Write) {
+	setRow(p, w.Row, w.SameSecrets)
+	if w.Row.Revision > 1 {
+		p.blobOrNull(w.Over)
 	}
 }
 
-// bytesOrNull is a copy of b, and NULL for nil.
-func bytesOrNull(b []byte) any {
-	if b == nil {
-		return nil
+// setRow sets deviceColumns; what concerns the vault is NULL if that stays as it is stored.
+func setRow(p *params, row otp.Row, sameVault bool) {
+	p.text(string(row.Account))
+	p.integer(int64(row.Revision))
+	p.flag(row.InDoubt)
+	p.atOrNull(row.LeasedUntil)
+	p.blob(row.Body)
+	if sameVault {
+		p.null()
+		p.null()
+		return
 	}
-	return bytes.Clone(b)
+	p.blob(row.Secrets.Reveal())
+	p.integer(int64(row.UnreadAnswers))
 }
 
 // readRow reads listedColumns.

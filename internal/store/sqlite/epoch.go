@@ -29,8 +29,7 @@ func (s *Store) RaiseEpoch(ctx context.Context, line otp.AuditEntry) error {
 		if _, err := on.exec(raiseEpoch, line.At.UnixMicro(), line.Action); err != nil {
 			return nil, err
 		}
-		_, err := on.exec(insertLine, lineArgs(otp.Write{ID: uuid.NewString(), AuditEntry: line})...)
-		return nil, err
+		return nil, on.insertLine(uuid.NewString(), line)
 	})
 }
 

@@ -12,7 +12,12 @@ func keepFormerDevice(on target, w otp.Write) error {
 	if w.Claim == nil || on.byScan || w.Row.Revision == 1 {
 		return nil
 	}
-	_, err := on.exec(keepFormer, string(w.Row.Account), int64(w.Row.Revision-1), bytesOrNull(w.Over), w.Claim.Serial)
+	_, err := on.execWith(keepFormer, func(p *params) {
+		p.text(string(w.Row.Account))
+		p.integer(int64(w.Row.Revision - 1))
+		p.blobOrNull(w.Over)
+		p.text(w.Claim.Serial)
+	})
 	return err
 }
 

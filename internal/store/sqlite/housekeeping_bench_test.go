@@ -61,7 +61,7 @@ func leave(ctx context.Context, s *Store, round, count int, toSpend, toDrop time
 			w.Response = &otp.KeyedResponse{Key: fmt.Sprintf("%d%063d", round%10, i), IsOTP: true, StoredResponse: otp.StoredResponse{
 				At: w.AuditEntry.At, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 			}}
-			if _, failure = on.exec(insertLine, lineArgs(w)...); failure == nil {
+			if failure = on.insertLine(w.ID, w.AuditEntry); failure == nil {
 				_, failure = keeping(w)(on)
 			}
 			if failure != nil {

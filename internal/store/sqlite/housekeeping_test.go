@@ -25,7 +25,7 @@ func TestHousekeepingKeepsUp(t *testing.T) {
 			w.Response = &otp.KeyedResponse{Key: fmt.Sprintf("%064d", i), IsOTP: true, StoredResponse: otp.StoredResponse{
 				At: old, Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
 			}}
-			if _, failure = on.exec(insertLine, lineArgs(w)...); failure == nil {
+			if failure = on.insertLine(w.ID, w.AuditEntry); failure == nil {
 				_, failure = keeping(w)(on)
 			}
 			if failure != nil {

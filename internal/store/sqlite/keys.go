@@ -12,25 +12,35 @@ import (
 
 // AddKey is as authn.KeyStore says.
 func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
-	args := []any{
-		key.ID, key.Hash[:], key.Account, key.Prefix, strings.Join(key.Scopes.Names(), " "),
-		key.CreatedAt.UnixMicro(), microsOrNull(key.ExpiresAt), microsOrNull(key.RevokedAt), microsOrNull(key.LastUsedAt),
-	}
-	if key.Backend {
-		args[2] = nil
-	}
-	return s.writer.change(ctx, changingOne(authn.ErrKeyExists, insertKey, args...))
+	return s.writer.change(ctx, changingOne(authn.ErrKeyExists, insertKey, func(p *params) {
+		p.text(key.ID)
+		p.blob(key.Hash[:])
+		if key.Backend {
+			p.null()
+		} else {
+			p.text(key.Account)
+		}
+		p.text(key.Prefix)
+		p.text(strings.Join(key.Scopes.Names(), " "))
+		p.at(key.CreatedAt)
+		p.atOrNull(key.ExpiresAt)
+		p.atOrNull(key.RevokedAt)
+		p.atOrNull(key.LastUsedAt)
+	}))
 }
 
 // RevokeKey is as authn.KeyStore says.
 func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
-	return s.writer.change(ctx, changingOne(authn.ErrNoKey, revokeKey, at.UnixMicro(), id))
+	return s.writer.change(ctx, changingOne(authn.ErrNoKey, revokeKey, func(p *params) {
+		p.at(at)
+		p.text(id)
+	}))
 }
 
 // changingOne returns the change of one row by a statement, which is refused with none when there is no such row.
-func changingOne(none error, text string, args ...any) change {
+func changingOne(none error, text string, set func(*params)) change {
 	return func(on target) (refusal, failure error) {
-		changed, err := on.exec(text, args...)
+		changed, err := on.execWith(text, set)
 		if err == nil && changed == 0 {
 			return none, nil
 		}

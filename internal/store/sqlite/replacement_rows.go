@@ -58,7 +58,13 @@ func (r *Replacement) Put(ctx context.Context, rows []otp.Row) error {
 		return err
 	}
 	for _, row := range rows {
-		if _, err := r.conn.exec(putRow, append(rowArgs(row), row.Claim.Serial, row.Claim.Active, int64(row.Epoch))...); err != nil {
+		_, err := r.conn.execWith(putRow, func(p *params) {
+			setRow(p, row, false)
+			p.text(row.Claim.Serial)
+			p.flag(row.Claim.Active)
+			p.integer(int64(row.Epoch))
+		})
+		if err != nil {
 			_, _ = r.conn.exec("ROLLBACK") // which SQLite has done itself after some errors
 			return fmt.Errorf("store the record of account %q: %w", row.Account, err)
 		}
@@ -126,17 +132,20 @@ func (r *Replacement) Seal(ctx context.Context, line otp.AuditEntry) error {
 	}
 	defer r.conn.interruptedBy(ctx)()
 	line.At = now()
-	args := append([]any{gap}, lineArgs(otp.Write{ID: uuid.NewString(), AuditEntry: line})...)
 	for query, args := range map[string][]any{
 		`UPDATE new.doubt_epoch SET (number, since, cause) = (number + 1, ?, ?)`:              {line.At.UnixMicro(), line.Action},
 		`UPDATE new.answer SET (fingerprint, answer) = (NULL, NULL) WHERE answer IS NOT NULL`: nil,
 		`UPDATE new.store SET (log, log_before) = (randomblob(16), randomblob(16))`:           nil,
-		`INSERT INTO new.audit (id, ` + lineColumns + `)
-			VALUES ((SELECT coalesce(max(id), 0) FROM new.audit) + ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`: args,
 	} {
 		if _, err := r.conn.exec(query, args...); err != nil {
 			return err
 		}
 	}
-	return nil
+	const lastLine = `INSERT INTO new.audit (id, ` + lineColumns + `)
+		VALUES ((SELECT coalesce(max(id), 0) FROM new.audit) + ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	_, err := r.conn.execWith(lastLine, func(p *params) {
+		p.integer(int64(gap))
+		setLine(p, uuid.NewString(), line)
+	})
+	return err
 }

@@ -98,18 +98,10 @@ func (r *row) blob() []byte {
 // at reads a time.
 func (r *row) at() time.Time { return time.UnixMicro(r.integer()).UTC() }
 
-// atOrZero reads a time that may be the zero time, as microsOrNull stores it.
+// atOrZero reads a time that may be the zero time, as params.atOrNull stores it.
 func (r *row) atOrZero() time.Time {
 	if r.isNull() {
 		return time.Time{}
 	}
 	return r.at()
-}
-
-// microsOrNull returns how a time is stored that may be the zero time.
-func microsOrNull(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UnixMicro()
 }

@@ -38,7 +38,7 @@ func (s *Store) Update(
 		if w.Response != nil && !j.Task.dropped {
 			j.Task.keep = keeping(w)
 		}
-		return writing(w)(on)
+		return on.write(w)
 	}
 	err := s.writer.do(ctx, j)
 	if err != nil && ctx.Err() != nil {
