@@ -1,12 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/go-playground/validator/v10"
 
@@ -31,25 +31,9 @@ func newRules() *validator.Validate {
 // missing field and an invalid one, the first in the struct. Absent, null and empty are all missing.
 func bind[Req any](rules *validator.Validate, body []byte) (Req, error) {
 	var req Req
-	var noText []string // the fields whose values are no text
-	texts := json.JoinUnmarshalers(
-		json.UnmarshalFromFunc(func(d *jsontext.Decoder, to *string) (err error) {
-			*to, err = readText(d, &noText)
-			return err
-		}),
-		json.UnmarshalFromFunc(func(d *jsontext.Decoder, to *secret.Text) error {
-			text, err := readText(d, &noText)
-			*to = secret.NewText(text)
-			return err
-		}),
-	)
-	err := json.Unmarshal(body, &req,
-		jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true), json.WithUnmarshalers(texts))
-	if err != nil { // its text has the value
-		if refused, ok := errors.AsType[*json.SemanticError](err); ok && errors.Is(refused.Err, json.ErrUnknownName) {
-			return req, &fault{errUnknownName, refused.JSONPointer.LastToken()}
-		}
-		return req, errBody
+	noText, err := fill(fieldsOf(reflect.ValueOf(&req).Elem()), body)
+	if err != nil {
+		return req, err
 	}
 	err = rules.Struct(req)
 	violations, ok := errors.AsType[validator.ValidationErrors](err)
@@ -70,18 +54,47 @@ func bind[Req any](rules *validator.Validate, body []byte) (Req, error) {
 	return req, nil
 }
 
-// readText reads the value of a field, which is a text or null. The name of the field is added to noText if it is neither.
-func readText(d *jsontext.Decoder, noText *[]string) (string, error) {
-	switch d.PeekKind() {
-	case '"', 'n':
-		value, err := d.ReadToken()
-		if err != nil || value.Kind() == 'n' {
-			return "", err
+// fill sets fields to what the body has for them, and returns the names of those whose values are neither a text nor null.
+func fill(fields []field, body []byte) (noText []string, err error) {
+	// readBody has seen that every name is there once.
+	d := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	if _, err := d.ReadToken(); err != nil { // the text of an error has the value
+		return nil, errBody
+	}
+	for d.PeekKind() == '"' {
+		token, err := d.ReadToken()
+		if err != nil {
+			return nil, errBody
 		}
-		return value.String(), nil
+		name := token.String()
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		if i < 0 {
+			return nil, &fault{errUnknownName, name}
+		}
+		isText, err := fields[i].read(d)
+		if err != nil {
+			return nil, errBody
+		}
+		if !isText {
+			noText = append(noText, name)
+		}
+	}
+	return noText, nil
+}
+
+// read sets the field to the next value, and reports whether that is a text or null.
+func (f field) read(d *jsontext.Decoder) (isText bool, err error) {
+	switch d.PeekKind() {
+	case '"':
+		value, err := d.ReadToken()
+		if err == nil {
+			f.set(value.String())
+		}
+		return true, err
+	case 'n':
+		return true, d.SkipValue()
 	default:
-		*noText = append(*noText, d.StackPointer().LastToken())
-		return "", d.SkipValue()
+		return false, d.SkipValue()
 	}
 }
 
@@ -117,8 +130,25 @@ func (f field) text() string {
 	case *secret.Text:
 		return to.Reveal()
 	default:
-		panic(fmt.Sprintf("the field %s of a request is %T: make it a string or a secret.Text", f.name, f.to))
+		panic(f.unknownType())
 	}
+}
+
+// set sets the field to a text.
+func (f field) set(text string) {
+	switch to := f.to.(type) {
+	case *string:
+		*to = text
+	case *secret.Text:
+		*to = secret.NewText(text)
+	default:
+		panic(f.unknownType())
+	}
+}
+
+// unknownType says what is wrong with the field of a request that is neither a string nor a secret.Text.
+func (f field) unknownType() string {
+	return fmt.Sprintf("the field %s of a request is %T: make it a string or a secret.Text", f.name, f.to)
 }
 
 // fault is a cause that concerns one parameter.
