@@ -13,6 +13,7 @@ import (
 // conn is a connection to a database. It is for one goroutine at a time.
 type conn struct {
 	*sqlite.Conn
+	params params // of the statement that is run
 
 	//nolint:containedctx // the one that interrupts statements; nil when none does
 	ctx context.Context
@@ -175,9 +176,9 @@ func (c *conn) run(text string, set func(*params), use func(*row)) (err error) {
 			err = c.failure(resetting)
 		}
 	}()
-	p := params{statement: statement}
-	if set(&p); p.err != nil {
-		return p.err
+	c.params = params{statement: statement}
+	if set(&c.params); c.params.err != nil {
+		return c.params.err
 	}
 	for {
 		switch found, err := statement.Step(); {
