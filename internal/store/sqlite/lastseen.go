@@ -107,8 +107,11 @@ func raiseOlder(c *conn, seen position, sameStore bool) (err error) {
 	if _, err := c.exec(raiseEpoch, line.At.UnixMicro(), line.Action); err != nil {
 		return err
 	}
-	args := append([]any{seen.line}, lineArgs(otp.Write{ID: uuid.NewString(), AuditEntry: line})...)
-	if _, err := c.exec(insertOlder, args...); err != nil {
+	_, err = c.execWith(insertOlder, func(p *params) {
+		p.integer(seen.line)
+		setLine(p, uuid.NewString(), line)
+	})
+	if err != nil {
 		return err
 	}
 	end = "COMMIT"
