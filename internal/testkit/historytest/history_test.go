@@ -76,6 +76,9 @@ func drawHistory(t *rapid.T, store string) history {
 		Processes:    rapid.IntRange(1, 2).Draw(t, "processes"),
 	}
 	h.Ops = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) op { return h.drawOp(t, store) }), 1, 16).Draw(t, "ops")
+	if !h.HasPIN && rapid.IntRange(0, 3).Draw(t, "with a move") == 0 {
+		h.Ops = append(h.Ops, h.drawMove(t, store)...)
+	}
 	if h.Processes > 1 && rapid.Bool().Draw(t, "with a sleeper") {
 		h.Ops = append(h.Ops, h.drawSleep(t, store)...)
 	}
@@ -103,6 +106,16 @@ func (h history) drawSleep(t *rapid.T, store string) []op {
 		}
 	}
 	return append(ops, op{Verb: "wake"}, op{Verb: "otp"})
+}
+
+// drawMove draws a device that goes from one account to the other after wrong PINs. Among verbs that are drawn one by one, too few of
+// these meet.
+func (h history) drawMove(t *rapid.T, store string) []op {
+	ops := []op{{Verb: "enroll"}, {Verb: "otp", WrongPIN: true}}
+	for range rapid.IntRange(0, 2).Draw(t, "others") {
+		ops = append(ops, h.drawOp(t, store))
+	}
+	return append(ops, op{Verb: "forget"}, op{Verb: "import", Account: 1}, op{Verb: "otp", Account: 1, WrongPIN: rapid.Bool().Draw(t, "wrong PIN")})
 }
 
 func (h history) drawOp(t *rapid.T, store string) op {
