@@ -92,6 +92,9 @@ func (h history) drawSleep(t *rapid.T, store string) []op {
 		Verb: rapid.SampledFrom([]string{"otp", "otp", "enroll", "repeat"}).Draw(t, "asleep"), WrongPIN: rapid.Bool().Draw(t, "wrong PIN"), Other: true,
 		Troubles: []trouble{{Fault: sleep, At: rapid.IntRange(3, 14).Draw(t, "at")}},
 	}
+	if rapid.IntRange(0, 3).Draw(t, "under the same revision") == 0 {
+		return h.drawSameRevision(asleep)
+	}
 	ops := []op{asleep}
 	for range rapid.IntRange(1, 2).Draw(t, "times") {
 		between := op{
@@ -106,6 +109,16 @@ func (h history) drawSleep(t *rapid.T, store string) []op {
 		}
 	}
 	return append(ops, op{Verb: "wake"}, op{Verb: "otp"})
+}
+
+// drawSameRevision draws a row that is restored while a process sleeps in a conversation, and then gets the revision that the process
+// has left, with a wrong PIN that must go on to count.
+func (h history) drawSameRevision(asleep op) []op {
+	asleep.Verb = "otp"
+	return []op{
+		{Verb: "doubt"}, asleep, {Verb: "restore row", Number: 2}, // the row from before the doubt
+		{Verb: "otp", Process: 1, WrongPIN: true}, {Verb: "wake"}, {Verb: "otp"},
+	}
 }
 
 // drawMove draws a device that goes from one account to the other after wrong PINs. Among verbs that are drawn one by one, too few of
