@@ -105,7 +105,7 @@ func TestTheJournalKeepsWhatItIsGiven(t *testing.T) {
 func TestReadMetrics(t *testing.T) {
 	t.Parallel()
 	const text = "# HELP go_memstats_mallocs_total x\ngo_memstats_mallocs_total 12\ngo_memstats_alloc_bytes_total 3.5e+3\n" +
-		"pimsd_commits_total{outcome=\"done\",write=\"hold\"} 2\npimsd_commits_total{outcome=\"done\",write=\"settle\"} 3\n" +
+		"pimsd_commits_total{outcome=\"done\",write=\"lease\"} 2\npimsd_commits_total{outcome=\"done\",write=\"settle\"} 3\n" +
 		"pimsd_commits_total{outcome=\"failed\",write=\"settle\"} 9\n"
 	got, err := readMetrics(strings.NewReader(text))
 	if want := (counted{allocations{12, 3500}, 5}); err != nil || got != want {

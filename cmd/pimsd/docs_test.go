@@ -109,7 +109,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics.WatchEmbeddedStore(none, none, func() int64 { return 0 }, time.Now)
 	metrics.WatchCensus([]string{"enrolled"})
 	metrics.WatchThrottles([]string{"quota"})
-	metrics.CountCommit("hold", "done")
+	metrics.CountCommit("lease", "done")
 	metrics.CountPanic("settle")
 	metrics.ObserveExchange("otp_setup", "ok", 0)
 	metrics.ObserveRequest("none", "0", 0)

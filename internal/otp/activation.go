@@ -13,18 +13,18 @@ import (
 
 // activation is one enrolment under way: three exchanges, and what each leaves durable before the next.
 type activation struct {
-	*Service
-	*conversation
-	EnrollRequest
-	serial ratchet.Serial
-	kma    ratchet.Kma
-	hasPIN bool // inWebo compares the PIN with the account's own
-	spent  bool // inWebo has accepted the SMS code
+	service *Service
+	call    *conversation
+	enroll  EnrollRequest
+	serial  ratchet.Serial
+	kma     ratchet.Kma
+	hasPIN  bool // inWebo compares the PIN with the account's own
+	spent   bool // inWebo has accepted the SMS code
 }
 
 func (a *activation) run(ctx context.Context) error {
-	a.serial = a.record.Serial
-	a.kma = ratchet.NewKma(a.PIN, a.serial)
+	a.serial = a.call.record.Serial
+	a.kma = ratchet.NewKma(a.enroll.PIN, a.serial)
 	kfact, kiw, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (a *activation) run(ctx context.Context) error {
 // open makes the activate setup, and gives Kfact, and Kiw unsealed.
 func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, err error) {
 	a.tell(StepOpen)
-	setup, err := a.inwebo.ActivateSetup(ctx, a.SMSCode)
+	setup, err := a.service.inwebo.ActivateSetup(ctx, a.enroll.SMSCode)
 	if err != nil {
 		return kfact, kiw, a.fail(asNeverSent(blameSMSCode(setupFailed(err))))
 	}
@@ -55,7 +55,7 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 		return kfact, kiw, a.fail(notUnderstood(neverSent, err))
 	}
 	a.hasPIN = setup.PINMode&inwebo.PINExisting != 0
-	if setup.PINMode&(inwebo.PINExisting|inwebo.PINNew) == 0 && !a.PINAnyway {
+	if setup.PINMode&(inwebo.PINExisting|inwebo.PINNew) == 0 && !a.enroll.PINAnyway {
 		return kfact, kiw, a.fail(notUnderstood(neverSent, ErrNoPINAsked))
 	}
 	return kfact, kiw, nil
@@ -68,18 +68,18 @@ var ErrNoPINAsked = errors.New("inWebo asks for no PIN for this account (pinmode
 // takeGuess takes a guess of the PIN, durably, before the activate finalize shows the PIN to inWebo: where the account has
 // a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). The conversation must still have its hold.
 func (a *activation) takeAttempt(ctx context.Context) error {
-	err := a.writeAttempt(ctx, a.record, a.body)
+	err := a.writeAttempt(ctx, a.call.record, a.call.body)
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
-	found, err := a.fetch(ctx, a.conversation) // its sealing key may have changed, for example
+	found, err := a.service.fetch(ctx, a.call) // its sealing key may have changed, for example
 	switch {
 	case err != nil:
 		return wrapCause(ErrStore, err)
-	case !found.isLeasedBy(a.id):
+	case !found.isLeasedBy(a.call.id):
 		return wrapCause(ErrStore, ErrConflict)
 	default:
-		return a.writeAttempt(ctx, found, a.seen)
+		return a.writeAttempt(ctx, found, a.call.seen)
 	}
 }
 
@@ -87,20 +87,20 @@ func (a *activation) takeAttempt(ctx context.Context) error {
 func (a *activation) writeAttempt(ctx context.Context, base Record, body []byte) error {
 	next := base
 	next.Revision++
-	guard, err := next.Guard.take(a.id, a.reading(), a.limits.Guard)
+	guard, err := next.Guard.take(a.call.id, a.call.reading(), a.service.limits.Guard)
 	if err != nil {
 		return err
 	}
 	next.Guard = guard
-	w, err := a.writeOf(a.nextWriteID(), base, next, StageAttempt, "")
+	w, err := a.call.writeOf(a.call.nextWriteID(), base, next, StageAttempt, "")
 	if err == nil {
 		w.Over = body
-		err = a.writeVerified(ctx, CommitLease, w)
+		err = a.service.writeVerified(ctx, CommitLease, w)
 	}
 	if err != nil {
 		return wrapCause(ErrStore, err)
 	}
-	a.record, a.body = next, w.Row.Body
+	a.call.record, a.call.body = next, w.Row.Body
 	return nil
 }
 
@@ -112,28 +112,28 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answe
 	if err != nil {
 		return answer, fresh, a.fail(notUnderstood(neverSent, err))
 	}
-	if deadline, _ := ctx.Deadline(); time.Until(deadline) < 2*a.limits.FinalizeTimeout { // for the ms finalize, too
+	if deadline, _ := ctx.Deadline(); time.Until(deadline) < 2*a.service.limits.FinalizeTimeout { // for the ms finalize, too
 		return answer, fresh, a.fail(outcome{result: neverSent, err: ErrLate})
 	}
-	if answer, err = a.inwebo.ActivateFinalize(ctx, request); err != nil {
+	if answer, err = a.service.inwebo.ActivateFinalize(ctx, request); err != nil {
 		return answer, fresh, a.fail(finalizeFailed(err))
 	}
 	a.spent = true
 	if err := usable(answer); err != nil {
 		return answer, fresh, a.fail(outcome{result: noAnswer, err: err})
 	}
-	fresh = Device{Origin: a.id, Identity: inwebo.Unactivated(), Services: a.knownServices()}.
+	fresh = Device{Origin: a.call.id, Identity: inwebo.Unactivated(), Services: a.knownServices()}.
 		synced(answer.Sync, ratchet.State{Secret: drawn, Unproven: answer.Sync.Move})
-	return answer, fresh, a.settle(a.conversation, ofAnswer(answer.Finalized, activated{fresh, answer.Challenge}), false)
+	return answer, fresh, a.service.settle(a.call, ofAnswer(answer.Finalized, activated{fresh, answer.Challenge}), false)
 }
 
 // knownServices returns the services of the device that the enrollment replaces, for an answer whose list does not add up.
 // A first enrollment knows none.
 func (a *activation) knownServices() []inwebo.Service {
-	if a.record.Device == nil {
+	if a.call.record.Device == nil {
 		return nil
 	}
-	return a.record.Device.Services
+	return a.call.record.Device.Services
 }
 
 // usable tells why an activation cannot be gone on with; nil when it can. Proofs made without keys would be refused as those
@@ -153,14 +153,14 @@ var errHalfActivated = errors.New("inWebo activated a device without an id and b
 
 // request makes what the activate finalize sends, and draws the device secret.
 func (a *activation) activationRequest(kiw ratchet.PublicKey) (request inwebo.Activation, drawn secret.Bytes, err error) {
-	request = inwebo.Activation{Code: a.SMSCode, Serial: a.serial, Proofs: ratchet.ActivationProofs(a.serial)}
-	if drawn, err = ratchet.NewSecret(a.random); err != nil {
+	request = inwebo.Activation{Code: a.enroll.SMSCode, Serial: a.serial, Proofs: ratchet.ActivationProofs(a.serial)}
+	if drawn, err = ratchet.NewSecret(a.service.random); err != nil {
 		return request, drawn, err
 	}
-	if request.Kma, err = a.kma.EncryptFor(kiw, a.random); err != nil {
+	if request.Kma, err = a.kma.EncryptFor(kiw, a.service.random); err != nil {
 		return request, drawn, err
 	}
-	request.PIN, err = kiw.Encrypt(a.random, secret.NewBytes([]byte(a.PIN.Reveal())))
+	request.PIN, err = kiw.Encrypt(a.service.random, secret.NewBytes([]byte(a.enroll.PIN.Reveal())))
 	return request, drawn, err
 }
 
@@ -173,23 +173,23 @@ func (a *activation) deliverSecret(
 	if err != nil {
 		return a.fail(notUnderstood(noAnswer, err))
 	}
-	if deadline, _ := ctx.Deadline(); time.Until(deadline) < a.limits.FinalizeTimeout {
+	if deadline, _ := ctx.Deadline(); time.Until(deadline) < a.service.limits.FinalizeTimeout {
 		return a.fail(outcome{result: noAnswer, err: ErrLate})
 	}
 	opened := fresh.State.Open(a.kma)
-	final, err := a.inwebo.MSFinalize(ctx, fresh.Identity, secrets, ratchet.Prove(answer.Challenge, opened, a.serial, a.PIN))
+	final, err := a.service.inwebo.MSFinalize(ctx, fresh.Identity, secrets, ratchet.Prove(answer.Challenge, opened, a.serial, a.enroll.PIN))
 	o := outcome{result: accepted}
 	if err != nil {
 		o = finalizeFailed(err)
 	}
-	if o.result != accepted && o.result != done {
+	if o.result != accepted && o.result != effectUnknown {
 		return a.fail(o)
 	}
 	if refusal, refused := errors.AsType[*inwebo.Refusal](err); refused { // inWebo has the secret all the same
 		final = inwebo.Finalized{Sync: refusal.Sync}
 	}
 	device := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
-	device.Name = a.limits.DeviceName
+	device.Name = a.service.limits.DeviceName
 	// Every OTP is asked for a service (docs/protocol.md §6), and no later answer could name one without an OTP.
 	if len(device.Services) == 0 {
 		o.result, o.err = noAnswer, cmp.Or(o.err, ErrNoService)
@@ -199,7 +199,7 @@ func (a *activation) deliverSecret(
 	if o.change = (enrolled{device: device, wasInDoubt: true}); o.result == accepted {
 		o = ofAnswer(final, enrolled{device: device})
 	}
-	return a.settle(a.conversation, o, true)
+	return a.service.settle(a.call, o, true)
 }
 
 // sealSecrets encrypts the device secret to each service; ids and keys belong together by position.
@@ -212,7 +212,7 @@ func (a *activation) sealSecrets(
 		if err != nil {
 			return nil, err
 		}
-		sealed, err := key.Encrypt(a.random, drawn)
+		sealed, err := key.Encrypt(a.service.random, drawn)
 		if err != nil {
 			return nil, err
 		}
@@ -222,8 +222,8 @@ func (a *activation) sealSecrets(
 }
 
 func (a *activation) tell(step EnrollmentStep) {
-	if a.Progress != nil {
-		a.Progress(step)
+	if a.enroll.Progress != nil {
+		a.enroll.Progress(step)
 	}
 }
 
@@ -236,5 +236,5 @@ func (a *activation) fail(o outcome) error {
 	if silent := errors.Is(o.err, ErrUnreachable) || errors.Is(o.err, ErrLate); silent && (a.spent || o.result == noAnswer) {
 		o.err = wrapCause(ErrActivationLost, o.err)
 	}
-	return a.settle(a.conversation, o, true)
+	return a.service.settle(a.call, o, true)
 }

@@ -63,7 +63,7 @@ func (s *Service) Doubt(ctx context.Context, request Request) error {
 		if r.Device == nil {
 			return r, ErrNoDevice
 		}
-		r.Doubt = r.Doubt.deeper(now, r.Revision)
+		r = r.withDoubt(now, r.Revision)
 		return r, nil
 	})
 }
@@ -92,7 +92,7 @@ func (r Record) forgotten(time.Time) (Record, error) {
 	if r.Device == nil && r.Enrollment == nil && !r.damaged {
 		return r, ErrNoDevice
 	}
-	r = r.released().withoutSealed()
+	r = r.withLeaseOvertaken().withoutSealed()
 	r.Device, r.Enrollment, r.Unread, r.Doubt, r.Blocking = nil, nil, nil, nil, ""
 	r.Step, r.MovedBy = r.Step+1, r.Revision // no answer that is still on its way brings the device back
 	return r, nil
@@ -213,7 +213,8 @@ func (s *Service) Import(ctx context.Context, request Request, found ForeignDevi
 			Identity: found.Identity, Services: found.Services, Offline: found.Offline, State: found.State, EnrolledAt: now,
 			Origin: origin,
 		}
-		r.Doubt = (*Doubt)(nil).deeper(now, r.Revision)
+		r.Doubt = nil
+		r = r.withDoubt(now, r.Revision)
 		r.Step, r.MovedBy, r.Blocking = r.Step+1, r.Revision, ""
 		return r, nil
 	})
@@ -241,7 +242,7 @@ func (s *Service) importable(ctx context.Context, r Record, found ForeignDevice)
 	if err != nil {
 		return r, err
 	}
-	return r.released().inheriting(h, s.limits.Guard)
+	return r.withLeaseOvertaken().inheriting(h, s.limits.Guard)
 }
 
 func (f ForeignDevice) isWhole() bool {

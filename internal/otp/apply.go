@@ -1,265 +1,225 @@
 package otp
 
 import (
+	"errors"
 	"time"
-
-	"github.com/pimsd/pimsd/internal/inwebo"
-	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// settleParams is what settling must know of a conversation.
+// settleParams is what applyOutcome must know of the conversation whose outcome it applies.
 type settleParams struct {
 	conversation string
-	rounds       int // accepted before this outcome
-	enrolls      bool
-	last         bool   // the conversation ends with this outcome
-	written      Record // as the conversation last wrote it
+	rounds       int    // rounds that inWebo accepted before this outcome
+	enrolls      bool   // it enrolls a device
+	last         bool   // it sends nothing more after this outcome
+	written      Record // the record as the conversation last wrote it
 }
 
-// settleParams is what settling an outcome must know of the conversation.
+// settleParams returns the parameters for an outcome of the conversation.
 func (c *conversation) settleParams(last bool) settleParams {
 	return settleParams{
 		conversation: c.id, rounds: c.rounds, enrolls: c.action == actionEnroll, last: last, written: c.record,
 	}
 }
 
-// settled is the record after an outcome, whatever happened to the record meanwhile: another conversation may hold the
-// device now, and its hold, guess and unit stay. The ratchet moves unless a later conversation moved it; superseded
-// says that one did, or that the record has no such device any more.
+// settleFacts decide what a record keeps of an outcome, apart from the device. In each of the tables, the first row that fits
+// decides; "ends" means that the outcome is the last of its conversation, or that the conversation has lost its lease.
 //
-// A record that does not know the conversation is not the one that the conversation left: it was restored, or deleted
-// and made again. Its counters then began elsewhere, so only its device is compared, and a device that stays is in doubt.
-func (r Record) settled(p settleParams, o outcome, now time.Time) (_ Record, superseded bool) {
-	leased := r.isLeasedBy(p.conversation)
-	p.last = p.last || !leased // a conversation that has lost its hold sends nothing more
-	by, known := r.leaseOf(p.conversation)
+//	outcome                  leased  ends  enrolls | attempt
+//	wrongPIN                 any     any   any     | wrong
+//	mayCount,noAnswer        any     any   any     | unanswered
+//	accepted,effectUnknown   yes     yes   any     | forgiven
+//	accepted,effectUnknown   yes     no    no      | forgivenAndKept
+//	any                      any     yes   any     | released
+//	any                      any     no    any     | kept
+//
+//	outcome                          ends  enrolls  rounds | issue     activation  enrollment
+//	noAnswer,accepted,effectUnknown  any   any      any    | kept      kept        kept
+//	any                              no    any      any    | kept      kept        kept
+//	neverSent                        yes   yes      0      | released  released    dropped
+//	any                              yes   yes      0      | released  kept        dropped
+//	any                              yes   yes      1      | kept      kept        dropped
+//	any                              yes   no       0      | released  kept        kept
+//	any                              yes   no       1      | kept      kept        kept
+//
+//	outcome                superseded  leased  last  enrolls | callerErr
+//	accepted               yes         any     any   any     | superseded
+//	any                    any         no      no    any     | superseded
+//	wrongPIN               any         no      yes   no      | inDoubt
+//	refusedState           any         no      yes   no      | superseded
+//	any                    any         any     any   any     | unchanged
+//
+// TestSettleTables walks all three.
+type settleFacts struct {
+	outcome outcome
+	leased  bool // the record still has the lease of the conversation
+	last    bool // no further outcome was to follow
+	enrolls bool
+	rounds  int
+}
+
+// factsAbout returns the facts that decide what r keeps of the outcome.
+func (p settleParams) factsAbout(r Record, o outcome) settleFacts {
+	return settleFacts{outcome: o, leased: r.isLeasedBy(p.conversation), last: p.last, enrolls: p.enrolls, rounds: p.rounds}
+}
+
+// ends reports whether the conversation sends nothing more. One that has lost its lease never does.
+func (f settleFacts) ends() bool { return f.last || !f.leased }
+
+// isUnspent reports whether inWebo has done nothing for the request.
+func (f settleFacts) isUnspent() bool {
+	return f.outcome.result == neverSent || f.outcome.result == refused
+}
+
+// attemptEffect is what an outcome does with the PIN attempt of its conversation.
+type attemptEffect string
+
+const (
+	attemptKept       attemptEffect = "kept"       // the conversation goes on with it
+	attemptReleased   attemptEffect = "released"   // inWebo did not count it, or never received it
+	attemptWrong      attemptEffect = "wrong"      // inWebo counted it as wrong
+	attemptUnanswered attemptEffect = "unanswered" // inWebo may have counted it as wrong
+	attemptForgiven   attemptEffect = "forgiven"   // inWebo accepted it, and forgets what it had counted
+	// attemptForgivenAndKept is attemptForgiven for a conversation that goes on with the attempt.
+	attemptForgivenAndKept attemptEffect = "forgivenAndKept"
+)
+
+// attemptEffect decides about the PIN attempt. A success forgives only while the lease lasts: a conversation that has lost it may be
+// older than the last wrong PIN. The first half of an enrollment is no success: if the enrollment ends there, the account still has
+// its old device, and inWebo what it counted for that device.
+func (f settleFacts) attemptEffect() attemptEffect {
+	isSuccess := f.outcome.result == accepted || f.outcome.result == effectUnknown
+	switch {
+	case f.outcome.wrongPIN:
+		return attemptWrong
+	case f.outcome.mayCount, f.outcome.result == noAnswer:
+		return attemptUnanswered
+	case isSuccess && f.leased && f.last:
+		return attemptForgiven
+	case isSuccess && f.leased && !f.enrolls:
+		return attemptForgivenAndKept
+	case f.ends():
+		return attemptReleased
+	default:
+		return attemptKept
+	}
+}
+
+// releasesIssue reports whether the OTP does not count for the quota.
+func (f settleFacts) releasesIssue() bool { return f.ends() && f.isUnspent() && f.rounds == 0 }
+
+// releasesActivation reports whether the SMS activation does not count.
+func (f settleFacts) releasesActivation() bool {
+	return f.ends() && f.enrolls && f.outcome.result == neverSent && f.rounds == 0
+}
+
+// dropsEnrollment reports whether an enrollment that inWebo has not activated is over.
+func (f settleFacts) dropsEnrollment() bool { return f.ends() && f.enrolls && f.isUnspent() }
+
+// callerErr returns what the caller is told when the outcome is stored, or nil for a success. superseded means that a later
+// conversation has used the device, or that the record has no such device any more.
+func (f settleFacts) callerErr(superseded bool) error {
+	o := f.outcome
+	switch {
+	case superseded && o.result == accepted, !f.last && !f.leased:
+		return ErrSuperseded
+	case f.leased || f.enrolls || !o.explainsDoubt():
+		return o.err
+	case errors.Is(o.err, ErrPINRefused): // the challenge of a later conversation may have replaced its own
+		return wrapCause(ErrInDoubt, o.err)
+	default: // for the same reason, the refusal does not describe the device
+		return wrapCause(ErrSuperseded, o.err)
+	}
+}
+
+// applyOutcome returns r with the outcome, whatever happened to the record since the conversation wrote it. Another conversation may
+// have leased the device: its lease, its PIN attempt and its OTP stay. The ratchet moves unless a later conversation has moved it.
+// superseded reports that one did, or that the record has no such device any more.
+//
+// A record that does not know the lease is not the one that the conversation wrote: it was restored, or deleted and created again. Its
+// revisions began elsewhere, so the steps are compared instead, and a device that the outcome may be about is in doubt.
+func (r Record) applyOutcome(p settleParams, o outcome, now time.Time) (_ Record, superseded bool) {
+	facts := p.factsAbout(r, o)
+	leaseRevision, known := r.leaseOf(p.conversation)
 	if known {
-		superseded = r.MovedBy > by
+		superseded = r.MovedBy > leaseRevision
 	} else {
-		r, superseded = r.regained(p), r.Step > p.written.Step
+		r = r.withCostsOf(p)
+		superseded = r.Step > p.written.Step
 	}
 	if !superseded {
-		r, superseded = r.moved(p, o, by, now)
+		r, superseded = r.advance(p, o, leaseRevision, now)
 	}
-	if !known && o.mayMove() && p.isAbout(r) {
-		r.Doubt = r.Doubt.deeper(now, by)
+	if !known && o.mayMove() && p.mayConcern(r) {
+		r = r.withDoubt(now, leaseRevision)
 	}
-	r = r.returned(p, o, leased, now)
+	r = r.settleCosts(facts, p.conversation, now)
 	if o.blocking != "" {
 		r.Blocking = o.blocking
 	}
-	if p.last {
-		r = r.without(p.conversation)
+	if facts.ends() {
+		r = r.withoutLease(p.conversation)
 	}
 	r.Revision++
 	return r, superseded
 }
 
-// isAbout reports whether an answer to the conversation may be about the device of r. An activation gives other keys to whatever
-// device has its serial.
-func (p settleParams) isAbout(r Record) bool {
+// mayConcern reports whether an answer to the conversation may be about the device of r. An activation gives other keys to every
+// device that has its serial.
+func (p settleParams) mayConcern(r Record) bool {
 	return r.Device != nil && (sameDevice(r.Device, p.written.Device) || p.enrolls && r.Serial == p.written.Serial)
 }
 
-// moved is the record with what the outcome says of the device, and of the doubt about it.
-func (r Record) moved(p settleParams, o outcome, by uint64, now time.Time) (_ Record, superseded bool) {
+// advance returns r with what the outcome changes of the device, and of the doubt about it. It reports superseded, and changes
+// nothing, when the device of r is not the one that the outcome is about.
+func (r Record) advance(p settleParams, o outcome, leaseRevision uint64, now time.Time) (_ Record, superseded bool) {
 	if o.change != nil {
-		next, fits := o.change.apply(r, p.written, now, by)
+		next, fits := o.change.apply(r, p.written, now, leaseRevision)
 		if !fits {
 			return r, true
 		}
 		if r = next; o.change.isStep() {
-			r.Step, r.MovedBy = max(r.Step, p.written.Step)+1, max(r.MovedBy, by)
+			r.Step, r.MovedBy = max(r.Step, p.written.Step)+1, max(r.MovedBy, leaseRevision)
 		}
 	}
 	switch {
-	case p.enrolls: // the proofs of an activation say nothing of the device that the account has
-	case o.result == accepted, o.result == done:
+	case p.enrolls: // the proofs of an activation do not confirm the device that the account has
+	case o.result == accepted, o.result == effectUnknown:
 		r = r.confirmed()
 	case o.refusesProof() && r.Device != nil && r.isLeasedBy(p.conversation):
-		device := r.Device.alternated()
+		device := r.Device.withOtherState()
 		r.Device = &device
 	}
 	if o.unread != nil {
-		r = r.kept(*o.unread, now)
+		r = r.withUnread(*o.unread, now)
 	}
 	switch {
-	case (o.result == noAnswer || o.result == done || o.unread != nil) && r.Device != nil:
-		r.Doubt = r.Doubt.deeper(now, by)
-	case o.result == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= by:
+	case (o.result == noAnswer || o.result == effectUnknown || o.unread != nil) && r.Device != nil:
+		r = r.withDoubt(now, leaseRevision)
+	case o.result == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= leaseRevision:
 		r.Doubt = nil
 	}
 	return r, false
 }
 
-// returned is the record with what the outcome gives back of the conversation's guess, unit and activation.
-func (r Record) returned(p settleParams, o outcome, leased bool, now time.Time) Record {
-	r.Guard = r.Guard.settled(p, o, leased, now)
-	unspent := o.result == neverSent || o.result == refused
-	if p.last && unspent && p.rounds == 0 {
-		r.Quota = r.Quota.release(p.conversation)
+// settleCosts returns r with what becomes of the PIN attempt, the OTP and the SMS activation that the conversation took.
+func (r Record) settleCosts(facts settleFacts, conversation string, now time.Time) Record {
+	r.Guard = r.Guard.settle(facts.attemptEffect(), conversation, now)
+	if facts.releasesIssue() {
+		r.Quota = r.Quota.release(conversation)
 	}
-	if p.last && p.enrolls && o.result == neverSent && p.rounds == 0 {
+	if facts.releasesActivation() {
 		r.Activations = max(0, r.Activations-1)
 	}
-	if p.last && unspent && p.enrolls && r.Enrollment != nil && r.Enrollment.Phase == PhaseEnrolling {
+	if facts.dropsEnrollment() && r.Enrollment != nil && r.Enrollment.Phase == PhaseEnrolling {
 		r.Enrollment = nil
 	}
 	return r
 }
 
-// regained is a record that does not know the conversation, with what the conversation has taken of the account.
-func (r Record) regained(p settleParams) Record {
-	r.Guard = r.Guard.regain(p.conversation, p.written.Guard)
-	r.Quota = r.Quota.regain(p.conversation, p.written.Quota)
+// withCostsOf returns r, which does not know the conversation, with what the conversation took from the account.
+func (r Record) withCostsOf(p settleParams) Record {
+	r.Guard = r.Guard.withAttemptOf(p.conversation, p.written.Guard)
+	r.Quota = r.Quota.withIssueOf(p.conversation, p.written.Quota)
 	r.Activations = max(r.Activations, p.written.Activations)
 	return r
-}
-
-// change is what an answer of inWebo changes of a device.
-type change interface {
-	// apply returns r with the change. left is the record as the conversation last wrote it: r may have been deleted,
-	// restored or replaced since. by is the revision of the conversation's hold. apply reports false, and changes nothing,
-	// when the device of r is not the one that the answer is about.
-	apply(r, written Record, now time.Time, by uint64) (Record, bool)
-	// isStep reports whether the change is a step of the ratchet, from which no earlier answer moves the device on.
-	isStep() bool
-}
-
-// moved is an answer about the account's device.
-type moved struct {
-	sync   inwebo.Sync
-	proven *proven // nil: the answer accepted no proof
-	issues bool    // the answer makes an OTP
-}
-
-// proven is what a proof was made with that inWebo accepted.
-type proven struct {
-	keys ratchet.Keys
-	kma  ratchet.Kma
-	pin  bool // the proof has confirmed the PIN behind kma
-}
-
-func (m moved) apply(r, written Record, now time.Time, by uint64) (Record, bool) {
-	if r.Device == nil || !sameDevice(r.Device, written.Device) {
-		return r, false
-	}
-	state := r.Device.State
-	switch {
-	case m.proven != nil:
-		state = m.after(state)
-	case !state.HasRoomFor(m.sync.Move): // inWebo may have made the step, which cannot be kept
-		r.Doubt = r.Doubt.deeper(now, by)
-		return r, true
-	default:
-		state = state.Told(m.sync.Move)
-	}
-	device := r.Device.synced(m.sync, state)
-	if m.issues {
-		device.LastOTPAt = now
-	}
-	r.Device = &device
-	return r, true
-}
-
-// isStep returns false for a refusal that carries no keys: the keys of the device are those of before.
-func (m moved) isStep() bool { return m.proven != nil || !m.sync.Move.IsEmpty() }
-
-// after returns the state that the device has with the accepted answer m.
-func (m moved) after(state ratchet.State) ratchet.State {
-	state = state.Accepted(m.proven.keys, m.sync.Move)
-	if m.proven.pin {
-		state = state.Opened(m.proven.kma)
-	}
-	return state
-}
-
-// otpOf returns the OTP that an accepted answer makes: of K1 as the answer leaves it, and of the secret.
-func (m moved) otpOf(state ratchet.State, defi string) secret.Text {
-	state = m.after(state)
-	return ratchet.OTP(state.Open(m.proven.kma).K1, defi, state.Secval(m.proven.kma))
-}
-
-// activated is the answer to an activate finalize: inWebo knows the device, which lacks its secret.
-type activated struct {
-	device    Device
-	challenge string
-}
-
-func (a activated) apply(r, written Record, now time.Time, by uint64) (Record, bool) {
-	if !sameDevice(r.Device, written.Device) {
-		return r, false
-	}
-	r.Serial = written.Serial
-	if !r.sealed.IsEmpty() { // a device without keys at hand cannot be stored with the keys of another
-		r = r.withoutSealed()
-		r.Device = nil
-	}
-	r.Enrollment = &Enrollment{Phase: PhaseActivated, Device: a.device, Challenge: a.challenge}
-	if r.Device != nil { // inWebo may know the old one no more
-		r.Doubt = r.Doubt.deeper(now, by)
-	}
-	return r, true
-}
-
-func (activated) isStep() bool { return true }
-
-// enrolled is the answer to an ms finalize: the device can make OTPs.
-type enrolled struct {
-	device Device
-	// doubtful says that the answer may have moved the device beyond what is known of it.
-	wasInDoubt bool
-}
-
-func (e enrolled) apply(r, written Record, now time.Time, by uint64) (Record, bool) {
-	if !sameDevice(r.Device, written.Device) {
-		return r, false
-	}
-	device := e.device
-	device.EnrolledAt, device.Unconfirmed = now, e.wasInDoubt
-	r = r.withoutSealed()
-	r.Serial = written.Serial
-	r.Device, r.Enrollment, r.Unread, r.Doubt = &device, nil, nil, nil
-	if e.wasInDoubt {
-		r.Doubt = r.Doubt.deeper(now, by)
-	}
-	return r, true
-}
-
-func (enrolled) isStep() bool { return true }
-
-// displaced is an answer about a device that another account has by now.
-type displaced struct{}
-
-func (displaced) apply(r, _ Record, _ time.Time, _ uint64) (Record, bool) { return r, false }
-
-func (displaced) isStep() bool { return false }
-
-// sameDevice reports whether the two came of one enrollment or import; two records without a device agree, too.
-func sameDevice(a, b *Device) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.Origin == b.Origin
-}
-
-// synced is the device after an answer (docs/protocol.md §4); what the answer leaves empty stays.
-func (d Device) synced(sync inwebo.Sync, state ratchet.State) Device {
-	d.State = state
-	responseToStore(&d.Identity.ID, sync.ID)
-	responseToStore(&d.Identity.LastSync, sync.LastSync)
-	responseToStore(&d.Offline.J, sync.Offline.J)
-	responseToStore(&d.Offline.K, sync.Offline.K)
-	responseToStore(&d.Offline.H, sync.Offline.H)
-	if sync.HasServices || len(d.Services) == 0 { // a list that does not add up is better than none
-		d.Services = sync.Services
-	}
-	return d
-}
-
-func responseToStore(field *string, news string) {
-	if news != "" {
-		*field = news
-	}
 }

@@ -26,11 +26,11 @@ func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 
 // write makes the record durable, with the audit line of the stage.
 func (s *Service) write(ctx context.Context, what Commit, w Write) error {
-	return s.writeBy(ctx, time.Now().Add(s.limits.StoreTimeout), what, w)
+	return s.writeBefore(ctx, time.Now().Add(s.limits.StoreTimeout), what, w)
 }
 
-// writeBy is write with a deadline of the caller, and no longer than for any write.
-func (s *Service) writeBy(ctx context.Context, until time.Time, what Commit, w Write) error {
+// writeBefore is write with a deadline of the caller, and no longer than for any write.
+func (s *Service) writeBefore(ctx context.Context, until time.Time, what Commit, w Write) error {
 	if longest := time.Now().Add(s.limits.StoreTimeout); until.After(longest) {
 		until = longest
 	}

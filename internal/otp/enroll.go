@@ -72,7 +72,7 @@ func (s *Service) Enroll(ctx context.Context, request Request, e EnrollRequest) 
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
-	err = (&activation{Service: s, conversation: c, EnrollRequest: e}).run(ctx)
+	err = (&activation{service: s, call: c, enroll: e}).run(ctx)
 	if !c.detached { // and so the record is ours to read: one that never reached inWebo is not counted any more
 		used = s.limits.Activations.check(c.record.Activations)
 	}
@@ -234,7 +234,7 @@ var errNothingToStore = errors.New("nothing to store")
 
 // auditSetup appends the outcome of the setup to the audit log, together with what it says of a record that is there.
 func (s *Service) auditSetup(ctx context.Context, c *conversation, o outcome) error {
-	word := c.word(o.err)
+	word := c.auditWord(o.err)
 	if o.blocking != "" {
 		err := s.note(ctx, c, StageOutcome, word, func(r Record, _ time.Time) (Record, error) {
 			if r.Revision == 1 { // there was no record

@@ -20,8 +20,8 @@ const (
 	refused
 	// accepted: inWebo answered OK.
 	accepted
-	// done: inWebo did what was asked, and what that changed of the device is not known.
-	done
+	// effectUnknown: inWebo did what was asked, and what that changed of the device is not known.
+	effectUnknown
 )
 
 // outcome is what a record must remember of an exchange.
@@ -70,7 +70,7 @@ func finalizeFailed(err error) outcome {
 		case inwebo.ReasonUnknown:
 			o.mayCount = true
 		case inwebo.ReasonSynchroFailed:
-			o.result = done
+			o.result = effectUnknown
 		}
 		return o
 	case errors.Is(err, inwebo.ErrNeverSent):
@@ -111,7 +111,7 @@ func (o outcome) refusesProof() bool { return o.finalized && o.explainsDoubt() }
 
 // mayMove reports whether inWebo's device may differ from what is stored when the outcome is not applied.
 func (o outcome) mayMove() bool {
-	return o.result == noAnswer || o.result == accepted || o.result == done || o.change != nil || o.unread != nil
+	return o.result == noAnswer || o.result == accepted || o.result == effectUnknown || o.change != nil || o.unread != nil
 }
 
 func (forOTP) prepare(r Record, conversation string, clock ClockReading, limits *Limits) (Record, error) {
@@ -121,7 +121,7 @@ func (forOTP) prepare(r Record, conversation string, clock ClockReading, limits 
 	if _, err := limits.service(r.Device); err != nil {
 		return r, err
 	}
-	return r.spent(conversation, clock, limits)
+	return r.withCosts(conversation, clock, limits)
 }
 
 // setup asks for a challenge, once more when the network broke off or inWebo failed, and the budget for that has
@@ -182,7 +182,7 @@ func (c *conversation) report(o outcome) {
 func unreadable(err *inwebo.Unreadable) outcome {
 	o := outcome{result: noAnswer, err: wrapCause(ErrUnreadable, err), finalized: true}
 	if err.Accepted {
-		o.result = done
+		o.result = effectUnknown
 	}
 	if err.Blocked {
 		o.blocking = PINBlocked

@@ -80,16 +80,16 @@ func (g Guard) release(conversation string) Guard {
 	return g
 }
 
-// refused counts the conversation's guess as a wrong PIN.
-func (g Guard) refused(conversation string, now time.Time) Guard {
+// countWrong counts the conversation's attempt as a wrong PIN.
+func (g Guard) countWrong(conversation string, now time.Time) Guard {
 	g = g.release(conversation)
 	g.Wrong++
 	g.WrongAt = now
 	return g
 }
 
-// lost keeps the conversation's guess taken: the PIN may have been wrong, and the conversation is over.
-func (g Guard) noAnswer(conversation string) Guard {
+// keepUnanswered keeps the attempt of a conversation that is over: the PIN may have been wrong.
+func (g Guard) keepUnanswered(conversation string) Guard {
 	g.Attempts = slices.Clone(g.Attempts)
 	for i := range g.Attempts {
 		if g.Attempts[i].Conversation == conversation {
@@ -99,13 +99,13 @@ func (g Guard) noAnswer(conversation string) Guard {
 	return g
 }
 
-// accepted forgets what inWebo forgets with a success. A guess whose holder vanished may yet be sent, and stays.
-func (g Guard) accepted() Guard {
+// forgive forgets what inWebo forgets with a success. An attempt whose process vanished may still be sent, and stays.
+func (g Guard) forgive() Guard {
 	return Guard{Attempts: slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool { return attempt.Over })}
 }
 
-// acceptedAt is accepted for a success of that time. What was counted since goes on to count.
-func (g Guard) acceptedAt(at time.Time) Guard {
+// forgiveUntil is forgive for a success at that time. What was counted since then still counts.
+func (g Guard) forgiveUntil(at time.Time) Guard {
 	forgiven := g.since(at)
 	forgiven.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool {
 		return attempt.Over && !attempt.At.After(at)
@@ -123,37 +123,37 @@ func (g Guard) since(at time.Time) (later Guard) {
 	return later
 }
 
-// regain takes the conversation's guess as left has it, where g does not have it.
-func (g Guard) regain(conversation string, left Guard) Guard {
+// withAttemptOf returns g with the conversation's attempt of other, unless g has it.
+func (g Guard) withAttemptOf(conversation string, other Guard) Guard {
 	isIt := func(attempt Attempt) bool { return attempt.Conversation == conversation }
-	g.Attempts = regained(g.Attempts, left.Attempts, isIt)
+	g.Attempts = withElement(g.Attempts, other.Attempts, isIt)
 	slices.SortStableFunc(g.Attempts, func(a, b Attempt) int { return a.At.Compare(b.At) })
 	return g
 }
 
-// regained is a copy of have, with the element of left that isIt finds if have has none.
-func regained[T any](have, left []T, isIt func(T) bool) []T {
+// withElement returns a copy of have, with the element of other that isIt finds, unless have has one.
+func withElement[T any](have, other []T, isIt func(T) bool) []T {
 	have = slices.Clone(have)
-	if i := slices.IndexFunc(left, isIt); i >= 0 && !slices.ContainsFunc(have, isIt) {
-		have = append(have, left[i])
+	if i := slices.IndexFunc(other, isIt); i >= 0 && !slices.ContainsFunc(have, isIt) {
+		have = append(have, other[i])
 	}
 	return have
 }
 
-// settled is the guard after an outcome. A success forgives what was wrong before it, and not what came of a later
-// conversation: a conversation that has lost its hold may be older than the last wrong PIN. The first half of an enrollment
-// is no success: if the enrollment ends there, the account still has its old device, and inWebo what it counted of that.
-func (g Guard) settled(p settleParams, o outcome, leased bool, now time.Time) Guard {
-	switch {
-	case o.wrongPIN:
-		return g.refused(p.conversation, now)
-	case o.result == noAnswer, o.mayCount:
-		return g.noAnswer(p.conversation)
-	case (o.result == accepted || o.result == done) && leased && (p.last || !p.enrolls):
-		g = g.accepted()
-	}
-	if p.last {
-		g = g.release(p.conversation)
+// settle returns the guard with the effect that an outcome has on the conversation's attempt.
+func (g Guard) settle(effect attemptEffect, conversation string, now time.Time) Guard {
+	switch effect {
+	case attemptWrong:
+		return g.countWrong(conversation, now)
+	case attemptUnanswered:
+		return g.keepUnanswered(conversation)
+	case attemptForgiven:
+		return g.forgive().release(conversation)
+	case attemptForgivenAndKept:
+		return g.forgive()
+	case attemptReleased:
+		return g.release(conversation)
+	case attemptKept:
 	}
 	return g
 }

@@ -34,7 +34,7 @@ func mustTake(t rapid.TB, g Guard, conversation string, at time.Time) Guard {
 }
 
 func TestGuardPausesAfterAWrongPIN(t *testing.T) {
-	g := mustTake(t, Guard{}, "a", epoch).refused("a", epoch)
+	g := mustTake(t, Guard{}, "a", epoch).countWrong("a", epoch)
 	_, err := g.take("b", rightClock(epoch.Add(2*time.Second)), guardLimits)
 	if wait := waitOf(t, err, ErrPINHeldBack); wait != 3*time.Second {
 		t.Errorf("wait %v, want 3s", wait)
@@ -43,12 +43,12 @@ func TestGuardPausesAfterAWrongPIN(t *testing.T) {
 }
 
 func TestGuardLocksWhateverTimePasses(t *testing.T) {
-	g := mustTake(t, Guard{}, "a", epoch).refused("a", epoch)
-	g = mustTake(t, g, "b", epoch.Add(time.Minute)).refused("b", epoch)
+	g := mustTake(t, Guard{}, "a", epoch).countWrong("a", epoch)
+	g = mustTake(t, g, "b", epoch.Add(time.Minute)).countWrong("b", epoch)
 	if _, err := g.take("c", rightClock(epoch.AddDate(10, 0, 0)), guardLimits); !errors.Is(err, ErrPINLocked) {
 		t.Errorf("ten years later: %v; want ErrPINLocked", err)
 	}
-	mustTake(t, g.accepted(), "c", epoch)
+	mustTake(t, g.forgive(), "c", epoch)
 }
 
 func TestGuardHoldsBackForGuessesWithoutAnswer(t *testing.T) {
@@ -64,8 +64,8 @@ func TestGuardHoldsBackForGuessesWithoutAnswer(t *testing.T) {
 
 // A success proves that inWebo counts from zero again; a guess whose holder vanished may still reach it.
 func TestGuardForgivesWhatIsOver(t *testing.T) {
-	g := mustTake(t, Guard{}, "lost", epoch).noAnswer("lost")
-	g = mustTake(t, g, "vanished", epoch).accepted()
+	g := mustTake(t, Guard{}, "lost", epoch).keepUnanswered("lost")
+	g = mustTake(t, g, "vanished", epoch).forgive()
 	if len(g.Attempts) != 1 || g.Attempts[0].Conversation != "vanished" {
 		t.Errorf("guesses after a success: %+v; want the vanished one", g.Attempts)
 	}
@@ -103,9 +103,9 @@ func TestGuardProperty(t *testing.T) {
 			g = next
 			switch rapid.SampledFrom([]string{"right", "wrong", "other refusal"}).Draw(t, "fate") {
 			case "right":
-				g, counted = g.accepted().release(conversation), 0
+				g, counted = g.forgive().release(conversation), 0
 			case "wrong":
-				g, counted = g.refused(conversation, now), counted+1
+				g, counted = g.countWrong(conversation, now), counted+1
 			default:
 				g = g.release(conversation)
 			}

@@ -152,7 +152,7 @@ func (r Record) counting(other Record) Record {
 // recovered returns the row that takes the place of row, without a lease.
 func (r Record) recovered(row Row) (Row, error) {
 	r.Revision++
-	r = r.released()
+	r = r.withLeaseOvertaken()
 	text, err := encodeBody(r)
 	if err != nil {
 		return Row{}, err

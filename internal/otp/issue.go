@@ -35,8 +35,8 @@ func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text
 		return Issued{}, err
 	}
 	defer s.finish(c)
-	if err = s.acquireLease(ctx, c, forOTP{}); err != nil || !c.answer.IsEmpty() {
-		return Issued{StoredResponse: c.answer}, err
+	if err = s.acquireLease(ctx, c, forOTP{}); err != nil || !c.response.IsEmpty() {
+		return Issued{StoredResponse: c.response}, err
 	}
 	sid, err := s.limits.service(c.record.Device)
 	if err != nil {

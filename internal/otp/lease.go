@@ -104,7 +104,7 @@ func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record
 	if err := r.checkInFlight(q.request.Idempotency.key(), now); err != nil {
 		return r, err
 	}
-	leased, err := r.held(q.conversation, now, now.Add(q.length))
+	leased, err := r.withLease(q.conversation, now, now.Add(q.length))
 	if err != nil {
 		return r, err
 	}
@@ -113,7 +113,7 @@ func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record
 		err = q.noPermit
 	}
 	if err != nil {
-		return leased.without(q.conversation), err
+		return leased.withoutLease(q.conversation), err
 	}
 	return leased, nil
 }
@@ -136,63 +136,77 @@ func (s *Service) runLease(ctx context.Context, q leaseRequest) (leaseOutcome, e
 // acquireLease leases the device to the conversation for that purpose: the record becomes durable with the lease before inWebo is
 // asked for anything. The conversation has an answer afterwards, and no lease, if one is stored for the call that it repeats.
 func (s *Service) acquireLease(ctx context.Context, c *conversation, purpose leasePurpose) error {
-	ctx, end := tracing.Start(ctx, "hold")
+	ctx, end := tracing.Start(ctx, "lease")
 	err := s.retryUntilFree(ctx, c, func() error { return s.tryLease(ctx, c, s.leaseRequest(c, purpose)) })
 	end(err)
 	return err
 }
 
-// tryLease runs the request once.
+// tryLease runs the request once. ErrBusy, ErrConflict and ErrExists mean that another try may succeed.
 func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest) error {
 	s.setDeadline(c)
 	q.noPermit = s.acquirePermit(c)
-	o, err := s.runLease(ctx, q)
-	if err == nil {
-		s.recordLease(c, o)
-		if o.isLeased() {
-			return nil
-		}
+	o, storeErr := s.runLease(ctx, q)
+	if storeErr != nil {
+		s.releasePermit(c)
+		return s.leaseNotStored(c, q, storeErr)
+	}
+	s.recordLease(c, o)
+	if o.isLeased() {
+		return nil
 	}
 	s.releasePermit(c) // the next try may have to wait
-	switch {
-	case err == nil && o.err != nil:
-		return o.err
-	case err == nil:
-		c.answer, err = s.loadResponse(ctx, c, *o.response)
-		return err
-	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists), errors.Is(err, ErrDeviceTaken):
-		return err
-	case !errors.Is(err, ErrNotApplied) && !errors.Is(err, ErrBroken):
-		s.recoverLease(c, q)
+	if o.response != nil {
+		return s.loadResponse(ctx, c, *o.response)
 	}
-	return wrapCause(ErrStore, err)
+	return o.err
 }
 
-// recoverLease ends a lease of which it is not known whether it was stored. It runs the request again until the store answers:
-// then the device is leased, and no earlier run can lease it any more. The lease is settled as if nothing had been sent. The caller is
-// answered meanwhile, and no other call of the account begins.
+// leaseNotStored returns the error of a call whose request ended with an error of the store. Where it is not known whether the lease
+// was stored, the conversation goes on without its caller.
+func (s *Service) leaseNotStored(c *conversation, q leaseRequest, storeErr error) error {
+	switch {
+	case isKnown(storeErr):
+		return storeErr
+	case !errors.Is(storeErr, ErrNotApplied) && !errors.Is(storeErr, ErrBroken):
+		s.recoverLease(c, q)
+	}
+	return wrapCause(ErrStore, storeErr)
+}
+
+// recoverLease ends a lease of which it is not known whether it was stored. In a goroutine, it runs the request again until the store
+// answers: then the device is leased, and no earlier run can lease it any more. The lease is settled as if nothing had been sent. The
+// caller does not wait for that, but no other call of the account begins until then.
 func (s *Service) recoverLease(c *conversation, q leaseRequest) {
 	c.detached = true
 	s.markLeased(c)
 	go func() {
 		defer s.end(c)
-		var o leaseOutcome
-		known := s.retryUntilStored(func() (known bool) {
-			s.recoverPanic("hold", func() {
-				var err error
-				o, err = s.runLease(s.ctx, q)
-				known = isKnown(err) && !errors.Is(o.err, ErrStore)
-				if err != nil {
-					o.err = err
-				}
-			})
-			return known
-		})
-		if known && o.isLeased() {
-			s.recordLease(c, o)
+		recovery := leaseRecovery{service: s, request: q}
+		if s.retryUntilStored(false, recovery.try) && recovery.outcome.isLeased() {
+			s.recordLease(c, recovery.outcome)
 			_ = s.settleToCompletion(c, outcome{result: neverSent, err: ErrStore}, true)
 		}
 	}()
+}
+
+// leaseRecovery runs a request again until the store says what became of it.
+type leaseRecovery struct {
+	service *Service
+	request leaseRequest
+	outcome leaseOutcome // valid when try has returned true
+}
+
+// try runs the request once and reports whether its outcome is known.
+func (l *leaseRecovery) try() (known bool) {
+	l.service.recoverPanic("lease", func() {
+		var err error
+		if l.outcome, err = l.service.runLease(l.service.ctx, l.request); err != nil {
+			l.outcome.err = err
+		}
+		known = isKnown(err) && !errors.Is(l.outcome.err, ErrStore)
+	})
+	return known
 }
 
 // retryUntilFree calls try with growing pauses until it finds the device leased by no other conversation and changed by none
@@ -227,15 +241,15 @@ func jittered(pause time.Duration) time.Duration {
 
 // held is the record with a hold for the conversation, or why it cannot have one. It takes nothing that the account
 // spends; see spent.
-func (r Record) held(conversation string, now, until time.Time) (Record, error) {
+func (r Record) withLease(conversation string, now, until time.Time) (Record, error) {
 	if r.LeasedAt(now) {
 		return r, &RetryAfterError{ErrBusy, r.Lease.Until.Sub(now)}
 	}
 	if r.Lease != nil { // its holder died, or sleeps: what it sent is unknown
 		if r.Device != nil {
-			r.Doubt = r.Doubt.deeper(r.Lease.Until, r.Lease.Revision)
+			r = r.withDoubt(r.Lease.Until, r.Lease.Revision)
 		}
-		r = r.released()
+		r = r.withLeaseOvertaken()
 	}
 	r.Revision++
 	r.Lease = &Lease{Conversation: conversation, Revision: r.Revision, Since: now, Until: until}
@@ -243,7 +257,7 @@ func (r Record) held(conversation string, now, until time.Time) (Record, error) 
 }
 
 // spent is the record with a guess and a unit taken for the conversation, so that a crash makes neither cheaper.
-func (r Record) spent(conversation string, clock ClockReading, limits *Limits) (Record, error) {
+func (r Record) withCosts(conversation string, clock ClockReading, limits *Limits) (Record, error) {
 	var err error
 	if r.Guard, err = r.Guard.take(conversation, clock, limits.Guard); err != nil {
 		return r, err

@@ -171,9 +171,9 @@ type Commit string
 
 // What writes are for.
 const (
-	CommitLease  Commit = "hold"
+	CommitLease  Commit = "lease"
 	CommitSettle Commit = "settle"
-	CommitAdmin  Commit = "amend" // what an administrator changes
+	CommitAdmin  Commit = "admin" // what an administrator changes
 )
 
 type unobserved struct{}

@@ -42,9 +42,9 @@ func (q Quota) release(conversation string) Quota {
 	return Quota{slices.DeleteFunc(slices.Clone(q.Issues), func(u Issue) bool { return u.Conversation == conversation })}
 }
 
-// regain takes the conversation's unit as left has it, where q does not have it.
-func (q Quota) regain(conversation string, left Quota) Quota {
-	units := regained(q.Issues, left.Issues, func(unit Issue) bool { return unit.Conversation == conversation })
+// withIssueOf returns q with the conversation's OTP of other, unless q has it.
+func (q Quota) withIssueOf(conversation string, other Quota) Quota {
+	units := withElement(q.Issues, other.Issues, func(unit Issue) bool { return unit.Conversation == conversation })
 	slices.SortStableFunc(units, func(a, b Issue) int { return a.At.Compare(b.At) })
 	return Quota{units}
 }

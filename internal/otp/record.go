@@ -175,7 +175,7 @@ func (r *Record) leaseOf(conversation string) (revision uint64, known bool) {
 }
 
 // without is the record without the conversation's hold, or the memory of it.
-func (r Record) without(conversation string) Record {
+func (r Record) withoutLease(conversation string) Record {
 	if r.isLeasedBy(conversation) {
 		r.Lease = nil
 	}
@@ -184,7 +184,7 @@ func (r Record) without(conversation string) Record {
 }
 
 // released is the record without a hold. Its conversation is remembered, since it may still have an answer to settle.
-func (r Record) released() Record {
+func (r Record) withLeaseOvertaken() Record {
 	if r.Lease == nil {
 		return r
 	}
@@ -197,7 +197,7 @@ func (r Record) released() Record {
 // reborn is the first record of an account whose record was deleted while a conversation held it: the record as the
 // conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten. A lease that
 // is over is not the conversation's any more.
-func (r Record) reborn(now time.Time) Record {
+func (r Record) recreated(now time.Time) Record {
 	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
 	if r.Doubt != nil {
 		r.Doubt = &Doubt{Since: r.Doubt.Since}
@@ -212,12 +212,14 @@ func (r Record) reborn(now time.Time) Record {
 	return r
 }
 
-// deeper is the doubt with one more conversation that caused it.
-func (d *Doubt) deeper(now time.Time, by uint64) *Doubt {
-	if d == nil {
-		return &Doubt{Since: now, By: by}
+// withDoubt returns r with a doubt that the lease of that revision has caused, in addition to any other that there is.
+func (r Record) withDoubt(now time.Time, leaseRevision uint64) Record {
+	if r.Doubt == nil {
+		r.Doubt = &Doubt{Since: now, By: leaseRevision}
+		return r
 	}
-	return &Doubt{Since: d.Since, By: max(d.By, by)}
+	r.Doubt = &Doubt{Since: r.Doubt.Since, By: max(r.Doubt.By, leaseRevision)}
+	return r
 }
 
 // inEpochOf returns r, which was read from the row, in the doubt epoch of its store. A device of an earlier epoch is in doubt:
@@ -225,7 +227,7 @@ func (d *Doubt) deeper(now time.Time, by uint64) *Doubt {
 func (r Record) inEpochOf(row Row) Record {
 	r.epoch, r.storedEpoch = row.StoreEpoch.Number, row.Epoch
 	if r.Device != nil && row.Epoch < row.StoreEpoch.Number {
-		r.Doubt = r.Doubt.deeper(row.StoreEpoch.Since, r.Revision+1)
+		r = r.withDoubt(row.StoreEpoch.Since, r.Revision+1)
 	}
 	return r
 }

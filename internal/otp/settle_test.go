@@ -32,11 +32,11 @@ func enrolledRecord() Record {
 // heldRecord is r with a hold of the conversation at now, as an OTP takes it.
 func heldRecord(t rapid.TB, r Record, conversation string, now time.Time) Record {
 	t.Helper()
-	held, err := r.held(conversation, now, now.Add(17*time.Second))
+	held, err := r.withLease(conversation, now, now.Add(17*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if held, err = held.spent(conversation, rightClock(now), &testLimits); err != nil {
+	if held, err = held.withCosts(conversation, rightClock(now), &testLimits); err != nil {
 		t.Fatal(err)
 	}
 	return held
@@ -72,12 +72,12 @@ func TestSettleEnrolled(t *testing.T) {
 	done := ofAnswer(inwebo.Finalized{}, enrolled{device: device})
 	later := epoch.Add(time.Minute)
 	overtaken := heldRecord(t, held, "b", later)
-	overtaken, _ = overtaken.settled(paramsOf(overtaken, "b"), outcome{result: refused, err: ErrPINRefused, wrongPIN: true}, later)
-	if got, superseded := overtaken.settled(paramsOf(held, "a"), done, later); superseded || got.Guard.Wrong != 1 || got.Device.Origin != "a" {
+	overtaken, _ = overtaken.applyOutcome(paramsOf(overtaken, "b"), outcome{result: refused, err: ErrPINRefused, wrongPIN: true}, later)
+	if got, superseded := overtaken.applyOutcome(paramsOf(held, "a"), done, later); superseded || got.Guard.Wrong != 1 || got.Device.Origin != "a" {
 		t.Errorf("late: superseded %v, %+v", superseded, got)
 	}
 	held.Guard.Wrong = 1
-	if got, superseded := held.settled(paramsOf(held, "a"), done, epoch); superseded || got.Guard.Wrong != 0 || got.Device.Origin != "a" {
+	if got, superseded := held.applyOutcome(paramsOf(held, "a"), done, epoch); superseded || got.Guard.Wrong != 0 || got.Device.Origin != "a" {
 		t.Errorf("in time: superseded %v, %+v", superseded, got)
 	}
 }
@@ -94,7 +94,7 @@ func TestSettleActivationOfReplacedRecord(t *testing.T) {
 	params.enrolls = true
 	for serial, isDoubtful := range map[ratchet.Serial]bool{left.Serial: true, "another/_/alea": false} {
 		replaced.Serial = serial
-		got, superseded := replaced.settled(params, ofAnswer(inwebo.Finalized{}, activated{}), epoch)
+		got, superseded := replaced.applyOutcome(params, ofAnswer(inwebo.Finalized{}, activated{}), epoch)
 		if !superseded || got.Device.Origin != "another" || (got.Doubt != nil) != isDoubtful {
 			t.Errorf("serial %s: superseded %v, doubt %+v", serial, superseded, got.Doubt)
 		}
@@ -103,7 +103,7 @@ func TestSettleActivationOfReplacedRecord(t *testing.T) {
 
 func TestSettleAccepted(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
-	got, superseded := held.settled(paramsOf(held, "a"), movedTo("next"), epoch)
+	got, superseded := held.applyOutcome(paramsOf(held, "a"), movedTo("next"), epoch)
 	if superseded || got.Lease != nil || got.Step != held.Step+1 || got.MovedBy != held.Revision || got.Device.Identity.ID != "next" {
 		t.Errorf("superseded %v, %+v", superseded, got)
 	}
@@ -118,12 +118,12 @@ func TestSettleAccepted(t *testing.T) {
 func TestSettleRefused(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	for reason, wrong := range map[inwebo.Reason]int{inwebo.ReasonAccess: 1, inwebo.ReasonVersion: 0} {
-		got, _ := held.settled(paramsOf(held, "a"), finalizeFailed(&inwebo.Refusal{Reason: reason}), epoch)
+		got, _ := held.applyOutcome(paramsOf(held, "a"), finalizeFailed(&inwebo.Refusal{Reason: reason}), epoch)
 		if got.Lease != nil || got.Step != held.Step || got.Guard.Wrong != wrong || len(got.Guard.Attempts) != 0 || len(got.Quota.Issues) != 0 || got.Doubt != nil {
 			t.Errorf("%s: %+v", reason, got)
 		}
 	}
-	got, _ := held.settled(paramsOf(held, "a"), setupFailed(&inwebo.Refusal{Reason: inwebo.ReasonAccess}), epoch)
+	got, _ := held.applyOutcome(paramsOf(held, "a"), setupFailed(&inwebo.Refusal{Reason: inwebo.ReasonAccess}), epoch)
 	if got.Guard.Wrong != 0 {
 		t.Error("a refused setup counts as a wrong PIN")
 	}
@@ -132,12 +132,12 @@ func TestSettleRefused(t *testing.T) {
 func TestSettleLost(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	lostAnswer := outcome{result: noAnswer, err: ErrLate}
-	got, _ := held.settled(paramsOf(held, "a"), lostAnswer, epoch)
+	got, _ := held.applyOutcome(paramsOf(held, "a"), lostAnswer, epoch)
 	if got.Doubt == nil || got.Lease != nil || len(got.Guard.Attempts) != 1 || len(got.Quota.Issues) != 1 || got.Step != held.Step {
 		t.Errorf("%+v", got)
 	}
 	again := heldRecord(t, got, "b", epoch.Add(time.Hour))
-	if got, _ = again.settled(paramsOf(again, "b"), movedTo("next"), epoch); got.Doubt != nil {
+	if got, _ = again.applyOutcome(paramsOf(again, "b"), movedTo("next"), epoch); got.Doubt != nil {
 		t.Error("an accepted proof leaves the doubt")
 	}
 }
@@ -145,7 +145,7 @@ func TestSettleLost(t *testing.T) {
 func TestSettleUnsentGivesEverythingBack(t *testing.T) {
 	before := enrolledRecord()
 	held := heldRecord(t, before, "a", epoch)
-	got, _ := held.settled(paramsOf(held, "a"), outcome{result: neverSent, err: ErrUnreachable}, epoch)
+	got, _ := held.applyOutcome(paramsOf(held, "a"), outcome{result: neverSent, err: ErrUnreachable}, epoch)
 	got.Revision = before.Revision
 	got.Guard.Attempts, got.Quota.Issues = nil, nil
 	if !reflect.DeepEqual(got, before) {
@@ -155,7 +155,7 @@ func TestSettleUnsentGivesEverythingBack(t *testing.T) {
 
 func TestAVanishedHolderLeavesADoubt(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
-	if _, err := held.held("b", epoch.Add(16*time.Second), epoch.Add(time.Minute)); waitOf(t, err, ErrBusy) != time.Second {
+	if _, err := held.withLease("b", epoch.Add(16*time.Second), epoch.Add(time.Minute)); waitOf(t, err, ErrBusy) != time.Second {
 		t.Errorf("%v", err)
 	}
 	if held.InDoubt(epoch.Add(16 * time.Second)) {
@@ -177,21 +177,21 @@ func TestALateSettle(t *testing.T) {
 	second := heldRecord(t, first, "b", epoch.Add(time.Minute))
 	early, late := paramsOf(first, "a"), paramsOf(second, "b")
 
-	afterFirst, superseded := second.settled(early, movedTo("a's"), epoch)
+	afterFirst, superseded := second.applyOutcome(early, movedTo("a's"), epoch)
 	if superseded || afterFirst.Device.Identity.ID != "a's" || !afterFirst.isLeasedBy("b") || afterFirst.Doubt != nil {
 		t.Errorf("the late answer: superseded %v, %+v", superseded, afterFirst)
 	}
-	afterBoth, superseded := afterFirst.settled(late, movedTo("b's"), epoch)
+	afterBoth, superseded := afterFirst.applyOutcome(late, movedTo("b's"), epoch)
 	if superseded || afterBoth.Device.Identity.ID != "b's" || afterBoth.Step != second.Step+2 {
 		t.Errorf("the later conversation: superseded %v, %+v", superseded, afterBoth)
 	}
-	afterSecond, _ := second.settled(late, movedTo("b's"), epoch)
-	tooLate, superseded := afterSecond.settled(early, movedTo("a's"), epoch)
+	afterSecond, _ := second.applyOutcome(late, movedTo("b's"), epoch)
+	tooLate, superseded := afterSecond.applyOutcome(early, movedTo("a's"), epoch)
 	if !superseded || tooLate.Device.Identity.ID != "b's" || tooLate.Step != afterSecond.Step {
 		t.Errorf("an answer older than the state: superseded %v, %+v", superseded, tooLate)
 	}
-	doubted, _ := second.settled(late, outcome{result: noAnswer, err: ErrLate}, epoch)
-	cleared, _ := doubted.settled(early, movedTo("a's"), epoch)
+	doubted, _ := second.applyOutcome(late, outcome{result: noAnswer, err: ErrLate}, epoch)
+	cleared, _ := doubted.applyOutcome(early, movedTo("a's"), epoch)
 	if cleared.Doubt == nil {
 		t.Error("an older answer ends the doubt that a later conversation left")
 	}
@@ -201,12 +201,12 @@ func TestSettleBetweenRoundsKeepsTheHold(t *testing.T) {
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	c := paramsOf(held, "a")
 	c.last = false
-	first, _ := held.settled(c, movedTo("first"), epoch)
+	first, _ := held.applyOutcome(c, movedTo("first"), epoch)
 	if !first.isLeasedBy("a") || len(first.Guard.Attempts) != 1 || len(first.Quota.Issues) != 1 || first.Step != held.Step+1 {
 		t.Errorf("after the first round: %+v", first)
 	}
 	c.last, c.rounds = true, 1
-	second, superseded := first.settled(c, finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonState}), epoch)
+	second, superseded := first.applyOutcome(c, finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonState}), epoch)
 	if superseded || second.Lease != nil || len(second.Guard.Attempts) != 0 || len(second.Quota.Issues) != 1 {
 		t.Errorf("after the second: %+v", second)
 	}
@@ -219,7 +219,7 @@ func TestARefusalThatCarriesKeysMovesTheRatchet(t *testing.T) {
 	}
 	held := heldRecord(t, enrolledRecord(), "a", epoch)
 	refusal := &inwebo.Refusal{Reason: inwebo.ReasonAccess, Sync: inwebo.Sync{Move: move, LastSync: "9"}}
-	got, _ := held.settled(paramsOf(held, "a"), finalizeFailed(refusal), epoch)
+	got, _ := held.applyOutcome(paramsOf(held, "a"), finalizeFailed(refusal), epoch)
 	if got.Step != held.Step+1 || got.Device.Identity.LastSync != "9" || got.Device.State.Unproven.IsEmpty() || got.Guard.Wrong != 1 {
 		t.Errorf("%+v", got)
 	}
@@ -335,7 +335,7 @@ func TestRefusalsDoNotGrowTheRecord(t *testing.T) {
 		refusal := finalizeFailed(&inwebo.Refusal{Reason: inwebo.ReasonState, Sync: inwebo.Sync{Move: move}})
 		for range 500 {
 			held := heldRecord(t, r, "a", epoch)
-			r, _ = held.settled(paramsOf(held, "a"), refusal, epoch)
+			r, _ = held.applyOutcome(paramsOf(held, "a"), refusal, epoch)
 		}
 		after, err := encode(r, false)
 		if err != nil {
@@ -363,23 +363,23 @@ func TestWhichUnreadAnswersAreKept(t *testing.T) {
 			t.Errorf("kept are %q, want %q", got, want)
 		}
 	}
-	r = r.kept(answer("a", false), epoch)
-	r = r.kept(answer("b", false), epoch)
+	r = r.withUnread(answer("a", false), epoch)
+	r = r.withUnread(answer("b", false), epoch)
 	expect("b")
-	r = r.kept(answer("c", true), epoch)
-	r = r.kept(answer("d", false), epoch)
+	r = r.withUnread(answer("c", true), epoch)
+	r = r.withUnread(answer("d", false), epoch)
 	expect("c")
 	r.Step++
-	r = r.kept(answer("e", false), epoch)
+	r = r.withUnread(answer("e", false), epoch)
 	expect("c", "e")
 	r.Step++
-	r = r.kept(answer("f", true), epoch)
+	r = r.withUnread(answer("f", true), epoch)
 	expect("e", "f")
 	if r.Unread[1].Step != r.Step || !r.Unread[1].At.Equal(epoch) {
 		t.Errorf("%+v", r.Unread)
 	}
 	enrollment := answer("g", true)
 	enrollment.Exchange = inwebo.ExchangeActivateFinalize
-	r = r.kept(enrollment, epoch)
+	r = r.withUnread(enrollment, epoch)
 	expect("f", "g") // that of the device stays
 }

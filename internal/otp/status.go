@@ -42,7 +42,7 @@ type State string
 const (
 	StateNotEnrolled State = "not enrolled"
 	StateIdle        State = "idle"
-	StateLeased      State = "held" // a conversation goes on
+	StateLeased      State = "held" // leased: a call for it is under way
 	// StateUnreadable is that of an account whose record is damaged. No Status that is made of a record has it.
 	StateUnreadable State = "unreadable"
 )

@@ -29,10 +29,10 @@ type UnreadAnswer struct {
 	Answer secret.Bytes // as it arrived, at most 64 KiB
 }
 
-// kept returns the record with an answer that could not be read. It keeps one for each step and exchange, and the newest of
+// withUnread returns the record with an answer that could not be read. It keeps one for each step and exchange, and the newest of
 // them: the answer to an enrollment replaces none about the device that the account has. Of two to one exchange, one that says
 // OK is worth more than one of which that is not known, and then a whole one more than one that was cut.
-func (r Record) kept(answer UnreadAnswer, now time.Time) Record {
+func (r Record) withUnread(answer UnreadAnswer, now time.Time) Record {
 	answer.At, answer.Step = now, r.Step
 	unread := slices.Clone(r.Unread)
 	i := slices.IndexFunc(unread, func(other UnreadAnswer) bool {
@@ -81,8 +81,8 @@ func (r Record) confirmed() Record {
 	return r
 }
 
-// alternated is the device with its other state, after inWebo refused a proof that was made with the one that it has.
-func (d Device) alternated() Device {
+// withOtherState returns the device with its other state, after inWebo refused a proof that was made with the one that it has.
+func (d Device) withOtherState() Device {
 	if d.Fallback != nil {
 		d.State, d.Fallback = d.Fallback.State, &Fallback{State: d.State, Before: !d.Fallback.Before, Step: d.Fallback.Step}
 	}
@@ -207,7 +207,7 @@ func (r Record) completed(answer UnreadAnswer, reading inwebo.Reading, now time.
 	}
 	device.Name, device.EnrolledAt, device.Unconfirmed = name, now, true
 	device.Fallback = &Fallback{State: r.Enrollment.Device.State, Before: true, Step: r.Step}
-	r.Device, r.Enrollment, r.Guard, r.Doubt = &device, nil, r.Guard.acceptedAt(answer.At), nil
+	r.Device, r.Enrollment, r.Guard, r.Doubt = &device, nil, r.Guard.forgiveUntil(answer.At), nil
 	return r.reconsidered(now), true
 }
 
@@ -230,6 +230,5 @@ func (r Record) movedOn(answer UnreadAnswer, reading inwebo.Reading, now time.Ti
 // the device is in doubt.
 func (r Record) reconsidered(now time.Time) Record {
 	r.Step, r.MovedBy = r.Step+1, r.Revision
-	r.Doubt = r.Doubt.deeper(now, r.Revision)
-	return r
+	return r.withDoubt(now, r.Revision)
 }

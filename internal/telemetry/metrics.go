@@ -80,7 +80,7 @@ func NewMetrics(version string, codes []string) *Metrics {
 		Name: "pimsd_panics_total",
 		Help: "Panics of background tasks, which go on all the same, by task. Each is a bug of pimsd: the log has its stack.",
 	}, []string{"task"})
-	for _, task := range []string{"hold", "settle"} { // of otp
+	for _, task := range []string{"lease", "settle"} { // of otp
 		m.panics.WithLabelValues(task)
 	}
 	for _, code := range codes {

@@ -67,7 +67,7 @@ func TestWhatAnOTPCosts(t *testing.T) {
 		before := costs(a.Daemon)
 		wantOTP(t, a)
 		want := map[string]float64{
-			`pimsd_commits_total{outcome="done",write="hold"}`:                                   1,
+			`pimsd_commits_total{outcome="done",write="lease"}`:                                  1,
 			`pimsd_commits_total{outcome="done",write="settle"}`:                                 rounds,
 			`pimsd_inwebo_exchange_duration_seconds_count{exchange="otp_setup",outcome="ok"}`:    rounds,
 			`pimsd_inwebo_exchange_duration_seconds_count{exchange="otp_finalize",outcome="ok"}`: rounds,
