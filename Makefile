@@ -75,7 +75,11 @@ image: ## the image, made of a reproducible binary, and an OTP from the inside o
 
 .PHONY: release
 release: ## what a release is made of, in dist, and nothing published (builds its tools first: a quarter of an hour)
-	PATH=$(CURDIR)/scripts/path:$$PATH go tool -modfile=tools/goreleaser.mod goreleaser release --snapshot --clean --skip=publish
+	PATH=$(CURDIR)/scripts/path:$$PATH go tool -modfile=tools/goreleaser.mod goreleaser release --snapshot --clean --skip=publish,sign,docker
+
+.PHONY: publish
+publish: # a release of the tag that is checked out, signed; .github/workflows/release.yml runs it
+	PATH=$(CURDIR)/scripts/path:$$PATH go tool -modfile=tools/goreleaser.mod goreleaser release --clean
 
 .PHONY: check
 check: fmt vet lint test ## what a change must pass: formatting, vet, lint, tests
