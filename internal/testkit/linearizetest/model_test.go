@@ -126,7 +126,8 @@ func (s state) after(in input, out output) []state {
 	case authenticate:
 		return allowed(out.cause == otp.ErrStore || s.revoked == (out.cause != nil), s)
 	case hasPIN:
-		return allowed(s.disabled == (out.cause == otp.ErrDisabled) || out.cause == otp.ErrStore, s)
+		// Its answer is inWebo's alone, and is not withheld when the record cannot be read.
+		return allowed(s.disabled || out.cause != otp.ErrDisabled, s)
 	case clearQuota, reread:
 		return []state{s}
 	default:
@@ -236,7 +237,7 @@ func (s state) issued(in input, out output) []state {
 	case out.cause == otp.ErrStore:
 		return []state{s}
 	case isOpen(issue, out.cause):
-		return []state{s, s.lostAnswer(in), s.judged(in, anyText)}
+		return []state{s, s.lostAnswer(), s.judged(in, anyText)}
 	case s.disabled || out.cause == otp.ErrDisabled:
 		return allowed(s.disabled && out.cause == otp.ErrDisabled, s)
 	case out.replay:
@@ -255,7 +256,7 @@ func (s state) issued(in input, out output) []state {
 	case s.wrong+s.lost >= attempts || out.cause == otp.ErrPINHeldBack:
 		return allowed(s.wrong+s.lost >= attempts && out.cause == otp.ErrPINHeldBack, s)
 	case out.cause == otp.ErrUnreachable:
-		return []state{s, s.lostAnswer(in)}
+		return []state{s, s.lostAnswer()}
 	case out.cause == nil:
 		return allowed(!in.wrongPIN, s.judged(in, out.text))
 	default:
@@ -264,11 +265,12 @@ func (s state) issued(in input, out output) []state {
 	}
 }
 
-// lostAnswer is the state after a PIN that inWebo may have counted, and whose answer was lost.
-func (s state) lostAnswer(in input) state {
+// lostAnswer is the state after a PIN that inWebo may have counted, and whose answer was lost. Nothing is stored for a repeat: it may ask
+// again.
+func (s state) lostAnswer() state {
 	s.lost++
 	s.inDoubt = true
-	return s.with(in.key, response{anyText, in.body})
+	return s
 }
 
 // judged is the state after a PIN that inWebo has accepted or refused.
