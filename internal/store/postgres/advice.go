@@ -38,6 +38,9 @@ func (u unconnected) Unwrap() error { return u.cause }
 
 // adviceOn returns what the operator has to do about an error; empty when that is not known.
 func adviceOn(err error) string {
+	if isUnmarked(err) {
+		return errSharedSessions.Error()
+	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return adviceOnCode(refused.Code)
 	}

@@ -33,6 +33,6 @@ func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (count int,
 
 // Spend is as otp.Store says.
 func (s *Store) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
-	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2`
+	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2 AND ` + ownSession
 	return s.exec(ctx, s.lanes.singles, "spend the key of an answer", spend, string(account), key)
 }

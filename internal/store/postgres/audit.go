@@ -13,7 +13,7 @@ import (
 
 // Note adds lines that come with no record, all of them or none. Their time is the database's, whatever they say.
 func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
-	const note = `WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `))
+	const note = `WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `) WHERE ` + ownSession + `)
 		INSERT INTO audit (` + lineColumns + `)
 		SELECT nextval('audit_id'), write_id, ` + clock + `, account, caller, transaction_id, action, stage, outcome, step
 		FROM turn, unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])

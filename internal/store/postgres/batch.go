@@ -21,12 +21,12 @@ const (
 	turnLock = `8100125747126297705`
 
 	// takeTurn waits for the lock when something was written.
-	takeTurn = `turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `) FROM (SELECT FROM written LIMIT 1) one)`
+	takeTurn = `turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `) FROM (SELECT FROM written LIMIT 1) one WHERE ` + ownSession + `)`
 
 	// takeTurnAfterKept is takeTurn after the responses are stored: that may wait for a session which has locked one of them,
 	// and all other writes, of all replicas, would wait for the lock meanwhile.
 	takeTurnAfterKept = `turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `)
-		FROM (SELECT FROM written LIMIT 1) one, (SELECT count(*) FROM kept) stored)`
+		FROM (SELECT FROM written LIMIT 1) one, (SELECT count(*) FROM kept) stored WHERE ` + ownSession + `)`
 
 	// writeBatch stores the rows that fit, with their audit lines and responses, and returns their accounts. It passes over a
 	// row that another session writes: no two batches wait for each other, and no row makes the others wait.

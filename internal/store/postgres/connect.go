@@ -93,7 +93,7 @@ func validator(choice pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
 // with; two writers of one record meet with a conflict instead of an error of serialization; the warning that a write
 // was not replicated is not suppressed; statements are planned once, not for each execution; no statement waits for a lock
 // until its caller gives up without knowing what became of it; and the server ends the session of a client that is gone, or
-// stopped in the middle of a transaction, with the locks that it has.
+// stopped in the middle of a transaction, with the locks that it has. The session is marked as set up.
 const session = `SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('fsync'),
 	set_config('synchronous_commit', current_setting('synchronous_commit'), false),
 	set_config('default_transaction_isolation', 'read committed', false),
@@ -101,7 +101,16 @@ const session = `SELECT pg_is_in_recovery(), current_setting('transaction_read_o
 	set_config('plan_cache_mode', 'force_generic_plan', false), set_config('lock_timeout', '2s', false),
 	set_config('idle_in_transaction_session_timeout', '10s', false),
 	set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
-	set_config('tcp_keepalives_count', '3', false)`
+	set_config('tcp_keepalives_count', '3', false), set_config('` + sessionMark + `', 'on', false)`
+
+const (
+	// sessionMark is a setting that only a session has which was set up as above.
+	sessionMark = `pimsd.session`
+
+	// ownSession is a condition of each statement that writes. In a session without the mark, as a pooler may return it which was told
+	// to pool transactions while pimsd runs, it is an error: what the statement stored would lack the protection of the settings.
+	ownSession = `current_setting('` + sessionMark + `')::boolean`
+)
 
 // checkConnection refuses a new connection that takes no writes, or on which a write would not survive a crash of the
 // server. pgx then tries the next host of the URL.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -39,6 +40,15 @@ func violates(err error, index string) bool {
 
 // isReadOnly reports whether the server refused to write anything at all.
 func isReadOnly(err error) bool { return hasCode(err, readOnlyTransaction) }
+
+// isUnmarked reports whether a statement was refused because its session is not one that pimsd has set up: the mark is not there, or
+// it was reset.
+func isUnmarked(err error) bool {
+	const undefinedObject, invalidText = "42704", "22P02"
+	failed, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (failed.Code == undefinedObject && strings.Contains(failed.Message, sessionMark) ||
+		failed.Code == invalidText && strings.Contains(failed.Message, `boolean: ""`))
+}
 
 // isDamage reports whether the server could not read what it has stored.
 func isDamage(err error) bool { return hasCode(err, dataCorrupted) || hasCode(err, indexCorrupted) }

@@ -15,7 +15,7 @@ const keyColumns = `id, hash, account, prefix, scopes, created_at, expires_at, r
 
 // AddKey is as authn.KeyStore says.
 func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
-	const statement = `INSERT INTO api_key (` + keyColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`
+	const statement = `INSERT INTO api_key (` + keyColumns + `) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE ` + ownSession + ` ON CONFLICT (id) DO NOTHING`
 	return s.execOne(ctx, "store an API key", authn.ErrKeyExists, statement, keyArgs(key)...)
 }
 
@@ -33,7 +33,7 @@ func keyArgs(key authn.Key) []any {
 
 // RevokeKey is as authn.KeyStore says.
 func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
-	const statement = `UPDATE api_key SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2`
+	const statement = `UPDATE api_key SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2 AND ` + ownSession
 	return s.execOne(ctx, "revoke an API key", authn.ErrNoKey, statement, at.UnixMicro(), id)
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errSharedSessions keeps a store from being opened over a pooler that does not keep a session for each client. The settings
+// errSharedSessions keeps a store from being opened, and from being ready, over a pooler that does not keep a session for each client. The settings
 // of a session, which protect what is stored, and its prepared statements would be those of other clients.
 var errSharedSessions = errors.New("a pooler is between pimsd and PostgreSQL and gives each transaction another session: " +
 	"have it pool sessions (pool_mode = session in PgBouncer), or name the server itself in database_url")
@@ -17,8 +17,7 @@ var errSharedSessions = errors.New("a pooler is between pimsd and PostgreSQL and
 const poolerRounds = 3
 
 // refuseSharedSessions finds out whether a pooler is behind the connection, and if so whether this connection and another
-// one each keep a session of their own. The first is asked twice in a row, so that a pooler that hands its sessions out
-// in turn shows itself too.
+// one each keep a session of their own.
 func (s *Store) refuseSharedSessions(ctx context.Context, first *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -26,15 +25,22 @@ func (s *Store) refuseSharedSessions(ctx context.Context, first *pgx.Conn) error
 	if err != nil || session == first.PgConn().PID() { // which a pooler makes up
 		return err
 	}
-	second, err := s.acquire(ctx)
-	if err != nil {
+	err = s.run(ctx, s.lanes.others, func(ctx context.Context, second *pgx.Conn) error {
+		return compareSessions(ctx, first, second)
+	})
+	if _, none := errors.AsType[notSent](err); none {
 		return fmt.Errorf("a pooler is between pimsd and PostgreSQL and gives no second session: let it have %d sessions at "+
 			"least for each replica (default_pool_size in PgBouncer): %s", maxConnections, err.Error())
 	}
-	defer s.release(second, nil)
-	kept := map[*pgx.Conn]uint32{first: session}
+	return err
+}
+
+// compareSessions asks two connections for their sessions, again and again. The first is asked twice in a row, so that a pooler that
+// hands its sessions out in turn shows itself too.
+func compareSessions(ctx context.Context, first, second *pgx.Conn) error {
+	kept := map[*pgx.Conn]uint32{}
 	for range poolerRounds {
-		for _, conn := range []*pgx.Conn{first, first, second.Conn()} {
+		for _, conn := range []*pgx.Conn{first, first, second} {
 			now, err := sessionOf(ctx, conn)
 			if err != nil {
 				return err
@@ -44,7 +50,7 @@ func (s *Store) refuseSharedSessions(ctx context.Context, first *pgx.Conn) error
 			}
 			kept[conn] = now
 		}
-		if kept[first] == kept[second.Conn()] {
+		if kept[first] == kept[second] {
 			return errSharedSessions
 		}
 	}

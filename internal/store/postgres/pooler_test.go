@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -74,5 +75,49 @@ func TestAStandbyBehindPgBouncer(t *testing.T) {
 	go func() { done <- store.Replace(t.Context(), write(2)) }()
 	if err := cancelWaits(t, own, done); err == nil || errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("a wait that was canceled: %v", err)
+	}
+}
+
+// A pooler that is told to pool transactions while the store is open makes the store unready, by name. No write is stored in a session
+// that lacks the settings which protect it, whatever the URL says about prepared statements.
+func TestPgBouncerThatIsReloadedToPoolTransactions(t *testing.T) {
+	for name, more := range map[string]string{"": "", "exec mode": "&default_query_exec_mode=exec"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			own := ownServer(t)
+			database := own.Database(t)
+			pooler := own.NewPooler(t, database, "session", "default_pool_size = 40")
+			store := open(t, secret.NewText(pooler.URL.Reveal()+more))
+			if err := store.Create(t.Context(), write(1)); err != nil {
+				t.Fatal(err)
+			}
+			useAllConnections(t, store)
+			if err := store.Writable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			pooler.ReloadAs(t, "session", "transaction")
+			for tries := 0; ; tries++ {
+				err := store.Writable(t.Context())
+				if err != nil && strings.Contains(err.Error(), "pool_mode = session in PgBouncer") {
+					break
+				}
+				if tries == 1000 {
+					t.Fatalf("the store is still ready: %v", err)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			// New sessions of the pooler have the settings of the server, which are loose, and not those that pimsd made.
+			set(t, own, "synchronous_commit = off")
+			own.Exec(t, own.URL("postgres"), "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'pimsd'")
+			own.Exec(t, database.Reveal(), "CREATE FUNCTION loose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "+
+				"IF current_setting('synchronous_commit') = 'off' THEN RAISE 'a loose write'; END IF; RETURN NEW; END $$",
+				"CREATE TRIGGER loose AFTER UPDATE ON device FOR EACH ROW EXECUTE FUNCTION loose()")
+			for n := range 50 {
+				err := store.Replace(t.Context(), write(uint64(n+2)))
+				if err != nil && strings.Contains(err.Error(), "a loose write") {
+					t.Fatal("a write was about to be stored in a session that is not durable")
+				}
+			}
+		})
 	}
 }

@@ -105,14 +105,21 @@ func (s *Store) Close() error {
 
 // Writable proves that a settle would be stored now: that no other session has locked the tables of records and of the audit log, and
 // that a write becomes durable. It changes nothing that matters and takes no room.
+// It also finds a pooler that no longer keeps a session for each connection.
 func (s *Store) Writable(ctx context.Context) error {
-	return s.exec(ctx, s.lanes.writes, "find out whether the store can be written", probe)
+	return s.do(ctx, s.lanes.writes, "find out whether the store can be written", func(ctx context.Context, conn *pgx.Conn) error {
+		if err := s.refuseSharedSessions(ctx, conn); err != nil {
+			return err
+		}
+		_, err := conn.Exec(ctx, probe)
+		return err
+	})
 }
 
 // probe takes the locks of a settle on its tables, of which it changes no row, and changes a row of its own: a statement that changes no
 // row proves nothing of durability.
 const probe = `WITH settled AS (UPDATE device SET body = body WHERE false), noted AS (UPDATE audit SET step = step WHERE false)
-	INSERT INTO house (id, probed_at) VALUES (1, ` + clock + `)
+	INSERT INTO house (id, probed_at) SELECT 1, ` + clock + ` WHERE ` + ownSession + `
 	ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at`
 
 // clock is the database's time in microseconds.

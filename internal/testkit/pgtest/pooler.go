@@ -18,9 +18,39 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
+// Pooler is a PgBouncer in front of a server.
+type Pooler struct {
+	// URL is that of the database through the pooler.
+	URL secret.Text
+
+	file    string // its configuration
+	process *exec.Cmd
+}
+
+// ReloadAs lets the pooler, which was started with the pool_mode from, go on with the pool_mode to.
+func (p *Pooler) ReloadAs(t testing.TB, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(p.file)
+	if err == nil {
+		err = os.WriteFile(p.file, []byte(strings.Replace(string(text), "pool_mode = "+from, "pool_mode = "+to, 1)), 0o644)
+	}
+	if err == nil {
+		err = p.process.Process.Signal(syscall.SIGHUP)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // StartPooler starts PgBouncer in front of the server, with that pool_mode and more settings, and returns the URL by which
 // a database of the server is reached through it. It ends with the test.
 func (s *Server) StartPooler(t testing.TB, database secret.Text, mode string, settings ...string) secret.Text {
+	t.Helper()
+	return s.NewPooler(t, database, mode, settings...).URL
+}
+
+// NewPooler is StartPooler for a test that does more with the pooler.
+func (s *Server) NewPooler(t testing.TB, database secret.Text, mode string, settings ...string) *Pooler {
 	t.Helper()
 	program, err := findPgBouncer()
 	if err != nil {
@@ -57,7 +87,8 @@ func (s *Server) StartPooler(t testing.TB, database secret.Text, mode string, se
 		_ = process.Wait() // its status for being killed
 	})
 	waitForListener(t, port)
-	return secret.NewText(fmt.Sprintf("postgres://pimsd@127.0.0.1:%s/%s?sslmode=disable", port, target.Database))
+	through := secret.NewText(fmt.Sprintf("postgres://pimsd@127.0.0.1:%s/%s?sslmode=disable", port, target.Database))
+	return &Pooler{URL: through, file: file, process: process}
 }
 
 // findPgBouncer looks for PgBouncer in PATH, and where Debian puts it.
