@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -103,18 +104,47 @@ func TestTheDemonstrationsDocumentLeads(t *testing.T) {
 			t.Errorf("nothing is published at %s", address[1])
 		}
 	}
-	commands := regexp.MustCompile(`(?m)^    docker compose -f deploy/compose/compose\.yaml exec (?:-T )?(\S+) /pimsd (.*)$`).FindAllStringSubmatch(document, -1)
+	commands := regexp.MustCompile(`docker compose -f deploy/compose/compose\.yaml exec -T (\S+) /pimsd ([^)\n]*)`).FindAllStringSubmatch(document, -1)
 	for _, command := range commands {
 		if service, ok := project.Services[command[1]]; !ok || service.Command[0] != "serve" {
 			t.Errorf("%s serves no one", command[1])
 		}
-		words, _, _ := strings.Cut(command[2], " <") // from the shell's side
-		output(t, pimsd, append(strings.Fields(words), "--help")...)
+		output(t, pimsd, append(strings.Fields(command[2]), "--help")...)
 	}
 	if len(addresses) < 5 || len(commands) != 2 {
 		t.Errorf("the document has the addresses %q and the commands %q", addresses, commands)
 	}
 	if board := read(t, dashboard); !strings.Contains(document, "/d/pimsd`") || !strings.Contains(board, `"uid": "pimsd"`) {
 		t.Error("the dashboard is elsewhere")
+	}
+}
+
+// The document's commands work as they are there, with a stand-in for docker that runs them where a service of this machine runs.
+func TestTheDemonstrationsCommandsRun(t *testing.T) {
+	t.Parallel()
+	i, simulator := newInstallation(t), startDev(t).simulator
+	i.environ = append(i.environ, "PIMSD_INWEBO_URL="+simulator)
+	listen := strings.TrimPrefix(i.environ[1], "PIMSD_LISTEN=")
+	defer i.serve(t)()
+	const compose = `[ "$1 $2 $3" = "compose -f deploy/compose/compose.yaml" ]; shift 3
+case "$1" in
+up) [ "$*" = "up --build --detach" ];;
+exec) [ "$2 $3 $4" = "-T replica-a /pimsd" ]; shift 4; mapfile -d '' e </proc/%d/environ; exec env -i "${e[@]}" %s "$@";;
+*) exit 1;;
+esac
+`
+	docker := "#!/bin/bash\nset -eu\n" + fmt.Sprintf(compose, i.process.Process.Pid, pimsd)
+	if err := os.WriteFile(filepath.Join(i.path, "docker"), []byte(docker), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var typed strings.Builder
+	for _, line := range regexp.MustCompile(`(?m)^    (.*)$`).FindAllStringSubmatch(read(t, "compose/README.md"), -1) {
+		typed.WriteString(strings.ReplaceAll(line[1], "127.0.0.1:8081", listen) + "\n")
+	}
+	said := output(t, "bash", "-euc", "PATH="+i.path+":$PATH\n"+typed.String())
+	for _, want := range []string{`The device of "alice" is enrolled`, `"status":"SUCCEEDED","result":{"otp":"`} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%s\nsays %s, which lacks %q", typed.String(), said, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -89,5 +90,28 @@ func TestReleasesAreSigned(t *testing.T) {
 		if !strings.Contains(text, "\npermissions: {") {
 			t.Errorf("%s has all permissions", file)
 		}
+	}
+}
+
+// What the package tells to check after installation is the configuration that it has installed, in which nothing is pinned.
+func TestInstalledConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
+	told := regexp.MustCompile(`pimsd check --config (\S+);`).FindStringSubmatch(read(t, "deb/postinstall"))
+	if told == nil || !strings.Contains(read(t, "../.goreleaser.yaml"), "src: pimsd.example.yaml, dst: "+told[1]+", type: config|noreplace") ||
+		!strings.Contains(read(t, unit), "PIMSD_CONFIG="+told[1]) {
+		t.Fatalf("the package says %q", told)
+	}
+	config, err := filepath.Abs("../pimsd.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), pimsd, "check", "--config", config, "--json")
+	cmd.Env = []string{
+		"PIMSD_DATA_DIR=" + filepath.Join(t.TempDir(), "data"), "PIMSD_INWEBO_URL=http://127.0.0.1:1", "PIMSD_LISTEN=127.0.0.1:0",
+		"PIMSD_OPS_LISTEN=127.0.0.1:0",
+	}
+	out, _ := cmd.Output() // it fails, because nothing answers for inWebo
+	if !strings.Contains(string(out), `"settings"`) || strings.Contains(string(out), "pimsd.example.yaml:") {
+		t.Errorf("the check says %s", out)
 	}
 }
