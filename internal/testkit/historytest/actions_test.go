@@ -231,6 +231,11 @@ func (h *harness) restore(_ *process, o op) {
 	}
 	h.forgetWhatIsKnown(account)
 	h.store.restore(h.t, account, older[max(0, len(older)-1-o.Number)])
+	r, _ := h.record(account)
+	knowsOfNone := r.Device != nil && r.Lease == nil && len(r.Overtaken) == 0 && len(h.site.DeviceIDs()) == 1
+	for p := range h.asleep {
+		p.replace(account, knowsOfNone)
+	}
 }
 
 func (h *harness) remove(_ *process, o op) {

@@ -46,6 +46,7 @@ func exchange[T any](ctx context.Context, p *process, name inwebo.Exchange, call
 	var e *event
 	if isFinalize(name) {
 		e = p.finalized()
+		e.isAccepted = err == nil && name == inwebo.ExchangeOTPFinalize
 	}
 	if p.step() {
 		return none, fmt.Errorf("%w: %w", inwebo.ErrNoAnswer, inwebo.ErrNetwork)

@@ -64,6 +64,9 @@ func (p *process) written(w otp.Write) {
 	if e := p.answers[w.Row.Account]; e != nil {
 		delete(p.answers, w.Row.Account)
 		p.h.settled(e, moment)
+		if e.isAccepted && p.replaced[w.Row.Account] {
+			p.h.endSilence(w.Row.Account)
+		}
 	}
 }
 

@@ -41,6 +41,8 @@ type event struct {
 	settled   int       // the moment at which some process stored what came of it; 0: none has
 	isOld     bool      // its guess is held back no more
 	isExcused bool      // the store was made to forget it
+	// isAccepted: inWebo has given an OTP for it, and so the device has moved.
+	isAccepted bool
 }
 
 // fault notes what must not happen.
@@ -75,6 +77,14 @@ func (j *judge) settled(e *event, moment int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e.settled = moment
+}
+
+// endSilence notes that an accepted answer was stored in a row that knew nothing of its conversation: the device that stays there is in
+// step or in doubt.
+func (j *judge) endSilence(account otp.Account) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.isSilent[account] = false
 }
 
 func (j *judge) forgetIssued() {

@@ -26,6 +26,7 @@ type process struct {
 	hasSlept bool                   // during this verb
 	isAsleep bool                   // until woken is closed
 	isLost   bool                   // a row was replaced while it slept: what it knows of guesses is lost
+	replaced map[otp.Account]bool   // while it slept, by a row that knows of no conversation
 	stopped  chan struct{}          // closed when it falls asleep
 	woken    chan struct{}          // to be closed to wake it
 	leased   int                    // the moment of its last lease
@@ -58,6 +59,7 @@ func (p *process) plan(troubles []trouble) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.troubles, p.counted, p.hasSlept, p.isLost = troubles, map[place]int{}, false, false
+	p.replaced = map[otp.Account]bool{}
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 	return p.stopped
 }
@@ -168,6 +170,13 @@ func (p *process) wakeUp() {
 	defer p.mu.Unlock()
 	close(p.woken)
 	p.isAsleep = false
+}
+
+// replace notes that the account's row was replaced while the process sleeps, and whether the other row knows of no conversation.
+func (p *process) replace(account otp.Account, knowsOfNone bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.replaced[account] = knowsOfNone
 }
 
 // lose notes that a row was replaced while the process sleeps.
