@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// activation is one enrolment under way: three exchanges, and what each leaves durable before the next.
+// activation enrolls one device: it makes three exchanges, and makes durable what each has changed before the next.
 type activation struct {
 	service *Service
 	call    *conversation
@@ -41,7 +41,7 @@ func (a *activation) run(ctx context.Context) error {
 	return a.deliverSecret(ctx, kfact, answer, fresh)
 }
 
-// open makes the activate setup, and gives Kfact, and Kiw unsealed.
+// open makes the activate setup. It returns Kfact, and Kiw unsealed.
 func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, err error) {
 	a.tell(StepOpen)
 	setup, err := a.service.inwebo.ActivateSetup(ctx, a.enroll.SMSCode)
@@ -65,8 +65,8 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 // so the enrollment ends while the SMS code is not spent.
 var ErrNoPINAsked = errors.New("inWebo asks for no PIN for this account (pinmode has neither 1 nor 2)")
 
-// takeGuess takes a guess of the PIN, durably, before the activate finalize shows the PIN to inWebo: where the account has
-// a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). The conversation must still have its hold.
+// takeAttempt takes an attempt of the PIN guard, durably, before the activate finalize shows the PIN to inWebo: where the account has
+// a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). The conversation must still have its lease.
 func (a *activation) takeAttempt(ctx context.Context) error {
 	err := a.writeAttempt(ctx, a.call.record, a.call.body)
 	if !errors.Is(err, ErrConflict) {
@@ -83,7 +83,7 @@ func (a *activation) takeAttempt(ctx context.Context) error {
 	}
 }
 
-// writeGuess takes the guess on the record base, whose row has that body.
+// writeAttempt stores the record base, whose row has that body, with the attempt.
 func (a *activation) writeAttempt(ctx context.Context, base Record, body []byte) error {
 	next := base
 	next.Revision++
@@ -104,7 +104,7 @@ func (a *activation) writeAttempt(ctx context.Context, base Record, body []byte)
 	return nil
 }
 
-// activate makes the activate finalize, and stores what came of it before inWebo hears of the device again. It returns
+// activate makes the activate finalize, and stores what came of it before the next exchange. It returns
 // the answer, and the device as the answer left it.
 func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answer inwebo.ActivateFinalize, fresh Device, err error) {
 	a.tell(StepActivate)
@@ -136,7 +136,7 @@ func (a *activation) knownServices() []inwebo.Service {
 	return a.call.record.Device.Services
 }
 
-// usable tells why an activation cannot be gone on with; nil when it can. Proofs made without keys would be refused as those
+// usable returns why an activation cannot go on, or nil. Proofs made without keys would be refused as those
 // of a wrong PIN, of which an account has three.
 func usable(answer inwebo.ActivateFinalize) error {
 	switch {
@@ -164,7 +164,7 @@ func (a *activation) activationRequest(kiw ratchet.PublicKey) (request inwebo.Ac
 	return request, drawn, err
 }
 
-// giveSecret makes the ms finalize. The enrolment is through when inWebo accepted it and the store has it.
+// deliverSecret makes the ms finalize. The enrollment is complete when inWebo accepted it and the store has it.
 func (a *activation) deliverSecret(
 	ctx context.Context, kfact ratchet.PublicKey, answer inwebo.ActivateFinalize, fresh Device,
 ) error {
@@ -227,8 +227,8 @@ func (a *activation) tell(step EnrollmentStep) {
 	}
 }
 
-// fail settles an enrolment that ends here, and returns what the caller is told. What a refusal carries is about the
-// device that does not come to be; the account's old one, if it has one, stays as it is.
+// fail settles an enrollment that ends here, and returns what the caller is told. A refusal carries state of the device that was not
+// enrolled: a device that the account already has stays as it is.
 func (a *activation) fail(o outcome) error {
 	if o.change = nil; o.result == refused {
 		o.unread = nil

@@ -22,11 +22,11 @@ const (
 	actionSMS     = "count sms activations"
 )
 
-// Unlock lets the PIN guard of the account forward guesses again, as after a success. The caller must make sure of the PIN
+// Unlock lets the PIN guard of the account forward attempts again, as after a success. The caller must make sure of the PIN
 // first: inWebo's own count goes on. A wrong PIN that is counted after the call began, and before it is done, goes on to count.
 func (s *Service) Unlock(ctx context.Context, request Request) error {
 	began := s.limits.Now()
-	return s.amend(ctx, request, actionUnlock, keepsSecrets, func(r Record, now time.Time) (Record, error) {
+	return s.administer(ctx, request, actionUnlock, keepsSecrets, func(r Record, now time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
@@ -38,7 +38,7 @@ func (s *Service) Unlock(ctx context.Context, request Request) error {
 // ClearQuota forgets the OTPs that were counted for the account, for an operator who knows that inWebo counts fewer: after a
 // clock was wrong, or when inWebo's own limit was raised.
 func (s *Service) ClearQuota(ctx context.Context, request Request) error {
-	return s.amend(ctx, request, actionQuota, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
+	return s.administer(ctx, request, actionQuota, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
@@ -50,16 +50,16 @@ func (s *Service) ClearQuota(ctx context.Context, request Request) error {
 // CountActivations adds SMS activations to the count of the account that other clients have made: inWebo counts them, too. The account
 // need not have a device.
 func (s *Service) CountActivations(ctx context.Context, request Request, used int) error {
-	return s.amend(ctx, request, actionSMS, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
+	return s.administer(ctx, request, actionSMS, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
 		r.Activations += used
 		return r, nil
 	})
 }
 
-// Doubt says that what is stored of the account's device may lag behind inWebo: after a backup was restored, or a
-// database failed over with loss. ErrNoDevice says that there is nothing to doubt.
+// Doubt records that what is stored of the account's device may lag behind inWebo: after a backup was restored, or a
+// database failed over with loss. ErrNoDevice means that there is nothing to doubt.
 func (s *Service) Doubt(ctx context.Context, request Request) error {
-	return s.amend(ctx, request, actionDoubt, keepsSecrets, func(r Record, now time.Time) (Record, error) {
+	return s.administer(ctx, request, actionDoubt, keepsSecrets, func(r Record, now time.Time) (Record, error) {
 		if r.Device == nil {
 			return r, ErrNoDevice
 		}
@@ -69,17 +69,18 @@ func (s *Service) Doubt(ctx context.Context, request Request) error {
 }
 
 // Forget removes the account's device from the store. At inWebo it stays in the user's list of devices. The serial is
-// kept for a later enrolment, since a new one would cost one of the devices that the account may have; so are the
-// counts of activations, wrong PINs and OTPs, for whichever account gets the device next. ErrNoDevice says that there is nothing to forget.
+// kept for a later enrollment, since a new one would cost one of the devices that the account may have; so are the
+// counts of activations, wrong PINs and OTPs, for the account that gets the device next. ErrNoDevice means that there is no device to
+// forget.
 // A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept.
 func (s *Service) Forget(ctx context.Context, request Request) error {
-	return s.amend(ctx, request, actionForget, replacesDevice, Record.forgotten)
+	return s.administer(ctx, request, actionForget, replacesDevice, Record.forgotten)
 }
 
 // ForgetDisabled is Forget for an account that is disabled, so that no program forgets a device that is in use. ErrNotDisabled
 // means that it is not disabled. A record that cannot be decoded makes no OTPs, and is forgotten whether it is disabled or not.
 func (s *Service) ForgetDisabled(ctx context.Context, request Request) error {
-	return s.amend(ctx, request, actionForget, replacesDevice, func(r Record, now time.Time) (Record, error) {
+	return s.administer(ctx, request, actionForget, replacesDevice, func(r Record, now time.Time) (Record, error) {
 		if r.Revision > 1 && !r.Disabled && !r.damaged {
 			return r, ErrNotDisabled
 		}
@@ -110,7 +111,7 @@ func (s *Service) Enable(ctx context.Context, request Request) error {
 }
 
 func (s *Service) setDisabled(ctx context.Context, request Request, action string, disabled bool) error {
-	return s.amend(ctx, request, action, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
+	return s.administer(ctx, request, action, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
 		if r.Revision == 1 { // there was no record
 			return r, ErrNoDevice
 		}
@@ -119,8 +120,8 @@ func (s *Service) setDisabled(ctx context.Context, request Request, action strin
 	})
 }
 
-// amend changes the record of a device without a lease, in one write with its audit line.
-func (s *Service) amend(
+// administer changes the record of a device without a lease, in one write with its audit entry.
+func (s *Service) administer(
 	ctx context.Context, request Request, action string, tolerance tolerance, change func(Record, time.Time) (Record, error),
 ) error {
 	c, err := s.enter(ctx, request, action, s.limits.Deadline)
@@ -129,28 +130,28 @@ func (s *Service) amend(
 	}
 	defer s.finish(c)
 	c.tolerance = tolerance
-	return s.note(ctx, c, StageOutcome, outcomeDone, change)
+	return s.changeRecord(ctx, c, StageOutcome, outcomeDone, change)
 }
 
-// note writes a line of the audit log, with what change makes of the record, when the device has no lease.
-func (s *Service) note(
+// changeRecord stores the record that change returns, with that word in the audit log, when the device has no lease.
+func (s *Service) changeRecord(
 	ctx context.Context, c *conversation, stage Stage, word string, change func(Record, time.Time) (Record, error),
 ) error {
-	return s.noteWord(ctx, c, stage, func(r Record, now time.Time) (Record, string, error) {
+	return s.changeRecordAs(ctx, c, stage, func(r Record, now time.Time) (Record, string, error) {
 		r, err := change(r, now)
 		return r, word, err
 	})
 }
 
-// noteWord is note for a change that decides itself what the audit log says of it.
-func (s *Service) noteWord(
+// changeRecordAs is changeRecord for a change that returns the word for the audit log itself.
+func (s *Service) changeRecordAs(
 	ctx context.Context, c *conversation, stage Stage, change func(Record, time.Time) (Record, string, error),
 ) error {
-	return s.retryUntilFree(ctx, c, func() error { return s.tryAmend(ctx, c, stage, change) })
+	return s.retryUntilFree(ctx, c, func() error { return s.tryChange(ctx, c, stage, change) })
 }
 
-// tryAmend looks at the record once, and writes what change makes of it, a record of revision 1 when there is none yet.
-func (s *Service) tryAmend(
+// tryChange looks at the record once, and writes what change makes of it, a record of revision 1 when there is none yet.
+func (s *Service) tryChange(
 	ctx context.Context, c *conversation, stage Stage, change func(Record, time.Time) (Record, string, error),
 ) error {
 	found, err := s.fetch(ctx, c)
@@ -189,11 +190,11 @@ type ForeignDevice struct {
 	State    ratchet.State
 }
 
-// ErrNotWhole says that a device lacks what an OTP is made of.
+// ErrNotWhole means that a device lacks what an OTP is made of.
 var ErrNotWhole = errors.New("the device lacks its id, its serial, its keys, its secret or its service")
 
 // Import makes a device that another client has activated the account's own. It starts in doubt: it is not known whether
-// its file is the newest state. The account's serial is that of the device from then on. ErrAlreadyEnrolled says that the
+// its file is the newest state. The account's serial is that of the device from then on. ErrAlreadyEnrolled means that the
 // account has a device, ErrDeviceTaken that another account has this one, ErrNotWhole that what was found is none.
 //
 // What was counted of the device, whichever account had it, goes on to count: wrong PINs, OTPs and SMS activations. Only a
@@ -203,7 +204,7 @@ func (s *Service) Import(ctx context.Context, request Request, found ForeignDevi
 		return ErrNotWhole
 	}
 	origin := uuid.Must(uuid.NewV7()).String()
-	return s.amend(ctx, request, actionImport, needsKeys, func(r Record, now time.Time) (Record, error) {
+	return s.administer(ctx, request, actionImport, needsKeys, func(r Record, now time.Time) (Record, error) {
 		r, err := s.importable(ctx, r, found)
 		if err != nil {
 			return r, err

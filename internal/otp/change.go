@@ -100,7 +100,7 @@ func (activated) isStep() bool { return true }
 // enrolled is the change by the answer to an ms finalize: the device can make OTPs.
 type enrolled struct {
 	device Device
-	// doubtful says that the answer may have moved the device beyond what is known of it.
+	// doubtful means that the answer may have moved the device beyond what is known of it.
 	wasInDoubt bool
 }
 

@@ -32,7 +32,7 @@ type ClockReading struct {
 	Ahead time.Duration
 
 	from   time.Time     // what the clock would have shown when it was first seen to run ahead
-	doubts time.Duration // for how long Ahead holds at most
+	doubts time.Duration // for how long Ahead counts at most
 }
 
 // Look returns the reading of a store's time that has just arrived; here is the time of this process. A clock that goes back is
@@ -123,7 +123,7 @@ func (r *Record) visitStamps(now time.Time, visit func(stamp *time.Time, latest 
 		visit(&r.Guard.Attempts[i].At, now)
 	}
 	for i := range r.Quota.Issues {
-		visit(&r.Quota.Issues[i].At, now.Add(MaxLease)) // a unit is as late as inWebo may count it
+		visit(&r.Quota.Issues[i].At, now.Add(MaxLease)) // an OTP has the latest time at which inWebo may count it
 	}
 	if r.Lease != nil && !r.LeasedAt(now) {
 		visit(&r.Lease.Since, now)

@@ -15,10 +15,10 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// schema is the version of body and vault. A record of another one is refused, never guessed at.
+// schema is the version of body and secrets. A record with another version is refused.
 const schema = 1
 
-// Body and vault are canonical CBOR (RFC 8949 §4.2), with the names of their fields as keys. pimsd account show --json prints a record
+// Body and secrets are canonical CBOR (RFC 8949 §4.2), with the names of their fields as keys. pimsd account show --json prints a record
 // for people.
 //
 //nolint:gochecknoglobals // made once, and never changed
@@ -45,7 +45,7 @@ type body struct {
 	Record
 }
 
-// vault is the part that is sealed at rest.
+// recordSecrets is the part of a record that is sealed at rest.
 type recordSecrets struct {
 	Device     *ratchet.Saved `json:"device,omitempty"`
 	Fallback   *fallback      `json:"fallback,omitempty"`
@@ -68,7 +68,7 @@ type unreadAnswer struct {
 	Answer   []byte          `json:"answer"`
 }
 
-// encode returns the row that a store keeps of a record, and nothing of its vault if that is to stay as it is stored.
+// encode returns the row that a store keeps of a record, without its secrets if they stay as they are stored.
 func encode(r Record, sameSecrets bool) (Row, error) {
 	row := Row{Account: r.Account, Revision: r.Revision, InDoubt: r.Doubt != nil, UnreadAnswers: len(r.Unread)}
 	if r.Lease != nil && r.Device != nil { // what is over then is counted as a doubt
@@ -106,7 +106,7 @@ func (v recordSecrets) isEmpty() bool {
 	return v.Device == nil && v.Enrollment == nil && v.Unread == nil
 }
 
-// hasSecretsOf reports whether the vault that is stored of from is also that of r. One that was written by an earlier version is to be
+// hasSecretsOf reports whether the secrets that are stored of from are also those of r. What was written by an earlier version is to be
 // written again.
 func (r Record) hasSecretsOf(from Record) bool {
 	switch {
@@ -212,7 +212,7 @@ type tolerance int
 const (
 	// needsKeys is for conversations that use the keys of the device.
 	needsKeys tolerance = iota
-	// keepsSecrets is for those that leave the vault as it is: they work on a record whose vault cannot be opened.
+	// keepsSecrets is for those that leave the secrets as they are: they work on a record whose secrets cannot be opened.
 	keepsSecrets
 	// replacesDevice is for those that remove the device or put another one in its place: they work on a record that
 	// cannot be decoded, too.
@@ -248,14 +248,14 @@ func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 	return r, nil
 }
 
-// withoutSealed returns the record without the vault that was not opened.
+// withoutSealed returns the record without the secrets that were not opened.
 func (r Record) withoutSealed() Record {
 	r.sealed, r.sealedUnread = secret.Bytes{}, 0
 	return r
 }
 
 // remains returns what is known of a damaged record, without its devices. Where its body cannot be read, the serial is that of
-// the claim, and the PIN guard has one guess left: what inWebo has counted of wrong PINs is not known.
+// the claim, and the PIN guard has one attempt left: what inWebo has counted of wrong PINs is not known.
 func (row Row) remains(limits *Limits) Record {
 	r, err := decodeBody(row)
 	if err != nil {

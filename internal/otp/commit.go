@@ -24,7 +24,7 @@ func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	return c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
 }
 
-// write makes the record durable, with the audit line of the stage.
+// write makes the record durable, with the audit entry of the stage.
 func (s *Service) write(ctx context.Context, what Commit, w Write) error {
 	return s.writeBefore(ctx, time.Now().Add(s.limits.StoreTimeout), what, w)
 }
@@ -50,8 +50,8 @@ func isKnown(err error) bool {
 	return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrDeviceTaken)
 }
 
-// amendTries is how often a write whose outcome is unknown is repeated.
-const amendTries = 3
+// writeTries is how often a write whose outcome is unknown is repeated.
+const writeTries = 3
 
 // writeVerified repeats the write until it is known whether the store has it.
 func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error {
@@ -60,7 +60,7 @@ func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error
 		switch {
 		case isKnown(err):
 			return err
-		case tries == amendTries || errors.Is(err, ErrNotApplied) || errors.Is(err, ErrBroken):
+		case tries == writeTries || errors.Is(err, ErrNotApplied) || errors.Is(err, ErrBroken):
 			return wrapCause(ErrStore, err)
 		}
 	}
@@ -72,7 +72,7 @@ func (c *conversation) nextWriteID() string {
 	return c.id + "/" + strconv.Itoa(c.writes)
 }
 
-// writeOf is the write of next over the record from under id, with its audit line.
+// writeOf is the write of next over the record from under id, with its audit entry.
 func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcome string) (Write, error) {
 	return writeOver(id, from, next, c.request.entry(c.action, c.now(), stage, outcome, next.Step))
 }

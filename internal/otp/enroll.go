@@ -16,30 +16,30 @@ import (
 // actionEnroll is the audit log's word for enrolling a device.
 const actionEnroll = "enroll"
 
-// EnrollmentDeadlines is how many deadlines of an OTP an enrolment has: it makes three exchanges, and an SMS activation
+// EnrollmentDeadlines is how many deadlines of an OTP an enrollment has: it makes three exchanges, and an SMS activation
 // that runs out of time in the middle is lost.
 const EnrollmentDeadlines = 2
 
-// Enrolling is what enrolling a device takes.
+// EnrollRequest is what Enroll needs to enroll a device.
 type EnrollRequest struct {
 	SMSCode secret.Text
 	PIN     secret.Text
 	// Replace allows a new device where the account has one, which stays until the new one is stored. A device that no proof
-	// has confirmed needs none: its enrollment was told as failed. With Replace the record of the account may be one that
+	// has confirmed needs none: its caller was told that the enrollment failed. With Replace the record of the account may be one that
 	// cannot be opened, whose device stays until inWebo has activated the new one, or one that cannot be decoded.
 	Replace bool
 	// Force allows an activation beyond ActivationLimits.Refuse.
 	Force bool
 	// PINAnyway goes on although inWebo asks for no PIN, which this package always sends: the SMS code may be spent in vain.
 	PINAnyway bool
-	// Progress, when set, hears of each step before it is made.
+	// Progress, if set, is called before each step.
 	Progress func(EnrollmentStep)
 }
 
-// EnrollmentStep is what an enrolment is about to do.
+// EnrollmentStep is what an enrollment is about to do.
 type EnrollmentStep string
 
-// The steps of an enrolment, in their order.
+// The steps of an enrollment, in their order.
 const (
 	StepOpen     EnrollmentStep = "opening the activation with the SMS code"
 	StepActivate EnrollmentStep = "activating the device"
@@ -48,8 +48,8 @@ const (
 )
 
 // Enroll makes the account's device with an SMS code and a PIN (docs/protocol.md §3). When it returns no error, the
-// device is known to inWebo and durable here. The serial is drawn once for an account, whatever becomes of the enrolment:
-// after a failure the way on is a new SMS code and the same call. How much the account has used up is told in any case.
+// device is known to inWebo and durable here. The serial is drawn once for an account, however the enrollment ends:
+// after a failure, call Enroll again with a new SMS code. The count of activations is returned with an error, too.
 //
 // It takes at most the queue's wait and EnrollmentDeadlines deadlines.
 func (s *Service) Enroll(ctx context.Context, request Request, e EnrollRequest) (Activations, error) {
@@ -236,7 +236,7 @@ var errNothingToStore = errors.New("nothing to store")
 func (s *Service) auditSetup(ctx context.Context, c *conversation, o outcome) error {
 	word := c.auditWord(o.err)
 	if o.blocking != "" {
-		err := s.note(ctx, c, StageOutcome, word, func(r Record, _ time.Time) (Record, error) {
+		err := s.changeRecord(ctx, c, StageOutcome, word, func(r Record, _ time.Time) (Record, error) {
 			if r.Revision == 1 { // there was no record
 				return r, errNothingToStore
 			}

@@ -147,7 +147,7 @@ func TestEnrollmentWhoseRecordIsSealedAgain(t *testing.T) {
 	t.Parallel()
 	e := owner(t)
 	client := &enrolleeClient{Inwebo: wire(t, e.sim.ProtocolURL(), time.Minute), at: inwebo.ExchangeActivateSetup, then: func() {
-		e.amend(t, func(*otp.Record) {})
+		e.changeRecord(t, func(*otp.Record) {})
 	}}
 	must(t, e.enrollAs(t, client, rightPIN))
 }

@@ -25,7 +25,7 @@ func newCause(reason errcodes.Reason, text string) error { return &cause{reason,
 
 // Why a call did not succeed.
 var (
-	// ErrNoDevice says that the account has no enrolled device.
+	// ErrNoDevice means that the account has no enrolled device.
 	ErrNoDevice = newCause(errcodes.ReasonNotEnrolled, "no device is enrolled")
 	// ErrDisabled means that an operator has disabled the account.
 	ErrDisabled = newCause(errcodes.ReasonAccountDisabled, "the account is disabled")
@@ -33,61 +33,61 @@ var (
 	ErrNotDisabled = newCause(errcodes.ReasonAccountNotDisabled, "the account is not disabled")
 	// ErrAlreadyEnrolled means that the account has a device, and the request does not replace it.
 	ErrAlreadyEnrolled = newCause(errcodes.ReasonAlreadyEnrolled, "a device is enrolled already")
-	// ErrBusy comes with a Wait: another conversation holds the device for too long.
+	// ErrBusy comes with a RetryAfterError: another conversation has leased the device for too long.
 	ErrBusy = newCause(errcodes.ReasonDeviceBusy, "the device is busy")
-	// ErrStopping says that the service takes no more calls.
+	// ErrStopping means that the service takes no more calls.
 	ErrStopping = newCause(errcodes.ReasonServiceStopping, "the service is stopping")
-	// ErrStore says that the store failed before inWebo was asked.
+	// ErrStore means that the store failed before inWebo was asked.
 	ErrStore = newCause(errcodes.ReasonStoreFailed, "the store failed")
 	// ErrDamaged means that the stored record of the account cannot be decoded or opened. Forget, and Enroll with Replace, work on it.
 	ErrDamaged = newCause(errcodes.ReasonRecordUnreadable, "is damaged")
-	// ErrServiceChoice says that the device knows several services and the configuration names none of them.
+	// ErrServiceChoice means that the device knows several services and the configuration names none of them.
 	ErrServiceChoice = newCause(errcodes.ReasonServiceNotChosen, "the service to use is not configured")
 
-	// ErrKeyInFlight comes with a Wait: the call that this one repeats is not answered yet.
+	// ErrKeyInFlight comes with a RetryAfterError: the call that this one repeats is not answered yet.
 	ErrKeyInFlight = newCause(errcodes.ReasonIdempotencyInFlight, "the repeated call is under way")
-	// ErrKeySpent says that the answer of the call that this one repeats is not kept any more.
+	// ErrKeySpent means that the answer of the call that this one repeats is not kept any more.
 	ErrKeySpent = newCause(errcodes.ReasonIdempotencyKeySpent, "the key of the repeated call is spent")
-	// ErrKeyReused says that another call had the same key. The key is spent with that.
+	// ErrKeyReused means that another call had the same key. The key is spent with that.
 	ErrKeyReused = newCause(errcodes.ReasonIdempotencyKeyReused, "another call had the same key")
 
-	// ErrPINHeldBack comes with a Wait: the PIN is not forwarded yet.
+	// ErrPINHeldBack comes with a RetryAfterError: the PIN is not forwarded yet.
 	ErrPINHeldBack = newCause(errcodes.ReasonPINHeldBack, "the PIN is held back")
-	// ErrPINLocked says that no PIN is forwarded until an operator unlocks the account or a new device is enrolled.
+	// ErrPINLocked means that no PIN is forwarded until an operator unlocks the account or a new device is enrolled.
 	ErrPINLocked = newCause(errcodes.ReasonPINLocked, "the PIN is locked")
-	// ErrActivations says that no further SMS activation is made unless it is forced, because inWebo would lock the account.
+	// ErrActivations means that no further SMS activation is made unless it is forced, because inWebo would lock the account.
 	ErrActivations = newCause(errcodes.ReasonSMSActivationsUsedUp, "the SMS activations are used up")
-	// ErrQuota comes with a Wait: the account's OTPs of the last 24 hours are used up.
+	// ErrQuota comes with a RetryAfterError: the account's OTPs of the last 24 hours are used up.
 	ErrQuota = newCause(errcodes.ReasonQuotaUsedUp, "the quota is used up")
 
-	// ErrCircuitOpen comes with a Wait: inWebo could not be reached so often that the circuit is open, and nothing was tried.
+	// ErrCircuitOpen comes with a RetryAfterError: inWebo could not be reached so often that the circuit is open, and nothing was tried.
 	ErrCircuitOpen = newCause(errcodes.ReasonInweboCircuitOpen, "the circuit to inWebo is open")
 	// ErrActivationLost comes with ErrUnreachable or ErrLate: inWebo has accepted an activation, or may have, and the enrollment
 	// could not go on. The SMS code may be spent.
 	ErrActivationLost = newCause(errcodes.ReasonActivationLost, "the activation was lost")
-	// ErrUnreachable says that inWebo could not be reached, or broke off.
+	// ErrUnreachable means that inWebo could not be reached, or broke off.
 	ErrUnreachable = newCause(errcodes.ReasonInweboUnreachable, "inWebo is unreachable")
-	// ErrLate says that inWebo, or the time of the conversation, ran out.
+	// ErrLate means that inWebo, or the time of the conversation, ran out.
 	ErrLate = newCause(errcodes.ReasonInweboLate, "inWebo is late")
-	// ErrNotInwebo says that the host answers, but not as the inWebo service.
+	// ErrNotInwebo means that the host answers, but not as the inWebo service.
 	ErrNotInwebo = newCause(errcodes.ReasonNotInwebo, "the host is not inWebo")
-	// ErrNotUnderstood says that the answer of inWebo was not understood.
+	// ErrNotUnderstood means that the answer of inWebo was not understood.
 	ErrNotUnderstood = newCause(errcodes.ReasonAnswerNotUnderstood, "the answer was not understood")
 
-	// ErrUnreadable says that inWebo answered a finalize, and the answer, which may have moved the device, could not be read.
+	// ErrUnreadable means that inWebo answered a finalize, and the answer, which may have moved the device, could not be read.
 	// It is kept.
 	ErrUnreadable = newCause(errcodes.ReasonAnswerUnreadable, "the answer could not be read")
 
-	// ErrNoSecret says that inWebo activated a device without asking for its secret: it could make no OTPs.
+	// ErrNoSecret means that inWebo activated a device without asking for its secret: it could make no OTPs.
 	ErrNoSecret = newCause(errcodes.ReasonNoSecret, "the activation has no secret")
 
-	// ErrNotStored says that inWebo accepted, and the new state could not be stored in time.
+	// ErrNotStored means that inWebo accepted, and the new state could not be stored in time.
 	ErrNotStored = newCause(errcodes.ReasonStateNotStored, "the state was not stored in time")
-	// ErrSuperseded says that inWebo answered, and that a later conversation has used the device meanwhile.
+	// ErrSuperseded means that inWebo answered, and that a later conversation has used the device meanwhile.
 	ErrSuperseded = newCause(errcodes.ReasonOvertaken, "a later conversation came first")
-	// ErrSecondRound says that the first round succeeded and the second, which it required, failed.
+	// ErrSecondRound means that the first round succeeded and the second, which it required, failed.
 	ErrSecondRound = newCause(errcodes.ReasonSecondRoundFailed, "the second round failed")
-	// ErrInDoubt says that inWebo refused a device whose stored state may lag behind.
+	// ErrInDoubt means that inWebo refused a device whose stored state may lag behind.
 	ErrInDoubt = newCause(errcodes.ReasonDeviceInDoubt, "refused while in doubt")
 )
 
@@ -129,7 +129,7 @@ func Causes() []error {
 	}
 }
 
-// Wait is a cause that passes: a lone caller that waits For is not refused for it again.
+// RetryAfterError is a cause that ends by itself: a caller that is alone and waits For is not refused for it again.
 type RetryAfterError struct {
 	Cause error
 	For   time.Duration
@@ -144,14 +144,14 @@ func (w *RetryAfterError) Error() string {
 // Unwrap returns the cause.
 func (w *RetryAfterError) Unwrap() error { return w.Cause }
 
-// caused is a cause, with what led to it behind. Its text is that of both.
+// causeError is a cause together with the error that led to it. Its text is that of both.
 type causeError struct{ cause, by error }
 
 func (c *causeError) Error() string { return c.cause.Error() + ": " + c.by.Error() }
 
 func (c *causeError) Unwrap() []error { return []error{c.cause, c.by} }
 
-// because joins a cause with the error that led to it; errors.Is finds both, the cause first.
+// wrapCause joins a cause with the error that led to it; errors.Is finds both, the cause first.
 func wrapCause(cause, by error) error { return &causeError{cause, by} }
 
 // CauseOf returns the outermost cause of err, or nil when there is none.
@@ -170,7 +170,7 @@ func CauseOf(err error) error {
 }
 
 // ReasonOf returns the word for the outermost cause of err, or nothing when there is none. A device in doubt has three: with a
-// guess of the PIN left, without one, and after a refusal that no PIN can change and with no other state to try.
+// attempt of the PIN left, without one, and after a refusal that no PIN can change and with no other state to try.
 func ReasonOf(err error) errcodes.Reason {
 	outermost, known := errors.AsType[*cause](CauseOf(err))
 	switch {
@@ -239,7 +239,7 @@ func faultCause(err error) error {
 	}
 }
 
-// protect runs a task whose panic must end neither the process nor what follows the task, such as the settle of an
+// recoverPanic runs a task whose panic must end neither the process nor what follows the task, such as the settle of an
 // answer that exists nowhere else. The observer learns of the panic.
 func (s *Service) recoverPanic(task string, run func()) {
 	defer func() {

@@ -8,13 +8,13 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// fate is how an exchange with inWebo ended, as far as the device is concerned.
+// result is how an exchange with inWebo ended for the device.
 type result int
 
 const (
-	// unsent: nothing that could move the device, or count as a PIN, has left.
+	// neverSent: nothing that could move the device, or count as a PIN, has left.
 	neverSent result = iota
-	// lost: a finalize was sent and no answer that can be used came back.
+	// noAnswer: a finalize was sent, and no usable answer came back.
 	noAnswer
 	// refused: inWebo answered, and not with OK.
 	refused
@@ -28,12 +28,12 @@ const (
 type outcome struct {
 	result result
 	err    error // a cause; nil when accepted
-	// wrongPIN says that inWebo counted a proof as wrong.
+	// wrongPIN means that inWebo counted a proof as wrong.
 	wrongPIN bool
 	// mayCount means that inWebo refused a proof without a reason that is known, so that it may have counted a wrong PIN.
 	mayCount bool
 	blocking Blocking // empty: the answer says nothing of it
-	// finalized says that inWebo has answered a finalize, whatever it answered.
+	// finalized means that inWebo has answered a finalize, whatever it answered.
 	finalized bool
 	otp       secret.Text // of an accepted round that makes one
 	resync    bool        // an accepted round that was a resynchronisation: a second one makes the OTP
@@ -135,7 +135,7 @@ func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (i
 	return challenge, err
 }
 
-// mayRepeat reports whether a setup that ended with err is made once more.
+// maySetupAgain reports whether a setup that ended with err is made once more.
 func (s *Service) maySetupAgain(ctx context.Context, err error) bool {
 	brokeOff := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
 	return brokeOff && ctx.Err() == nil && s.setupBudget.Spend()
@@ -163,10 +163,10 @@ func (s *Service) releasePermit(c *conversation) {
 	}
 }
 
-// report tells the circuit what the outcome shows of the host, if it shows anything. Any answer means that the host is there.
+// report reports to the circuit whether the outcome shows that the host can be reached. Every answer shows that it can.
 func (c *conversation) report(o outcome) {
 	is := func(cause error) bool { return errors.Is(o.err, cause) }
-	_, refusal := errors.AsType[*inwebo.Refusal](o.err) // whatever its fate
+	_, refusal := errors.AsType[*inwebo.Refusal](o.err) // whatever its result
 	answered := o.result == accepted || refusal ||
 		is(inwebo.ErrServer) || is(inwebo.ErrNotService) || is(inwebo.ErrNotUnderstood) || is(inwebo.ErrUnreadable)
 	switch {
@@ -191,19 +191,19 @@ func unreadable(err *inwebo.Unreadable) outcome {
 	return o
 }
 
-// senseless is the outcome of an answer with which nothing can be done; f says what its request may have done.
-func notUnderstood(f result, err error) outcome {
-	return outcome{result: f, err: wrapCause(ErrNotUnderstood, err)}
+// notUnderstood returns the outcome of an answer that cannot be used. r is what its request may have done.
+func notUnderstood(r result, err error) outcome {
+	return outcome{result: r, err: wrapCause(ErrNotUnderstood, err)}
 }
 
-// notActivating is the outcome of an activate setup that was not accepted: nothing that could count as an activation, or
+// asNeverSent is the outcome of an activate setup that was not accepted: nothing that could count as an activation, or
 // as a PIN, has left, whatever inWebo answered.
 func asNeverSent(o outcome) outcome {
 	o.result = neverSent
 	return o
 }
 
-// blamingCode blames the SMS code for a syntax that the activate setup refused: it is the caller's only argument there.
+// blameSMSCode blames the SMS code for a syntax that the activate setup refused: it is the caller's only argument there.
 func blameSMSCode(o outcome) outcome {
 	if errors.Is(o.err, ErrSyntax) {
 		o.err = wrapCause(ErrSMSCodeFormat, o.err)

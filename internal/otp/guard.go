@@ -6,35 +6,36 @@ import (
 )
 
 // Guard counts the PINs of an account that were forwarded without success, so that no caller ever makes inWebo block it.
-// A guess is taken with the hold, before inWebo hears of it, and only an answer returns it back.
+// An attempt is taken with the lease, before inWebo receives the PIN, and only an answer releases it.
 type Guard struct {
 	// Wrong counts the proofs that inWebo refused since the last one it accepted.
 	Wrong int `json:"wrong,omitempty"`
 	// WrongAt is when the last one was refused.
 	WrongAt time.Time `json:"wrongAt,omitzero"`
-	// Guesses are those without an answer: on their way, or lost.
+	// Attempts are those without an answer.
 	Attempts []Attempt `json:"guesses,omitempty"`
 }
 
-// Guess is a PIN on its way to inWebo, or whose answer was lost.
+// Attempt is a PIN on its way to inWebo, or whose answer was lost.
 type Attempt struct {
 	Conversation string    `json:"conversation"`
 	At           time.Time `json:"at"`
-	// Over says that its conversation has ended, so that it can reach inWebo no more.
+	// Over means that its conversation has ended, so that it can reach inWebo no more.
 	Over bool `json:"over,omitempty"`
 }
 
 // GuardLimits are the settings of the guard.
 type GuardLimits struct {
-	Attempts   int           // guesses between two successes; 0 turns the guard off
+	Attempts   int           // attempts between two successes; 0 turns the guard off
 	Pause      time.Duration // after a wrong PIN
-	Unanswered time.Duration // how long a guess without an answer stays taken
+	Unanswered time.Duration // how long an attempt without an answer counts
 }
 
-// unknown returns the guard of which it is not known what was counted: it has one guess left.
+// unknown returns a guard for an account whose counts are not known: it has one attempt left.
 func (l GuardLimits) unknown() Guard { return Guard{Wrong: max(0, l.Attempts-1)} }
 
-// take takes a guess for the conversation, or says why the PIN is not forwarded.
+// take returns g with an attempt of the conversation. ErrPINLocked, and ErrPINHeldBack with a RetryAfterError, mean that the PIN is not
+// forwarded.
 func (g Guard) take(conversation string, clock ClockReading, limits GuardLimits) (Guard, error) {
 	g.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool {
 		return clock.Left(attempt.At, limits.Unanswered) <= 0
@@ -52,12 +53,12 @@ func (g Guard) take(conversation string, clock ClockReading, limits GuardLimits)
 	return g, nil
 }
 
-// isLocked reports whether no guess is forwarded until an operator unlocks the account, or a new device is enrolled.
+// isLocked reports whether no attempt is forwarded until an operator unlocks the account, or a new device is enrolled.
 func (g Guard) isLocked(limits GuardLimits) bool {
 	return limits.Attempts > 0 && g.Wrong >= limits.Attempts
 }
 
-// wait is how long until the next guess may go.
+// wait is how long until the next attempt may go.
 func (g Guard) wait(clock ClockReading, limits GuardLimits) time.Duration {
 	var wait time.Duration
 	if g.Wrong > 0 {
@@ -74,7 +75,7 @@ func (g Guard) wait(clock ClockReading, limits GuardLimits) time.Duration {
 	return wait
 }
 
-// release returns the conversation's guess: inWebo did not count it, or never heard it.
+// release removes the conversation's attempt: inWebo did not count it, or never received it.
 func (g Guard) release(conversation string) Guard {
 	g.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool { return attempt.Conversation == conversation })
 	return g

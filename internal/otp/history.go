@@ -97,7 +97,7 @@ func union[T any](a, b []T, compare func(T, T) int) []T {
 //
 // replaced are the rows of the store that the backup replaces that belong to the same account or the same device. What they have
 // counted goes on to count: wrong PINs, OTPs and SMS activations. An account that one of them disables stays disabled. A row of them
-// that cannot be read counts as one that could not be found. Vaults are neither read nor changed.
+// that cannot be read counts as one that could not be found. Secrets are neither read nor changed.
 func Restored(row Row, replaced []Row) (Row, error) {
 	r, err := decodeBody(row)
 	if err != nil {
@@ -117,7 +117,7 @@ func Restored(row Row, replaced []Row) (Row, error) {
 }
 
 // RestoredUnknown is Restored where nothing is known of the replaced store: until inWebo accepts a proof of the account, the guard
-// forwards one more guess at most.
+// forwards at most one more attempt.
 func RestoredUnknown(row Row, now time.Time, limits GuardLimits) (Row, error) {
 	r, err := decodeBody(row)
 	if err != nil {

@@ -17,16 +17,16 @@ type Issued struct {
 	OTP    secret.Text // 1 to 8 of a–z0–9
 	Step   uint64      // the ratchet step that made it
 	Rounds int         // 2 when inWebo asked for a resynchronisation first
-	// Blocked says that inWebo gave this OTP and blocks the account from now on.
+	// Blocked means that inWebo accepted this call and blocks the account from now on.
 	Blocked bool
 	// Allowance is what is left of the account's quota afterwards.
 	Allowance Allowance
-	// Kept is the answer of the call that this one repeats. Nothing else is set then.
+	// StoredResponse is the response to the call that this one repeats. No other field is set then.
 	StoredResponse secret.Bytes
 }
 
 // IssueOTP asks inWebo for one OTP of the account's device, with the PIN that its user typed. When it returns the OTP,
-// the state behind it is durable. Its errors are those of Causes; a *Wait says when it is worth asking again.
+// the state behind it is durable. Its errors are those of Causes; a *RetryAfterError says when it is worth asking again.
 //
 // It takes at most the queue's wait and the deadline.
 func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text) (Issued, error) {
@@ -137,7 +137,7 @@ func (s *Service) settleCarried(c *conversation, o outcome) error {
 	return nil
 }
 
-// explain returns the cause that the caller is told, which may be another than inWebo's word.
+// explain returns the error for the caller. A refusal of a device in doubt, or of a second round, has a cause of its own.
 func (c *conversation) explain(o outcome) error {
 	switch {
 	case o.err == nil:

@@ -134,7 +134,7 @@ func (s *Service) runLease(ctx context.Context, q leaseRequest) (leaseOutcome, e
 }
 
 // acquireLease leases the device to the conversation for that purpose: the record becomes durable with the lease before inWebo is
-// asked for anything. The conversation has an answer afterwards, and no lease, if one is stored for the call that it repeats.
+// asked for anything. The conversation has a response afterwards, and no lease, if one is stored for the call that it repeats.
 func (s *Service) acquireLease(ctx context.Context, c *conversation, purpose leasePurpose) error {
 	ctx, end := tracing.Start(ctx, "lease")
 	err := s.retryUntilFree(ctx, c, func() error { return s.tryLease(ctx, c, s.leaseRequest(c, purpose)) })
@@ -239,13 +239,12 @@ func jittered(pause time.Duration) time.Duration {
 	return pause/2 + rand.N(pause/2+1) //nolint:gosec // no secret depends on it
 }
 
-// held is the record with a hold for the conversation, or why it cannot have one. It takes nothing that the account
-// spends; see spent.
+// withLease returns r with a lease for the conversation, or ErrBusy with a RetryAfterError. withCosts takes what the call costs.
 func (r Record) withLease(conversation string, now, until time.Time) (Record, error) {
 	if r.LeasedAt(now) {
 		return r, &RetryAfterError{ErrBusy, r.Lease.Until.Sub(now)}
 	}
-	if r.Lease != nil { // its holder died, or sleeps: what it sent is unknown
+	if r.Lease != nil { // its process ended or is paused: what it sent is unknown
 		if r.Device != nil {
 			r = r.withDoubt(r.Lease.Until, r.Lease.Revision)
 		}
@@ -256,7 +255,8 @@ func (r Record) withLease(conversation string, now, until time.Time) (Record, er
 	return r, nil
 }
 
-// spent is the record with a guess and a unit taken for the conversation, so that a crash makes neither cheaper.
+// withCosts returns r with a PIN attempt and an OTP of the conversation, or why it must not have them. Both are stored with the lease, so
+// that a crash makes neither cheaper.
 func (r Record) withCosts(conversation string, clock ClockReading, limits *Limits) (Record, error) {
 	var err error
 	if r.Guard, err = r.Guard.take(conversation, clock, limits.Guard); err != nil {

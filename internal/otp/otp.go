@@ -1,8 +1,12 @@
-// Package otp decides: it issues OTPs, enrols devices, guards PINs and quotas, and remembers before it acts.
+// Package otp decides: it issues OTPs, enrolls devices, guards PINs and quotas, and remembers before it acts.
 //
-// One conversation with inWebo goes on for a device at a time; what it is about to do is durable before inWebo hears of
-// it, and what came of it is durable before an OTP leaves. The package knows no HTTP, SQL, XML and no public codes, and
-// it does not log: its errors and its Observer say what happened.
+// A call is a conversation: it leases the record of its account, exchanges with inWebo, and settles the outcome. One conversation at a time
+// uses a device. What it is going to do is durable before inWebo is asked, and its outcome is durable before an OTP leaves. The package
+// must never depend on HTTP, SQL, XML or public codes, and never logs: its errors and its Observer report what happened.
+//
+// The files follow the life of a call: conversation, lease, exchange, settle, with apply and change for what an outcome does to a record.
+// issue, enroll and activation, and admin are the calls. record, guard, quota, history and unread are what is stored of an account, in
+// the form of codec, and commit and store write it. idempotency, clock, errors and status serve all of them.
 package otp
 
 import (
@@ -66,7 +70,7 @@ func ParseStoredAccount(name string) (Account, error) {
 
 // Limits are the settings of a Service.
 type Limits struct {
-	// Deadline bounds a conversation, from before its hold to its answer (D). No finalize starts with less than
+	// Deadline bounds a conversation, from before its lease to its answer (D). No finalize starts with less than
 	// FinalizeTimeout left of it.
 	Deadline        time.Duration
 	FinalizeTimeout time.Duration
@@ -77,7 +81,7 @@ type Limits struct {
 
 	Guard      GuardLimits
 	OTPsPerDay int // in any 24 hours; 0 turns the quota off
-	// AnswerLife is how long an answer is kept for a repeat of its call.
+	// ResponseLifetime is how long an answer is kept for a repeat of its call.
 	ResponseLifetime time.Duration
 
 	// CircuitFaults is how many conversations in a row may fail to reach inWebo before the circuit opens for CircuitTimeout;
@@ -99,7 +103,7 @@ type Limits struct {
 	Now func() time.Time
 }
 
-// leaseMargin is how long after its deadline a hold is still respected, for clocks that differ in pace.
+// leaseMargin is how long after its deadline a lease is still respected, for clocks that differ in pace.
 const leaseMargin = 2 * time.Second
 
 // Inwebo makes the exchanges; *inwebo.Client does.
@@ -111,7 +115,7 @@ type Inwebo interface {
 	OTPFinalize(ctx context.Context, who inwebo.Identity, sid string, proofs ratchet.Proofs) (inwebo.OTPFinalize, error)
 }
 
-// Service issues OTPs and enrols devices. It is safe for concurrent use, in any number of processes on one store.
+// Service issues OTPs and enrolls devices. It is safe for concurrent use, in any number of processes on one store.
 type Service struct {
 	store        Store
 	inwebo       Inwebo
@@ -133,7 +137,7 @@ type Service struct {
 	idle         *sync.Cond // talking became empty
 }
 
-// New makes a service. A nil observer is told nothing.
+// New returns a Service. The observer may be nil.
 func New(store Store, client Inwebo, limits Limits, observer Observer) *Service {
 	if observer == nil {
 		observer = unobserved{}
@@ -152,15 +156,15 @@ func New(store Store, client Inwebo, limits Limits, observer Observer) *Service 
 	return s
 }
 
-// Observer hears what operators watch. Its methods are called on the path of an OTP and must not block.
+// Observer receives what operators watch. Its methods are called on the path of an OTP and must not block.
 type Observer interface {
-	// Committed hears of every try to write a record.
+	// Committed is called after every try to write a record.
 	Committed(what Commit, err error)
-	// Window hears how long an answer of inWebo that moved the ratchet was not yet durable.
+	// CommitWindow is called with the time for which an answer that moved the ratchet was not durable.
 	CommitWindow(answerToCommit time.Duration)
-	// Panicked hears of a panic in a task that goes on all the same. err and stack carry no secret.
+	// Panicked is called after a panic in a task that goes on all the same. err and stack carry no secret.
 	Panicked(task string, err error, stack []byte)
-	// Retrying hears of a conversation that goes on trying to settle (+1), and of its end (−1).
+	// Retrying is called when a conversation begins to retry its settle (+1), and when that ends (−1).
 	Retrying(change int)
 	// Circuit is called when the circuit opens, half-opens or closes.
 	Circuit(state admission.State)

@@ -206,7 +206,7 @@ func TestRefusalOfAnOvertakenConversation(t *testing.T) {
 			t.Parallel()
 			d := plant(t, started(t, usual), inwebosim.Override{})
 			if row.wasInDoubt {
-				d.amend(t, func(r *otp.Record) { r.Doubt = &otp.Doubt{Since: time.Now(), By: r.Revision} })
+				d.changeRecord(t, func(r *otp.Record) { r.Doubt = &otp.Doubt{Since: time.Now(), By: r.Revision} })
 			}
 			client := wire(t, d.sim.ProtocolURL(), time.Minute)
 			clock := &shifted{Store: d.memory}

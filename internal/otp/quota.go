@@ -8,18 +8,18 @@ import (
 // quotaWindow is the time in which an account's OTPs are counted (docs/protocol.md §7).
 const quotaWindow = 24 * time.Hour
 
-// Quota are the OTPs of an account in the last 24 hours, oldest first, those that may have been given included.
+// Quota are the OTPs of an account in the last 24 hours, oldest first, including those that may have been issued.
 type Quota struct {
 	Issues []Issue `json:"units,omitempty"`
 }
 
-// Unit is one OTP.
+// Issue is one OTP that counts.
 type Issue struct {
 	Conversation string    `json:"conversation"`
 	At           time.Time `json:"at"` // by when inWebo has counted it
 }
 
-// take takes a unit for the conversation, of perDay in any 24 hours; 0 turns the quota off. inWebo may count the OTP as late as
+// take returns q with an OTP of the conversation, of perDay in any 24 hours; 0 turns the quota off. inWebo may count the OTP as late as
 // until, and is to see no more than the quota in 24 hours of its own.
 func (q Quota) take(conversation string, clock ClockReading, until time.Time, perDay int) (Quota, error) {
 	units := slices.DeleteFunc(slices.Clone(q.Issues), func(u Issue) bool { return clock.Left(u.At, quotaWindow) <= 0 })
@@ -37,7 +37,7 @@ func (q Quota) take(conversation string, clock ClockReading, until time.Time, pe
 	return Quota{append(units, Issue{conversation, until})}, nil
 }
 
-// release returns the conversation's unit.
+// release removes the conversation's OTP.
 func (q Quota) release(conversation string) Quota {
 	return Quota{slices.DeleteFunc(slices.Clone(q.Issues), func(u Issue) bool { return u.Conversation == conversation })}
 }
@@ -85,7 +85,7 @@ type ActivationLimits struct {
 	Refuse int // when so many were tried, another one must be forced; 0: no limit
 }
 
-// Activations is how many SMS activations of an account inWebo may have heard of, and what that means.
+// Activations is how many SMS activations of an account inWebo may have counted, and what that means.
 type Activations struct {
 	Tried     int
 	FewLeft   bool // a person should be warned

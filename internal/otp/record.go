@@ -9,7 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// Record is everything that is kept of one account. It says who may speak for the device now (Hold), what the device
+// Record is everything that is kept of one account. It names the conversation that may use the device now (Lease), what the device
 // is (Device), whether what is stored may lag behind inWebo (Doubt), and what the account has left to spend.
 type Record struct {
 	Account  Account `json:"-"`
@@ -26,25 +26,25 @@ type Record struct {
 	// Enrollment is a device on its way, and never used for an OTP; nil when there is none.
 	Enrollment *Enrollment `json:"enrolment,omitempty"`
 
-	// Hold says whose conversation goes on; nil when the device is idle.
+	// Lease names the conversation that is using the device; nil when the device is idle.
 	Lease *Lease `json:"hold,omitempty"`
-	// Overtaken are conversations whose hold ran out before they settled, the latest last. One of them may still have an
-	// answer of inWebo. A conversation that is neither here nor in Hold never held this record: see Record.settled.
+	// Overtaken are conversations whose lease ran out before they settled, the latest last. One of them may still have an
+	// answer of inWebo. A conversation that is neither here nor in Lease never leased this record: see applyOutcome.
 	Overtaken []Overtaken `json:"overtaken,omitempty"`
-	// Doubt says that what is stored may lag behind inWebo; nil when nothing says so.
+	// Doubt means that what is stored may lag behind inWebo; nil when it does not.
 	Doubt *Doubt `json:"doubt,omitempty"`
 
 	// Step counts the answers that moved the ratchet of the device. It never goes back, not even with a new device.
 	Step uint64 `json:"step"`
-	// MovedBy is the revision of the hold whose conversation made the last Step. Inside inWebo a later hold's accepted
-	// proof always comes after an earlier hold's, for its challenge replaced the earlier one.
+	// MovedBy is the revision of the lease whose conversation made the last Step. Inside inWebo a later lease's accepted
+	// proof always comes after an earlier lease's, for its challenge replaced the earlier one.
 	MovedBy uint64 `json:"movedBy"`
 
 	// epoch is the doubt epoch that the record belongs to once it is stored, and storedEpoch that of its row.
 	epoch, storedEpoch uint64
 
-	// sealed is the vault as it is stored, of a record whose vault was not opened: its devices have no keys. The record is
-	// stored with the vault as it is, for as long as it has the device.
+	// sealed are the secrets as they are stored, of a record whose secrets were not opened: its devices have no keys. The record
+	// keeps them as they are, for as long as it has the device.
 	sealed secret.Bytes
 	// sealedUnread is the number of unread answers in sealed.
 	sealedUnread int
@@ -64,7 +64,7 @@ type Record struct {
 
 	// Blocking is what inWebo last let see, for display only.
 	Blocking Blocking `json:"blocking,omitempty"`
-	// Activations counts the SMS activations that inWebo may have heard of: an account locks after about twenty.
+	// Activations counts the SMS activations that inWebo may have counted: an account locks after about twenty.
 	Activations int `json:"activations,omitempty"`
 }
 
@@ -80,7 +80,7 @@ type Device struct {
 	Fallback   *Fallback        `json:"-"`              // nil, unless a kept answer was read again and no proof has decided since
 	Name       string           `json:"name,omitempty"` // in the user's list of devices, as far as it is known here
 	EnrolledAt time.Time        `json:"enrolledAt,omitzero"`
-	// Unconfirmed says that inWebo may not have taken the last step of the enrollment, and that its caller was told so. The
+	// Unconfirmed means that inWebo may not have taken the last step of the enrollment, and that its caller was told so. The
 	// first accepted proof confirms the device.
 	Unconfirmed bool      `json:"unconfirmed,omitempty"`
 	LastOTPAt   time.Time `json:"lastOTPAt,omitzero"` // zero before the first
@@ -93,27 +93,27 @@ type Enrollment struct {
 	Challenge string          `json:"challenge,omitempty"` // of the activate finalize, for the ms finalize
 }
 
-// EnrollmentPhase is a durable point of an enrolment.
+// EnrollmentPhase is a durable point of an enrollment.
 type EnrollmentPhase string
 
-// The phases, in their order. An enrolment that is through has no phase: it has become the Device.
+// The phases, in their order. A complete enrollment has no phase: it has become the Device.
 const (
 	PhaseEnrolling EnrollmentPhase = "enrolling" // the serial is stored; the activate finalize may have been sent
 	PhaseActivated EnrollmentPhase = "activated" // inWebo knows the device; the ms finalize may have been sent
 )
 
-// Hold is a lease of the device for one conversation.
+// Lease lets one conversation use the device.
 type Lease struct {
 	Conversation string    `json:"conversation"`
-	Revision     uint64    `json:"revision"` // of the record that first carried this hold: later holds have higher ones
+	Revision     uint64    `json:"revision"` // of the record that first carried this lease: later leases have higher ones
 	Since        time.Time `json:"since"`
 	// Until is when the lease is over: the conversation's deadline and a margin after Since.
 	Until time.Time `json:"until"`
-	// Repeat is the key of the call that the conversation is about, when that may be repeated.
+	// IdempotencyKey is the key of the call, if the caller may repeat it.
 	IdempotencyKey string `json:"repeat,omitempty"`
 }
 
-// Overtaken is a conversation whose hold ran out, with the revision of that hold.
+// Overtaken is a conversation whose lease ran out, with the revision of that lease.
 type Overtaken struct {
 	Conversation string `json:"conversation"`
 	Revision     uint64 `json:"revision"`
@@ -140,12 +140,12 @@ func (r *Record) claim() Claim {
 	return Claim{Serial: string(r.Serial), Active: r.Device != nil || r.Enrollment != nil}
 }
 
-// LeasedAt reports whether a live conversation holds the device.
+// LeasedAt reports whether a conversation has a lease of the device that is not over.
 func (r *Record) LeasedAt(now time.Time) bool {
 	return r.Lease != nil && now.Before(r.Lease.Until) && r.Lease.Until.Sub(now) <= MaxLease
 }
 
-// isLeasedBy reports whether the conversation still has its hold.
+// isLeasedBy reports whether the lease is that of the conversation.
 func (r *Record) isLeasedBy(conversation string) bool {
 	return r.Lease != nil && r.Lease.Conversation == conversation
 }
@@ -160,8 +160,8 @@ func (r *Record) InDoubt(now time.Time) bool {
 // a record that was restored.
 const maxOvertaken = 8
 
-// leaseOf returns the revision of the hold that the conversation has or had. known is false when this record never saw
-// that hold; the revision is 0 then.
+// leaseOf returns the revision of the lease that the conversation has or had. known is false when this record never saw
+// that lease; the revision is 0 then.
 func (r *Record) leaseOf(conversation string) (revision uint64, known bool) {
 	if r.isLeasedBy(conversation) {
 		return r.Lease.Revision, true
@@ -174,7 +174,7 @@ func (r *Record) leaseOf(conversation string) (revision uint64, known bool) {
 	return 0, false
 }
 
-// without is the record without the conversation's hold, or the memory of it.
+// withoutLease returns r without the conversation's lease, and without the memory of it.
 func (r Record) withoutLease(conversation string) Record {
 	if r.isLeasedBy(conversation) {
 		r.Lease = nil
@@ -183,7 +183,7 @@ func (r Record) withoutLease(conversation string) Record {
 	return r
 }
 
-// released is the record without a hold. Its conversation is remembered, since it may still have an answer to settle.
+// withLeaseOvertaken returns r without a lease. The conversation of the lease is remembered, because it may still settle an answer.
 func (r Record) withLeaseOvertaken() Record {
 	if r.Lease == nil {
 		return r
@@ -194,9 +194,8 @@ func (r Record) withLeaseOvertaken() Record {
 	return r
 }
 
-// reborn is the first record of an account whose record was deleted while a conversation held it: the record as the
-// conversation left it, with counters that begin again. Other conversations that held the deleted one are forgotten. A lease that
-// is over is not the conversation's any more.
+// recreated returns the first record of an account whose record was deleted during a conversation: r is the record as the conversation
+// wrote it, and its revisions begin again. Other conversations are forgotten. A lease that is over is dropped.
 func (r Record) recreated(now time.Time) Record {
 	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
 	if r.Doubt != nil {
@@ -206,9 +205,9 @@ func (r Record) recreated(now time.Time) Record {
 		r.Lease = nil
 		return r
 	}
-	hold := *r.Lease // the record that follows carries it
-	hold.Revision = 1
-	r.Lease = &hold
+	lease := *r.Lease
+	lease.Revision = 1
+	r.Lease = &lease
 	return r
 }
 

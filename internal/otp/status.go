@@ -63,7 +63,7 @@ func (s *Service) Inspect(ctx context.Context, account Account) (Status, Record,
 	return statusOf(record, c.now(), s.limits), record, nil
 }
 
-// StatusOf tells the same of a row whose vault may still be sealed.
+// StatusOf is Status for a row whose secrets may still be sealed.
 func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
 	r, err := decodeBody(row)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
 	return st, nil
 }
 
-// HasFutureStamps reports whether the record of a row, whose vault may still be sealed, has stamps ahead of now, the time of
+// HasFutureStamps reports whether the record of a row, whose secrets may still be sealed, has stamps ahead of now, the time of
 // the store. A clock that was wrong for a while leaves them behind, and the next call corrects them.
 func HasFutureStamps(row Row, now time.Time) (bool, error) {
 	r, err := decodeBody(row)

@@ -18,18 +18,18 @@ import (
 // does not know whether a Write took effect — any error but ErrConflict, ErrExists, ErrDeviceTaken and ErrBroken says just that —
 // repeats it and learns.
 //
-// Beside the record a store keeps, for a while, answers that a caller may ask for again (docs/contract.md §5).
+// In addition to the record a store keeps, for a while, answers that a caller may ask for again (docs/contract.md §5).
 type Store interface {
 	// Fetch returns the account's row and the store's time, the only clock that records are compared with.
-	// ErrNotFound (with the store's time, and a row with the store's epoch alone) says that the account has no row.
+	// ErrNotFound (with the store's time, and a row with the store's epoch alone) means that the account has no row.
 	Fetch(ctx context.Context, account Account) (Row, time.Time, error)
 
-	// Create stores the first row of an account, revision 1, together with the write's audit line.
-	// ErrExists says that the account has one already, ErrDeviceTaken that another account has the claimed device; nothing
+	// Create stores the first row of an account, revision 1, together with the write's audit entry.
+	// ErrExists means that the account has one already, ErrDeviceTaken that another account has the claimed device; nothing
 	// was stored then.
 	Create(ctx context.Context, w Write) error
 
-	// Replace stores w.Row over the row of revision w.Row.Revision−1, together with the write's audit line.
+	// Replace stores w.Row over the row of revision w.Row.Revision−1, together with the write's audit entry.
 	// ErrConflict means that the account's row has another revision, or another body than w.Over, or is not there; ErrDeviceTaken
 	// that another account has the claimed device. Nothing was stored then.
 	// A repeat of a write that the row had once, and has lost since because it was restored or deleted, is refused like any
@@ -50,8 +50,8 @@ type Store interface {
 	// could not be read.
 	Update(ctx context.Context, account Account, key string, decide func(Snapshot) Decision) (Decision, error)
 
-	// BySerial returns the rows of all accounts that have or had the device with that serial, without their Vault. A write that
-	// changes an account's claim from one serial to another keeps the row that it replaces, without its Vault: BySerial returns
+	// BySerial returns the rows of all accounts that have or had the device with that serial, without their Secrets. A write that
+	// changes an account's claim from one serial to another keeps the row that it replaces, without its Secrets: BySerial returns
 	// the last such row of each account and serial, too, with Former set.
 	BySerial(ctx context.Context, serial string) ([]Row, error)
 
@@ -59,12 +59,12 @@ type Store interface {
 	// is before all others. Of a row that cannot be read whole it returns what can be read, with an empty Body.
 	List(ctx context.Context, after Account, limit int) ([]Row, error)
 
-	// Note appends entries to the audit log that come with no record, in their order; their time is the store's. Note is
+	// AppendAudit appends entries to the audit log without a record, in their order; their time is the store's. AppendAudit is
 	// the only writing verb that is not safe to repeat.
-	AppendAudit(ctx context.Context, lines []AuditEntry) error
+	AppendAudit(ctx context.Context, entries []AuditEntry) error
 
-	// Spend forgets the answer and the fingerprint that are kept under the key, and keeps the key. Repeated, or of a key that is
-	// not there, it does nothing.
+	// DiscardResponse deletes the response and the fingerprint under the key, and keeps the key, so that it cannot be used again. It may be
+	// repeated, and does nothing for a key that is not stored.
 	DiscardResponse(ctx context.Context, account Account, key string) error
 }
 
@@ -75,17 +75,17 @@ var (
 	ErrConflict = errors.New("the record was changed by another writer")
 	// ErrDeviceTaken means that the device that the Write claims is the active device of another account. Nothing was stored.
 	ErrDeviceTaken = newCause(errcodes.ReasonDeviceTaken, "the device belongs to another account")
-	// ErrNotApplied says that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
+	// ErrNotApplied means that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
 	// is repeated: no room, no connection, a statement that was rolled back.
 	ErrNotApplied = errors.New("the store failed and stored nothing")
-	// ErrSealed says that the record is sealed under a key that is not at hand; the error around it names the key's id.
+	// ErrSealed means that the record is sealed under a key that is not at hand; the error around it names the key's id.
 	ErrSealed = newCause(errcodes.ReasonSealingKeyMissing, "the sealing key of the record is missing")
-	// ErrBroken says that the store cannot promise durability any more, and takes no write until it is opened again.
+	// ErrBroken means that the store cannot promise durability any more, and takes no write until it is opened again.
 	ErrBroken = errors.New("the store is broken and takes no more writes")
 )
 
 // Row is an account's record as a store keeps it. Store and domain share no other knowledge: a store reads nothing in
-// Body or Vault.
+// Body or Secrets.
 type Row struct {
 	Account  Account
 	Revision uint64 // 1 for the first; each Replace adds one
@@ -94,11 +94,11 @@ type Row struct {
 	LeasedUntil time.Time    // when the lease of an enrolled device ends, or the zero time; microseconds count
 	Body        []byte       // JSON, without secrets
 	Secrets     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
-	// Unopened reports that Vault is still sealed, as it is stored. A sealing store returns such a row together with the
-	// error that says why it does not open the vault, and stores it as it is.
+	// Unopened reports that Secrets is still sealed, as it is stored. A sealing store returns such a row together with the
+	// error that says why it does not open the secrets, and stores it as it is.
 	Unopened bool
 
-	// UnreadAnswers is the number of kept finalize answers in the Vault that could not be read, for counting.
+	// UnreadAnswers is the number of kept finalize answers in the Secrets that could not be read, for counting.
 	UnreadAnswers int
 	// Claim is the device that the account has or had. Create and Replace ignore it: Write.Claim changes it.
 	Claim Claim
@@ -133,7 +133,7 @@ type Write struct {
 	// ID is unique to this write and at most 64 characters; a repeat carries the same.
 	ID  string
 	Row Row
-	// SameSecrets says that a Replace leaves Vault and UnreadAnswers as they are stored; the Row has no Vault then.
+	// SameSecrets means that a Replace leaves Secrets and UnreadAnswers as they are stored; the Row has no Secrets then.
 	SameSecrets bool
 	// Over, when it is not nil, is the Body of the row that a Replace replaces. The revision alone does not identify a row that
 	// may have been restored and changed again.
@@ -142,27 +142,27 @@ type Write struct {
 	Claim *Claim
 	// Epoch, when it is not nil, replaces Row.Epoch. Most writes leave it as it is, and a Create without it is of the first.
 	Epoch *uint64
-	// Line is the audit line of the write; its At, Account and everything else come from the domain.
+	// AuditEntry is stored with the write. The domain sets all of its fields.
 	AuditEntry AuditEntry
-	// Keep is an answer that a caller may ask for again; nil for most. A Create has one where the row was deleted meanwhile.
+	// Response is stored for a repeat of the call; nil for most writes. A Create has one where the row was deleted meanwhile.
 	Response *KeyedResponse
 }
 
-// Keep is an answer, for the case that its call is repeated.
+// KeyedResponse is a response together with the key of its call.
 type KeyedResponse struct {
 	Key   string // names the call within its account; 64 lower-hex digits
 	IsOTP bool   // the answer is an OTP
 	StoredResponse
 }
 
-// Kept is what a store has of a call that a caller repeats.
+// StoredResponse is the response that a store has for a repeat of a call.
 type StoredResponse struct {
 	At          time.Time    // by the store's clock, microseconds
 	Fingerprint []byte       // of what was asked; empty when the key is spent
 	Answer      secret.Bytes // a sealing store encrypts it; empty when the key is spent
 }
 
-// Line is one line of the audit log. No field of it could carry a secret.
+// AuditEntry is one entry of the audit log. No field of it can contain a secret.
 type AuditEntry struct {
 	At          time.Time `json:"at"` // by the store's clock, microseconds
 	Account     Account   `json:"account"`
@@ -174,7 +174,7 @@ type AuditEntry struct {
 	Step        uint64    `json:"step"`              // the ratchet step that the record has with this write
 }
 
-// Stage tells the line of an attempt, which commits before inWebo is asked, from the line of its outcome.
+// Stage distinguishes the entry of an attempt, which is stored before inWebo is asked, from that of its outcome.
 type Stage string
 
 // The stages of a conversation.
@@ -183,7 +183,7 @@ const (
 	StageOutcome Stage = "outcome"
 )
 
-// AuditRecord is a line as the log returns it back.
+// AuditRecord is an entry as it is read from the audit log.
 type AuditRecord struct {
 	ID int64 `json:"id"` // grows with the log
 	AuditEntry
@@ -196,7 +196,7 @@ type Snapshot struct {
 	Row      Row             // of Revision 0 when the account has no row
 	Now      time.Time       // the store's time
 	Response *StoredResponse // what is stored of the call that had the key; nil when nothing is
-	// Fault is why the Vault of the Row, which is Unopened then, or the Response cannot be opened. A sealing store sets it.
+	// Fault is why the Secrets of the Row, which is Unopened then, or the Response cannot be opened. A sealing store sets it.
 	Fault error
 }
 

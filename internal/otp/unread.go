@@ -65,7 +65,7 @@ func (u UnreadAnswer) worth() int {
 // other the state after it. A proof that inWebo accepts decides between them, one that it refuses lets them change places.
 type Fallback struct {
 	State ratchet.State
-	// Before says that this state, and not the device's own, is the one before the answer.
+	// Before reports that this state, and not the device's own, is the one before the answer.
 	Before bool
 	Step   uint64 // of the record, before the answer
 }
@@ -125,7 +125,7 @@ type Reread struct {
 // Reread reads the account's kept answers again, as a newer pimsd may be able to. It applies one only if the record still
 // stands at the step that the answer moves on from. No PIN is at hand: keys that arrived encrypted stay as sent. The state
 // before is kept, and the device is in doubt, until inWebo accepts a proof; a proof that it refuses brings back the other
-// state for the next one. ErrNoDevice says that the account has no record.
+// state for the next one. ErrNoDevice means that the account has no record.
 func (s *Service) Reread(ctx context.Context, request Request) (Reread, error) {
 	c, err := s.enter(ctx, request, actionReread, s.limits.Deadline)
 	if err != nil {
@@ -133,7 +133,7 @@ func (s *Service) Reread(ctx context.Context, request Request) (Reread, error) {
 	}
 	defer s.finish(c)
 	var done Reread
-	err = s.noteWord(ctx, c, StageOutcome, func(r Record, now time.Time) (Record, string, error) {
+	err = s.changeRecordAs(ctx, c, StageOutcome, func(r Record, now time.Time) (Record, string, error) {
 		if r.Revision == 1 {
 			return r, "", ErrNoDevice
 		}

@@ -236,7 +236,7 @@ func TestAnOutdatedAnswerIsNotApplied(t *testing.T) {
 	if _, err := d.issueOnce(t, unread, rightPIN); otp.CauseOf(err) != otp.ErrUnreadable {
 		t.Fatal(err)
 	}
-	d.amend(t, func(r *otp.Record) { r.Step++ })
+	d.changeRecord(t, func(r *otp.Record) { r.Step++ })
 	before := d.record(t)
 	if did := d.reread(t); did != (otp.Reread{Unread: 1, Outdated: 1}) {
 		t.Errorf("reading it again did %+v", did)

@@ -33,7 +33,7 @@ func interferences() []interference {
 		{"restored", func(_ *testing.T, d *device, before otp.Row) { d.memory.Restore(before) }, nil, true, true},
 		{"restored and used", func(t *testing.T, d *device, before otp.Row) {
 			d.memory.Restore(before)
-			d.amend(t, func(r *otp.Record) { r.Step = 40 })
+			d.changeRecord(t, func(r *otp.Record) { r.Step = 40 })
 		}, otp.ErrSuperseded, false, true},
 		{"restored and used up to the revision of the lease", func(t *testing.T, d *device, before otp.Row) {
 			r, err := otp.Decode(before)
@@ -48,18 +48,18 @@ func interferences() []interference {
 			d.put(t, otp.Record{Serial: "another/_/device"})
 		}, otp.ErrSuperseded, false, false},
 		{"replaced by another device", func(t *testing.T, d *device, _ otp.Row) {
-			d.amend(t, func(r *otp.Record) {
+			d.changeRecord(t, func(r *otp.Record) {
 				r.Lease, r.Device.Origin, r.Device.State.Keys.K1 = nil, "another", r.Device.State.Keys.K0
 			})
 		}, otp.ErrSuperseded, false, false},
 		{"without its device", func(t *testing.T, d *device, _ otp.Row) {
-			d.amend(t, func(r *otp.Record) { r.Device = nil })
+			d.changeRecord(t, func(r *otp.Record) { r.Device = nil })
 		}, otp.ErrSuperseded, false, false},
 	}
 }
 
-// amend changes the record behind the back of every process.
-func (d *device) amend(t testing.TB, change func(*otp.Record)) {
+// administer changes the record behind the back of every process.
+func (d *device) changeRecord(t testing.TB, change func(*otp.Record)) {
 	t.Helper()
 	r := d.record(t)
 	r.Revision += 10
