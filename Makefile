@@ -105,7 +105,7 @@ fuzz: ## every fuzz target for FUZZTIME (1000000x: so many executions; 30s: so l
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## what an OTP costs, against the floor; writes BENCHMARKS.md (minutes; ROWS=a,b for some; Linux)
+bench: ## what an OTP costs, against the baseline; writes BENCHMARKS.md (minutes; ROWS=a,b for some; Linux)
 	scripts/need postgres
 	cd bench && CGO_ENABLED=0 go run . -rows '$(ROWS)'
 

@@ -14,7 +14,7 @@ import (
 
 // TestMain lets this binary play the roles of the command.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && slices.Contains([]string{roleFloor, roleSimulator, roleService}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{roleBaseline, roleSimulator, roleService}, os.Args[1]) {
 		main()
 		return
 	}
@@ -22,9 +22,9 @@ func TestMain(m *testing.M) {
 }
 
 // newLab is a lab without a pimsd of its own: with profiles, this binary is the service as well.
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T) *env {
 	t.Helper()
-	l := &lab{scratch: t.TempDir(), progress: t.Output(), profiles: t.TempDir(), pimsd: "none"}
+	l := &env{scratch: t.TempDir(), progress: t.Output(), profileDir: t.TempDir(), pimsd: "none"}
 	if err := l.build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func newLab(t *testing.T) *lab {
 // A rehearsal of one contest, in which every OTP is one that the simulator has issued.
 func TestAContest(t *testing.T) {
 	l := newLab(t)
-	f, err := contest{callers: 4, turn: 4, pairs: 1, delay: time.Millisecond, sides: againstFloor(inSQLite)}.measure(t.Context(), l, 1)
+	f, err := comparisonRun{callers: 4, otpsPerTurn: 4, pairs: 1, delay: time.Millisecond, targets: againstFloor(inSQLite)}.measure(t.Context(), l, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestAContest(t *testing.T) {
 		t.Errorf("with two exchanges of a millisecond or more, OTPs took %v ms", p50.Values)
 	}
 	for _, file := range []string{"cpu", "allocs", "block", "mutex"} {
-		if _, err := os.Stat(filepath.Join(l.profiles, file+".pprof")); err != nil {
+		if _, err := os.Stat(filepath.Join(l.profileDir, file+".pprof")); err != nil {
 			t.Error(err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestAStart(t *testing.T) {
 // What is copied has the size of what it is copied from, and nothing of its names.
 func TestAFleetIsManyOfOne(t *testing.T) {
 	l := newLab(t)
-	f := fleet{Name: "00ff", Count: 3, Of: l.model.device}
+	f := profile{Name: "00ff", Count: 3, Of: l.model.device}
 	row := f.row(l.model.row, 2)
 	body := string(row.Body)
 	if len(row.Body) != len(l.model.row.Body) || strings.Contains(body, f.Of.ID) || strings.Contains(body, f.Of.Serial) ||

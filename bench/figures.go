@@ -40,8 +40,8 @@ func (f *figures) find(figure string) (comparison, bool) {
 func medians(all [segments][2]measured, of func(measured) float64) (c comparison) {
 	var values [2][]float64
 	var ratios []float64
-	for _, both := range all {
-		a, b := of(both[0]), of(both[1])
+	for _, pair := range all {
+		a, b := of(pair[0]), of(pair[1])
 		values[0], values[1] = append(values[0], a), append(values[1], b)
 		ratios = append(ratios, ratio(a, b))
 	}

@@ -55,10 +55,10 @@ func (j *journal) append(_ context.Context, _ string, text []byte) error {
 func (j *journal) work() {
 	var crowded bool
 	for first := range j.jobs {
-		batch := j.take([]job{first})
+		batch := j.collectBatch([]job{first})
 		if crowded { // let those run once who are about to come back
 			runtime.Gosched()
-			batch = j.take(batch)
+			batch = j.collectBatch(batch)
 		}
 		crowded = len(batch) > 1
 		err := j.write(batch)
@@ -68,7 +68,7 @@ func (j *journal) work() {
 	}
 }
 
-func (j *journal) take(batch []job) []job {
+func (j *journal) collectBatch(batch []job) []job {
 	for len(batch) < maxJobs {
 		select {
 		case one := <-j.jobs:

@@ -1,4 +1,4 @@
-// Command bench measures what one OTP costs through pimsd, against the floor: the least that a service can do that makes
+// Command bench measures what one OTP costs through pimsd, against the baseline: the least that a service can do that makes
 // the same two exchanges with inWebo and the same two durable writes.
 //
 // Load generator, simulated inWebo, floor and pimsd are processes of their own, on loopback. The two that are compared
@@ -25,7 +25,7 @@ import (
 
 // The roles that the command plays when it starts itself again.
 const (
-	roleFloor     = "floor"
+	roleBaseline  = "baseline"
 	roleSimulator = "simulator"
 	roleService   = "service" // pimsd, with its profiles written at its end
 )
@@ -43,8 +43,8 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
-		case roleFloor:
-			return runFloor(ctx, os.Stdin, os.Stdout)
+		case roleBaseline:
+			return runBaseline(ctx, os.Stdin, os.Stdout)
 		case roleSimulator:
 			return runSimulator(ctx, os.Stdin, os.Stdout)
 		case roleService:
@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(o.rows) == 0 {
-		return o.tell()
+		return o.writeReport()
 	}
 	return o.measure(ctx, os.Stderr, os.Stdout)
 }
@@ -70,7 +70,7 @@ type options struct {
 	length   float64 // of the rows, in their usual length
 	profiles string  // where the profiles of pimsd go; empty: none are taken
 	pimsd    string  // the program that is measured; empty: this tree's
-	against  string  // another pimsd, which is in for the floor; empty: the floor
+	against  string  // another pimsd, which is in for the baseline; empty: the baseline
 }
 
 func parseOptions(args []string) (o options, err error) {
@@ -83,7 +83,7 @@ func parseOptions(args []string) (o options, err error) {
 	flags.Float64Var(&o.length, "length", 1, "how many times its usual length a row has; below 1 it is a rehearsal, and nothing is kept")
 	flags.StringVar(&o.profiles, "profiles", "", "write the profiles of pimsd to this `folder`; what is measured meanwhile is not kept")
 	flags.StringVar(&o.pimsd, "pimsd", "", "measure this pimsd `program`, and keep nothing; empty: that of this tree, which is built")
-	flags.StringVar(&o.against, "against", "", "compare with this pimsd `program` instead of the floor, and keep nothing")
+	flags.StringVar(&o.against, "against", "", "compare with this pimsd `program` instead of the baseline, and keep nothing")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -102,13 +102,13 @@ func (o options) measure(ctx context.Context, progress, table io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	l := &lab{scratch: scratch, progress: progress, profiles: o.profiles, pimsd: o.pimsd, against: o.against}
+	l := &env{scratch: scratch, progress: progress, profileDir: o.profiles, pimsd: o.pimsd, against: o.against}
 	if err := l.build(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	for i, row := range o.rows {
-		l.say("row %d of %d, %s: %s", i+1, len(o.rows), row.name, row.what)
+		l.log("row %d of %d, %s: %s", i+1, len(o.rows), row.name, row.what)
 		figures, err := row.measure(ctx, l, o.length)
 		if err != nil {
 			return fmt.Errorf("row %s: %w", row.name, err)
@@ -117,15 +117,15 @@ func (o options) measure(ctx context.Context, progress, table io.Writer) (err er
 		if o.length < 1 || o.profiles+o.pimsd+o.against != "" {
 			continue
 		}
-		if err := o.keep(figures); err != nil {
+		if err := o.save(figures); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keep puts the figures in the place of older ones of their row, and writes the report again.
-func (o options) keep(f figures) error {
+// save puts the figures in the place of older ones of their row, and writes the report again.
+func (o options) save(f figures) error {
 	all, err := readResults(o.results)
 	if err != nil {
 		return err
@@ -140,11 +140,11 @@ func (o options) keep(f figures) error {
 	if err := os.WriteFile(o.results, append(text, '\n'), 0o644); err != nil { //nolint:gosec // figures are for everybody
 		return err
 	}
-	return o.tell()
+	return o.writeReport()
 }
 
-// tell writes the report of what is kept.
-func (o options) tell() error {
+// writeReport writes the report of what is kept.
+func (o options) writeReport() error {
 	all, err := readResults(o.results)
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// patience is longer than anything takes that works.
-const patience = time.Minute
+// processTimeout is longer than anything takes that works.
+const processTimeout = time.Minute
 
 // process is one that the lab has started.
 type process struct {
@@ -27,7 +27,7 @@ type process struct {
 }
 
 // start starts a program with an environment of its own. Its log goes to a file, as a service's does.
-func (l *lab) start(ctx context.Context, name string, environ []string, program string, args ...string) (*process, error) {
+func (l *env) start(ctx context.Context, name string, environ []string, program string, args ...string) (*process, error) {
 	l.started++
 	p := &process{name: name, log: filepath.Join(l.scratch, fmt.Sprintf("%s-%d.log", name, l.started))}
 	log, err := os.Create(p.log)

@@ -32,8 +32,8 @@ func goals() []goal {
 	}
 }
 
-// judge compares the figure with the goal. It gives false when it was not measured.
-func (g goal) judge(all []figures) (value float64, met, known bool) {
+// check compares the figure with the goal. It gives false when it was not measured.
+func (g goal) check(all []figures) (value float64, met, known bool) {
 	for _, f := range all {
 		if c, ok := f.find(g.figure); ok && f.Row == g.row {
 			value = g.of(c)
@@ -60,7 +60,7 @@ func report(page string, all []figures) (string, error) {
 			sign = "≥"
 		}
 		measured, verdict := "–", ""
-		if value, met, known := g.judge(all); known {
+		if value, met, known := g.check(all); known {
 			measured, verdict = number(value), "met"
 			if !met {
 				verdict = "**missed**"

@@ -77,7 +77,7 @@ func TestAGoalIsJudged(t *testing.T) {
 		{goal{row: "one", figure: "p50", of: ratio, bound: 1.6, atLeast: true}, false, true},
 		{goal{row: "two", figure: "p50", of: ratio, bound: 1.6}, false, false},
 	} {
-		if _, met, known := test.goal.judge(all); met != test.met || known != test.known {
+		if _, met, known := test.goal.check(all); met != test.met || known != test.known {
 			t.Errorf("%+v: met %v, known %v", test.goal.bound, met, known)
 		}
 	}

@@ -18,10 +18,10 @@ type row struct {
 
 type measurer interface {
 	// measure measures in length times the usual time.
-	measure(ctx context.Context, l *lab, length float64) (figures, error)
+	measure(ctx context.Context, l *env, length float64) (figures, error)
 }
 
-func (r row) measure(ctx context.Context, l *lab, length float64) (figures, error) {
+func (r row) measure(ctx context.Context, l *env, length float64) (figures, error) {
 	f, err := r.how.measure(ctx, l, length)
 	f.Row, f.What = r.name, r.what
 	return f, err
@@ -51,8 +51,8 @@ func rows() (all []row) {
 		{"callers-256", inSQLite, 256, 1_024, enough, 0, "256 callers"},
 		{"postgres", inPostgres, 64, 512, enough, 0, "64 callers, on PostgreSQL"},
 	} {
-		sides := againstFloor(r.kind)
-		all = append(all, row{r.name, r.what, false, contest{callers: r.callers, delay: r.delay, turn: r.turn, pairs: r.pairs, sides: sides}})
+		targets := againstFloor(r.kind)
+		all = append(all, row{r.name, r.what, false, comparisonRun{callers: r.callers, delay: r.delay, otpsPerTurn: r.turn, pairs: r.pairs, targets: targets}})
 	}
 	for _, r := range []struct {
 		name, kind string
@@ -63,8 +63,8 @@ func rows() (all []row) {
 		{"sqlite-1m", inSQLite, many},
 		{"postgres-1m", inPostgres, many},
 	} {
-		compare := func(hot bool) contest {
-			return contest{callers: 256, turn: 1_024, pairs: enough, sides: againstFew(r.kind, r.count, hot)}
+		compare := func(hot bool) comparisonRun {
+			return comparisonRun{callers: 256, otpsPerTurn: 1_024, pairs: enough, targets: againstFew(r.kind, r.count, hot)}
 		}
 		slow := r.count == many
 		all = append(all, row{r.name + "-start", "from the start of the service", slow, starts{r.kind, r.count}},
@@ -74,41 +74,41 @@ func rows() (all []row) {
 	return all
 }
 
-// againstFloor compares a pimsd on a store of that kind with the floor.
-func againstFloor(kind string) func(context.Context, *lab, int) ([2]*side, error) {
-	return func(ctx context.Context, l *lab, callers int) (sides [2]*side, err error) {
-		s, err := l.stock(ctx, kind, few)
+// againstFloor compares a pimsd on a store of that kind with the baseline.
+func againstFloor(kind string) func(context.Context, *env, int) ([2]*target, error) {
+	return func(ctx context.Context, l *env, callers int) (targets [2]*target, err error) {
+		s, err := l.dataset(ctx, kind, few)
 		if err != nil {
-			return sides, err
+			return targets, err
 		}
-		if sides[0], err = l.pimsdSide(ctx, "pimsd", l.pimsd, s, callers); err != nil {
-			return sides, err
+		if targets[0], err = l.pimsdTarget(ctx, "pimsd", l.pimsd, s, callers); err != nil {
+			return targets, err
 		}
 		if l.against != "" {
-			if s, err = l.stock(ctx, kind, few-1); err == nil {
-				sides[1], err = l.pimsdSide(ctx, l.against, l.against, s, callers)
+			if s, err = l.dataset(ctx, kind, few-1); err == nil {
+				targets[1], err = l.pimsdTarget(ctx, l.against, l.against, s, callers)
 			}
-			return sides, err
+			return targets, err
 		}
-		sides[1], err = l.floorSide(ctx, few, callers)
-		return sides, err
+		targets[1], err = l.baselineTarget(ctx, few, callers)
+		return targets, err
 	}
 }
 
 // againstFew compares a pimsd with many accounts with one that has few.
-func againstFew(kind string, count int, hot bool) func(context.Context, *lab, int) ([2]*side, error) {
-	return func(ctx context.Context, l *lab, callers int) (sides [2]*side, err error) {
+func againstFew(kind string, count int, hot bool) func(context.Context, *env, int) ([2]*target, error) {
+	return func(ctx context.Context, l *env, callers int) (targets [2]*target, err error) {
 		for i, n := range []int{count, few} {
-			s, err := l.stock(ctx, kind, n)
+			s, err := l.dataset(ctx, kind, n)
 			if err != nil {
-				return sides, err
+				return targets, err
 			}
-			if sides[i], err = l.pimsdSide(ctx, fmt.Sprintf("%d accounts", n), l.pimsd, s, callers); err != nil {
-				return sides, err
+			if targets[i], err = l.pimsdTarget(ctx, fmt.Sprintf("%d accounts", n), l.pimsd, s, callers); err != nil {
+				return targets, err
 			}
 		}
-		sides[0].hot = hot
-		return sides, nil
+		targets[0].hot = hot
+		return targets, nil
 	}
 }
 
@@ -142,11 +142,11 @@ type starts struct {
 
 const (
 	startings = 9
-	// settling is how long a pimsd stays idle before its memory counts as that of an idle one.
-	settling = time.Second
+	// idleBeforeMeasure is how long a pimsd stays idle before its memory counts as that of an idle one.
+	idleBeforeMeasure = time.Second
 )
 
-func (s starts) measure(ctx context.Context, l *lab, _ float64) (f figures, err error) {
+func (s starts) measure(ctx context.Context, l *env, _ float64) (f figures, err error) {
 	f.Pairs = startings
 	var ready, resident [2][]float64
 	for n := range startings {
@@ -167,8 +167,8 @@ func (s starts) measure(ctx context.Context, l *lab, _ float64) (f figures, err 
 }
 
 // startOnce starts a pimsd and stops it, and returns the milliseconds until it was ready, and the MiB that it had then.
-func (l *lab) startOnce(ctx context.Context, kind string, count int) (ready, resident float64, err error) {
-	s, err := l.stock(ctx, kind, count)
+func (l *env) startOnce(ctx context.Context, kind string, count int) (ready, resident float64, err error) {
+	s, err := l.dataset(ctx, kind, count)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -176,7 +176,7 @@ func (l *lab) startOnce(ctx context.Context, kind string, count int) (ready, res
 	if err != nil {
 		return 0, 0, err
 	}
-	time.Sleep(settling)
+	time.Sleep(idleBeforeMeasure)
 	bytes, _, err := memory(v.pid())
 	return milliseconds(v.ready), float64(bytes) / (1 << 20), errors.Join(err, v.stop())
 }

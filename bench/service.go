@@ -30,11 +30,11 @@ type service struct {
 
 // serve starts the program pimsd on the stock and waits until it is ready. With profiles, it is one that writes them at its
 // end.
-func (l *lab) serve(ctx context.Context, pimsd string, s *stock) (*service, error) {
+func (l *env) serve(ctx context.Context, pimsd string, s *dataset) (*service, error) {
 	environ := append([]string{"PIMSD_LISTEN=127.0.0.1:0", "PIMSD_OPS_LISTEN=127.0.0.1:0"}, s.environ...)
 	program := []string{pimsd, "serve"}
-	if l.profiles != "" {
-		program = []string{l.self, roleService, l.profiles}
+	if l.profileDir != "" {
+		program = []string{l.self, roleService, l.profileDir}
 		environ = append(environ, "GOGC=300") // as the command has it by itself
 	}
 	began := time.Now()
@@ -49,7 +49,7 @@ func (l *lab) serve(ctx context.Context, pimsd string, s *stock) (*service, erro
 			return nil, v.stop()
 		case <-time.After(time.Millisecond):
 		}
-		if time.Since(began) > patience {
+		if time.Since(began) > processTimeout {
 			return nil, errors.Join(errors.New("pimsd does not get ready"), v.stop())
 		}
 	}

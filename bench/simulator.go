@@ -14,8 +14,8 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 )
 
-// simulatorDoors are what the simulator's process says when it serves.
-type simulatorDoors struct{ Protocol, Control string }
+// simulatorAddresses are what the simulator's process says when it serves.
+type simulatorAddresses struct{ Protocol, Control string }
 
 // runSimulator is the simulated inWebo, with the default knobs and no memory of requests. Each line of orders is a fleet,
 // which it plants and answers with a line. It ends with ctx.
@@ -26,11 +26,11 @@ func runSimulator(ctx context.Context, orders io.Reader, answers io.Writer) erro
 	}
 	s.Start()
 	answer := json.NewEncoder(answers)
-	if err := answer.Encode(simulatorDoors{s.ProtocolURL(), s.ControlURL()}); err != nil {
+	if err := answer.Encode(simulatorAddresses{s.ProtocolURL(), s.ControlURL()}); err != nil {
 		return err
 	}
 	for order := json.NewDecoder(orders); ; {
-		var f fleet
+		var f profile
 		switch err := order.Decode(&f); {
 		case errors.Is(err, io.EOF):
 			<-ctx.Done()
@@ -52,24 +52,24 @@ func runSimulator(ctx context.Context, orders io.Reader, answers io.Writer) erro
 // simulator is that process, seen from outside.
 type simulator struct {
 	*process
-	doors   simulatorDoors
-	answers *json.Decoder
+	addresses simulatorAddresses
+	answers   *json.Decoder
 }
 
-func (l *lab) startSimulator(ctx context.Context) (*simulator, error) {
+func (l *env) startSimulator(ctx context.Context) (*simulator, error) {
 	p, err := l.start(ctx, "simulator", nil, l.self, roleSimulator)
 	if err != nil {
 		return nil, err
 	}
 	s := &simulator{process: p, answers: json.NewDecoder(bufio.NewReader(p.stdout))}
-	if err := s.answers.Decode(&s.doors); err != nil {
+	if err := s.answers.Decode(&s.addresses); err != nil {
 		return nil, errors.Join(fmt.Errorf("the simulator does not start: %w", err), p.stop())
 	}
 	return s, nil
 }
 
 // plant makes the devices of the fleet known.
-func (s *simulator) plant(f fleet) error {
+func (s *simulator) plant(f profile) error {
 	if err := json.NewEncoder(s.stdin).Encode(f); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (s *simulator) control(ctx context.Context, method, path string, body, answ
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, s.doors.Control+path, bytes.NewReader(text))
+	request, err := http.NewRequestWithContext(ctx, method, s.addresses.Control+path, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (s *simulator) control(ctx context.Context, method, path string, body, answ
 
 // call makes a request and reads the JSON that answers it, if any is wanted.
 func call(request *http.Request, answer any) error {
-	client := &http.Client{Timeout: patience}
+	client := &http.Client{Timeout: processTimeout}
 	defer client.CloseIdleConnections()
 	response, err := client.Do(request)
 	if err != nil {

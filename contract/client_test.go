@@ -202,7 +202,7 @@ func TestALostAnswerOfADaemon(t *testing.T) {
 	if err != nil || !a.Verify(given) {
 		t.Errorf("%v", err)
 	}
-	if given := a.Truth().Issued; given != 1 {
+	if given := a.Expected().Issued; given != 1 {
 		t.Errorf("inWebo has given %d OTPs", given)
 	}
 	if len(keys) < 2 || len(slices.Compact(keys)) != 1 {

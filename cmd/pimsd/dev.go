@@ -46,7 +46,7 @@ with it, a folder that this command has made. The quota is off unless it is set.
 	flags.BoolVar(&d.once, "once", false, "end after the first verified OTP; all ports are chosen freely")
 	flags.BoolVar(&d.freePorts, "free-ports", false, "choose ports that are free, where a flag names none")
 	flags.StringVar(&d.simulator.Listen, "simulator-listen", d.simulator.Listen, "`host:port` of the simulator's protocol and of /FS")
-	flags.StringVar(&d.simulator.Control, "simulator-control", d.simulator.Control, "`host:port` of the simulator's control door")
+	flags.StringVar(&d.simulator.Control, "simulator-control", d.simulator.Control, "`host:port` of the simulator's control listener")
 	flags.Uint64Var(&d.simulator.Seed, "seed", 0, "repeat the simulator's run of this `seed`; 0 draws one")
 	addKnobs(flags, &d.simulator.Knobs)
 	config.FlagsOf(flags, "listen", "ops.listen", "data_dir", "quota.otps_per_day", "log.level")

@@ -107,7 +107,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics.WatchSealingKeys(func() bool { return true })
 	none := func() uint64 { return 0 }
 	metrics.WatchEmbeddedStore(none, none, func() int64 { return 0 }, time.Now)
-	metrics.WatchCensus([]string{"enrolled"})
+	metrics.WatchAccountStats([]string{"enrolled"})
 	metrics.WatchThrottles([]string{"quota"})
 	metrics.CountCommit("lease", "done")
 	metrics.CountPanic("settle")

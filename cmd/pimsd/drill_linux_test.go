@@ -122,10 +122,10 @@ func (d *drill) afterwards(n int) int {
 // untilOTPs waits for that many further OTPs.
 func (d *drill) untilOTPs(n int64) {
 	d.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	for want := d.otps.Load() + n; d.otps.Load() < want; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			d.t.Fatalf("only %d OTPs of %d answers within %v", d.otps.Load(), d.answers.Load(), patience)
+			d.t.Fatalf("only %d OTPs of %d answers within %v", d.otps.Load(), d.answers.Load(), testTimeout)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func (d *drill) serve() *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	health := d.command("health", "--wait", patience.String())
+	health := d.command("health", "--wait", testTimeout.String())
 	health.Env = append(health.Env, "PIMSD_OPS_LISTEN="+ops)
 	if out, err := health.CombinedOutput(); err != nil {
 		d.t.Fatalf("%v: %s", err, out)

@@ -29,8 +29,8 @@ type harness struct {
 const (
 	testAccount = "alice"
 	testPIN     = "80517263"
-	// patience is longer than anything takes that works.
-	patience = time.Minute
+	// testTimeout is longer than anything takes that works.
+	testTimeout = time.Minute
 )
 
 func newHarness(t *testing.T) *harness {
@@ -115,8 +115,8 @@ func await[T any](t *testing.T, what string, event <-chan T) T {
 	select {
 	case value := <-event:
 		return value
-	case <-time.After(patience):
-		t.Fatalf("not within %v: %s", patience, what)
+	case <-time.After(testTimeout):
+		t.Fatalf("not within %v: %s", testTimeout, what)
 		panic("unreachable")
 	}
 }

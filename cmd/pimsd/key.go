@@ -117,7 +117,7 @@ func revokeUnseen(ctx context.Context, core *app.Core, key authn.Key, why error)
 // revokeTimeout bounds revoking a key that was never shown.
 const revokeTimeout = 10 * time.Second
 
-// listedKey is a key in the listing. Nothing of it opens a door.
+// listedKey is a key in the list. Nothing in it can be used to authenticate.
 type listedKey struct {
 	ID         string       `json:"id"`
 	For        string       `json:"for"`
@@ -131,8 +131,8 @@ type listedKey struct {
 func newKeyList(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the API keys, without what opens a door",
-		Long: `List the API keys, without what opens a door. When a key was last used is noted once a minute, and when the service
+		Short: "List the API keys, without their secret parts",
+		Long: `List the API keys, without their secret parts. When a key was last used is noted once a minute, and when the service
 stops.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")

@@ -72,10 +72,10 @@ func chooseService(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	for _, id := range simulatorOf(ts).DeviceIDs() {
-		truth, err := simulatorOf(ts).Truth(id)
+		expected, err := simulatorOf(ts).DeviceState(id)
 		ts.Check(err)
-		if len(truth.Services) >= n {
-			ts.Setenv("PIMSD_INWEBO_SERVICE", truth.Services[n-1])
+		if len(expected.Services) >= n {
+			ts.Setenv("PIMSD_INWEBO_SERVICE", expected.Services[n-1])
 			return
 		}
 	}

@@ -45,7 +45,7 @@ lists those that the records need.`,
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		return withRecords(cmd, c, func(core *app.Core) error {
-			census, err := seal.Count(cmd.Context(), core.Store)
+			usage, err := seal.Count(cmd.Context(), core.Store)
 			if err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ lists those that the records need.`,
 			} else {
 				_, _ = fmt.Fprintf(p.stderr, "pimsd: the sealing keys cannot be read: %v\n", err)
 			}
-			keys := sealingKeys(known, census)
+			keys := sealingKeys(known, usage)
 			if *asJSON {
 				return printJSON(cmd.OutOrStdout(), keys)
 			}
@@ -64,18 +64,18 @@ lists those that the records need.`,
 	})
 }
 
-func sealingKeys(known []seal.KeyID, census seal.Census) []sealingKey {
+func sealingKeys(known []seal.KeyID, usage seal.KeyUsage) []sealingKey {
 	keys := []sealingKey{}
 	for i, id := range known {
 		use := "opens"
 		if i == 0 {
 			use = "current"
 		}
-		keys = append(keys, sealingKey{id, use, census[id]})
+		keys = append(keys, sealingKey{id, use, usage[id]})
 	}
-	for _, id := range census.Keys() {
+	for _, id := range usage.Keys() {
 		if !slices.Contains(known, id) {
-			keys = append(keys, unknownKey(id, census[id]))
+			keys = append(keys, unknownKey(id, usage[id]))
 		}
 	}
 	return keys
@@ -155,7 +155,7 @@ func addKey(keyring *seal.Keyring) error {
 	if err == nil && id != keyring.Current() {
 		err = keyring.Promote(id)
 	}
-	if errors.Is(err, seal.ErrNotFile) {
+	if errors.Is(err, seal.ErrNoKeyFile) {
 		return usageError{err}
 	}
 	return err
@@ -188,7 +188,7 @@ them. The command takes some seconds after a change of the key file, for writes 
 				return core.Keyring.RemoveUnused(cmd.Context(), core.Store, id)
 			})
 			switch {
-			case errors.Is(err, seal.ErrNotFile):
+			case errors.Is(err, seal.ErrNoKeyFile):
 				return usageError{err}
 			case err != nil:
 				return err

@@ -18,7 +18,7 @@ func newSimulator(process) *cobra.Command {
 		Short: "Run the inWebo simulator alone, for tests",
 		Long: `Run a simulator of the inWebo service, for tests of pimsd and of any other client of the protocol. It takes the SMS
 code 123456, verifies OTPs at /FS for any serviceId and userId, and can be made as hostile as you like at its control
-door. It knows no real account and keeps nothing.
+listener. It knows no real account and keeps nothing.
 
 How it answers a client that never saw its last answer (--lost-finalize), and whether it checks the PIN in a proof
 (--check-pin), is not known of the real server: both ways are there.`,
@@ -27,7 +27,7 @@ How it answers a client that never saw its last answer (--lost-finalize), and wh
 	options := inwebosim.Options{Knobs: inwebosim.DefaultKnobs()}
 	flags := cmd.Flags()
 	flags.StringVar(&options.Listen, "listen", inwebosim.DefaultListen, "`host:port` of the protocol and of /FS")
-	flags.StringVar(&options.Control, "control", inwebosim.DefaultControl, "`host:port` of the control door")
+	flags.StringVar(&options.Control, "control", inwebosim.DefaultControl, "`host:port` of the control listener")
 	flags.BoolVar(&options.BeyondLoopback, "beyond-loopback", false, "listening where other machines reach it is meant")
 	flags.Uint64Var(&options.Seed, "seed", 0, "repeat the run of this `seed`; 0 draws one")
 	addKnobs(flags, &options.Knobs)
@@ -52,11 +52,11 @@ func addKnobs(flags *pflag.FlagSet, knobs *inwebosim.Knobs) {
 	flags.AddGoFlagSet(set)
 }
 
-// simulatorPatience is how long a simulator that is told to stop may take.
-const simulatorPatience = 5 * time.Second
+// simulatorTimeout is how long a simulator that is told to stop may take.
+const simulatorTimeout = 5 * time.Second
 
 func stopSimulator(ctx context.Context, simulator *inwebosim.Simulator) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), simulatorPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), simulatorTimeout)
 	defer cancel()
 	return simulator.Stop(ctx)
 }

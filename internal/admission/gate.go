@@ -36,9 +36,9 @@ func NewGate(inFlight, waiting int, timeout time.Duration) *Gate {
 	return &Gate{timeout: timeout, inside: newPlaces(inFlight), waiting: newPlaces(waiting)}
 }
 
-// Enter takes a place for the call, which leave gives back. It waits for one when there is none that the call may
+// Acquire takes a place for the call, which leave gives back. It waits for one when there is none that the call may
 // have. ok is false when the call has to be refused: at once when too many wait already, or when none became free in time.
-func (g *Gate) Enter(ctx context.Context, call Call) (leave func(), ok bool) {
+func (g *Gate) Acquire(ctx context.Context, call Call) (release func(), ok bool) {
 	if g == nil {
 		return func() {}, true
 	}
@@ -46,7 +46,7 @@ func (g *Gate) Enter(ctx context.Context, call Call) (leave func(), ok bool) {
 	if !ok || w != nil && !g.wait(ctx, w) {
 		return nil, false
 	}
-	return sync.OnceFunc(func() { g.leave(call) }), true
+	return sync.OnceFunc(func() { g.release(call) }), true
 }
 
 // join admits the call, or puts it into the queue: then it returns the waiter. ok is false when it can do neither.
@@ -90,9 +90,9 @@ func (g *Gate) abandon(w *waiter) bool {
 	return true
 }
 
-// leave returns a place back and admits the waiters that may have one now, in the order of their arrival. Nothing else
+// release returns a place back and admits the waiters that may have one now, in the order of their arrival. Nothing else
 // frees a place or makes a share larger, so no call waits for a place that it could have.
-func (g *Gate) leave(call Call) {
+func (g *Gate) release(call Call) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inside.release(call)

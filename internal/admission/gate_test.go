@@ -19,19 +19,19 @@ const timeout = time.Second
 // callOf is a call of a caller that has one account.
 func callOf(name string) admission.Call { return admission.Call{Caller: "key:" + name, Account: name} }
 
-func mustEnter(t *testing.T, g *admission.Gate, call admission.Call) (leave func()) {
+func mustEnter(t *testing.T, g *admission.Gate, call admission.Call) (release func()) {
 	t.Helper()
-	leave, ok := g.Enter(t.Context(), call)
+	release, ok := g.Acquire(t.Context(), call)
 	if !ok {
 		t.Fatalf("%+v is refused", call)
 	}
-	return leave
+	return release
 }
 
 func wantRefused(t *testing.T, g *admission.Gate, call admission.Call, after time.Duration) {
 	t.Helper()
 	began := time.Now()
-	if _, ok := g.Enter(t.Context(), call); ok || time.Since(began) != after {
+	if _, ok := g.Acquire(t.Context(), call); ok || time.Since(began) != after {
 		t.Errorf("%+v is admitted: %v, after %v; want a refusal after %v", call, ok, time.Since(began), after)
 	}
 }
@@ -40,13 +40,13 @@ func TestFullGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGate(2, 1, timeout)
-		leave := mustEnter(t, g, callOf("a"))
+		release := mustEnter(t, g, callOf("a"))
 		mustEnter(t, g, callOf("b"))
 		wantRefused(t, g, callOf("c"), timeout)
 		waited := make(chan time.Duration)
 		began := time.Now()
 		go func() {
-			if _, ok := g.Enter(t.Context(), callOf("d")); !ok {
+			if _, ok := g.Acquire(t.Context(), callOf("d")); !ok {
 				t.Error("the call that waits is refused")
 			}
 			waited <- time.Since(began)
@@ -54,7 +54,7 @@ func TestFullGate(t *testing.T) {
 		synctest.Wait()
 		wantRefused(t, g, callOf("e"), 0) // one waits already
 		time.Sleep(timeout / 2)
-		leave()
+		release()
 		if after := <-waited; after != timeout/2 {
 			t.Errorf("the call that waits is admitted after %v", after)
 		}
@@ -66,13 +66,13 @@ func TestCallerThatLeavesTheQueueMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGate(1, 1, time.Hour)
-		leave := mustEnter(t, g, callOf("a"))
+		release := mustEnter(t, g, callOf("a"))
 		ctx, hangUp := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, hangUp)
-		if _, ok := g.Enter(ctx, callOf("b")); ok {
+		if _, ok := g.Acquire(ctx, callOf("b")); ok {
 			t.Error("admitted")
 		}
-		time.AfterFunc(time.Minute, leave)
+		time.AfterFunc(time.Minute, release)
 		mustEnter(t, g, callOf("c"))
 	})
 }
@@ -87,7 +87,7 @@ func TestNeverMoreInsideThanPlaces(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 200 {
 			all.Go(func() {
-				leave, ok := g.Enter(t.Context(), callOf(fmt.Sprint(i)))
+				release, ok := g.Acquire(t.Context(), callOf(fmt.Sprint(i)))
 				if !ok {
 					return
 				}
@@ -97,8 +97,8 @@ func TestNeverMoreInsideThanPlaces(t *testing.T) {
 				time.Sleep(timeout / 4)
 				inside.Add(-1)
 				served.Add(1)
-				leave()
-				leave() // again: it changes nothing
+				release()
+				release() // again: it changes nothing
 			})
 		}
 		all.Wait()
@@ -115,7 +115,7 @@ func TestNeverMoreInsideThanPlaces(t *testing.T) {
 func fill(t *testing.T, g *admission.Gate, callOf func(i int) admission.Call) int {
 	t.Helper()
 	for i := 0; ; i++ {
-		if _, ok := g.Enter(t.Context(), callOf(i)); !ok {
+		if _, ok := g.Acquire(t.Context(), callOf(i)); !ok {
 			return i
 		}
 	}
@@ -170,19 +170,19 @@ func TestSharesOfTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGate(64, 16, timeout)
-		leave := mustEnter(t, g, callOf("mallory"))
+		release := mustEnter(t, g, callOf("mallory"))
 		fill := func() (refused int64) {
 			var all sync.WaitGroup
 			for range 100 {
 				all.Go(func() {
-					if _, ok := g.Enter(t.Context(), callOf("mallory")); !ok {
+					if _, ok := g.Acquire(t.Context(), callOf("mallory")); !ok {
 						atomic.AddInt64(&refused, 1)
 					}
 				})
 			}
 			synctest.Wait()
 			mustEnter(t, g, callOf("alice"))()
-			leave() // one of those that wait gets the place
+			release() // one of those that wait gets the place
 			all.Wait()
 			return refused
 		}
@@ -208,15 +208,15 @@ func TestOthersFindPlaces(t *testing.T) {
 			var leaves []func()
 			for _, b := range bursts {
 				for i := range b.calls {
-					if leave, ok := g.Enter(t.Context(), admission.Call{Caller: fmt.Sprint(b.caller), Account: fmt.Sprint(b.caller, i)}); ok {
-						leaves = append(leaves, leave)
+					if release, ok := g.Acquire(t.Context(), admission.Call{Caller: fmt.Sprint(b.caller), Account: fmt.Sprint(b.caller, i)}); ok {
+						leaves = append(leaves, release)
 					}
 				}
-				leave, ok := g.Enter(t.Context(), callOf("alice"))
+				release, ok := g.Acquire(t.Context(), callOf("alice"))
 				if !ok {
 					rt.Fatalf("another caller is refused at %d of %d places", g.Free(), size)
 				}
-				leave()
+				release()
 				for range min(b.ends, len(leaves)) {
 					leaves[0]()
 					leaves = leaves[1:]

@@ -29,9 +29,9 @@ func NewRates(perSecond, burst int) *Rates {
 	return &Rates{each: rate.Limit(perSecond), burst: burst, young: map[string]*rate.Limiter{}}
 }
 
-// Take counts one that the caller sends, and reports whether it may. What was too fast does not count: a caller who then
+// Allow counts one that the caller sends, and reports whether it may. What was too fast does not count: a caller who then
 // sends nothing for a second may send again.
-func (r *Rates) Take(caller string) (ok bool) {
+func (r *Rates) Allow(caller string) (ok bool) {
 	if r == nil {
 		return true
 	}

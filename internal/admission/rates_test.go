@@ -21,9 +21,9 @@ func TestTheRateIsKeptAndSoIsTheWait(t *testing.T) {
 			r, began, taken := admission.NewRates(perSecond, burst), time.Now(), 0
 			for _, pause := range pauses {
 				time.Sleep(time.Duration(pause) * time.Microsecond)
-				if !r.Take("a") {
+				if !r.Allow("a") {
 					time.Sleep(time.Second)
-					if !r.Take("a") {
+					if !r.Allow("a") {
 						rt.Fatal("refused again, a second later")
 					}
 				}
@@ -41,11 +41,11 @@ func TestCallersDoNotCountAgainstEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := admission.NewRates(1, 2)
 		for range 2 {
-			if !r.Take("a") || !r.Take("b") {
+			if !r.Allow("a") || !r.Allow("b") {
 				t.Fatal("refused within the burst")
 			}
 		}
-		if r.Take("a") || r.Take("b") || !r.Take("c") {
+		if r.Allow("a") || r.Allow("b") || !r.Allow("c") {
 			t.Error("the rates are not the callers' own")
 		}
 	})
@@ -56,12 +56,12 @@ func TestCallersAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := admission.NewRates(1, 1)
-		r.Take("busy")
+		r.Allow("busy")
 		for i := range 100_000 {
-			if !r.Take(fmt.Sprint(i)) {
+			if !r.Allow(fmt.Sprint(i)) {
 				t.Fatalf("the first of caller %d is refused", i)
 			}
-			if i%1000 == 0 && r.Take("busy") {
+			if i%1000 == 0 && r.Allow("busy") {
 				t.Fatalf("who keeps sending was forgotten after %d others", i)
 			}
 		}
@@ -75,7 +75,7 @@ func TestARateOfNothingBoundsNothing(t *testing.T) {
 	t.Parallel()
 	r := admission.NewRates(0, 0)
 	for range 100 {
-		if !r.Take("a") {
+		if !r.Allow("a") {
 			t.Fatal("refused")
 		}
 	}

@@ -54,7 +54,7 @@ func (ad *administration) readAudit(c *call) (any, error) {
 		page, _, err := ad.auditPageOf(c.request.Context(), principal, after, limit)
 		return page, err
 	}
-	release, ok := ad.polls.Enter(c.request.Context(), admission.Call{Caller: c.event.Caller})
+	release, ok := ad.polls.Acquire(c.request.Context(), admission.Call{Caller: c.event.Caller})
 	if !ok {
 		return nil, errOverload
 	}

@@ -126,7 +126,7 @@ func waitOf(err error, estimate time.Duration) time.Duration {
 	if w, ok := errors.AsType[*otp.RetryAfterError](err); ok {
 		return w.For
 	}
-	if w, ok := errors.AsType[*authn.Wait](err); ok {
+	if w, ok := errors.AsType[*authn.RetryAfterError](err); ok {
 		return w.For
 	}
 	return estimate

@@ -44,7 +44,7 @@ func (a *API) authenticate(c *call, scope authn.Scope) (authn.Principal, error) 
 		return authn.Principal{}, err
 	}
 	c.event.Caller = principal.Name
-	if !a.config.Rates.Take(principal.Name) {
+	if !a.config.Rates.Allow(principal.Name) {
 		return authn.Principal{}, errTooFast
 	}
 	if !principal.Has(scope) {
@@ -56,7 +56,7 @@ func (a *API) authenticate(c *call, scope authn.Scope) (authn.Principal, error) 
 // acquirePlace takes one of the places for calls in flight, which is free again when the call ends. Shares of the places can be
 // kept only of a caller that is known, and a caller that is not takes none, however long its credential needs to be judged.
 func (a *API) acquirePlace(c *call) error {
-	release, ok := a.config.Gate.Enter(c.request.Context(), admission.Call{Caller: c.event.Caller, Account: c.event.Account})
+	release, ok := a.config.Gate.Acquire(c.request.Context(), admission.Call{Caller: c.event.Caller, Account: c.event.Account})
 	if !ok {
 		return errOverload
 	}

@@ -56,10 +56,10 @@ func (a *App) collectAccountStats(ctx context.Context) {
 	})
 }
 
-func (a *App) countAccounts(ctx context.Context) (telemetry.Census, error) {
+func (a *App) countAccounts(ctx context.Context) (telemetry.AccountStats, error) {
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
-	c := telemetry.Census{Accounts: map[string]int{}, At: time.Now()}
+	c := telemetry.AccountStats{Accounts: map[string]int{}, At: time.Now()}
 	began, counted := time.Now(), 0
 	err := a.EachAccount(ctx, func(status otp.Status) error {
 		for condition, holds := range conditionsOf(status) {

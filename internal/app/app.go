@@ -46,7 +46,7 @@ type App struct {
 	sockets  sockets
 	manager  *telemetry.ServiceManager // nil when there is none
 
-	setAccountStats func(telemetry.Census)
+	setAccountStats func(telemetry.AccountStats)
 }
 
 // New binds both listeners and then builds everything. While it opens the store, operators are told that the service is not ready, and
@@ -90,7 +90,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	metrics.WatchUnreadAnswers(a.Store.CountUnreadAnswers)
 	a.denied = newDeniedCallers(a.Store, logger, metrics)
 	metrics.ExpectRefusedCallers(lineRecorded, lineDropped, lineFailed)
-	a.setAccountStats = metrics.WatchCensus(conditions())
+	a.setAccountStats = metrics.WatchAccountStats(conditions())
 	if err = a.openOps(metrics); err != nil {
 		return nil, err
 	}

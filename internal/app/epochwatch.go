@@ -21,7 +21,7 @@ type epochWatch struct {
 // run looks every storeWatchInterval until ctx ends.
 func (w *epochWatch) run(ctx context.Context) { every(ctx, storeWatchInterval, w.check) }
 
-// reloadFiles logs each epoch once per start of the service, except the first epoch, which no cause has raised. It logs nothing when the
+// check logs each epoch once per start of the service, except the first epoch, which no cause has raised. It logs nothing when the
 // store cannot be read, which readiness reports.
 func (w *epochWatch) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)

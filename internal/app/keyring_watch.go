@@ -98,7 +98,7 @@ func (w *keyringWatch) ready(context.Context) error {
 	return nil
 }
 
-// run is what /readyz?verbose says of keys that are ready.
+// describe returns what /readyz?verbose says of keys that are ready.
 func (w *keyringWatch) describe(context.Context) string {
 	if fault := w.current(); fault != nil {
 		return fmt.Sprintf("but only in memory: %v", fault)

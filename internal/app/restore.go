@@ -37,9 +37,9 @@ func PrepareRestore(ctx context.Context, c *config.Config, backup, caller string
 			_ = replacement.Close() // the error that matters is the first
 		}
 	}()
-	census, err := seal.Count(ctx, replacement)
+	usage, err := seal.Count(ctx, replacement)
 	if err == nil {
-		err = keyring.Check(census)
+		err = keyring.Check(usage)
 	}
 	if err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ func (w *storeWatch) run(ctx context.Context) {
 	every(ctx, storeWatchInterval, w.check)
 }
 
-// reloadFiles logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
+// check logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
 func (w *storeWatch) check(ctx context.Context) {
 	c := w.store.Condition(ctx)
 	for i, found := range [conditionNotes]struct {
@@ -83,5 +83,5 @@ func (w *storeWatch) check(ctx context.Context) {
 	w.condition.Store(&c)
 }
 
-// run is what /readyz?verbose says of the condition.
+// describe returns what /readyz?verbose says of the condition.
 func (w *storeWatch) describe(context.Context) string { return strings.Join(w.current().Notes(), "; ") }

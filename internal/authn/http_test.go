@@ -68,7 +68,7 @@ func TestBadCredentialsOverHTTP(t *testing.T) {
 			t.Fatalf("a good credential: %s", got.Body)
 		}
 	}
-	heard := a.Truth().Requests
+	heard := a.Expected().Requests
 	want := seen(a.Daemon.Ask("x", pimsdtest.WithPIN(aPIN)))
 	if !strings.HasPrefix(want, "401 ") || !strings.Contains(want, refusal) || !strings.Contains(want, "Www-Authenticate") {
 		t.Errorf("the answer lacks %s", want)
@@ -95,7 +95,7 @@ func TestBadCredentialsOverHTTP(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	if n := a.Truth().Requests; n != heard {
+	if n := a.Expected().Requests; n != heard {
 		t.Errorf("inWebo heard %d requests more", n-heard)
 	}
 	if len(bad) < 140 || unsendable > 3 {
@@ -130,7 +130,7 @@ func TestIssuersOutOfReachOverHTTP(t *testing.T) {
 	server := jwksServer(t)
 	server.Close()
 	a := trusting(t, server)
-	heard := a.Truth().Requests
+	heard := a.Expected().Requests
 	got := a.Daemon.Ask(good(time.Now(), "ed"), pimsdtest.WithPIN(aPIN))
 	if got.Status != http.StatusServiceUnavailable || got.Code != 2001 || got.Header.Get("Retry-After") == "" {
 		t.Errorf("a good token: %d %s", got.Status, got.Body)
@@ -140,7 +140,7 @@ func TestIssuersOutOfReachOverHTTP(t *testing.T) {
 			t.Errorf("a bad credential: %d %s", got.Status, got.Body)
 		}
 	}
-	if n := a.Truth().Requests; n != heard {
+	if n := a.Expected().Requests; n != heard {
 		t.Errorf("inWebo heard %d requests more", n-heard)
 	}
 	if got := a.OTP(aPIN); got.OTP == "" {

@@ -168,7 +168,7 @@ func credential(text string) secret.Text { return secret.NewText(text) }
 // expectWait fails unless err says that the keys are out of reach, for so many seconds, rounded up.
 func expectWait(t testing.TB, err error, want time.Duration) {
 	t.Helper()
-	wait, ok := errors.AsType[*authn.Wait](err)
+	wait, ok := errors.AsType[*authn.RetryAfterError](err)
 	if !ok || !errors.Is(err, authn.ErrKeysUnavailable) || errors.Is(err, authn.ErrUnauthenticated) ||
 		(wait.For+time.Second-1).Truncate(time.Second) != want {
 		t.Errorf("the error is %v, want that the keys are out of reach for %v", err, want)

@@ -96,7 +96,7 @@ func (t *Tokens) Authenticate(ctx context.Context, credential secret.Text) (Prin
 	if !ok {
 		return Principal{}, errIssuer
 	}
-	account, err := issuer.judge(token, t.config.Now(), t.config.Leeway)
+	account, err := issuer.checkClaims(token, t.config.Now(), t.config.Leeway)
 	if err == nil {
 		err = issuer.verify(ctx, token)
 	}
@@ -106,8 +106,8 @@ func (t *Tokens) Authenticate(ctx context.Context, credential secret.Text) (Prin
 	return Principal{Name: "jwt:" + issuer.Name + ":" + account, Grant: Grant{Account: account, Scopes: issuer.scopes}}, nil
 }
 
-// judge returns the account that the token is for, provided that its signature is good, which is not looked at.
-func (i *tokenIssuer) judge(t token, now time.Time, leeway time.Duration) (account string, err error) {
+// checkClaims returns the account that the token is for, provided that its signature is good, which is not looked at.
+func (i *tokenIssuer) checkClaims(t token, now time.Time, leeway time.Duration) (account string, err error) {
 	switch {
 	case !slices.Contains(i.algorithms, t.header.Algorithm):
 		return "", errAlgorithm

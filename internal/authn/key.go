@@ -20,7 +20,7 @@ const (
 	base32Digits = "abcdefghijklmnopqrstuvwxyz234567"
 )
 
-// Key is what is kept of an API key. Nothing of it opens a door.
+// Key is what is kept of an API key. Nothing in it can be used to authenticate.
 type Key struct {
 	ID   string            // 12 characters, public
 	Hash [sha256.Size]byte // SHA-256 of the key's whole text

@@ -75,7 +75,7 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
 		return Principal{}, refuse(ReasonExpired, "the API key "+id+" expired at "+key.ExpiresAt.Format(time.RFC3339))
 	}
-	k.uses.note(key.ID, now)
+	k.uses.record(key.ID, now)
 	return Principal{Name: key.PrincipalName(), Grant: key.Grant}, nil
 }
 

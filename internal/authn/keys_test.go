@@ -12,7 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// ring is a KeyStore with what the authenticator asks of it; it counts how often, and can fail.
+// keyStore is a KeyStore with what the authenticator asks of it; it counts how often, and can fail.
 type keyStore struct {
 	authn.KeyStore
 	keys  map[string]authn.Key

@@ -27,17 +27,17 @@ var ErrKeysUnavailable = errors.New("the keys of the token's issuer are out of r
 // errNoKeys is what a fetch failed with that brought a JWKS.
 var errNoKeys = errors.New("the JWKS has no key that can check a signature")
 
-// Wait is a cause that passes, with the time after which to try again.
-type Wait struct {
+// RetryAfterError is a cause that passes, with the time after which to try again.
+type RetryAfterError struct {
 	Cause error
 	For   time.Duration
 }
 
 // Error says what to wait for, and how long.
-func (w *Wait) Error() string { return fmt.Sprintf("%v; try again in %v", w.Cause, w.For) }
+func (w *RetryAfterError) Error() string { return fmt.Sprintf("%v; try again in %v", w.Cause, w.For) }
 
 // Unwrap returns the cause.
-func (w *Wait) Unwrap() error { return w.Cause }
+func (w *RetryAfterError) Unwrap() error { return w.Cause }
 
 // keySet keeps the keys of one issuer fresh. There is one fetch at a time, and whether another may start is decided under
 // the same lock as whether it is needed: however many tokens ask at once, they cause one.
@@ -46,15 +46,15 @@ func (w *Wait) Unwrap() error { return w.Cause }
 type keySet struct {
 	fetch func() (jwks, error) // ends by itself, soon
 
-	mu       sync.Mutex
-	keys     []jose.JSONWebKey // of the last fetch that succeeded; replaced, never changed
-	fetched  time.Time         // when that ended
-	begun    int               // how many fetches have begun, and so the number of the last one
-	trouble  error             // why the last fetch brought no key; nil: it did, or there was none
-	nextAt   time.Time         // no fetch before this
-	underway chan struct{}     // closed at the end of the fetch under way; nil: there is none
-	waiting  int               // callers
-	closed   bool
+	mu      sync.Mutex
+	keys    []jose.JSONWebKey // of the last fetch that succeeded; replaced, never changed
+	fetched time.Time         // when that ended
+	started int               // how many fetches have begun, and so the number of the last one
+	lastErr error             // why the last fetch brought no key; nil: it did, or there was none
+	nextAt  time.Time         // no fetch before this
+	running chan struct{}     // closed at the end of the fetch under way; nil: there is none
+	waiting int               // callers
+	closed  bool
 }
 
 func newKeySet(fetch func() (jwks, error)) *keySet { return &keySet{fetch: fetch} }
@@ -67,26 +67,26 @@ func newKeySet(fetch func() (jwks, error)) *keySet { return &keySet{fetch: fetch
 // KeyWaitTimeout.
 func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error) {
 	need := s.nextFetch()
-	keys, wait, err := s.look(kid, need)
+	keys, wait, err := s.lookup(kid, need)
 	if wait == nil {
 		return keys, err
 	}
-	if !s.enter() {
-		return nil, &Wait{fmt.Errorf("%w: too many callers wait for them", ErrKeysUnavailable), time.Second}
+	if !s.addWaiter() {
+		return nil, &RetryAfterError{fmt.Errorf("%w: too many callers wait for them", ErrKeysUnavailable), time.Second}
 	}
-	defer s.leave()
+	defer s.removeWaiter()
 	ctx, cancel := context.WithTimeout(ctx, KeyWaitTimeout)
 	defer cancel()
-	for ; wait != nil; keys, wait, err = s.look(kid, need) {
+	for ; wait != nil; keys, wait, err = s.lookup(kid, need) {
 		if !wait.until(ctx) {
-			return nil, s.unavailable()
+			return nil, s.keysUnavailableNow()
 		}
 	}
 	return keys, err
 }
 
-// enter counts a waiting caller, and reports whether it may wait: whether there are not too many.
-func (s *keySet) enter() bool {
+// addWaiter counts a waiting caller, and reports whether it may wait: whether there are not too many.
+func (s *keySet) addWaiter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.waiting >= maxKeyWaiters {
@@ -96,7 +96,7 @@ func (s *keySet) enter() bool {
 	return true
 }
 
-func (s *keySet) leave() {
+func (s *keySet) removeWaiter() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting--
@@ -133,18 +133,18 @@ func (w *keyWait) until(ctx context.Context) bool {
 func (s *keySet) nextFetch() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.begun + 1
+	return s.started + 1
 }
 
-// look returns what is known now for a token with that kid, for which the fetch with the number need, or a later one,
+// lookup returns what is known now for a token with that kid, for which the fetch with the number need, or a later one,
 // decides whether the kid is unknown; or it returns what to wait for. It starts the fetch that the token gives reason to.
-func (s *keySet) look(kid string, need int) ([]jose.JSONWebKey, *keyWait, error) {
+func (s *keySet) lookup(kid string, need int) ([]jose.JSONWebKey, *keyWait, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now() //nolint:forbidigo // the monotonic clock, for ages alone
 	keys := s.usable(now)
 	found := withID(keys, kid)
-	if len(found) == 0 && s.begun < need && (len(keys) == 0 || kid != "") || now.Sub(s.fetched) >= keysRefreshAfter {
+	if len(found) == 0 && s.started < need && (len(keys) == 0 || kid != "") || now.Sub(s.fetched) >= keysRefreshAfter {
 		s.start(now)
 	}
 	switch {
@@ -152,12 +152,12 @@ func (s *keySet) look(kid string, need int) ([]jose.JSONWebKey, *keyWait, error)
 		return found, nil, nil
 	case len(keys) > 0 && kid == "":
 		return nil, nil, errKeyMissing
-	case s.underway != nil:
-		return nil, &keyWait{ended: s.underway}, nil
-	case s.begun < need && s.trouble == nil && !s.closed:
+	case s.running != nil:
+		return nil, &keyWait{ended: s.running}, nil
+	case s.started < need && s.lastErr == nil && !s.closed:
 		return nil, &keyWait{delay: s.nextAt.Sub(now)}, nil
-	case s.trouble != nil || len(keys) == 0:
-		return nil, nil, s.wait(now)
+	case s.lastErr != nil || len(keys) == 0:
+		return nil, nil, s.keysUnavailable(now)
 	default:
 		return nil, nil, errKeyUnknown
 	}
@@ -172,11 +172,11 @@ func (s *keySet) prefetch() {
 
 // start begins a fetch, unless one is under way already or it is not yet time. The caller must hold s.mu.
 func (s *keySet) start(now time.Time) {
-	if s.closed || s.underway != nil || now.Before(s.nextAt) {
+	if s.closed || s.running != nil || now.Before(s.nextAt) {
 		return
 	}
-	s.begun++
-	s.underway, s.nextAt = make(chan struct{}), now.Add(unknownKeyAfter)
+	s.started++
+	s.running, s.nextAt = make(chan struct{}), now.Add(unknownKeyAfter)
 	go s.run()
 }
 
@@ -191,31 +191,31 @@ func (s *keySet) run() {
 			err = errNoKeys
 		}
 	}
-	if s.trouble = err; err != nil {
+	if s.lastErr = err; err != nil {
 		s.nextAt = now.Add(keysRetryAfter)
 	}
-	close(s.underway)
-	s.underway = nil
+	close(s.running)
+	s.running = nil
 }
 
-// unavailable says that keys are out of reach.
-func (s *keySet) unavailable() error {
+// keysUnavailableNow says that keys are out of reach.
+func (s *keySet) keysUnavailableNow() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.wait(time.Now()) //nolint:forbidigo // the monotonic clock, for ages alone
+	return s.keysUnavailable(time.Now()) //nolint:forbidigo // the monotonic clock, for ages alone
 }
 
-// wait says that keys are out of reach, and until when. The caller must hold s.mu.
-func (s *keySet) wait(now time.Time) error {
+// keysUnavailable says that keys are out of reach, and until when. The caller must hold s.mu.
+func (s *keySet) keysUnavailable(now time.Time) error {
 	cause := ErrKeysUnavailable
-	if s.trouble != nil {
-		cause = fmt.Errorf("%w: %w", ErrKeysUnavailable, s.trouble)
+	if s.lastErr != nil {
+		cause = fmt.Errorf("%w: %w", ErrKeysUnavailable, s.lastErr)
 	}
 	wait := time.Second // no less, and enough for the fetch under way
-	if s.underway == nil {
+	if s.running == nil {
 		wait = max(wait, s.nextAt.Sub(now))
 	}
-	return &Wait{cause, wait}
+	return &RetryAfterError{cause, wait}
 }
 
 // usable are the keys that are not too old.
@@ -243,7 +243,7 @@ func withID(keys []jose.JSONWebKey, kid string) (found []jose.JSONWebKey) {
 func (s *keySet) close() {
 	s.mu.Lock()
 	s.closed = true
-	ended := s.underway
+	ended := s.running
 	s.mu.Unlock()
 	if ended != nil {
 		<-ended

@@ -14,8 +14,8 @@ type uses struct {
 	last map[string]time.Time // by the key's id
 }
 
-// note notes a use. The last one counts, although its moment may be earlier: the clock may have been set back.
-func (u *uses) note(id string, at time.Time) {
+// record notes a use. The last one counts, although its moment may be earlier: the clock may have been set back.
+func (u *uses) record(id string, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.last == nil {
@@ -32,8 +32,8 @@ func (u *uses) restore(taken map[string]time.Time) {
 	u.last = taken
 }
 
-// take returns what was noted since the last time.
-func (u *uses) take() map[string]time.Time {
+// drain returns what was noted since the last time.
+func (u *uses) drain() map[string]time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	taken := u.last
@@ -44,7 +44,7 @@ func (u *uses) take() map[string]time.Time {
 // Flush has the store note when keys were last used, in one write for all that were used since it was last done. What
 // the store does not take is for the next time.
 func (k *Keys) Flush(ctx context.Context) error {
-	taken := k.uses.take()
+	taken := k.uses.drain()
 	if len(taken) == 0 {
 		return nil
 	}

@@ -11,18 +11,18 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// noted is a KeyStore that keeps what it is told of uses.
-type noted struct {
+// recorded is a KeyStore that keeps what it is told of uses.
+type recorded struct {
 	keyStore
-	told []map[string]time.Time
-	err  error
+	written []map[string]time.Time
+	err     error
 }
 
-func (n *noted) KeysUsed(_ context.Context, used map[string]time.Time) error {
+func (n *recorded) KeysUsed(_ context.Context, used map[string]time.Time) error {
 	if n.err != nil {
 		return n.err
 	}
-	n.told = append(n.told, used)
+	n.written = append(n.written, used)
 	return nil
 }
 
@@ -31,20 +31,20 @@ func TestUsesAreToldTogether(t *testing.T) {
 	t.Parallel()
 	alice, aliceText := newKey(t, bound, noon.Add(time.Hour))
 	bob, bobText := newKey(t, bound, time.Time{})
-	store := &noted{keyStore: keyStore{keys: map[string]authn.Key{alice.ID: alice, bob.ID: bob}}}
+	store := &recorded{keyStore: keyStore{keys: map[string]authn.Key{alice.ID: alice, bob.ID: bob}}}
 	now := noon
 	keys := authn.NewKeys(store, func() time.Time { return now })
 	use := func(text string) { _, _ = keys.Authenticate(t.Context(), secret.NewText(text)) }
 	flush := func(want map[string]time.Time) {
 		t.Helper()
-		store.told = nil
+		store.written = nil
 		if err := keys.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		switch {
-		case want == nil && len(store.told) == 0:
-		case len(store.told) != 1 || !maps.Equal(store.told[0], want):
-			t.Errorf("the store was told %v, want %v", store.told, want)
+		case want == nil && len(store.written) == 0:
+		case len(store.written) != 1 || !maps.Equal(store.written[0], want):
+			t.Errorf("the store was told %v, want %v", store.written, want)
 		}
 	}
 	flush(nil)

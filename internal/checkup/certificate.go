@@ -12,20 +12,20 @@ import (
 // soon is when the end of a certificate is worth a word: long enough before it to get another.
 const soon = 14 * 24 * time.Hour
 
-// lookAtCertificates looks at those that this machine shows to others.
-func lookAtCertificates(c *config.Config, now time.Time) (findings []Finding) {
+// checkCertificates looks at those that this machine shows to others.
+func checkCertificates(c *config.Config, now time.Time) (findings []Finding) {
 	if c.TLS.CertFile != "" {
-		findings = append(findings, lookAtPair(app.PreconditionCertificate, "tls.cert_file and tls.key_file", c.TLS.CertFile, c.TLS.KeyFile, now))
+		findings = append(findings, checkPair(app.PreconditionCertificate, "tls.cert_file and tls.key_file", c.TLS.CertFile, c.TLS.KeyFile, now))
 	}
 	if c.Inwebo.ClientCertFile != "" {
-		findings = append(findings, lookAtPair("certificate for inWebo", "inwebo.client_cert_file and inwebo.client_key_file",
+		findings = append(findings, checkPair("certificate for inWebo", "inwebo.client_cert_file and inwebo.client_key_file",
 			c.Inwebo.ClientCertFile, c.Inwebo.ClientKeyFile, now))
 	}
 	return findings
 }
 
-// lookAtPair looks at a certificate and its key, which the settings name.
-func lookAtPair(what, settings, certificateFile, keyFile string, now time.Time) Finding {
+// checkPair looks at a certificate and its key, which the settings name.
+func checkPair(what, settings, certificateFile, keyFile string, now time.Time) Finding {
 	pair, err := input.LoadKeyPair(certificateFile, keyFile)
 	if err != nil {
 		return fails(what, err.Error(), "Correct "+settings+": both are PEM, and belong together.")

@@ -58,7 +58,7 @@ func TestTheEndOfACertificateIsToldInTime(t *testing.T) {
 		"key is no key":     {certificate, now, Failed},
 		"good at the start": {key, now.Add(-time.Hour), OK},
 	} {
-		if got := lookAtPair("certificate", "the settings", certificate, tc.key, tc.at); got.Outcome != tc.want {
+		if got := checkPair("certificate", "the settings", certificate, tc.key, tc.at); got.Outcome != tc.want {
 			t.Errorf("%s: %+v, want %s", name, got, tc.want)
 		}
 	}

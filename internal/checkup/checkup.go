@@ -50,22 +50,22 @@ func skipped(what, because string) Finding {
 	return Finding{What: what, Outcome: Skipped, Detail: because}
 }
 
-// patience bounds everything together that is asked of the store.
-const patience = 15 * time.Second
+// storeTimeout bounds everything together that is asked of the store.
+const storeTimeout = 15 * time.Second
 
 // Run looks at everything, in the order in which a service needs it. When nothing failed, a service with the configuration starts.
 func Run(ctx context.Context, c *config.Config) []Finding {
-	kept, storeClock := lookAtStore(ctx, c)
-	certificates := lookAtCertificates(c, time.Now())
-	asked, inweboClock := lookAtInwebo(ctx, c)
-	certificates = append(certificates, lookAtIssuers(ctx, c)...)
-	found := slices.Concat(kept, lookAtSecretFiles(c), []Finding{lookAtClock(storeClock, inweboClock)},
-		certificates, lookAtPlainHTTP(c), asked)
-	return append(lookAtPreconditions(ctx, c, found), found...)
+	kept, storeClock := checkStore(ctx, c)
+	certificates := checkCertificates(c, time.Now())
+	asked, inweboClock := checkInwebo(ctx, c)
+	certificates = append(certificates, checkIssuers(ctx, c)...)
+	found := slices.Concat(kept, checkSecretFiles(c), []Finding{checkClock(storeClock, inweboClock)},
+		certificates, checkPlainHTTP(c), asked)
+	return append(checkPreconditions(ctx, c, found), found...)
 }
 
-// lookAtPreconditions looks at what else the service needs to start. It returns no second failure of what has failed already.
-func lookAtPreconditions(ctx context.Context, c *config.Config, found []Finding) (findings []Finding) {
+// checkPreconditions looks at what else the service needs to start. It returns no second failure of what has failed already.
+func checkPreconditions(ctx context.Context, c *config.Config, found []Finding) (findings []Finding) {
 	for _, p := range app.Preconditions() {
 		is := func(f Finding) bool { return f.What == p.What && f.Outcome == Failed }
 		if slices.ContainsFunc(found, is) {

@@ -15,9 +15,9 @@ const (
 	too       = time.Minute
 )
 
-// lookAtClock compares this machine's clock with that of the store, which decides about holds and quotas, and that of
+// checkClock compares this machine's clock with that of the store, which decides about holds and quotas, and that of
 // inWebo's answer. This machine's decides when keys and tokens expire.
-func lookAtClock(store, inwebo reading) Finding {
+func checkClock(store, inwebo reading) Finding {
 	const what, advice = "clock", "Have the clocks set from the network (NTP): API keys and tokens expire by this machine's."
 	worst, said := time.Duration(0), []string{}
 	for _, other := range []struct {

@@ -23,7 +23,7 @@ func TestClocksAreCompared(t *testing.T) {
 		{off(0), off(time.Minute + time.Second), Failed, "agrees with the store's, 1m1s ahead of inWebo's"},
 		{off(-time.Hour), reading{}, Failed, "1h0m0s behind the store's"},
 	} {
-		if got := lookAtClock(tc.store, tc.inwebo); got.Outcome != tc.outcome || got.Detail != tc.detail {
+		if got := checkClock(tc.store, tc.inwebo); got.Outcome != tc.outcome || got.Detail != tc.detail {
 			t.Errorf("%s, %q; want %s, %q", got.Outcome, got.Detail, tc.outcome, tc.detail)
 		}
 	}

@@ -21,8 +21,8 @@ const (
 	byAnswer     = "inWebo answer"
 )
 
-// lookAtInwebo asks the host a question that touches no account, and tells the stages of the way to its answer apart.
-func lookAtInwebo(ctx context.Context, c *config.Config) ([]Finding, reading) {
+// checkInwebo asks the host a question that touches no account, and tells the stages of the way to its answer apart.
+func checkInwebo(ctx context.Context, c *config.Config) ([]Finding, reading) {
 	client, err := app.NewInwebo(c.Inwebo)
 	if err != nil {
 		return []Finding{fails(byAnswer, err.Error(), "Correct the setting.")}, reading{}

@@ -9,15 +9,15 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// lookAtIssuers looks at whose tokens are taken, when anybody's are.
-func lookAtIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
+// checkIssuers looks at whose tokens are taken, when anybody's are.
+func checkIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
 	const what = app.PreconditionIssuers
 	if len(c.JWT.Issuers) == 0 {
 		return nil
 	}
 	err := app.CheckIssuers(c.JWT)
 	if err == nil {
-		return append([]Finding{ok(what, fmt.Sprintf("%s names %d", c.JWT.IssuersFile, len(c.JWT.Issuers)))}, lookAtIssuerKeys(ctx, c)...)
+		return append([]Finding{ok(what, fmt.Sprintf("%s names %d", c.JWT.IssuersFile, len(c.JWT.Issuers)))}, checkIssuerKeys(ctx, c)...)
 	}
 	faults, _ := errors.AsType[config.Faults](err)
 	for _, fault := range faults {
@@ -26,8 +26,8 @@ func lookAtIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
 	return append(findings, skipped("keys of issuers", "the issuers cannot be used"))
 }
 
-// lookAtIssuerKeys fetches the keys of each issuer, as the service does.
-func lookAtIssuerKeys(ctx context.Context, c *config.Config) (findings []Finding) {
+// checkIssuerKeys fetches the keys of each issuer, as the service does.
+func checkIssuerKeys(ctx context.Context, c *config.Config) (findings []Finding) {
 	for _, keys := range app.FetchIssuerKeys(ctx, c.JWT) {
 		what := "keys of issuer " + keys.Issuer
 		switch {

@@ -38,7 +38,7 @@ func TestKeysOfIssuersAreLookedAt(t *testing.T) {
 			defer server.Close()
 			c := config.Default()
 			c.JWT.Issuers = []config.Issuer{{Name: "login", URL: "https://login.example/", JWKSURL: server.URL, Audiences: []string{"pimsd"}}}
-			findings := lookAtIssuers(t.Context(), c)
+			findings := checkIssuers(t.Context(), c)
 			if len(findings) != 2 || findings[1].What != "keys of issuer login" || findings[1].Outcome != tc.outcome || findings[1].Detail != tc.detail ||
 				(findings[1].Advice == "") != (tc.outcome == OK) || strings.Contains(findings[1].Detail, "\n") {
 				t.Errorf("the findings are %+v", findings)

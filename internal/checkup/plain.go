@@ -2,8 +2,8 @@ package checkup
 
 import "github.com/pimsd/pimsd/internal/config"
 
-// lookAtPlainHTTP notes where plain HTTP crosses the network because a setting says that it is meant.
-func lookAtPlainHTTP(c *config.Config) (findings []Finding) {
+// checkPlainHTTP notes where plain HTTP crosses the network because a setting says that it is meant.
+func checkPlainHTTP(c *config.Config) (findings []Finding) {
 	const what = "plain HTTP"
 	if c.PlainBeyondLoopback() {
 		findings = append(findings, note(what, "the API is served without TLS at "+c.Listen+", as http.allow_plain says",

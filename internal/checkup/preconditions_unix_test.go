@@ -41,8 +41,8 @@ func TestServiceRefusesWhatTheCheckFails(t *testing.T) {
 // expectStart expects that both the check and the service find the precondition broken; empty: neither finds anything.
 func expectStart(t *testing.T, c *config.Config, broken string) {
 	t.Helper()
-	store, _ := lookAtStore(t.Context(), c)
-	found := append(lookAtPreconditions(t.Context(), c, store), store...)
+	store, _ := checkStore(t.Context(), c)
+	found := append(checkPreconditions(t.Context(), c, store), store...)
 	failed := slices.ContainsFunc(found, func(f Finding) bool { return f.What == broken && f.Outcome == Failed })
 	if failed != (broken != "") || Passed(found) != (broken == "") {
 		t.Errorf("the check finds %+v", found)

@@ -5,9 +5,9 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// lookAtSecretFiles returns a note for each file with a secret that others than its owner may read. Files that are refused
+// checkSecretFiles returns a note for each file with a secret that others than its owner may read. Files that are refused
 // for it fail where they are needed.
-func lookAtSecretFiles(c *config.Config) (findings []Finding) {
+func checkSecretFiles(c *config.Config) (findings []Finding) {
 	for _, warning := range app.SecretWarnings(c) {
 		findings = append(findings, note("secret files", warning, ""))
 	}

@@ -20,9 +20,9 @@ const adviceOnStamps = "A clock was wrong for a while. The next call of an accou
 	"after one more setting; `pimsd account unlock --quota` clears a quota at once. Revoke a key that was made under the wrong clock: " +
 	"it expires too late."
 
-// lookAtStamps finds records and API keys with stamps that are ahead of the store's clock. A record that cannot be read is passed
+// checkStamps finds records and API keys with stamps that are ahead of the store's clock. A record that cannot be read is passed
 // over: another finding is about those.
-func lookAtStamps(ctx context.Context, store app.Store, now time.Time) Finding {
+func checkStamps(ctx context.Context, store app.Store, now time.Time) Finding {
 	if now.IsZero() {
 		return skipped(theStamps, "the store's clock cannot be read")
 	}

@@ -22,9 +22,9 @@ const (
 	theRecords = "records"
 )
 
-// lookAtStore looks at the store and at the keys that its records are sealed with, and reads the store's clock.
-func lookAtStore(whole context.Context, c *config.Config) ([]Finding, reading) {
-	ctx, cancel := context.WithTimeout(whole, patience)
+// checkStore looks at the store and at the keys that its records are sealed with, and reads the store's clock.
+func checkStore(whole context.Context, c *config.Config) ([]Finding, reading) {
+	ctx, cancel := context.WithTimeout(whole, storeTimeout)
 	defer cancel()
 	core, err := app.InspectRecords(ctx, c)
 	switch {
@@ -45,10 +45,10 @@ func lookAtStore(whole context.Context, c *config.Config) ([]Finding, reading) {
 	clock, err := readStoreClock(ctx, core.Store)
 	findings := []Finding{
 		openStore(ctx, c, core.Store, err), keysOfTheStore(ctx, c, core.Store), recordsOfTheStore(ctx, core),
-		lookAtStamps(ctx, core.Store, clock.there),
+		checkStamps(ctx, core.Store, clock.there),
 	}
 	if c.DatabaseURL.IsEmpty() {
-		findings = append(findings, lookAtContent(whole, c))
+		findings = append(findings, checkContent(whole, c))
 	}
 	return findings, clock
 }
@@ -107,8 +107,8 @@ func olderThanBefore(ctx context.Context, store app.Store) string {
 	return ""
 }
 
-// lookAtContent has SQLite look the whole database over.
-func lookAtContent(ctx context.Context, c *config.Config) Finding {
+// checkContent has SQLite look the whole database over.
+func checkContent(ctx context.Context, c *config.Config) Finding {
 	ctx, cancel := context.WithTimeout(ctx, contentTimeout)
 	defer cancel()
 	switch damage, complete, err := sqlite.Verify(ctx, c.DataDir); {
@@ -154,18 +154,18 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 	case err != nil:
 		return unlooked(ctx, theKeys, err)
 	}
-	census, err := seal.Count(ctx, store)
+	usage, err := seal.Count(ctx, store)
 	if err != nil {
 		return unlooked(ctx, theKeys, err)
 	}
-	if err := keyring.Check(census); err != nil {
+	if err := keyring.Check(usage); err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
 	records := 0
-	for _, n := range census {
+	for _, n := range usage {
 		records += n
 	}
-	if damaged := census[seal.Unsealed]; damaged > 0 {
+	if damaged := usage[seal.Unsealed]; damaged > 0 {
 		return fails(theKeys, fmt.Sprintf("%d of %d records are damaged, or not sealed", damaged, records),
 			"Restore them from a backup, as docs/operations.md says.")
 	}
@@ -175,7 +175,7 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 // unlooked is about what could not be looked at because the store did not answer: in time, or at all.
 func unlooked(ctx context.Context, what string, err error) Finding {
 	if ctx.Err() != nil {
-		return skipped(what, fmt.Sprintf("looking at the store takes longer than %v", patience))
+		return skipped(what, fmt.Sprintf("looking at the store takes longer than %v", storeTimeout))
 	}
 	const advice = "Restore it from a backup, as docs/operations.md says, or repair its database."
 	return fails(what, "the store cannot be read: "+err.Error(), advice)

@@ -23,7 +23,7 @@ func TestDamagedContentIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := lookAtContent(t.Context(), c); got.Outcome != OK {
+	if got := checkContent(t.Context(), c); got.Outcome != OK {
 		t.Errorf("of a good store: %+v", got)
 	}
 	const pageSize = 4096
@@ -36,10 +36,10 @@ func TestDamagedContentIsFound(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := lookAtContent(t.Context(), c); got.Outcome != Failed || !strings.Contains(got.Advice, "pimsd store restore") {
+	if got := checkContent(t.Context(), c); got.Outcome != Failed || !strings.Contains(got.Advice, "pimsd store restore") {
 		t.Errorf("of a damaged store: %+v", got)
 	}
-	found, _ := lookAtStore(t.Context(), c)
+	found, _ := checkStore(t.Context(), c)
 	if Passed(found) {
 		t.Errorf("the check passes: %+v", found)
 	}

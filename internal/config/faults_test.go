@@ -11,10 +11,10 @@ import (
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	file := func(content string) world { return world{files: map[string]string{"pimsd.yaml": content}} }
-	environ := func(entries ...string) world { return world{environ: entries} }
+	file := func(content string) environment { return environment{files: map[string]string{"pimsd.yaml": content}} }
+	environ := func(entries ...string) environment { return environment{environ: entries} }
 	for _, tc := range []struct {
-		world world
+		world environment
 		want  []string // each fault, whole
 	}{
 		{file("listne: :1\n"), []string{"pimsd.yaml:1 listne is no setting: the nearest is listen"}},
@@ -51,15 +51,15 @@ func TestFaults(t *testing.T) {
 		{file(strings.Repeat("#", 64<<10+1)), []string{"pimsd.yaml is larger than 64 KiB: that is no file of settings"}},
 		{file("l\x00i\x00\xff"), []string{"pimsd.yaml is not text in UTF-8: save it in that encoding"}},
 		{
-			world{files: map[string]string{"/s": "\r\n"}, environ: []string{"PIMSD_DATABASE_URL_FILE=/s"}},
+			environment{files: map[string]string{"/s": "\r\n"}, environ: []string{"PIMSD_DATABASE_URL_FILE=/s"}},
 			[]string{"PIMSD_DATABASE_URL_FILE names a file that is empty: write the secret into /s"},
 		},
 		{
-			world{files: map[string]string{"/s": ""}, environ: []string{"PIMSD_SEAL_KEYS_FILE=/s"}},
+			environment{files: map[string]string{"/s": ""}, environ: []string{"PIMSD_SEAL_KEYS_FILE=/s"}},
 			[]string{"PIMSD_SEAL_KEYS_FILE names a file that is empty: write the secret into /s"},
 		},
 		{
-			world{environ: []string{"PIMSD_CONFIG=gone.yaml"}, args: []string{"--config=", "--data-dir="}},
+			environment{environ: []string{"PIMSD_CONFIG=gone.yaml"}, args: []string{"--config=", "--data-dir="}},
 			[]string{
 				"--config is empty, as when a variable of the shell is not set: name the place, or leave the flag out for the default",
 				"--data-dir is empty, as when a variable of the shell is not set: name the place, or leave the flag out for the default",
@@ -78,7 +78,7 @@ func TestFaults(t *testing.T) {
 			[]string{"PIMSD_DATABASE_URL_FILE names a file that cannot be used: open /gone: file does not exist"},
 		},
 		{
-			world{files: map[string]string{"pimsd.yaml": "log:\n  level: loud\n"}, environ: []string{"PIMSD_LOG_LEVEL=info"}, args: []string{"--listen=x"}},
+			environment{files: map[string]string{"pimsd.yaml": "log:\n  level: loud\n"}, environ: []string{"PIMSD_LOG_LEVEL=info"}, args: []string{"--listen=x"}},
 			[]string{
 				`pimsd.yaml:2 log.level is "loud": use one of debug, info, warn, error`,
 				`--listen is "x": give host:port, such as 127.0.0.1:8080`,
@@ -159,7 +159,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"PIMSD_LOG_FORMAT":              {"", "xml", "JSON"},
 	} {
 		for _, value := range values {
-			_, err := world{environ: []string{name + "=" + value}}.load(t)
+			_, err := environment{environ: []string{name + "=" + value}}.load(t)
 			faults, _ := errors.AsType[config.Faults](err)
 			if len(faults) != 1 || faults[0].Setting != name {
 				t.Errorf("%s=%q gave %v", name, value, err)
@@ -182,7 +182,7 @@ func TestValuesThatAreTaken(t *testing.T) {
 		"PIMSD_INWEBO_PROXY_URL":   {"", "socks5://u:p@h:1080"},
 	} {
 		for _, value := range values {
-			world{environ: []string{name + "=" + value}}.mustLoad(t)
+			environment{environ: []string{name + "=" + value}}.mustLoad(t)
 		}
 	}
 }
@@ -190,12 +190,12 @@ func TestValuesThatAreTaken(t *testing.T) {
 // In Kubernetes a Service named pimsd puts these beside the settings.
 func TestServiceLinksAreNoSettings(t *testing.T) {
 	t.Parallel()
-	world{environ: []string{
+	environment{environ: []string{
 		"PIMSD_SERVICE_HOST=10.0.0.1", "PIMSD_SERVICE_PORT=80", "PIMSD_SERVICE_PORT_HTTP=80", "PIMSD_PORT=tcp://10.0.0.1:80",
 		"PIMSD_PORT_80_TCP=tcp://10.0.0.1:80", "PIMSD_PORT_80_TCP_PROTO=tcp", "PIMSD_OPS_PORT=tcp://10.0.0.2:9464",
 	}}.mustLoad(t)
 	for _, entry := range []string{"PIMSD_PORT=8080", "PIMSD_LISTEN_PORT=80", "PIMSD_HOST=h"} {
-		if _, err := (world{environ: []string{entry}}).load(t); err == nil {
+		if _, err := (environment{environ: []string{entry}}).load(t); err == nil {
 			t.Errorf("%s was taken for a service link", entry)
 		}
 	}
@@ -205,7 +205,7 @@ func TestServiceLinksAreNoSettings(t *testing.T) {
 func TestFaultsKeepSecrets(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-1f9e"
-	for _, w := range []world{
+	for _, w := range []environment{
 		{environ: []string{"PIMSD_DATABASE_URL=mysql://u:" + canary + "@h/d"}},
 		{environ: []string{"PIMSD_DATABASE_URL=postgres://u:" + canary + "%zz@h/d"}},
 		{environ: []string{"PIMSD_INWEBO_URL=https://u:" + canary + "@h"}},

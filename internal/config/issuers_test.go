@@ -12,8 +12,8 @@ import (
 )
 
 // withIssuers is a world whose environment names a file of issuers.
-func withIssuers(content string) world {
-	return world{
+func withIssuers(content string) environment {
+	return environment{
 		files:   map[string]string{"issuers.yaml": content},
 		environ: []string{"PIMSD_JWT_ISSUERS_FILE=issuers.yaml"},
 	}
@@ -49,14 +49,14 @@ func TestIssuers(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", name, got, tc.want)
 		}
 	}
-	if c := (world{}).mustLoad(t); c.JWT.Issuers != nil || c.JWT.Leeway != time.Minute {
+	if c := (environment{}).mustLoad(t); c.JWT.Issuers != nil || c.JWT.Leeway != time.Minute {
 		t.Errorf("without a file: %+v", c.JWT)
 	}
 }
 
 func TestTheIssuersFileIsTheOneThatWins(t *testing.T) {
 	t.Parallel()
-	c := world{
+	c := environment{
 		files: map[string]string{
 			"pimsd.yaml": "jwt:\n  issuers_file: gone.yaml\n", "env.yaml": "- name: env\n", "flag.yaml": "- name: flag\n",
 		},
@@ -102,7 +102,7 @@ func TestFaultsOfTheIssuersFile(t *testing.T) {
 			t.Errorf("%.40q\ngot\n\t%s\nwant\n\t%s", content, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 		}
 	}
-	_, err := world{environ: []string{"PIMSD_JWT_ISSUERS_FILE=gone.yaml"}}.load(t)
+	_, err := environment{environ: []string{"PIMSD_JWT_ISSUERS_FILE=gone.yaml"}}.load(t)
 	if err == nil || !strings.Contains(err.Error(), "PIMSD_JWT_ISSUERS_FILE names a file that cannot be read: open gone.yaml") {
 		t.Errorf("got %v", err)
 	}

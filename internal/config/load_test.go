@@ -14,15 +14,15 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// world is what Load is given in a test: files by name, environment, arguments.
-type world struct {
+// environment is what Load is given in a test: files by name, environment, arguments.
+type environment struct {
 	files   map[string]string
 	environ []string
 	args    []string
 }
 
 // load reads a world as root; a file named pimsd.yaml is the configuration unless something else is named.
-func (w world) load(t *testing.T) (*config.Config, error) {
+func (w environment) load(t *testing.T) (*config.Config, error) {
 	t.Helper()
 	flags := pflag.NewFlagSet("pimsd", pflag.ContinueOnError)
 	config.Flags(flags)
@@ -47,7 +47,7 @@ func (w world) load(t *testing.T) (*config.Config, error) {
 	})
 }
 
-func (w world) mustLoad(t *testing.T) *config.Config {
+func (w environment) mustLoad(t *testing.T) *config.Config {
 	t.Helper()
 	c, err := w.load(t)
 	if err != nil {
@@ -58,7 +58,7 @@ func (w world) mustLoad(t *testing.T) *config.Config {
 
 func TestNamesThatScriptsRelyOn(t *testing.T) {
 	t.Parallel()
-	c := world{environ: []string{
+	c := environment{environ: []string{
 		"PIMSD_LISTEN=:1", "PIMSD_HTTP_ALLOW_PLAIN=yes", "PIMSD_OPS_LISTEN=:2", "PIMSD_DATA_DIR=/d", "PIMSD_DATABASE_URL=postgres://h/db",
 		"PIMSD_INWEBO_URL=https://h:3", "PIMSD_INWEBO_PATH=/p", "PIMSD_INWEBO_MACID=" + strings.Repeat("a", 32),
 		"PIMSD_LOG_LEVEL=debug", "PIMSD_QUOTA_OTPS_PER_DAY=0", "PIMSD_PIN_GUARD_ATTEMPTS=0", "PIMSD_CONVERSATION_DEADLINE=20s",
@@ -84,7 +84,7 @@ func TestNamesThatScriptsRelyOn(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	c := world{}.mustLoad(t)
+	c := environment{}.mustLoad(t)
 	for _, tc := range []struct{ got, want any }{
 		{c.Listen, "127.0.0.1:8080"},
 		{c.Ops.Listen, "127.0.0.1:9464"},
@@ -106,7 +106,7 @@ func TestDefaults(t *testing.T) {
 
 func TestTheLastOfFileEnvironmentAndFlagsWins(t *testing.T) {
 	t.Parallel()
-	w := world{files: map[string]string{"pimsd.yaml": "log:\n  level: debug\n"}}
+	w := environment{files: map[string]string{"pimsd.yaml": "log:\n  level: debug\n"}}
 	expect := func(level, origin string) {
 		t.Helper()
 		c := w.mustLoad(t)
@@ -141,7 +141,7 @@ func effective(t *testing.T, c *config.Config, key string) config.Effective {
 
 func TestTheFlagNamesTheFileBeforeTheEnvironment(t *testing.T) {
 	t.Parallel()
-	c := world{
+	c := environment{
 		files:   map[string]string{"a.yaml": "listen: localhost:1\n", "b.yaml": "listen: localhost:2\n"},
 		environ: []string{"PIMSD_CONFIG=a.yaml"},
 		args:    []string{"--config", "b.yaml"},
@@ -154,7 +154,7 @@ func TestTheFlagNamesTheFileBeforeTheEnvironment(t *testing.T) {
 func TestFilesThatSetNothing(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"", "# a comment\n", "inwebo:\n  # path: /iwcxf/MAC\nlog: {}\n"} {
-		c := world{files: map[string]string{"pimsd.yaml": content}}.mustLoad(t)
+		c := environment{files: map[string]string{"pimsd.yaml": content}}.mustLoad(t)
 		for _, e := range c.Effective() {
 			if e.Origin != "default" {
 				t.Errorf("%q sets %s", content, e.Key)
@@ -166,7 +166,7 @@ func TestFilesThatSetNothing(t *testing.T) {
 func TestSecretsFromFiles(t *testing.T) {
 	t.Parallel()
 	const want = "postgres://user:pass@host/db"
-	for name, w := range map[string]world{
+	for name, w := range map[string]environment{
 		"environment": {environ: []string{"PIMSD_DATABASE_URL_FILE=/s"}},
 		"file":        {files: map[string]string{"pimsd.yaml": "database_url_file: /s\n"}},
 		"flag":        {args: []string{"--database-url-file=/s"}},
@@ -270,14 +270,14 @@ func TestDefaultIsWhatLoadStartsFrom(t *testing.T) {
 	t.Parallel()
 	want := config.Default()
 	want.DataDir = "/var/lib/pimsd"
-	if got := (world{}).mustLoad(t); !reflect.DeepEqual(got, want) {
+	if got := (environment{}).mustLoad(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
 func TestTheErrorIsFaults(t *testing.T) {
 	t.Parallel()
-	_, err := world{environ: []string{"PIMSD_LOG_LEVEL=loud"}}.load(t)
+	_, err := environment{environ: []string{"PIMSD_LOG_LEVEL=loud"}}.load(t)
 	if _, ok := errors.AsType[config.Faults](err); !ok {
 		t.Errorf("got %T", err)
 	}
@@ -288,7 +288,7 @@ func TestNetworks(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", " ": "", "10.0.0.0/8": "10.0.0.0/8", "192.0.2.7,2001:db8::/32": "192.0.2.7/32, 2001:db8::/32", "::1": "::1/128",
 	} {
-		c := world{environ: []string{"PIMSD_HTTP_TRUSTED_PROXIES=" + text}}.mustLoad(t)
+		c := environment{environ: []string{"PIMSD_HTTP_TRUSTED_PROXIES=" + text}}.mustLoad(t)
 		if got := effective(t, c, "http.trusted_proxies").Text; got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
@@ -299,7 +299,7 @@ func TestNetworks(t *testing.T) {
 func TestMarksAndLineBreaksAroundValuesAreRemoved(t *testing.T) {
 	t.Parallel()
 	const url, key = "postgres://user:pass@host/db", "c2VhbGluZyBrZXk="
-	for name, w := range map[string]world{
+	for name, w := range map[string]environment{
 		"a file of settings": {files: map[string]string{"pimsd.yaml": "\ufefflisten: localhost:1\r\ndatabase_url: " + url + "\r\nseal:\r\n  keys: " + key + "\r\n"}},
 		"a block in a file":  {files: map[string]string{"pimsd.yaml": "listen: localhost:1\ndatabase_url: |\n  " + url + "\nseal:\n  keys: " + key + "\n"}},
 		"the environment":    {environ: []string{"PIMSD_LISTEN=localhost:1\n", "PIMSD_DATABASE_URL=" + url + "\n", "PIMSD_SEAL_KEYS=\ufeff" + key + "\r\n"}},
@@ -317,7 +317,7 @@ func TestMarksAndLineBreaksAroundValuesAreRemoved(t *testing.T) {
 
 func TestIssuersFileMayBeginWithByteOrderMark(t *testing.T) {
 	t.Parallel()
-	c := world{
+	c := environment{
 		files:   map[string]string{"/issuers": "\ufeff- name: login\n"},
 		environ: []string{"PIMSD_JWT_ISSUERS_FILE=/issuers"},
 	}.mustLoad(t)

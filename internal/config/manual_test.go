@@ -74,7 +74,7 @@ func TestExampleChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range (world{files: map[string]string{"pimsd.yaml": string(content)}}).mustLoad(t).Effective() {
+	for _, e := range (environment{files: map[string]string{"pimsd.yaml": string(content)}}).mustLoad(t).Effective() {
 		if strings.HasPrefix(e.Origin, "pimsd.yaml:") {
 			t.Errorf("%s sets %s", exampleFile, e.Key)
 		}
@@ -88,8 +88,8 @@ func TestExampleUncommentedIsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	content = regexp.MustCompile(`(?m)^#((?:  )?[a-z])`).ReplaceAll(content, []byte("$1"))
-	got := world{files: map[string]string{"pimsd.yaml": string(content)}}.mustLoad(t)
-	want := world{}.mustLoad(t)
+	got := environment{files: map[string]string{"pimsd.yaml": string(content)}}.mustLoad(t)
+	want := environment{}.mustLoad(t)
 	for i, e := range got.Effective() {
 		if !strings.HasPrefix(e.Origin, "pimsd.yaml:") && e.Key != "data_dir" { // an empty name names none
 			t.Errorf("%s is missing in %s", e.Key, exampleFile)

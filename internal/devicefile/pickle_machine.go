@@ -79,8 +79,8 @@ func (m *machine) push(v value) error {
 	return nil
 }
 
-// floor is the height that nothing may be taken below: that of the last mark.
-func (m *machine) floor() int {
+// stackFloor is the height that nothing may be taken below: that of the last mark.
+func (m *machine) stackFloor() int {
 	if len(m.marks) == 0 {
 		return 0
 	}
@@ -89,7 +89,7 @@ func (m *machine) floor() int {
 
 // pop takes the n topmost values off the stack, the lowest first.
 func (m *machine) pop(n int) ([]value, error) {
-	if len(m.stack)-n < m.floor() {
+	if len(m.stack)-n < m.stackFloor() {
 		return nil, ErrMalformed
 	}
 	top := m.stack[len(m.stack)-n:]
@@ -102,14 +102,14 @@ func (m *machine) popMark() ([]value, error) {
 	if len(m.marks) == 0 {
 		return nil, ErrMalformed
 	}
-	above, err := m.pop(len(m.stack) - m.floor())
+	above, err := m.pop(len(m.stack) - m.stackFloor())
 	m.marks = m.marks[:len(m.marks)-1]
 	return above, err
 }
 
 // top is the topmost value, which stays.
 func (m *machine) top() (value, error) {
-	if len(m.stack) == m.floor() {
+	if len(m.stack) == m.stackFloor() {
 		return nil, ErrMalformed
 	}
 	return m.stack[len(m.stack)-1], nil

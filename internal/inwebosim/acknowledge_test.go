@@ -28,7 +28,7 @@ func TestAcknowledgedSteps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := with(t, func(*Knobs) {})
 			d := enrolled(t, s)
-			before := truth(t, s, d)
+			before := expectedState(t, s, d)
 			if before.Moves != 1 || before.Acknowledged != 1 || before.AcknowledgedK1 != d.k1 || !before.HasStep(d.k0, d.k1) {
 				t.Fatalf("after the activation: %+v", before)
 			}
@@ -38,7 +38,7 @@ func TestAcknowledgedSteps(t *testing.T) {
 			}
 			k0, k1 := d.k0, d.k1
 			_, _ = d.round(d.pin)
-			got := truth(t, s, d)
+			got := expectedState(t, s, d)
 			if acknowledged := got.Acknowledged == 2; acknowledged != c.want || got.HasStep(k0, k1) == c.want || !got.HasStep(got.K0, got.K1) {
 				t.Errorf("the old keys suffice: %t; %+v", got.HasStep(k0, k1), got)
 			}
@@ -56,7 +56,7 @@ func TestRefusalAcknowledgesNothing(t *testing.T) {
 	}
 	_, _ = c.round(c.pin)
 	mustRefuse(t, c, c.pin, errAccess)
-	if got := truth(t, s, c); got.Moves != 2 || got.Acknowledged != 1 || !got.HasStep(k0, k1) || got.WrongInARow != 1 {
+	if got := expectedState(t, s, c); got.Moves != 2 || got.Acknowledged != 1 || !got.HasStep(k0, k1) || got.WrongInARow != 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -71,7 +71,7 @@ func TestActivationThatIsLost(t *testing.T) {
 	if err := c.activate(DefaultCode); err == nil {
 		t.Fatal("the answer was not lost")
 	}
-	if got := truth(t, s, c); got.Moves != 2 || got.Acknowledged != 1 || got.AcknowledgedK0 != c.k0 || got.K0 == c.k0 {
+	if got := expectedState(t, s, c); got.Moves != 2 || got.Acknowledged != 1 || got.AcknowledgedK0 != c.k0 || got.K0 == c.k0 {
 		t.Errorf("%+v", got)
 	}
 }

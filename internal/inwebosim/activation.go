@@ -54,7 +54,7 @@ func (s *Simulator) finalizeActivate(k *Knobs, p url.Values) (answer, movement) 
 	if acct.blocked() {
 		return refuse(actionFinalize, errBlocked), movement{}
 	}
-	if proofsOf(p).judge("", "", "", serial, "") != (verdict{true, true, true}) {
+	if proofsOf(p).match("", "", "", serial, "") != (matches{true, true, true}) {
 		return refuse(actionFinalize, errAccess), movement{}
 	}
 	kma, errKma := s.keys.kiw.decrypt(p.Get("Kma"))

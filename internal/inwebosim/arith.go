@@ -58,12 +58,12 @@ func afterDK1(k1 key, dK1 string) key {
 // proofs are R0, R1, R2 as a request carries them.
 type proofs struct{ r0, r1, r2 string }
 
-// verdict says which proofs are right.
-type verdict struct{ r0, r1, r2 bool }
+// matches says which proofs are right.
+type matches struct{ r0, r1, r2 bool }
 
-// judge compares p with H(c;K0;serial), H(c;K0;K1), H(c;K0;pin) (section 5).
-func (p proofs) judge(challenge, k0, k1, serial, pin string) verdict {
-	return verdict{
+// match compares p with H(c;K0;serial), H(c;K0;K1), H(c;K0;pin) (section 5).
+func (p proofs) match(challenge, k0, k1, serial, pin string) matches {
+	return matches{
 		r0: isProof(p.r0, challenge, k0, serial),
 		r1: isProof(p.r1, challenge, k0, k1),
 		r2: isProof(p.r2, challenge, k0, pin),

@@ -76,13 +76,13 @@ func BenchmarkSocket(b *testing.B) {
 // BenchmarkPlant tells what a device costs in time and, by B/op, in memory.
 func BenchmarkPlant(b *testing.B) {
 	s := with(b, func(*Knobs) {})
-	known := Device{PIN: "1234", Secret: randomHex(16), K0: randomHex(16), K1: randomHex(16), Services: []string{"7"}}
+	planted := Device{PIN: "1234", Secret: randomHex(16), K0: randomHex(16), K1: randomHex(16), Services: []string{"7"}}
 	alea := "/_/" + randomHex(16)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		known.ID = strconv.Itoa(i)
-		known.Serial = known.ID + alea
-		if err := s.PlantDevice(known); err != nil {
+		planted.ID = strconv.Itoa(i)
+		planted.Serial = planted.ID + alea
+		if err := s.PlantDevice(planted); err != nil {
 			b.Fatal(err)
 		}
 	}

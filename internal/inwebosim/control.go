@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// maxControlBody bounds what the control door reads.
+// maxControlBody bounds what the control listener reads.
 const maxControlBody = 1 << 20
 
 // controlRoute is one call: its pattern, what it does in a few words, and the doing. A nil value is 204.
@@ -19,7 +19,7 @@ type controlRoute struct {
 	do            func(*http.Request) (any, error)
 }
 
-// controlRoutes are the methods of Simulator that the control door offers.
+// controlRoutes are the methods of Simulator that the control listener offers.
 func (s *Simulator) controlRoutes() []controlRoute {
 	tell := func(value func() any) func(*http.Request) (any, error) {
 		return func(*http.Request) (any, error) { return value(), nil }
@@ -30,7 +30,7 @@ func (s *Simulator) controlRoutes() []controlRoute {
 	device := func(do func(id string) error) func(*http.Request) (any, error) {
 		return func(r *http.Request) (any, error) { return nil, do(r.PathValue("id")) }
 	}
-	truth := func(r *http.Request) (any, error) { return s.Truth(r.PathValue("id")) }
+	expected := func(r *http.Request) (any, error) { return s.DeviceState(r.PathValue("id")) }
 	export := func(r *http.Request) (any, error) { return s.Export(r.PathValue("id")) }
 	return []controlRoute{
 		{"GET /knobs", "how the service behaves", tell(func() any { return s.Knobs() })},
@@ -43,13 +43,13 @@ func (s *Simulator) controlRoutes() []controlRoute {
 		{"DELETE /history", "forget them", act(s.ClearHistory)},
 		{"GET /totals", "the tallies of all devices together", tell(func() any { return s.Totals() })},
 		{"POST /accounts", "add an account, or SMS codes to one", posted(s.AddAccount)},
-		{"GET /accounts/{login}", "the truth about it", func(r *http.Request) (any, error) { return s.AccountTruth(r.PathValue("login")) }},
+		{"GET /accounts/{login}", "its state", func(r *http.Request) (any, error) { return s.AccountState(r.PathValue("login")) }},
 		{"POST /accounts/{login}/unblock", "forgive its wrong PINs", func(r *http.Request) (any, error) {
 			return nil, s.UnblockAccount(r.PathValue("login"))
 		}},
 		{"GET /devices", "ids", tell(func() any { return s.DeviceIDs() })},
 		{"POST /devices", "plant a device", posted(s.PlantDevice)},
-		{"GET /devices/{id}", "the truth about it", truth},
+		{"GET /devices/{id}", "its state", expected},
 		{"GET /devices/{id}/export", "in the form that POST /devices takes", export},
 		{"PATCH /devices/{id}", "its own ratchet and second-round", s.controlOverride},
 		{"POST /devices/{id}/block", "NOK:NOK_BLOCKED from now on", device(s.Block)},
@@ -62,7 +62,7 @@ func (s *Simulator) controlRoutes() []controlRoute {
 func (s *Simulator) controlHandler() http.Handler {
 	mux := http.NewServeMux()
 	var help strings.Builder
-	help.WriteString("The control door of the inWebo simulator. Everything is JSON.\n\n")
+	help.WriteString("The control listener of the inWebo simulator. Everything is JSON.\n\n")
 	for _, route := range s.controlRoutes() {
 		mux.Handle(route.pattern, controlCall(route.do))
 		fmt.Fprintf(&help, "%-28s %s\n", route.pattern, route.help)

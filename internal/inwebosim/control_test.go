@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// control makes one call of the control door.
+// control makes one call of the control listener.
 func control(t *testing.T, s *Simulator, call, body string) (int, string) {
 	t.Helper()
 	method, path, _ := strings.Cut(call, " ")
@@ -101,11 +101,11 @@ func TestPlantedDevice(t *testing.T) {
 	first := with(t, func(*Knobs) {})
 	c := enrolled(t, first)
 	mustVerify(t, first, c)
-	known, err := first.Export(c.id)
+	planted, err := first.Export(c.id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(known)
+	text, err := json.Marshal(planted)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestPlantedDevice(t *testing.T) {
 	moved := *c
 	moved.base = second.ProtocolURL() + "/iwcxf/MAC"
 	mustVerify(t, second, &moved)
-	if got := truth(t, second, &moved); got.StaleSyncs != 0 || got.Step != 1 {
+	if got := expectedState(t, second, &moved); got.StaleSyncs != 0 || got.Step != 1 {
 		t.Errorf("counters %+v", got.Counters)
 	}
 	// Activated again, it is the same device.
@@ -137,7 +137,7 @@ func TestPlantDeviceReportsEveryFault(t *testing.T) {
 
 func TestUnknownDevice(t *testing.T) {
 	s := with(t, func(*Knobs) {})
-	_, errTruth := s.Truth("x")
+	_, errTruth := s.DeviceState("x")
 	_, errExport := s.Export("x")
 	for _, err := range []error{errTruth, errExport, s.Block("x"), s.Unblock("x"), s.Forget("x"), s.SetOverride("x", Override{})} {
 		if !errors.Is(err, ErrUnknownDevice) {

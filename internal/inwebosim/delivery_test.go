@@ -67,7 +67,7 @@ func TestSurplusIsReadByTheNextRequest(t *testing.T) {
 			if got := conn.get(t, c.setupParams()); got != "<ActionSetup><err>NOK:NODEVICE</err></ActionSetup>" {
 				t.Errorf("the next answer: %s", got)
 			}
-			if got := truth(t, s, c).Setups; got != 1 {
+			if got := expectedState(t, s, c).Setups; got != 1 {
 				t.Errorf("%d setups were processed", got)
 			}
 		})

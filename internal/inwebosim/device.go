@@ -92,13 +92,13 @@ func (d *device) prove(k *Knobs, hadChallenge bool, p proofs) (refusal string, i
 		return d.refuseProofs(k), false
 	}
 	c := d.challengeText()
-	now := p.judge(c, d.k0.String(), d.k1.String(), d.serial, d.pin)
+	now := p.match(c, d.k0.String(), d.k1.String(), d.serial, d.pin)
 	if d.accepts(k, now) {
 		d.forgive()
 		return "", false
 	}
 	if d.isMoved && !(now.r0 && now.r1) {
-		old := p.judge(c, d.previous.k0.String(), d.previous.k1.String(), d.serial, d.pin)
+		old := p.match(c, d.previous.k0.String(), d.previous.k1.String(), d.serial, d.pin)
 		if d.accepts(k, old) {
 			return d.answerStale(k)
 		}
@@ -108,11 +108,11 @@ func (d *device) prove(k *Knobs, hadChallenge bool, p proofs) (refusal string, i
 
 // hasKeys reports whether proofs for the last challenge were made with the current keys, whatever their PIN.
 func (d *device) hasKeys(p proofs) bool {
-	v := p.judge(d.challengeText(), d.k0.String(), d.k1.String(), d.serial, d.pin)
+	v := p.match(d.challengeText(), d.k0.String(), d.k1.String(), d.serial, d.pin)
 	return v.r0 && v.r1
 }
 
-func (d *device) accepts(k *Knobs, v verdict) bool {
+func (d *device) accepts(k *Knobs, v matches) bool {
 	if !v.r0 || !v.r1 {
 		return false
 	}

@@ -4,9 +4,9 @@
 // It exists to judge clients, so it must never share code with one: it is written from the protocol alone,
 // imports nothing of ours, and computes every one-time password from its own keys, never from what a client says.
 //
-// It has two doors, each on a listener of its own. The protocol door answers GET /iwws/MAC and /iwcxf/MAC
-// (section 1) and GET /FS (section 8). The control door speaks JSON: knobs, faults, devices, the history
-// of requests, the truth about a device. All that the control door does is a method of [Simulator] too.
+// It has two listeners. The protocol listener answers GET /iwws/MAC and /iwcxf/MAC
+// (section 1) and GET /FS (section 8). The control listener serves JSON: knobs, faults, devices, the history
+// of requests, the truth about a device. All that the control listener does is a method of [Simulator] too.
 //
 // Three kinds of hostility:
 //

@@ -142,7 +142,7 @@ func (n Fault) validate() error {
 	return errors.Join(faults...)
 }
 
-// processes reports whether a request that the fault strikes is processed.
+// processes reports whether a request with the fault is processed.
 func (n *Fault) processes() bool {
 	if n.Process != nil {
 		return *n.Process
@@ -150,7 +150,7 @@ func (n *Fault) processes() bool {
 	return !slices.Contains([]Kind{KindLostRequest, KindHTML, KindStatus, KindErr}, n.Kind)
 }
 
-// faults are those that are planted and not yet used up.
+// faultList has the faults that are planted and not used up.
 type faultList struct {
 	seed    uint64
 	count   atomic.Int32 // len(planted), to pass by quickly
@@ -198,7 +198,7 @@ func (ns *faultList) clear() {
 	ns.count.Store(0)
 }
 
-// strike picks what befalls a request, the zero Fault when nothing does. The turn is the request's
+// inject returns the fault of a request, and counts it; the zero Fault means none. The turn is the request's
 // number among its device's, so that chance is the same in a replay, whatever else goes on.
 func (ns *faultList) inject(x *Exchange, turn uint64) Fault {
 	if ns.count.Load() == 0 {

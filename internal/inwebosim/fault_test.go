@@ -87,7 +87,7 @@ func (e faultEffect) show(t *testing.T) {
 	} else if _, err = c.ask(p); !strings.Contains(errText(err), e.want) && !isCutOff(err, e.want) {
 		t.Errorf("ended with %v, want %s", err, e.want)
 	}
-	if step := truth(t, s, c).Step; (step == 1) != e.processed {
+	if step := expectedState(t, s, c).Step; (step == 1) != e.processed {
 		t.Errorf("processed: %t", step == 1)
 	}
 	last := s.History(Match{Action: "ActionFinalize", Mode: "otp"})
@@ -97,8 +97,8 @@ func (e faultEffect) show(t *testing.T) {
 	if left := s.Planted(); len(left) != 0 {
 		t.Errorf("still planted: %+v", left)
 	}
-	if e.processed != (truth(t, s, c).Challenge == "") {
-		t.Errorf("outstanding challenge %q", truth(t, s, c).Challenge)
+	if e.processed != (expectedState(t, s, c).Challenge == "") {
+		t.Errorf("outstanding challenge %q", expectedState(t, s, c).Challenge)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestPlainGETIsSentTwice(t *testing.T) {
 	if err != nil || !strings.Contains(string(body), "NOK:ACCESS") {
 		t.Errorf("the repeated finalize was answered %s, %v", body, err)
 	}
-	if got := truth(t, s, c); got.MaxFinalizesPerChallenge != 2 || got.WrongProofs != 1 {
+	if got := expectedState(t, s, c); got.MaxFinalizesPerChallenge != 2 || got.WrongProofs != 1 {
 		t.Errorf("counters %+v", got.Counters)
 	}
 }
@@ -234,7 +234,7 @@ func TestDelayedRequestIsProcessed(t *testing.T) {
 	<-arrived
 	_ = conn.Close()
 	<-done
-	if truth(t, s, c).Challenge == "" {
+	if expectedState(t, s, c).Challenge == "" {
 		t.Error("the setup was not processed")
 	}
 }

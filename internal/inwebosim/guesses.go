@@ -15,8 +15,8 @@ type Guesses struct {
 	Wrong  uint32 `json:"wrong"`
 }
 
-// AccountTruth is all that the service knows of an account.
-type AccountTruth struct {
+// AccountState is all that the service knows of an account.
+type AccountState struct {
 	Login   string  `json:"login"`
 	PIN     string  `json:"pin,omitempty"`
 	Devices int     `json:"devices"`
@@ -24,17 +24,17 @@ type AccountTruth struct {
 	Guesses Guesses `json:"guesses"`
 }
 
-// AccountTruth returns what is known of an account; [ErrUnknownAccount] when there is none of that login.
-func (s *Simulator) AccountTruth(login string) (AccountTruth, error) {
+// AccountState returns what is known of an account; [ErrUnknownAccount] when there is none of that login.
+func (s *Simulator) AccountState(login string) (AccountState, error) {
 	s.registry.mu.RLock()
 	defer s.registry.mu.RUnlock()
 	acct := s.registry.accounts[login]
 	if acct == nil {
-		return AccountTruth{}, ErrUnknownAccount
+		return AccountState{}, ErrUnknownAccount
 	}
 	acct.mu.Lock()
 	defer acct.mu.Unlock()
-	return AccountTruth{
+	return AccountState{
 		Login: login, PIN: acct.pin, Devices: acct.devices, Blocked: acct.isBlocked, Guesses: acct.guesses,
 	}, nil
 }

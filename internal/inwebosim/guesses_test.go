@@ -11,9 +11,9 @@ func withPIN(t *testing.T) *Simulator {
 	return started(t, Options{Accounts: []Account{{Login: "old", PIN: "2468", Codes: []Code{{Value: "222222"}}}}})
 }
 
-func guesses(t *testing.T, s *Simulator) AccountTruth {
+func guesses(t *testing.T, s *Simulator) AccountState {
 	t.Helper()
-	got, err := s.AccountTruth("old")
+	got, err := s.AccountState("old")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestGuessesOfDeviceAndActivation(t *testing.T) {
 	}
 	mustRefuse(t, c, "1359", "NOK:NOK_BLOCKED")
 	mustRefuse(t, c, "2468", "NOK:NOK_BLOCKED")
-	if !truth(t, s, c).Blocked {
+	if !expectedState(t, s, c).Blocked {
 		t.Error("the truth does not say that the device is blocked")
 	}
 	if err := s.Unblock(c.id); err != nil {
@@ -89,10 +89,10 @@ func TestAccountWithoutPINCountsNoGuesses(t *testing.T) {
 	s := started(t, Options{})
 	c := enrolled(t, s)
 	mustRefuse(t, c, "0000", "NOK:ACCESS")
-	if got, err := s.AccountTruth("demo"); err != nil || got.Guesses != (Guesses{}) || got.Devices != 1 {
+	if got, err := s.AccountState("demo"); err != nil || got.Guesses != (Guesses{}) || got.Devices != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := s.AccountTruth("x"); !errors.Is(err, ErrUnknownAccount) {
+	if _, err := s.AccountState("x"); !errors.Is(err, ErrUnknownAccount) {
 		t.Error(err)
 	}
 	if err := s.UnblockAccount("x"); !errors.Is(err, ErrUnknownAccount) {

@@ -15,7 +15,7 @@ type password struct {
 	next     *password // an older one with the same text
 }
 
-// list of issued OTPs remembers the passwords of the last OTPLife, of all devices. Its lock is taken after a device's.
+// issuedOTPs remembers the passwords of the last OTPLife, of all devices. Its lock is taken after a device's.
 type issuedOTPs struct {
 	mu     sync.Mutex
 	byText map[string]*password

@@ -184,8 +184,8 @@ func effectOfResync(t *testing.T) {
 		t.Errorf("lastsync went from %s to %s", first, c.lastsync)
 	}
 	c.lastsync = first
-	if _, err := c.round(c.pin); err != nil || truth(t, s, c).StaleSyncs != 2 {
-		t.Errorf("a forgotten Tsync: %v, %+v", err, truth(t, s, c).Counters)
+	if _, err := c.round(c.pin); err != nil || expectedState(t, s, c).StaleSyncs != 2 {
+		t.Errorf("a forgotten Tsync: %v, %+v", err, expectedState(t, s, c).Counters)
 	}
 }
 

@@ -19,7 +19,7 @@ func effectOfDailyOTPs(t *testing.T) {
 	now.advance(12 * time.Hour)
 	mustVerify(t, s, c)
 	mustRefuse(t, c, c.pin, "NOK:FORBIDDEN")
-	if got := truth(t, s, c); got.WrongProofs != 0 || got.Issued != 3 || got.K1 != c.k1 {
+	if got := expectedState(t, s, c); got.WrongProofs != 0 || got.Issued != 3 || got.K1 != c.k1 {
 		t.Errorf("truth %+v", got)
 	}
 }
@@ -62,7 +62,7 @@ func effectOfChallengeLife(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := truth(t, s, c); got.WrongProofs != 0 {
+	if got := expectedState(t, s, c); got.WrongProofs != 0 {
 		t.Errorf("a late finalize counted as a wrong proof: %+v", got.Counters)
 	}
 	mustVerify(t, s, c)

@@ -121,12 +121,12 @@ func (k Knobs) Validate() error {
 		oneOf("lost-finalize", k.LostFinalize, lostFinalizes()),
 		oneOf("check-code", k.CheckCode, codeChecks()),
 		validPinMode(k.PinMode),
-		within("resync-every", k.ResyncEvery, 0, 1<<20),
-		within("services", k.Services, 1, 9),
-		within("ms-n", k.Secrets, 0, maxSecrets),
-		within("wrong-limit", k.WrongLimit, 0, 1<<20),
-		within("daily-otps", k.DailyOTPs, 0, 1<<20),
-		within("device-limit", k.DeviceLimit, 0, 1<<30),
+		inRange("resync-every", k.ResyncEvery, 0, 1<<20),
+		inRange("services", k.Services, 1, 9),
+		inRange("ms-n", k.Secrets, 0, maxSecrets),
+		inRange("wrong-limit", k.WrongLimit, 0, 1<<20),
+		inRange("daily-otps", k.DailyOTPs, 0, 1<<20),
+		inRange("device-limit", k.DeviceLimit, 0, 1<<30),
 		positive("otp-life", k.OTPLife, false),
 		positive("challenge-life", k.ChallengeLife, true),
 	)
@@ -161,7 +161,7 @@ func join[T ~string](values []T) string {
 	return strings.Join(texts, ", ")
 }
 
-func within(name string, value, low, high int) error {
+func inRange(name string, value, low, high int) error {
 	if value >= low && value <= high {
 		return nil
 	}

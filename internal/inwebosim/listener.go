@@ -12,53 +12,53 @@ import (
 	"time"
 )
 
-// door is one listener and the server behind it.
-type door struct {
-	listener net.Listener
-	server   *http.Server
-	serving  sync.WaitGroup
-	err      error // of Serve; read after serving
+// listener is a bound socket with the HTTP server that answers on it.
+type listener struct {
+	socket  net.Listener
+	server  *http.Server
+	serving sync.WaitGroup
+	err     error // of Serve; read after serving
 }
 
-// grace is how long a stopping door waits for answers under way before it closes their connections.
+// grace is how long a stopping listener waits for answers under way before it closes their connections.
 const grace = 500 * time.Millisecond
 
-func bind(address string, handler http.Handler) (*door, error) {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+func bind(address string, handler http.Handler) (*listener, error) {
+	socket, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("binding %s: %w", address, err)
 	}
-	return &door{listener: listener, server: &http.Server{
+	return &listener{socket: socket, server: &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0), // requests cut short are what it is for
 	}}, nil
 }
 
-func (d *door) url() string { return "http://" + d.listener.Addr().String() }
+func (d *listener) url() string { return "http://" + d.socket.Addr().String() }
 
-func (d *door) start() {
+func (d *listener) start() {
 	d.serving.Go(func() {
-		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
-			d.err = fmt.Errorf("serving %s: %w", d.listener.Addr(), err)
+		if err := d.server.Serve(d.socket); !errors.Is(err, http.ErrServerClosed) {
+			d.err = fmt.Errorf("serving %s: %w", d.socket.Addr(), err)
 		}
 	})
 }
 
 // stop closes the listener, started or not, and every connection, and reports what ended serving before.
-func (d *door) stop(ctx context.Context) error {
+func (d *listener) stop(ctx context.Context) error {
 	short, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	if d.server.Shutdown(short) != nil {
 		_ = d.server.Close()
 	}
-	_ = d.listener.Close()
+	_ = d.socket.Close()
 	d.serving.Wait()
 	return d.err
 }
 
-// gate counts the requests under way, and lets none in once it is closed.
-type gate struct {
+// drainGate counts the requests under way, and lets none in once it is closed.
+type drainGate struct {
 	mu       sync.Mutex
 	isClosed bool
 	inside   int
@@ -66,17 +66,17 @@ type gate struct {
 }
 
 // guard puts handler behind the gate.
-func (g *gate) guard(handler http.Handler) http.Handler {
+func (g *drainGate) guard(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !g.enter() {
+		if !g.acquire() {
 			panic(http.ErrAbortHandler)
 		}
-		defer g.leave()
+		defer g.release()
 		handler.ServeHTTP(w, r)
 	})
 }
 
-func (g *gate) enter() bool {
+func (g *drainGate) acquire() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.isClosed {
@@ -86,7 +86,7 @@ func (g *gate) enter() bool {
 	return true
 }
 
-func (g *gate) leave() {
+func (g *drainGate) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inside--
@@ -96,7 +96,7 @@ func (g *gate) leave() {
 }
 
 // close shuts the gate, once, and returns what reports that no call is left inside.
-func (g *gate) close() <-chan struct{} {
+func (g *drainGate) close() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.isClosed = true

@@ -72,9 +72,9 @@ func isRefusal(err error, want string) bool {
 	return err != nil && (err.Error() == want || err.Error() == "setup: "+want)
 }
 
-func truth(t testing.TB, s *Simulator, c *client) Truth {
+func expectedState(t testing.TB, s *Simulator, c *client) DeviceState {
 	t.Helper()
-	got, err := s.Truth(c.id)
+	got, err := s.DeviceState(c.id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -208,7 +208,7 @@ func TestOddFormsAreDescribed(t *testing.T) {
 		}
 		seen[f.Name] = true
 		for _, at := range f.At {
-			if !f.Fits(at.Action, at.Mode) || !known(at.Action, at.Mode) {
+			if !f.Fits(at.Action, at.Mode) || !hasOperation(at.Action, at.Mode) {
 				t.Errorf("%s: at %+v", f.Name, at)
 			}
 		}

@@ -18,9 +18,9 @@ const DefaultCode = "123456"
 
 // Options are everything that a simulator is made from; the zero value is a working one on free loopback ports.
 type Options struct {
-	// Listen and Control are the addresses of the two doors, host:port; empty is 127.0.0.1:0, a free port.
+	// Listen and Control are the addresses of the two listeners, host:port; empty is 127.0.0.1:0, a free port.
 	Listen, Control string
-	// BeyondLoopback says that a door reachable from other machines is meant. The control door tells
+	// BeyondLoopback says that a listener reachable from other machines is meant. The control listener tells
 	// every secret to any client.
 	BeyondLoopback bool
 	// Seed makes a run repeatable: the same seed and the same requests of a device produce the same answers,

@@ -17,7 +17,7 @@ func TestEveryMovementVerifies(t *testing.T) {
 				for range 20 {
 					mustVerify(t, s, c)
 				}
-				got := truth(t, s, c)
+				got := expectedState(t, s, c)
 				if got.K0 != c.k0 || got.K1 != c.k1 || int(got.Step) != c.rounds || got.WrongPeak != 0 {
 					t.Errorf("truth %+v does not fit a client with K0 %s, K1 %s after %d rounds", got, c.k0, c.k1, c.rounds)
 				}

@@ -126,8 +126,8 @@ func isDigits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-// known reports whether the service has that operation.
-func known(action, mode string) bool {
+// hasOperation reports whether the service has that operation.
+func hasOperation(action, mode string) bool {
 	switch action {
 	case actionSetup:
 		return slices.Contains([]string{modeActivate, modeOTP}, mode)

@@ -17,7 +17,7 @@ func TestWrongPINsBlock(t *testing.T) {
 	mustRefuse(t, c, "0000", "NOK:ACCESS")
 	mustRefuse(t, c, "0000", "NOK:NOK_BLOCKED")
 	mustRefuse(t, c, c.pin, "NOK:NOK_BLOCKED")
-	got := truth(t, s, c)
+	got := expectedState(t, s, c)
 	if !got.Blocked || got.WrongPINs != 7 || got.WrongProofs != 7 || got.WrongInARow != 3 || got.WrongPeak != 3 {
 		t.Errorf("truth: blocked %t, %+v", got.Blocked, got.Counters)
 	}
@@ -25,7 +25,7 @@ func TestWrongPINsBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustVerify(t, s, c)
-	if got := truth(t, s, c); got.Blocked || got.WrongInARow != 0 || got.WrongPeak != 3 {
+	if got := expectedState(t, s, c); got.Blocked || got.WrongInARow != 0 || got.WrongPeak != 3 {
 		t.Errorf("after the unblocking: blocked %t, %+v", got.Blocked, got.Counters)
 	}
 }
@@ -66,24 +66,24 @@ func TestChallengeServesOnce(t *testing.T) {
 		return r.one("challenge")
 	}
 	finalize("", "NOK:ACCESS")
-	if got := truth(t, s, c); got.Challenge != "" || got.WrongProofs != 1 || got.WrongPINs != 0 {
+	if got := expectedState(t, s, c); got.Challenge != "" || got.WrongProofs != 1 || got.WrongPINs != 0 {
 		t.Fatalf("truth %+v", got)
 	}
 	first := setup()
-	if got := truth(t, s, c); got.Challenge != first || got.Overlaps != 0 {
+	if got := expectedState(t, s, c); got.Challenge != first || got.Overlaps != 0 {
 		t.Fatalf("outstanding %s, overlaps %d", got.Challenge, got.Overlaps)
 	}
 	second := setup()
 	finalize(first, "NOK:ACCESS")
 	finalize(second, "NOK:ACCESS") // the first finalize took it
-	if got := truth(t, s, c); got.Overlaps != 1 || got.MaxFinalizesPerChallenge != 2 {
+	if got := expectedState(t, s, c); got.Overlaps != 1 || got.MaxFinalizesPerChallenge != 2 {
 		t.Errorf("overlaps %d, finalizes of one challenge %d", got.Overlaps, got.MaxFinalizesPerChallenge)
 	}
 	spent := setup()
 	k1 := c.k1
 	finalize(spent, "OK")
 	finalize(spent, "NOK:ACCESS")
-	if got := truth(t, s, c); got.K1 == k1 || got.PreviousK1 != k1 || got.Step != 1 {
+	if got := expectedState(t, s, c); got.K1 == k1 || got.PreviousK1 != k1 || got.Step != 1 {
 		t.Errorf("K1 %s, previous %s, step %d", got.K1, got.PreviousK1, got.Step)
 	}
 }
@@ -145,7 +145,7 @@ func TestLostFinalize(t *testing.T) {
 						t.Fatalf("round %d ended with %v, want %s", i, err, want)
 					}
 				}
-				if got := truth(t, s, client); int(got.StaleProofs) == 0 || got.Step < 2 {
+				if got := expectedState(t, s, client); int(got.StaleProofs) == 0 || got.Step < 2 {
 					t.Errorf("truth %+v", got.Counters)
 				}
 				if c.how == LostFinalizeLenient {
@@ -162,12 +162,12 @@ func TestLenientOnceOnly(t *testing.T) {
 	c := enrolled(t, s)
 	loseAnswer(t, s, c)
 	mustRefuse(t, c, "0000", "NOK:ACCESS")
-	if got := truth(t, s, c); got.WrongPINs != 1 || got.StaleProofs != 0 {
+	if got := expectedState(t, s, c); got.WrongPINs != 1 || got.StaleProofs != 0 {
 		t.Errorf("truth %+v", got.Counters)
 	}
-	step := truth(t, s, c)
+	step := expectedState(t, s, c)
 	loseAnswer(t, s, c)
-	if got := truth(t, s, c); got.K1 != step.K1 || got.PreviousK1 != "" || got.Step != step.Step+1 {
+	if got := expectedState(t, s, c); got.K1 != step.K1 || got.PreviousK1 != "" || got.Step != step.Step+1 {
 		t.Errorf("catching up moved K1 from %s to %s", step.K1, got.K1)
 	}
 	mustRefuse(t, c, c.pin, "NOK:ACCESS")
@@ -192,7 +192,7 @@ func TestUncheckedPIN(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustVerify(t, s, c)
-	if got := truth(t, s, c); got.WrongPINs != 1 || got.WrongPeak != 1 {
+	if got := expectedState(t, s, c); got.WrongPINs != 1 || got.WrongPeak != 1 {
 		t.Errorf("truth %+v", got.Counters)
 	}
 }
@@ -208,7 +208,7 @@ func TestLostFinalizeIsNoOverlap(t *testing.T) {
 		t.Fatal("the request was not lost")
 	}
 	mustVerify(t, s, c)
-	if got := truth(t, s, c); got.Overlaps != 0 || got.MaxFinalizesPerChallenge != 1 || got.Finalizes != 3 {
+	if got := expectedState(t, s, c); got.Overlaps != 0 || got.MaxFinalizesPerChallenge != 1 || got.Finalizes != 3 {
 		t.Errorf("counters %+v", got.Counters)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Handler is the protocol door without its listener, for a test that brings its own (TLS, say).
+// Handler is the protocol listener without its listener, for a test that brings its own (TLS, say).
 func (s *Simulator) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /iwws/MAC", s.serveMAC)
@@ -104,7 +104,7 @@ func (s *Simulator) knobsFor(n *Fault) *Knobs {
 func (s *Simulator) process(k *Knobs, p url.Values) (answer, movement) {
 	action, mode := p.Get("action"), p.Get("mode")
 	switch {
-	case !known(action, mode), k.StrictParameters && !wellFormed(p):
+	case !hasOperation(action, mode), k.StrictParameters && !wellFormed(p):
 		return refuse(rootOf(action), errSyntax), movement{}
 	case mode == modeActivate && action == actionSetup:
 		return s.setupActivate(k, p), movement{}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Simulator is one simulated service with its two doors. Its methods may be called from any goroutine.
+// Simulator is one simulated service with its two listeners. Its methods may be called from any goroutine.
 type Simulator struct {
 	options        Options
 	now            func() time.Time
@@ -26,15 +26,15 @@ type Simulator struct {
 
 	serviceIDs, secretIDs []string
 
-	protocol, control *door
-	gate              gate
+	protocol, control *listener
+	gate              drainGate
 	stopping          chan struct{}
 	startOnce         sync.Once
 	stopOnce          sync.Once
 	stopErr           error
 }
 
-// New checks the options, reporting every fault, and binds both doors; [Simulator.Stop] frees them.
+// New checks the options, reporting every fault, and binds both listeners; [Simulator.Stop] frees them.
 func New(o Options) (*Simulator, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -75,13 +75,13 @@ func (s *Simulator) prepare() (err error) {
 		return err
 	}
 	if s.control, err = bind(s.options.Control, s.gate.guard(s.controlHandler())); err != nil {
-		_ = s.protocol.listener.Close()
+		_ = s.protocol.socket.Close()
 		return err
 	}
 	return nil
 }
 
-// Start serves both doors; called again it does nothing.
+// Start serves both listeners; called again it does nothing.
 func (s *Simulator) Start() {
 	s.startOnce.Do(func() {
 		s.protocol.start()
@@ -89,7 +89,7 @@ func (s *Simulator) Start() {
 	})
 }
 
-// Stop ends every wait, lets answers under way out, and closes both doors. It returns when nothing of the
+// Stop ends every wait, lets answers under way out, and closes both listeners. It returns when nothing of the
 // simulator runs any more, or with ctx's error; called again it returns what it returned first.
 func (s *Simulator) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() {
@@ -106,8 +106,8 @@ func (s *Simulator) Stop(ctx context.Context) error {
 	return s.stopErr
 }
 
-// ProtocolURL is the base URL of the protocol door, without a path.
+// ProtocolURL is the base URL of the protocol listener, without a path.
 func (s *Simulator) ProtocolURL() string { return s.protocol.url() }
 
-// ControlURL is the base URL of the control door.
+// ControlURL is the base URL of the control listener.
 func (s *Simulator) ControlURL() string { return s.control.url() }

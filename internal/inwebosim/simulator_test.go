@@ -38,7 +38,7 @@ func TestLoopbackOnly(t *testing.T) {
 	}
 }
 
-// TestBindsBothOrNone frees the first door when the second cannot be bound.
+// TestBindsBothOrNone frees the first listener when the second cannot be bound.
 func TestBindsBothOrNone(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,7 +56,7 @@ func TestBindsBothOrNone(t *testing.T) {
 	}
 	again, err := net.Listen("tcp", address)
 	if err != nil {
-		t.Fatalf("the first door is still bound: %v", err)
+		t.Fatalf("the first listener is still bound: %v", err)
 	}
 	_ = again.Close()
 }
@@ -71,8 +71,8 @@ func TestStopWithoutStart(t *testing.T) {
 			t.Errorf("Stop: %v", err)
 		}
 	}
-	if _, err := net.Dial("tcp", s.protocol.listener.Addr().String()); err == nil {
-		t.Error("the door is still open")
+	if _, err := net.Dial("tcp", s.protocol.socket.Addr().String()); err == nil {
+		t.Error("the listener is still open")
 	}
 }
 
@@ -154,7 +154,7 @@ func TestOtherPathsAndMethods(t *testing.T) {
 func TestHooksPauseTheWorld(t *testing.T) {
 	s := with(t, func(*Knobs) {})
 	c := enrolled(t, s)
-	before := truth(t, s, c)
+	before := expectedState(t, s, c)
 	var seen []string
 	s.SetHooks(Hooks{
 		Before: func(x Exchange) { seen = append(seen, "before "+x.Action+" "+truthOf(s, x.ID).K1) },
@@ -163,7 +163,7 @@ func TestHooksPauseTheWorld(t *testing.T) {
 	mustVerify(t, s, c)
 	s.SetHooks(Hooks{})
 	mustVerify(t, s, c)
-	k1 := truth(t, s, c).PreviousK1
+	k1 := expectedState(t, s, c).PreviousK1
 	want := []string{
 		"before ActionSetup " + before.K1, "after ActionSetup " + before.K1,
 		"before ActionFinalize " + before.K1, "after ActionFinalize " + k1,
@@ -173,8 +173,8 @@ func TestHooksPauseTheWorld(t *testing.T) {
 	}
 }
 
-func truthOf(s *Simulator, id string) Truth {
-	got, _ := s.Truth(id)
+func truthOf(s *Simulator, id string) DeviceState {
+	got, _ := s.DeviceState(id)
 	return got
 }
 
@@ -272,7 +272,7 @@ func TestDevicesAtOnce(t *testing.T) {
 					t.Errorf("%q, %v", otp, err)
 				}
 				_, _ = wild.round(wild.pin)
-				_, _ = s.Truth(c.id)
+				_, _ = s.DeviceState(c.id)
 			}
 		})
 	}

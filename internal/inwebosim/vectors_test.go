@@ -127,7 +127,7 @@ func (v vector) follow(t *testing.T, d *device, step vectorStep) (defi string) {
 func (v vector) checkProofs(t *testing.T, i int, d *device, mode, challenge string, p proofs) {
 	t.Helper()
 	if mode == "activate" {
-		if got := p.judge("", "", "", d.serial, ""); got != (verdict{true, true, true}) {
+		if got := p.match("", "", "", d.serial, ""); got != (matches{true, true, true}) {
 			t.Errorf("exchange %d: activation proofs judged %+v", i, got)
 		}
 		return
@@ -136,16 +136,16 @@ func (v vector) checkProofs(t *testing.T, i int, d *device, mode, challenge stri
 	for _, c := range []struct {
 		name            string
 		k0, k1, pin     string
-		want            verdict
+		want            matches
 		challengeSuffix string
 	}{
-		{"right", k0, k1, d.pin, verdict{true, true, true}, ""},
-		{"another PIN", k0, k1, "4321", verdict{true, true, false}, ""},
-		{"another K1", k0, k0, d.pin, verdict{true, false, true}, ""},
-		{"another K0", k1, k1, d.pin, verdict{}, ""},
-		{"another challenge", k0, k1, d.pin, verdict{}, "0"},
+		{"right", k0, k1, d.pin, matches{true, true, true}, ""},
+		{"another PIN", k0, k1, "4321", matches{true, true, false}, ""},
+		{"another K1", k0, k0, d.pin, matches{true, false, true}, ""},
+		{"another K0", k1, k1, d.pin, matches{}, ""},
+		{"another challenge", k0, k1, d.pin, matches{}, "0"},
 	} {
-		if got := p.judge(challenge+c.challengeSuffix, c.k0, c.k1, d.serial, c.pin); got != c.want {
+		if got := p.match(challenge+c.challengeSuffix, c.k0, c.k1, d.serial, c.pin); got != c.want {
 			t.Errorf("exchange %d, %s: judged %+v, want %+v", i, c.name, got, c.want)
 		}
 	}

@@ -93,9 +93,9 @@ func (d *device) record(t testing.TB) otp.Record {
 	return r
 }
 
-func (d *device) truth(t testing.TB) inwebosim.Truth {
+func (d *device) truth(t testing.TB) inwebosim.DeviceState {
 	t.Helper()
-	truth, err := d.sim.Truth(d.id)
+	truth, err := d.sim.DeviceState(d.id)
 	must(t, err)
 	return truth
 }

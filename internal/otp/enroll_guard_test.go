@@ -246,7 +246,7 @@ func TestEnrollmentKeepsTheGuessOfAnOvertakenConversation(t *testing.T) {
 	if err := <-callerErr; err == nil {
 		t.Error("a wrong PIN got an OTP")
 	}
-	if truth, err := e.sim.AccountTruth("owner"); err != nil || truth.Guesses.Peak > 2 {
+	if truth, err := e.sim.AccountState("owner"); err != nil || truth.Guesses.Peak > 2 {
 		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
 	}
 }
@@ -270,7 +270,7 @@ func (e *enrolee) mustBlockNothing(t *testing.T, service *otp.Service) {
 	for range 3 {
 		_, _ = service.IssueOTP(t.Context(), e.request(), wrongPIN)
 	}
-	if truth, err := e.sim.AccountTruth("owner"); err != nil || truth.Guesses.Peak > 2 {
+	if truth, err := e.sim.AccountState("owner"); err != nil || truth.Guesses.Peak > 2 {
 		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
 	}
 }

@@ -286,7 +286,7 @@ func (s *stale) Update(
 		if s.reads.Add(1) == 2 {
 			return otp.Snapshot{Row: s.row, Now: time.Now()}, nil
 		}
-		return storetest.Look(ctx, s.Store, account, key)
+		return storetest.Snapshot(ctx, s.Store, account, key)
 	}
 	return otp.UpdateInSteps(ctx, read, s.Store, decide)
 }

@@ -43,7 +43,7 @@ func (v *valve) Update(
 	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
 ) (otp.Decision, error) {
 	return otp.UpdateInSteps(ctx, func(ctx context.Context) (otp.Snapshot, error) {
-		return storetest.Look(ctx, v.Store, account, key)
+		return storetest.Snapshot(ctx, v.Store, account, key)
 	}, v, decide)
 }
 

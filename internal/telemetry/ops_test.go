@@ -74,12 +74,12 @@ func TestEachMethodMovesItsMetric(t *testing.T) {
 	m.WatchDoubt(func(context.Context) (int, error) { return 3, nil })
 	m.WatchEpoch(func(context.Context) (int, error) { return 2, nil })
 	m.WatchThrottles([]string{"quota", "pin_guard"})("quota")
-	tell := m.WatchCensus([]string{"enrolled", "blocked"})
+	set := m.WatchAccountStats([]string{"enrolled", "blocked"})
 	expectLines(t, scrape(t, m), `pimsd_accounts{condition="enrolled"} NaN`, `pimsd_api_key_next_expiry_timestamp_seconds NaN`,
 		`pimsd_census_timestamp_seconds 0`)
-	tell(telemetry.Census{At: time.Unix(1500, 0), Accounts: map[string]int{"enrolled": 2}})
+	set(telemetry.AccountStats{At: time.Unix(1500, 0), Accounts: map[string]int{"enrolled": 2}})
 	expectLines(t, scrape(t, m), `pimsd_api_key_next_expiry_timestamp_seconds +Inf`)
-	tell(telemetry.Census{At: time.Unix(1500, 0), Accounts: map[string]int{"enrolled": 2}, NextKeyExpiry: time.Unix(1600, 0)})
+	set(telemetry.AccountStats{At: time.Unix(1500, 0), Accounts: map[string]int{"enrolled": 2}, NextKeyExpiry: time.Unix(1600, 0)})
 	body := scrape(t, m)
 	expectLines(t, body,
 		`pimsd_request_duration_seconds_sum{code="0",route="/v1/authentication/otp"} 2`,

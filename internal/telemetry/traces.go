@@ -41,12 +41,12 @@ func NewTraces(ctx context.Context, c TraceConfig) (*Traces, error) {
 // Tracer makes spans.
 func (t *Traces) Tracer() tracer.Tracer { return t.provider.Tracer("github.com/pimsd/pimsd") }
 
-// closePatience is how long the last spans may take.
-const closePatience = 3 * time.Second
+// closeTimeout is how long the last spans may take.
+const closeTimeout = 3 * time.Second
 
 // Close sends what is left, for a moment.
 func (t *Traces) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	_ = t.provider.Shutdown(ctx) // what could not be sent, Failed has heard of
 	return nil

@@ -27,12 +27,12 @@ func keepArgs(k *otp.KeyedResponse) []any {
 func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (count int, err error) {
 	const countAnswers = `SELECT count(*) FROM answer WHERE answer IS NOT NULL
 		AND $1::bytea IN (substr(answer, 1, length($1)), substr(fingerprint, 1, length($1)))`
-	err = s.queryRow(ctx, s.lanes.others, "count the answers that are kept", countAnswers, []any{start}, []any{&count})
+	err = s.queryRow(ctx, s.limits.others, "count the answers that are kept", countAnswers, []any{start}, []any{&count})
 	return count, err
 }
 
 // Spend is as otp.Store says.
 func (s *Store) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2 AND ` + ownSession
-	return s.exec(ctx, s.lanes.singles, "spend the key of an answer", spend, string(account), key)
+	return s.exec(ctx, s.limits.singles, "spend the key of an answer", spend, string(account), key)
 }

@@ -25,7 +25,7 @@ func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 		transactions, actions = append(transactions, l.Transaction), append(actions, l.Action)
 		stages, outcomes, steps = append(stages, string(l.Stage)), append(outcomes, l.Outcome), append(steps, int64(l.Step))
 	}
-	return s.exec(ctx, s.lanes.others, "note lines in the audit log", note,
+	return s.exec(ctx, s.limits.others, "note lines in the audit log", note,
 		ids, accounts, callers, transactions, actions, stages, outcomes, steps)
 }
 
@@ -35,7 +35,7 @@ func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error) {
 	const after = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step FROM audit
 		WHERE id > $1 ORDER BY id LIMIT $2`
-	lines, err := query(ctx, s, s.lanes.others, "read the audit log", scanLine, after, id, limit)
+	lines, err := query(ctx, s, s.limits.others, "read the audit log", scanLine, after, id, limit)
 	if isDamage(err) {
 		return s.auditPast(ctx, id, limit)
 	}

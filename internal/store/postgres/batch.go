@@ -63,7 +63,7 @@ func (s *Store) sendWrites(batch []*job[writeTask]) {
 	defer cancel()
 	args := writeArgs(batch)
 	var stored []string
-	err := s.run(ctx, s.lanes.batches, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.run(ctx, s.limits.batches, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, writeBatch, args...)
 		if err == nil {
 			stored, err = pgx.CollectRows(rows, pgx.RowTo[string])

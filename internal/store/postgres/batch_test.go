@@ -16,12 +16,12 @@ import (
 // replaceAll replaces the rows of the accounts at once, and returns what each was told.
 func replaceAll(ctx context.Context, store *postgres.Store, writes []otp.Write) []error {
 	var all sync.WaitGroup
-	told := make([]error, len(writes))
+	reported := make([]error, len(writes))
 	for i, w := range writes {
-		all.Go(func() { told[i] = store.Replace(ctx, w) })
+		all.Go(func() { reported[i] = store.Replace(ctx, w) })
 	}
 	all.Wait()
-	return told
+	return reported
 }
 
 func createAll(t *testing.T, store *postgres.Store, n int) (next []otp.Write) {

@@ -17,8 +17,8 @@ const (
 	// to maxConnectPause.
 	connectPause    = 10 * time.Millisecond
 	maxConnectPause = 300 * time.Millisecond
-	// restTime is how long a connection may be idle before it is asked.
-	restTime = time.Second
+	// idleBeforePing is how long a connection may be idle before it is asked.
+	idleBeforePing = time.Second
 )
 
 // The connections that each kind of work may use at the same time.
@@ -31,35 +31,35 @@ const (
 	maxConnections    = batchConnections + singleConnections + writeConnections + lookupConnections + otherConnections
 )
 
-// lanes divide the connections, so that no kind of work ever waits for one that another kind has: least of all the
+// connLimits divide the connections, so that no kind of work ever waits for one that another kind has: least of all the
 // settling of an answer of inWebo for look-ups.
-type lanes struct {
-	batches lane // of writes of records: leases and settles
-	singles lane // of one record, which may have to wait for another session
-	writes  lane // that wait for no other session: first records, and what finds out what became of a write
-	lookups lane // that every call makes
-	others  lane
+type connLimits struct {
+	batches connLimit // of writes of records: leases and settles
+	singles connLimit // of one record, which may have to wait for another session
+	writes  connLimit // that wait for no other session: first records, and what finds out what became of a write
+	lookups connLimit // that every call makes
+	others  connLimit
 }
 
-func newLanes() lanes {
-	return lanes{
-		batches: make(lane, batchConnections), singles: make(lane, singleConnections), writes: make(lane, writeConnections),
-		lookups: make(lane, lookupConnections), others: make(lane, otherConnections),
+func newConnLimits() connLimits {
+	return connLimits{
+		batches: make(connLimit, batchConnections), singles: make(connLimit, singleConnections), writes: make(connLimit, writeConnections),
+		lookups: make(connLimit, lookupConnections), others: make(connLimit, otherConnections),
 	}
 }
 
-// lane has room for as many tokens as there are connections for one kind of work.
-type lane chan struct{}
+// connLimit has room for as many tokens as there are connections for one kind of work.
+type connLimit chan struct{}
 
 // do runs work on a connection, for callTimeout at most. what says in the error what could not be done.
-func (s *Store) do(ctx context.Context, l lane, what string, work func(context.Context, *pgx.Conn) error) error {
+func (s *Store) do(ctx context.Context, l connLimit, what string, work func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return describe(what, s.run(ctx, l, work))
 }
 
 // run runs work on a connection and returns its error as it is, or a notSent.
-func (s *Store) run(ctx context.Context, l lane, work func(context.Context, *pgx.Conn) error) error {
+func (s *Store) run(ctx context.Context, l connLimit, work func(context.Context, *pgx.Conn) error) error {
 	select {
 	case l <- struct{}{}:
 		defer func() { <-l }()
@@ -80,7 +80,7 @@ func (s *Store) run(ctx context.Context, l lane, work func(context.Context, *pgx
 	delete(state, notReplicated)
 	err = work(ctx, conn.Conn())
 	returned = true
-	if _, told := state[notReplicated]; told && err == nil {
+	if _, reported := state[notReplicated]; reported && err == nil {
 		err = errNotReplicated
 	}
 	s.release(conn, err)
@@ -88,13 +88,13 @@ func (s *Store) run(ctx context.Context, l lane, work func(context.Context, *pgx
 }
 
 // exec is do for one statement of which no result is wanted.
-func (s *Store) exec(ctx context.Context, l lane, what, statement string, args ...any) error {
+func (s *Store) exec(ctx context.Context, l connLimit, what, statement string, args ...any) error {
 	_, err := s.execCount(ctx, l, what, statement, args...)
 	return err
 }
 
 // execCount is do for one statement, and returns how many rows it changed.
-func (s *Store) execCount(ctx context.Context, l lane, what, statement string, args ...any) (rows int64, err error) {
+func (s *Store) execCount(ctx context.Context, l connLimit, what, statement string, args ...any) (rows int64, err error) {
 	err = s.do(ctx, l, what, func(ctx context.Context, conn *pgx.Conn) error {
 		result, err := conn.Exec(ctx, statement, args...)
 		rows = result.RowsAffected()
@@ -104,7 +104,7 @@ func (s *Store) execCount(ctx context.Context, l lane, what, statement string, a
 }
 
 // queryRow is do for a statement that returns one row, which is scanned into the destinations to.
-func (s *Store) queryRow(ctx context.Context, l lane, what, statement string, args, to []any) error {
+func (s *Store) queryRow(ctx context.Context, l connLimit, what, statement string, args, to []any) error {
 	return s.do(ctx, l, what, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, statement, args...).Scan(to...)
 	})
@@ -112,7 +112,7 @@ func (s *Store) queryRow(ctx context.Context, l lane, what, statement string, ar
 
 // query is do for a statement that returns rows.
 func query[T any](
-	ctx context.Context, s *Store, l lane, what string, scan pgx.RowToFunc[T], statement string, args ...any,
+	ctx context.Context, s *Store, l connLimit, what string, scan pgx.RowToFunc[T], statement string, args ...any,
 ) (found []T, err error) {
 	err = s.do(ctx, l, what, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, statement, args...)
@@ -135,7 +135,7 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if idleTime(conn.Conn()) < restTime {
+		if idleTime(conn.Conn()) < idleBeforePing {
 			return conn, nil
 		}
 		pingCtx, cancel := context.WithTimeout(ctx, pingTimeout)

@@ -70,7 +70,7 @@ func (s *Store) Create(ctx context.Context, w otp.Write) error {
 		statement = createAndKeep
 	}
 	w.Over = nil
-	return s.write(ctx, s.lanes.writes, "store the first record of an account", statement, w, otp.ErrExists)
+	return s.write(ctx, s.limits.writes, "store the first record of an account", statement, w, otp.ErrExists)
 }
 
 // Replace is as otp.Store says. The row is written together with others, unless that does not store it.
@@ -91,18 +91,18 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 		}
 	}
 	if w.Response == nil {
-		return s.write(ctx, s.lanes.singles, what, replaceRow, w, otp.ErrConflict)
+		return s.write(ctx, s.limits.singles, what, replaceRow, w, otp.ErrConflict)
 	}
-	err := s.write(ctx, s.lanes.singles, what, replaceAndKeep, w, otp.ErrConflict)
+	err := s.write(ctx, s.limits.singles, what, replaceAndKeep, w, otp.ErrConflict)
 	if cannotStore(err) { // the response perhaps, without which the answer of inWebo must be stored
 		w.Response = nil
-		return s.write(ctx, s.lanes.singles, what, replaceRow, w, otp.ErrConflict)
+		return s.write(ctx, s.limits.singles, what, replaceRow, w, otp.ErrConflict)
 	}
 	return err
 }
 
 // write runs the one statement of a writing verb. refusal is the answer to a write that does not fit.
-func (s *Store) write(ctx context.Context, l lane, what, statement string, w otp.Write, refusal error) error {
+func (s *Store) write(ctx context.Context, l connLimit, what, statement string, w otp.Write, refusal error) error {
 	if err := checkWrite(w); err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 	var revision uint64
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := s.run(ctx, s.lanes.writes, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.run(ctx, s.limits.writes, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, writeBefore, w.ID, string(w.Row.Account)).Scan(&known, &revision)
 	})
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 func (s *Store) standbysHaveAll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := s.run(ctx, s.lanes.writes, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.run(ctx, s.limits.writes, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, probe)
 		return err
 	})

@@ -79,7 +79,7 @@ func (o Options) notePromotion(ctx context.Context, conn *pgx.Conn, now server) 
 // Epoch returns the doubt epoch of the store.
 func (s *Store) Epoch(ctx context.Context) (epoch otp.Epoch, err error) {
 	var since int64
-	err = s.queryRow(ctx, s.lanes.others, "read the doubt epoch", `SELECT number, since, cause FROM doubt_epoch`, nil,
+	err = s.queryRow(ctx, s.limits.others, "read the doubt epoch", `SELECT number, since, cause FROM doubt_epoch`, nil,
 		[]any{&epoch.Number, &since, &epoch.Cause})
 	epoch.Since = sinceOf(since)
 	return epoch, err
@@ -94,7 +94,7 @@ func (s *Store) RaiseEpoch(ctx context.Context, line otp.AuditEntry) error {
 			= (SELECT number + 1, at.now, $1, identifier, timeline FROM at, (SELECT ` + thisServer + `) server) RETURNING since), ` +
 		takeTurn + ` INSERT INTO audit (` + lineColumns + `)
 		SELECT nextval('audit_id'), $2, since, $3, $4, $5, $1, $6, $7, 0 FROM written, turn`
-	return s.exec(ctx, s.lanes.others, "put every device in doubt", raise,
+	return s.exec(ctx, s.limits.others, "put every device in doubt", raise,
 		line.Action, uuid.NewString(), string(line.Account), line.Caller, line.Transaction, string(line.Stage), line.Outcome)
 }
 

@@ -17,14 +17,14 @@ func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) 
 	const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active, epoch, false AS former
 		FROM device WHERE serial = $1 AND serial <> ''
 		UNION ALL SELECT ` + formerAsListed + ` FROM former_device WHERE serial = $1 ORDER BY account, former`
-	return query(ctx, s, s.lanes.lookups, "find the accounts of a device", scanFound, bySerial, serial)
+	return query(ctx, s, s.limits.lookups, "find the accounts of a device", scanFound, bySerial, serial)
 }
 
 // ListFormer returns the rows of devices that accounts had before others, in the order of serials and accounts, those after the
 // row given, at most limit. The zero row is before all others.
 func (s *Store) ListFormer(ctx context.Context, after otp.Row, limit int) ([]otp.Row, error) {
 	const list = `SELECT ` + formerAsListed + ` FROM former_device WHERE (serial, account) > ($1, $2) ORDER BY serial, account LIMIT $3`
-	return query(ctx, s, s.lanes.others, "list the former devices", scanFound, list, after.Claim.Serial, string(after.Account), limit)
+	return query(ctx, s, s.limits.others, "list the former devices", scanFound, list, after.Claim.Serial, string(after.Account), limit)
 }
 
 // scanFound reads deviceColumns, and whether the row is a former one.

@@ -15,9 +15,9 @@ const (
 	stepRests = 2
 )
 
-// keepHouse repeats step until it reports that there is no more to do, or ctx ends. A ctx that ends after the first step
+// deleteInSteps repeats step until it reports that there is no more to do, or ctx ends. A ctx that ends after the first step
 // is no error: the next call goes on.
-func keepHouse(ctx context.Context, step func(context.Context) (more bool, err error)) error {
+func deleteInSteps(ctx context.Context, step func(context.Context) (more bool, err error)) error {
 	for n := 0; ; n++ {
 		began := time.Now()
 		more, err := step(ctx)
@@ -37,12 +37,12 @@ func keepHouse(ctx context.Context, step func(context.Context) (more bool, err e
 
 // change runs a statement of housekeeping and reports whether it changed as many rows as it may.
 func (s *Store) change(ctx context.Context, what, statement string, args ...any) (more bool, err error) {
-	changed, err := s.execCount(ctx, s.lanes.others, what, statement, args...)
+	changed, err := s.execCount(ctx, s.limits.others, what, statement, args...)
 	return changed >= stepRows, err
 }
 
 // ForgetAnswers discards the stored responses that are older than answerLife, and drops the keys that are older than
-// keyLife, as keepHouse says. It discards those from the future, too, and counts the age of their keys from now on. Replicas
+// keyLife, as deleteInSteps says. It discards those from the future, too, and counts the age of their keys from now on. Replicas
 // that do so at the same time share the rows.
 func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error {
 	const (
@@ -53,7 +53,7 @@ func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Dura
 		age = `UPDATE answer SET (at, fingerprint, answer) = (` + clock + `, NULL, NULL) WHERE (account, key) IN
 			(SELECT account, key FROM answer WHERE at > ` + clock + ` + $1 ORDER BY at DESC LIMIT $2 FOR UPDATE SKIP LOCKED)`
 	)
-	return keepHouse(ctx, func(ctx context.Context) (bool, error) {
+	return deleteInSteps(ctx, func(ctx context.Context) (bool, error) {
 		discarded, err := s.change(ctx, "discard stored responses", discard, answerLife.Microseconds(), stepRows)
 		if err != nil {
 			return false, err
@@ -70,10 +70,10 @@ func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Dura
 // clockTolerance is how far in the future of the database's clock the time of a stored response may be.
 const clockTolerance = 2 * time.Second
 
-// ForgetLines deletes the oldest lines of the audit log, as far as they are older than age, as keepHouse says. A line from
+// ForgetLines deletes the oldest lines of the audit log, as far as they are older than age, as deleteInSteps says. A line from
 // the future, written when the clock was wrong, goes with the first line behind it that is old enough.
 func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
-	return keepHouse(ctx, func(ctx context.Context) (bool, error) { return s.forgetSomeLines(ctx, age) })
+	return deleteInSteps(ctx, func(ctx context.Context) (bool, error) { return s.forgetSomeLines(ctx, age) })
 }
 
 // forgetSomeLines looks at the oldest lines, behind those that are known to be from the future, and deletes what is old.
@@ -83,7 +83,7 @@ func (s *Store) forgetSomeLines(ctx context.Context, age time.Duration) (more bo
 		forget = `DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= $1 AND (at < $2 OR at > $3) ORDER BY id LIMIT $4
 			FOR UPDATE SKIP LOCKED)`
 	)
-	lines, err := query(ctx, s, s.lanes.others, "look for old lines of the audit log", pgx.RowToStructByPos[lineAge],
+	lines, err := query(ctx, s, s.limits.others, "look for old lines of the audit log", pgx.RowToStructByPos[lineAge],
 		oldest, s.future.last(), stepRows)
 	if err != nil || len(lines) == 0 {
 		return false, err

@@ -39,7 +39,7 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 
 // execOne runs a statement that changes one row, and returns none when there was no row to change.
 func (s *Store) execOne(ctx context.Context, what string, none error, statement string, args ...any) error {
-	changed, err := s.execCount(ctx, s.lanes.others, what, statement, args...)
+	changed, err := s.execCount(ctx, s.limits.others, what, statement, args...)
 	if err == nil && changed == 0 {
 		return none
 	}
@@ -58,7 +58,7 @@ func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 		(SELECT api_key.id, new.at FROM unnest($1::text[], $2::bigint[]) AS new (id, at) JOIN api_key USING (id)
 			ORDER BY api_key.id FOR UPDATE OF api_key) AS used
 		WHERE api_key.id = used.id`
-	return s.exec(ctx, s.lanes.others, "note the use of API keys", statement, ids, moments)
+	return s.exec(ctx, s.limits.others, "note the use of API keys", statement, ids, moments)
 }
 
 // KeyByID is as authn.KeyStore says.
@@ -81,7 +81,7 @@ func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
 // ListKeys is as authn.KeyStore says.
 func (s *Store) ListKeys(ctx context.Context) ([]authn.Key, error) {
 	const statement = `SELECT ` + keyColumns + ` FROM api_key ORDER BY created_at, id`
-	keys, err := query(ctx, s, s.lanes.others, "list the API keys", scanListedKey, statement)
+	keys, err := query(ctx, s, s.limits.others, "list the API keys", scanListedKey, statement)
 	if isDamage(err) {
 		return s.listKeysPast(ctx)
 	}

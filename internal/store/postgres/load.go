@@ -34,7 +34,7 @@ const loadTimeout = time.Hour
 func (s *Store) Load(ctx context.Context, c Contents) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	return describe("fill the database", s.run(ctx, s.lanes.others, func(ctx context.Context, conn *pgx.Conn) error {
+	return describe("fill the database", s.run(ctx, s.limits.others, func(ctx context.Context, conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return loadAll(ctx, tx, c) })
 	}))
 }

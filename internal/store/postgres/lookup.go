@@ -56,7 +56,7 @@ func (s *Store) sendReads(batch []*job[readTask]) {
 			fetches = append(fetches, &j.task.fetch)
 		}
 	}
-	err := s.run(ctx, s.lanes.lookups, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.run(ctx, s.limits.lookups, func(ctx context.Context, conn *pgx.Conn) error {
 		statements := &pgx.Batch{}
 		if len(fetches) > 0 {
 			queueFetches(statements, fetchRows, fetches)
@@ -135,7 +135,7 @@ func queueKeys(statements *pgx.Batch, wanted map[string][]*job[readTask]) {
 // fetchAlone is the fetch of one record, and of what remains of it if it is damaged.
 func (s *Store) fetchAlone(ctx context.Context, f fetched) (fetched, error) {
 	fetch := func(statement string) error {
-		return s.run(ctx, s.lanes.lookups, func(ctx context.Context, conn *pgx.Conn) error {
+		return s.run(ctx, s.limits.lookups, func(ctx context.Context, conn *pgx.Conn) error {
 			statements := &pgx.Batch{}
 			queueFetches(statements, statement, []*fetched{&f})
 			return conn.SendBatch(ctx, statements).Close()

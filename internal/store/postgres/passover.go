@@ -33,7 +33,7 @@ type listing[K string | int64, T any] struct {
 
 // past returns the rows with a key above low, at most limit, past damaged ones.
 func (l listing[K, T]) past(ctx context.Context, s *Store, what string, low K, limit int) (all []T, err error) {
-	err = s.do(ctx, s.lanes.others, what, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.do(ctx, s.limits.others, what, func(ctx context.Context, conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			// A scan of the table would meet every damaged page, whatever the range.
 			if _, err := tx.Exec(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`); err != nil {

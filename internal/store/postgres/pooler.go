@@ -25,7 +25,7 @@ func (s *Store) refuseSharedSessions(ctx context.Context, first *pgx.Conn) error
 	if err != nil || session == first.PgConn().PID() { // which a pooler makes up
 		return err
 	}
-	err = s.run(ctx, s.lanes.others, func(ctx context.Context, second *pgx.Conn) error {
+	err = s.run(ctx, s.limits.others, func(ctx context.Context, second *pgx.Conn) error {
 		return compareSessions(ctx, first, second)
 	})
 	if _, none := errors.AsType[notSent](err); none {

@@ -24,10 +24,10 @@ import (
 // Store is a database that is open. Its methods may be called at any time from anywhere.
 type Store struct {
 	pool    *pgxpool.Pool
-	lanes   lanes
+	limits  connLimits
 	writes  *queue[writeTask]
 	reads   *queue[readTask]
-	overdue *rested
+	overdue *cachedCount
 	future  futureLines
 	closing sync.Once
 }
@@ -73,11 +73,11 @@ func open(ctx context.Context, o Options, prepare func(context.Context, *pgx.Con
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	s := &Store{pool: pool, lanes: newLanes()}
-	s.overdue = newRested(s.countOverdue)
+	s := &Store{pool: pool, limits: newConnLimits()}
+	s.overdue = newCachedCount(s.countOverdue)
 	s.writes = newQueue(accountOfWrite, s.sendWrites)
 	s.reads = newQueue(noKey, s.sendReads)
-	err = s.run(ctx, s.lanes.others, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.run(ctx, s.limits.others, func(ctx context.Context, conn *pgx.Conn) error {
 		if err := s.refuseSharedSessions(ctx, conn); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func open(ctx context.Context, o Options, prepare func(context.Context, *pgx.Con
 // Close ends the store when the verbs under way have been answered. It may be called more than once.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.overdue.end()
+		s.overdue.cancel()
 		s.writes.close()
 		s.reads.close()
 		s.pool.Close()
@@ -107,7 +107,7 @@ func (s *Store) Close() error {
 // that a write becomes durable. It changes nothing that matters and takes no room.
 // It also finds a pooler that no longer keeps a session for each connection.
 func (s *Store) Writable(ctx context.Context) error {
-	return s.do(ctx, s.lanes.writes, "find out whether the store can be written", func(ctx context.Context, conn *pgx.Conn) error {
+	return s.do(ctx, s.limits.writes, "find out whether the store can be written", func(ctx context.Context, conn *pgx.Conn) error {
 		if err := s.refuseSharedSessions(ctx, conn); err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.
 func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
 	const countUnread = `SELECT coalesce(sum(unread_answers), 0) FROM device WHERE unread_answers > 0`
-	err = s.queryRow(ctx, s.lanes.others, "count the answers that could not be read", countUnread, nil, []any{&count})
+	err = s.queryRow(ctx, s.limits.others, "count the answers that could not be read", countUnread, nil, []any{&count})
 	return count, err
 }
 
@@ -58,7 +58,7 @@ func (s *Store) CountUnreadAnswers(ctx context.Context) (count int, err error) {
 // account is before all others. Of a damaged row it returns what can be read, with an empty Body.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
 	const list = `SELECT ` + listedColumns + ` FROM device WHERE account > $1 ORDER BY account LIMIT $2`
-	rows, err := query(ctx, s, s.lanes.others, "list the records", scanRow, list, string(after), limit)
+	rows, err := query(ctx, s, s.limits.others, "list the records", scanRow, list, string(after), limit)
 	if isDamage(err) {
 		return s.listPast(ctx, after, limit)
 	}

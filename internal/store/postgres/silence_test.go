@@ -55,7 +55,7 @@ func TestASettleDoesNotWaitForLookups(t *testing.T) {
 		t.Fatal(err)
 	}
 	useAllConnections(t, store)
-	proxy.SetDeaf(true)
+	proxy.SetBlackhole(true)
 	proxy.Silence()
 	ctx, cancel := context.WithCancel(t.Context())
 	var lookups sync.WaitGroup
@@ -71,7 +71,7 @@ func TestASettleDoesNotWaitForLookups(t *testing.T) {
 	if err := within(t, 10*time.Second, func(ctx context.Context) error { return store.Replace(ctx, writeOf("a", 2)) }); err == nil {
 		t.Fatal("a write is stored over connections that are silent")
 	}
-	proxy.SetDeaf(false)
+	proxy.SetBlackhole(false)
 	callUntilDone(t, func(ctx context.Context) error { return store.Replace(ctx, writeOf("a", 2)) })
 }
 
@@ -93,7 +93,7 @@ func calls(store *postgres.Store) map[string]func(context.Context) error {
 			return err
 		},
 		"recall": func(ctx context.Context) error {
-			_, err := storetest.Look(ctx, store, "fetch", strings.Repeat("a", 64))
+			_, err := storetest.Snapshot(ctx, store, "fetch", strings.Repeat("a", 64))
 			return err
 		},
 		"spend": func(ctx context.Context) error { return store.DiscardResponse(ctx, "fetch", strings.Repeat("a", 64)) },

@@ -28,7 +28,7 @@ func TestARepeatWaitsForTheStandbyToo(t *testing.T) {
 	w.Response = &otp.KeyedResponse{Key: strings.Repeat("a", 64), StoredResponse: otp.StoredResponse{Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("sealed"))}}
 	replace := func(ctx context.Context) error { return store.Replace(ctx, w) }
 	recall := func(ctx context.Context) error {
-		_, err := storetest.Look(ctx, store, "a", w.Response.Key)
+		_, err := storetest.Snapshot(ctx, store, "a", w.Response.Key)
 		return err
 	}
 	for n := range 3 {

@@ -58,15 +58,15 @@ func (r *Keyring) checkUnrecorded(ctx context.Context, rows Lister) error {
 	if err != nil {
 		return err
 	}
-	census := CensusOf(some)
-	delete(census, Unsealed)
+	usage := KeyUsageOf(some)
+	delete(usage, Unsealed)
 	ids := r.Keys()
-	for id := range census {
+	for id := range usage {
 		if slices.Contains(ids, id) {
 			return nil
 		}
 	}
-	if err := r.Check(census); err != nil {
+	if err := r.Check(usage); err != nil {
 		return fmt.Errorf("%w: %w", ErrCurrentKeyMissing, err)
 	}
 	return nil

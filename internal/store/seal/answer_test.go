@@ -22,7 +22,7 @@ func TestADamagedResponseIsSpent(t *testing.T) {
 	sealed.Row.Revision = 2
 	must(t, memory.Replace(t.Context(), sealed))
 
-	found, err := storetest.Look(t.Context(), store, "alice", key)
+	found, err := storetest.Snapshot(t.Context(), store, "alice", key)
 	if err != nil || found.Fault != nil || string(found.Row.Secrets.Reveal()) != "secret" {
 		t.Errorf("the record is %+v (%v)", found, err)
 	}

@@ -10,9 +10,9 @@ import (
 	"slices"
 )
 
-// ErrNotFile says that a keyring has no file that could be changed. Elsewhere a new key takes two rounds, for a process that
+// ErrNoKeyFile says that a keyring has no file that could be changed. Elsewhere a new key takes two rounds, for a process that
 // has not got it yet must not meet what another has sealed under it.
-var ErrNotFile = errors.New("the sealing keys are not in a file that pimsd can change: where they are given, put a new one behind " +
+var ErrNoKeyFile = errors.New("the sealing keys are not in a file that pimsd can change: where they are given, put a new one behind " +
 	"the others and restart every process; then put it before them, and restart every process again;  " +
 	"one that is not needed any more is taken out there")
 
@@ -90,7 +90,7 @@ func (r *Keyring) indexOf(c contents, id KeyID) (int, error) {
 // lost here would take with it what was sealed under it meanwhile.
 func (r *Keyring) change(edit func(contents) (contents, error)) error {
 	if r.path == "" {
-		return ErrNotFile
+		return ErrNoKeyFile
 	}
 	path, err := filepath.EvalSymlinks(r.path) // what is replaced is the file, not a link to it
 	if err != nil {

@@ -56,13 +56,13 @@ func (r *Keyring) Reload() error {
 }
 
 // refresh reads the file again if it has changed, or could not be used before. After a fault, such as that of a file system
-// that does not answer within lookTimeout, the keys stay, and the state says why.
+// that does not answer within refreshTimeout, the keys stay, and the state says why.
 func (r *Keyring) refresh() {
 	if r.path == "" {
 		return
 	}
 	r.checkedAt.Store(int64(time.Since(r.opened)))
-	answered := r.readWithin(lookTimeout, func() {
+	answered := r.readWithin(refreshTimeout, func() {
 		if !r.state.Load().isOf(r.path) {
 			_ = r.reread() // the state says why
 		}
@@ -76,7 +76,7 @@ func (r *Keyring) refresh() {
 // errFileSilent is the fault of a key file whose file system does not answer.
 var errFileSilent = errors.New("its file system does not answer: see whether the volume is mounted and reachable")
 
-// look runs read while no other goroutine does, and reports whether that was done within the timeout. A read of a file system
+// readWithin runs read while no other goroutine does, and reports whether that was done within the timeout. A read of a file system
 // that does not answer cannot be interrupted: it goes on without its caller, and no other read begins before it ends.
 func (r *Keyring) readWithin(timeout time.Duration, read func()) (done bool) {
 	timer := time.NewTimer(timeout)
@@ -100,7 +100,7 @@ func (r *Keyring) readWithin(timeout time.Duration, read func()) (done bool) {
 	}
 }
 
-// reread reads the file and takes over what it says, if it may. The caller must be a look.
+// reread reads the file and takes over what it says, if it may. Only readWithin may call it.
 func (r *Keyring) reread() error {
 	old := r.state.Load()
 	c, info, err := readFile(r.path)

@@ -268,7 +268,7 @@ func TestBeginRotationAndPromote(t *testing.T) {
 	if _, err := keyring.BeginRotation(key); err == nil {
 		t.Error("the same key is added twice")
 	}
-	if _, err := keyringOf(t, line(1)).BeginRotation(key); !errors.Is(err, seal.ErrNotFile) {
+	if _, err := keyringOf(t, line(1)).BeginRotation(key); !errors.Is(err, seal.ErrNoKeyFile) {
 		t.Errorf("adding to a keyring without a file says %v", err)
 	}
 	must(t, keyringOf(t, line(1)).Reload())
@@ -333,8 +333,8 @@ func TestCheck(t *testing.T) {
 	one, two, three := idOf(t, line(1)), idOf(t, line(2)), idOf(t, line(3))
 	keyring := keyringOf(t, line(1))
 	must(t, keyring.Check(nil))
-	must(t, keyring.Check(seal.Census{one: 3, seal.Unsealed: 1}))
-	err := keyring.Check(seal.Census{one: 1, two: 2, three: 3})
+	must(t, keyring.Check(seal.KeyUsage{one: 3, seal.Unsealed: 1}))
+	err := keyring.Check(seal.KeyUsage{one: 1, two: 2, three: 3})
 	if !errors.Is(err, otp.ErrSealed) || !strings.Contains(err.Error(), string(two)+" (2 records)") ||
 		!strings.Contains(err.Error(), string(three)+" (3 records)") || strings.Contains(err.Error(), string(one)) {
 		t.Errorf("the error is %v", err)
@@ -343,7 +343,7 @@ func TestCheck(t *testing.T) {
 	must(t, withText(line(1))(path))
 	keyring = openFile(t, path, false)
 	must(t, withText(line(1)+"\n"+line(2))(path))
-	must(t, keyring.Check(seal.Census{two: 1}))
+	must(t, keyring.Check(seal.KeyUsage{two: 1}))
 }
 
 // A file is never made larger than what is read.

@@ -32,7 +32,7 @@ func IsKeyID(text string) bool {
 	return err == nil && len(raw) == idBytes && text == hex.EncodeToString(raw)
 }
 
-// Key is one key of a Ring.
+// Key is one key of a Keyring.
 type Key struct {
 	id   KeyID
 	text secret.Bytes
@@ -73,7 +73,7 @@ func (k Key) Text() secret.Text {
 func (k Key) aead(purpose Purpose, account otp.Account) cipher.AEAD {
 	// A key of the right length cannot be refused, so the errors are nil. The key is random throughout: HKDF need not
 	// extract (RFC 5869 §3.3).
-	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd seal 1:"+about(purpose, account), keyBytes)
+	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd seal 1:"+derivationInfo(purpose, account), keyBytes)
 	block, _ := aes.NewCipher(subkey)
 	aead, _ := cipher.NewGCMWithRandomNonce(block)
 	return aead
@@ -81,13 +81,13 @@ func (k Key) aead(purpose Purpose, account otp.Account) cipher.AEAD {
 
 // mac returns the HMAC-SHA-256 of data under a key that is derived for the purpose alone.
 func (k Key) mac(purpose Purpose, data []byte) []byte {
-	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd mac 1:"+about(purpose, ""), keyBytes) // as above
+	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd mac 1:"+derivationInfo(purpose, ""), keyBytes) // as above
 	mac := hmac.New(sha256.New, subkey)
 	mac.Write(data)
 	return mac.Sum(nil)
 }
 
-// about says purpose and account in one text, a different one for each pair: both with their lengths before them.
-func about(purpose Purpose, account otp.Account) string {
+// derivationInfo says purpose and account in one text, a different one for each pair: both with their lengths before them.
+func derivationInfo(purpose Purpose, account otp.Account) string {
 	return strconv.Itoa(len(purpose)) + ":" + string(purpose) + strconv.Itoa(len(account)) + ":" + string(account)
 }

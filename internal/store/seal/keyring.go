@@ -33,13 +33,13 @@ type Keyring struct {
 	checkedAt atomic.Int64 // when the file was last looked at: nanoseconds since opened
 }
 
-// lag is how long a keyring may go on with the keys of a file that has changed.
+// refreshDelay is how long a keyring may go on with the keys of a file that has changed.
 const refreshDelay = time.Second
 
 const (
-	// lookTimeout bounds how long a look at the file may delay its caller, which may have an answer of inWebo to store.
-	lookTimeout = time.Second
-	// reloadTimeout is lookTimeout for Reload.
+	// refreshTimeout bounds how long a check of the file may delay its caller, which may have an answer of inWebo to store.
+	refreshTimeout = time.Second
+	// reloadTimeout is refreshTimeout for Reload.
 	reloadTimeout = 10 * time.Second
 )
 
@@ -87,12 +87,12 @@ func (r *Keyring) Keys() (ids []KeyID) {
 
 // Check returns nil when the keyring's keys open everything that the census has counted. The error wraps otp.ErrSealed and names
 // every key that is missing, with the number of records that need it.
-func (r *Keyring) Check(census Census) error {
+func (r *Keyring) Check(usage KeyUsage) error {
 	ids := r.Keys()
 	var missing []string
-	for _, id := range census.Keys() {
+	for _, id := range usage.Keys() {
 		if id != Unsealed && !slices.Contains(ids, id) {
-			missing = append(missing, fmt.Sprintf("%s (%d records)", id, census[id]))
+			missing = append(missing, fmt.Sprintf("%s (%d records)", id, usage[id]))
 		}
 	}
 	if len(missing) == 0 {

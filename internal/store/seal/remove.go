@@ -31,7 +31,7 @@ func (r *Keyring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) erro
 	if err := sleep(ctx, min(settleDelay, settleDelay-time.Since(info.ModTime()))); err != nil {
 		return err
 	}
-	census, err := Count(ctx, store)
+	usage, err := Count(ctx, store)
 	if err != nil {
 		return err
 	}
@@ -39,12 +39,12 @@ func (r *Keyring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) erro
 	switch {
 	case err != nil:
 		return err
-	case census[id] > 0:
+	case usage[id] > 0:
 		return fmt.Errorf("key %s seals %d records: %w; seal them under the current key with pimsd seal rotate --no-new-key", id,
-			census[id], ErrKeyNeeded)
-	case census[Unsealed] > 0:
+			usage[id], ErrKeyNeeded)
+	case usage[Unsealed] > 0:
 		return fmt.Errorf("%d records cannot be read, and may be sealed under key %s: %w; pimsd account list names them: restore a backup, "+
-			"or forget them with pimsd account forget", census[Unsealed], id, ErrKeyNeeded)
+			"or forget them with pimsd account forget", usage[Unsealed], id, ErrKeyNeeded)
 	case answers > 0:
 		return fmt.Errorf("key %s seals %d answers that are kept for repeated calls: %w; they are deleted when idempotency.answer_life is over",
 			id, answers, ErrKeyNeeded)
@@ -54,7 +54,7 @@ func (r *Keyring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) erro
 
 func (r *Keyring) fileInfo() (fs.FileInfo, error) {
 	if r.path == "" {
-		return nil, ErrNotFile
+		return nil, ErrNoKeyFile
 	}
 	return os.Stat(r.path)
 }

@@ -72,7 +72,7 @@ func TestRemoveUnused(t *testing.T) {
 	}
 	memory.Delete("alice")
 	refused(current, "is the current one")
-	if err := keyringOf(t, line(1)).RemoveUnused(t.Context(), memory, old); !errors.Is(err, seal.ErrNotFile) {
+	if err := keyringOf(t, line(1)).RemoveUnused(t.Context(), memory, old); !errors.Is(err, seal.ErrNoKeyFile) {
 		t.Errorf("a keyring without a file: %v", err)
 	}
 }

@@ -43,7 +43,7 @@ type Progress struct {
 const (
 	// action is the audit log's word for what a rotation does to a record.
 	action = "seal-rotate"
-	// notice is how long a write may be on its way that was sealed before its process saw the new current key: longer
+	// settleDelay is how long a write may be on its way that was sealed before its process saw the new current key: longer
 	// than a call of the store may take, after the time that the process may take to see it.
 	settleDelay = 10*time.Second + refreshDelay
 	// pause lies between two looks at the records that are held.
@@ -60,13 +60,13 @@ const (
 func (r Rotation) Run(ctx context.Context) error {
 	run := &run{Rotation: r}
 	noticed := time.Now().Add(settleDelay)
-	if err := run.pass(ctx); err != nil {
+	if err := run.resealAll(ctx); err != nil {
 		return err
 	}
 	if err := sleep(ctx, time.Until(noticed)); err != nil {
 		return err
 	}
-	if err := run.pass(ctx); err != nil {
+	if err := run.resealAll(ctx); err != nil {
 		return err
 	}
 	if run.progress.Failed > 0 {
@@ -82,8 +82,8 @@ type run struct {
 	fault    error // of the first record that failed in this pass
 }
 
-// pass seals all records that must be, those that are held last.
-func (r *run) pass(ctx context.Context) error {
+// resealAll seals all records that must be, those that are held last.
+func (r *run) resealAll(ctx context.Context) error {
 	r.progress.Found -= r.progress.Failed // they are found again
 	r.progress.Failed, r.fault = 0, nil
 	var waiting []otp.Account

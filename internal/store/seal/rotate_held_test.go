@@ -69,7 +69,7 @@ func TestRotateWaitsForHolders(t *testing.T) {
 				}
 				time.Sleep(look)
 				synctest.Wait()
-				expectCensus(t, memory, seal.Census{both.Current(): 2})
+				expectCensus(t, memory, seal.KeyUsage{both.Current(): 2})
 				must(t, <-done)
 				if got, want := revision("held"), uint64(1+settled+tc.writes); got != want || !waited {
 					t.Errorf("in the end the record has revision %d, want %d; it was waited for: %v", got, want, waited)
@@ -121,7 +121,7 @@ func TestRotateBehindTheBackOfAHolder(t *testing.T) {
 		}()
 		time.Sleep(20 * time.Second) // the hold is over, its holder is not
 		must(t, seal.Rotation{Rows: memory, Store: memory, Keyring: next}.Run(t.Context()))
-		expectCensus(t, memory, seal.Census{next.Current(): 1})
+		expectCensus(t, memory, seal.KeyUsage{next.Current(): 1})
 		if n := len(rotations(t, memory)); n != 1 {
 			t.Fatalf("the rotation sealed %d records", n)
 		}

@@ -58,7 +58,7 @@ func rotations(t testing.TB, memory *storetest.Memory) (lines []otp.AuditEntry) 
 	return lines
 }
 
-func expectCensus(t testing.TB, memory *storetest.Memory, want seal.Census) {
+func expectCensus(t testing.TB, memory *storetest.Memory, want seal.KeyUsage) {
 	t.Helper()
 	if got, err := seal.Count(t.Context(), memory); err != nil || !maps.Equal(got, want) {
 		t.Errorf("the census is %v (%v), want %v", got, err, want)
@@ -68,7 +68,7 @@ func expectCensus(t testing.TB, memory *storetest.Memory, want seal.Census) {
 func TestCensus(t *testing.T) {
 	t.Parallel()
 	memory := storetest.NewMemory()
-	expectCensus(t, memory, seal.Census{})
+	expectCensus(t, memory, seal.KeyUsage{})
 	fill(t, seal.New(memory, keyringOf(t, line(1))), 450)
 	_, err := put(t, seal.New(memory, keyringOf(t, line(2))), "other", 1, 0, time.Time{})
 	must(t, err)
@@ -76,7 +76,7 @@ func TestCensus(t *testing.T) {
 	must(t, err)
 	must(t, memory.Create(t.Context(), otp.Write{ID: "e", Row: otp.Row{Account: "empty", Revision: 1, Body: []byte("{}")}}))
 	must(t, memory.Create(t.Context(), otp.Write{ID: "u", Row: otp.Row{Account: "unreadable", Revision: 1}}))
-	expectCensus(t, memory, seal.Census{idOf(t, line(1)): 450, idOf(t, line(2)): 1, seal.Unsealed: 2})
+	expectCensus(t, memory, seal.KeyUsage{idOf(t, line(1)): 450, idOf(t, line(2)): 1, seal.Unsealed: 2})
 }
 
 // A rotation changes nothing of a record but its seal and its revision, and leaves one line in the audit log for each.
@@ -102,7 +102,7 @@ func TestRotate(t *testing.T) {
 		if want := (seal.Progress{Found: accounts + 1, Sealed: accounts + 1}); last != want {
 			t.Errorf("the progress ends with %+v, want %+v", last, want)
 		}
-		expectCensus(t, memory, seal.Census{id: accounts + 1})
+		expectCensus(t, memory, seal.KeyUsage{id: accounts + 1})
 		for _, was := range before {
 			is, opened := fetch(t, memory, was.Account), fetch(t, store, was.Account)
 			if was.Account == "empty" {
@@ -166,7 +166,7 @@ func TestRotateKilledAndResumed(t *testing.T) {
 				}
 				rotation.Store = memory
 				must(t, rotation.Run(t.Context()))
-				expectCensus(t, memory, seal.Census{id: accounts})
+				expectCensus(t, memory, seal.KeyUsage{id: accounts})
 				if lines := rotations(t, memory); len(lines) != accounts {
 					t.Errorf("killed at call %d: %d records were resealed, want %d", killedAt, len(lines), accounts)
 				}
@@ -224,7 +224,7 @@ func TestRotateWithRecordsThatDoNotOpen(t *testing.T) {
 		if want := (seal.Progress{Found: 5, Sealed: 1, Failed: 4}); last != want {
 			t.Errorf("the progress ends with %+v, want %+v", last, want)
 		}
-		expectCensus(t, memory, seal.Census{idOf(t, line(1)): 2, idOf(t, line(2)): 1, idOf(t, line(3)): 1, seal.Unsealed: 1})
+		expectCensus(t, memory, seal.KeyUsage{idOf(t, line(1)): 2, idOf(t, line(2)): 1, idOf(t, line(3)): 1, seal.Unsealed: 1})
 	})
 }
 
@@ -246,7 +246,7 @@ func TestRotateFindsWhatWasOnItsWay(t *testing.T) {
 		synctest.Wait()
 		id := turn(t, keyring)
 		must(t, seal.Rotation{Rows: memory, Store: memory, Keyring: keyring}.Run(t.Context()))
-		expectCensus(t, memory, seal.Census{id: 1})
+		expectCensus(t, memory, seal.KeyUsage{id: 1})
 	})
 }
 
@@ -269,7 +269,7 @@ func TestRotateAfterAConflict(t *testing.T) {
 		}}
 		go func() {
 			time.Sleep(time.Second) // long before the rotation goes through the records again
-			expectCensus(t, memory, seal.Census{both.Current(): 1})
+			expectCensus(t, memory, seal.KeyUsage{both.Current(): 1})
 			if row := fetch(t, seal.New(memory, both), "alice"); row.Revision != 5 || string(row.Secrets.Reveal()) != `{"n":13}` {
 				t.Errorf("the record has revision %d and not what was written last", row.Revision)
 			}
@@ -316,12 +316,12 @@ func TestRotateWhileWritersGoOn(t *testing.T) {
 		keyring := openFile(t, path, false)
 		id := turn(t, keyring)
 		must(t, seal.Rotation{Rows: memory, Store: memory, Keyring: keyring}.Run(t.Context()))
-		census, err := seal.Count(t.Context(), memory)
-		if err != nil || len(census) != 1 || census[id] == 0 {
-			t.Errorf("after the rotation the census is %v (%v); the current key is %s", census, err, id)
+		usage, err := seal.Count(t.Context(), memory)
+		if err != nil || len(usage) != 1 || usage[id] == 0 {
+			t.Errorf("after the rotation the census is %v (%v); the current key is %s", usage, err, id)
 		}
 		all.Wait()
-		expectCensus(t, memory, seal.Census{id: devices * (1 + conversations)})
+		expectCensus(t, memory, seal.KeyUsage{id: devices * (1 + conversations)})
 		for i := range devices {
 			row := fetch(t, service, otp.Account(fmt.Sprint("account ", i)))
 			if want := fmt.Sprintf(`{"n":%d}`, 100*i+conversations-1); string(row.Secrets.Reveal()) != want {

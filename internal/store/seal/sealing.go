@@ -96,5 +96,5 @@ func cutHeader(sealed []byte, least int) (id KeyID, rest []byte, ok bool) {
 
 // associated is what GCM authenticates beside the text itself: form, key, purpose and account.
 func associated(header []byte, purpose Purpose, account otp.Account) []byte {
-	return slices.Concat(header, []byte(about(purpose, account)))
+	return slices.Concat(header, []byte(derivationInfo(purpose, account)))
 }

@@ -17,7 +17,7 @@ func (w *writer) save(writes int) {
 		return
 	}
 	_, err := w.writeBack(mode)
-	w.health.note(err)
+	w.health.record(err)
 }
 
 // writeBack makes a checkpoint. After a complete one, the next transaction begins the log again.

@@ -86,7 +86,7 @@ func (s *Store) findDamage(ctx context.Context) string {
 	const unnamed = "a part of the store is damaged"
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	found, err := within(ctx, func() (string, error) {
+	found, err := runWithin(ctx, func() (string, error) {
 		c, err := openReadOnly(s.writer.path, "")
 		if err != nil {
 			return "", err

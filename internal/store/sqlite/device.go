@@ -71,8 +71,8 @@ func checkWrite(w otp.Write) error {
 	return err
 }
 
-// misfit is the error of a write that does not fit.
-func misfit(w otp.Write) error {
+// writeConflict is the error of a write that does not fit.
+func writeConflict(w otp.Write) error {
 	if w.Row.Revision == 1 {
 		return otp.ErrExists
 	}
@@ -114,7 +114,7 @@ func (on target) write(w otp.Write) (refusal, failure error) {
 		err = on.insertLine(w.ID, w.AuditEntry)
 	}
 	if codeOf(err) == sqlite.ResultConstraintUnique {
-		return nil, undone{misfit(w)} // the row went back behind a write that it had, or the id is that of another write
+		return nil, undone{writeConflict(w)} // the row went back behind a write that it had, or the id is that of another write
 	}
 	if err == nil {
 		err = recordNamed(on, w)
@@ -148,7 +148,7 @@ func refuseClaim(on target, w otp.Write) (refusal, failure error) {
 	case known && revision >= w.Row.Revision:
 		return errStored, nil
 	case revision != w.Row.Revision-1:
-		return misfit(w), nil
+		return writeConflict(w), nil
 	}
 	return otp.ErrDeviceTaken, nil
 }
@@ -163,7 +163,7 @@ func unlessRepeated(on target, w otp.Write, err error) (refusal, failure error) 
 		return nil, err
 	}
 	if !known || revision < w.Row.Revision { // the row may have gone back behind a write that it had
-		return misfit(w), nil
+		return writeConflict(w), nil
 	}
 	return nil, nil
 }

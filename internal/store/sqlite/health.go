@@ -58,7 +58,7 @@ func (s *Store) ensureReserve(ctx context.Context) error {
 	if err := s.health.broken(); err != nil || !r.missing.Load() {
 		return err
 	}
-	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, r.restore() })
+	_, err := runWithin(ctx, func() (struct{}, error) { return struct{}{}, r.restore() })
 	return err
 }
 
@@ -90,8 +90,8 @@ func (h *health) breakBy(cause error) {
 	h.cause.CompareAndSwap(nil, &cause)
 }
 
-// note looks at an error of a read or a write, and breaks the store if it is fatal.
-func (h *health) note(err error) {
+// record looks at an error of a read or a write, and breaks the store if it is fatal.
+func (h *health) record(err error) {
 	if isDamage(err) {
 		h.met.Store(true)
 	}

@@ -14,9 +14,9 @@ const (
 	stepRests = 2
 )
 
-// keepHouse repeats step until it reports that there is no more to do, or ctx ends. Each step is a write among those of
+// deleteInSteps repeats step until it reports that there is no more to do, or ctx ends. Each step is a write among those of
 // callers. A ctx that ends after the first step is no error: the next call goes on.
-func (s *Store) keepHouse(ctx context.Context, step func(on target) (more bool, failure error)) error {
+func (s *Store) deleteInSteps(ctx context.Context, step func(on target) (more bool, failure error)) error {
 	for n := 0; ; n++ {
 		began, more := time.Now(), false
 		err := s.writer.change(ctx, func(on target) (refusal, failure error) {

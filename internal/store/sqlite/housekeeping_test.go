@@ -72,12 +72,12 @@ func TestHousekeepingOutOfTime(t *testing.T) {
 			}
 			return true, nil
 		}
-		err := s.keepHouse(ctx, endless)
+		err := s.deleteInSteps(ctx, endless)
 		synctest.Wait() // for the commit of the last step, which nothing waits for
 		if err != nil || steps != 3 || len(*commits) != 3 {
 			t.Errorf("after %d steps: %v", steps, err)
 		}
-		if err := s.keepHouse(ctx, endless); !errors.Is(err, context.Canceled) {
+		if err := s.deleteInSteps(ctx, endless); !errors.Is(err, context.Canceled) {
 			t.Errorf("without time for a step: %v", err)
 		}
 	})

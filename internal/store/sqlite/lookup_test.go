@@ -35,7 +35,7 @@ func TestReadsOfADiskThatHangs(t *testing.T) {
 		for verb, read := range map[string]func(context.Context) error{
 			"Fetch": func(ctx context.Context) error { _, _, err := s.Fetch(ctx, "alice"); return err },
 			"Update": func(ctx context.Context) error {
-				_, err := storetest.Look(ctx, s, "alice", "key")
+				_, err := storetest.Snapshot(ctx, s, "alice", "key")
 				return err
 			},
 			"KeyByID": func(ctx context.Context) error { _, err := s.KeyByID(ctx, "key"); return err },

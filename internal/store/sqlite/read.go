@@ -79,13 +79,13 @@ func (s *Store) count(ctx context.Context, what, text string, args ...any) (int,
 
 // readError says what could not be read, and looks whether the database is at fault.
 func (s *Store) readError(what string, err error) error {
-	s.health.note(err)
+	s.health.record(err)
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// within returns what work does, or an error when ctx ends first: what waits for a disk that hangs cannot be interrupted, and
+// runWithin returns what work does, or an error when ctx ends first: what waits for a disk that hangs cannot be interrupted, and
 // goes on without its caller.
-func within[T any](ctx context.Context, work func() (T, error)) (T, error) {
+func runWithin[T any](ctx context.Context, work func() (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error

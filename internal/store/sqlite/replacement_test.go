@@ -224,7 +224,7 @@ func TestReplacingAStore(t *testing.T) {
 		t.Errorf("revoked are %v, want %v", revoked, want)
 	}
 	for _, key := range []string{fmt.Sprintf("%064d", 2), fmt.Sprintf("%064d", 3)} {
-		if found, err := storetest.Look(t.Context(), s, account, key); err != nil || found.Response == nil || !found.Response.Answer.IsEmpty() {
+		if found, err := storetest.Snapshot(t.Context(), s, account, key); err != nil || found.Response == nil || !found.Response.Answer.IsEmpty() {
 			t.Errorf("the key of a repeatable call is %+v (%v), want it spent", found.Response, err)
 		}
 	}

@@ -36,7 +36,7 @@ func (w *writer) transact(batch []*job) error {
 	t := transaction{writer: w, left: batch}
 	for alone := 0; len(t.left) > 0; {
 		failed, err := t.try()
-		w.health.note(err)
+		w.health.record(err)
 		switch {
 		case err == nil:
 			t.finish(batch)
@@ -44,7 +44,7 @@ func (w *writer) transact(batch []*job) error {
 		case isFull(err) && t.makeRoom(err):
 		case failed < 0 || !isAlone(err):
 			return failAll(t.left, err)
-		case t.left[failed].Task.mend(err):
+		case t.left[failed].Task.retryWithout(err):
 		default:
 			t.left = slices.Concat(t.left[:failed], t.left[failed+1:])
 			if alone++; alone == maxAlone {
@@ -110,10 +110,10 @@ func (t *transaction) try() (failed int, err error) {
 // isAlone reports whether the failure of a job says nothing of others.
 func isAlone(err error) bool { return faultOf(err) == faultNone || faultOf(err) == faultLocal }
 
-// mend reports whether a task that failed alone is to be run again in another way: without what is to be kept when that failed, and
+// retryWithout reports whether a task that failed alone is to be run again in another way: without what is to be kept when that failed, and
 // a settle without the indexes of the records or without its audit line when one of these may be damaged. Otherwise the failure is
 // its result.
-func (t *task) mend(failure error) (again bool) {
+func (t *task) retryWithout(failure error) (again bool) {
 	refused, isRefused := errors.AsType[undone](failure)
 	switch {
 	case isRefused:
@@ -176,7 +176,7 @@ func (w *writer) begin() error {
 	}
 	if err := w.renew(); err != nil {
 		w.conn.rollBack()
-		w.health.note(err)
+		w.health.record(err)
 		return w.beginAlone()
 	}
 	return nil
@@ -238,6 +238,6 @@ func (t *transaction) makeRoom(err error) bool {
 // rewind writes the log back into the database, and reports whether the next transaction can begin at the log's beginning.
 func (w *writer) rewind() bool {
 	complete, err := w.writeBack(passive)
-	w.health.note(err)
+	w.health.record(err)
 	return complete
 }

@@ -67,7 +67,7 @@ func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (
 		defer c.rollBack()
 		return readSnapshot(c, account, key)
 	})
-	s.health.note(err)
+	s.health.record(err)
 	return found, err
 }
 

@@ -171,7 +171,7 @@ func (w *writer) work() {
 	defer close(w.done)
 	for !w.queue.Ended() {
 		<-w.queue.Ready()
-		for w.turn() {
+		for w.step() {
 		}
 	}
 	_ = w.closeConn() // what was answered is durable
@@ -184,9 +184,9 @@ func (w *writer) closeConn() error {
 	return w.conn.Close()
 }
 
-// turn does what waits, and reports whether anything did. Between the reads and the transaction it yields once to callers that can
+// step does what waits, and reports whether anything did. Between the reads and the transaction it yields once to callers that can
 // run: those that have just been answered may be about to come back. It waits for no other.
-func (w *writer) turn() bool {
+func (w *writer) step() bool {
 	reads := w.readAll()
 	runtime.Gosched()
 	reads += w.readAll()

@@ -10,19 +10,19 @@ import (
 // enrolmentPoints are those of a run between the moment when the store is there and the report that the device is enrolled.
 func enrolmentPoints(t *testing.T) (all []point) {
 	t.Helper()
-	w := newWorld(t, manners()[0])
+	w := newHarness(t, variants()[0])
 	defer w.end(t)
 	var made []crashtest.Call
 	first, last := 0, 0
-	log, failed, err := w.run(t.Context(), "daemon", 0, func(c crashtest.Call) crashtest.Verdict {
+	log, failed, err := w.run(t.Context(), "daemon", 0, func(c crashtest.Call) crashtest.Action {
 		made = append(made, c)
-		if !w.told.enrolling {
+		if !w.acknowledged.enrolling {
 			first = len(made)
 		}
-		if !w.told.enrolled {
+		if !w.acknowledged.enrolled {
 			last = len(made)
 		}
-		return crashtest.Pass()
+		return crashtest.Allow()
 	})
 	if err != nil || failed || last <= first {
 		t.Fatalf("undisturbed, an enrolment makes the calls %d to %d (%v). Its log:\n%s", first+1, last, err, log)

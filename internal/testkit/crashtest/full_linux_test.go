@@ -19,24 +19,24 @@ func TestAFullDiskRefuses(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EROFS, unix.EDQUOT} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, manners()[0])
+			w := newHarness(t, variants()[0])
 			defer w.end(t)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			log, refused, err := w.run(ctx, "daemon", otpCount, func(crashtest.Call) crashtest.Verdict {
-				if len(w.told.otps) < 3 {
-					return crashtest.Pass()
+			log, refused, err := w.run(ctx, "daemon", otpCount, func(crashtest.Call) crashtest.Action {
+				if len(w.acknowledged.otps) < 3 {
+					return crashtest.Allow()
 				}
 				return crashtest.Fail(errno)
 			})
 			if err != nil || !refused || !strings.Contains(log, "Unknown error") { // of both, or of the first, and the next finds it busy
 				t.Errorf("two calls are refused: %t (%v). The log:\n%s", refused, err, log)
 			}
-			truth, err := w.truth()
-			if err != nil || truth.Issued != 3 || truth.Setups != truth.Step {
-				t.Errorf("inWebo was asked %d times and has accepted %d rounds of 3 OTPs (%v)", truth.Setups, truth.Step, err)
+			expected, err := w.expected()
+			if err != nil || expected.Issued != 3 || expected.Setups != expected.Step {
+				t.Errorf("inWebo was asked %d times and has accepted %d rounds of 3 OTPs (%v)", expected.Setups, expected.Step, err)
 			}
-			f, err := w.look(t.Context(), w.dir, func(core *app.Core) (found, error) { return w.judge(t.Context(), core, time.Sleep) })
+			f, err := w.inspect(t.Context(), w.dir, func(core *app.Core) (found, error) { return w.check(t.Context(), core, time.Sleep) })
 			if f != foundIdle || err != nil {
 				t.Errorf("afterwards the device is %s: %v", f, err)
 			}

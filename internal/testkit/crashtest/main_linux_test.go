@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 
 // watch runs this test binary as a child below root. It returns what the child wrote to standard error, and whether it
 // ended by itself with an error.
-func watch(ctx context.Context, child string, args []string, root string, decide func(crashtest.Call) crashtest.Verdict) (log string, failed bool, err error) {
+func watch(ctx context.Context, child string, args []string, root string, decide func(crashtest.Call) crashtest.Action) (log string, failed bool, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", false, err

@@ -113,17 +113,17 @@ func (b *blackout) try(ctx context.Context, folder string, c cut) {
 		err = b.disk.Restore(c.files, root)
 	}
 	if err == nil {
-		f, err = b.look(ctx, filepath.Join(root, filepath.Base(b.dir)), func(core *app.Core) (found, error) {
+		f, err = b.inspect(ctx, filepath.Join(root, filepath.Base(b.dir)), func(core *app.Core) (found, error) {
 			status, err := core.OTP.Status(ctx, account)
 			if err != nil {
 				return "", err
 			}
-			truth, err := b.truth()
+			expected, err := b.expected()
 			if err != nil {
 				return "", err
 			}
-			f, err := c.told.compare(status, c.told.last(truth), c.accepted)
-			return f, errors.Join(err, c.told.audit(ctx, core, truth, c.accepted))
+			f, err := c.told.compare(status, c.told.lastRound(expected), c.accepted)
+			return f, errors.Join(err, c.told.audit(ctx, core, expected, c.accepted))
 		})
 	}
 	b.mu.Lock()
@@ -148,14 +148,14 @@ func honest(string) bool { return false }
 func TestPowerLoss(t *testing.T) {
 	t.Parallel()
 	work := newRecording(t)
-	work.record(t, otpCount, pass)
+	work.record(t, otpCount, allow)
 	work.compareFiles(t)
 
 	// What a killed process had written and not synced is there for the next one, and must not be built upon.
 	restart := newRecording(t)
 	restart.record(t, otpCount, restart.atSettle(t, crashtest.KillBefore()))
 	killed := len(restart.moments)
-	restart.record(t, 3, pass)
+	restart.record(t, 3, allow)
 	restart.compareFiles(t)
 
 	// A sync that fails promises nothing.
@@ -164,7 +164,7 @@ func TestPowerLoss(t *testing.T) {
 	failed := slices.IndexFunc(broken.moments, func(m moment) bool { return m.failed })
 
 	long := newRecording(t)
-	long.record(t, 6*otpCount, pass)
+	long.record(t, 6*otpCount, allow)
 	long.compareFiles(t)
 
 	time.Sleep(7 * time.Second) // no hold is respected any more: a device that is behind is in doubt

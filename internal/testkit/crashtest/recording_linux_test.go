@@ -17,13 +17,13 @@ import (
 type moment struct {
 	call     crashtest.Call
 	failed   bool // it did not happen
-	told     told
+	told     acknowledged
 	accepted uint32 // rounds, by inWebo
 }
 
 // recording is what children did to the disk of a world, one after the other.
 type recording struct {
-	*world
+	*harness
 
 	moments []moment
 }
@@ -31,53 +31,53 @@ type recording struct {
 // newRecording is a recording of nothing, in a world that ends with the test.
 func newRecording(t *testing.T) *recording {
 	t.Helper()
-	r := &recording{world: newWorld(t, manners()[1])}
+	r := &recording{harness: newHarness(t, variants()[1])}
 	t.Cleanup(func() { r.end(t) })
 	return r
 }
 
 // record runs a child to its end, or the one that decide returns it.
-func (r *recording) record(t *testing.T, otps int, decide func(crashtest.Call) crashtest.Verdict) {
+func (r *recording) record(t *testing.T, otps int, decide func(crashtest.Call) crashtest.Action) {
 	t.Helper()
-	log, failed, err := r.run(t.Context(), "daemon", otps, func(c crashtest.Call) crashtest.Verdict {
-		verdict := decide(c)
-		if verdict != crashtest.KillBefore() {
-			r.note(t, c, verdict != crashtest.Pass())
+	log, failed, err := r.run(t.Context(), "daemon", otps, func(c crashtest.Call) crashtest.Action {
+		action := decide(c)
+		if action != crashtest.KillBefore() {
+			r.addMoment(t, c, action != crashtest.Allow())
 		}
-		return verdict
+		return action
 	})
 	if err != nil || failed && !slices.ContainsFunc(r.moments, func(m moment) bool { return m.failed }) {
 		t.Fatalf("the daemon that is recorded fails by itself (%v). Its log:\n%s", err, log)
 	}
-	r.note(t, crashtest.Call{Op: crashtest.Report}, false)
+	r.addMoment(t, crashtest.Call{Op: crashtest.Report}, false)
 }
 
-// note adds a moment: a call, or, when nothing is about to happen, a Report.
-func (r *recording) note(t *testing.T, c crashtest.Call, failed bool) {
+// addMoment adds a moment: a call, or, when nothing is about to happen, a Report.
+func (r *recording) addMoment(t *testing.T, c crashtest.Call, failed bool) {
 	t.Helper()
-	truth, err := r.truth()
+	expected, err := r.expected()
 	if err != nil {
 		t.Error(err)
 	}
-	r.moments = append(r.moments, moment{c, failed, r.told, truth.Step})
+	r.moments = append(r.moments, moment{c, failed, r.acknowledged, expected.Step})
 }
 
-func pass(crashtest.Call) crashtest.Verdict { return crashtest.Pass() }
+func allow(crashtest.Call) crashtest.Action { return crashtest.Allow() }
 
 // atSettle returns a verdict on the sync that ends the settle of the sixth OTP.
-func (r *recording) atSettle(t *testing.T, verdict crashtest.Verdict) func(crashtest.Call) crashtest.Verdict {
+func (r *recording) atSettle(t *testing.T, action crashtest.Action) func(crashtest.Call) crashtest.Action {
 	done := false
-	return func(c crashtest.Call) crashtest.Verdict {
-		truth, err := r.truth()
+	return func(c crashtest.Call) crashtest.Action {
+		expected, err := r.expected()
 		if err != nil {
 			t.Error(err)
 		}
-		isSettle := len(r.told.otps) == 5 && truth.Step > r.told.last(truth) // inWebo has accepted what no caller was told yet
+		isSettle := len(r.acknowledged.otps) == 5 && expected.Step > r.acknowledged.lastRound(expected) // inWebo has accepted what no caller was told yet
 		if done || !isSettle || c.Op != crashtest.Sync || !isLog(c.Path) {
-			return crashtest.Pass()
+			return crashtest.Allow()
 		}
 		done = true
-		return verdict
+		return action
 	}
 }
 

@@ -47,7 +47,7 @@ type before struct {
 
 func newBefore(t *testing.T) before {
 	t.Helper()
-	w := newWorld(t, manner{inwebosim.RatchetK0K1dK1, inwebosim.LostFinalizeStrict})
+	w := newHarness(t, variant{inwebosim.RatchetK0K1dK1, inwebosim.LostFinalizeStrict})
 	defer w.end(t)
 	c, err := settings(w.dir, w.inwebo.ProtocolURL())
 	if err != nil {
@@ -148,7 +148,7 @@ func (b before) judge(ctx context.Context, root string, keepsNames bool) (found,
 }
 
 // restoreIn runs the child below a root.
-func (b before) restoreIn(ctx context.Context, root string, decide func(crashtest.Call) crashtest.Verdict) error {
+func (b before) restoreIn(ctx context.Context, root string, decide func(crashtest.Call) crashtest.Action) error {
 	if err := b.put(root); err != nil {
 		return err
 	}
@@ -157,18 +157,18 @@ func (b before) restoreIn(ctx context.Context, root string, decide func(crashtes
 }
 
 // hit has a restore killed, or a call of it fail, and judges what is left; then the restore is run again.
-func (b before) hit(t *testing.T, root string, n int, verdict crashtest.Verdict) (found, error) {
+func (b before) hit(t *testing.T, root string, n int, action crashtest.Action) (found, error) {
 	t.Helper()
 	if err := os.Mkdir(root, 0o700); err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(root) //nolint:errcheck // scratch removes what is left
 	calls := 0
-	err := b.restoreIn(t.Context(), root, func(crashtest.Call) crashtest.Verdict {
+	err := b.restoreIn(t.Context(), root, func(crashtest.Call) crashtest.Action {
 		if calls++; calls == n {
-			return verdict
+			return action
 		}
-		return crashtest.Pass()
+		return crashtest.Allow()
 	})
 	if err != nil {
 		return "", err
@@ -216,9 +216,9 @@ func TestRestoreKilledAnywhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			var calls []crashtest.Call
-			err := b.restoreIn(t.Context(), root, func(c crashtest.Call) crashtest.Verdict {
+			err := b.restoreIn(t.Context(), root, func(c crashtest.Call) crashtest.Action {
 				calls = append(calls, c)
-				return crashtest.Pass()
+				return crashtest.Allow()
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -239,15 +239,15 @@ func (b before) sweepKills(t *testing.T, folder string, calls []crashtest.Call) 
 	seats := make(chan struct{}, 4)
 	var all sync.WaitGroup
 	for _, n := range durable(calls) {
-		verdicts := []crashtest.Verdict{crashtest.KillBefore(), crashtest.Fail(unix.EIO)}
+		verdicts := []crashtest.Action{crashtest.KillBefore(), crashtest.Fail(unix.EIO)}
 		if calls[n-1].Op == crashtest.Write {
 			verdicts = append(verdicts, crashtest.KillHalfway())
 		}
-		for i, verdict := range verdicts {
+		for i, action := range verdicts {
 			seats <- struct{}{}
 			all.Go(func() {
 				defer func() { <-seats }()
-				f, err := b.hit(t, fmt.Sprintf("%s/%d-%d", folder, n, i), n, verdict)
+				f, err := b.hit(t, fmt.Sprintf("%s/%d-%d", folder, n, i), n, action)
 				mu.Lock()
 				defer mu.Unlock()
 				counts[f]++

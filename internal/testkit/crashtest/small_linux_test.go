@@ -46,7 +46,7 @@ func TestSettlesOnAFullDisk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, manner{inwebosim.RatchetK0K1dK1, inwebosim.LostFinalizeStrict})
+			w := newHarness(t, variant{inwebosim.RatchetK0K1dK1, inwebosim.LostFinalizeStrict})
 			defer w.end(t)
 			knobs := w.inwebo.Knobs()
 			knobs.DeviceLimit, knobs.SecondRound = together, inwebosim.SecondRoundNever
@@ -55,8 +55,8 @@ func TestSettlesOnAFullDisk(t *testing.T) {
 			}
 			fillTheDisk(t, w, tc.reads, tc.want)
 			for _, id := range w.inwebo.DeviceIDs() {
-				if truth, err := w.inwebo.Truth(id); err != nil || truth.WrongProofs != 0 || truth.Issued < 2 {
-					t.Errorf("inWebo has seen %+v (%v)", truth.Counters, err)
+				if expected, err := w.inwebo.DeviceState(id); err != nil || expected.WrongProofs != 0 || expected.Issued < 2 {
+					t.Errorf("inWebo has seen %+v (%v)", expected.Counters, err)
 				}
 			}
 		})
@@ -64,7 +64,7 @@ func TestSettlesOnAFullDisk(t *testing.T) {
 }
 
 // fillTheDisk runs the child on a disk that is full from its first answers of inWebo on until it asks for room.
-func fillTheDisk(t *testing.T, w *world, reads bool, want []string) {
+func fillTheDisk(t *testing.T, w *harness, reads bool, want []string) {
 	t.Helper()
 	disk := smallDisk{sizes: map[string]int64{}}
 	stopReading := func() {}
@@ -83,12 +83,12 @@ func fillTheDisk(t *testing.T, w *world, reads bool, want []string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	log, failed, err := watch(ctx, "four", []string{w.dir, w.inwebo.ProtocolURL()}, w.root, func(c crashtest.Call) crashtest.Verdict {
+	log, failed, err := watch(ctx, "four", []string{w.dir, w.inwebo.ProtocolURL()}, w.root, func(c crashtest.Call) crashtest.Action {
 		if c.Op != crashtest.Report {
 			return disk.decide(c)
 		}
 		hear(string(bytes.TrimSpace(c.Data)))
-		return crashtest.Pass()
+		return crashtest.Allow()
 	})
 	if err != nil || failed || !slices.Equal(said, want) {
 		t.Errorf("the daemon reports %q, want %q (%v, %t). Its log:\n%s", said, want, err, failed, log)
@@ -138,7 +138,7 @@ type smallDisk struct {
 }
 
 // decide lets calls pass that need no more room than there is.
-func (d *smallDisk) decide(c crashtest.Call) crashtest.Verdict {
+func (d *smallDisk) decide(c crashtest.Call) crashtest.Action {
 	full, size := d.full.Load(), d.sizes[c.Path]
 	grown := size
 	switch c.Op {
@@ -159,7 +159,7 @@ func (d *smallDisk) decide(c crashtest.Call) crashtest.Verdict {
 		d.room -= grown - size
 	}
 	d.sizes[c.Path] = grown
-	return crashtest.Pass()
+	return crashtest.Allow()
 }
 
 // reportMakeRoom is the last report of the child on the full disk.

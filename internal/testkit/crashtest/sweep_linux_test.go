@@ -36,7 +36,7 @@ func kinds() []kind {
 type point struct {
 	kind   kind
 	n      int
-	manner manner
+	manner variant
 }
 
 func (p point) String() string {
@@ -44,28 +44,28 @@ func (p point) String() string {
 }
 
 // decide returns the verdict on the calls of one run, and reports whether the point was reached.
-func (p point) decide(reached *bool) func(crashtest.Call) crashtest.Verdict {
+func (p point) decide(reached *bool) func(crashtest.Call) crashtest.Action {
 	n := 0
-	return func(crashtest.Call) crashtest.Verdict {
+	return func(crashtest.Call) crashtest.Action {
 		n++
 		if n < p.n {
-			return crashtest.Pass()
+			return crashtest.Allow()
 		}
-		verdict, hit := p.verdict(n == p.n)
+		action, hit := p.action(n == p.n)
 		*reached = *reached || hit
-		return verdict
+		return action
 	}
 }
 
-// verdict is that on the call at the point, or one after it.
-func (p point) verdict(isAt bool) (verdict crashtest.Verdict, hit bool) {
+// action returns what happens to the call at the point, or to one after it.
+func (p point) action(isAt bool) (action crashtest.Action, hit bool) {
 	switch {
 	case p.kind == everEIO:
 		return crashtest.Fail(unix.EIO), true
 	case p.kind == everENOSPC:
 		return crashtest.Fail(unix.ENOSPC), true
 	case !isAt:
-		return crashtest.Pass(), false
+		return crashtest.Allow(), false
 	}
 	switch p.kind {
 	case onceEIO:
@@ -87,16 +87,16 @@ type sweep struct {
 	otps  int           // that the child asks for
 	seats chan struct{} // taken by who uses the processor
 
-	mu     sync.Mutex
-	counts map[kind]map[found]int
-	told   map[kind]int // OTPs
-	faults map[point]error
+	mu           sync.Mutex
+	counts       map[kind]map[found]int
+	acknowledged map[kind]int // OTPs
+	faults       map[point]error
 }
 
 func newSweep(child string) *sweep {
 	return &sweep{
 		child: child, otps: otpCount, seats: make(chan struct{}, 4),
-		counts: map[kind]map[found]int{}, told: map[kind]int{}, faults: map[point]error{},
+		counts: map[kind]map[found]int{}, acknowledged: map[kind]int{}, faults: map[point]error{},
 	}
 }
 
@@ -114,8 +114,8 @@ func (s *sweep) run(t *testing.T, points []point) {
 	all.Wait()
 }
 
-// rest lets others work for a while.
-func (s *sweep) rest(d time.Duration) {
+// yieldFor lets other goroutines of the sweep run for d.
+func (s *sweep) yieldFor(d time.Duration) {
 	<-s.seats
 	time.Sleep(d)
 	s.seats <- struct{}{}
@@ -127,7 +127,7 @@ const notReached found = "not reached"
 // try runs a child into a point, and judges what is left.
 func (s *sweep) try(t *testing.T, p point) {
 	t.Helper()
-	w := newWorld(t, p.manner)
+	w := newHarness(t, p.manner)
 	defer w.end(t)
 	var reached bool
 	log, _, err := w.run(t.Context(), s.child, s.otps, p.decide(&reached))
@@ -137,22 +137,22 @@ func (s *sweep) try(t *testing.T, p point) {
 	}
 	f := notReached
 	if err == nil && reached {
-		f, err = w.look(t.Context(), w.dir, func(core *app.Core) (found, error) { return w.judge(t.Context(), core, s.rest) })
+		f, err = w.inspect(t.Context(), w.dir, func(core *app.Core) (found, error) { return w.check(t.Context(), core, s.yieldFor) })
 	}
-	s.note(p, f, len(w.told.otps), err, log)
+	s.record(p, f, len(w.acknowledged.otps), err, log)
 }
 
 // startCalls is about how many durable calls a start on a store makes that a killed process has left.
 const startCalls = 12
 
-func (s *sweep) note(p point, f found, otps int, err error, log string) {
+func (s *sweep) record(p point, f found, otps int, err error, log string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.counts[p.kind] == nil {
 		s.counts[p.kind] = map[found]int{}
 	}
 	s.counts[p.kind][f]++
-	s.told[p.kind] += otps
+	s.acknowledged[p.kind] += otps
 	if err != nil {
 		s.faults[p] = fmt.Errorf("%s: %w\nThe child's log:\n%s", p, err, log)
 	}
@@ -191,7 +191,7 @@ func (s *sweep) String() string {
 				violations++
 			}
 		}
-		fmt.Fprint(table, s.told[k], "\t", violations, "\t\n")
+		fmt.Fprint(table, s.acknowledged[k], "\t", violations, "\t\n")
 	}
 	_ = table.Flush() // into memory
 	return text.String()
@@ -212,7 +212,7 @@ func points(calls []crashtest.Call) (all []point) {
 			kinds = append(kinds, killedHalfway)
 		}
 		for k, kind := range kinds {
-			all = append(all, point{kind, i + 1, manners()[(i+k)%len(manners())]})
+			all = append(all, point{kind, i + 1, variants()[(i+k)%len(variants())]})
 		}
 	}
 	return all
@@ -238,14 +238,14 @@ func allOr[T any](n int, all []T) []T {
 // calls runs a child without any harm, and gives its durable calls.
 func calls(t *testing.T, child string) (calls []crashtest.Call) {
 	t.Helper()
-	w := newWorld(t, manners()[0])
+	w := newHarness(t, variants()[0])
 	defer w.end(t)
-	log, failed, err := w.run(t.Context(), child, otpCount, func(c crashtest.Call) crashtest.Verdict {
+	log, failed, err := w.run(t.Context(), child, otpCount, func(c crashtest.Call) crashtest.Action {
 		calls = append(calls, c)
-		return crashtest.Pass()
+		return crashtest.Allow()
 	})
-	if err != nil || failed || len(w.told.otps) != otpCount {
-		t.Fatalf("undisturbed, %q tells %d OTPs (%v). Its log:\n%s", child, len(w.told.otps), err, log)
+	if err != nil || failed || len(w.acknowledged.otps) != otpCount {
+		t.Fatalf("undisturbed, %q tells %d OTPs (%v). Its log:\n%s", child, len(w.acknowledged.otps), err, log)
 	}
 	return calls
 }

@@ -11,36 +11,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Verdict is what becomes of a call.
-type Verdict struct {
-	kind  verdictKind
+// Action says what happens to a system call.
+type Action struct {
+	kind  actionKind
 	errno unix.Errno
 }
 
-type verdictKind int
+type actionKind int
 
 const (
-	pass verdictKind = iota
+	allow actionKind = iota
 	fail
 	killBefore
 	killAfter
 	killHalfway
 )
 
-// Pass lets the call happen.
-func Pass() Verdict { return Verdict{} }
+// Allow lets the call happen.
+func Allow() Action { return Action{} }
 
 // Fail makes the call return the error, and do nothing.
-func Fail(errno unix.Errno) Verdict { return Verdict{fail, errno} }
+func Fail(errno unix.Errno) Action { return Action{fail, errno} }
 
 // KillBefore kills the process; the call does not happen.
-func KillBefore() Verdict { return Verdict{kind: killBefore} }
+func KillBefore() Action { return Action{kind: killBefore} }
 
 // KillAfter lets the call happen, and kills the process before it learns that.
-func KillAfter() Verdict { return Verdict{kind: killAfter} }
+func KillAfter() Action { return Action{kind: killAfter} }
 
 // KillHalfway is KillAfter for half of a write, and KillAfter itself for other calls.
-func KillHalfway() Verdict { return Verdict{kind: killHalfway} }
+func KillHalfway() Action { return Action{kind: killHalfway} }
 
 // submission is the file descriptor by which a process hands itself over.
 const submission = 3
@@ -81,7 +81,7 @@ func filter() []unix.SockFilter {
 // Watch starts a command that calls Submit, and asks decide about each call below root, a folder, until the process
 // ends. The next call waits until decide has answered, whichever thread makes it. The error is that of cmd.Wait, unless
 // the verdict was to kill the process.
-func Watch(cmd *exec.Cmd, root string, decide func(Call) Verdict) error {
+func Watch(cmd *exec.Cmd, root string, decide func(Call) Action) error {
 	// A thread that is interrupted by a signal of Go's scheduler would make its call, and be seen, twice.
 	cmd.Env = append(cmd.Environ(), "GODEBUG=asyncpreemptoff=1")
 	listener, err := start(cmd)

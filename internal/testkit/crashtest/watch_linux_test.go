@@ -68,9 +68,9 @@ func TestWatchSeesEverything(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	var seen []crashtest.Call
-	log, failed, err := watch(t.Context(), "files", []string{root}, root, func(c crashtest.Call) crashtest.Verdict {
+	log, failed, err := watch(t.Context(), "files", []string{root}, root, func(c crashtest.Call) crashtest.Action {
 		seen = append(seen, c)
-		return crashtest.Pass()
+		return crashtest.Allow()
 	})
 	if err != nil || failed || !reflect.DeepEqual(seen, touches(root)) {
 		t.Errorf("seen is %v (%v, %s)", seen, err, log)
@@ -81,7 +81,7 @@ func TestWatchSeesEverything(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		verdict crashtest.Verdict
+		verdict crashtest.Action
 		done    func(crashtest.Call) []crashtest.Call
 		fails   bool
 	}{
@@ -96,12 +96,12 @@ func TestVerdicts(t *testing.T) {
 				root := t.TempDir()
 				disk := crashtest.NewDisk(root)
 				n, told := 0, false
-				log, failed, err := watch(t.Context(), "files", []string{root}, root, func(c crashtest.Call) crashtest.Verdict {
+				log, failed, err := watch(t.Context(), "files", []string{root}, root, func(c crashtest.Call) crashtest.Action {
 					n++
 					switch {
 					case n <= at:
 						disk.Apply(c)
-						return crashtest.Pass()
+						return crashtest.Allow()
 					case n == at+1 && c.Op != crashtest.Report:
 						for _, done := range tc.done(c) {
 							disk.Apply(done)
@@ -109,7 +109,7 @@ func TestVerdicts(t *testing.T) {
 						return tc.verdict
 					default:
 						told = told || c.Op == crashtest.Report
-						return crashtest.Pass()
+						return crashtest.Allow()
 					}
 				})
 				last := at == len(touches(""))-1
@@ -156,8 +156,8 @@ func expectFiles(t *testing.T, root string, want map[string][]byte) {
 
 func TestWatchNeedsSubmission(t *testing.T) {
 	t.Parallel()
-	_, _, err := watch(t.Context(), "nobody", []string{"-test.run=^$"}, t.TempDir(), func(crashtest.Call) crashtest.Verdict {
-		return crashtest.Pass()
+	_, _, err := watch(t.Context(), "nobody", []string{"-test.run=^$"}, t.TempDir(), func(crashtest.Call) crashtest.Action {
+		return crashtest.Allow()
 	})
 	if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "Submit") {
 		t.Errorf("of a process that does not submit, Watch says %v", err)

@@ -14,7 +14,7 @@ type watcher struct {
 	process
 
 	listener int
-	decide   func(Call) Verdict
+	decide   func(Call) Action
 }
 
 // notification is the kernel's struct seccomp_notif.
@@ -55,11 +55,11 @@ func (w *watcher) watch() (kill bool, err error) {
 		case err != nil:
 			return false, err
 		}
-		verdict := Pass()
+		action := Allow()
 		if ours {
-			verdict = w.decide(c)
+			action = w.decide(c)
 		}
-		switch verdict.kind {
+		switch action.kind {
 		case killBefore:
 			return true, nil
 		case killAfter:
@@ -67,7 +67,7 @@ func (w *watcher) watch() (kill bool, err error) {
 		case killHalfway:
 			return true, c.Half().perform()
 		default:
-			if err := w.answer(n.id, verdict.errno); err != nil {
+			if err := w.answer(n.id, action.errno); err != nil {
 				return false, err
 			}
 		}

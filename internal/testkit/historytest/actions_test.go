@@ -122,15 +122,15 @@ func (h *harness) importDevice(p *process, o op) {
 		return
 	}
 	file := h.files[max(0, len(h.files)-1-o.Number)]
-	truth := h.site.truth(file.ID)
-	if !truth.Activated {
+	expected := h.site.expected(file.ID)
+	if !expected.Activated {
 		return
 	}
 	if o.Other {
 		h.mayLag()
 	} else {
-		file = truth.Device
-		h.imported[file.ID] = truth
+		file = expected.Device
+		h.imported[file.ID] = expected
 	}
 	h.judgeError(p, o, true, p.service.Import(h.on(o), h.ask(o), found(file)))
 }

@@ -35,7 +35,7 @@ func (h *harness) digest() string {
 		truth.OTPs = nil
 		d.add("device", truth)
 	}
-	account, err := h.site.AccountTruth(h.login)
+	account, err := h.site.AccountState(h.login)
 	must(h.t, err)
 	account.Guesses.Wrong = 0
 	d.add("account", account)

@@ -11,20 +11,20 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
-// place is what a fault befalls: the number of a trouble counts those.
-type place string
+// faultSite is what a fault befalls: the number of a trouble counts those.
+type faultSite string
 
 const (
-	exchanges place = "exchange with inWebo"
-	reads     place = "read of the store"
-	writes    place = "write to the store"
-	steps     place = "step: before and after each exchange, read and write"
+	exchanges faultSite = "exchange with inWebo"
+	reads     faultSite = "read of the store"
+	writes    faultSite = "write to the store"
+	steps     faultSite = "step: before and after each exchange, read and write"
 )
 
 // fault is one thing that goes wrong while a verb is under way.
 type fault struct {
 	name  string
-	place place
+	place faultSite
 
 	simFault inwebosim.Fault // of an exchange, at inWebo
 	hasForm  bool            // the fault has one of inwebosim.OddForms
@@ -91,7 +91,7 @@ func drawTroubles(t *rapid.T, store string) (troubles []trouble) {
 	odd := inwebosim.OddForms()
 	for range rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2, 4}).Draw(t, "troubles") {
 		f := rapid.SampledFrom(possible).Draw(t, "fault")
-		last := map[place]int{exchanges: 4, reads: 3, writes: 5, steps: 16}[f.place]
+		last := map[faultSite]int{exchanges: 4, reads: 3, writes: 5, steps: 16}[f.place]
 		trouble := trouble{Fault: f.name, At: rapid.IntRange(1, last).Draw(t, "at")}
 		if f.hasForm {
 			trouble.Form = rapid.SampledFrom(odd).Draw(t, "form").Name
@@ -102,7 +102,7 @@ func drawTroubles(t *rapid.T, store string) (troubles []trouble) {
 }
 
 // find returns what the first trouble does that befalls the nth of the place.
-func find(troubles []trouble, at place, n int) (fault, bool) {
+func find(troubles []trouble, at faultSite, n int) (fault, bool) {
 	for _, trouble := range troubles {
 		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == trouble.Fault })
 		if f := faults[i]; f.place == at && trouble.At == n {

@@ -9,7 +9,7 @@ import (
 )
 
 // gate makes one call of the store for a process.
-func gate[T any](p *process, at place, call func() (T, error), apply func()) (result T, err error) {
+func gate[T any](p *process, at faultSite, call func() (T, error), apply func()) (result T, err error) {
 	if p.step() {
 		return result, errDead
 	}
@@ -85,7 +85,7 @@ func (p *process) Update(
 ) (otp.Decision, error) {
 	read := func(ctx context.Context) (otp.Snapshot, error) {
 		return gate(p, reads, func() (otp.Snapshot, error) {
-			found, err := storetest.Look(ctx, p.h.store, account, key)
+			found, err := storetest.Snapshot(ctx, p.h.store, account, key)
 			found.Now = p.h.now()
 			return found, err
 		}, func() {})

@@ -61,7 +61,7 @@ type harness struct {
 	files      []inwebosim.Device // devices as another client has saved them, the newest last
 	troubles   atomic.Int64       // that befell the op under way
 
-	judge
+	checker
 }
 
 // number tells the histories of this process apart.
@@ -73,10 +73,10 @@ func newHarness(t *testing.T, e *env, store store, happens history) *harness {
 		history: happens, env: e, t: t, store: store,
 		login: fmt.Sprintf("login-%d", n), code: secret.NewText(fmt.Sprintf("%08d", n)),
 		asleep: map[*process]chan struct{}{}, snapshots: map[otp.Account][]snapshot{},
-		judge: judge{
+		checker: checker{
 			wrongs: map[string][]*event{}, counted: map[string]count{},
 			issued: map[string]uint32{}, issuedAt: map[string][]time.Time{},
-			isSilent: map[otp.Account]bool{}, calls: map[string]*repeated{}, imported: map[string]inwebosim.Truth{},
+			isSilent: map[otp.Account]bool{}, calls: map[string]*repeated{}, imported: map[string]inwebosim.DeviceState{},
 		},
 	}
 	for i := range h.accounts {

@@ -21,7 +21,7 @@ type process struct {
 
 	mu       sync.Mutex
 	troubles []trouble // of the verb under way
-	counted  map[place]int
+	counted  map[faultSite]int
 	isDead   bool
 	hasSlept bool                   // during this verb
 	isAsleep bool                   // until woken is closed
@@ -58,7 +58,7 @@ func limits() otp.Limits {
 func (p *process) plan(troubles []trouble) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.troubles, p.counted, p.hasSlept, p.isLost = troubles, map[place]int{}, false, false
+	p.troubles, p.counted, p.hasSlept, p.isLost = troubles, map[faultSite]int{}, false, false
 	p.replaced = map[otp.Account]bool{}
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 	return p.stopped
@@ -75,14 +75,14 @@ func (p *process) calm() (isAwake bool) {
 }
 
 // next counts one of the place, and returns what befalls it.
-func (p *process) next(at place) (fault, bool) {
+func (p *process) next(at faultSite) (fault, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.count(at)
 }
 
 // count is next for a caller that has the lock.
-func (p *process) count(at place) (fault, bool) {
+func (p *process) count(at faultSite) (fault, bool) {
 	p.counted[at]++
 	f, happens := find(p.troubles, at, p.counted[at])
 	if happens {

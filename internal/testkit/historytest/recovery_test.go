@@ -48,7 +48,7 @@ func (h *harness) recover(o op) {
 		h.expectRecovered(o)
 		return
 	}
-	if before.Device != nil && h.inStep(before) && h.site.truth(before.Device.Identity.ID).Activated {
+	if before.Device != nil && h.inStep(before) && h.site.expected(before.Device.Identity.ID).Activated {
 		h.fault("a device that is in step gives no OTP: %v; %+v", err, before)
 	}
 	h.reread(h.processes[0], o)

@@ -105,24 +105,24 @@ type count struct {
 func (s *site) counts(login string, hasPIN bool) map[string]count {
 	counts := map[string]count{}
 	if hasPIN {
-		truth, err := s.AccountTruth(login)
+		expected, err := s.AccountState(login)
 		if err == nil {
-			counts[login] = count{int(truth.Guesses.Wrong), int(truth.Guesses.InARow)}
+			counts[login] = count{int(expected.Guesses.Wrong), int(expected.Guesses.InARow)}
 		}
 		return counts
 	}
 	for _, id := range s.DeviceIDs() {
-		truth := s.truth(id)
-		counts[id] = count{int(truth.WrongProofs), int(truth.WrongInARow)}
+		expected := s.expected(id)
+		counts[id] = count{int(expected.WrongProofs), int(expected.WrongInARow)}
 	}
 	return counts
 }
 
-// truth is what inWebo knows of a device that it must know.
-func (s *site) truth(id string) inwebosim.Truth {
-	truth, err := s.Truth(id)
+// expected is what inWebo knows of a device that it must know.
+func (s *site) expected(id string) inwebosim.DeviceState {
+	expected, err := s.DeviceState(id)
 	if err != nil {
 		panic(fmt.Errorf("device %q: %w", id, err))
 	}
-	return truth
+	return expected
 }

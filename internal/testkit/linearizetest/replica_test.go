@@ -161,7 +161,7 @@ func (p *planted) Update(
 			return decide(s)
 		})
 	case staleRefusals:
-		if found, err := storetest.Look(ctx, p.Store, account, key); err == nil {
+		if found, err := storetest.Snapshot(ctx, p.Store, account, key); err == nil {
 			if d := decide(p.snapshots.first(string(account)+key, found)); d.Write == nil {
 				return d, nil
 			}

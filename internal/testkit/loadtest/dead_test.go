@@ -54,7 +54,7 @@ func everybody(t *testing.T, all []*pimsdtest.Account, allowed ...string) []pims
 		asking.Go(func() {
 			began := time.Now()
 			answers[i] = a.OTP(aPIN)
-			if took := time.Since(began); took > deadline+settling || !slices.Contains(allowed, told(answers[i])) {
+			if took := time.Since(began); took > deadline+settling || !slices.Contains(allowed, describe(answers[i])) {
 				t.Errorf("%s: told %s after %v", a.Name, answers[i].Body, took)
 			}
 		})
@@ -63,8 +63,8 @@ func everybody(t *testing.T, all []*pimsdtest.Account, allowed ...string) []pims
 	return answers
 }
 
-// told is status and code of an answer.
-func told(a pimsdtest.Answer) string { return fmt.Sprint(a.Status, " ", a.Code) }
+// describe returns the status and the code of an answer.
+func describe(a pimsdtest.Answer) string { return fmt.Sprint(a.Status, " ", a.Code) }
 
 // patiently asks until there is an OTP, a few times: who is told to wait waits, but not for ever.
 func patiently(a *pimsdtest.Account) pimsdtest.Answer {
@@ -84,9 +84,9 @@ func recovered(t *testing.T, all []*pimsdtest.Account) {
 		if answer.OTP == "" || !a.Verify(answer.OTP) {
 			t.Errorf("%s: when inWebo is back: %s", a.Name, answer.Body)
 		}
-		truth := a.Truth()
-		if truth.MaxFinalizesPerChallenge > 1 || truth.WrongProofs > 0 || truth.Blocked {
-			t.Errorf("%s: inWebo has seen %+v", a.Name, truth.Counters)
+		expected := a.Expected()
+		if expected.MaxFinalizesPerChallenge > 1 || expected.WrongProofs > 0 || expected.Blocked {
+			t.Errorf("%s: inWebo has seen %+v", a.Name, expected.Counters)
 		}
 	}
 }

@@ -53,8 +53,8 @@ func TestInweboFlapsAndCountsOldKeys(t *testing.T) {
 			whileItFlaps(t, between, func() { everybody(t, all, given, unreachable, late, waiting, behind, locked) })
 			fell := stragglers(t, all, behind, waiting, locked)
 			for _, a := range all {
-				if truth := a.Truth(); truth.Blocked || truth.WrongPeak > 2 {
-					t.Errorf("%s: inWebo has counted %+v", a.Name, truth.Counters)
+				if expected := a.Expected(); expected.Blocked || expected.WrongPeak > 2 {
+					t.Errorf("%s: inWebo has counted %+v", a.Name, expected.Counters)
 				}
 			}
 			enrolAnew(d, fell)
@@ -100,7 +100,7 @@ func stragglers(t *testing.T, all []*pimsdtest.Account, allowed ...string) (fell
 			answer := patiently(a)
 			mu.Lock()
 			defer mu.Unlock()
-			switch told := told(answer); {
+			switch told := describe(answer); {
 			case answer.OTP != "" && a.Verify(answer.OTP):
 			case slices.Contains(allowed, told):
 				fell = append(fell, a)

@@ -82,14 +82,14 @@ func TestEveryToxicInBothDirectionsAtBothCalls(t *testing.T) {
 
 func (p poisoning) check(t *testing.T, a *pimsdtest.Account, cross *crossing, through *proxy, direction, action string) {
 	through.poison(t, p.toxic, direction)
-	before := a.Truth()
+	before := a.Expected()
 	cross.turn(before.ID, action, through.Listen)
 	began := time.Now()
 	answer := a.OTP(aPIN)
 	took := time.Since(began)
 	cross.turn(before.ID, action, "")
 
-	if told := told(answer); !slices.Contains(p.outcomes, told) || (answer.OTP != "") != (told == given) {
+	if told := describe(answer); !slices.Contains(p.outcomes, told) || (answer.OTP != "") != (told == given) {
 		t.Errorf("told %s, want one of %q: %s", told, p.outcomes, answer.Body)
 	}
 	if answer.OTP != "" && !a.Verify(answer.OTP) {
@@ -98,7 +98,7 @@ func (p poisoning) check(t *testing.T, a *pimsdtest.Account, cross *crossing, th
 	if took > deadline+settling {
 		t.Errorf("answered after %v", took)
 	}
-	after := a.Truth()
+	after := a.Expected()
 	if after.Step > before.Step+1 || after.MaxFinalizesPerChallenge > 1 || after.WrongProofs > 0 {
 		t.Errorf("inWebo has seen %+v", after.Counters)
 	}

@@ -186,8 +186,8 @@ func TestOverload(t *testing.T) {
 		t.Errorf("%.1f MiB before, %.1f MiB after", before, after)
 	}
 	for i, a := range c.accounts {
-		if truth := a.Truth(); truth.Overlaps+truth.WrongProofs > 0 || truth.MaxFinalizesPerChallenge > 1 {
-			t.Errorf("account %d: inWebo has seen %+v", i, truth.Counters)
+		if expected := a.Expected(); expected.Overlaps+expected.WrongProofs > 0 || expected.MaxFinalizesPerChallenge > 1 {
+			t.Errorf("account %d: inWebo has seen %+v", i, expected.Counters)
 		}
 	}
 }

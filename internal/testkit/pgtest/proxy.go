@@ -14,19 +14,19 @@ import (
 // Proxy passes connections on to a server until it falls silent, as a firewall does that forgets a connection, or a
 // machine that is gone: no byte passes any more, in either direction, and nothing is closed.
 type Proxy struct {
-	listener net.Listener
-	server   string // host:port
-	deaf     atomic.Bool
-	end      atomic.Pointer[[]byte] // that silences a client's connection; nil: nothing does
+	listener  net.Listener
+	server    string // host:port
+	blackhole atomic.Bool
+	end       atomic.Pointer[[]byte] // that silences a client's connection; nil: nothing does
 
 	mu    sync.Mutex
-	era   *era // of the connections that are made now
+	phase *phase // of the connections that are made now
 	conns []net.Conn
 	ended sync.WaitGroup
 }
 
-// era is the time between two silences, or the life of a connection that silences itself.
-type era struct {
+// phase is the time between two silences, or the lifetime of a connection that silences itself.
+type phase struct {
 	silent atomic.Bool
 	end    []byte // what its client silences it by; nil: nothing
 }
@@ -43,7 +43,7 @@ func NewProxy(t testing.TB, database secret.Text) (*Proxy, secret.Text) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: listener, server: through.Host, era: &era{}}
+	p := &Proxy{listener: listener, server: through.Host, phase: &phase{}}
 	p.ended.Go(p.accept)
 	t.Cleanup(p.close)
 	through.Host = listener.Addr().String()
@@ -54,12 +54,12 @@ func NewProxy(t testing.TB, database secret.Text) (*Proxy, secret.Text) {
 func (p *Proxy) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.era.silent.Store(true)
-	p.era = &era{}
+	p.phase.silent.Store(true)
+	p.phase = &phase{}
 }
 
-// SetDeaf says whether new connections are accepted and never answered.
-func (p *Proxy) SetDeaf(deaf bool) { p.deaf.Store(deaf) }
+// SetBlackhole makes new connections be accepted and never answered, or ends that.
+func (p *Proxy) SetBlackhole(on bool) { p.blackhole.Store(on) }
 
 // SilenceAt makes each new connection silent for ever when its client sends the text, which is not passed on.
 func (p *Proxy) SilenceAt(text string) {
@@ -76,7 +76,7 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		p.conns = append(p.conns, client)
 		p.mu.Unlock()
-		if p.deaf.Load() {
+		if p.blackhole.Load() {
 			continue
 		}
 		server, err := net.Dial("tcp", p.server)
@@ -86,19 +86,19 @@ func (p *Proxy) accept() {
 		}
 		p.mu.Lock()
 		p.conns = append(p.conns, server)
-		now := p.era
+		now := p.phase
 		p.mu.Unlock()
 		if end := p.end.Load(); end != nil {
-			now = &era{end: *end}
+			now = &phase{end: *end}
 		}
-		p.ended.Go(func() { now.pass(client, server, nil) })
-		p.ended.Go(func() { now.pass(server, client, now.end) })
+		p.ended.Go(func() { now.copy(client, server, nil) })
+		p.ended.Go(func() { now.copy(server, client, now.end) })
 	}
 }
 
-// pass copies what one side sends to the other. In a silent era, which begins with the text end unless it is nil, it goes on
+// copy copies what one side sends to the other. In a silent phase, which begins with the text end unless it is nil, it goes on
 // reading and drops everything.
-func (e *era) pass(to, from net.Conn, end []byte) {
+func (e *phase) copy(to, from net.Conn, end []byte) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)

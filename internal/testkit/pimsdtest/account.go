@@ -116,22 +116,22 @@ func (a *Account) Verify(given string) bool {
 	return answer.Err == "OK"
 }
 
-// Truth is what inWebo knows of the account's device.
-func (a *Account) Truth() inwebosim.Truth {
+// Expected is what inWebo knows of the account's device.
+func (a *Account) Expected() inwebosim.DeviceState {
 	a.Daemon.tb.Helper()
 	for _, id := range a.Daemon.Inwebo.DeviceIDs() {
-		if truth, err := a.Daemon.Inwebo.Truth(id); err == nil && truth.Login == a.Name {
-			return truth
+		if expected, err := a.Daemon.Inwebo.DeviceState(id); err == nil && expected.Login == a.Name {
+			return expected
 		}
 	}
 	a.Daemon.tb.Errorf("inWebo has no device of %q", a.Name)
-	return inwebosim.Truth{}
+	return inwebosim.DeviceState{}
 }
 
 // Plant plants a fault for the requests of the account's device, whatever its Match says of the id.
 func (a *Account) Plant(n inwebosim.Fault) {
 	a.Daemon.tb.Helper()
-	n.ID = a.Truth().ID
+	n.ID = a.Expected().ID
 	if err := a.Daemon.Inwebo.Plant(n); err != nil {
 		a.Daemon.tb.Fatal(err)
 	}

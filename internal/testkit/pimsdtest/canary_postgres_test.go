@@ -15,7 +15,7 @@ func TestNoSecretEscapesToPostgres(t *testing.T) {
 	root := server.URL("postgres")
 	server.Exec(t, root, "ALTER SYSTEM SET log_statement = 'all'")
 	server.Exec(t, root, "SELECT pg_reload_conf()")
-	o := goThrough(t, keptBy(server))
+	o := runScenario(t, keptBy(server))
 	o.daemon.Stop()
 	server.Exec(t, root, "CHECKPOINT")
 	if err := server.Stop(); err != nil {

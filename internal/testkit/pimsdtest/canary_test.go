@@ -96,12 +96,12 @@ func (c canaries) foundIn(text string) (found []string) {
 
 // watch notes what inWebo knows and hears of the device.
 func (c canaries) watch(a *pimsdtest.Account) {
-	truth := a.Truth()
-	for _, key := range []string{truth.K0, truth.K1, truth.PreviousK0, truth.PreviousK1} {
+	expected := a.Expected()
+	for _, key := range []string{expected.K0, expected.K1, expected.PreviousK0, expected.PreviousK1} {
 		c.add("a key", key)
 	}
-	c.add("the device secret", truth.Secret)
-	c.add("the serial", truth.Serial)
+	c.add("the device secret", expected.Secret)
+	c.add("the serial", expected.Serial)
 	for _, x := range a.Daemon.Inwebo.History(anything) {
 		for _, name := range []string{"Kma", "pin", "ms_val0", "R0", "R1", "R2", "code"} {
 			c.add("the parameter "+name, x.Params.Get(name))
@@ -112,7 +112,7 @@ func (c canaries) watch(a *pimsdtest.Account) {
 // None of the secrets shows in anything that a run leaves behind, on SQLite.
 func TestNoSecretEscapes(t *testing.T) {
 	t.Parallel()
-	o := goThrough(t)
+	o := runScenario(t)
 	d, a, secrets := o.daemon, o.account, o.secrets
 	_, readyz := d.Ops("/readyz?verbose")
 	_, metrics := d.Ops("/metrics")

@@ -40,7 +40,7 @@ func TestASecondRoundThatIsDueOutlivesARestart(t *testing.T) {
 		if got := a.OTP(aPIN); got.Code != 2316 {
 			t.Errorf("%s: %s", a.Name, got.Body)
 		}
-		if !a.Truth().SecondRoundDue {
+		if !a.Expected().SecondRoundDue {
 			t.Errorf("%s: no second round is due", a.Name)
 		}
 		all = append(all, a)
@@ -57,12 +57,12 @@ func TestASecondRoundThatIsDueOutlivesARestart(t *testing.T) {
 func TestEnrollingAgainCostsNoDevice(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t, func(s *pimsdtest.Setup) { s.Inwebo.Knobs.DeviceLimit = 1 })
-	serial := a.Truth().Serial
+	serial := a.Expected().Serial
 	for _, pin := range []string{"567890", aPIN} {
 		a.Daemon.Restart()
 		again := a.Daemon.Enroll(a.Name, pin)
 		wantOTP(t, again)
-		if got := again.Truth().Serial; got != serial {
+		if got := again.Expected().Serial; got != serial {
 			t.Errorf("the serial is %s, and was %s", got, serial)
 		}
 	}
@@ -91,8 +91,8 @@ func TestEveryKnob(t *testing.T) {
 			}
 			a.Daemon.Restart()
 			wantOTP(t, a)
-			if truth := a.Truth(); truth.WrongProofs != 0 || truth.StaleSyncs != 0 {
-				t.Errorf("inWebo has seen what it should not: %+v", truth.Counters)
+			if expected := a.Expected(); expected.WrongProofs != 0 || expected.StaleSyncs != 0 {
+				t.Errorf("inWebo has seen what it should not: %+v", expected.Counters)
 			}
 		})
 	}
@@ -105,7 +105,7 @@ func TestTheServiceIsChosen(t *testing.T) {
 	if got := a.OTP(aPIN); got.Code != 2006 {
 		t.Errorf("no service is chosen: %s", got.Body)
 	}
-	for _, id := range a.Truth().Services {
+	for _, id := range a.Expected().Services {
 		for _, choice := range []string{id, fmt.Sprint("Peugeot & Citroën ", id)} {
 			a.Daemon.Config.Inwebo.Service = choice
 			a.Daemon.Restart()
@@ -120,7 +120,7 @@ func TestTheServiceIsChosen(t *testing.T) {
 // last is the account's last request of that action.
 func last(t *testing.T, a *pimsdtest.Account, action string) inwebosim.Exchange {
 	t.Helper()
-	requests := a.Daemon.Inwebo.History(inwebosim.Match{Action: action, ID: a.Truth().ID})
+	requests := a.Daemon.Inwebo.History(inwebosim.Match{Action: action, ID: a.Expected().ID})
 	if len(requests) == 0 {
 		t.Fatalf("inWebo has heard no %s", action)
 	}

@@ -110,8 +110,8 @@ func TestRightPINsOfADeviceThatFellBehind(t *testing.T) {
 				t.Errorf("%d attempts, call %d: %s, want %d", tc.attempts, i+1, got.Body, want)
 			}
 		}
-		if truth := a.Truth(); truth.WrongInARow != tc.counted || truth.Blocked != tc.blocked {
-			t.Errorf("%d attempts: inWebo has counted %d, blocked: %v", tc.attempts, truth.WrongInARow, truth.Blocked)
+		if expected := a.Expected(); expected.WrongInARow != tc.counted || expected.Blocked != tc.blocked {
+			t.Errorf("%d attempts: inWebo has counted %d, blocked: %v", tc.attempts, expected.WrongInARow, expected.Blocked)
 		}
 		if !tc.blocked {
 			wantOTP(t, a.Daemon.Enroll(a.Name, a.PIN))

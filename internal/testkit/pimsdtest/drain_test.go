@@ -88,9 +88,9 @@ func TestStoppingEndsThoughInweboIsSilent(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t, shortDeadline)
 	a.Plant(at(pimsdtest.ActionFinalize, inwebosim.Fault{Kind: inwebosim.KindDelay, Delay: inwebosim.Duration(time.Hour)}))
-	asked := a.Truth().Finalizes
+	asked := a.Expected().Finalizes
 	answer := ask(a)
-	until(t, "inWebo hears a finalize", func() bool { return a.Truth().Finalizes > asked })
+	until(t, "inWebo hears a finalize", func() bool { return a.Expected().Finalizes > asked })
 	a.Daemon.Stop()
 	wantFailure(t, answer(), 504, 2202, fifteen()[2202], false)
 
@@ -147,7 +147,7 @@ func TestACallerWhoHangsUp(t *testing.T) {
 	a := enrolled(t)
 	for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
 		reached, release := a.Daemon.Pause(action)
-		step := a.Truth().Step
+		step := a.Expected().Step
 		ctx, hangUp := context.WithCancel(t.Context())
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.Daemon.URL("/v1/authentication/otp"), strings.NewReader(pimsdtest.WithPIN(aPIN)))
 		if err != nil {
@@ -166,8 +166,8 @@ func TestACallerWhoHangsUp(t *testing.T) {
 		}
 		release()
 		wantOTP(t, a)
-		if truth := a.Truth(); truth.Step != step+2 || truth.WrongProofs != 0 || truth.Overlaps != 0 {
-			t.Errorf("%s: inWebo has seen %+v", action, truth.Counters)
+		if expected := a.Expected(); expected.Step != step+2 || expected.WrongProofs != 0 || expected.Overlaps != 0 {
+			t.Errorf("%s: inWebo has seen %+v", action, expected.Counters)
 		}
 		if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
 			t.Errorf("%v devices in doubt", n)

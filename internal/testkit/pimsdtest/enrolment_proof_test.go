@@ -76,7 +76,7 @@ func TestAHundredOTPsAfterAnEnrolment(t *testing.T) {
 			a := freshOn(t, d, "two services", "codetwo")
 			wantResult(t, enrol(a, ""), `{}`)
 			wantFailure(t, a.OTP(aPIN), 500, 2006, fifteen()[2006], false)
-			d.Config.Inwebo.Service = a.Truth().Services[services-1]
+			d.Config.Inwebo.Service = a.Expected().Services[services-1]
 			d.Restart()
 			for range 100 {
 				wantOTP(t, a)

@@ -135,7 +135,7 @@ func TestReplacingADevice(t *testing.T) {
 	t.Parallel()
 	a := fresh(t, func(s *pimsdtest.Setup) { s.Inwebo.Knobs.DeviceLimit = 1 })
 	wantResult(t, enrol(a, ""), `{}`)
-	serial, heard := a.Truth().Serial, len(a.Daemon.Inwebo.History(anything))
+	serial, heard := a.Expected().Serial, len(a.Daemon.Inwebo.History(anything))
 	newCode(t, a)
 	for _, query := range []string{"", "?replace=false"} {
 		wantFailure(t, enrol(a, query), 409, 2349, "StrongID enrollment already exists", false)
@@ -150,7 +150,7 @@ func TestReplacingADevice(t *testing.T) {
 	a.SMSCode = aCode
 	wantResult(t, enrol(a, "?replace=true"), `{}`)
 	wantOTP(t, a)
-	if again := a.Truth().Serial; again != serial {
+	if again := a.Expected().Serial; again != serial {
 		t.Errorf("the serial went from %s to %s", serial, again)
 	}
 }

@@ -89,7 +89,7 @@ func TestTwoBackendsLeavePlaces(t *testing.T) {
 		wantFailure(t, <-answers, 503, 2001, fifteen()[2001], true)
 	}
 	mine := ask(alice)
-	until(t, "another caller's call is under way", func() bool { return alice.Truth().Setups > 0 })
+	until(t, "another caller's call is under way", func() bool { return alice.Expected().Setups > 0 })
 	release()
 	wantGood(t, alice, mine())
 	for range 2*each - refused {

@@ -42,7 +42,7 @@ func TestAnswersCutAnywhere(t *testing.T) {
 					} else {
 						wantOTP(t, a)
 					}
-					if n := a.Truth().MaxFinalizesPerChallenge; n != 1 {
+					if n := a.Expected().MaxFinalizesPerChallenge; n != 1 {
 						t.Errorf("%d finalizes for one challenge", n)
 					}
 				})
@@ -55,7 +55,7 @@ func TestAnswersCutAnywhere(t *testing.T) {
 // was lost is counted as in doubt.
 func cutAnswer(t *testing.T, a *pimsdtest.Account, cut inwebosim.Fault, code int, isLost bool) {
 	t.Helper()
-	before, doubted := a.Truth(), a.Daemon.Metrics()[inDoubt]
+	before, doubted := a.Expected(), a.Daemon.Metrics()[inDoubt]
 	a.Plant(cut)
 	wantFailure(t, a.OTP(aPIN), 502, code, fifteen()[code], false)
 	a.Daemon.Inwebo.ClearFaults()
@@ -63,7 +63,7 @@ func cutAnswer(t *testing.T, a *pimsdtest.Account, cut inwebosim.Fault, code int
 	if isLost {
 		want = 1
 	}
-	if n := a.Truth().Finalizes - before.Finalizes; int(n) != want {
+	if n := a.Expected().Finalizes - before.Finalizes; int(n) != want {
 		t.Errorf("%d finalizes were sent, want %d", n, want)
 	}
 	if n := a.Daemon.Metrics()[inDoubt] - doubted; int(n) != want {

@@ -178,9 +178,9 @@ func TestASetupIsRepeatedOnceWhenTheNetworkBreaksOff(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)
 	a.Plant(inwebosim.Fault{Kind: inwebosim.KindLostRequest, Match: inwebosim.Match{Action: pimsdtest.ActionSetup}})
-	before := a.Truth().Setups
+	before := a.Expected().Setups
 	wantOTP(t, a)
-	if n := a.Truth().Setups - before; n != 2 {
+	if n := a.Expected().Setups - before; n != 2 {
 		t.Errorf("%d setups", n)
 	}
 }

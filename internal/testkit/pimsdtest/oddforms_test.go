@@ -83,8 +83,8 @@ func wantGoesOn(t *testing.T, a *pimsdtest.Account) {
 	wantOTP(t, a)
 	wantOTP(t, a)
 	wantStanding(t, a, statusIsCertain, 0)
-	if truth := a.Truth(); truth.Blocked || truth.WrongPeak != 0 || truth.MaxFinalizesPerChallenge > 1 {
-		t.Errorf("inWebo has seen what it should not: %+v", truth.Counters)
+	if expected := a.Expected(); expected.Blocked || expected.WrongPeak != 0 || expected.MaxFinalizesPerChallenge > 1 {
+		t.Errorf("inWebo has seen what it should not: %+v", expected.Counters)
 	}
 }
 
@@ -139,13 +139,13 @@ func TestOddFormsOfAFirstRound(t *testing.T) {
 	eachForm(t, atOTPFinalize, func(t *testing.T, f inwebosim.OddForm) {
 		a := d.Enroll("first-"+string(f.Name), aPIN)
 		plantForm(a, f, atOTPFinalize, 0)
-		before := a.Truth().Finalizes
+		before := a.Expected().Finalizes
 		got := a.OTP(aPIN)
 		if slices.Equal(f.Spoils, []string{"defi"}) { // that of a resynchronization makes no OTP
 			f.Spoils = nil
 		}
 		wantFinalized(t, a, f, got, codeNetwork)
-		if rounds := a.Truth().Finalizes - before; got.OTP != "" && rounds != 2 {
+		if rounds := a.Expected().Finalizes - before; got.OTP != "" && rounds != 2 {
 			t.Errorf("the OTP took %d rounds, want 2", rounds)
 		}
 		wantGoesOn(t, a)

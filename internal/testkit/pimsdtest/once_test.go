@@ -24,12 +24,12 @@ func TestNoFinalizeIsSentTwice(t *testing.T) {
 			t.Fatalf("inWebo does not accept the OTP %s", got.OTP)
 		}
 	}
-	truth := a.Truth()
-	if truth.MaxFinalizesPerChallenge != 1 {
-		t.Errorf("%d finalizes for one challenge", truth.MaxFinalizesPerChallenge)
+	expected := a.Expected()
+	if expected.MaxFinalizesPerChallenge != 1 {
+		t.Errorf("%d finalizes for one challenge", expected.MaxFinalizesPerChallenge)
 	}
 	struck, seen := map[inwebosim.Kind]int{}, map[string]uint64{}
-	for _, x := range a.Daemon.Inwebo.History(inwebosim.Match{Action: pimsdtest.ActionFinalize, Mode: "otp", ID: truth.ID}) {
+	for _, x := range a.Daemon.Inwebo.History(inwebosim.Match{Action: pimsdtest.ActionFinalize, Mode: "otp", ID: expected.ID}) {
 		struck[x.Fault]++
 		proof := x.Params.Get("R0") // made from the challenge
 		if before, twice := seen[proof]; twice {
@@ -37,8 +37,8 @@ func TestNoFinalizeIsSentTwice(t *testing.T) {
 		}
 		seen[proof] = x.Number
 	}
-	if len(struck) < 4 || truth.Verified < 50 {
-		t.Errorf("the run shows little: faults %v, %d OTPs", struck, truth.Verified)
+	if len(struck) < 4 || expected.Verified < 50 {
+		t.Errorf("the run shows little: faults %v, %d OTPs", struck, expected.Verified)
 	}
 	a.Daemon.Inwebo.ClearFaults()
 	wantOTP(t, a)
@@ -51,8 +51,8 @@ func TestATimeoutGetsOneFreshTry(t *testing.T) {
 	timeout := inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT", Match: inwebosim.Match{Action: pimsdtest.ActionFinalize}}
 	a.Plant(timeout)
 	wantOTP(t, a)
-	if truth := a.Truth(); truth.Setups != 2 || truth.Finalizes != 3 { // the finalize of ms is one
-		t.Errorf("one time-out: %d setups, %d finalizes", truth.Setups, truth.Finalizes)
+	if expected := a.Expected(); expected.Setups != 2 || expected.Finalizes != 3 { // the finalize of ms is one
+		t.Errorf("one time-out: %d setups, %d finalizes", expected.Setups, expected.Finalizes)
 	}
 	timeout.Times = 2
 	a.Plant(timeout)
@@ -60,8 +60,8 @@ func TestATimeoutGetsOneFreshTry(t *testing.T) {
 		t.Errorf("two time-outs: %s", got.Body)
 	}
 	wantOTP(t, a)
-	if truth := a.Truth(); truth.Setups != 5 || truth.Finalizes != 6 || truth.MaxFinalizesPerChallenge != 1 {
-		t.Errorf("after two more: %d setups, %d finalizes", truth.Setups, truth.Finalizes)
+	if expected := a.Expected(); expected.Setups != 5 || expected.Finalizes != 6 || expected.MaxFinalizesPerChallenge != 1 {
+		t.Errorf("after two more: %d setups, %d finalizes", expected.Setups, expected.Finalizes)
 	}
 }
 

@@ -93,7 +93,7 @@ func simulate(tb testing.TB, options inwebosim.Options) *inwebosim.Simulator {
 	}
 	inwebo.Start()
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), testTimeout)
 		defer cancel()
 		if err := inwebo.Stop(ctx); err != nil {
 			tb.Error(err)
@@ -105,14 +105,14 @@ func simulate(tb testing.TB, options inwebosim.Options) *inwebosim.Simulator {
 	return inwebo
 }
 
-// patience is longer than anything takes that works.
-const patience = time.Minute
+// testTimeout is longer than anything takes that works.
+const testTimeout = time.Minute
 
 func start(tb testing.TB, inwebo *inwebosim.Simulator, c *config.Config) *Daemon {
 	tb.Helper()
 	d := &Daemon{
 		Inwebo: inwebo, Config: c, tb: tb, contract: openapicheck.New(tb), log: &journal{},
-		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
+		client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
 	}
 	tb.Cleanup(func() {
 		d.Stop()

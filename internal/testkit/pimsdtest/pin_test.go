@@ -41,7 +41,7 @@ func TestThreeWrongPINsBlock(t *testing.T) {
 			t.Errorf("got %s, want %d", got.Body, want)
 		}
 	}
-	if err := a.Daemon.Inwebo.Unblock(a.Truth().ID); err != nil { // as people do on the vendor's site
+	if err := a.Daemon.Inwebo.Unblock(a.Expected().ID); err != nil { // as people do on the vendor's site
 		t.Fatal(err)
 	}
 	wantOTP(t, a)

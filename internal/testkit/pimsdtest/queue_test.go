@@ -59,7 +59,7 @@ func TestManyCallersOfOneDevice(t *testing.T) {
 	for _, answer := range answers {
 		wantGood(t, a, answer())
 	}
-	if truth := a.Truth(); truth.Overlaps != 0 || truth.WrongProofs != 0 {
-		t.Errorf("inWebo has seen what it should not: %+v", truth.Counters)
+	if expected := a.Expected(); expected.Overlaps != 0 || expected.WrongProofs != 0 {
+		t.Errorf("inWebo has seen what it should not: %+v", expected.Counters)
 	}
 }

@@ -76,7 +76,7 @@ func refusalCauses() (all []cause) {
 func stateCauses() []cause {
 	return []cause{
 		{name: "inWebo has forgotten the device", code: 2312, status: 404, stays: true, before: func(t *testing.T, a *pimsdtest.Account) {
-			if err := a.Daemon.Inwebo.Forget(a.Truth().ID); err != nil {
+			if err := a.Daemon.Inwebo.Forget(a.Expected().ID); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -84,7 +84,7 @@ func stateCauses() []cause {
 			a.Key = a.Daemon.Key("nobody")
 		}},
 		{name: "inWebo has blocked the account", code: 2310, status: 423, stays: true, before: func(t *testing.T, a *pimsdtest.Account) {
-			if err := a.Daemon.Inwebo.Block(a.Truth().ID); err != nil {
+			if err := a.Daemon.Inwebo.Block(a.Expected().ID); err != nil {
 				t.Fatal(err)
 			}
 		}},

@@ -49,8 +49,8 @@ func TestARepeatedRequest(t *testing.T) {
 	for answersKept(t, a.Daemon) > 0 {
 		time.Sleep(100 * time.Millisecond)
 	}
-	if truth := a.Truth(); truth.Issued != 1 || truth.WrongProofs != 1 {
-		t.Errorf("inWebo has seen %+v", truth.Counters)
+	if expected := a.Expected(); expected.Issued != 1 || expected.WrongProofs != 1 {
+		t.Errorf("inWebo has seen %+v", expected.Counters)
 	}
 	if metrics := a.Daemon.Metrics(); metrics[`pimsd_otp_requests_total{code="2005"}`] != 1 {
 		t.Errorf("2005 is counted %v times", metrics[`pimsd_otp_requests_total{code="2005"}`])

@@ -28,8 +28,8 @@ func TestTwoDaemonsOnOneStore(t *testing.T) {
 	}
 	callers.Wait()
 	for _, a := range []*pimsdtest.Account{alice, bob} {
-		if truth := a.Truth(); truth.Overlaps != 0 || truth.WrongProofs != 0 || truth.MaxFinalizesPerChallenge != 1 || truth.Verified != 40 {
-			t.Errorf("%s: inWebo has seen %+v", a.Name, truth.Counters)
+		if expected := a.Expected(); expected.Overlaps != 0 || expected.WrongProofs != 0 || expected.MaxFinalizesPerChallenge != 1 || expected.Verified != 40 {
+			t.Errorf("%s: inWebo has seen %+v", a.Name, expected.Counters)
 		}
 	}
 }

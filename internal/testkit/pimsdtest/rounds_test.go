@@ -32,7 +32,7 @@ func roundCauses() (all []cause) {
 // always makes inWebo ask for a second round each time.
 func always(t *testing.T, a *pimsdtest.Account) {
 	t.Helper()
-	if err := a.Daemon.Inwebo.SetOverride(a.Truth().ID, inwebosim.Override{SecondRound: inwebosim.SecondRoundAlways}); err != nil {
+	if err := a.Daemon.Inwebo.SetOverride(a.Expected().ID, inwebosim.Override{SecondRound: inwebosim.SecondRoundAlways}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -55,7 +55,7 @@ func movements() (all []inwebosim.Override) {
 func moving(t *testing.T, d *pimsdtest.Daemon, how inwebosim.Override) *pimsdtest.Account {
 	t.Helper()
 	a := d.Enroll(fmt.Sprintf("%s, J %s", how.Ratchet, how.SecondRound), aPIN)
-	if err := d.Inwebo.SetOverride(a.Truth().ID, how); err != nil {
+	if err := d.Inwebo.SetOverride(a.Expected().ID, how); err != nil {
 		t.Fatal(err)
 	}
 	return a
@@ -73,12 +73,12 @@ func TestOTPsInARow(t *testing.T) {
 			for range row {
 				wantOTP(t, a)
 			}
-			truth := a.Truth()
-			if want := rounds(how.SecondRound, row); truth.Step != want {
-				t.Errorf("%d OTPs took %d rounds, want %d", row, truth.Step, want)
+			expected := a.Expected()
+			if want := rounds(how.SecondRound, row); expected.Step != want {
+				t.Errorf("%d OTPs took %d rounds, want %d", row, expected.Step, want)
 			}
-			if truth.WrongProofs != 0 || truth.StaleProofs != 0 || truth.StaleSyncs != 0 || truth.Overlaps != 0 || truth.MaxFinalizesPerChallenge != 1 {
-				t.Errorf("inWebo has seen what it should not: %+v", truth.Counters)
+			if expected.WrongProofs != 0 || expected.StaleProofs != 0 || expected.StaleSyncs != 0 || expected.Overlaps != 0 || expected.MaxFinalizesPerChallenge != 1 {
+				t.Errorf("inWebo has seen what it should not: %+v", expected.Counters)
 			}
 		})
 	}

@@ -109,8 +109,8 @@ func TestAnAnswerOutlivesAStoreThatFails(t *testing.T) {
 	}
 	unlock()
 	wantOTP(t, a)
-	if truth := a.Truth(); truth.WrongProofs != 0 || truth.Step != 2 {
-		t.Errorf("inWebo has seen %+v", truth.Counters)
+	if expected := a.Expected(); expected.WrongProofs != 0 || expected.Step != 2 {
+		t.Errorf("inWebo has seen %+v", expected.Counters)
 	}
 	if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
 		t.Errorf("%v devices in doubt", n)
@@ -140,8 +140,8 @@ func TestAnswerOutlivesStoreThatIsMovedAway(t *testing.T) {
 	}
 	a.Daemon.Restart()
 	wantOTP(t, a)
-	if truth := a.Truth(); truth.WrongProofs != 0 || truth.Step != 2 {
-		t.Errorf("inWebo has seen %+v", truth.Counters)
+	if expected := a.Expected(); expected.WrongProofs != 0 || expected.Step != 2 {
+		t.Errorf("inWebo has seen %+v", expected.Counters)
 	}
 }
 

@@ -16,7 +16,7 @@ func TestTheAuditLogIsFollowed(t *testing.T) {
 	for _, f := range fields() {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
-			w := newWorld(t, f.store(t), nil, inwebosim.DefaultKnobs())
+			w := newHarness(t, f.store(t), nil, inwebosim.DefaultKnobs())
 			accounts := w.enrol(callers)
 			processes := w.starts(f.processes)
 			written, followed := make(chan struct{}), make(chan []otp.AuditRecord)
@@ -51,7 +51,7 @@ func TestTheAuditLogIsFollowed(t *testing.T) {
 }
 
 // follow reads the audit log, a few lines at a time, until nothing is left of what was written.
-func (w *world) follow(written <-chan struct{}) (lines []otp.AuditRecord) {
+func (w *harness) follow(written <-chan struct{}) (lines []otp.AuditRecord) {
 	var last int64
 	for done := false; ; {
 		more := w.auditAfter(last, 20)
@@ -70,7 +70,7 @@ func (w *world) follow(written <-chan struct{}) (lines []otp.AuditRecord) {
 	}
 }
 
-func (w *world) auditAfter(id int64, limit int) []otp.AuditRecord {
+func (w *harness) auditAfter(id int64, limit int) []otp.AuditRecord {
 	lines, err := w.core.Store.AuditAfter(w.t.Context(), id, limit)
 	if err != nil {
 		w.t.Error(err)

@@ -17,7 +17,7 @@ func TestBruteForce(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
 			guarded := settings{"PIN_GUARD_ATTEMPTS": "2", "PIN_GUARD_PAUSE": "0s"}
-			w := newWorld(t, f.store(t), guarded, inwebosim.DefaultKnobs())
+			w := newHarness(t, f.store(t), guarded, inwebosim.DefaultKnobs())
 			account := w.enrol(1)[0]
 			processes := w.starts(f.processes)
 			keys := []string{w.newKey(), w.newKey(), w.newKey(), w.newKey()}
@@ -31,8 +31,8 @@ func TestBruteForce(t *testing.T) {
 				defer mu.Unlock()
 				told[fmt.Sprintf("HTTP %d, code %d", a.status, a.code)]++
 			})
-			if truth := w.truth(account); truth.Setups != 2 || truth.WrongProofs != 2 || truth.Blocked {
-				t.Errorf("inWebo has seen %+v, blocked %t", truth.Counters, truth.Blocked)
+			if expected := w.expected(account); expected.Setups != 2 || expected.WrongProofs != 2 || expected.Blocked {
+				t.Errorf("inWebo has seen %+v, blocked %t", expected.Counters, expected.Blocked)
 			}
 			if told["HTTP 403, code 2308"] != 2 || told["HTTP 423, code 2308"] != count-2 {
 				t.Errorf("%d guesses were told %v", count, told)

@@ -49,10 +49,10 @@ func (a answer) String() string {
 }
 
 // ask asks a process for an OTP, once.
-func (w *world) ask(p *process, account string) answer { return w.make(p, call{account: account}) }
+func (w *harness) ask(p *process, account string) answer { return w.make(p, call{account: account}) }
 
 // request is the call to a process.
-func (w *world) request(p *process, c call) (*http.Request, error) {
+func (w *harness) request(p *process, c call) (*http.Request, error) {
 	body := strings.NewReader(`{"action":"withPIN","pinCode":"` + cmp.Or(c.pin, pin) + `"}`)
 	ctx := context.WithoutCancel(w.t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.api+"/v1/authentication/otp", body)
@@ -69,7 +69,7 @@ func (w *world) request(p *process, c call) (*http.Request, error) {
 }
 
 // make makes the call, once.
-func (w *world) make(p *process, c call) answer {
+func (w *harness) make(p *process, c call) answer {
 	req, err := w.request(p, c)
 	if err != nil {
 		return answer{err: err}
@@ -95,7 +95,7 @@ func (w *world) make(p *process, c call) answer {
 }
 
 // askPatiently asks again for as long as the device is busy, when it is told to.
-func (w *world) askPatiently(p *process, account string) answer {
+func (w *harness) askPatiently(p *process, account string) answer {
 	for {
 		a := w.ask(p, account)
 		if a.code != 2311 || a.after == 0 {
@@ -106,12 +106,12 @@ func (w *world) askPatiently(p *process, account string) answer {
 }
 
 // verifies asks inWebo whether the OTP is good for the account. It is good once.
-func (w *world) verifies(account string, a answer) bool {
+func (w *harness) verifies(account string, a answer) bool {
 	return a.otp != "" && w.inwebo.Authenticate("1", account, a.otp).Err == "OK"
 }
 
 // wantOTP asks, and wants an OTP that verifies.
-func (w *world) wantOTP(p *process, account string) {
+func (w *harness) wantOTP(p *process, account string) {
 	w.t.Helper()
 	if a := w.askPatiently(p, account); !w.verifies(account, a) {
 		w.t.Errorf("%s: %v, want an OTP that verifies", account, a)

@@ -29,7 +29,7 @@ type caught struct {
 }
 
 // catch makes inWebo wait at the next request of that action for the account's device.
-func (w *world) catch(when moment, action, account string) caught {
+func (w *harness) catch(when moment, action, account string) caught {
 	reached, goOn, processed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var number atomic.Uint64
 	wait := func(x inwebosim.Exchange) {

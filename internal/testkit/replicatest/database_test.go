@@ -21,7 +21,7 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 			server := startServer(t)
 			knobs := inwebosim.DefaultKnobs()
 			knobs.LostFinalize = lost
-			w := newWorld(t, onPostgres(server)(t), settings{
+			w := newHarness(t, onPostgres(server)(t), settings{
 				"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s",
 			}, knobs)
 			accounts := w.enrol(16)
@@ -70,7 +70,7 @@ func startServer(t *testing.T) *pgtest.Server {
 
 // load is a caller for each account that calls one process for ever.
 type load struct {
-	w       *world
+	w       *harness
 	callers sync.WaitGroup
 	stop    chan struct{}  // closed at the end
 	end     func()         // waits for the callers; at the latest when the test ends
@@ -80,7 +80,7 @@ type load struct {
 	told map[string]int
 }
 
-func (w *world) load(processes []*process, accounts []string) *load {
+func (w *harness) load(processes []*process, accounts []string) *load {
 	l := &load{w: w, stop: make(chan struct{}), good: make([]atomic.Int64, len(accounts)), told: map[string]int{}}
 	l.end = sync.OnceFunc(func() {
 		close(l.stop)
@@ -105,9 +105,9 @@ func (w *world) load(processes []*process, accounts []string) *load {
 
 // ask calls once, and compares the answer with what inWebo has seen of the account, which has no other caller.
 func (l *load) ask(p *process, account string, good *atomic.Int64) {
-	finalizes := l.w.truth(account).Finalizes
+	finalizes := l.w.expected(account).Finalizes
 	a := l.w.ask(p, account)
-	sent := l.w.truth(account).Finalizes - finalizes
+	sent := l.w.expected(account).Finalizes - finalizes
 	l.mu.Lock()
 	l.told[a.String()]++
 	l.mu.Unlock()

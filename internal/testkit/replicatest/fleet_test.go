@@ -15,7 +15,7 @@ func TestNoCallerWaitsForAnotherDevice(t *testing.T) {
 	for _, f := range fields() {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
-			w := newWorld(t, f.store(t), settings{"CONVERSATION_DEADLINE": "5m", "INWEBO_EXCHANGE_TIMEOUT": "2m"}, inwebosim.DefaultKnobs())
+			w := newHarness(t, f.store(t), settings{"CONVERSATION_DEADLINE": "5m", "INWEBO_EXCHANGE_TIMEOUT": "2m"}, inwebosim.DefaultKnobs())
 			accounts := w.enrol(count)
 			processes := w.starts(f.processes)
 
@@ -38,7 +38,7 @@ func TestNoCallerWaitsForAnotherDevice(t *testing.T) {
 }
 
 // assemble makes inWebo process the next n finalizes when all of them are there.
-func (w *world) assemble(n int64) {
+func (w *harness) assemble(n int64) {
 	var arrived atomic.Int64
 	all := make(chan struct{})
 	w.inwebo.SetHooks(inwebosim.Hooks{Before: func(x inwebosim.Exchange) {

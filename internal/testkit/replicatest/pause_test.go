@@ -53,7 +53,7 @@ func TestAHolderThatSleeps(t *testing.T) {
 				knobs := inwebosim.DefaultKnobs()
 				knobs.LostFinalize = s.lost
 				store := s.store(t)
-				w := newWorld(t, store, settings{"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s"}, knobs)
+				w := newHarness(t, store, settings{"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s"}, knobs)
 				w.sleepAndTakeOver(n, func() func() { return s.lock(t, store) })
 			})
 		}
@@ -61,7 +61,7 @@ func TestAHolderThatSleeps(t *testing.T) {
 }
 
 // sleepAndTakeOver puts a process to sleep, lets another take the device over, and looks at all that is told.
-func (w *world) sleepAndTakeOver(n nap, lock func() (unlock func())) {
+func (w *harness) sleepAndTakeOver(n nap, lock func() (unlock func())) {
 	w.t.Helper()
 	account := w.enrol(1)[0]
 	holder, other := w.start(), w.start()
@@ -85,7 +85,7 @@ func (w *world) sleepAndTakeOver(n nap, lock func() (unlock func())) {
 	if !n.late {
 		c.release()
 	}
-	finalizes := w.truth(account).Finalizes
+	finalizes := w.expected(account).Finalizes
 	second := w.ask(other, account)
 	if n.late {
 		c.release()
@@ -93,14 +93,14 @@ func (w *world) sleepAndTakeOver(n nap, lock func() (unlock func())) {
 	}
 	holder.resume()
 	w.judge(n, account, <-first, second)
-	if sent := w.truth(account).Finalizes - finalizes; !n.late && sent != 1 {
+	if sent := w.expected(account).Finalizes - finalizes; !n.late && sent != 1 {
 		w.t.Errorf("%d finalizes were sent since the holder fell asleep, want that of the other process", sent)
 	}
 	w.wantOn(n, account, holder, other)
 }
 
 // judge looks at what the two callers were told: that of the holder, and that of the process that took over.
-func (w *world) judge(n nap, account string, first, second answer) {
+func (w *harness) judge(n nap, account string, first, second answer) {
 	w.t.Helper()
 	if first.err != nil || first.otp != "" && !w.verifies(account, first) {
 		w.t.Errorf("the caller of the holder got %v, which does not verify", first)
@@ -113,7 +113,7 @@ func (w *world) judge(n nap, account string, first, second answer) {
 
 // wantOn wants the device to go on, from both processes. If inWebo has moved it and the answer was never read, it may be
 // in doubt instead, and then each process says so.
-func (w *world) wantOn(n nap, account string, holder, other *process) {
+func (w *harness) wantOn(n nap, account string, holder, other *process) {
 	w.t.Helper()
 	a := w.ask(holder, account) // its lane is closed until it has settled
 	if mayDoubt := n.sent && !n.inHand; mayDoubt && a.code == 2316 {
@@ -127,7 +127,7 @@ func (w *world) wantOn(n nap, account string, holder, other *process) {
 	}
 	w.wantOTP(other, account)
 	w.wantOTP(holder, account)
-	if status := w.status(account); status.InDoubt || uint64(w.truth(account).Step) > status.Step {
+	if status := w.status(account); status.InDoubt || uint64(w.expected(account).Step) > status.Step {
 		w.t.Errorf("the store has %+v", status)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// patience is longer than anything takes that works.
-const patience = 2 * time.Minute
+// testTimeout is longer than anything takes that works.
+const testTimeout = 2 * time.Minute
 
 // process is a running pimsd.
 type process struct {
@@ -32,7 +32,7 @@ type process struct {
 
 // start starts a process on the world's store and waits until it serves. At the end of the test it is told to end, if it
 // still runs, and must do so in order.
-func (w *world) start() *process {
+func (w *harness) start() *process {
 	w.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -55,14 +55,14 @@ func (w *world) start() *process {
 	case <-serving:
 	case <-p.done:
 		w.t.Fatalf("the process ended at its start: %v\n%s", p.err, p.text())
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		w.t.Fatalf("the process does not serve:\n%s", p.text())
 	}
 	return p
 }
 
 // starts starts several.
-func (w *world) starts(n int) (all []*process) {
+func (w *harness) starts(n int) (all []*process) {
 	w.t.Helper()
 	for range n {
 		all = append(all, w.start())
@@ -146,7 +146,7 @@ func (p *process) end() {
 		p.signal(syscall.SIGTERM)
 		select {
 		case <-p.done:
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 			p.t.Error("the process does not end")
 			p.signal(syscall.SIGKILL)
 			<-p.done
@@ -164,8 +164,8 @@ func (p *process) end() {
 func until(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	for began := time.Now(); !happened(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(began) > patience {
-			t.Fatalf("not within %v: %s", patience, what)
+		if time.Since(began) > testTimeout {
+			t.Fatalf("not within %v: %s", testTimeout, what)
 		}
 	}
 }

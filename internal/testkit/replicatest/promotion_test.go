@@ -19,7 +19,7 @@ func TestPromotion(t *testing.T) {
 	c := startCluster(t)
 	knobs := inwebosim.DefaultKnobs()
 	knobs.LostFinalize = inwebosim.LostFinalizeStrict
-	w := newWorld(t, c.store, settings{"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s"}, knobs)
+	w := newHarness(t, c.store, settings{"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s"}, knobs)
 	accounts := w.enrol(16)
 	processes := w.starts(2)
 	w.inwebo.SetHooks(inwebosim.Hooks{After: func(inwebosim.Exchange) { time.Sleep(rand.N(20 * time.Millisecond)) }})
@@ -52,7 +52,7 @@ func TestPromotionOfALaggingStandby(t *testing.T) {
 	c := startCluster(t)
 	knobs := inwebosim.DefaultKnobs()
 	knobs.LostFinalize = inwebosim.LostFinalizeStrict
-	w := newWorld(t, c.store, nil, knobs)
+	w := newHarness(t, c.store, nil, knobs)
 	accounts := w.enrol(12)
 	processes := w.starts(2)
 	for _, p := range processes {
@@ -137,7 +137,7 @@ func (c *cluster) failOver(t *testing.T) {
 }
 
 // askUntilServed asks until the process has connected to a server that takes writes.
-func (w *world) askUntilServed(p *process, account string) (a answer) {
+func (w *harness) askUntilServed(p *process, account string) (a answer) {
 	w.t.Helper()
 	until(w.t, "the store takes writes", func() bool {
 		a = w.askPatiently(p, account)
@@ -147,7 +147,7 @@ func (w *world) askUntilServed(p *process, account string) (a answer) {
 }
 
 // wantDoubt looks at the account as a command does.
-func (w *world) wantDoubt(account string) {
+func (w *harness) wantDoubt(account string) {
 	w.t.Helper()
 	var status otp.Status
 	until(w.t, "the store is read", func() (ok bool) {
@@ -161,7 +161,7 @@ func (w *world) wantDoubt(account string) {
 }
 
 // epoch returns the doubt epoch of the store.
-func (w *world) epoch() otp.Epoch {
+func (w *harness) epoch() otp.Epoch {
 	w.t.Helper()
 	epoch, err := w.core.Store.Epoch(w.t.Context())
 	if err != nil {

@@ -32,7 +32,7 @@ func TestRaceForOneDevice(t *testing.T) {
 			noLeaks(t)
 			knobs := inwebosim.DefaultKnobs()
 			knobs.Ratchet, knobs.SecondRound = inwebosim.RatchetK0K1dK1, inwebosim.SecondRoundEveryOther
-			w := newWorld(t, f.store(t), settings{"CONVERSATION_DEADLINE": "30s", "INWEBO_EXCHANGE_TIMEOUT": "10s"}, knobs)
+			w := newHarness(t, f.store(t), settings{"CONVERSATION_DEADLINE": "30s", "INWEBO_EXCHANGE_TIMEOUT": "10s"}, knobs)
 			account := w.enrol(1)[0]
 			processes := w.starts(f.processes)
 			began := time.Now()
@@ -45,26 +45,26 @@ func TestRaceForOneDevice(t *testing.T) {
 
 // wantOneByOne wants inWebo to have seen no more than one conversation at a time, and the ratchet to have moved by one
 // with each round.
-func (w *world) wantOneByOne(account string, otps int) {
+func (w *harness) wantOneByOne(account string, otps int) {
 	w.t.Helper()
-	truth := w.truth(account)
-	if truth.Overlaps != 0 || truth.MaxFinalizesPerChallenge != 1 || truth.WrongProofs != 0 || truth.StaleProofs != 0 {
-		w.t.Errorf("inWebo has seen %+v", truth.Counters)
+	expected := w.expected(account)
+	if expected.Overlaps != 0 || expected.MaxFinalizesPerChallenge != 1 || expected.WrongProofs != 0 || expected.StaleProofs != 0 {
+		w.t.Errorf("inWebo has seen %+v", expected.Counters)
 	}
-	if int(truth.Issued) != otps || int(truth.Verified) != otps {
-		w.t.Errorf("%d OTPs were issued and %d verified, want %d", truth.Issued, truth.Verified, otps)
+	if int(expected.Issued) != otps || int(expected.Verified) != otps {
+		w.t.Errorf("%d OTPs were issued and %d verified, want %d", expected.Issued, expected.Verified, otps)
 	}
 	var want []uint64
-	for i := range uint64(truth.Step) {
+	for i := range uint64(expected.Step) {
 		want = append(want, w.base+1+i)
 	}
 	if steps := w.steps(); !slices.Equal(steps, want) {
-		w.t.Errorf("after step %d and %d rounds the steps were %d", w.base, truth.Step, steps)
+		w.t.Errorf("after step %d and %d rounds the steps were %d", w.base, expected.Step, steps)
 	}
 }
 
 // steps are those of the audit log, of every outcome after the enrolment, in its order.
-func (w *world) steps() (steps []uint64) {
+func (w *harness) steps() (steps []uint64) {
 	w.t.Helper()
 	var after int64
 	for {

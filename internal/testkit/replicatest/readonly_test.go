@@ -13,13 +13,13 @@ import (
 func TestADatabaseThatCanOnlyBeRead(t *testing.T) {
 	t.Parallel()
 	store := onPostgres(database)(t)
-	w := newWorld(t, store, nil, inwebosim.DefaultKnobs())
+	w := newHarness(t, store, nil, inwebosim.DefaultKnobs())
 	account := w.enrol(1)[0]
 	processes := w.starts(2)
 	for _, p := range processes {
 		w.wantOTP(p, account)
 	}
-	before := w.truth(account)
+	before := w.expected(account)
 	setReadOnly(t, store, "on")
 	for range 5 {
 		for _, p := range processes {
@@ -28,7 +28,7 @@ func TestADatabaseThatCanOnlyBeRead(t *testing.T) {
 			}
 		}
 	}
-	if after := w.truth(account); after.Requests != before.Requests {
+	if after := w.expected(account); after.Requests != before.Requests {
 		t.Errorf("inWebo has seen %d requests more", after.Requests-before.Requests)
 	}
 	setReadOnly(t, store, "off")

@@ -18,7 +18,7 @@ func TestManyPostsWithOneKey(t *testing.T) {
 	for _, f := range fields() {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
-			w := newWorld(t, f.store(t), nil, inwebosim.DefaultKnobs())
+			w := newHarness(t, f.store(t), nil, inwebosim.DefaultKnobs())
 			account := w.enrol(1)[0]
 			processes := w.starts(f.processes)
 			var mu sync.Mutex
@@ -41,8 +41,8 @@ func TestManyPostsWithOneKey(t *testing.T) {
 			if len(bodies) != 1 || again.body != first.body || !again.replayed {
 				t.Errorf("the answers are %v, and then %q (replayed: %t)", bodies, again.body, again.replayed)
 			}
-			if truth := w.truth(account); truth.Issued != 1 || truth.Setups != 1 || !w.verifies(account, again) {
-				t.Errorf("inWebo has seen %+v", truth.Counters)
+			if expected := w.expected(account); expected.Issued != 1 || expected.Setups != 1 || !w.verifies(account, again) {
+				t.Errorf("inWebo has seen %+v", expected.Counters)
 			}
 			t.Logf("of %d posts, %d got the OTP and %d were told that it is under way", count, count-underWay, underWay)
 		})
@@ -55,7 +55,7 @@ func TestPINsAgainstAKeptAnswer(t *testing.T) {
 	for _, f := range fields() {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
-			w := newWorld(t, f.store(t), nil, inwebosim.DefaultKnobs())
+			w := newHarness(t, f.store(t), nil, inwebosim.DefaultKnobs())
 			account := w.enrol(1)[0]
 			processes := w.starts(f.processes)
 			kept := call{account: account, repeat: "kept"}
@@ -82,8 +82,8 @@ func TestPINsAgainstAKeptAnswer(t *testing.T) {
 			if a := w.make(processes[0], kept); a.status != http.StatusConflict || a.code != 2005 {
 				t.Errorf("then the right PIN is told %v", a)
 			}
-			if truth := w.truth(account); truth.Setups != 1 {
-				t.Errorf("inWebo has seen %+v", truth.Counters)
+			if expected := w.expected(account); expected.Setups != 1 {
+				t.Errorf("inWebo has seen %+v", expected.Counters)
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func TestCrashBeforeTheAnswer(t *testing.T) {
 	for _, f := range fields() {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
-			w := newWorld(t, f.store(t), nil, inwebosim.DefaultKnobs())
+			w := newHarness(t, f.store(t), nil, inwebosim.DefaultKnobs())
 			account := w.enrol(1)[0]
 			p := w.start()
 			deaf := w.send(p, call{account: account, repeat: "crash"})
@@ -112,15 +112,15 @@ func TestCrashBeforeTheAnswer(t *testing.T) {
 			if b := w.make(next, call{account: account, repeat: "crash"}); b.body != a.body {
 				t.Errorf("the next retry is told %s, and the first was %s", b.body, a.body)
 			}
-			if truth := w.truth(account); truth.Issued != 1 {
-				t.Errorf("inWebo has seen %+v", truth.Counters)
+			if expected := w.expected(account); expected.Issued != 1 {
+				t.Errorf("inWebo has seen %+v", expected.Counters)
 			}
 		})
 	}
 }
 
 // send makes the call and does not read its answer.
-func (w *world) send(p *process, c call) net.Conn {
+func (w *harness) send(p *process, c call) net.Conn {
 	w.t.Helper()
 	req, err := w.request(p, c)
 	if err != nil {
@@ -137,7 +137,7 @@ func (w *world) send(p *process, c call) net.Conn {
 }
 
 // untilSettled waits until the store has the outcome of the account's OTP.
-func (w *world) untilSettled(account string) {
+func (w *harness) untilSettled(account string) {
 	w.t.Helper()
 	until(w.t, "an OTP of "+account+" is settled", func() bool {
 		lines, err := w.core.Store.AuditAfter(w.t.Context(), 0, 100)

@@ -24,7 +24,7 @@ func TestSIGTERMAtAnyMoment(t *testing.T) {
 	for name, store := range map[string]func(*testing.T) settings{"SQLite": onSQLite, "PostgreSQL": onPostgres(database)} {
 		t.Run(name, func(t *testing.T) {
 			noLeaks(t)
-			w := newWorld(t, store(t), settings{
+			w := newHarness(t, store(t), settings{
 				"STOP_DRAIN_DELAY":      drainDelay.String(),
 				"CONVERSATION_DEADLINE": deadline.String(), "INWEBO_EXCHANGE_TIMEOUT": "3s",
 			}, inwebosim.DefaultKnobs())
@@ -45,7 +45,7 @@ func TestSIGTERMAtAnyMoment(t *testing.T) {
 }
 
 // terminateUnderLoad starts a process, in which every device must go on, and tells it to end at some moment.
-func (w *world) terminateUnderLoad(accounts []string) (took time.Duration, otps int) {
+func (w *harness) terminateUnderLoad(accounts []string) (took time.Duration, otps int) {
 	w.t.Helper()
 	p := w.start()
 	w.wantAllOn(p, accounts)
@@ -70,7 +70,7 @@ func (w *world) terminateUnderLoad(accounts []string) (took time.Duration, otps 
 }
 
 // askUntilTheEnd asks until the process refuses or is gone, and verifies every OTP.
-func (w *world) askUntilTheEnd(p *process, account string) (otps int) {
+func (w *harness) askUntilTheEnd(p *process, account string) (otps int) {
 	for {
 		a := w.ask(p, account)
 		switch {
@@ -86,10 +86,10 @@ func (w *world) askUntilTheEnd(p *process, account string) (otps int) {
 }
 
 // isEnding reports whether the process has been told to end.
-func (w *world) isEnding(p *process) bool { return strings.Contains(p.text(), `"stopping"`) }
+func (w *harness) isEnding(p *process) bool { return strings.Contains(p.text(), `"stopping"`) }
 
 // wantAllOn wants of every device an OTP that verifies, and no doubt.
-func (w *world) wantAllOn(p *process, accounts []string) {
+func (w *harness) wantAllOn(p *process, accounts []string) {
 	w.t.Helper()
 	var all sync.WaitGroup
 	for _, account := range accounts {
@@ -97,9 +97,9 @@ func (w *world) wantAllOn(p *process, accounts []string) {
 	}
 	all.Wait()
 	for _, account := range accounts {
-		truth, status := w.truth(account), w.status(account)
-		if status.InDoubt || truth.Overlaps != 0 || truth.WrongProofs != 0 || truth.StaleProofs != 0 || status.Step != w.base+uint64(truth.Step) {
-			w.t.Errorf("%s: inWebo has seen %+v, the store has %+v", account, truth.Counters, status)
+		expected, status := w.expected(account), w.status(account)
+		if status.InDoubt || expected.Overlaps != 0 || expected.WrongProofs != 0 || expected.StaleProofs != 0 || status.Step != w.base+uint64(expected.Step) {
+			w.t.Errorf("%s: inWebo has seen %+v, the store has %+v", account, expected.Counters, status)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 // hang up; new connections work, as after a fail-over behind one name. The answer is stored, and everybody goes on.
 func TestSilentDatabaseConnections(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, onPostgres(database)(t), nil, inwebosim.DefaultKnobs())
+	w := newHarness(t, onPostgres(database)(t), nil, inwebosim.DefaultKnobs())
 	accounts := w.enrol(32)
 	inHand, others := accounts[0], accounts[1:]
 	proxy, url := pgtest.NewProxy(t, secret.NewText(w.settings["DATABASE_URL"]))
@@ -36,8 +36,8 @@ func TestSilentDatabaseConnections(t *testing.T) {
 		callers.Go(func() {
 			a := w.ask(p, account)
 			for began := time.Now(); !w.verifies(account, a); a = w.ask(p, account) {
-				if time.Since(began) > patience {
-					t.Errorf("%s: %v after %v", account, a, patience)
+				if time.Since(began) > testTimeout {
+					t.Errorf("%s: %v after %v", account, a, testTimeout)
 					return
 				}
 			}
@@ -46,7 +46,7 @@ func TestSilentDatabaseConnections(t *testing.T) {
 	callers.Wait()
 	until(t, "the answer in hand is stored", func() bool {
 		status := w.status(inHand)
-		return status.Step == w.base+uint64(w.truth(inHand).Step) && !status.InDoubt
+		return status.Step == w.base+uint64(w.expected(inHand).Step) && !status.InDoubt
 	})
 	w.wantAllOn(p, accounts)
 }

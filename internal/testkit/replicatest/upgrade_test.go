@@ -14,7 +14,7 @@ import (
 
 // balancer sends calls to replicas in turn, as a load balancer does that asks each for its readiness.
 type balancer struct {
-	w       *world
+	w       *harness
 	client  *http.Client // of the probes
 	next    atomic.Uint64
 	retried atomic.Int64
@@ -63,7 +63,7 @@ func (b *balancer) pick() *process {
 
 // ask makes a call, again where the first replica was not there or said that it does nothing.
 func (b *balancer) ask(account string) (a answer) {
-	for began := time.Now(); time.Since(began) < patience; {
+	for began := time.Now(); time.Since(began) < testTimeout; {
 		p := b.pick()
 		if p == nil {
 			time.Sleep(10 * time.Millisecond)
@@ -82,7 +82,7 @@ func (b *balancer) ask(account string) (a answer) {
 // those that inWebo refuses.
 func TestUpgradeUnderLoad(t *testing.T) {
 	noLeaks(t)
-	w := newWorld(t, onPostgres(database)(t), settings{"STOP_DRAIN_DELAY": "1500ms"}, inwebosim.DefaultKnobs())
+	w := newHarness(t, onPostgres(database)(t), settings{"STOP_DRAIN_DELAY": "1500ms"}, inwebosim.DefaultKnobs())
 	accounts := w.enrol(16)
 	refused := accounts[0]
 	replicas := w.starts(2)

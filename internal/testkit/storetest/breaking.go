@@ -69,7 +69,7 @@ func (b *Breaking) Update(
 		if fault := b.decide(Call{Verb: Update, Account: account, Key: key}); fault.Err != nil {
 			return otp.Snapshot{}, fault.Err
 		}
-		return Look(ctx, b.Store, account, key)
+		return Snapshot(ctx, b.Store, account, key)
 	}, b, decide)
 }
 

@@ -79,7 +79,7 @@ func wantRowEpoch(t *testing.T, s Instance, account otp.Account, want uint64) {
 		}
 	}
 	check("fetch", fetch(t, s, account))
-	found, err := Look(t.Context(), s, account, "key")
+	found, err := Snapshot(t.Context(), s, account, "key")
 	must(t, err)
 	check("update", found.Row)
 	rows, err := s.Reader.List(t.Context(), "", 10)
@@ -90,7 +90,7 @@ func wantRowEpoch(t *testing.T, s Instance, account otp.Account, want uint64) {
 		}
 	}
 	missing, _, err := s.Fetch(t.Context(), "unknown")
-	found, errFound := Look(t.Context(), s, "unknown", "key")
+	found, errFound := Snapshot(t.Context(), s, "unknown", "key")
 	if !errors.Is(err, otp.ErrNotFound) || errFound != nil || missing.StoreEpoch != epoch || found.Row.StoreEpoch != epoch {
 		t.Errorf("of an unknown account, %+v (%v) and %+v (%v) are returned, want epoch %+v", missing, err, found.Row, errFound, epoch)
 	}

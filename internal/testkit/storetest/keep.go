@@ -26,7 +26,7 @@ func keeping(revision uint64, key, answer string, isOTP bool) otp.Write {
 // expectKept fails unless that answer is what is kept under the key; an empty one says that the key is spent.
 func expectKept(t testing.TB, s otp.Store, key, answer string) {
 	t.Helper()
-	found, err := Look(t.Context(), s, "alice", key)
+	found, err := Snapshot(t.Context(), s, "alice", key)
 	must(t, err)
 	kept := found.Response
 	if kept == nil {
@@ -44,7 +44,7 @@ func expectKept(t testing.TB, s otp.Store, key, answer string) {
 
 func expectNotKept(t testing.TB, s otp.Store, account otp.Account, key string) {
 	t.Helper()
-	if found, err := Look(t.Context(), s, account, key); found.Response != nil || err != nil {
+	if found, err := Snapshot(t.Context(), s, account, key); found.Response != nil || err != nil {
 		t.Errorf("a response that was never kept: %v, %v", found.Response, err)
 	}
 }
@@ -81,7 +81,7 @@ func testKeep(t *testing.T, s Instance) {
 	expectKept(t, s, a, "an OTP")
 	expectNotKept(t, s, "alice", b)
 	expectNotKept(t, s, "bob", a)
-	found, err := Look(ctx, s, "alice", a)
+	found, err := Snapshot(ctx, s, "alice", a)
 	must(t, err)
 	kept, now := found.Response, found.Now
 	expectRow(t, found.Row, fetch(t, s, "alice"), true)

@@ -21,7 +21,7 @@ func next(found otp.Snapshot) otp.Decision {
 // An Update decides on what is stored, and stores what was decided, or nothing.
 func testUpdate(t *testing.T, s Instance) {
 	ctx := t.Context()
-	found, err := Look(ctx, s, "alice", keepKey("a"))
+	found, err := Snapshot(ctx, s, "alice", keepKey("a"))
 	must(t, err)
 	if found.Row.Account != "alice" || found.Row.Revision != 0 || found.Response != nil || found.Now.IsZero() {
 		t.Errorf("the snapshot of an account without a row is %+v", found)
@@ -38,13 +38,13 @@ func testUpdate(t *testing.T, s Instance) {
 	}
 	kept := keeping(4, keepKey("a"), "an OTP", true)
 	must(t, s.Replace(ctx, kept))
-	found, err = Look(ctx, s, "alice", keepKey("a"))
+	found, err = Snapshot(ctx, s, "alice", keepKey("a"))
 	must(t, err)
 	expectRow(t, found.Row, kept.Row, true)
 	if found.Response == nil || string(found.Response.Answer.Reveal()) != "an OTP" {
 		t.Errorf("the snapshot has the response %+v", found.Response)
 	}
-	if found, err = Look(ctx, s, "alice", keepKey("b")); err != nil || found.Response != nil {
+	if found, err = Snapshot(ctx, s, "alice", keepKey("b")); err != nil || found.Response != nil {
 		t.Errorf("the snapshot of another call has the response %+v (%v)", found.Response, err)
 	}
 	expectLines(t, allLines(t, s.Reader), append(lines, kept.AuditEntry))

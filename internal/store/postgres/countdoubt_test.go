@@ -28,7 +28,7 @@ func (c *counter) count(ctx context.Context) (int, error) {
 	}
 }
 
-func wantCount(t *testing.T, r *rested, want int) {
+func wantCount(t *testing.T, r *cachedCount, want int) {
 	t.Helper()
 	if got, err := r.count(t.Context()); got != want || err != nil {
 		t.Errorf("counted %d, %v; want %d", got, err, want)
@@ -38,8 +38,8 @@ func wantCount(t *testing.T, r *rested, want int) {
 func TestAQuickCountIsAlwaysNew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &counter{takes: quick / 2}
-		r := newRested(c.count)
+		c := &counter{takes: quickCount / 2}
+		r := newCachedCount(c.count)
 		for n := range 10 {
 			c.found.Store(int64(n))
 			wantCount(t, r, n)
@@ -53,7 +53,7 @@ func TestALongCountRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{takes: 2 * time.Second}
 		c.found.Store(1)
-		r := newRested(c.count)
+		r := newCachedCount(c.count)
 		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if n, err := r.count(hasty); err == nil {
@@ -82,7 +82,7 @@ func TestACountThatFailsIsNotKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{takes: 3 * time.Second, fails: errors.New("away")}
-		r := newRested(c.count)
+		r := newCachedCount(c.count)
 		if _, err := r.count(t.Context()); !errors.Is(err, c.fails) {
 			t.Errorf("a count that fails says %v", err)
 		}
@@ -95,8 +95,8 @@ func TestACountThatFailsIsNotKept(t *testing.T) {
 func TestAStoreThatClosesEndsTheCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRested((&counter{takes: time.Hour}).count)
-		time.AfterFunc(time.Second, r.end)
+		r := newCachedCount((&counter{takes: time.Hour}).count)
+		time.AfterFunc(time.Second, r.cancel)
 		if _, err := r.count(t.Context()); !errors.Is(err, context.Canceled) {
 			t.Errorf("a count under way ends with %v", err)
 		}

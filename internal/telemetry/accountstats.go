@@ -7,16 +7,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Census is what was counted of accounts and keys when somebody last looked at all of them.
-type Census struct {
+// AccountStats is what was counted of accounts and keys when somebody last looked at all of them.
+type AccountStats struct {
 	At            time.Time
 	Accounts      map[string]int // by a condition that holds of them; one account may be counted under several
 	NextKeyExpiry time.Time      // of the API key that expires first; zero when none does
 }
 
-// WatchCensus publishes what the function that it returns is told. It is called once. Before the first census, and of what
+// WatchAccountStats publishes what the function that it returns is told. It is called once. Before the first census, and of what
 // was not counted, the metrics say NaN, which alerts on nothing.
-func (m *Metrics) WatchCensus(conditions []string) (tell func(Census)) {
+func (m *Metrics) WatchAccountStats(conditions []string) (set func(AccountStats)) {
 	accounts := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "pimsd_accounts",
 		Help: "Accounts by a condition that holds of them, as counted last; one account may be counted under several.",
@@ -34,7 +34,7 @@ func (m *Metrics) WatchCensus(conditions []string) (tell func(Census)) {
 		Help: "When accounts and keys were counted last, in seconds since 1970; 0 before the first time.",
 	})
 	m.registry.MustRegister(accounts, expiry, counted)
-	return func(c Census) {
+	return func(c AccountStats) {
 		for _, condition := range conditions {
 			accounts.WithLabelValues(condition).Set(float64(c.Accounts[condition]))
 		}

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// side is one of the two that are compared: a service, and those who call it.
-type side struct {
+// target is one of the two that are compared: a service, and those who call it.
+type target struct {
 	name    string
 	process *process
 	count   func(context.Context) (counted, error)
-	fleet   fleet
+	profile profile
 	hot     bool // nine of ten calls go to one account of a hundred
 
 	callers []*caller
@@ -25,49 +25,49 @@ type side struct {
 	total   int          // OTPs that it has given
 }
 
-// pimsdSide is a pimsd with callers.
-func (l *lab) pimsdSide(ctx context.Context, name, program string, s *stock, callers int) (*side, error) {
+// pimsdTarget is a pimsd with callers.
+func (l *env) pimsdTarget(ctx context.Context, name, program string, s *dataset, callers int) (*target, error) {
 	v, err := l.serve(ctx, program, s)
 	if err != nil {
 		return nil, err
 	}
-	d := &side{name: name, process: v.process, count: v.count, fleet: s.fleet}
-	return d.called(v.api, s.key, callers), nil
+	d := &target{name: name, process: v.process, count: v.count, profile: s.profile}
+	return d.addCallers(v.api, s.key, callers), nil
 }
 
-// floorSide is the floor with callers.
-func (l *lab) floorSide(ctx context.Context, accounts, callers int) (*side, error) {
-	f := l.newFleet(accounts)
+// baselineTarget is the baseline with callers.
+func (l *env) baselineTarget(ctx context.Context, accounts, callers int) (*target, error) {
+	f := l.newProfile(accounts)
 	if err := l.inwebo.plant(f); err != nil {
 		return nil, err
 	}
-	p, err := l.start(ctx, "floor", nil, l.self, roleFloor)
+	p, err := l.start(ctx, "baseline", nil, l.self, roleBaseline)
 	if err != nil {
 		return nil, err
 	}
-	order := floorOrder{
-		Inwebo: l.inwebo.doors.Protocol, Journal: filepath.Join(l.scratch, fmt.Sprintf("journal-%d", l.started)),
-		Intent: l.model.intent, Result: l.model.result, Fleet: f,
+	order := baselineOrder{
+		Inwebo: l.inwebo.addresses.Protocol, Journal: filepath.Join(l.scratch, fmt.Sprintf("journal-%d", l.started)),
+		Intent: l.model.intent, Result: l.model.result, Profile: f,
 	}
 	if err := json.NewEncoder(p.stdin).Encode(order); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	var address string
 	if err := json.NewDecoder(p.stdout).Decode(&address); err != nil {
-		return nil, errors.Join(fmt.Errorf("the floor does not start: %w", err), p.stop())
+		return nil, errors.Join(fmt.Errorf("the baseline does not start: %w", err), p.stop())
 	}
-	d := &side{name: "floor", process: p, fleet: f, count: func(ctx context.Context) (c counted, err error) {
+	d := &target{name: "baseline", process: p, profile: f, count: func(ctx context.Context) (c counted, err error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/allocations", nil)
 		if err != nil {
 			return c, err
 		}
 		return c, call(request, &c.allocations)
 	}}
-	return d.called(address, "pims_unused", callers), nil
+	return d.addCallers(address, "pims_unused", callers), nil
 }
 
-// called returns the side its callers.
-func (d *side) called(address, key string, callers int) *side {
+// addCallers returns the side its callers.
+func (d *target) addCallers(address, key string, callers int) *target {
 	for i := range callers {
 		d.callers = append(d.callers, newCaller(address, key))
 		d.random = append(d.random, rand.New(rand.NewPCG(1, uint64(i)))) //nolint:gosec // which account is next is no secret
@@ -75,7 +75,7 @@ func (d *side) called(address, key string, callers int) *side {
 	return d
 }
 
-func (d *side) close() error {
+func (d *target) close() error {
 	for _, c := range d.callers {
 		c.close()
 	}
@@ -83,17 +83,17 @@ func (d *side) close() error {
 }
 
 // account picks the next account of a caller, out of those that are its own: no two callers meet in one.
-func (d *side) account(caller int) string {
-	random, own := d.random[caller], d.fleet.Count/len(d.callers)
+func (d *target) account(caller int) string {
+	random, own := d.random[caller], d.profile.Count/len(d.callers)
 	if d.hot && random.IntN(10) > 0 {
 		own = max(1, own/100)
 	}
-	return d.fleet.account(caller + len(d.callers)*random.IntN(own))
+	return d.profile.account(caller + len(d.callers)*random.IntN(own))
 }
 
-// turn has the callers ask for n OTPs, each for the next as soon as it has the one before. It gives how long each took, and
+// run has the callers ask for n OTPs, each for the next as soon as it has the one before. It gives how long each took, and
 // all of them together.
-func (d *side) turn(ctx context.Context, n int) (took []time.Duration, together time.Duration, err error) {
+func (d *target) run(ctx context.Context, n int) (took []time.Duration, together time.Duration, err error) {
 	each := n / len(d.callers)
 	took = make([]time.Duration, each*len(d.callers))
 	errs := make([]error, len(d.callers))
@@ -102,7 +102,7 @@ func (d *side) turn(ctx context.Context, n int) (took []time.Duration, together 
 	for i, c := range d.callers {
 		all.Go(func() {
 			for j := range each {
-				if took[i*each+j], errs[i] = c.ask(ctx, d.account(i)); errs[i] != nil {
+				if took[i*each+j], errs[i] = c.issueOTP(ctx, d.account(i)); errs[i] != nil {
 					return
 				}
 			}

@@ -24,20 +24,20 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
-// lab is what all rows share: the programs, the simulated inWebo, one real device, and the stores that are stocked with
+// env is what all rows share: the programs, the simulated inWebo, one real device, and the stores that are stocked with
 // copies of it.
-type lab struct {
-	scratch  string
-	progress io.Writer
-	profiles string
-	against  string
+type env struct {
+	scratch    string
+	progress   io.Writer
+	profileDir string
+	against    string
 
 	self, pimsd string // programs
 	started     int    // processes so far
-	fleets      int    // so far
+	profiles    int    // so far
 	inwebo      *simulator
 	model       model
-	stocks      map[string]*stock
+	datasets    map[string]*dataset
 	postgres    *pgtest.Server // nil until a row wants it
 }
 
@@ -48,13 +48,13 @@ type model struct {
 	intent, result int              // bytes of the two writes of its last OTP
 }
 
-func (l *lab) say(format string, args ...any) {
+func (l *env) log(format string, args ...any) {
 	_, _ = fmt.Fprintf(l.progress, "bench: "+format+"\n", args...)
 }
 
 // build makes everything that no row can do without.
-func (l *lab) build(ctx context.Context) (err error) {
-	l.stocks = map[string]*stock{}
+func (l *env) build(ctx context.Context) (err error) {
+	l.datasets = map[string]*dataset{}
 	if l.self, err = os.Executable(); err != nil {
 		return err
 	}
@@ -72,9 +72,9 @@ func (l *lab) build(ctx context.Context) (err error) {
 	return nil
 }
 
-func (l *lab) buildPimsd(ctx context.Context) error {
+func (l *env) buildPimsd(ctx context.Context) error {
 	l.pimsd = filepath.Join(l.scratch, "pimsd")
-	l.say("building pimsd")
+	l.log("building pimsd")
 	//nolint:gosec // the folder is ours
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", l.pimsd, "./cmd/pimsd")
 	build.Dir = ".."
@@ -86,7 +86,7 @@ func (l *lab) buildPimsd(ctx context.Context) error {
 }
 
 // close ends what build and stock have started.
-func (l *lab) close() error {
+func (l *env) close() error {
 	err := l.inwebo.stop()
 	if l.postgres != nil {
 		err = errors.Join(err, l.postgres.Remove())
@@ -95,10 +95,10 @@ func (l *lab) close() error {
 }
 
 // enrolModel enrols a device as pimsd does, and has it make its first OTPs.
-func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
+func (l *env) enrolModel(ctx context.Context) (m model, err error) {
 	c := config.Default()
 	c.DataDir = filepath.Join(l.scratch, "model")
-	if c.Inwebo.URL, err = url.Parse(l.inwebo.doors.Protocol); err != nil {
+	if c.Inwebo.URL, err = url.Parse(l.inwebo.addresses.Protocol); err != nil {
 		return m, err
 	}
 	core, err := app.OpenCore(ctx, c, true, app.Observers{})
@@ -106,7 +106,7 @@ func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, core.Close()) }()
-	weighed := &scales{Store: core.Store}
+	weighed := &sizeRecorder{Store: core.Store}
 	store := seal.New(weighed, core.Keyring)
 	service := otp.New(store, inwebo.New(inwebo.Config{
 		BaseURL: c.Inwebo.URL, Path: c.Inwebo.Path, MacID: c.Inwebo.MacID, Version: c.Inwebo.Version, UserAgent: c.Inwebo.UserAgent,
@@ -117,7 +117,7 @@ func (l *lab) enrolModel(ctx context.Context) (m model, err error) {
 		FinalizeTimeout: c.Inwebo.ExchangeTimeout, Guard: otp.GuardLimits{Attempts: c.Guard.Attempts, Unanswered: c.Guard.Unanswered},
 	}, nil)
 	ask := otp.Request{ // as long as those of real requests
-		Account: otp.Account(fleet{Name: "0000"}.account(0)), Caller: "key:0123456789ab", Transaction: "01234567-89ab-cdef-0123-456789abcdef",
+		Account: otp.Account(profile{Name: "0000"}.account(0)), Caller: "key:0123456789ab", Transaction: "01234567-89ab-cdef-0123-456789abcdef",
 	}
 	enrolling := otp.EnrollRequest{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}
 	if _, err := service.Enroll(ctx, ask, enrolling); err != nil {
@@ -150,7 +150,7 @@ func asFirst(body []byte) ([]byte, error) {
 }
 
 // onlyDevice is the one that inWebo knows.
-func (l *lab) onlyDevice(ctx context.Context) (d inwebosim.Device, err error) {
+func (l *env) onlyDevice(ctx context.Context) (d inwebosim.Device, err error) {
 	var ids []string
 	if err := l.inwebo.control(ctx, http.MethodGet, "/devices", nil, &ids); err != nil {
 		return d, err
@@ -162,14 +162,14 @@ func (l *lab) onlyDevice(ctx context.Context) (d inwebosim.Device, err error) {
 	return d, err
 }
 
-// scales is a store that weighs the last two writes.
-type scales struct {
+// sizeRecorder is a store that weighs the last two writes.
+type sizeRecorder struct {
 	otp.Store
 	last [2]int
 }
 
 // Replace stores the write and notes how many bytes it has.
-func (s *scales) Replace(ctx context.Context, w otp.Write) error {
+func (s *sizeRecorder) Replace(ctx context.Context, w otp.Write) error {
 	const numbers = 6 * 8 // revision, flag, and times
 	l := w.AuditEntry
 	bytes := numbers + len(w.ID) + len(w.Row.Account) + len(w.Row.Body) + len(w.Row.Secrets.Reveal()) +

@@ -35,8 +35,8 @@ type IssuedOTP struct {
 	Verified bool      `json:"verified"`
 }
 
-// Truth is all that the service knows of a device.
-type Truth struct {
+// DeviceState is everything that the service knows of a device.
+type DeviceState struct {
 	Device
 	Counters
 	// PreviousK0 and PreviousK1 are the keys from before the last movement; empty when nothing has moved
@@ -58,15 +58,15 @@ type Truth struct {
 	OTPs           []IssuedOTP `json:"otps"`
 }
 
-// Truth tells all about a device; [ErrUnknownDevice] when there is none of that id.
-func (s *Simulator) Truth(id string) (Truth, error) {
+// DeviceState tells all about a device; [ErrUnknownDevice] when there is none of that id.
+func (s *Simulator) DeviceState(id string) (DeviceState, error) {
 	d := s.registry.find(id)
 	if d == nil {
-		return Truth{}, ErrUnknownDevice
+		return DeviceState{}, ErrUnknownDevice
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	t := Truth{
+	t := DeviceState{
 		Device: d.export(), Counters: d.counters,
 		Activated: d.isReady, Blocked: d.blocked(), SecondRoundDue: d.isSecondDue,
 		OTPs: s.issuedOTPs.of(d, s.now(), time.Duration(s.knobs.Load().OTPLife)),
@@ -83,7 +83,7 @@ func (s *Simulator) Truth(id string) (Truth, error) {
 
 // HasStep reports whether a client that stored these keys has lost no step that was acknowledged to it: they are
 // the keys of the last acknowledged answer, or the service's own.
-func (t Truth) HasStep(k0, k1 string) bool {
+func (t DeviceState) HasStep(k0, k1 string) bool {
 	return k0 == t.K0 && k1 == t.K1 || k0 == t.AcknowledgedK0 && k1 == t.AcknowledgedK1
 }
 
@@ -98,21 +98,21 @@ func (d *device) export() Device {
 
 // Export returns a device in the form that [Simulator.PlantDevice] takes.
 func (s *Simulator) Export(id string) (Device, error) {
-	t, err := s.Truth(id)
+	t, err := s.DeviceState(id)
 	return t.Device, err
 }
 
 // PlantDevice makes a device known that was enrolled elsewhere, ready to have passwords. It reports every
 // fault of it, and refuses an id or serial that is there already.
-func (s *Simulator) PlantDevice(known Device) error {
-	d, err := known.device()
+func (s *Simulator) PlantDevice(planted Device) error {
+	d, err := planted.device()
 	if err != nil {
-		return fmt.Errorf("device %q: %w", known.ID, err)
+		return fmt.Errorf("device %q: %w", planted.ID, err)
 	}
 	return s.registry.plant(d)
 }
 
-func (known Device) device() (*device, error) {
+func (planted Device) device() (*device, error) {
 	var faults []error
 	refuse := func(bad bool, fault string) {
 		if bad {
@@ -126,21 +126,21 @@ func (known Device) device() (*device, error) {
 		}
 		return k
 	}
-	if known.Login == "" {
-		known.Login = "planted"
+	if planted.Login == "" {
+		planted.Login = "planted"
 	}
 	d := &device{
-		id: known.ID, serial: known.Serial, login: known.Login, pin: known.PIN, name: known.Name,
-		services: known.Services, kma: pinKey(known.PIN, known.Serial),
-		k0: parse("K0", known.K0), k1: parse("K1", known.K1), secret: parse("secret", known.Secret),
-		tsync: known.Tsync, own: known.Override, isReady: true,
+		id: planted.ID, serial: planted.Serial, login: planted.Login, pin: planted.PIN, name: planted.Name,
+		services: planted.Services, kma: pinKey(planted.PIN, planted.Serial),
+		k0: parse("K0", planted.K0), k1: parse("K1", planted.K1), secret: parse("secret", planted.Secret),
+		tsync: planted.Tsync, own: planted.Override, isReady: true,
 	}
 	d.acked.k0, d.acked.k1 = d.k0, d.k1
-	refuse(known.ID == "", "it needs an id")
-	refuse(!isSerial(known.Serial), "serial must be deviceId/_/alea, the alea 32 lower-case hex digits")
-	refuse(!isPIN(known.PIN), "pin must be 4 to 8 digits")
-	refuse(len(known.Services) == 0, "it needs the s_id of at least one service")
-	return d, errors.Join(append(faults, known.Override.validate())...)
+	refuse(planted.ID == "", "it needs an id")
+	refuse(!isSerial(planted.Serial), "serial must be deviceId/_/alea, the alea 32 lower-case hex digits")
+	refuse(!isPIN(planted.PIN), "pin must be 4 to 8 digits")
+	refuse(len(planted.Services) == 0, "it needs the s_id of at least one service")
+	return d, errors.Join(append(faults, planted.Override.validate())...)
 }
 
 func (o Override) validate() error {

@@ -18,15 +18,15 @@ import (
 // otpCount is how many OTPs a child asks for.
 const otpCount = 20
 
-// manner is how an inWebo moves its devices, and takes one that fell behind. Half of the OTPs take two rounds.
-type manner struct {
+// variant says how an inWebo moves its devices, and how it treats one that is a step behind. Half of the OTPs take two rounds.
+type variant struct {
 	ratchet inwebosim.Ratchet
 	lost    inwebosim.LostFinalize
 }
 
-// manners are those that the points of a sweep take in turns.
-func manners() []manner {
-	return []manner{
+// variants are those that the points of a sweep take in turns.
+func variants() []variant {
+	return []variant{
 		{inwebosim.RatchetK1, inwebosim.LostFinalizeStrict},
 		{inwebosim.RatchetK0K1, inwebosim.LostFinalizeLenient},
 		{inwebosim.RatchetDK1, inwebosim.LostFinalizeForbidden},
@@ -34,15 +34,15 @@ func manners() []manner {
 	}
 }
 
-// world is a place for one store, an inWebo, and what the children have told so far.
-type world struct {
-	root, dir string
-	inwebo    *inwebosim.Simulator
-	told      told
+// harness has one store, a simulated inWebo, and what the children have reported so far.
+type harness struct {
+	root, dir    string
+	inwebo       *inwebosim.Simulator
+	acknowledged acknowledged
 }
 
-// told is what the world was told, and must be true for ever.
-type told struct {
+// acknowledged is what the children have reported. It must stay true.
+type acknowledged struct {
 	enrolling, enrolled bool
 
 	base   uint64 // the step after the enrolment
@@ -50,7 +50,7 @@ type told struct {
 	otps   []string
 }
 
-func newWorld(t *testing.T, m manner) *world {
+func newHarness(t *testing.T, m variant) *harness {
 	t.Helper()
 	root := scratch(t)
 	knobs := inwebosim.DefaultKnobs()
@@ -62,7 +62,7 @@ func newWorld(t *testing.T, m manner) *world {
 		t.Fatal(err)
 	}
 	inwebo.Start()
-	return &world{root: root, dir: filepath.Join(root, "data"), inwebo: inwebo}
+	return &harness{root: root, dir: filepath.Join(root, "data"), inwebo: inwebo}
 }
 
 // scratch is a folder of its own: in memory, where there is one: the power of this machine is not cut.
@@ -80,8 +80,8 @@ func scratch(t *testing.T) string {
 	return dir
 }
 
-// end ends the world. Nothing of it is left.
-func (w *world) end(t *testing.T) {
+// end stops the inWebo and removes the files.
+func (w *harness) end(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
@@ -93,18 +93,18 @@ func (w *world) end(t *testing.T) {
 	}
 }
 
-// run runs a child in the world, and asks decide about each of its calls that is no report.
-func (w *world) run(ctx context.Context, child string, otps int, decide func(crashtest.Call) crashtest.Verdict) (log string, failed bool, err error) {
-	return watch(ctx, child, []string{w.dir, w.inwebo.ProtocolURL(), strconv.Itoa(otps)}, w.root, func(c crashtest.Call) crashtest.Verdict {
+// run runs a child, and asks decide about each of its calls that is no report.
+func (w *harness) run(ctx context.Context, child string, otps int, decide func(crashtest.Call) crashtest.Action) (log string, failed bool, err error) {
+	return watch(ctx, child, []string{w.dir, w.inwebo.ProtocolURL(), strconv.Itoa(otps)}, w.root, func(c crashtest.Call) crashtest.Action {
 		if c.Op != crashtest.Report {
 			return decide(c)
 		}
-		w.told.hear(c.Data)
-		return crashtest.Pass()
+		w.acknowledged.add(c.Data)
+		return crashtest.Allow()
 	})
 }
 
-func (t *told) hear(line []byte) {
+func (t *acknowledged) add(line []byte) {
 	what, about, _ := strings.Cut(string(bytes.TrimSpace(line)), " ")
 	switch what {
 	case reportEnrolling:
@@ -119,17 +119,17 @@ func (t *told) hear(line []byte) {
 	}
 }
 
-// truth is what inWebo knows of the device; nothing, if there is none.
-func (w *world) truth() (truth inwebosim.Truth, err error) {
+// expected returns what inWebo knows of the device, or the zero value when there is none.
+func (w *harness) expected() (expected inwebosim.DeviceState, err error) {
 	for _, id := range w.inwebo.DeviceIDs() {
-		truth, err = w.inwebo.Truth(id)
+		expected, err = w.inwebo.DeviceState(id)
 	}
-	return truth, err
+	return expected, err
 }
 
-// last is the round of the last OTP that was told, or 0.
-func (t *told) last(truth inwebosim.Truth) (round uint32) {
-	for _, issued := range truth.OTPs {
+// lastRound returns the round of the last reported OTP, or 0.
+func (t *acknowledged) lastRound(expected inwebosim.DeviceState) (round uint32) {
+	for _, issued := range expected.OTPs {
 		if n := len(t.otps); n > 0 && t.otps[n-1] == issued.OTP {
 			round = issued.Step
 		}

@@ -13,39 +13,39 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
-// hasty is a store with the mistake that crash tests are there to find: it says that a write is durable, and makes it so
+// earlyStore is a store with the mistake that crash tests are there to find: it says that a write is durable, and makes it so
 // a little later, when it is asked for something else.
-type hasty struct {
+type earlyStore struct {
 	otp.Store
 
 	due func() error
 }
 
-func (h *hasty) Replace(ctx context.Context, w otp.Write) error {
+func (h *earlyStore) Replace(ctx context.Context, w otp.Write) error {
 	err := h.catchUp()
 	h.due = func() error { return h.Store.Replace(context.WithoutCancel(ctx), w) }
 	return err
 }
 
-func (h *hasty) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+func (h *earlyStore) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	if err := h.catchUp(); err != nil {
 		return otp.Row{}, time.Time{}, err
 	}
 	return h.Store.Fetch(ctx, account)
 }
 
-func (h *hasty) Update(
+func (h *earlyStore) Update(
 	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
 ) (otp.Decision, error) {
 	return otp.UpdateInSteps(ctx, func(ctx context.Context) (otp.Snapshot, error) {
 		if err := h.catchUp(); err != nil {
 			return otp.Snapshot{}, err
 		}
-		return storetest.Look(ctx, h.Store, account, key)
+		return storetest.Snapshot(ctx, h.Store, account, key)
 	}, h, decide)
 }
 
-func (h *hasty) catchUp() error {
+func (h *earlyStore) catchUp() error {
 	due := h.due
 	h.due = nil
 	if due == nil {
@@ -65,7 +65,7 @@ func startHasty(ctx context.Context, c *config.Config) (*issuer, error) {
 		DeviceName: c.Inwebo.DeviceName, Language: c.Inwebo.Language,
 		ExchangeTimeout: c.Inwebo.ExchangeTimeout, DialTimeout: c.Inwebo.DialTimeout,
 	})
-	core.OTP = otp.New(seal.New(&hasty{Store: core.Store}, core.Keyring), client, otp.Limits{
+	core.OTP = otp.New(seal.New(&earlyStore{Store: core.Store}, core.Keyring), client, otp.Limits{
 		Deadline: c.Conversation.Deadline, StoreTimeout: 5 * time.Second, FinalizeTimeout: c.Inwebo.ExchangeTimeout,
 	}, nil)
 	return &issuer{

@@ -13,20 +13,20 @@ import (
 	"time"
 )
 
-// floorOrder is what the floor's process reads at its start.
-type floorOrder struct {
+// baselineOrder is what the baseline's process reads at its start.
+type baselineOrder struct {
 	Inwebo  string // its base URL
 	Journal string // a file that it makes
 	Intent  int    // bytes of the write before the exchanges …
 	Result  int    // … and of that after them
-	Fleet   fleet
+	Profile profile
 }
 
-// runFloor is the least that a service can do for an OTP: a handler that writes that it is going to ask, asks inWebo the
+// runBaseline is the least that a service can do for an OTP: a handler that writes that it is going to ask, asks inWebo the
 // two questions as a device would, writes that it has asked, and answers always the same. It keeps the device's keys in
 // memory and computes only what inWebo must see to answer as it answers pimsd. It ends with ctx.
-func runFloor(ctx context.Context, orders io.Reader, answers io.Writer) error {
-	var order floorOrder
+func runBaseline(ctx context.Context, orders io.Reader, answers io.Writer) error {
+	var order baselineOrder
 	if err := json.NewDecoder(orders).Decode(&order); err != nil {
 		return err
 	}
@@ -34,13 +34,13 @@ func runFloor(ctx context.Context, orders io.Reader, answers io.Writer) error {
 	if err != nil {
 		return err
 	}
-	f := &floor{
+	f := &baseline{
 		memory: memory, intent: make([]byte, order.Intent), result: make([]byte, order.Result),
-		base: order.Inwebo + "/iwws/MAC?", devices: make(map[string]*floorDevice, order.Fleet.Count),
+		base: order.Inwebo + "/iwws/MAC?", devices: make(map[string]*baselineDevice, order.Profile.Count),
 		transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute, DisableCompression: true},
 	}
-	for i := range order.Fleet.Count {
-		f.devices[order.Fleet.account(i)] = newFloorDevice(order.Fleet.device(i))
+	for i := range order.Profile.Count {
+		f.devices[order.Profile.account(i)] = newBaselineDevice(order.Profile.device(i))
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,7 +49,7 @@ func runFloor(ctx context.Context, orders io.Reader, answers io.Writer) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+otpPath, f.serve)
 	mux.HandleFunc("GET /allocations", serveAllocations)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: patience}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: processTimeout}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	if err := json.NewEncoder(answers).Encode(listener.Addr().String()); err != nil {
 		return err
@@ -60,19 +60,19 @@ func runFloor(ctx context.Context, orders io.Reader, answers io.Writer) error {
 	return nil
 }
 
-// floor is the service.
-type floor struct {
+// baseline is the service.
+type baseline struct {
 	memory         *journal
 	intent, result []byte
 	base           string
 	transport      *http.Transport
-	devices        map[string]*floorDevice
+	devices        map[string]*baselineDevice
 }
 
 // constantAnswer has the size of a real one.
 const constantAnswer = `{"transactionId":"00000000-0000","status":"SUCCEEDED","result":{"otp":"aaaaaaaa"}}`
 
-func (f *floor) serve(w http.ResponseWriter, r *http.Request) {
+func (f *baseline) serve(w http.ResponseWriter, r *http.Request) {
 	if err := f.otp(r); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -81,7 +81,7 @@ func (f *floor) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, constantAnswer)
 }
 
-func (f *floor) otp(r *http.Request) error {
+func (f *baseline) otp(r *http.Request) error {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (f *floor) otp(r *http.Request) error {
 }
 
 // exchange asks inWebo one question. An answer that is not OK is an error.
-func (f *floor) exchange(ctx context.Context, query string) ([]byte, error) {
+func (f *baseline) exchange(ctx context.Context, query string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.base+query, nil)
 	if err != nil {
 		return nil, err

@@ -13,8 +13,8 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
-// ordeal is a whole run, at debug level, in which about everything goes wrong that can, and every secret of which is known.
-type ordeal struct {
+// scenario is one run of a daemon at debug level in which nearly every fault occurs, and of which every secret is known.
+type scenario struct {
 	daemon  *pimsdtest.Daemon
 	account *pimsdtest.Account
 	secrets canaries
@@ -24,8 +24,8 @@ type ordeal struct {
 	transcript string // the file with the shapes of its exchanges
 }
 
-// goThrough has a daemon go through it.
-func goThrough(t *testing.T, change ...func(*pimsdtest.Setup)) ordeal {
+// runScenario runs it.
+func runScenario(t *testing.T, change ...func(*pimsdtest.Setup)) scenario {
 	t.Helper()
 	const pin, wrong = "80517263", "90617253"
 	traces, tokens := collect(t), newIssuer(t)
@@ -64,7 +64,7 @@ func goThrough(t *testing.T, change ...func(*pimsdtest.Setup)) ordeal {
 	}
 	everythingGoesWrong(t, a, wrong, note)
 	secrets.add("the API key", a.Key) // the second one
-	return ordeal{d, a, secrets, refused.String(), traces, transcript}
+	return scenario{d, a, secrets, refused.String(), traces, transcript}
 }
 
 // everythingGoesWrong asks and asks, and notes every answer.

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// contest is a row in which two sides give OTPs by turns.
-type contest struct {
-	callers int
-	delay   time.Duration // that each exchange with inWebo takes longer
-	turn    int           // OTPs in each turn
-	pairs   int           // OTPs of each side, in all
-	sides   func(ctx context.Context, l *lab, callers int) ([2]*side, error)
+// comparisonRun is a row in which two sides give OTPs by turns.
+type comparisonRun struct {
+	callers     int
+	delay       time.Duration // that each exchange with inWebo takes longer
+	otpsPerTurn int           // OTPs in each turn
+	pairs       int           // OTPs of each side, in all
+	targets     func(ctx context.Context, l *env, callers int) ([2]*target, error)
 }
 
 // segments is how many parts a contest has; what is told of it is the median of its parts.
@@ -27,10 +27,10 @@ type measured struct {
 	cpu      time.Duration   // that its process used, in the other's turns too
 }
 
-func (c contest) measure(ctx context.Context, l *lab, length float64) (f figures, err error) {
-	sides, err := c.sides(ctx, l, c.callers)
+func (c comparisonRun) measure(ctx context.Context, l *env, length float64) (f figures, err error) {
+	targets, err := c.targets(ctx, l, c.callers)
 	defer func() {
-		for _, d := range sides {
+		for _, d := range targets {
 			if d != nil {
 				err = errors.Join(err, d.close())
 			}
@@ -46,40 +46,40 @@ func (c contest) measure(ctx context.Context, l *lab, length float64) (f figures
 	if err != nil {
 		return f, err
 	}
-	rounds := max(1, int(float64(c.pairs)*length)/(segments*c.turn))
+	rounds := max(1, int(float64(c.pairs)*length)/(segments*c.otpsPerTurn))
 	for range max(2, rounds) { // warm
-		if _, err := c.round(ctx, sides, 0); err != nil {
+		if _, err := c.round(ctx, targets, 0); err != nil {
 			return f, err
 		}
 	}
-	before, err := countBoth(ctx, sides)
+	before, err := countBoth(ctx, targets)
 	if err != nil {
 		return f, err
 	}
 	var all [segments][2]measured
 	began := time.Now()
 	for i := range all {
-		if all[i], err = c.segment(ctx, sides, rounds); err != nil {
+		if all[i], err = c.segment(ctx, targets, rounds); err != nil {
 			return f, err
 		}
 		if i%5 == 4 {
-			l.say("%d of %d pairs in %v", (i+1)*rounds*c.turn, segments*rounds*c.turn, time.Since(began).Round(time.Second))
+			l.log("%d of %d pairs in %v", (i+1)*rounds*c.otpsPerTurn, segments*rounds*c.otpsPerTurn, time.Since(began).Round(time.Second))
 		}
 	}
-	after, err := countBoth(ctx, sides)
+	after, err := countBoth(ctx, targets)
 	if err != nil {
 		return f, err
 	}
-	if err := l.checkIssued(ctx, issued, sides); err != nil {
+	if err := l.checkIssued(ctx, issued, targets); err != nil {
 		return f, err
 	}
-	return c.figures(sides, all, before, after)
+	return c.figures(targets, all, before, after)
 }
 
 // segment is some rounds. Who goes first, goes second in the next.
-func (c contest) segment(ctx context.Context, sides [2]*side, rounds int) (m [2]measured, err error) {
+func (c comparisonRun) segment(ctx context.Context, targets [2]*target, rounds int) (m [2]measured, err error) {
 	var used [2]time.Duration
-	for s, d := range sides {
+	for s, d := range targets {
 		if used[s], err = cpuTime(d.process.pid()); err != nil {
 			return m, err
 		}
@@ -88,16 +88,16 @@ func (c contest) segment(ctx context.Context, sides [2]*side, rounds int) (m [2]
 		if err := ctx.Err(); err != nil {
 			return m, err
 		}
-		both, err := c.round(ctx, sides, r%2)
+		pair, err := c.round(ctx, targets, r%2)
 		if err != nil {
 			return m, err
 		}
 		for s := range m {
-			m[s].took = append(m[s].took, both[s].took...)
-			m[s].together += both[s].together
+			m[s].took = append(m[s].took, pair[s].took...)
+			m[s].together += pair[s].together
 		}
 	}
-	for s, d := range sides {
+	for s, d := range targets {
 		now, err := cpuTime(d.process.pid())
 		if err != nil {
 			return m, err
@@ -109,17 +109,17 @@ func (c contest) segment(ctx context.Context, sides [2]*side, rounds int) (m [2]
 }
 
 // round is a turn of each side.
-func (c contest) round(ctx context.Context, sides [2]*side, first int) (m [2]measured, err error) {
+func (c comparisonRun) round(ctx context.Context, targets [2]*target, first int) (m [2]measured, err error) {
 	for _, s := range []int{first, 1 - first} {
-		if m[s].took, m[s].together, err = sides[s].turn(ctx, max(c.turn, c.callers)); err != nil {
+		if m[s].took, m[s].together, err = targets[s].run(ctx, max(c.otpsPerTurn, c.callers)); err != nil {
 			return m, err
 		}
 	}
 	return m, nil
 }
 
-func countBoth(ctx context.Context, sides [2]*side) (c [2]counted, err error) {
-	for s, d := range sides {
+func countBoth(ctx context.Context, targets [2]*target) (c [2]counted, err error) {
+	for s, d := range targets {
 		if c[s], err = d.count(ctx); err != nil {
 			return c, fmt.Errorf("count what %s has done: %w", d.name, err)
 		}
@@ -128,17 +128,17 @@ func countBoth(ctx context.Context, sides [2]*side) (c [2]counted, err error) {
 }
 
 // checkIssued holds what the sides say that they have given against what inWebo has issued since.
-func (l *lab) checkIssued(ctx context.Context, before int, sides [2]*side) error {
+func (l *env) checkIssued(ctx context.Context, before int, targets [2]*target) error {
 	now, err := l.inwebo.issued(ctx)
-	if given := sides[0].total + sides[1].total; err == nil && given != now-before {
+	if given := targets[0].total + targets[1].total; err == nil && given != now-before {
 		err = fmt.Errorf("inWebo has issued %d OTPs, and the two sides have given %d", now-before, given)
 	}
 	return err
 }
 
 // figures are the medians over the segments.
-func (c contest) figures(sides [2]*side, all [segments][2]measured, before, after [2]counted) (f figures, err error) {
-	f.Sides = [2]string{sides[0].name, sides[1].name}
+func (c comparisonRun) figures(targets [2]*target, all [segments][2]measured, before, after [2]counted) (f figures, err error) {
+	f.Sides = [2]string{targets[0].name, targets[1].name}
 	for i := range all {
 		f.Pairs += len(all[i][0].took)
 	}
@@ -156,7 +156,7 @@ func (c contest) figures(sides [2]*side, all [segments][2]measured, before, afte
 	f.add("KiB allocated per OTP", "", single(per(func(c counted) float64 { return c.Bytes / 1024 })))
 	f.add("durable writes of records per OTP", "", single(per(func(c counted) float64 { return c.Commits })))
 	var peaks [2]float64
-	for s, d := range sides {
+	for s, d := range targets {
 		_, peak, err := memory(d.process.pid())
 		if err != nil {
 			return f, err

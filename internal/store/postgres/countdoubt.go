@@ -16,7 +16,7 @@ import (
 // these take long to find, the number of the last two kinds is up to a minute or two old.
 func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 	const inDoubt = `SELECT count(*) FROM device WHERE in_doubt`
-	if err := s.queryRow(ctx, s.lanes.others, "count the devices in doubt", inDoubt, nil, []any{&count}); err != nil {
+	if err := s.queryRow(ctx, s.limits.others, "count the devices in doubt", inDoubt, nil, []any{&count}); err != nil {
 		return 0, err
 	}
 	overdue, err := s.overdue.count(ctx)
@@ -33,40 +33,40 @@ func (s *Store) countOverdue(ctx context.Context) (count int, err error) {
 		overdue = `SELECT count(*) FROM device WHERE NOT in_doubt AND (held_until < ` + clock + ` OR held_until > ` + clock + ` + $1
 			OR epoch BETWEEN 1 AND (SELECT number - 1 FROM doubt_epoch))`
 	)
-	err = s.run(ctx, s.lanes.others, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.run(ctx, s.limits.others, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, overdue, otp.MaxLease.Microseconds()).Scan(&count)
 	})
 	return count, describe(what, err)
 }
 
 const (
-	// quick is a count that need not rest.
-	quick = 50 * time.Millisecond
-	// rests is how many times as long as it took a longer count rests, so that it takes a fiftieth of a core at most.
-	rests = 49
+	// quickCount is a count that need not rest.
+	quickCount = 50 * time.Millisecond
+	// pauseFactor is how many times as long as it took a longer count rests, so that it takes a fiftieth of a core at most.
+	pauseFactor = 49
 	// countTimeout bounds a count.
 	countTimeout = 5 * time.Minute
 )
 
-// rested is a count that is taken for all who ask, and no more often than it may be.
-type rested struct {
-	take func(context.Context) (int, error)
-	life context.Context //nolint:containedctx // of the store, which ends the count under way
-	end  context.CancelFunc
+// cachedCount is a count that is taken for all who ask, and no more often than it may be.
+type cachedCount struct {
+	query  func(context.Context) (int, error)
+	ctx    context.Context //nolint:containedctx // of the store, which ends the count under way
+	cancel context.CancelFunc
 
-	mu    sync.Mutex
-	last  *tally    // that went well; nil before the first
-	now   *tally    // under way; nil when none is
-	again time.Time // when the next may begin
+	mu       sync.Mutex
+	finished *countRun // that went well; nil before the first
+	running  *countRun // under way; nil when none is
+	nextAt   time.Time // when the next may begin
 }
 
-func newRested(take func(context.Context) (int, error)) *rested {
+func newCachedCount(take func(context.Context) (int, error)) *cachedCount {
 	life, end := context.WithCancel(context.Background())
-	return &rested{take: take, life: life, end: end}
+	return &cachedCount{query: take, ctx: life, cancel: end}
 }
 
-// tally is one count. Its result is there when done is closed.
-type tally struct {
+// countRun is one count. Its result is there when done is closed.
+type countRun struct {
 	done  chan struct{}
 	count int
 	err   error
@@ -74,13 +74,13 @@ type tally struct {
 
 // count returns the newest count there is: one that is taken now, if that is quick, or else the last. For the first it waits as
 // long as ctx lets it; the count goes on without it.
-func (r *rested) count(ctx context.Context) (int, error) {
+func (r *cachedCount) count(ctx context.Context) (int, error) {
 	last, now := r.begin()
 	if now != nil {
 		patience := ctx
 		if last != nil {
 			var enough context.CancelFunc
-			patience, enough = context.WithTimeout(ctx, quick)
+			patience, enough = context.WithTimeout(ctx, quickCount)
 			defer enough()
 		}
 		select {
@@ -96,34 +96,34 @@ func (r *rested) count(ctx context.Context) (int, error) {
 }
 
 // begin begins a count, unless one is under way or the last one rests.
-func (r *rested) begin() (last, now *tally) {
+func (r *cachedCount) begin() (last, now *countRun) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now == nil && !time.Now().Before(r.again) {
-		r.now = &tally{done: make(chan struct{})}
-		go r.finish(r.now)
+	if r.running == nil && !time.Now().Before(r.nextAt) {
+		r.running = &countRun{done: make(chan struct{})}
+		go r.finish(r.running)
 	}
-	return r.last, r.now
+	return r.finished, r.running
 }
 
 // finish takes the count. One that fails is no reason to rest, and not kept.
-func (r *rested) finish(t *tally) {
+func (r *cachedCount) finish(t *countRun) {
 	defer close(t.done)
-	ctx, cancel := context.WithTimeout(r.life, countTimeout)
+	ctx, cancel := context.WithTimeout(r.ctx, countTimeout)
 	defer cancel()
 	began := time.Now()
 	t.err = otp.CatchPanic(func() (err error) {
-		t.count, err = r.take(ctx)
+		t.count, err = r.query(ctx)
 		return err
 	})
 	took := time.Since(began)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.now = nil
+	r.running = nil
 	if t.err != nil {
 		return
 	}
-	if r.last = t; took > quick {
-		r.again = time.Now().Add(rests * took)
+	if r.finished = t; took > quickCount {
+		r.nextAt = time.Now().Add(pauseFactor * took)
 	}
 }

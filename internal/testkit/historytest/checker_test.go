@@ -13,8 +13,8 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// judge is what an observer of inWebo, store and processes knows.
-type judge struct {
+// checker is what an observer of inWebo, store and processes knows.
+type checker struct {
 	ahead  atomic.Int64 // nanoseconds by which the store's clock is ahead of the machine's
 	passed atomic.Int64 // nanoseconds that have passed in the processes, but not by the machine's clock
 
@@ -31,7 +31,7 @@ type judge struct {
 	isSilent  map[otp.Account]bool // the account's row was replaced, and may lag behind without a doubt
 	wasSilent bool
 	calls     map[string]*repeated
-	imported  map[string]inwebosim.Truth // of a device, when it was last imported as it was then
+	imported  map[string]inwebosim.DeviceState // of a device, when it was last imported as it was then
 	faults    []string
 }
 
@@ -46,34 +46,34 @@ type event struct {
 }
 
 // fault notes what must not happen.
-func (j *judge) fault(format string, args ...any) {
+func (j *checker) fault(format string, args ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.faults = append(j.faults, fmt.Sprintf(format, args...))
 }
 
 // explain notes troubles: a conversation gives up a setup for each at most.
-func (j *judge) explain(setups int) {
+func (j *checker) explain(setups int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.explained += setups
 }
 
-func (j *judge) mayLag() {
+func (j *checker) mayLag() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lags = true
 }
 
 // moment returns the next one.
-func (j *judge) moment() int {
+func (j *checker) moment() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.moments++
 	return j.moments
 }
 
-func (j *judge) settled(e *event, moment int) {
+func (j *checker) settled(e *event, moment int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e.settled = moment
@@ -81,13 +81,13 @@ func (j *judge) settled(e *event, moment int) {
 
 // endSilence notes that an accepted answer was stored in a row that knew nothing of its conversation: the device that stays there is in
 // step or in doubt.
-func (j *judge) endSilence(account otp.Account) {
+func (j *checker) endSilence(account otp.Account) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.isSilent[account] = false
 }
 
-func (j *judge) forgetIssued() {
+func (j *checker) forgetIssued() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	clear(j.issuedAt)
@@ -156,7 +156,7 @@ func (h *harness) recount(e *event) {
 		h.counted[name] = now
 	}
 	for _, id := range h.site.DeviceIDs() {
-		issued := h.site.truth(id).Issued
+		issued := h.site.expected(id).Issued
 		if e != nil && issued > h.issued[id] {
 			h.issuedAt[id] = append(h.issuedAt[id], e.at)
 		}
@@ -235,19 +235,19 @@ func keysOf(r otp.Record, state ratchet.State) ratchet.Keys {
 
 // hasStep reports whether no step is lost that inWebo has seen acknowledged: the device has it, or its other state has. An import
 // may bring a state that is newer than the last answer that was acknowledged, and lasts until the next one is.
-func hasStep(r otp.Record, truth, imported inwebosim.Truth) bool {
-	isCurrent := imported.AcknowledgedK0 == truth.AcknowledgedK0 && imported.AcknowledgedK1 == truth.AcknowledgedK1
+func hasStep(r otp.Record, expected, imported inwebosim.DeviceState) bool {
+	isCurrent := imported.AcknowledgedK0 == expected.AcknowledgedK0 && imported.AcknowledgedK1 == expected.AcknowledgedK1
 	has := func(state ratchet.State) bool {
 		k0, k1 := keysOf(r, state).K0.Reveal(), keysOf(r, state).K1.Reveal()
-		return truth.HasStep(k0, k1) || isCurrent && k0 == imported.K0 && k1 == imported.K1
+		return expected.HasStep(k0, k1) || isCurrent && k0 == imported.K0 && k1 == imported.K1
 	}
 	return has(r.Device.State) || r.Device.Fallback != nil && has(r.Device.Fallback.State)
 }
 
 // inStep reports whether what is stored of the device is what inWebo has.
 func (h *harness) inStep(r otp.Record) bool {
-	keys, truth := keysOf(r, r.Device.State), h.site.truth(r.Device.Identity.ID)
-	return keys.K0.Reveal() == truth.K0 && keys.K1.Reveal() == truth.K1
+	keys, expected := keysOf(r, r.Device.State), h.site.expected(r.Device.Identity.ID)
+	return keys.K0.Reveal() == expected.K0 && keys.K1.Reveal() == expected.K1
 }
 
 // check holds what must be true whenever nothing is under way but what sleeps.
@@ -264,9 +264,9 @@ func (h *harness) check() {
 		allInStep = allInStep && h.inStep(r)
 	}
 	for _, id := range h.site.DeviceIDs() {
-		truth := h.site.truth(id)
-		overlaps += int(truth.Overlaps)
-		if truth.MaxFinalizesPerChallenge > 1 && !h.wasSilent { // without its row, a conversation does not keep others out
+		expected := h.site.expected(id)
+		overlaps += int(expected.Overlaps)
+		if expected.MaxFinalizesPerChallenge > 1 && !h.wasSilent { // without its row, a conversation does not keep others out
 			h.fault("a finalize was sent twice")
 		}
 	}
@@ -279,7 +279,7 @@ func (h *harness) check() {
 
 func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 	id := r.Device.Identity.ID
-	truth, err := h.site.Truth(id)
+	expected, err := h.site.DeviceState(id)
 	if err != nil {
 		h.fault("the device is %q, which inWebo does not know", id)
 		return
@@ -289,7 +289,7 @@ func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 		h.isSilent[account] = h.isSilent[account] && h.anySleeps() // a sleeper may yet move the device that a restored row has
 	case !r.InDoubt(h.now()) && r.Lease == nil && !h.isSilent[account]:
 		h.fault("the device lags behind, and is not in doubt: %+v", r)
-	case !hasStep(r, truth, h.imported[id]) && !h.lags && !h.anySleeps():
+	case !hasStep(r, expected, h.imported[id]) && !h.lags && !h.anySleeps():
 		h.fault("a step is lost that inWebo has seen acknowledged: %+v", r)
 	}
 	name := id
@@ -299,7 +299,7 @@ func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 	h.mu.Lock()
 	counted := h.counted[name].inARow - h.unknown(name, h.moments)
 	h.mu.Unlock()
-	if known := r.Guard.Wrong + len(r.Guard.Attempts); known < counted && !truth.Blocked {
+	if known := r.Guard.Wrong + len(r.Guard.Attempts); known < counted && !expected.Blocked {
 		h.fault("inWebo counts %d wrong PINs, the guard knows of %d", counted, known)
 	}
 }

@@ -26,8 +26,8 @@ const pin = "1234"
 // settings are PIMSD_ variables, without that prefix.
 type settings map[string]string
 
-// world is one store, an inWebo, and the processes between them.
-type world struct {
+// harness is one store, an inWebo, and the processes between them.
+type harness struct {
 	t        *testing.T
 	inwebo   *inwebosim.Simulator
 	settings settings // of each process that starts
@@ -56,8 +56,8 @@ func onPostgres(server *pgtest.Server) func(*testing.T) settings {
 	}
 }
 
-// newWorld makes a world without accounts and processes. It ends with the test.
-func newWorld(t *testing.T, store, with settings, knobs inwebosim.Knobs) *world {
+// newHarness makes a harness without accounts and processes. It ends with the test.
+func newHarness(t *testing.T, store, with settings, knobs inwebosim.Knobs) *harness {
 	t.Helper()
 	knobs.OTPLife = inwebosim.Duration(time.Hour) // of a busy machine
 	inwebo, err := inwebosim.New(inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, CheckUsers: true, HistoryLimit: -1})
@@ -65,7 +65,7 @@ func newWorld(t *testing.T, store, with settings, knobs inwebosim.Knobs) *world 
 		t.Fatal(err)
 	}
 	inwebo.Start()
-	w := &world{
+	w := &harness{
 		t: t, inwebo: inwebo, devices: map[string]string{},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}},
 		settings: settings{
@@ -95,14 +95,14 @@ func (s settings) environ() (environ []string) {
 }
 
 // end ends what processes leave.
-func (w *world) end() {
+func (w *harness) end() {
 	w.client.CloseIdleConnections()
 	if w.core != nil {
 		if err := w.core.Close(); err != nil {
 			w.t.Error(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), testTimeout)
 	defer cancel()
 	if err := w.inwebo.Stop(ctx); err != nil {
 		w.t.Error(err)
@@ -112,7 +112,7 @@ func (w *world) end() {
 	}
 }
 
-func (w *world) newKey() string {
+func (w *harness) newKey() string {
 	w.t.Helper()
 	scopes, _ := authn.ParseScopes(nil) // nothing to refuse
 	key, text, err := authn.NewKey(authn.Grant{Backend: true, Scopes: scopes}, time.Now(), time.Time{})
@@ -126,7 +126,7 @@ func (w *world) newKey() string {
 }
 
 // enrol makes so many accounts, each with a device, and gives their names.
-func (w *world) enrol(n int) (accounts []string) {
+func (w *harness) enrol(n int) (accounts []string) {
 	w.t.Helper()
 	var workers sync.WaitGroup
 	todo := make(chan string)
@@ -155,7 +155,7 @@ func (w *world) enrol(n int) (accounts []string) {
 	return accounts
 }
 
-func (w *world) enrolOne(account string) {
+func (w *harness) enrolOne(account string) {
 	code := "code" + account[len("account-"):]
 	err := w.inwebo.AddAccount(inwebosim.Account{Login: account, Codes: []inwebosim.Code{{Value: code, Once: true}}})
 	if err == nil {
@@ -167,18 +167,18 @@ func (w *world) enrolOne(account string) {
 	}
 }
 
-// truth is what inWebo knows of the account's device.
-func (w *world) truth(account string) inwebosim.Truth {
+// expected is what inWebo knows of the account's device.
+func (w *harness) expected(account string) inwebosim.DeviceState {
 	w.t.Helper()
-	truth, err := w.inwebo.Truth(w.devices[account])
+	expected, err := w.inwebo.DeviceState(w.devices[account])
 	if err != nil {
 		w.t.Error(err)
 	}
-	return truth
+	return expected
 }
 
 // status is what the store has of the account.
-func (w *world) status(account string) otp.Status {
+func (w *harness) status(account string) otp.Status {
 	w.t.Helper()
 	status, err := w.core.OTP.Status(w.t.Context(), otp.Account(account))
 	if err != nil {

@@ -27,9 +27,9 @@ const (
 	foundBehind  found = "behind"   // the same, and inWebo one round ahead
 )
 
-// look opens the store that a crash has left and returns it to see, which says how it found the device, and what should
+// inspect opens the store that a crash has left and returns it to see, which says how it found the device, and what should
 // not be so.
-func (w *world) look(ctx context.Context, dir string, see func(*app.Core) (found, error)) (f found, err error) {
+func (w *harness) inspect(ctx context.Context, dir string, see func(*app.Core) (found, error)) (f found, err error) {
 	c, err := settings(dir, w.inwebo.ProtocolURL())
 	if err != nil {
 		return "", err
@@ -51,26 +51,26 @@ func integrity(ctx context.Context, dir string) error {
 		return err
 	}
 	defer db.Close()
-	var verdict string
-	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
-		return fmt.Errorf("the integrity check says %q (%w)", verdict, err)
+	var action string
+	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check").Scan(&action); err != nil || action != "ok" {
+		return fmt.Errorf("the integrity check says %q (%w)", action, err)
 	}
 	return nil
 }
 
-// judge finds out how a crash left the device, and what should not be so. It asks for OTPs, and so moves the world on.
+// check finds out how a crash left the device, and what should not be so. It asks for OTPs, and so moves the device.
 // wait is called to let a lease run out.
-func (w *world) judge(ctx context.Context, core *app.Core, wait func(time.Duration)) (found, error) {
+func (w *harness) check(ctx context.Context, core *app.Core, wait func(time.Duration)) (found, error) {
 	status, err := untilFree(ctx, core, wait)
 	if err != nil {
 		return "", err
 	}
-	truth, err := w.truth()
+	expected, err := w.expected()
 	if err != nil {
 		return "", err
 	}
-	f, err := w.told.compare(status, w.told.last(truth), truth.Step)
-	err = errors.Join(err, w.told.audit(ctx, core, truth, truth.Step))
+	f, err := w.acknowledged.compare(status, w.acknowledged.lastRound(expected), expected.Step)
+	err = errors.Join(err, w.acknowledged.audit(ctx, core, expected, expected.Step))
 	if f == foundNone {
 		_, enrolling := enrol(ctx, core)
 		return f, errors.Join(err, enrolling, w.nextOTP(ctx, core, false))
@@ -83,8 +83,8 @@ func (w *world) judge(ctx context.Context, core *app.Core, wait func(time.Durati
 }
 
 // compare holds what is stored of a device, after every hold is over, against what inWebo has accepted (rounds), and what
-// the world was told (the round of the last OTP).
-func (t *told) compare(status otp.Status, told, accepted uint32) (found, error) {
+// the children have reported (the round of the last OTP).
+func (t *acknowledged) compare(status otp.Status, told, accepted uint32) (found, error) {
 	switch {
 	case status.State == otp.StateNotEnrolled && t.enrolled:
 		return foundNone, errors.New("the device was reported as enrolled, and is gone: a step is lost")
@@ -116,9 +116,9 @@ func (t *told) compare(status otp.Status, told, accepted uint32) (found, error) 
 	return f, err
 }
 
-// audit holds the audit log against what inWebo has counted in its accepted rounds, and what the world was told: every OTP
+// audit holds the audit log against what inWebo has counted in its accepted rounds, and what the children have reported: every OTP
 // has the line of its attempt, and every one that was told the line of its outcome.
-func (t *told) audit(ctx context.Context, core *app.Core, truth inwebosim.Truth, accepted uint32) error {
+func (t *acknowledged) audit(ctx context.Context, core *app.Core, expected inwebosim.DeviceState, accepted uint32) error {
 	lines, err := core.Store.AuditAfter(ctx, 0, math.MaxInt32)
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (t *told) audit(ctx context.Context, core *app.Core, truth inwebosim.Truth,
 			done[line.Step] = true
 		}
 	}
-	for _, issued := range truth.OTPs {
+	for _, issued := range expected.OTPs {
 		if issued.Step > accepted {
 			continue
 		}
@@ -147,16 +147,16 @@ func (t *told) audit(ctx context.Context, core *app.Core, truth inwebosim.Truth,
 	return err
 }
 
-// verify has inWebo verify every OTP that the world was told, and makes sure that no finalize was sent twice.
-func (w *world) verify() error {
+// verify has inWebo verify every OTP that the children have reported, and makes sure that no finalize was sent twice.
+func (w *harness) verify() error {
 	var faults []error
-	for i, text := range w.told.otps {
+	for i, text := range w.acknowledged.otps {
 		if !w.inwebo.Verify(text) {
 			faults = append(faults, fmt.Errorf("OTP %d was told, and does not verify", i+1))
 		}
 	}
-	truth, err := w.truth()
-	if truth.MaxFinalizesPerChallenge > 1 {
+	expected, err := w.expected()
+	if expected.MaxFinalizesPerChallenge > 1 {
 		faults = append(faults, errors.New("a finalize was sent twice"))
 	}
 	return errors.Join(append(faults, err)...)
@@ -164,8 +164,8 @@ func (w *world) verify() error {
 
 // nextOTP asks for an OTP, and has it verified. Behind a strict inWebo, what the caller must be told is that the device is
 // in doubt.
-func (w *world) nextOTP(ctx context.Context, core *app.Core, behind bool) error {
-	before, err := w.truth()
+func (w *harness) nextOTP(ctx context.Context, core *app.Core, behind bool) error {
+	before, err := w.expected()
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (w *world) nextOTP(ctx context.Context, core *app.Core, behind bool) error 
 	if !w.inwebo.Verify(given.OTP.Reveal()) {
 		return errors.New("the next OTP does not verify")
 	}
-	after, err := w.truth()
+	after, err := w.expected()
 	if (after.StaleProofs > before.StaleProofs) != behind {
 		return errors.Join(err, fmt.Errorf("the next OTP was made with old keys: %t, and %t was to be expected", !behind, behind))
 	}

@@ -18,36 +18,36 @@ type Lister interface {
 // page is how many rows are read at once.
 const page = 200
 
-// Census says how many records are sealed under each key. Those with an empty vault are not in it.
-type Census map[KeyID]int
+// KeyUsage says how many records are sealed under each key. Those with an empty vault are not in it.
+type KeyUsage map[KeyID]int
 
 // Unsealed counts, in a Census, the records whose vault is not in the form of this package, damaged or from elsewhere, and those that
 // cannot be read.
 const Unsealed KeyID = ""
 
 // Keys returns the ids of the census in their order.
-func (c Census) Keys() []KeyID { return slices.Sorted(maps.Keys(c)) }
+func (c KeyUsage) Keys() []KeyID { return slices.Sorted(maps.Keys(c)) }
 
 // Count takes the census of the store beneath. An empty one says that nothing is sealed.
-func Count(ctx context.Context, rows Lister) (Census, error) {
-	census := Census{}
+func Count(ctx context.Context, rows Lister) (KeyUsage, error) {
+	usage := KeyUsage{}
 	err := eachRow(ctx, rows, func(row otp.Row) error {
-		census.add(row)
+		usage.add(row)
 		return nil
 	})
-	return census, err
+	return usage, err
 }
 
-// CensusOf takes the census of some rows of the store beneath.
-func CensusOf(rows []otp.Row) Census {
-	census := Census{}
+// KeyUsageOf takes the census of some rows of the store beneath.
+func KeyUsageOf(rows []otp.Row) KeyUsage {
+	usage := KeyUsage{}
 	for _, row := range rows {
-		census.add(row)
+		usage.add(row)
 	}
-	return census
+	return usage
 }
 
-func (c Census) add(row otp.Row) {
+func (c KeyUsage) add(row otp.Row) {
 	switch {
 	case !row.Secrets.IsEmpty():
 		c[keyOfRow(row)]++

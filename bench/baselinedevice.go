@@ -9,29 +9,29 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 )
 
-// floorDevice is a device as the floor knows it.
-type floorDevice struct {
+// baselineDevice is a device as the baseline knows it.
+type baselineDevice struct {
 	mu         sync.Mutex
 	id, serial string
 	sid, tsync string
 	k0, k1     string
 }
 
-func newFloorDevice(d inwebosim.Device) *floorDevice {
-	return &floorDevice{
+func newBaselineDevice(d inwebosim.Device) *baselineDevice {
+	return &baselineDevice{
 		id: d.ID, serial: d.Serial, sid: d.Services[0], tsync: strconv.FormatInt(d.Tsync, 10), k0: d.K0, k1: d.K1,
 	}
 }
 
 // common is what both questions have.
-func (d *floorDevice) common() string {
+func (d *baselineDevice) common() string {
 	return "&mode=otp&id=" + d.id + "&lastsync=" + d.tsync + "&sid=" + d.sid +
 		"&macid=bb8e981582b0f31353108fb020bead1c&version=Generator-1.0%2F0.2.11"
 }
 
-func (d *floorDevice) setup() string { return "action=ActionSetup" + d.common() }
+func (d *baselineDevice) setup() string { return "action=ActionSetup" + d.common() }
 
-func (d *floorDevice) finalize(challenge string) string {
+func (d *baselineDevice) finalize(challenge string) string {
 	return "action=ActionFinalize" + d.common() + "&lang=fr&ack=&keytype=0" +
 		"&R0=" + digest(challenge+";"+d.k0+";"+d.serial) +
 		"&R1=" + digest(challenge+";"+d.k0+";"+d.k1) +
@@ -39,7 +39,7 @@ func (d *floorDevice) finalize(challenge string) string {
 }
 
 // step moves K1, as inWebo has.
-func (d *floorDevice) step(dK1 string) { d.k1 = digest(d.k1 + ";" + dK1)[:32] }
+func (d *baselineDevice) step(dK1 string) { d.k1 = digest(d.k1 + ";" + dK1)[:32] }
 
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))

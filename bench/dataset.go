@@ -31,24 +31,24 @@ const (
 	inPostgres = "PostgreSQL"
 )
 
-// stock is a store full of devices that inWebo knows too.
-type stock struct {
-	fleet   fleet
+// dataset is a store full of devices that inWebo knows too.
+type dataset struct {
+	profile profile
 	key     string   // a backend's API key
 	environ []string // the settings of a pimsd on this store
 }
 
-// stock returns the store of that kind with so many accounts, and fills it if it is the first to ask for it.
-func (l *lab) stock(ctx context.Context, kind string, count int) (*stock, error) {
+// dataset returns the store of that kind with so many accounts, and fills it if it is the first to ask for it.
+func (l *env) dataset(ctx context.Context, kind string, count int) (*dataset, error) {
 	name := fmt.Sprintf("%s-%d", kind, count)
-	if s := l.stocks[name]; s != nil {
+	if s := l.datasets[name]; s != nil {
 		return s, nil
 	}
-	s := &stock{fleet: l.newFleet(count)}
+	s := &dataset{profile: l.newProfile(count)}
 	c := config.Default()
 	c.DataDir = filepath.Join(l.scratch, name)
 	s.environ = []string{
-		"PIMSD_DATA_DIR=" + c.DataDir, "PIMSD_INWEBO_URL=" + l.inwebo.doors.Protocol,
+		"PIMSD_DATA_DIR=" + c.DataDir, "PIMSD_INWEBO_URL=" + l.inwebo.addresses.Protocol,
 		"PIMSD_QUOTA_OTPS_PER_DAY=0", "PIMSD_LOAD_CALLER_RATE=1000000", // one key calls for all
 	}
 	if kind == inPostgres {
@@ -56,25 +56,25 @@ func (l *lab) stock(ctx context.Context, kind string, count int) (*stock, error)
 			return nil, err
 		}
 	}
-	l.say("filling %s with %d accounts", kind, count)
+	l.log("filling %s with %d accounts", kind, count)
 	if err := l.fill(ctx, c, s); err != nil {
 		return nil, fmt.Errorf("fill %s: %w", kind, err)
 	}
-	if err := l.inwebo.plant(s.fleet); err != nil {
+	if err := l.inwebo.plant(s.profile); err != nil {
 		return nil, err
 	}
-	l.stocks[name] = s
+	l.datasets[name] = s
 	return s, nil
 }
 
-// newFleet returns a fleet that no other shares a name with.
-func (l *lab) newFleet(count int) fleet {
-	l.fleets++
-	return fleet{Name: fmt.Sprintf("%04x", l.fleets), Count: count, Of: l.model.device}
+// newProfile returns a fleet that no other shares a name with.
+func (l *env) newProfile(count int) profile {
+	l.profiles++
+	return profile{Name: fmt.Sprintf("%04x", l.profiles), Count: count, Of: l.model.device}
 }
 
 // newDatabase makes an empty database, and keys to seal it with.
-func (l *lab) newDatabase(ctx context.Context, c *config.Config, s *stock) (err error) {
+func (l *env) newDatabase(ctx context.Context, c *config.Config, s *dataset) (err error) {
 	if l.postgres == nil {
 		if l.postgres, err = pgtest.Start(); err != nil {
 			return err
@@ -84,7 +84,7 @@ func (l *lab) newDatabase(ctx context.Context, c *config.Config, s *stock) (err 
 	if err != nil {
 		return err
 	}
-	database := "bench" + s.fleet.Name
+	database := "bench" + s.profile.Name
 	if _, err := conn.Exec(ctx, "CREATE DATABASE "+database); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (l *lab) newDatabase(ctx context.Context, c *config.Config, s *stock) (err 
 }
 
 // fill fills a new store with the fleet and a key, sealed as pimsd seals.
-func (l *lab) fill(ctx context.Context, c *config.Config, s *stock) (err error) {
+func (l *env) fill(ctx context.Context, c *config.Config, s *dataset) (err error) {
 	core, err := app.OpenCore(ctx, c, true, app.Observers{})
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (l *lab) fill(ctx context.Context, c *config.Config, s *stock) (err error) 
 		return err
 	}
 	s.key = text.Reveal()
-	filling := filling{lab: l, fleet: s.fleet, keyring: core.Keyring}
+	filling := prefill{env: l, profile: s.profile, keyring: core.Keyring}
 	if store, ok := core.Store.(*postgres.Store); ok {
 		return store.Load(ctx, postgres.Contents{Rows: filling.rows(), Lines: noLines(), Keys: []authn.Key{key}})
 	}
@@ -122,28 +122,28 @@ func (l *lab) fill(ctx context.Context, c *config.Config, s *stock) (err error) 
 
 func noLines() iter.Seq2[otp.AuditRecord, error] { return func(func(otp.AuditRecord, error) bool) {} }
 
-// filling is a store that is being filled.
-type filling struct {
-	*lab
-	fleet   fleet
+// prefill is a store that is being filled.
+type prefill struct {
+	*env
+	profile profile
 	keyring *seal.Keyring
 	done    atomic.Int64
 }
 
 // row is that of the account i, sealed.
-func (f *filling) row(i int) otp.Row {
-	row := f.fleet.row(f.model.row, i)
+func (f *prefill) row(i int) otp.Row {
+	row := f.profile.row(f.model.row, i)
 	row.Secrets = secret.NewBytes(f.keyring.Seal(seal.Secrets, row.Account, row.Secrets))
 	if done := f.done.Add(1); done%100_000 == 0 {
-		f.say("%d of %d accounts", done, f.fleet.Count)
+		f.log("%d of %d accounts", done, f.profile.Count)
 	}
 	return row
 }
 
 // rows are all of them.
-func (f *filling) rows() iter.Seq2[otp.Row, error] {
+func (f *prefill) rows() iter.Seq2[otp.Row, error] {
 	return func(yield func(otp.Row, error) bool) {
-		for i := range f.fleet.Count {
+		for i := range f.profile.Count {
 			if !yield(f.row(i), nil) {
 				return
 			}
@@ -152,13 +152,13 @@ func (f *filling) rows() iter.Seq2[otp.Row, error] {
 }
 
 // create stores them by many callers, whose writes share their commits.
-func (f *filling) create(ctx context.Context, store otp.Store) error {
+func (f *prefill) create(ctx context.Context, store otp.Store) error {
 	const callers = 512
 	errs := make([]error, callers)
 	var all sync.WaitGroup
 	for c := range callers {
 		all.Go(func() {
-			for i := c; i < f.fleet.Count && errs[c] == nil; i += callers {
+			for i := c; i < f.profile.Count && errs[c] == nil; i += callers {
 				row := f.row(i)
 				errs[c] = store.Create(ctx, otp.Write{ID: uuid.Must(uuid.NewV7()).String(), Row: row, AuditEntry: otp.AuditEntry{
 					At: time.Now(), Account: row.Account, Caller: "bench", Action: "enroll", Stage: otp.StageOutcome, Outcome: "done",
