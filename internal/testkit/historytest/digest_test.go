@@ -30,7 +30,7 @@ func (h *harness) digest() string {
 		}
 	}
 	for _, id := range h.site.DeviceIDs() {
-		truth := h.site.truth(id)
+		truth := h.site.expected(id)
 		truth.Counters = inwebosim.Counters{WrongInARow: truth.WrongInARow}
 		truth.OTPs = nil
 		d.add("device", truth)

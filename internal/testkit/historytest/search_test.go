@@ -146,7 +146,7 @@ func (s *search) try(from state, o op) (befell bool, faults []string) {
 
 // everyTrouble returns, for each fault, its troubles at every moment of a verb, in their order.
 func everyTrouble() (all [][]trouble) {
-	last := map[place]int{exchanges: 6, reads: 6, writes: 8, steps: 40}
+	last := map[faultSite]int{exchanges: 6, reads: 6, writes: 8, steps: 40}
 	for _, f := range faults {
 		forms := []inwebosim.Form{""}
 		if f.hasForm {
