@@ -33,8 +33,8 @@ type Options struct {
 	Key string
 	// Account names the account that a backend's key calls for; see For. Empty: the one that the key is bound to.
 	Account string
-	// HTTP makes the requests; nil: one that waits a minute for an answer and follows no redirect. Its time-out should be
-	// longer than pimsd may take, which is 25 s for an OTP and 40 s for an enrolment unless its settings say otherwise.
+	// HTTP makes the requests; nil means a client that waits a minute for an answer and follows no redirect. Its time-out should be
+	// longer than a call may take: with the default settings of pimsd, 26 s for an OTP and 41 s for an enrollment.
 	HTTP *http.Client
 	// MaxWait bounds all waits of one call together; 0: 30 s; negative: it never waits.
 	MaxWait time.Duration

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // bounds are time-outs by their name: a setting's key, or package and constant.
@@ -127,4 +129,24 @@ func durationOf(e ast.Expr) (time.Duration, bool) {
 		return time.Duration(n) * unit, ok && err == nil
 	}
 	return 0, false
+}
+
+// The documents of callers say how long a call takes at most, and say the same: what the default settings allow.
+func TestDocumentsAgreeOnTheLongestCall(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	longest := c.Load.Wait + c.Conversation.QueueWait + c.Conversation.Deadline
+	enrollment := longest + (otp.EnrolmentDeadlines-1)*c.Conversation.Deadline
+	want := fmt.Sprintf("%.0f s for an OTP and %.0f s for an enrollment", longest.Seconds(), enrollment.Seconds())
+	margin := regexp.MustCompile(`\s+(?://\s+)?`)
+	figure := regexp.MustCompile(`\d+ s for an OTP and \d+ s for an enrollment`)
+	for _, path := range []string{"../../docs/clients.md", "../../client/client.go", "../../api/openapi.yaml"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := figure.FindString(margin.ReplaceAllString(string(text), " ")); got != want {
+			t.Errorf("%s says %q, want %q", path, got, want)
+		}
+	}
 }
