@@ -136,7 +136,7 @@ func TestDocumentsAgreeOnTheLongestCall(t *testing.T) {
 	t.Parallel()
 	c := config.Default()
 	longest := c.Load.Wait + c.Conversation.QueueWait + c.Conversation.Deadline
-	enrollment := longest + (otp.EnrolmentDeadlines-1)*c.Conversation.Deadline
+	enrollment := longest + (otp.EnrollmentDeadlines-1)*c.Conversation.Deadline
 	want := fmt.Sprintf("%.0f s for an OTP and %.0f s for an enrollment", longest.Seconds(), enrollment.Seconds())
 	margin := regexp.MustCompile(`\s+(?://\s+)?`)
 	figure := regexp.MustCompile(`\d+ s for an OTP and \d+ s for an enrollment`)
