@@ -31,7 +31,7 @@ func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (count int,
 	return count, err
 }
 
-// Spend is as otp.Store says.
+// DiscardResponse is as otp.Store says.
 func (s *Store) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	const spend = `UPDATE answer SET (fingerprint, answer) = (NULL, NULL) WHERE account = $1 AND key = $2 AND ` + ownSession
 	return s.exec(ctx, s.limits.singles, "spend the key of an answer", spend, string(account), key)

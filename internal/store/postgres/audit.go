@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Note adds lines that come with no record, all of them or none. Their time is the database's, whatever they say.
+// AppendAudit adds lines that come with no record, all of them or none. Their time is the database's, whatever they say.
 func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	const note = `WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `) WHERE ` + ownSession + `)
 		INSERT INTO audit (` + lineColumns + `)

@@ -21,7 +21,8 @@ const (
 	turnLock = `8100125747126297705`
 
 	// takeTurn waits for the lock when something was written.
-	takeTurn = `turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `) FROM (SELECT FROM written LIMIT 1) one WHERE ` + ownSession + `)`
+	takeTurn = `turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `)
+		FROM (SELECT FROM written LIMIT 1) one WHERE ` + ownSession + `)`
 
 	// takeTurnAfterKept is takeTurn after the responses are stored: that may wait for a session which has locked one of them,
 	// and all other writes, of all replicas, would wait for the lock meanwhile.

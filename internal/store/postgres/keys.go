@@ -15,7 +15,8 @@ const keyColumns = `id, hash, account, prefix, scopes, created_at, expires_at, r
 
 // AddKey is as authn.KeyStore says.
 func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
-	const statement = `INSERT INTO api_key (` + keyColumns + `) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE ` + ownSession + ` ON CONFLICT (id) DO NOTHING`
+	const statement = `INSERT INTO api_key (` + keyColumns + `)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE ` + ownSession + ` ON CONFLICT (id) DO NOTHING`
 	return s.execOne(ctx, "store an API key", authn.ErrKeyExists, statement, keyArgs(key)...)
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errSharedSessions keeps a store from being opened, and from being ready, over a pooler that does not keep a session for each client. The settings
-// of a session, which protect what is stored, and its prepared statements would be those of other clients.
+// errSharedSessions keeps a store from being opened, and from being ready, over a pooler that does not keep a session for each
+// client. The settings of a session, which protect what is stored, and its prepared statements would be those of other clients.
 var errSharedSessions = errors.New("a pooler is between pimsd and PostgreSQL and gives each transaction another session: " +
 	"have it pool sessions (pool_mode = session in PgBouncer), or name the server itself in database_url")
 
