@@ -19,8 +19,8 @@ type change interface {
 	isStep() bool
 }
 
-// moved is the change by an answer to an OTP call: it may move the ratchet of the account's device.
-type moved struct {
+// deviceMoved is the change by an answer to an OTP call: it may move the ratchet of the account's device.
+type deviceMoved struct {
 	sync   inwebo.Sync
 	proven *proven // nil: the answer accepted no proof
 	issues bool    // the answer makes an OTP
@@ -33,7 +33,7 @@ type proven struct {
 	pin  bool // the proof has confirmed the PIN that kma was derived from
 }
 
-func (m moved) apply(r, written Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
+func (m deviceMoved) apply(r, written Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
 	if r.Device == nil || !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
@@ -56,10 +56,10 @@ func (m moved) apply(r, written Record, now time.Time, leaseRevision uint64) (_ 
 }
 
 // isStep returns false for a refusal that carries no keys: the device keeps its keys.
-func (m moved) isStep() bool { return m.proven != nil || !m.sync.Move.IsEmpty() }
+func (m deviceMoved) isStep() bool { return m.proven != nil || !m.sync.Move.IsEmpty() }
 
 // after returns the state that the device has with the accepted answer m.
-func (m moved) after(state ratchet.State) ratchet.State {
+func (m deviceMoved) after(state ratchet.State) ratchet.State {
 	state = state.Accepted(m.proven.keys, m.sync.Move)
 	if m.proven.pin {
 		state = state.Opened(m.proven.kma)
@@ -68,7 +68,7 @@ func (m moved) after(state ratchet.State) ratchet.State {
 }
 
 // otpOf returns the OTP that an accepted answer makes: of K1 as the answer leaves it, and of the secret.
-func (m moved) otpOf(state ratchet.State, defi string) secret.Text {
+func (m deviceMoved) otpOf(state ratchet.State, defi string) secret.Text {
 	state = m.after(state)
 	return ratchet.OTP(state.Open(m.proven.kma).K1, defi, state.Secval(m.proven.kma))
 }

@@ -157,7 +157,7 @@ func Decode(row Row) (Record, error) {
 	if !row.Secrets.IsEmpty() {
 		legacy, err := unmarshal(row.Secrets.Reveal(), &v)
 		if err != nil {
-			return damaged("its vault has not the expected form")
+			return damaged("its secrets do not have the expected form")
 		}
 		r.legacy = r.legacy || legacy
 	}
@@ -200,7 +200,7 @@ func decodeBody(row Row) (Record, error) {
 
 func restore(state *ratchet.State, saved *ratchet.Saved) (err error) {
 	if saved == nil {
-		return fmt.Errorf("its vault lacks the keys of a device")
+		return fmt.Errorf("its secrets lack the keys of a device")
 	}
 	*state, err = ratchet.Restore(*saved)
 	return err
