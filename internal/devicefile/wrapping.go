@@ -3,6 +3,7 @@ package devicefile
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 
 	"github.com/pimsd/pimsd/internal/input"
 )
@@ -19,7 +20,10 @@ func unwrap(content []byte) ([]byte, error) {
 	case isArchive(content):
 		return nil, ErrArchive
 	case text[0] != firstOfPickle:
-		if decoded, ok := decodeBase64(text); ok {
+		switch decoded := decodeBase64(text); {
+		case isArchive(decoded):
+			return nil, fmt.Errorf("%w, as base64", ErrArchive)
+		case len(decoded) > 0 && decoded[0] == firstOfPickle:
 			return decoded, nil
 		}
 	}
@@ -32,17 +36,15 @@ func isArchive(content []byte) bool {
 		bytes.HasPrefix(content, []byte{0x1f, 0x8b})
 }
 
-// decodeBase64 decodes a pickle from base64 of the usual or of the URL kind, whatever lines it is broken into. It may be in
-// quotes, as Python prints bytes.
-func decodeBase64(text []byte) (decoded []byte, ok bool) {
+// decodeBase64 decodes base64 of the usual or of the URL kind, whatever lines it is broken into. It may be in quotes, as Python prints
+// bytes. Of a text that is no base64 it returns nil.
+func decodeBase64(text []byte) []byte {
 	text = bytes.Join(bytes.Fields(text), nil)
 	text = bytes.TrimRight(bytes.Trim(bytes.TrimPrefix(text, []byte("b'")), `'"`), "=")
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		decoded := make([]byte, encoding.DecodedLen(len(text)))
-		n, err := encoding.Decode(decoded, text)
-		if err == nil && n > 0 && decoded[0] == firstOfPickle {
-			return decoded[:n], true
+		if decoded, err := encoding.AppendDecode(nil, text); err == nil {
+			return decoded
 		}
 	}
-	return nil, false
+	return nil
 }

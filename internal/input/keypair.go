@@ -1,6 +1,7 @@
 package input
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -44,6 +45,10 @@ type pairFiles struct {
 func (c pairFiles) explain(err error) error {
 	certificates, keys := blocks(c.chain, isCertificate), blocks(c.key, isKey)
 	switch {
+	case len(certificates) == 0 && isPKCS12(c.chain):
+		return fmt.Errorf("%s is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12 -in FILE -nokeys -out FILE.pem", c.certificateFile)
+	case len(keys) == 0 && isPKCS12(c.key):
+		return fmt.Errorf("%s is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12 -in FILE -nocerts -noenc -out FILE.pem", c.keyFile)
 	case len(certificates) == 0 && isDER(c.chain):
 		return fmt.Errorf("%s is in binary form (DER): convert it with: openssl x509 -inform der -in FILE -out FILE.pem", c.certificateFile)
 	case len(certificates) == 0 && len(blocks(c.chain, isKey)) > 0:
@@ -98,4 +103,18 @@ func isEncrypted(block *pem.Block) bool {
 // isDER reports whether the content begins as an ASN.1 sequence of more than 127 bytes, as every certificate and key does.
 func isDER(content []byte) bool {
 	return len(content) > 1 && content[0] == 0x30 && (content[1] == 0x81 || content[1] == 0x82)
+}
+
+// isPKCS12 reports whether the content begins as a PFX of RFC 7292: a sequence whose first members are the version 3 and another
+// sequence. It need not be whole, and may have an indefinite length.
+func isPKCS12(content []byte) bool {
+	const sequence, longForm = 0x30, 0x80
+	if len(content) < 2 || content[0] != sequence {
+		return false
+	}
+	header := 2
+	if content[1] > longForm { // the length is in that many bytes
+		header += int(content[1] - longForm)
+	}
+	return len(content) > header && bytes.HasPrefix(content[header:], []byte{0x02, 0x01, 0x03, sequence})
 }

@@ -66,6 +66,8 @@ func TestLoadKeyPair(t *testing.T) {
 	older := pem.EncodeToMemory(&pem.Block{
 		Type: "RSA PRIVATE KEY", Bytes: noise, Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"},
 	})
+	pkcs12 := append([]byte{0x30, 0x82, 0x05, 0x00, 0x02, 0x01, 0x03, 0x30, 0x82}, noise...)
+	longPKCS12 := append([]byte{0x30, 0x80, 0x02, 0x01, 0x03, 0x30, 0x80}, noise...) // of indefinite length
 	mark := []byte("\ufeff")
 	for name, tc := range map[string]struct {
 		certificate, key []byte
@@ -82,6 +84,10 @@ func TestLoadKeyPair(t *testing.T) {
 		"a key encrypted by OpenSSL":   {leaf, older, "the private key in KEY is encrypted"},
 		"exchanged":                    {key, leaf, "CERT holds a private key and no certificate"},
 		"a certificate in DER":         {der(leaf), key, "CERT is in binary form"},
+		"a certificate in PKCS #12":    {pkcs12, key, "CERT is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12"},
+		"a key in PKCS #12":            {leaf, pkcs12, "KEY is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12"},
+		"both in PKCS #12":             {longPKCS12, longPKCS12, "CERT is a PKCS#12 file"},
+		"a key in DER":                 {leaf, der(key), "KEY is in binary form"},
 		"no certificate":               {nil, key, "CERT holds no certificate in PEM"},
 		"no key":                       {leaf, leaf, "KEY holds no private key in PEM"},
 		"a key that is broken":         {leaf, block("PRIVATE KEY", der(key)[:20]), "CERT and KEY: "},
