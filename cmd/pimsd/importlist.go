@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -22,31 +24,41 @@ type listedDevice struct {
 	line    int
 	account string
 	file    string
+	err     error // why the line cannot be read; nil when it can
 }
 
 // maxDeviceList is the largest list, in bytes: some 200,000 devices.
 const maxDeviceList = 16 << 20
 
 // readDeviceList reads a CSV file of two columns, the account and the file of its device. Files are named from the folder of the list.
-// A first line "account,file" is a heading.
+// A first line "account,file" is a heading. A line that cannot be read has an error, and those behind it are read.
 func readDeviceList(name string) (all []listedDevice, err error) {
 	text, err := input.ReadFile(name, maxDeviceList)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--list: %w", err)}
 	}
 	rows := csv.NewReader(bytes.NewReader(input.Trim(text)))
-	rows.FieldsPerRecord, rows.Comment = 2, '#'
+	rows.FieldsPerRecord, rows.Comment = -1, '#'
 	for first := true; ; first = false {
 		record, err := rows.Read()
+		malformed, isMalformed := errors.AsType[*csv.ParseError](err)
 		switch {
 		case errors.Is(err, io.EOF):
 			return all, nil
+		case isMalformed:
+			all = append(all, listedDevice{line: malformed.StartLine, err: fmt.Errorf("write account,file: %w", err)})
+			continue
 		case err != nil:
-			return nil, usageError{fmt.Errorf("--list: %s: write a line of account,file for each device: %w", name, err)}
-		case first && record[0] == "account" && record[1] == "file":
+			return nil, usageError{fmt.Errorf("--list: %s: %w", name, err)}
+		case first && slices.Equal(record, []string{"account", "file"}):
 			continue
 		}
 		line, _ := rows.FieldPos(0)
+		if len(record) != 2 {
+			err := fmt.Errorf("write account,file: it has %d fields", len(record))
+			all = append(all, listedDevice{line: line, account: record[0], err: err})
+			continue
+		}
 		path := record[1]
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(name), path)
@@ -68,12 +80,13 @@ var errIsThere = errors.New("the account has the device in the file already")
 // Run again, it passes over what is there.
 func (p process) importList(ctx context.Context, core *app.Core, macID string, all []listedDevice, dryRun bool) error {
 	var r importReport
+	before := listedBefore{accounts: map[otp.Account]listedDevice{}, serials: map[ratchet.Serial]listedDevice{}}
 	for i, d := range all {
 		if ctx.Err() != nil {
 			r.left = len(all) - i
 			break
 		}
-		switch err := importListed(ctx, core, macID, d, dryRun); {
+		switch err := before.importListed(ctx, core, macID, d, dryRun); {
 		case err == nil:
 			r.imported++
 		case errors.Is(err, errIsThere):
@@ -101,7 +114,33 @@ func (p process) importList(ctx context.Context, core *app.Core, macID string, a
 	return nil
 }
 
-func importListed(ctx context.Context, core *app.Core, macID string, d listedDevice, dryRun bool) error {
+// listedBefore has the lines of a list that an import, or the check of one, has accepted so far.
+type listedBefore struct {
+	accounts map[otp.Account]listedDevice
+	serials  map[ratchet.Serial]listedDevice
+}
+
+// refuse returns why the account cannot have the device after the lines before; nil when it can.
+func (b listedBefore) refuse(account otp.Account, serial ratchet.Serial) error {
+	same, isListed := b.accounts[account]
+	other, isTaken := b.serials[serial]
+	switch {
+	case isListed && isTaken && same == other:
+		return errIsThere
+	case isListed:
+		return fmt.Errorf("%w: line %d names the account, too", otp.ErrAlreadyEnrolled, same.line)
+	case isTaken:
+		return fmt.Errorf("%w: line %d names it, too", otp.ErrDeviceTaken, other.line)
+	default:
+		return nil
+	}
+}
+
+// importListed imports the device of a line, or checks that it could be imported behind the lines before it.
+func (b listedBefore) importListed(ctx context.Context, core *app.Core, macID string, d listedDevice, dryRun bool) error {
+	if d.err != nil {
+		return d.err
+	}
 	account, err := otp.ParseAccount(d.account)
 	if err != nil {
 		return err
@@ -114,12 +153,23 @@ func importListed(ctx context.Context, core *app.Core, macID string, d listedDev
 	if err != nil {
 		return err
 	}
+	if err := b.refuse(account, found.Serial); err != nil {
+		return err
+	}
+	if err = importFound(ctx, core, account, found, dryRun); err == nil || errors.Is(err, errIsThere) {
+		b.accounts[account], b.serials[found.Serial] = d, d
+	}
+	return err
+}
+
+// importFound imports the device for the account, or checks that it could be. errIsThere means that the account has it already.
+func importFound(ctx context.Context, core *app.Core, account otp.Account, found otp.ForeignDevice, dryRun bool) error {
 	ask := otp.Request{Account: account, Caller: caller}
 	take := core.OTP.Import
 	if dryRun {
 		take = core.OTP.CheckImport
 	}
-	err = take(ctx, ask, found)
+	err := take(ctx, ask, found)
 	if !errors.Is(err, otp.ErrAlreadyEnrolled) {
 		return err
 	}
