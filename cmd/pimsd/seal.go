@@ -39,8 +39,8 @@ func newSealList(p process) *cobra.Command {
 		Short: "List the sealing keys, and how many records each of them seals",
 		Long: `List the sealing keys: the current one, those that still open records, and those that records need and that are missing.
 
-A key that seals no record may go, when no backup that you may need was made with it: pimsd seal remove. Without the keys it
-lists those that the records need.`,
+A key that seals no record may go, when no backup that you may need was made with it: pimsd seal remove. Where keys are missing,
+or cannot be read, it lists those that the records need, and ends with status 1.`,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
@@ -49,20 +49,45 @@ lists those that the records need.`,
 			if err != nil {
 				return err
 			}
+			keyring, unread := app.OpenKeyring(c)
 			var known []seal.KeyID
-			if keyring, err := app.OpenKeyring(c); err == nil {
+			if unread == nil {
 				known = keyring.Keys()
-			} else {
-				_, _ = fmt.Fprintf(p.stderr, "pimsd: the sealing keys cannot be read: %v\n", err)
 			}
 			keys := sealingKeys(known, usage)
+			show := printSealingKeys
 			if *asJSON {
-				return printJSON(cmd.OutOrStdout(), keys)
+				show = func(w io.Writer, keys []sealingKey) error { return printJSON(w, keys) }
 			}
-			return printSealingKeys(cmd.OutOrStdout(), keys)
+			if err := show(cmd.OutOrStdout(), keys); err != nil {
+				return err
+			}
+			return missingKeys(keys, unread)
 		})
 	})
 }
+
+// useMissing is the use of a key that records need and the keyring does not have.
+const useMissing = "missing"
+
+// missingKeys returns what is wrong with the listed keys. unread is why the keyring could not be read, or nil.
+func missingKeys(keys []sealingKey, unread error) error {
+	if unread != nil {
+		return advised{fmt.Errorf("the sealing keys cannot be read: %v", unread), adviceKeys} //nolint:errorlint // no fault of the command line
+	}
+	records := 0
+	for _, key := range keys {
+		if key.Use == useMissing {
+			records += key.Records
+		}
+	}
+	if records > 0 {
+		return advised{fmt.Errorf("%d records are sealed under keys that are missing", records), adviceKeys}
+	}
+	return nil
+}
+
+const adviceKeys = "Put the right key file back, or set seal.keys to the lines that the store was sealed with."
 
 func sealingKeys(known []seal.KeyID, usage seal.KeyUsage) []sealingKey {
 	keys := []sealingKey{}
@@ -86,7 +111,7 @@ func unknownKey(id seal.KeyID, records int) sealingKey {
 	if id == seal.Unsealed {
 		return sealingKey{"-", "damaged, or not sealed", records}
 	}
-	return sealingKey{id, "missing", records}
+	return sealingKey{id, useMissing, records}
 }
 
 func printSealingKeys(w io.Writer, keys []sealingKey) error {
