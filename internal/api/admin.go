@@ -132,7 +132,7 @@ func NewAdmin(config Config, accounts AdminAccounts, store AdminStore) *API {
 
 // admitAdmin returns the caller, who administers the accounts of its prefix, and takes a place.
 func (ad *administration) admitAdmin(c *call) (authn.Principal, error) {
-	principal, err := ad.authenticate(c, authn.ScopeAdmin)
+	principal, err := ad.authenticate(c, authn.ScopeAdmin, noAccount)
 	if err != nil {
 		return authn.Principal{}, err
 	}
@@ -142,22 +142,19 @@ func (ad *administration) admitAdmin(c *call) (authn.Principal, error) {
 // admitFor is admitAdmin for the account in the path, which the event then has. parse is otp.ParseStoredAccount, or
 // otp.ParseAccount where the account may come into being.
 func (ad *administration) admitFor(c *call, parse func(string) (otp.Account, error)) error {
-	principal, err := ad.authenticate(c, authn.ScopeAdmin)
-	if err != nil {
-		return err
-	}
-	name, err := pathParameter(c.request, "account")
-	if err != nil {
-		return err
-	}
-	account, err := parse(name)
+	name, errName := pathParameter(c.request, "account")
+	account, errParse := parse(name)
+	principal, err := ad.authenticate(c, authn.ScopeAdmin, func(authn.Principal) string { return string(account) })
 	switch {
 	case err != nil:
+		return err
+	case errName != nil:
+		return errName
+	case errParse != nil:
 		return &fault{errInvalid, "account"}
 	case !principal.IncludesAccount(name):
 		return authn.ErrAccountForbidden
 	}
-	c.event.Account = string(account)
 	return ad.acquirePlace(c)
 }
 

@@ -27,7 +27,7 @@ type auditPage struct {
 // readAudit returns the lines of the audit log about the caller's accounts. With `wait` it waits for the first of them; it holds
 // no place then, since it does nothing but wait, and ends when the service drains.
 func (ad *administration) readAudit(c *call) (any, error) {
-	principal, err := ad.authenticate(c, authn.ScopeAdmin)
+	principal, err := ad.authenticate(c, authn.ScopeAdmin, noAccount)
 	if err != nil {
 		return nil, err
 	}
@@ -59,23 +59,28 @@ func (ad *administration) readAudit(c *call) (any, error) {
 		return nil, errOverload
 	}
 	defer release()
-	return ad.poll(c.request.Context(), principal, after, limit, wait)
+	return ad.poll(c, principal, after, limit, wait)
 }
 
-// poll looks at the log again and again until it has a line for the caller.
-func (ad *administration) poll(ctx context.Context, who authn.Principal, after int64, limit int, wait time.Duration) (auditPage, error) {
+// poll looks at the log again and again until it has a line for the caller. Each time it looks at the caller's key, too: one that
+// was revoked or has expired meanwhile reads nothing any more.
+func (ad *administration) poll(c *call, who authn.Principal, after int64, limit int, wait time.Duration) (auditPage, error) {
+	ctx := c.request.Context()
 	ended := time.NewTimer(wait)
 	defer ended.Stop()
-	for {
+	for isLast := false; ; {
 		page, more, err := ad.auditPageOf(ctx, who, after, limit)
-		if err != nil || more || len(page.Lines) > 0 {
+		if err == nil {
+			_, err = ad.identify(c.request)
+		}
+		if err != nil || isLast || more || len(page.Lines) > 0 {
 			return page, err
 		}
 		after = page.Next
 		select {
 		case <-time.After(pollInterval):
 		case <-ended.C:
-			return page, nil
+			isLast = true
 		case <-ad.ending:
 			return page, nil
 		case <-ctx.Done():

@@ -92,7 +92,7 @@ func (ad *administration) listKeys(c *call) (any, error) {
 	return keysResult{shown}, nil
 }
 
-// createKey makes a key that can do no more than the one that asks for it, and that cannot administer.
+// createKey makes a key that can do no more than the one that asks for it, expires no later, and cannot administer.
 func (ad *administration) createKey(c *call) (any, error) {
 	principal, err := ad.admitAdmin(c)
 	if err != nil {
@@ -111,6 +111,7 @@ func (ad *administration) createKey(c *call) (any, error) {
 		return nil, err
 	}
 	if !principal.Includes(grant) {
+		c.event.Account = grant.Account
 		return nil, authn.ErrAccountForbidden
 	}
 	for _, scope := range grant.Scopes {
@@ -122,6 +123,9 @@ func (ad *administration) createKey(c *call) (any, error) {
 	expires, err := req.expiry(now)
 	if err != nil {
 		return nil, err
+	}
+	if last := principal.ExpiresAt; !last.IsZero() && (expires.IsZero() || expires.After(last)) {
+		expires = last
 	}
 	key, text, err := authn.NewKey(grant, now, expires)
 	if err != nil {

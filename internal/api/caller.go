@@ -22,19 +22,23 @@ func (c *call) domainRequest() otp.Request {
 // admit finds out the caller and the account, and whether the caller may act now; what it finds is in the event. Only
 // then the call takes a place.
 func (a *API) admit(c *call, scope authn.Scope) error {
-	principal, err := a.authenticate(c, scope)
+	header := c.request.Header.Values(accountHeader)
+	principal, err := a.authenticate(c, scope, func(caller authn.Principal) string { return caller.NamedAccount(header) })
 	if err != nil {
 		return err
 	}
-	c.event.Account, err = principal.ResolveAccount(c.request.Header.Values(accountHeader))
-	if err != nil {
+	if _, err := principal.ResolveAccount(header); err != nil { // if there is none, it is the named one
 		return err
 	}
 	return a.acquirePlace(c)
 }
 
-// authenticate reads the request and returns its caller. It fails when the caller lacks the scope or sends too fast.
-func (a *API) authenticate(c *call, scope authn.Scope) (authn.Principal, error) {
+// noAccount is for requests that name no account.
+func noAccount(authn.Principal) string { return "" }
+
+// authenticate reads the request and returns its caller. It fails when the caller lacks the scope or sends too fast. named returns the
+// account that a known caller asks for, which the event has from then on, also when the caller is refused.
+func (a *API) authenticate(c *call, scope authn.Scope, named func(authn.Principal) string) (authn.Principal, error) {
 	if a.draining.Load() {
 		return authn.Principal{}, otp.ErrStopping
 	}
@@ -43,7 +47,7 @@ func (a *API) authenticate(c *call, scope authn.Scope) (authn.Principal, error) 
 	if err != nil {
 		return authn.Principal{}, err
 	}
-	c.event.Caller = principal.Name
+	c.event.Caller, c.event.Account = principal.Name, named(principal)
 	if !a.config.Rates.Allow(principal.Name) {
 		return authn.Principal{}, errTooFast
 	}

@@ -48,7 +48,9 @@ func (a *API) enroll(ctx context.Context, c *call, req enrollRequest) (nothing, 
 	if err != nil {
 		return nothing{}, err
 	}
-	used, err := a.config.Accounts.Enroll(ctx, c.domainRequest(), otp.EnrollRequest{SMSCode: req.Code, PIN: req.PIN, Replace: replace})
+	used, err := a.config.Accounts.Enroll(ctx, c.domainRequest(), otp.EnrollRequest{
+		SMSCode: req.Code, PIN: req.PIN, Replace: replace, ByCaller: true,
+	})
 	c.event.Activations = used
 	return nothing{}, err
 }

@@ -26,7 +26,7 @@ type Event struct {
 	Remote      string // address of the caller: with its port, or without when a trusted proxy told it
 
 	Caller  string // the principal's name; empty before it is known
-	Account string // empty before the caller is known to be entitled to it
+	Account string // that a known caller asks for, entitled or not; empty when it names none that can be one
 
 	Code       errcodes.Code   // errcodes.OK for success
 	Reason     errcodes.Reason // why there is no result; empty for success

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -273,10 +274,42 @@ func TestFilesThatMayBeOpenAreDivided(t *testing.T) {
 			t.Error("a limit that is too low is accepted")
 		}
 	}
+	for _, openFiles := range []uint64{300, 1024} {
+		plain, _ := apiConnections(openFiles, load, false)
+		if got, err := apiConnections(openFiles, load, true); err != nil || got != plain-adminConnections/2 {
+			t.Errorf("with administration, of %d files: %d connections, %v", openFiles, got, err)
+		}
+	}
 	if got, err := apiConnections(leastDescriptors+adminConnections, load, true); err != nil || got != leastAPIConnections {
 		t.Errorf("with administration: %d connections, %v", got, err)
 	}
 	if open, err := openFileLimit(); err != nil || open == 0 {
 		t.Error(fmt.Sprint(open), err)
+	}
+}
+
+// The manual has the bounds that the service keeps to.
+func TestManualHasBoundsOfConnections(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(manual)), " ")
+	load := config.Default().Load
+	plain, errPlain := apiConnections(1024, load, false)
+	administered, errAdministered := apiConnections(1024, load, true)
+	if err := errors.Join(errPlain, errAdministered); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("With fewer than %d files, or %d with `admin.listen`, the service does not start", leastDescriptors,
+			leastDescriptors+adminConnections),
+		fmt.Sprintf("Kept are %d for the store and the log, %d for the operators' listener, and, with `admin.listen`, %d for administration",
+			storeDescriptors+otherDescriptors, opsConnections, adminConnections),
+		fmt.Sprintf("of 1024 files, the API's listener has %d, or %d", plain, administered),
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("docs/operations.md does not say %q", want)
+		}
 	}
 }

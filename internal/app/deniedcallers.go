@@ -2,9 +2,8 @@ package app
 
 import (
 	"context"
-	"net/http"
+	"errors"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,19 +36,20 @@ const (
 	lineFailed   = "failed"  // the store did not take it
 )
 
-// deniedCallers writes audit entries for calls that ended before inWebo was asked: callers that were refused, calls that a guard, the
-// quota or an Idempotency-Key refused, and replays. It writes them in the background, so that no entry costs another caller time, and
-// within a limit for the sake of the disk. Unknown and known callers have a limit each, and a known caller that repeats a refused call
-// has one entry for it in repeatWindow. The log has all of them, by their transaction.
+// deniedCallers writes audit entries for replays, and for calls that were refused before the domain wrote an entry of its own. It writes
+// them in the background, so that no entry costs another caller time, and within a limit for the sake of the disk. Unknown callers,
+// malformed requests of known callers, and all other calls have a limit each, and a known caller that repeats a refused call has one
+// entry for it in repeatWindow. The log has all of them, by their transaction.
 type deniedCallers struct {
 	store   Store
 	logger  *zap.Logger
 	metrics *telemetry.Metrics
 	lines   chan otp.AuditEntry
 
-	unknownLimit, knownLimit *rate.Limiter
-	mu                       sync.Mutex
-	recent                   map[otp.AuditEntry]time.Time // lines without Transaction, of known callers
+	unknownLimit, faultLimit, knownLimit *rate.Limiter
+
+	mu     sync.Mutex
+	recent map[otp.AuditEntry]time.Time // lines without Transaction, of known callers
 }
 
 const (
@@ -58,38 +58,41 @@ const (
 )
 
 func newDeniedCallers(store Store, logger *zap.Logger, metrics *telemetry.Metrics) *deniedCallers {
+	limit := func() *rate.Limiter { return rate.NewLimiter(deniedPerSecond, deniedBurst) }
 	return &deniedCallers{
-		store: store, logger: logger, metrics: metrics, lines: make(chan otp.AuditEntry, 2*deniedBurst),
-		unknownLimit: rate.NewLimiter(deniedPerSecond, deniedBurst), knownLimit: rate.NewLimiter(deniedPerSecond, deniedBurst),
-		recent: make(map[otp.AuditEntry]time.Time),
+		store: store, logger: logger, metrics: metrics, lines: make(chan otp.AuditEntry, 3*deniedBurst),
+		unknownLimit: limit(), faultLimit: limit(), knownLimit: limit(), recent: make(map[otp.AuditEntry]time.Time),
 	}
 }
 
 // outcomeReplayed is the audit log's word for a call that was answered like the first one of its Idempotency-Key.
 const outcomeReplayed = "replayed"
 
-// endsBeforeInwebo lists the causes that end a known caller's call before the domain writes a line of its own.
-func endsBeforeInwebo() []error {
-	return []error{
-		otp.ErrKeyReused, otp.ErrKeySpent, otp.ErrKeyInFlight, otp.ErrPINHeldBack, otp.ErrPINLocked, otp.ErrQuota,
-		otp.ErrActivations,
+// outcomeOf returns what the audit log says of the request; empty when the domain has written its lines, or none is due.
+func outcomeOf(e api.Event) string {
+	_, isAudited := errors.AsType[*otp.Attempted](e.Err)
+	switch {
+	case e.Reason == errcodes.ReasonUnauthenticated:
+		return outcomeUnknownCaller
+	case e.Repeated:
+		return outcomeReplayed
+	case e.Caller == "" || isAudited:
+		return ""
+	default:
+		return string(e.Reason)
 	}
 }
 
-// outcomeOf returns what the audit log says of the request; empty when the domain has written its lines, or none is due.
-func outcomeOf(e api.Event) string {
-	switch {
-	case e.Code == errcodes.AuthenticationRequired && e.Status == http.StatusUnauthorized:
-		return outcomeUnknownCaller
-	case e.Code == errcodes.AuthenticationRequired:
-		return string(e.Reason)
-	case e.Repeated:
-		return outcomeReplayed
+// isFaultOfRequest reports whether the request was refused as such, whatever account it is about: it is malformed, or one too many.
+func isFaultOfRequest(e api.Event) bool {
+	switch e.Code {
+	case errcodes.FacadeNotInitialized, errcodes.MissingParameter:
+		return true
+	case errcodes.InvalidParameter:
+		return e.Reason != errcodes.ReasonIdempotencyKeyReused
+	default:
+		return false
 	}
-	if cause := otp.CauseOf(e.Err); slices.Contains(endsBeforeInwebo(), cause) {
-		return string(otp.ReasonOf(cause))
-	}
-	return ""
 }
 
 // actionOf returns the last word of a route that is no parameter.
@@ -115,6 +118,8 @@ func (r *deniedCallers) observe(e api.Event) {
 		line.Caller, limit = callerUnknown, r.unknownLimit
 	case r.isRecent(line, time.Now()):
 		return
+	case isFaultOfRequest(e):
+		limit = r.faultLimit
 	}
 	line.Transaction = e.Transaction
 	if limit.Allow() {

@@ -3,7 +3,7 @@ package app
 import (
 	"context"
 	"errors"
-	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,46 +27,61 @@ func (a *audited) AppendAudit(_ context.Context, lines []otp.AuditEntry) error {
 	return nil
 }
 
-// A call that ends before inWebo is asked has an audit line; one that the domain has written lines of has no other.
-func TestAuditLinesOfCallsThatEndEarly(t *testing.T) {
+// Every refusal of a known caller has one line, which names the account: the domain's, or else one of the service.
+func TestEveryRefusalHasOneAuditLine(t *testing.T) {
 	t.Parallel()
-	store := &audited{}
-	r := newDeniedCallers(store, zap.NewNop(), telemetry.NewMetrics("test", nil))
-	event := func(account string, err error) api.Event {
-		return api.Event{Transaction: "t", Route: api.RouteOTP, Caller: "key:1", Account: account, Code: errcodes.AccessRefused, Err: err}
-	}
-	var want []string
-	for i, cause := range endsBeforeInwebo() {
-		r.observe(event(string(rune('a'+i)), &otp.RetryAfterError{Cause: cause, For: time.Second}))
-		want = append(want, string(otp.ReasonOf(cause)))
-	}
-	r.observe(api.Event{Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: errcodes.OK, Repeated: true})
-	want = append(want, outcomeReplayed)
-	for _, err := range []error{nil, otp.ErrPINRefused, otp.ErrNotStored, otp.ErrBusy, errors.New("another")} {
-		r.observe(event("a", err))
-	}
-	r.write(r.waiting())
-	if len(store.lines) != len(want) {
-		t.Fatalf("there are %d lines, want %d: %+v", len(store.lines), len(want), store.lines)
-	}
-	for i, line := range store.lines {
-		if line.Outcome != want[i] || line.Action != "otp" || line.Caller != "key:1" || line.Account == "" {
-			t.Errorf("line %d is %+v, want the outcome %q", i, line, want[i])
+	for _, reason := range errcodes.Reasons() {
+		store := &audited{}
+		r := newDeniedCallers(store, zap.NewNop(), telemetry.NewMetrics("test", nil))
+		entry, cause, _ := errcodes.ForReason(reason)
+		e := api.Event{
+			Transaction: "t", Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: entry.Code, Reason: reason, Status: cause.HTTP,
+			Err: errors.New("refused"),
+		}
+		r.observe(e)
+		e.Account, e.Err = "b", &otp.Attempted{Err: e.Err}
+		if reason != errcodes.ReasonUnauthenticated { // which no known caller is told
+			r.observe(e)
+		}
+		r.write(r.waiting())
+		if len(store.lines) != 1 || store.lines[0].Outcome != string(reason) || store.lines[0].Account != "a" {
+			t.Errorf("%s: the lines are %+v", reason, store.lines)
 		}
 	}
 }
 
-// A known caller that repeats a refused call has one line in a minute, and unknown callers cannot use up the lines of others.
+// A replay has a line. A call that succeeds, and one of an unknown caller that is refused for another reason, have none here.
+func TestAuditLineOfReplay(t *testing.T) {
+	t.Parallel()
+	store := &audited{}
+	r := newDeniedCallers(store, zap.NewNop(), telemetry.NewMetrics("test", nil))
+	r.observe(api.Event{Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: errcodes.OK})
+	r.observe(api.Event{Route: api.RouteNone, Code: errcodes.APINotSupported, Reason: errcodes.ReasonNoSuchPath})
+	r.observe(api.Event{Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: errcodes.OK, Repeated: true})
+	r.write(r.waiting())
+	if len(store.lines) != 1 || store.lines[0].Outcome != outcomeReplayed || store.lines[0].Caller != "key:1" {
+		t.Errorf("the lines are %+v", store.lines)
+	}
+}
+
+// A known caller that repeats a refused call has one line in a minute. Neither unknown callers nor malformed requests use up the lines
+// of others.
 func TestAuditLinesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &audited{}
 		r := newDeniedCallers(store, zap.NewNop(), telemetry.NewMetrics("test", nil))
-		stranger := api.Event{Route: api.RouteOTP, Code: errcodes.AuthenticationRequired, Status: http.StatusUnauthorized}
-		for range 10 * deniedBurst {
+		stranger := api.Event{Route: api.RouteOTP, Code: errcodes.AuthenticationRequired, Reason: errcodes.ReasonUnauthenticated}
+		malformed := api.Event{Route: api.RouteOTP, Caller: "key:2", Code: errcodes.InvalidParameter, Reason: errcodes.ReasonBodyInvalid}
+		for i := range 10 * deniedBurst {
 			r.observe(stranger)
+			malformed.Account = strconv.Itoa(i)
+			r.observe(malformed)
 		}
-		held := api.Event{Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: errcodes.AccessRefused, Err: otp.ErrPINHeldBack}
+		held := api.Event{
+			Route: api.RouteOTP, Caller: "key:1", Account: "a", Code: errcodes.AccessRefused, Reason: errcodes.ReasonPINHeldBack,
+			Err: otp.ErrPINHeldBack,
+		}
 		for range 2 {
 			for range 50 {
 				r.observe(held)
@@ -78,7 +93,7 @@ func TestAuditLinesAreBounded(t *testing.T) {
 		for _, line := range store.lines {
 			counted[line.Outcome]++
 		}
-		if counted[outcomeUnknownCaller] != deniedBurst || counted[string(otp.ReasonOf(otp.ErrPINHeldBack))] != 2 {
+		if counted[outcomeUnknownCaller] != deniedBurst || counted[string(errcodes.ReasonBodyInvalid)] != deniedBurst || counted[string(otp.ReasonOf(otp.ErrPINHeldBack))] != 2 {
 			t.Errorf("the lines are %v", counted)
 		}
 	})

@@ -8,6 +8,7 @@ package authn
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -37,4 +38,6 @@ type Principal struct {
 	// Name is for logs and the audit log, such as "key:k3q7…". It is no secret.
 	Name string
 	Grant
+	// ExpiresAt is when the caller's API key expires; the zero time for one that does not, and for a token.
+	ExpiresAt time.Time
 }

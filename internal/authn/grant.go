@@ -40,6 +40,20 @@ func (g Grant) ResolveAccount(header []string) (account string, err error) {
 	return named, nil
 }
 
+// NamedAccount returns the account that a request with that header asks for, whether or not the grant includes it. It is empty
+// when the request names none, or none that can be one.
+func (g Grant) NamedAccount(header []string) string {
+	named := strings.Join(header, "")
+	switch {
+	case named == "":
+		return g.Account
+	case len(header) > 1 || !isAccount(named):
+		return ""
+	default:
+		return named
+	}
+}
+
 // covers reports whether accounts with the prefix include the account: it is the prefix, or begins with it, and the prefix
 // ends or the account goes on with a character that is neither letter nor digit. So fleet-1 does not include fleet-10, which
 // is another fleet. The empty prefix includes all accounts.

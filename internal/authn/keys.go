@@ -76,7 +76,7 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 		return Principal{}, refuse(ReasonExpired, "the API key "+id+" expired at "+key.ExpiresAt.Format(time.RFC3339))
 	}
 	k.uses.record(key.ID, now)
-	return Principal{Name: key.PrincipalName(), Grant: key.Grant}, nil
+	return Principal{Name: key.PrincipalName(), Grant: key.Grant, ExpiresAt: key.ExpiresAt}, nil
 }
 
 var errNotKey = refuse(ReasonMalformed, "the credential does not have the form of an API key")

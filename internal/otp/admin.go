@@ -24,11 +24,15 @@ const (
 
 // Unlock lets the PIN guard of the account forward attempts again, as after a success. The caller must make sure of the PIN
 // first: inWebo's own count goes on. A wrong PIN that is counted after the call began, and before it is done, goes on to count.
+// ErrDisabled means that the account is disabled: enable it first.
 func (s *Service) Unlock(ctx context.Context, request Request) error {
 	began := s.limits.Now()
 	return s.administer(ctx, request, actionUnlock, keepsSecrets, func(r Record, now time.Time) (Record, error) {
-		if r.Revision == 1 { // there was no record
+		switch {
+		case r.Revision == 1: // there was no record
 			return r, ErrNoDevice
+		case r.Disabled:
+			return r, ErrDisabled
 		}
 		r.Guard = r.Guard.since(now.Add(-s.limits.Now().Sub(began)))
 		return r, nil
@@ -72,18 +76,21 @@ func (s *Service) Doubt(ctx context.Context, request Request) error {
 // kept for a later enrollment, since a new one would cost one of the devices that the account may have; so are the
 // counts of activations, wrong PINs and OTPs, for the account that gets the device next. ErrNoDevice means that there is no device to
 // forget.
-// A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept.
+// A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept: the account is enabled where nothing
+// says that it is disabled.
 func (s *Service) Forget(ctx context.Context, request Request) error {
-	return s.administer(ctx, request, actionForget, replacesDevice, Record.forgotten)
+	return s.administer(ctx, request, actionForget, repairs, Record.forgotten)
 }
 
 // ForgetDisabled is Forget for an account that is disabled, so that no program forgets a device that is in use. ErrNotDisabled
-// means that it is not disabled. A record that cannot be decoded makes no OTPs, and is forgotten whether it is disabled or not.
+// means that it is not disabled. A record that cannot be decoded makes no OTPs, and is forgotten whether it is disabled or not. Where that is not
+// known, the account is disabled afterwards, like every other one that this call forgets.
 func (s *Service) ForgetDisabled(ctx context.Context, request Request) error {
-	return s.administer(ctx, request, actionForget, replacesDevice, func(r Record, now time.Time) (Record, error) {
+	return s.administer(ctx, request, actionForget, repairs, func(r Record, now time.Time) (Record, error) {
 		if r.Revision > 1 && !r.Disabled && !r.damaged {
 			return r, ErrNotDisabled
 		}
+		r.Disabled = r.Disabled || r.mayBeDisabled
 		return r.forgotten(now)
 	})
 }

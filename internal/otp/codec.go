@@ -215,8 +215,10 @@ const (
 	// keepsSecrets is for those that leave the secrets as they are: they work on a record whose secrets cannot be opened.
 	keepsSecrets
 	// replacesDevice is for those that remove the device or put another one in its place: they work on a record that
-	// cannot be decoded, too.
+	// cannot be decoded, too, if it is known whether the account is disabled.
 	replacesDevice
+	// repairs is for operators: they replace the device also where that is not known.
+	repairs
 )
 
 // decode returns the record of a snapshot as far as a call of that tolerance can work on it. Otherwise it returns why the record
@@ -237,12 +239,16 @@ func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 		decode = decodeBody
 	}
 	r, err := decode(row)
-	switch damaged := errors.Is(err, ErrDamaged) && t == replacesDevice; {
+	switch damaged := errors.Is(err, ErrDamaged) && t >= replacesDevice; {
 	case err == nil && !row.Unopened, err != nil && !damaged:
 		return r, err
 	}
 	if err != nil {
-		return row.remains(limits), nil //nolint:nilerr // that it is damaged is why the remains are used
+		remains := row.remains(limits)
+		if remains.mayBeDisabled && t < repairs {
+			return Record{}, fmt.Errorf("%w: an operator must repair it, for it is not known whether the account is disabled", err)
+		}
+		return remains, nil
 	}
 	r.sealed, r.sealedUnread = row.Secrets, row.UnreadAnswers
 	return r, nil
@@ -255,18 +261,25 @@ func (r Record) withoutSealed() Record {
 }
 
 // remains returns what is known of a damaged record, without its devices. Where its body cannot be read, the serial is that of
-// the claim, and the PIN guard has one attempt left: what inWebo has counted of wrong PINs is not known.
+// the claim, and the PIN guard has one attempt left: what inWebo has counted of wrong PINs is not known. The account is disabled if the
+// body still says so.
 func (row Row) remains(limits *Limits) Record {
 	r, err := decodeBody(row)
 	if err != nil {
 		r = Record{
 			Account: row.Account, Revision: row.Revision, Serial: ratchet.Serial(row.Claim.Serial),
-			Guard: limits.Guard.unknown(),
+			Guard: limits.Guard.unknown(), Disabled: saysDisabled(row.Body),
 		}
+		r.mayBeDisabled = !r.Disabled
 		if !row.LeasedUntil.IsZero() {
 			r.Lease = &Lease{Revision: row.Revision, Since: row.LeasedUntil.Add(-MaxLease), Until: row.LeasedUntil}
 		}
 	}
 	r.Device, r.Enrollment, r.damaged = nil, nil, true
 	return r.inEpochOf(row)
+}
+
+// saysDisabled reports whether a body that cannot be decoded has, in either of its forms, the member that disables the account.
+func saysDisabled(body []byte) bool {
+	return bytes.Contains(body, []byte("\x68disabled\xf5")) || bytes.Contains(body, []byte(`"disabled":true`))
 }

@@ -81,3 +81,47 @@ func TestRestoredAccountStaysDisabled(t *testing.T) {
 		t.Errorf("the restored record is %+v, %v", restored, err)
 	}
 }
+
+// A record that cannot be decoded any more does not enable an account that an operator has disabled.
+func TestDamageDoesNotEnableAnAccount(t *testing.T) {
+	t.Parallel()
+	e := newEnrolee(t, usual)
+	e.mustEnroll(t, otp.EnrollRequest{})
+	service := serviceOn(t, e.memory, e)
+	must(t, service.Disable(t.Context(), e.request()))
+	whole := e.row(t)
+	serial := string(e.record(t).Serial)
+	damage := func(body []byte) {
+		row := whole
+		row.Body, row.Claim = body, otp.Claim{Serial: serial, Active: true}
+		e.memory.Restore(row)
+	}
+	cut := whole.Body[:len(whole.Body)-1] // which still says it
+	enroll := func(byCaller bool) error {
+		_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true, ByCaller: byCaller})
+		return err
+	}
+	for _, byCaller := range []bool{true, false} {
+		damage(cut)
+		if err := enroll(byCaller); !errors.Is(err, otp.ErrDisabled) {
+			t.Errorf("an enrollment of what says that it is disabled, by a caller: %v: %v", byCaller, err)
+		}
+	}
+	for what, forget := range map[string]func(context.Context, otp.Request) error{
+		"what says so, by an operator": service.Forget, "what says so, by a program": service.ForgetDisabled,
+	} {
+		damage(cut)
+		must(t, forget(t.Context(), e.request()))
+		if r := e.record(t); !r.Disabled || r.Device != nil {
+			t.Errorf("%s: the record is %+v", what, r)
+		}
+	}
+	damage([]byte("{"))
+	if err := enroll(true); !errors.Is(err, otp.ErrDamaged) {
+		t.Errorf("an enrollment by a caller where it is not known: %v", err)
+	}
+	must(t, service.ForgetDisabled(t.Context(), e.request()))
+	if !e.record(t).Disabled {
+		t.Error("a program has enabled an account of which it is not known whether it is disabled")
+	}
+}

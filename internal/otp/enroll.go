@@ -28,12 +28,27 @@ type EnrollRequest struct {
 	// has confirmed needs none: its caller was told that the enrollment failed. With Replace the record of the account may be one that
 	// cannot be opened, whose device stays until inWebo has activated the new one, or one that cannot be decoded.
 	Replace bool
+	// ByCaller means that no operator asks for it: a record of which it is not known whether an operator has disabled the account, because
+	// it cannot be decoded, is refused with ErrDamaged.
+	ByCaller bool
 	// Force allows an activation beyond ActivationLimits.Refuse.
 	Force bool
 	// PINAnyway goes on although inWebo asks for no PIN, which this package always sends: the SMS code may be spent in vain.
 	PINAnyway bool
 	// Progress, if set, is called before each step.
 	Progress func(EnrollmentStep)
+}
+
+// tolerance returns which records the enrollment can work on.
+func (e EnrollRequest) tolerance() tolerance {
+	switch {
+	case !e.Replace:
+		return needsKeys
+	case e.ByCaller:
+		return replacesDevice
+	default:
+		return repairs
+	}
 }
 
 // EnrollmentStep is what an enrollment is about to do.
@@ -58,9 +73,7 @@ func (s *Service) Enroll(ctx context.Context, request Request, e EnrollRequest) 
 		return Activations{}, err
 	}
 	defer s.finish(c)
-	if e.Replace {
-		c.tolerance = replacesDevice
-	}
+	c.tolerance = e.tolerance()
 	purpose := forEnrollment{replace: e.Replace, force: e.Force}
 	if purpose.drawn, err = s.newSerial(); err != nil {
 		return Activations{}, wrapCause(ErrStore, err)
@@ -76,7 +89,7 @@ func (s *Service) Enroll(ctx context.Context, request Request, e EnrollRequest) 
 	if !c.detached { // and so the record is ours to read: one that never reached inWebo is not counted any more
 		used = s.limits.Activations.check(c.record.Activations)
 	}
-	return used, err
+	return used, attempted(err)
 }
 
 // forEnrollment leases the record of an account for the enrollment of a device.
@@ -171,9 +184,7 @@ func (s *Service) CheckEnroll(ctx context.Context, request Request, e EnrollRequ
 		return Activations{}, err
 	}
 	defer s.finish(c)
-	if e.Replace {
-		c.tolerance = replacesDevice
-	}
+	c.tolerance = e.tolerance()
 	found, err := s.fetch(ctx, c)
 	if err != nil {
 		return Activations{}, wrapCause(ErrStore, err)
@@ -224,9 +235,9 @@ func (s *Service) HasPIN(ctx context.Context, request Request, code secret.Text)
 	setup, o := s.askPINMode(asking, code)
 	c.report(o)
 	if err := s.auditSetup(ctx, c, o); err != nil && o.err == nil {
-		return false, err
+		return false, attempted(err)
 	}
-	return setup.PINMode&inwebo.PINExisting != 0, o.err
+	return setup.PINMode&inwebo.PINExisting != 0, attempted(o.err)
 }
 
 // errNothingToStore ends a change of a record that would change nothing.

@@ -40,12 +40,13 @@ func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text
 	}
 	sid, err := s.limits.service(c.record.Device)
 	if err != nil {
-		return Issued{}, err
+		return Issued{}, attempted(err)
 	}
 	// A caller who hangs up now must not put the device in doubt.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
-	return s.issue(ctx, c, sid, pin)
+	issued, err := s.issue(ctx, c, sid, pin)
+	return issued, attempted(err)
 }
 
 // forOTP leases the record of a device for an OTP.

@@ -52,6 +52,8 @@ type Record struct {
 	legacy bool
 	// damaged reports that the stored record cannot be decoded, and that this is what is known of it.
 	damaged bool
+	// mayBeDisabled reports that it is not known whether the account is disabled, because the body of the record cannot be decoded.
+	mayBeDisabled bool
 
 	// Unread are answers of inWebo that could not be read, the oldest first. They are sealed like keys.
 	Unread []UnreadAnswer `json:"-"`

@@ -53,6 +53,8 @@ type cause struct {
 	before func(t *testing.T, a *pimsdtest.Account)
 	// body of the request; empty: a good one with the right PIN.
 	body string
+	// unaudited means that the store takes no audit entry, either.
+	unaudited bool
 	// stays says that the cause is still there when all faults have gone. Otherwise the next request gets an OTP.
 	stays bool
 }
@@ -98,6 +100,9 @@ func (c cause) check(t *testing.T, a *pimsdtest.Account) {
 	wantFailure(t, got, c.status, c.code, strings.ReplaceAll(label, "[PARAMETER]", c.parameter), c.retry)
 	if want := map[string]float64{fmt.Sprint(c.code): 1}; !maps.Equal(moved, want) {
 		t.Errorf("pimsd_otp_requests_total moved by %v, want %v", moved, want)
+	}
+	if !c.unaudited {
+		wantAudited(t, a.Daemon, got, a.Name)
 	}
 	if !c.stays {
 		a.Daemon.Inwebo.ClearFaults()

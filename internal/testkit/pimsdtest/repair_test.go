@@ -59,7 +59,10 @@ func TestRepairingADamagedRecordOverREST(t *testing.T) {
 	}
 	for what, got := range map[string]pimsdtest.Answer{
 		"unlock": change("unlock"), "doubt": change("doubt"), "disable": change("disable"), "enable": change("enable"),
-		"an import": importDevice(), "an OTP": bob.OTP(aPIN), "the account": d.Call(bob.Key, http.MethodGet, pimsdtest.PathAccount, ""),
+		"an import": importDevice(), "an OTP": bob.OTP(aPIN),
+		"an enrollment by the caller": d.Call(d.Key("bob", authn.ScopeEnroll), http.MethodPost, pimsdtest.PathEnrollment+"?replace=true",
+			`{"action":"enroll","pinCode":"1234","smsCode":"1"}`),
+		"the account": d.Call(bob.Key, http.MethodGet, pimsdtest.PathAccount, ""),
 	} {
 		if reason := got.Header.Get("X-Pims-Reason"); got.Status != 500 || got.Code != 2000 || reason != "record_unreadable" ||
 			got.Header.Get("X-Pims-Advice") != "operator" {
@@ -72,6 +75,12 @@ func TestRepairingADamagedRecordOverREST(t *testing.T) {
 	}
 	if got := importDevice(); got.Status != http.StatusOK {
 		t.Fatalf("an import afterwards: %d %s", got.Status, got.Body)
+	}
+	if got := bob.OTP(files.vector.PIN); got.Header.Get("X-Pims-Reason") != "account_disabled" {
+		t.Errorf("an OTP of an account that may have been disabled: %d %s", got.Status, got.Body)
+	}
+	if got := change("enable"); got.Status != http.StatusOK {
+		t.Errorf("enable: %d %s", got.Status, got.Body)
 	}
 	if got := bob.OTP(files.vector.PIN); got.OTP == "" {
 		t.Errorf("an OTP afterwards: %d %s", got.Status, got.Body)

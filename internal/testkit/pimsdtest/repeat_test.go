@@ -99,7 +99,7 @@ func TestRefusedCallersAreAudited(t *testing.T) {
 		switch {
 		case line.Caller == "unknown" && line.Outcome == "unauthenticated" && line.Action == "otp":
 			unknown++
-		case strings.HasPrefix(line.Caller, "key:") && line.Outcome == "account_forbidden" && line.Account == "":
+		case strings.HasPrefix(line.Caller, "key:") && line.Outcome == "account_forbidden" && line.Account == "bob":
 			notEntitled++
 		}
 		if line.Outcome != "" && strings.HasPrefix(line.Transaction, stranger.Transaction) && line.Caller != "unknown" {

@@ -68,11 +68,11 @@ func shortDeadline(s *pimsdtest.Setup) {
 func storeCauses() []cause {
 	return []cause{
 		{
-			name: "the store fails after a good answer", code: 2316, status: 502, stays: true, alone: shortDeadline,
+			name: "the store fails after a good answer", code: 2316, status: 502, stays: true, unaudited: true, alone: shortDeadline,
 			before: func(t *testing.T, a *pimsdtest.Account) { lockAtAnswer(t, a) },
 		},
 		{
-			name: "the store fails before inWebo is asked", code: 2000, status: 500, stays: true, alone: asIs,
+			name: "the store fails before inWebo is asked", code: 2000, status: 500, stays: true, unaudited: true, alone: asIs,
 			before: func(t *testing.T, a *pimsdtest.Account) { moveStoreAway(t, a.Daemon) },
 		},
 	}
