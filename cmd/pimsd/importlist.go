@@ -14,7 +14,6 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/devicefile"
 	"github.com/pimsd/pimsd/internal/input"
-	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -80,7 +79,7 @@ var errIsThere = errors.New("the account has the device in the file already")
 // Run again, it passes over what is there.
 func (p process) importList(ctx context.Context, core *app.Core, macID string, all []listedDevice, dryRun bool) error {
 	var r importReport
-	before := listedBefore{accounts: map[otp.Account]listedDevice{}, serials: map[ratchet.Serial]listedDevice{}}
+	before := listedBefore{accounts: map[otp.Account]listedDevice{}, serials: map[string]listedDevice{}}
 	for i, d := range all {
 		if ctx.Err() != nil {
 			r.left = len(all) - i
@@ -117,11 +116,11 @@ func (p process) importList(ctx context.Context, core *app.Core, macID string, a
 // listedBefore has the lines of a list that an import, or the check of one, has accepted so far.
 type listedBefore struct {
 	accounts map[otp.Account]listedDevice
-	serials  map[ratchet.Serial]listedDevice
+	serials  map[string]listedDevice
 }
 
 // refuse returns why the account cannot have the device after the lines before; nil when it can.
-func (b listedBefore) refuse(account otp.Account, serial ratchet.Serial) error {
+func (b listedBefore) refuse(account otp.Account, serial string) error {
 	same, isListed := b.accounts[account]
 	other, isTaken := b.serials[serial]
 	switch {
@@ -153,11 +152,11 @@ func (b listedBefore) importListed(ctx context.Context, core *app.Core, macID st
 	if err != nil {
 		return err
 	}
-	if err := b.refuse(account, found.Serial); err != nil {
+	if err := b.refuse(account, string(found.Serial)); err != nil {
 		return err
 	}
 	if err = importFound(ctx, core, account, found, dryRun); err == nil || errors.Is(err, errIsThere) {
-		b.accounts[account], b.serials[found.Serial] = d, d
+		b.accounts[account], b.serials[string(found.Serial)] = d, d
 	}
 	return err
 }

@@ -154,24 +154,6 @@ func (c *causeError) Unwrap() []error { return []error{c.cause, c.by} }
 // wrapCause joins a cause with the error that led to it; errors.Is finds both, the cause first.
 func wrapCause(cause, by error) error { return &causeError{cause, by} }
 
-// Attempted is the error of a call whose attempt is in the audit log: so is its outcome, or it will be. A call that fails with any
-// other error has left no entry.
-type Attempted struct{ Err error }
-
-// Error is that of the error within.
-func (a *Attempted) Error() string { return a.Err.Error() }
-
-// Unwrap returns the error within.
-func (a *Attempted) Unwrap() error { return a.Err }
-
-// attempted returns err as an Attempted; nil for none.
-func attempted(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &Attempted{err}
-}
-
 // CauseOf returns the outermost cause of err, or nil when there is none.
 func CauseOf(err error) error {
 	for _, cause := range []error{ErrSuperseded, ErrInDoubt, ErrSecondRound, ErrNotStored} { // these come before all others

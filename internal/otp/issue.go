@@ -153,3 +153,21 @@ func (c *conversation) explain(o outcome) error {
 		return o.err
 	}
 }
+
+// Attempted is the error of a call whose attempt is in the audit log: so is its outcome, or it will be. A call that fails with any
+// other error has left no entry.
+type Attempted struct{ Err error }
+
+// Error is that of the error within.
+func (a *Attempted) Error() string { return a.Err.Error() }
+
+// Unwrap returns the error within.
+func (a *Attempted) Unwrap() error { return a.Err }
+
+// attempted returns err as an Attempted; nil for none.
+func attempted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Attempted{err}
+}
