@@ -188,7 +188,7 @@ func (s *Service) tryChange(
 // actionImport is the audit log's word for taking over a device of another client.
 const actionImport = "import"
 
-// Found is a device that another client has activated, as its file has it.
+// ForeignDevice is a device that another client has activated, as its file has it.
 type ForeignDevice struct {
 	Serial   ratchet.Serial
 	Identity inwebo.Identity
