@@ -46,3 +46,42 @@ func proseOf(path, text string) (prose []string) {
 		}
 	}
 }
+
+// retiredNames are identifiers and first words of file names that older code of this project used, with what replaced each. Words with
+// another common meaning, such as note, last or part, are not among them.
+func retiredNames() map[string]string {
+	return map[string]string{
+		"whenFree": "retryUntilFree", "undoHold": "recoverLease", "settleHoweverLong": "settleToCompletion", "settleBeside": "settleInBackground",
+		"tryAnyTime": "tryDetached", "fetchBy": "refetch", "writeSurely": "writeVerified", "setOut": "acquirePermit",
+		"survive": "recoverPanic", "undo": "closers", "keepHouse": "cleanup", "beAlive": "watchdog", "askItself": "probeSelf",
+		"census": "accountStats", "Census": "AccountStats", "refuseLooseDurability": "requireDurability", "nuisance": "fault",
+		"garble": "corrupt", "ordeal": "scenario", "rested": "cachedCount", "contest": "comparison", "lab": "env", "scales": "sizeRecorder",
+		"floor": "baseline", "Truth": "DeviceState", "SetDeaf": "SetBlackhole",
+	}
+}
+
+// No identifier and no file has a name that retiredNames lists.
+func TestRetiredNames(t *testing.T) {
+	t.Parallel()
+	retired := retiredNames()
+	for path, text := range readTexts(t) {
+		if filepath.Ext(path) != ".go" || path == "words_test.go" {
+			continue
+		}
+		first, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".go"), "_")
+		if name := retired[first]; name != "" {
+			t.Errorf("%s: the file is named %s; use %s", path, first, name)
+		}
+		file := token.NewFileSet().AddFile(path, -1, len(text))
+		var s scanner.Scanner
+		s.Init(file, []byte(text), nil, 0)
+		for kind := token.ILLEGAL; kind != token.EOF; {
+			var at token.Pos
+			var word string
+			at, kind, word = s.Scan()
+			if name := retired[word]; kind == token.IDENT && name != "" {
+				t.Errorf("%s:%d: %s is retired; use %s, or a name that says what it is", path, file.Line(at), word, name)
+			}
+		}
+	}
+}

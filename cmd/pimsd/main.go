@@ -1,7 +1,7 @@
-// Command pimsd returns one-time passwords of inWebo devices over HTTP, and manages those devices.
+// Command pimsd serves one-time passwords of inWebo devices over HTTP, and manages those devices from the command line.
 //
-// main is a shell around run, which knows nothing of the process: arguments, environment and streams come in, an exit
-// status goes out. The commands decide nothing about devices; they ask the packages below internal.
+// main only calls run, which gets arguments, environment and streams and returns an exit status. The commands must not decide anything
+// about devices: they call the packages below internal.
 package main
 
 import (

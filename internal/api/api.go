@@ -1,8 +1,9 @@
-// Package api is the HTTP face: it reads requests strictly, finds out for whom they are, hands them to the domain, and
-// puts what comes of them into the envelope, code, label and HTTP status that docs/contract.md §1 and §2 promise.
+// Package api is the HTTP API for callers and for administration: routes, request checks, and the answers that docs/contract.md §1 and
+// §2 promise.
 //
-// It translates and decides nothing. It must never let a cause's text reach a caller, never write an answer anywhere but
-// in its one adapter, and never put into an Event what a stranger wrote or what a secret could hide in.
+// It identifies the caller, passes a checked request to the domain, and translates the result into envelope, code, label and status.
+// It must not decide anything about a device. It must never let the text of an error reach a caller, never write an answer outside its
+// one adapter, and never put a secret, or text of an unknown caller that was not checked, into an Event.
 package api
 
 import (

@@ -1,6 +1,8 @@
-// Package app assembles pimsd: it builds in order, binds, serves, and stops in reverse.
+// Package app assembles pimsd: it builds the parts in order, binds the listeners, serves, runs the background tasks, and stops
+// everything in reverse.
 //
-// It decides nothing: what an answer means, who may ask, and what is remembered is known in the packages below it.
+// It must not decide what an answer means, which caller is entitled, or what is stored: the packages below it do. Commands use it to
+// open the same store and domain that the service has.
 package app
 
 import (

@@ -1,8 +1,8 @@
-// Package authn says who is calling, and for which accounts (docs/contract.md §3).
+// Package authn authenticates callers and says which accounts each may use (docs/contract.md §3).
 //
-// It knows API keys, and tokens (JWT) of issuers that it is told to trust. It reads no account's record and knows no HTTP
-// status. A wrong, expired, revoked or missing credential is ErrUnauthenticated, and must look the same to its caller; only
-// the log may have its Reason.
+// It checks API keys, and tokens (JWT) of configured issuers. It must not read the record of an account, and knows no HTTP status. A
+// wrong, expired, revoked or missing credential is ErrUnauthenticated and must look the same to its caller; only the log may have its
+// Reason.
 package authn
 
 import (

@@ -10,11 +10,11 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// How fresh keys are kept, and how often an issuer is asked for them at most.
+// How long keys are used, and how often an issuer is asked for them at most.
 const (
-	keysRefreshAfter = 15 * time.Minute // they are fetched again beside the first use after this
-	keysGoodFor      = 24 * time.Hour   // without a fetch that succeeds; what was withdrawn must end some time
-	keysRetryAfter   = 10 * time.Second // after a fetch that brought none
+	keysRefreshAfter = 15 * time.Minute // the first use after this starts a fetch, and does not wait for it
+	keysGoodFor      = 24 * time.Hour   // without a fetch that succeeds: a withdrawn key must end at some time
+	keysRetryAfter   = 10 * time.Second // after a fetch that failed
 	unknownKeyAfter  = 3 * time.Second  // between two fetches that tokens with an unknown kid cause
 )
 
@@ -27,43 +27,53 @@ var ErrKeysUnavailable = errors.New("the keys of the token's issuer are out of r
 // errNoKeys is what a fetch failed with that brought a JWKS.
 var errNoKeys = errors.New("the JWKS has no key that can check a signature")
 
-// RetryAfterError is a cause that passes, with the time after which to try again.
+// RetryAfterError is an error that passes, with the time after which the call can be repeated.
 type RetryAfterError struct {
 	Cause error
 	For   time.Duration
 }
 
-// Error says what to wait for, and how long.
+// Error returns the cause, and how long to wait.
 func (w *RetryAfterError) Error() string { return fmt.Sprintf("%v; try again in %v", w.Cause, w.For) }
 
 // Unwrap returns the cause.
 func (w *RetryAfterError) Unwrap() error { return w.Cause }
 
-// keySet keeps the keys of one issuer fresh. There is one fetch at a time, and whether another may start is decided under
-// the same lock as whether it is needed: however many tokens ask at once, they cause one.
+// keySet caches the keys of one issuer. It has two independent states, the age of its keys and the fetch:
+//
+//	        run: keys              keysRefreshAfter          keysGoodFor
+//	empty ────────────▶ fresh ─────────────────────▶ stale ─────────────▶ empty
+//	                      ▲                            │
+//	                      └───────── run: keys ────────┘
+//
+//	      start, if nextAt has passed             run: keys, or an error (nextAt is then keysRetryAfter later)
+//	idle ─────────────────────────────▶ running ─────────────────────────────▶ idle
+//
+// Fresh and stale keys are used at once. lookup calls start when it does not find the key of a token, and when the keys are not fresh.
+// Whether a fetch is needed and whether it may start is decided under one lock, so any number of concurrent tokens starts one fetch.
 //
 // Ages are measured by the monotonic clock: a wall clock that jumps makes no key older or younger.
 type keySet struct {
-	fetch func() (jwks, error) // ends by itself, soon
+	fetch func() (jwks, error) // has its own time-out
 
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey // of the last fetch that succeeded; replaced, never changed
 	fetched time.Time         // when that ended
 	started int               // how many fetches have begun, and so the number of the last one
-	lastErr error             // why the last fetch brought no key; nil: it did, or there was none
+	lastErr error             // of the last fetch; nil means that it brought keys, or that there was none
 	nextAt  time.Time         // no fetch before this
-	running chan struct{}     // closed at the end of the fetch under way; nil: there is none
+	running chan struct{}     // closed when the running fetch ends; nil means that none runs
 	waiting int               // callers
 	closed  bool
 }
 
 func newKeySet(fetch func() (jwks, error)) *keySet { return &keySet{fetch: fetch} }
 
-// find returns the keys that a token with that kid may be signed with, at least one. Without a kid, it is the only key that
-// the issuer has. The error is a Wait with ErrKeysUnavailable, errKeyUnknown or errKeyMissing.
+// find returns the keys that a token with that kid may be signed with, at least one. Without a kid, it is the only key of the
+// issuer. The error is a RetryAfterError with ErrKeysUnavailable, or errKeyUnknown, or errKeyMissing.
 //
-// A kid is unknown only if a fetch that began after its token came has not brought it: an issuer may sign with a new key at
-// any time, and a stranger that just caused a fetch must not keep its tokens out. find waits for such a fetch, at most
+// A kid is unknown only if a fetch that started after find was called has not brought it: an issuer may sign with a new key at any
+// time, and an earlier fetch, which any token with an unknown kid can start, says nothing about it. find waits for such a fetch up to
 // KeyWaitTimeout.
 func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error) {
 	need := s.nextFetch()
@@ -102,13 +112,13 @@ func (s *keySet) removeWaiter() {
 	s.waiting--
 }
 
-// keyWait is what a caller waits for: the end of a fetch, or the time of the next one.
+// keyWait says what a caller must wait for: the end of the running fetch, or the time at which the next one may start.
 type keyWait struct {
 	ended <-chan struct{} // nil: wait for the time
 	delay time.Duration
 }
 
-// until reports whether what was waited for has come before ctx ended.
+// until waits, and reports whether that came before ctx ended.
 func (w *keyWait) until(ctx context.Context) bool {
 	ended := w.ended
 	if ended == nil {
@@ -129,15 +139,16 @@ func (w *keyWait) until(ctx context.Context) bool {
 	}
 }
 
-// nextFetch is the number of the fetch that begins next.
+// nextFetch returns the number of the fetch that starts next.
 func (s *keySet) nextFetch() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.started + 1
 }
 
-// lookup returns what is known now for a token with that kid, for which the fetch with the number need, or a later one,
-// decides whether the kid is unknown; or it returns what to wait for. It starts the fetch that the token gives reason to.
+// lookup decides about a token with that kid from what is known now, and starts a fetch when the token needs one. need is the
+// number of the first fetch that started after the token arrived. One of the three results is set: the keys, what to wait for before
+// lookup is called again, or the error.
 func (s *keySet) lookup(kid string, need int) ([]jose.JSONWebKey, *keyWait, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,14 +174,14 @@ func (s *keySet) lookup(kid string, need int) ([]jose.JSONWebKey, *keyWait, erro
 	}
 }
 
-// prefetch starts a fetch, if it is time.
+// prefetch starts a fetch, if one may start.
 func (s *keySet) prefetch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.start(time.Now()) //nolint:forbidigo // the monotonic clock, for ages alone
 }
 
-// start begins a fetch, unless one is under way already or it is not yet time. The caller must hold s.mu.
+// start starts a fetch, unless one runs or nextAt has not passed. The caller must hold s.mu.
 func (s *keySet) start(now time.Time) {
 	if s.closed || s.running != nil || now.Before(s.nextAt) {
 		return
@@ -198,14 +209,14 @@ func (s *keySet) run() {
 	s.running = nil
 }
 
-// keysUnavailableNow says that keys are out of reach.
+// keysUnavailableNow is keysUnavailable for a caller that does not hold s.mu.
 func (s *keySet) keysUnavailableNow() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keysUnavailable(time.Now()) //nolint:forbidigo // the monotonic clock, for ages alone
 }
 
-// keysUnavailable says that keys are out of reach, and until when. The caller must hold s.mu.
+// keysUnavailable returns the RetryAfterError of a token whose key is not known. The caller must hold s.mu.
 func (s *keySet) keysUnavailable(now time.Time) error {
 	cause := ErrKeysUnavailable
 	if s.lastErr != nil {
@@ -218,7 +229,7 @@ func (s *keySet) keysUnavailable(now time.Time) error {
 	return &RetryAfterError{cause, wait}
 }
 
-// usable are the keys that are not too old.
+// usable returns the keys, or none when they are older than keysGoodFor.
 func (s *keySet) usable(now time.Time) []jose.JSONWebKey {
 	if now.Sub(s.fetched) >= keysGoodFor {
 		return nil
@@ -226,7 +237,7 @@ func (s *keySet) usable(now time.Time) []jose.JSONWebKey {
 	return s.keys
 }
 
-// withID returns the keys with a kid; for none, the only key.
+// withID returns the keys with that kid. For an empty kid it returns the only key, if there is one.
 func withID(keys []jose.JSONWebKey, kid string) (found []jose.JSONWebKey) {
 	if kid == "" && len(keys) == 1 {
 		return keys
@@ -239,7 +250,7 @@ func withID(keys []jose.JSONWebKey, kid string) (found []jose.JSONWebKey) {
 	return found
 }
 
-// close waits for the fetch under way; none starts after it.
+// close waits for the running fetch. None starts after it.
 func (s *keySet) close() {
 	s.mu.Lock()
 	s.closed = true

@@ -1,8 +1,8 @@
-// Package checkup looks at what a service with some configuration would stand on: its store, its sealing keys, the clock, its
-// certificates, and the inWebo host. For each it says in a line what it found, and what to do where that is not good.
+// Package checkup checks what a service with a configuration would need: its store, its sealing keys, the clock, its certificates, and
+// the inWebo host. Each finding is one line, with what to do when it is not good.
 //
-// It must never change anything: no store is made, no account is touched, nothing is asked of inWebo that could count.
-// No finding holds a secret.
+// It must never change anything: it makes no store, touches no account, and asks nothing of inWebo that could count. No finding has a
+// secret in it.
 package checkup
 
 import (

@@ -1,9 +1,9 @@
-// Package config knows every setting of pimsd: its names, unit, default and consequence, and how the file, the environment
-// and the flags together make one Config.
+// Package config has every setting of pimsd, with its names, unit, default and consequence, and makes one Config of the configuration
+// file, the environment and the flags.
 //
-// The tables in settings.go and inwebo.go are the manual: docs/configuration.md, pimsd.example.yaml and the flags are made
-// from them. Reading is a function of its Input alone; the package must never look at the process's environment or
-// arguments itself, never put a secret into an error, and never know a setting that the program does not read.
+// The tables in settings.go and inwebo.go are the reference: docs/configuration.md, pimsd.example.yaml and the flags are made from them.
+// A Config depends on the Input alone. The package must never read the process's environment or arguments itself, never put a secret
+// into an error, and never have a setting that the program does not use.
 package config
 
 import (

@@ -64,10 +64,11 @@ type loader struct {
 	faults   Faults
 }
 
-// take applies a setting as it was given by that name.
-func (l *loader) take(s settingName, src source, origin, text string) {
+// apply sets a setting to the text that a source gave under that name. A setting of a higher source replaces that of a lower one; a
+// secret that one source gives twice, by value and by file, is a fault.
+func (l *loader) apply(s settingName, src source, origin, text string) {
 	if before := l.config.origins[s.key]; s.secret && l.from[s.key] == src {
-		l.fault(origin, "and %s both say what the same setting is: keep one", before)
+		l.fault(origin, "and %s both set the same setting: keep one", before)
 		return
 	}
 	l.from[s.key], l.config.origins[s.key] = src, origin
@@ -75,7 +76,7 @@ func (l *loader) take(s settingName, src source, origin, text string) {
 	if s.isFile {
 		l.config.files[s.key] = text
 		var ok bool
-		if text, ok = l.secretIn(s.setting, origin, text); !ok {
+		if text, ok = l.readSecret(s.setting, origin, text); !ok {
 			return
 		}
 	}
@@ -85,9 +86,9 @@ func (l *loader) take(s settingName, src source, origin, text string) {
 	}
 }
 
-// secretIn returns what the file of a secret holds, and reports whether the file can be used. An empty file is a
-// fault, because the setting without a value may mean something else: another store, for one.
-func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool) {
+// readSecret returns the content of the file of a secret, and reports whether it can be used. An empty file is a fault, because the
+// empty setting may mean something else, such as another store.
+func (l *loader) readSecret(s setting, origin, path string) (text string, ok bool) {
 	if s.key == sealKeys && l.in.WithoutKeys {
 		return "", true
 	}
@@ -104,6 +105,7 @@ func (l *loader) secretIn(s setting, origin, path string) (text string, ok bool)
 	return "", false
 }
 
+// readFile applies the settings of the configuration file, which the flag or the environment names. Without a name there is none.
 func (l *loader) readFile() {
 	name := l.environ(EnvFile)
 	if f := l.changedFlag(FlagFile); f != nil {
@@ -122,6 +124,7 @@ func (l *loader) readFile() {
 	l.readYAML(name, content)
 }
 
+// readEnviron applies the settings of the environment. A PIMSD_ variable that is no setting is a fault.
 func (l *loader) readEnviron() {
 	for _, entry := range l.in.Environ {
 		variable, text, _ := strings.Cut(entry, "=")
@@ -133,17 +136,18 @@ func (l *loader) readEnviron() {
 			l.fault(variable, "%v", err)
 			continue
 		}
-		l.take(s, fromEnviron, variable, text)
+		l.apply(s, fromEnviron, variable, text)
 	}
 }
 
-// serviceLink matches what Kubernetes puts into the environment of every pod beside a Service whose name starts with pimsd.
+// serviceLink matches the variables that Kubernetes sets in every pod of a namespace with a Service whose name starts with pimsd.
 var serviceLink = regexp.MustCompile(`^PIMSD(_\w+)?_(SERVICE_HOST=|SERVICE_PORT(_\w+)?=\d|PORT=\w+://|PORT_\d+_\w+=)`)
 
+// readFlags applies the settings of the command line.
 func (l *loader) readFlags() {
 	for _, s := range l.names {
 		f := l.changedFlag(s.onLine)
-		if f == nil || s.secret != s.isFile { // a secret's own name may be another flag of a command
+		if f == nil || s.secret != s.isFile { // the value of a secret is never a flag: a command may have another flag of that name
 			continue
 		}
 		if s.key == "data_dir" && f.Value.String() == "" {
@@ -151,14 +155,15 @@ func (l *loader) readFlags() {
 			l.fault("--"+s.onLine, emptyFlag)
 			continue
 		}
-		l.take(s, fromFlags, "--"+s.onLine, f.Value.String())
+		l.apply(s, fromFlags, "--"+s.onLine, f.Value.String())
 	}
 }
 
-// emptyFlag is the fault of a flag that says where the store is, and is empty because a variable of a script is not set. Its
-// default would be another store.
+// emptyFlag is the fault of an empty flag that says where the store is: a variable of a script is not set, and the default would be
+// another store.
 const emptyFlag = "is empty, as when a variable of the shell is not set: name the place, or leave the flag out for the default"
 
+// changedFlag returns the flag of that name if the command line has it, or else nil.
 func (l *loader) changedFlag(name string) *pflag.Flag {
 	if l.in.Flags == nil || !l.in.Flags.Changed(name) {
 		return nil
@@ -166,6 +171,7 @@ func (l *loader) changedFlag(name string) *pflag.Flag {
 	return l.in.Flags.Lookup(name)
 }
 
+// environ returns the value of an environment variable; the last one counts.
 func (l *loader) environ(name string) string {
 	for _, entry := range slices.Backward(l.in.Environ) {
 		if text, ok := strings.CutPrefix(entry, name+"="); ok {
@@ -181,7 +187,7 @@ func (l *loader) resolveDataDir() {
 		return
 	}
 	if _, given := l.config.origins["data_dir"]; given {
-		l.config.origins["data_dir"] = originDefault // who gave an empty name has named none
+		l.config.origins["data_dir"] = originDefault // an empty name is no choice
 	}
 	state, _, _ := strings.Cut(l.environ("STATE_DIRECTORY"), ":")
 	share, home := l.environ("XDG_DATA_HOME"), l.environ("HOME")

@@ -132,7 +132,7 @@ func (l *loader) readSetting(name, origin, key, word string, node ast.Node) {
 	if s.secret && !s.isFile && text != "" {
 		l.config.fileWithSecrets = name
 	}
-	l.take(s, fromFile, origin, text)
+	l.apply(s, fromFile, origin, text)
 }
 
 func dotHint(word string) string {

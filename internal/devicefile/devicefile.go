@@ -1,9 +1,8 @@
-// Package devicefile reads inWebo devices as other clients have saved them: psa_car_controller's otp.bin, the pickle of the Home
+// Package devicefile reads inWebo devices as other clients have saved them: otp.bin of psa_car_controller, the pickle of the Home
 // Assistant integration, and the same object of clients that were made from these, also as base64.
 //
-// It recognizes a file by what is in it, not by its name, takes what a device needs and ignores the rest. It opens
-// no file, asks no other service, executes nothing of a file, and must never put anything of one into an error, because a device is
-// made of secrets.
+// It recognizes a file by its content, takes what a device needs, and ignores the rest. It must never execute anything of a file, never
+// open a file or ask another service itself, and never put anything of a file into an error, because a device is made of secrets.
 package devicefile
 
 import (

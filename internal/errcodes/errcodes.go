@@ -1,9 +1,9 @@
-// Package errcodes is the catalogue of the codes that pimsd answers with: for each its type and its label, letter for
-// letter those of the PIMS mobile SDK, the HTTP statuses that it may travel with, what causes it, and what to do then.
+// Package errcodes is the catalog of the codes that pimsd answers with: the type and label of each, letter for letter those of the PIMS
+// mobile SDK, its HTTP statuses, its causes, and what a caller should do then.
 //
-// It is data and says nothing about when a code is chosen: that is one table in the HTTP face. The catalogue is
-// append-only. A code must never be removed, renumbered or relabelled, for there are apps in the field that compare
-// them; a test pins that. Nothing here may ever depend on another package of pimsd.
+// It is data. Which code an error has is decided by one table in package api. The catalog is append-only: a code must never be removed,
+// renumbered or relabeled, because released apps compare them; a test pins that. The package must not depend on another package of
+// pimsd.
 //
 // Source: docs/contract.md §2; what inWebo's refusals become: docs/protocol.md §7.
 package errcodes

@@ -1,8 +1,8 @@
-// Package inwebo speaks the inWebo mAccess web service: one method for each exchange, typed replies, and errors that
-// tell "never sent", "no answer" and "refused" apart (docs/protocol.md §§1, 3, 6, 7).
+// Package inwebo is a client of the inWebo mAccess web service: one method for each exchange, typed replies, and errors that distinguish
+// "never sent", "no answer" and "refused" (docs/protocol.md §§1, 3, 6, 7).
 //
-// It is stateless: it keeps no device, decides nothing, repeats nothing, and lets no URL, parameter or answer into an
-// error text, for they carry secrets.
+// It has no state: it keeps no device, decides nothing, and repeats nothing. It must never put a URL, a parameter or an answer into an
+// error text, because they carry secrets.
 package inwebo
 
 import (

@@ -1,7 +1,7 @@
-// Package storequeue lets many callers of a store hand their jobs to one worker, which takes those that wait and does them together.
+// Package storequeue passes the jobs of many callers of a store to one worker, which takes those that wait and does them together.
 //
-// A caller waits as long as its context allows. When it leaves before its job was begun, the job is dropped. A job with an ID
-// is never dropped. The package knows nothing of what the jobs do.
+// A caller waits as long as its context allows. When it leaves before its job was started, the job is dropped; a job with an ID never
+// is. The package must not know what the jobs do.
 package storequeue
 
 import (

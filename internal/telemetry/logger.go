@@ -1,8 +1,8 @@
-// Package telemetry is what operators see: the log, the metrics, the traces, the handler behind the operators' listener, and what
-// a service manager is told.
+// Package telemetry is what operators see of the service: the log, the metrics, the traces, the handler behind the operators' listener,
+// and the messages to a service manager.
 //
-// It knows none of the other packages: they are told to it as names, numbers and functions. It must never take a value in
-// which a secret could travel; labels are names out of short, fixed lists, never accounts, callers or texts from outside.
+// It imports no package of the service; they pass it names, numbers and functions. It must never take a value in which a secret could
+// be; labels are names from short, fixed lists, never accounts, callers or texts from outside.
 package telemetry
 
 import (

@@ -1,8 +1,7 @@
-// Package tracing makes spans below the one that a context carries, with whatever made that one: without tracing, it
-// makes none, and costs next to nothing.
+// Package tracing starts spans below the span of a context, with the tracer that made that one. Without tracing it starts none.
 //
-// A span may say what was done and how it ended, and nothing else. It must never get an account, a caller, or anything in
-// which a secret could travel; the words of an error are those that the log may show.
+// A span may say what was done and how it ended. It must never get an account, a caller, or anything in which a secret could be; the
+// words of an error are those that the log may have.
 package tracing
 
 import (

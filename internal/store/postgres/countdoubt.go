@@ -11,9 +11,9 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// CountDoubt counts the devices that are in doubt, those of an earlier doubt epoch, and those whose holder's time is over by the
-// database's clock: it has passed, or ends later than any can, so that the clock was set back since. Among so many accounts that
-// these take long to find, the number of the last two kinds is up to a minute or two old.
+// CountDoubt returns the number of devices in doubt. Three kinds count: those with the flag; those of an earlier doubt epoch; and those
+// with an expired lease by the database's clock, or a lease that ends later than any can, because the clock was set back since. The
+// first kind is counted now. The other two need a scan of the table; where that is slow, their number is up to a minute or two old.
 func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 	const inDoubt = `SELECT count(*) FROM device WHERE in_doubt`
 	if err := s.queryRow(ctx, s.limits.others, "count the devices in doubt", inDoubt, nil, []any{&count}); err != nil {
@@ -26,7 +26,8 @@ func (s *Store) CountDoubt(ctx context.Context) (count int, err error) {
 	return count + overdue, nil
 }
 
-// countOverdue reads the whole table: an index of holds would make every write of a record touch every index.
+// countOverdue counts the second and the third kind. It reads the whole table: an index of leases would make every write of a record
+// write every index.
 func (s *Store) countOverdue(ctx context.Context) (count int, err error) {
 	const (
 		what    = "count the devices whose holder's time is over"
@@ -40,24 +41,29 @@ func (s *Store) countOverdue(ctx context.Context) (count int, err error) {
 }
 
 const (
-	// quickCount is a count that need not rest.
+	// quickCount is the longest count that is not followed by a pause.
 	quickCount = 50 * time.Millisecond
-	// pauseFactor is how many times as long as it took a longer count rests, so that it takes a fiftieth of a core at most.
+	// pauseFactor is the length of the pause after a longer count, in durations of that count: counting takes a fiftieth of a core at most.
 	pauseFactor = 49
 	// countTimeout bounds a count.
 	countTimeout = 5 * time.Minute
 )
 
-// cachedCount is a count that is taken for all who ask, and no more often than it may be.
+// cachedCount runs one query for all its callers, and pauses after a slow one:
+//
+//	      begin, if nextAt has passed          finish (after a slow query, nextAt is pauseFactor times its duration later)
+//	idle ──────────────────────────▶ running ──────────────────────────▶ idle
+//
+// A query that fails changes neither the finished count nor nextAt.
 type cachedCount struct {
 	query  func(context.Context) (int, error)
-	ctx    context.Context //nolint:containedctx // of the store, which ends the count under way
+	ctx    context.Context //nolint:containedctx // of the store; its end ends the running query
 	cancel context.CancelFunc
 
 	mu       sync.Mutex
-	finished *countRun // that went well; nil before the first
-	running  *countRun // under way; nil when none is
-	nextAt   time.Time // when the next may begin
+	finished *countRun // the newest without an error; nil before the first
+	running  *countRun // nil when none is
+	nextAt   time.Time // when the next may start
 }
 
 func newCachedCount(take func(context.Context) (int, error)) *cachedCount {
@@ -65,28 +71,28 @@ func newCachedCount(take func(context.Context) (int, error)) *cachedCount {
 	return &cachedCount{query: take, ctx: life, cancel: end}
 }
 
-// countRun is one count. Its result is there when done is closed.
+// countRun is one run of the query. count and err may be read when done is closed.
 type countRun struct {
 	done  chan struct{}
 	count int
 	err   error
 }
 
-// count returns the newest count there is: one that is taken now, if that is quick, or else the last. For the first it waits as
-// long as ctx lets it; the count goes on without it.
+// count starts a query if one may start, and returns the newest count: that of the running query if it ends within quickCount, or else
+// the finished one. Without a finished one it waits for the running query until ctx ends.
 func (r *cachedCount) count(ctx context.Context) (int, error) {
 	last, now := r.begin()
 	if now != nil {
-		patience := ctx
+		wait := ctx
 		if last != nil {
 			var enough context.CancelFunc
-			patience, enough = context.WithTimeout(ctx, quickCount)
+			wait, enough = context.WithTimeout(ctx, quickCount)
 			defer enough()
 		}
 		select {
 		case <-now.done:
 			last = now
-		case <-patience.Done():
+		case <-wait.Done():
 		}
 	}
 	if last == nil {
@@ -95,7 +101,7 @@ func (r *cachedCount) count(ctx context.Context) (int, error) {
 	return last.count, last.err
 }
 
-// begin begins a count, unless one is under way or the last one rests.
+// begin starts a query, unless one runs or nextAt has not passed. It returns the finished and the running count; either may be nil.
 func (r *cachedCount) begin() (last, now *countRun) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,7 +112,7 @@ func (r *cachedCount) begin() (last, now *countRun) {
 	return r.finished, r.running
 }
 
-// finish takes the count. One that fails is no reason to rest, and not kept.
+// finish runs the query, and stores its count if it did not fail.
 func (r *cachedCount) finish(t *countRun) {
 	defer close(t.done)
 	ctx, cancel := context.WithTimeout(r.ctx, countTimeout)

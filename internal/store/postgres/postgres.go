@@ -1,9 +1,9 @@
-// Package postgres keeps device records, the audit log and API keys in a PostgreSQL database: otp.Store and
-// authn.KeyStore for several replicas of the service.
+// Package postgres keeps device records, the audit log and API keys in a PostgreSQL database: otp.Store and authn.KeyStore for several
+// replicas of the service.
 //
-// What waits to be written goes out as one batch: one statement, and so one transaction, durable when the server answers. A
-// server or a user with synchronous_commit off is refused. No connection is kept between two verbs. Records are compared with
-// the database's clock, so that replicas need not agree on theirs.
+// Writes that wait are sent as one batch: one statement, and so one transaction, durable when the server answers. A server or user with
+// synchronous_commit off is refused. Records are compared with the database's clock, so that the clocks of replicas need not agree. The
+// package must not keep a connection or a transaction between two calls, and must not decide about a record.
 package postgres
 
 import (

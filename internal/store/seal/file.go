@@ -39,7 +39,7 @@ func OpenFile(path string, mayCreate bool) (*Keyring, error) {
 	return r, nil
 }
 
-// sourceOf is how errors speak of a key file.
+// sourceOf returns the name of a key file in errors.
 func sourceOf(path string) string { return "the key file " + path }
 
 // Reload reads the file again, whether or not it has changed. After an error the keyring keeps the keys that it has; the
@@ -55,8 +55,8 @@ func (r *Keyring) Reload() error {
 	return err
 }
 
-// refresh reads the file again if it has changed, or could not be used before. After a fault, such as that of a file system
-// that does not answer within refreshTimeout, the keys stay, and the state says why.
+// refresh reads the file again if it has changed, or if it could not be used before. When it cannot be read, or the file system does not
+// answer within refreshTimeout, the keys stay and the state has the fault.
 func (r *Keyring) refresh() {
 	if r.path == "" {
 		return
@@ -64,7 +64,7 @@ func (r *Keyring) refresh() {
 	r.checkedAt.Store(int64(time.Since(r.opened)))
 	answered := r.readWithin(refreshTimeout, func() {
 		if !r.state.Load().isOf(r.path) {
-			_ = r.reread() // the state says why
+			_ = r.reread() // the state has the error
 		}
 	})
 	if old := r.state.Load(); !answered && old.fault == nil {
@@ -76,8 +76,8 @@ func (r *Keyring) refresh() {
 // errFileSilent is the fault of a key file whose file system does not answer.
 var errFileSilent = errors.New("its file system does not answer: see whether the volume is mounted and reachable")
 
-// readWithin runs read while no other goroutine does, and reports whether that was done within the timeout. A read of a file system
-// that does not answer cannot be interrupted: it goes on without its caller, and no other read begins before it ends.
+// readWithin runs read, one call at a time, and reports whether it ended within the timeout. A read of a file system that does not
+// answer cannot be interrupted: it continues without its caller, and no other read starts before it ends.
 func (r *Keyring) readWithin(timeout time.Duration, read func()) (done bool) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -100,7 +100,7 @@ func (r *Keyring) readWithin(timeout time.Duration, read func()) (done bool) {
 	}
 }
 
-// reread reads the file and takes over what it says, if it may. Only readWithin may call it.
+// reread reads the file, and uses its keys if mayBecome allows it. Only readWithin may call it.
 func (r *Keyring) reread() error {
 	old := r.state.Load()
 	c, info, err := readFile(r.path)
@@ -115,8 +115,8 @@ func (r *Keyring) reread() error {
 	return err
 }
 
-// mayBecome returns why the keys of a file must not take the place of those in use: the current key is not among them, or
-// another key has the name of a known one.
+// mayBecome returns nil if the keys of a file may replace those in use. They may not if the current key is not among them, or if one of
+// them has the name of another key in use.
 func (s *state) mayBecome(keys []Key, source string) error {
 	for _, key := range s.keys {
 		for _, other := range keys {

@@ -13,24 +13,24 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// Keyring has the keys: the current one, which seals, and others, which still open. It is safe for concurrent use.
+// Keyring has sealing keys: the current one, which seals, and others, which only open. It is safe for concurrent use.
 //
-// A keyring from a file follows the file: it looks whether the file has changed when it meets a key that it does not know, and
-// before it seals, unless it has looked within the last second. So every process on one file seals under a new current key
-// a second after the file says so. A look is one stat(2); only a file that has changed is read.
+// A keyring from a file follows the file. refresh checks whether the file has changed; it runs when a key is not known, and before a
+// seal unless the last check is less than refreshDelay old. So every process on one file seals under a new current key a second after
+// the file has it. A check is one stat(2); only a changed file is read.
 //
-// What a file says later is taken over only when it has the key that has sealed until then: a file without it belongs to
-// another store, or comes from an old backup, and a device that is sealed under its keys is lost when the right file is
-// back. The keyring then goes on with the keys that it has, and Fault says so.
+// A changed file is used only if it still has the key that has sealed until then. A file without that key belongs to another store, or
+// comes from an old backup; a device sealed under its keys would be lost when the right file is back. The keyring then keeps its keys,
+// and Fault returns the reason.
 type Keyring struct {
 	source string // in errors: the name of a setting, or of a file
 	path   string // of the file; empty when the keyring comes from a text
 	state  atomic.Pointer[state]
-	// reading has one token, of the goroutine that reads the file again.
+	// reading is a lock: the goroutine that reads the file has put its one token in.
 	reading chan struct{}
 
 	opened    time.Time
-	checkedAt atomic.Int64 // when the file was last looked at: nanoseconds since opened
+	checkedAt atomic.Int64 // when the file was last checked, in nanoseconds since opened
 }
 
 // refreshDelay is how long a keyring may go on with the keys of a file that has changed.
@@ -43,14 +43,14 @@ const (
 	reloadTimeout = 10 * time.Second
 )
 
-// state is what a Keyring knows; it is replaced, never changed.
+// state is the keys and the file that they are from. A new state replaces the old one; no state is changed.
 type state struct {
 	keys  []Key       // at least one; the first is the current one
 	info  fs.FileInfo // of the file from which they were read
-	fault error       // why the file, as it is now, cannot be used; nil: it can
+	fault error       // why the file, as it is now, cannot be used; nil means that it can
 }
 
-// ErrCurrentKeyMissing says that the key which seals is not among the keys where it should be.
+// ErrCurrentKeyMissing means that the key which seals is not among the keys of a file, or of a keyring, that must have it.
 var ErrCurrentKeyMissing = errors.New("the current sealing key is missing")
 
 // FromText makes a keyring of a text: the value of a setting, or the content of a credential. source is the name under
@@ -65,18 +65,18 @@ func FromText(source string, text secret.Text) (*Keyring, error) {
 	return r, nil
 }
 
-// Fault looks at the file, and returns why the keyring cannot use it as it is now; nil means that the keyring has what the file
-// says. It wraps ErrCurrentKeyMissing when the file can be read and lacks the key that seals here. With any fault the keyring
+// Fault checks the file, and returns why the keyring cannot use it as it is now; nil means that the keyring has the keys of the file.
+// It wraps ErrCurrentKeyMissing when the file can be read and lacks the key that seals here. With any fault the keyring
 // goes on with the keys that it has, but a process that starts now does not have them. A keyring from a text has no faults.
 func (r *Keyring) Fault() error {
 	r.refresh()
 	return r.state.Load().fault
 }
 
-// Current names the key that seals.
+// Current returns the name of the key that seals.
 func (r *Keyring) Current() KeyID { return r.current().id }
 
-// Keys returns the names of all keys, the current one first. It looks at the file again.
+// Keys checks the file, and returns the names of all keys, the current one first.
 func (r *Keyring) Keys() (ids []KeyID) {
 	r.refresh()
 	for _, key := range r.state.Load().keys {
@@ -102,7 +102,7 @@ func (r *Keyring) Check(usage KeyUsage) error {
 		r.source, strings.Join(missing, ", "), otp.ErrSealed)
 }
 
-// current returns the key that seals.
+// current returns the key that seals. It checks the file unless that was done within refreshDelay.
 func (r *Keyring) current() Key {
 	if time.Since(r.opened)-time.Duration(r.checkedAt.Load()) >= refreshDelay {
 		r.refresh()

@@ -12,51 +12,48 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Rotation seals under the keyring's current key every record that is sealed under another, while the service goes on. It
-// keeps no state of its own: one that was killed is resumed by another.
+// Rotation seals every record again that is not sealed under the keyring's current key, while the service runs. It has no state of its
+// own: another Run continues after a killed one.
 //
-// It goes below the domain, and changes of a record nothing but the seal of the vault, and the revision, which is the
-// store's and must grow with every Replace. For the domain a higher revision is harmless: what a record's body says of
-// revisions — Hold.Revision, Doubt.By, Record.MovedBy — it only ever compares with those of later holds, and they
-// become higher still. A conversation that had read the record before meets a conflict, and reads again. A record that
-// is held is left to its holder until the hold is over.
+// It works below the domain. Of a record it changes the sealed vault, and the revision, which must grow with every Replace. The domain
+// compares the revisions inside a record only with those of later leases, which are higher still. A conversation that read the record
+// before gets otp.ErrConflict and reads again. A leased record waits until its lease is over.
 //
-// A key that no record needs any more may still be needed for copies and backups: they are sealed as they were.
+// Copies and backups keep the old seal, and so may need a key that no record needs any more.
 type Rotation struct {
 	Rows    Lister
-	Store   otp.Store // the store beneath the sealing one, as are the Rows
+	Store   otp.Store // the inner store, below the sealing one; so are the Rows
 	Keyring *Keyring
-	// Caller is who rotates, in the audit log.
+	// Caller is the caller in the audit log.
 	Caller string
-	// Progress, when set, hears of every record that was sealed or must be waited for.
+	// Progress, unless it is nil, is called after every record that was sealed or must wait.
 	Progress func(Progress)
 }
 
-// Progress is how far a rotation has come.
+// Progress counts the records of a rotation.
 type Progress struct {
 	Found   int // records under other keys, so far
 	Sealed  int // of those, under the current key by now
-	Waiting int // of those, held by a conversation or just changed
+	Waiting int // of those, leased by a conversation or just changed
 	Failed  int // of those, not to be opened
 }
 
 const (
 	// action is the audit log's word for what a rotation does to a record.
 	action = "seal-rotate"
-	// settleDelay is how long a write may be on its way that was sealed before its process saw the new current key: longer
-	// than a call of the store may take, after the time that the process may take to see it.
+	// settleDelay bounds the time from a new current key to the last write sealed under the previous one: refreshDelay until every
+	// process uses the new key, and more than one call of the store may take.
 	settleDelay = 10*time.Second + refreshDelay
-	// pause lies between two looks at the records that are held.
+	// pause is the time between two tries of the leased records.
 	pause = 250 * time.Millisecond
 )
 
-// Run rotates until no record is left under another key than the current one, or ctx ends. Every process must have
-// been given the current key before, as those on the keyring's own file are: without it, it could neither read a record
-// that was rotated nor settle an answer for it. Run takes 11 s at least, for it goes through the records once more when
-// every process has surely begun to seal under the current key.
+// Run seals until every record is sealed under the current key, or ctx ends. Every process must have the current key before, as those
+// on the keyring's own file do: without it a process could neither read a rotated record nor settle an answer for it. Run goes through
+// the records twice, the second time when every process seals under the current key, and so takes at least settleDelay, 11 s.
 //
-// Records that do not open are left as they are; the error then says how many, and why the first of them does not. An
-// error of the store ends the run, and another run goes on from there.
+// Records that do not open stay as they are; the error then has their number and the reason of the first. An error of the store ends
+// the run; another run continues.
 func (r Rotation) Run(ctx context.Context) error {
 	run := &run{Rotation: r}
 	noticed := time.Now().Add(settleDelay)
@@ -79,10 +76,10 @@ func (r Rotation) Run(ctx context.Context) error {
 type run struct {
 	Rotation
 	progress Progress
-	fault    error // of the first record that failed in this pass
+	fault    error // of the first record that did not open in this pass
 }
 
-// resealAll seals all records that must be, those that are held last.
+// resealAll goes through all records once, and seals those that are due. Leased ones come last.
 func (r *run) resealAll(ctx context.Context) error {
 	r.progress.Found -= r.progress.Failed // they are found again
 	r.progress.Failed, r.fault = 0, nil
@@ -108,7 +105,7 @@ func (r *run) resealAll(ctx context.Context) error {
 	return err
 }
 
-// resealSome looks again at records that had to wait, and gives those that still have to.
+// resealSome tries again the records that had to wait, and returns those that still have to.
 func (r *run) resealSome(ctx context.Context, accounts []otp.Account) (waiting []otp.Account, err error) {
 	for _, account := range accounts {
 		later, err := r.reseal(ctx, account)
@@ -130,17 +127,17 @@ func (r *run) isDue(row otp.Row) bool {
 	return !row.Secrets.IsEmpty() && keyOfRow(row) != r.Keyring.Current()
 }
 
-// reseal seals one record under the current key, if that is still to be done; later says that it must wait: somebody
-// holds the record, or was quicker to change it.
+// reseal seals one record under the current key, if it is still due. later means that it must be tried again: a conversation has leased
+// the record, or has just changed it.
 func (r *run) reseal(ctx context.Context, account otp.Account) (later bool, err error) {
 	row, now, err := r.Store.Fetch(ctx, account)
 	switch {
 	case errors.Is(err, otp.ErrNotFound):
-		r.progress.Sealed++ // nothing of it is left to seal
+		r.progress.Sealed++ // it was deleted
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("read the record of account %q: %w", account, err)
-	case !r.isDue(row): // its own conversation has done it
+	case !r.isDue(row): // a conversation has sealed it
 		r.progress.Sealed++
 		return false, nil
 	}
@@ -150,7 +147,7 @@ func (r *run) reseal(ctx context.Context, account otp.Account) (later bool, err 
 		return true, nil
 	case err != nil:
 		r.progress.Failed++
-		r.fault = cmp.Or(r.fault, err) // which Run tells when the others are sealed
+		r.fault = cmp.Or(r.fault, err) // Run returns it when the others are sealed
 		return false, nil
 	}
 	switch err := r.Store.Replace(ctx, w); {
@@ -192,7 +189,7 @@ func (r *run) report() {
 	}
 }
 
-// sleep waits, or returns the error of ctx.
+// sleep waits for d, or returns the error of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

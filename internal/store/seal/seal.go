@@ -1,12 +1,12 @@
-// Package seal encrypts device state at rest, whatever the store: what a Store keeps in the vault of a row, and whatever
-// else a Keyring is asked to seal, leaves the process as ciphertext only, bound to its account and its purpose.
+// Package seal encrypts the secrets of devices before any store sees them. The vault of a row, and everything else that a Keyring
+// seals, leaves the process only as ciphertext that is bound to its account and its purpose.
 //
-// Who reads the store, or a copy of it, learns no key of a device; who writes to it can pass off nothing of one account
-// as another's. Two things it does not do. The body of a row stays readable and is not authenticated. And a row can be
-// put back as it once was: an old vault of the account opens as well as the newest.
+// A reader of the store, or of a copy of it, learns no key of a device; a writer to the store cannot make data of one account pass for
+// another's. The package does not protect two things. The body of a row is readable and not authenticated. And an old vault of the
+// account opens as well as the newest, so a row can be put back as it once was.
 //
-// The package must never seal under a key that it has not found in its source, never make a key where an older one may
-// be missing, and never let a key or what it seals into an error.
+// The package must never seal under a key that it has not found in its source, never make a key where an older one may be missing, and
+// never put a key or what it seals into an error.
 package seal
 
 import (

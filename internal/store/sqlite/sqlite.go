@@ -1,13 +1,11 @@
-// Package sqlite keeps device records, the audit log and API keys in one SQLite database: otp.Store and authn.KeyStore
-// for a service on one machine.
+// Package sqlite keeps device records, the audit log and API keys in one SQLite database: otp.Store and authn.KeyStore for a service on
+// one machine.
 //
-// What a verb has answered nil to survives the loss of power: it is in the write-ahead log, and the log is synced. One
-// goroutine owns the connection that writes. It puts the writes that wait into one transaction, so that many callers share one
-// sync, and a lone caller waits for no other. Another one owns a connection for lists and counts. Several processes may use the
-// database at once.
+// A verb that returned nil survives a power failure: it is in the write-ahead log, and the log is synced. One goroutine owns the
+// connection that writes. It puts the writes that wait into one transaction, so that many callers share one sync and a lone caller waits
+// for no other. Another goroutine owns a connection for lists and counts. Several processes may use the database at the same time.
 //
-// Nothing in the process may ever open the database's files by other means than SQLite: closing them again would drop
-// SQLite's locks, as POSIX has it.
+// Nothing in the process may open the files of the database by other means than SQLite: closing them drops SQLite's POSIX locks.
 package sqlite
 
 import (

@@ -1,8 +1,8 @@
-// Package crashtest watches a process from outside, system call by system call, to show what a crash leaves of its files.
+// Package crashtest stops a process at any of its system calls and shows which files a crash leaves.
 //
-// Watch sees every call of a process that changes what is on the disk before it happens, in one order for all its threads,
-// and lets it pass, makes it fail, or kills the process at it. A Disk remembers such calls, and draws what may be left of
-// the files when the power fails. Both work on Linux alone.
+// Watch sees every call of a process that changes the disk before it happens, in one order for all its threads, and lets it happen, makes
+// it fail, or kills the process at it. A Disk records such calls, and draws what may be left of the files when the power fails. Both work
+// on Linux only.
 //
-// The package must never know what it watches: which promises hold after a crash is said by its tests.
+// The package must not know what it watches: the promises that hold after a crash are in its tests.
 package crashtest

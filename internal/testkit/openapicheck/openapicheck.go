@@ -1,5 +1,6 @@
-// Package openapicheck holds the answers of a running pimsd against the contract that it publishes. It is scaffolding for
-// end-to-end tests and must never be part of the daemon.
+// Package openapicheck checks the answers of a running pimsd against the contract that it publishes, openapi.yaml.
+//
+// It is test support, and must never be part of the daemon.
 package openapicheck
 
 import (

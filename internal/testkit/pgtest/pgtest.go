@@ -1,6 +1,7 @@
-// Package pgtest starts a PostgreSQL server of its own for tests, with fsync on, and stops it again.
+// Package pgtest starts a PostgreSQL server for a test, with fsync on, and stops it again. It also has a pooler, standbys and a proxy that
+// falls silent.
 //
-// It is scaffolding: no production package imports it.
+// It is test support: no production package may import it.
 package pgtest
 
 import (

@@ -1,7 +1,7 @@
-// Package storetest says in tests what every store must do: otp.Store, what the commands read of it, and
-// authn.KeyStore. It also has a store in memory for fast tests of the domain, and one that breaks on purpose.
+// Package storetest is the test suite of every store: otp.Store, what the commands read of it, and authn.KeyStore. It also has a store in
+// memory for fast tests of the domain, and one that breaks on purpose.
 //
-// It is scaffolding: no production package imports it.
+// It is test support: no production package may import it.
 package storetest
 
 import (
