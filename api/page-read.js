@@ -1,4 +1,4 @@
 SwaggerUIBundle({
-  dom_id: "#page", url: "openapi.yaml", validatorUrl: null, deepLinking: false,
+  dom_id: "#page", url: "openapi.yaml", validatorUrl: null, deepLinking: true, defaultModelsExpandDepth: 0,
   supportedSubmitMethods: [], // this page only shows; the operators' listener has no calls to try
 });

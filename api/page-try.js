@@ -1,3 +1,3 @@
 SwaggerUIBundle({
-  dom_id: "#page", url: "openapi.yaml", validatorUrl: null, deepLinking: false,
+  dom_id: "#page", url: "openapi.yaml", validatorUrl: null, deepLinking: true, defaultModelsExpandDepth: 0,
 });

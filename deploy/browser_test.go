@@ -146,6 +146,31 @@ func TestAPersonTriesTheAPIInABrowser(t *testing.T) {
 	}
 }
 
+// An address that names a call opens it, descriptions are shown as the Markdown that they are, and the models are folded.
+func TestThePageOpensACall(t *testing.T) {
+	d := startDev(t)
+	ctx, asked, complaints := browser(t)
+	const call = "#operations-authentication-getOtpWithPin"
+	err := chromedp.Do(ctx,
+		chromedp.Navigate(d.ops+"/docs/#/authentication/getOtpWithPin"),
+		chromedp.WaitVisible(call+".is-open .opblock-body"),
+	)
+	if err != nil {
+		t.Fatalf("%v\nasked for:\n%s\ncomplaints:\n%s", err, asked, complaints)
+	}
+	count := func(what string) int {
+		n, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.querySelectorAll("`+what+`").length`))
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	models, marked := count("section.models .model-container"), count(".info .description strong, .opblock-description code")
+	if models > 0 || marked < 5 {
+		t.Errorf("%d models are shown, and %d words of the descriptions are set apart", models, marked)
+	}
+}
+
 // verifies asks the simulator as a relying party does.
 func verifies(t *testing.T, d dev, otp string) bool {
 	t.Helper()
