@@ -39,7 +39,9 @@ type advice struct {
 }
 
 // advices has one for each cause that a command can meet.
-func advices() []advice {
+func advices() []advice { return append(fileAdvices(), otpAdvices()...) }
+
+func fileAdvices() []advice {
 	return []advice{
 		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll ACCOUNT"},
 		{devicefile.ErrForeign, adviceAsLeft},
@@ -49,7 +51,11 @@ func advices() []advice {
 		{devicefile.ErrTooLarge, adviceAsLeft},
 		{devicefile.ErrCalls, "No client saves such a file: do not load it with anything else either, for that would run its code."},
 		{devicefile.ErrOtherPIN, "Type the PIN that the other client uses, or leave it out to take the one in the file."},
+	}
+}
 
+func otpAdvices() []advice {
+	return []advice{
 		{otp.ErrInDoubt, "An earlier answer of inWebo was lost. Try once more; if it is refused again, enroll the device again."},
 		{otp.ErrSecondRound, "inWebo went on, and the device has what it needs. Ask again."},
 		{otp.ErrNotStored, "Look after the store, then ask again: the device may be in doubt."},

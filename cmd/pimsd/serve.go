@@ -21,9 +21,9 @@ func newServe(p process) *cobra.Command {
 		Long: `Run the service until it is told to stop (SIGTERM, Ctrl-C), and then for as long as conversations with inWebo need. Further
 signals do not make it faster: a service that is killed (SIGKILL) in a conversation leaves the device in doubt.
 
-The log goes to standard error: text on a terminal, and else a JSON object a line (log.format). The store is made in the data directory when that is missing or
-empty. Settings come from the file named by --config or PIMSD_CONFIG, the environment and the flags. SIGHUP makes it read
-its TLS certificate again.`,
+The log goes to standard error: text on a terminal, and else a JSON object a line (log.format). The store is made in the data
+directory when that is missing or empty. Settings come from the file named by --config or PIMSD_CONFIG, the environment and the
+flags. SIGHUP makes it read its TLS certificate again.`,
 	}
 	return withConfig(p, cmd, useSettings, func(cmd *cobra.Command, c *config.Config) error {
 		collectLess(p.environ)

@@ -43,7 +43,8 @@ func conditions() []string {
 	return []string{accountsEnrolled, accountsBlocked, accountsPINLocked, accountsQuota, accountsSMS, accountsUnreadable}
 }
 
-// collectAccountStats counts accounts and keys at every statsInterval until ctx ends. When a count fails, the metrics keep the previous one.
+// collectAccountStats counts accounts and keys at every statsInterval until ctx ends. When a count fails, the metrics keep the
+// previous one.
 func (a *App) collectAccountStats(ctx context.Context) {
 	every(ctx, statsInterval, func(ctx context.Context) {
 		stats, err := a.countAccounts(ctx)

@@ -46,7 +46,9 @@ func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Main
 		return nil, err
 	}
 	listener := api.Config{
-		Observer: requestObserver{a.logger, a.metrics, newDeniedCallers(nil, a.logger, a.metrics), a.metrics.WatchThrottles(throttles()), a.lines},
+		Observer: requestObserver{
+			a.logger, a.metrics, newDeniedCallers(nil, a.logger, a.metrics), a.metrics.WatchThrottles(throttles()), a.lines,
+		},
 		Contract: openapi.Document(), TrustedProxies: c.HTTP.TrustedProxies,
 	}
 	a.callerAPI = api.New(listener)

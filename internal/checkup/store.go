@@ -84,8 +84,8 @@ func openStore(ctx context.Context, c *config.Config, store app.Store, unread er
 		return fails(theStore, what+" takes no writes: "+err.Error(), adviceOnStore(c))
 	}
 	if older := olderThanBefore(ctx, store); older != "" {
-		return note(theStore, what+" takes writes; "+older, "If it was restored by other means than `pimsd store restore`, prefer that: it takes over "+
-			"what accounts have counted. The next start puts every device in doubt; revoke again the API keys that were revoked since.")
+		return note(theStore, what+" takes writes; "+older, "If it was restored by other means than `pimsd store restore`, prefer that: it "+
+			"takes over what accounts have counted. The next start puts every device in doubt; revoke again the API keys that were revoked since.")
 	}
 	inDoubt, err := store.CountDoubt(ctx)
 	switch err := cmp.Or(unread, err); {

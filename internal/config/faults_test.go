@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 		{environ("PIMSD_CONFIGS=x"), []string{"PIMSD_CONFIGS is no setting: the nearest is PIMSD_CONFIG"}},
 		{
 			environ("PIMSD_DATABASE_URL=postgres://h/d", "PIMSD_DATABASE_URL_FILE=/s"),
-			[]string{"PIMSD_DATABASE_URL_FILE and PIMSD_DATABASE_URL both say what the same setting is: keep one"},
+			[]string{"PIMSD_DATABASE_URL_FILE and PIMSD_DATABASE_URL both set the same setting: keep one"},
 		},
 		{
 			environ("PIMSD_DATABASE_URL_FILE=/gone"),

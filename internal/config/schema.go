@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -13,7 +14,7 @@ type jsonSchema map[string]any
 // units are in them; what depends on several settings is not. The settings elsewhere take any value: what uses the schemas refuses them
 // with an error of its own, which says where to give them.
 func Schemas(elsewhere []string) map[string]any {
-	root := jsonSchema{}
+	root, sections := jsonSchema{}, map[string]jsonSchema{}
 	for _, n := range namesOf(Default().settings()) {
 		form := n.value.schema
 		switch {
@@ -23,18 +24,17 @@ func Schemas(elsewhere []string) map[string]any {
 			form = jsonSchema{"type": "string"}
 		}
 		described := jsonSchema{"description": sentence(strings.ReplaceAll(n.what, "`", ""))}
-		for name, rule := range form {
-			described[name] = rule
-		}
+		maps.Copy(described, form)
 		section, name, nested := strings.Cut(n.inYAML, ".")
 		if !nested {
 			root[section] = described
 			continue
 		}
-		if root[section] == nil {
-			root[section] = closed(jsonSchema{})
+		if sections[section] == nil {
+			sections[section] = jsonSchema{}
+			root[section] = closed(sections[section])
 		}
-		root[section].(jsonSchema)["properties"].(jsonSchema)[name] = described
+		sections[section][name] = described
 	}
 	return map[string]any{"settings": closed(root), "issuers": issuersSchema()}
 }

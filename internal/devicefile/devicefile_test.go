@@ -326,7 +326,7 @@ func TestFilesThatAreSomethingElse(t *testing.T) {
 	}{
 		"a ZIP":              {archive.String(), devicefile.ErrArchive},
 		"an empty ZIP":       {"PK\x05\x06" + strings.Repeat("\x00", 18), devicefile.ErrArchive},
-		"base64 of a ZIP":    {base64.StdEncoding.EncodeToString([]byte(archive.String())), devicefile.ErrArchive},
+		"base64 of a ZIP":    {base64.StdEncoding.EncodeToString(archive.Bytes()), devicefile.ErrArchive},
 		"base64 of gzip":     {base64.URLEncoding.EncodeToString([]byte("\x1f\x8b\x08\x00")), devicefile.ErrArchive},
 		"gzip":               {"\x1f\x8b\x08\x00", devicefile.ErrArchive},
 		"nothing":            {"", devicefile.ErrEmpty},

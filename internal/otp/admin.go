@@ -83,8 +83,8 @@ func (s *Service) Forget(ctx context.Context, request Request) error {
 }
 
 // ForgetDisabled is Forget for an account that is disabled, so that no program forgets a device that is in use. ErrNotDisabled
-// means that it is not disabled. A record that cannot be decoded makes no OTPs, and is forgotten whether it is disabled or not. Where that is not
-// known, the account is disabled afterwards, like every other one that this call forgets.
+// means that it is not disabled. A record that cannot be decoded makes no OTPs, and is forgotten whether it is disabled or not. Where
+// that is not known, the account is disabled afterwards, like every other one that this call forgets.
 func (s *Service) ForgetDisabled(ctx context.Context, request Request) error {
 	return s.administer(ctx, request, actionForget, repairs, func(r Record, now time.Time) (Record, error) {
 		if r.Revision > 1 && !r.Disabled && !r.damaged {

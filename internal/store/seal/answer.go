@@ -88,7 +88,7 @@ func (r *Keyring) openSnapshot(found otp.Snapshot, key string) otp.Snapshot {
 	return found
 }
 
-// Spend is as otp.Store says.
+// DiscardResponse is as otp.Store says.
 func (s *Store) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	return s.inner.DiscardResponse(ctx, account, key)
 }

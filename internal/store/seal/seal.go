@@ -50,7 +50,7 @@ func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.T
 	return row, now, err
 }
 
-// Note is as otp.Store says.
+// AppendAudit is as otp.Store says.
 func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	return s.inner.AppendAudit(ctx, lines)
 }

@@ -15,7 +15,7 @@ import (
 // Purpose says what something is sealed for. What was sealed for one purpose does not open for another.
 type Purpose string
 
-// Vault is the purpose of a row's vault.
+// Secrets is the purpose of a row's secrets.
 const Secrets Purpose = "vault"
 
 // ErrDamaged says that something sealed is not as it was sealed, or not whose it is said to be. The error around it

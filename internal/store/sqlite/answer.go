@@ -25,7 +25,7 @@ func keeping(w otp.Write) change {
 	}
 }
 
-// Spend is as otp.Store says.
+// DiscardResponse is as otp.Store says.
 func (s *Store) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		_, failure = on.exec(spendAnswer, string(account), key)

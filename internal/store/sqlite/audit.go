@@ -21,7 +21,7 @@ func (s *Store) AuditAfter(ctx context.Context, id int64, limit int) ([]otp.Audi
 	return lines, err
 }
 
-// Note adds lines that come with no record. Their time is the store's, whatever they say.
+// AppendAudit adds lines that come with no record. Their time is the store's, whatever they say.
 func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	lines = append([]otp.AuditEntry(nil), lines...)
 	return s.writer.change(ctx, func(on target) (refusal, failure error) {

@@ -70,13 +70,13 @@ func (d *description) add(name string, values ...any) {
 }
 
 func (d *description) value(v reflect.Value) {
-	switch v.Kind() { //nolint:exhaustive // the others are printed as they are
+	switch v.Kind() {
 	case reflect.Invalid:
 	case reflect.Pointer, reflect.Interface:
 		d.value(v.Elem())
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() && v.CanInterface() {
-			d.time(v.Interface().(time.Time)) //nolint:forcetypeassert // it is one
+			d.time(v.Interface().(time.Time))
 			return
 		}
 		for field, value := range v.Fields() {

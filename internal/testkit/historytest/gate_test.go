@@ -113,14 +113,14 @@ func (p *process) Replace(ctx context.Context, w otp.Write) error {
 	return p.put(ctx, w, p.h.store.Replace)
 }
 
-// Note is as otp.Store says.
+// AppendAudit is as otp.Store says.
 func (p *process) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	note := func(ctx context.Context) error { return p.h.store.AppendAudit(ctx, lines) }
 	_, err := gate(p, writes, func() (struct{}, error) { return struct{}{}, note(ctx) }, func() { _ = note(context.Background()) })
 	return err
 }
 
-// Spend is as otp.Store says.
+// DiscardResponse is as otp.Store says.
 func (p *process) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	spend := func(ctx context.Context) error { return p.h.store.DiscardResponse(ctx, account, key) }
 	_, err := gate(p, writes, func() (struct{}, error) { return struct{}{}, spend(ctx) }, func() { _ = spend(context.Background()) })

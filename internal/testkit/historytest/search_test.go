@@ -171,12 +171,23 @@ var (
 		{Verb: "otp"}, {Verb: "otp", WrongPIN: true}, {Verb: "repeat"}, {Verb: "enroll", Other: true}, {Verb: "enroll", Other: true, WrongPIN: true},
 	}
 	searchedCommands = []op{
-		{Verb: "import"}, {Verb: "import", Other: true}, {Verb: "forget"}, {Verb: "disable"}, {Verb: "unlock"}, {Verb: "doubt"}, {Verb: "reread"},
+		{Verb: "import"},
+		{Verb: "import", Other: true},
+		{Verb: "forget"},
+		{Verb: "disable"},
+		{Verb: "unlock"},
+		{Verb: "doubt"},
+		{Verb: "reread"},
 		{Verb: "restart"},
 	}
 	searchedEvents = []op{
-		{Verb: "time passes", Time: 6 * time.Second}, {Verb: "time passes", Time: 20 * time.Second}, {Verb: "time passes", Time: 16 * time.Minute},
-		{Verb: "clock jumps", Time: time.Hour}, {Verb: "clock jumps", Time: -time.Hour}, {Verb: "restore row", Number: 1 << 20}, {Verb: "delete row"},
+		{Verb: "time passes", Time: 6 * time.Second},
+		{Verb: "time passes", Time: 20 * time.Second},
+		{Verb: "time passes", Time: 16 * time.Minute},
+		{Verb: "clock jumps", Time: time.Hour},
+		{Verb: "clock jumps", Time: -time.Hour},
+		{Verb: "restore row", Number: 1 << 20},
+		{Verb: "delete row"},
 	}
 )
 

@@ -89,12 +89,12 @@ func (b *Breaking) List(ctx context.Context, after otp.Account, limit int) ([]ot
 	return b.Store.List(ctx, after, limit)
 }
 
-// Spend asks Decide, then the store beneath.
+// DiscardResponse asks Decide, then the store beneath.
 func (b *Breaking) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	return b.write(Call{Verb: DiscardResponse, Account: account, Key: key}, func() error { return b.Store.DiscardResponse(ctx, account, key) })
 }
 
-// Note asks Decide, then the store beneath.
+// AppendAudit asks Decide, then the store beneath.
 func (b *Breaking) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	return b.write(Call{Verb: AppendAudit}, func() error { return b.Store.AppendAudit(ctx, lines) })
 }

@@ -177,7 +177,7 @@ func (m *Memory) BySerial(ctx context.Context, serial string) (rows []otp.Row, e
 	return rows, ctx.Err()
 }
 
-// Spend is as otp.Store says.
+// DiscardResponse is as otp.Store says.
 func (m *Memory) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

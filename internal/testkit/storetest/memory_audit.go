@@ -18,7 +18,7 @@ func (m *Memory) AuditAfter(_ context.Context, id int64, limit int) ([]otp.Audit
 	return slices.Clone(lines[:min(limit, len(lines))]), nil
 }
 
-// Note is as otp.Store says.
+// AppendAudit is as otp.Store says.
 func (m *Memory) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
