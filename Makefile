@@ -64,6 +64,12 @@ deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Pr
 	scripts/need systemd prometheus chromium sqlite3
 	cd deploy && go vet ./... && go test -count=1 -timeout 1h ./... # the first time, helm is compiled in it
 
+.PHONY: contract
+contract: ## the OpenAPI document, held to linters, generated clients in Go and TypeScript, and a proxy that validates
+	scripts/need npm
+	cd contract/testdata/node && npm install --no-package-lock --no-audit --no-fund
+	cd contract && go test -count=1 -timeout 30m -tags tools -run '^(TestLinters|TestClientNeeds|TestGenerated)' .
+
 .PHONY: load
 load: ## overload, slow callers, inWebo dead, slow and flapping, at full length (two minutes)
 	go test -count=1 -v ./internal/testkit/loadtest -whole
