@@ -22,8 +22,8 @@ type thawing struct {
 	open openFunc // of SQLite's own virtual file system
 
 	mu     sync.Mutex
-	tables map[uintptr]*library.Tsqlite3_io_methods // with the methods below, by the address of the original
-	kept   []any                                    // what only SQLite's memory refers to
+	tables map[uintptr]uintptr // the addresses of tables with the methods below, by that of the original
+	kept   []any               // functions that only SQLite's memory refers to
 }
 
 // The functions of SQLite's virtual file system, as C has them.
@@ -45,12 +45,14 @@ var waitForThaw = sync.OnceValue(func() *thawing {
 	if original == 0 {
 		return nil // opening a database will say why
 	}
-	name := []byte("thawing\x00")
+	name, err := libc.CString("thawing")
+	if err != nil {
+		return nil
+	}
 	vfs := *at[library.Tsqlite3_vfs](original)
-	t := &thawing{open: function[openFunc](vfs.FxOpen), tables: map[uintptr]*library.Tsqlite3_io_methods{}}
-	vfs.FpNext, vfs.FzName, vfs.FxOpen = 0, addressOf(&name[0]), pointer(t, openFunc(t.openFile))
-	t.kept = append(t.kept, name, &vfs)
-	library.Xsqlite3_vfs_register(tls, addressOf(&vfs), 1)
+	t := &thawing{open: function[openFunc](vfs.FxOpen), tables: map[uintptr]uintptr{}}
+	vfs.FpNext, vfs.FzName, vfs.FxOpen = 0, name, pointer(t, openFunc(t.openFile))
+	library.Xsqlite3_vfs_register(tls, allocate(tls, vfs), 1)
 	return t
 })
 
@@ -59,16 +61,16 @@ func (t *thawing) openFile(tls *libc.TLS, vfs, path, file uintptr, flags int32, 
 	code := t.open(tls, vfs, path, file, flags, outFlags)
 	if code == library.SQLITE_OK && flags&(library.SQLITE_OPEN_MAIN_DB|library.SQLITE_OPEN_WAL) != 0 {
 		methods := &at[library.Tsqlite3_file](file).FpMethods
-		*methods = addressOf(t.table(*methods))
+		*methods = t.table(tls, *methods)
 	}
 	return code
 }
 
-// table returns the methods that wait, for a file that has the methods at the address.
-func (t *thawing) table(original uintptr) *library.Tsqlite3_io_methods {
+// table returns the address of the methods that wait, for a file that has the methods at the original address.
+func (t *thawing) table(tls *libc.TLS, original uintptr) uintptr {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if known := t.tables[original]; known != nil {
+	if known := t.tables[original]; known != 0 {
 		return known
 	}
 	methods := *at[library.Tsqlite3_io_methods](original)
@@ -89,8 +91,8 @@ func (t *thawing) table(original uintptr) *library.Tsqlite3_io_methods {
 			return code
 		}))
 	}
-	t.tables[original] = &methods
-	return &methods
+	t.tables[original] = allocate(tls, methods)
+	return t.tables[original]
 }
 
 // at returns what is at an address of SQLite's memory, which the garbage collector does not know.
@@ -98,9 +100,12 @@ func at[T any](address uintptr) *T {
 	return *(**T)(unsafe.Pointer(&address)) //nolint:gosec // SQLite's code is C, and so are its references
 }
 
-// addressOf returns the address by which SQLite's code refers to a value, which the caller must keep.
-func addressOf[T any](value *T) uintptr {
-	return uintptr(unsafe.Pointer(value)) //nolint:gosec // as above
+// allocate copies a value to SQLite's memory, where it stays, and returns its address. SQLite's code must not refer to Go's memory: the
+// race detector's checks of pointers stop the process.
+func allocate[T any](tls *libc.TLS, value T) uintptr {
+	address := libc.Xmalloc(tls, libc.Tsize_t(unsafe.Sizeof(value)))
+	*at[T](address) = value
+	return address
 }
 
 // function returns the function that SQLite's code refers to by an address.
