@@ -179,7 +179,7 @@ func TestACallersRate(t *testing.T) {
 	if err != nil || seconds != 1 {
 		t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
 	}
-	if e := b.journal.events[len(b.journal.events)-1]; e.Caller != "key:alice" || e.Account != "" {
+	if e := b.journal.events[len(b.journal.events)-1]; e.Caller != "key:alice" || e.Account != "alice" {
 		t.Errorf("the event is %+v", e)
 	}
 	if got := b.send(t, request{body: aBody, header: "Authorization: Bearer " + fleet + "\nX-Pims-Account: fleet-7"}); got.status != 200 {
