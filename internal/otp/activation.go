@@ -66,20 +66,21 @@ func (a *activation) open(ctx context.Context) (kfact, kiw ratchet.PublicKey, er
 var ErrNoPINAsked = errors.New("inWebo asks for no PIN for this account (pinmode has neither 1 nor 2)")
 
 // takeAttempt takes an attempt of the PIN guard, durably, before the activate finalize shows the PIN to inWebo: where the account has
-// a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). The conversation must still have its lease.
+// a PIN already, a wrong one counts like that of an OTP (docs/protocol.md §3). It writes over the row as this conversation last wrote it.
+// If that was changed, for example for another sealing key, it writes over the row as it is now, unless the lease is lost.
 func (a *activation) takeAttempt(ctx context.Context) error {
 	err := a.writeAttempt(ctx, a.call.record, a.call.body)
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
-	found, err := a.service.fetch(ctx, a.call) // its sealing key may have changed, for example
+	found, err := a.service.fetch(ctx, a.call)
 	switch {
 	case err != nil:
 		return wrapCause(ErrStore, err)
 	case !found.isLeasedBy(a.call.id):
 		return wrapCause(ErrStore, ErrConflict)
 	default:
-		return a.writeAttempt(ctx, found, a.call.seen)
+		return a.writeAttempt(ctx, found, a.call.fetchedBody)
 	}
 }
 
@@ -104,8 +105,8 @@ func (a *activation) writeAttempt(ctx context.Context, base Record, body []byte)
 	return nil
 }
 
-// activate makes the activate finalize, and stores what came of it before the next exchange. It returns
-// the answer, and the device as the answer left it.
+// activate makes the activate finalize, and stores its outcome before the next exchange. It returns the answer, and the device as the
+// answer left it.
 func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answer inwebo.ActivateFinalize, fresh Device, err error) {
 	a.tell(StepActivate)
 	request, drawn, err := a.activationRequest(kiw)
@@ -119,12 +120,13 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answe
 		return answer, fresh, a.fail(finalizeFailed(err))
 	}
 	a.spent = true
-	if err := usable(answer); err != nil {
+	if err := usable(answer); err != nil { // inWebo has activated a device with which no OTP can be made: that is no usable answer
 		return answer, fresh, a.fail(outcome{result: noAnswer, err: err})
 	}
 	fresh = Device{Origin: a.call.id, Identity: inwebo.Unactivated(), Services: a.knownServices()}.
 		synced(answer.Sync, ratchet.State{Secret: drawn, Unproven: answer.Sync.Move})
-	return answer, fresh, a.service.settle(a.call, ofAnswer(answer.Finalized, activated{fresh, answer.Challenge}), false)
+	const last = false // the ms finalize follows
+	return answer, fresh, a.service.settle(a.call, ofAnswer(answer.Finalized, activated{fresh, answer.Challenge}), last)
 }
 
 // knownServices returns the services of the device that the enrollment replaces, for an answer whose list does not add up.
@@ -136,8 +138,8 @@ func (a *activation) knownServices() []inwebo.Service {
 	return a.call.record.Device.Services
 }
 
-// usable returns why an activation cannot go on, or nil. Proofs made without keys would be refused as those
-// of a wrong PIN, of which an account has three.
+// usable returns why an activation cannot go on, or nil. Proofs that are made without keys would be refused like those of a wrong PIN, and
+// after three of those inWebo blocks an account.
 func usable(answer inwebo.ActivateFinalize) error {
 	switch {
 	case len(answer.MSIDs) == 0:
@@ -151,7 +153,7 @@ func usable(answer inwebo.ActivateFinalize) error {
 
 var errHalfActivated = errors.New("inWebo activated a device without an id and both keys")
 
-// request makes what the activate finalize sends, and draws the device secret.
+// activationRequest returns what the activate finalize sends, and the device secret, which it draws.
 func (a *activation) activationRequest(kiw ratchet.PublicKey) (request inwebo.Activation, drawn secret.Bytes, err error) {
 	request = inwebo.Activation{Code: a.enroll.SMSCode, Serial: a.serial, Proofs: ratchet.ActivationProofs(a.serial)}
 	if drawn, err = ratchet.NewSecret(a.service.random); err != nil {
@@ -165,6 +167,9 @@ func (a *activation) activationRequest(kiw ratchet.PublicKey) (request inwebo.Ac
 }
 
 // deliverSecret makes the ms finalize. The enrollment is complete when inWebo accepted it and the store has it.
+//
+// The state of the device goes through three forms: fresh is that of the activate finalize, whose keys may be encrypted under the PIN;
+// opened are its keys, decrypted with the PIN, which the proofs are made with; and Accepted returns the state after a proof with them.
 func (a *activation) deliverSecret(
 	ctx context.Context, kfact ratchet.PublicKey, answer inwebo.ActivateFinalize, fresh Device,
 ) error {
@@ -185,7 +190,8 @@ func (a *activation) deliverSecret(
 	if o.result != accepted && o.result != effectUnknown {
 		return a.fail(o)
 	}
-	if refusal, refused := errors.AsType[*inwebo.Refusal](err); refused { // inWebo has the secret all the same
+	// A refusal of unknown effect: inWebo has done what was asked, and the device has its secret. Its state is that of the refusal.
+	if refusal, isRefusal := errors.AsType[*inwebo.Refusal](err); isRefusal {
 		final = inwebo.Finalized{Sync: refusal.Sync}
 	}
 	device := fresh.synced(final.Sync, fresh.State.Accepted(opened, final.Sync.Move))
@@ -196,13 +202,16 @@ func (a *activation) deliverSecret(
 		return a.fail(o)
 	}
 	a.tell(StepStore)
-	if o.change = (enrolled{device: device, wasInDoubt: true}); o.result == accepted {
+	if o.result == accepted {
 		o = ofAnswer(final, enrolled{device: device})
+	} else {
+		o.change = enrolled{device: device, inDoubt: true}
 	}
 	return a.service.settle(a.call, o, true)
 }
 
-// sealSecrets encrypts the device secret to each service; ids and keys belong together by position.
+// sealSecrets encrypts the device secret to each service. MSIDs and MSKeys belong together by position, and inwebo has checked that they
+// are of equal length.
 func (a *activation) sealSecrets(
 	kfact ratchet.PublicKey, answer inwebo.ActivateFinalize, drawn secret.Bytes,
 ) ([]inwebo.ServiceSecret, error) {
@@ -227,13 +236,16 @@ func (a *activation) tell(step EnrollmentStep) {
 	}
 }
 
-// fail settles an enrollment that ends here, and returns what the caller is told. A refusal carries state of the device that was not
-// enrolled: a device that the account already has stays as it is.
+// fail settles an enrollment that ends here, and returns what the caller is told. State that the answer carries is that of the device
+// that was not enrolled, so it changes nothing: a device that the account already has stays as it is.
 func (a *activation) fail(o outcome) error {
-	if o.change = nil; o.result == refused {
+	o.change = nil
+	if o.result == refused {
 		o.unread = nil
 	}
-	if silent := errors.Is(o.err, ErrUnreachable) || errors.Is(o.err, ErrLate); silent && (a.spent || o.result == noAnswer) {
+	// With these two errors alone, the caller would try the same SMS code again. Any other error says what to do about it.
+	gotNoAnswer := errors.Is(o.err, ErrUnreachable) || errors.Is(o.err, ErrLate)
+	if mayBeSpent := a.spent || o.result == noAnswer; gotNoAnswer && mayBeSpent {
 		o.err = wrapCause(ErrActivationLost, o.err)
 	}
 	return a.service.settle(a.call, o, true)

@@ -26,15 +26,16 @@ const (
 // first: inWebo's own count goes on. A wrong PIN that is counted after the call began, and before it is done, goes on to count.
 // ErrDisabled means that the account is disabled: enable it first.
 func (s *Service) Unlock(ctx context.Context, request Request) error {
-	began := s.limits.Now()
+	began := s.limits.Now() // by the clock of this process
 	return s.administer(ctx, request, actionUnlock, keepsSecrets, func(r Record, now time.Time) (Record, error) {
 		switch {
-		case r.Revision == 1: // there was no record
+		case r.isFirst():
 			return r, ErrNoDevice
 		case r.Disabled:
 			return r, ErrDisabled
 		}
-		r.Guard = r.Guard.since(now.Add(-s.limits.Now().Sub(began)))
+		passed := s.limits.Now().Sub(began)
+		r.Guard = r.Guard.since(now.Add(-passed)) // when the call began, by the clock of the store
 		return r, nil
 	})
 }
@@ -43,7 +44,7 @@ func (s *Service) Unlock(ctx context.Context, request Request) error {
 // clock was wrong, or when inWebo's own limit was raised.
 func (s *Service) ClearQuota(ctx context.Context, request Request) error {
 	return s.administer(ctx, request, actionQuota, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
-		if r.Revision == 1 { // there was no record
+		if r.isFirst() {
 			return r, ErrNoDevice
 		}
 		r.Quota = Quota{}
@@ -76,18 +77,18 @@ func (s *Service) Doubt(ctx context.Context, request Request) error {
 // kept for a later enrollment, since a new one would cost one of the devices that the account may have; so are the
 // counts of activations, wrong PINs and OTPs, for the account that gets the device next. ErrNoDevice means that there is no device to
 // forget.
-// A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept: the account is enabled where nothing
-// says that it is disabled.
+//
+// A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept. Where it is not known whether the
+// account is disabled, Forget leaves it enabled, and ForgetDisabled leaves it disabled.
 func (s *Service) Forget(ctx context.Context, request Request) error {
 	return s.administer(ctx, request, actionForget, repairs, Record.forgotten)
 }
 
-// ForgetDisabled is Forget for an account that is disabled, so that no program forgets a device that is in use. ErrNotDisabled
-// means that it is not disabled. A record that cannot be decoded makes no OTPs, and is forgotten whether it is disabled or not. Where
-// that is not known, the account is disabled afterwards, like every other one that this call forgets.
+// ForgetDisabled is Forget for programs: it refuses an account that is not disabled with ErrNotDisabled, so that no device in use is
+// forgotten. A record that cannot be decoded makes no OTPs, and is forgotten whether the account is disabled or not.
 func (s *Service) ForgetDisabled(ctx context.Context, request Request) error {
 	return s.administer(ctx, request, actionForget, repairs, func(r Record, now time.Time) (Record, error) {
-		if r.Revision > 1 && !r.Disabled && !r.damaged {
+		if !r.isFirst() && !r.Disabled && !r.damaged {
 			return r, ErrNotDisabled
 		}
 		r.Disabled = r.Disabled || r.mayBeDisabled
@@ -119,7 +120,7 @@ func (s *Service) Enable(ctx context.Context, request Request) error {
 
 func (s *Service) setDisabled(ctx context.Context, request Request, action string, disabled bool) error {
 	return s.administer(ctx, request, action, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
-		if r.Revision == 1 { // there was no record
+		if r.isFirst() {
 			return r, ErrNoDevice
 		}
 		r.Disabled = disabled
@@ -127,7 +128,9 @@ func (s *Service) setDisabled(ctx context.Context, request Request, action strin
 	})
 }
 
-// administer changes the record of a device without a lease, in one write with its audit entry.
+// administer changes the record of an account without a lease, in one write with its audit entry. tolerance says which records it can work
+// on: one whose secrets cannot be opened, for a change that keepsSecrets; one that cannot be decoded either, for a change that repairs
+// it by removing the device; and none of these, for a change that needsKeys.
 func (s *Service) administer(
 	ctx context.Context, request Request, action string, tolerance tolerance, change func(Record, time.Time) (Record, error),
 ) error {
@@ -157,7 +160,8 @@ func (s *Service) changeRecordAs(
 	return s.retryUntilFree(ctx, c, func() error { return s.tryChange(ctx, c, stage, change) })
 }
 
-// tryChange looks at the record once, and writes what change makes of it, a record of revision 1 when there is none yet.
+// tryChange reads the record once, and writes what change returns. change gets the record with the revision that the write will have: see
+// Record.isFirst. While a conversation has the device leased, the error is ErrBusy.
 func (s *Service) tryChange(
 	ctx context.Context, c *conversation, stage Stage, change func(Record, time.Time) (Record, string, error),
 ) error {
@@ -167,13 +171,13 @@ func (s *Service) tryChange(
 	}
 	now := c.now()
 	corrected, wasAhead := found.corrected(now)
-	next, outcome := corrected, ""
-	next.Revision++
-	if next.LeasedAt(now) {
-		err = &RetryAfterError{ErrBusy, next.Lease.Until.Sub(now)}
-	} else {
-		next, outcome, err = change(next, now)
+	if corrected.LeasedAt(now) {
+		busy := &RetryAfterError{ErrBusy, corrected.Lease.Until.Sub(now)}
+		return s.refused(ctx, c, found, corrected, wasAhead, busy)
 	}
+	next := corrected
+	next.Revision++
+	next, outcome, err := change(next, now)
 	if err != nil {
 		return s.refused(ctx, c, found, corrected, wasAhead, err)
 	}
@@ -181,7 +185,7 @@ func (s *Service) tryChange(
 	if err != nil {
 		return wrapCause(ErrStore, err)
 	}
-	w.Over = c.seen
+	w.Over = c.fetchedBody
 	return s.writeVerified(ctx, CommitAdmin, w)
 }
 
@@ -228,7 +232,7 @@ func (s *Service) Import(ctx context.Context, request Request, found ForeignDevi
 	})
 }
 
-// CheckImport returns the error that Import would return now, and changes nothing.
+// CheckImport returns why Import would refuse the device now, and changes nothing. It does not wait for other calls of the account.
 func (s *Service) CheckImport(ctx context.Context, request Request, found ForeignDevice) error {
 	if !found.isWhole() {
 		return ErrNotWhole
@@ -255,7 +259,7 @@ func (s *Service) importable(ctx context.Context, r Record, found ForeignDevice)
 
 func (f ForeignDevice) isWhole() bool {
 	state := f.State
+	hasSecret := state.Secret.IsEmpty() != state.Unopened.IsEmpty() // in one of two forms: known, or as only the PIN opens it
 	return f.Identity.ID != "" && f.Serial != "" && len(f.Serial) <= maxSerial && len(f.Services) > 0 &&
-		!state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() &&
-		state.Secret.IsEmpty() != state.Unopened.IsEmpty()
+		!state.Keys.K0.IsEmpty() && !state.Keys.K1.IsEmpty() && hasSecret
 }

@@ -100,8 +100,8 @@ func (activated) isStep() bool { return true }
 // enrolled is the change by the answer to an ms finalize: the device can make OTPs.
 type enrolled struct {
 	device Device
-	// doubtful means that the answer may have moved the device beyond what is known of it.
-	wasInDoubt bool
+	// inDoubt means that the answer may have moved the device beyond what is known of it.
+	inDoubt bool
 }
 
 func (e enrolled) apply(r, written Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
@@ -109,11 +109,11 @@ func (e enrolled) apply(r, written Record, now time.Time, leaseRevision uint64) 
 		return r, false
 	}
 	device := e.device
-	device.EnrolledAt, device.Unconfirmed = now, e.wasInDoubt
+	device.EnrolledAt, device.Unconfirmed = now, e.inDoubt
 	r = r.withoutSealed()
 	r.Serial = written.Serial
 	r.Device, r.Enrollment, r.Unread, r.Doubt = &device, nil, nil, nil
-	if e.wasInDoubt {
+	if e.inDoubt {
 		r = r.withDoubt(now, leaseRevision)
 	}
 	return r, true

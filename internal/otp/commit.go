@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// fetch returns the record as it is stored now, and sets the store's time. A missing record is an empty one of
-// revision 0.
+// fetch returns the record as it is stored now. It sets the conversation's storeTime, and its fetchedBody for a write over this row. A
+// missing record is an empty one of revision 0.
 func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
@@ -17,7 +17,7 @@ func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 		c.storeTimeAt = c.clock()
 		c.storeTime = s.clock.Look(c.storeTimeAt, now)
 	}
-	c.seen = row.Body
+	c.fetchedBody = row.Body
 	if errors.Is(err, ErrNotFound) {
 		row.Account, err = c.request.Account, nil
 	}
@@ -45,20 +45,21 @@ func (s *Service) writeBefore(ctx context.Context, until time.Time, what Commit,
 	return err
 }
 
-// isKnown reports whether the error of a write, or its lack of one, says whether the store has it.
-func isKnown(err error) bool {
+// isConclusive reports whether the result of a write, an error or nil, says whether the store has the write: see Store.
+func isConclusive(err error) bool {
 	return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrDeviceTaken)
 }
 
-// writeTries is how often a write whose outcome is unknown is repeated.
+// writeTries is how often writeVerified tries a write.
 const writeTries = 3
 
-// writeVerified repeats the write until it is known whether the store has it.
+// writeVerified tries the write until it is known whether the store has it, and a few times at most. A try that the store says it did
+// not apply is not repeated.
 func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error {
 	for tries := 1; ; tries++ {
 		err := s.write(ctx, what, w)
 		switch {
-		case isKnown(err):
+		case isConclusive(err):
 			return err
 		case tries == writeTries || errors.Is(err, ErrNotApplied) || errors.Is(err, ErrBroken):
 			return wrapCause(ErrStore, err)
@@ -66,26 +67,31 @@ func (s *Service) writeVerified(ctx context.Context, what Commit, w Write) error
 	}
 }
 
-// nextWriteID names the conversation's next write; a repeat of that write keeps its name.
+// nextWriteID returns an ID for the conversation's next write. A repeat of that write has the same ID.
 func (c *conversation) nextWriteID() string {
 	c.writes++
 	return c.id + "/" + strconv.Itoa(c.writes)
 }
 
-// writeOf is the write of next over the record from under id, with its audit entry.
+// writeOf is writeOver with an audit entry of the conversation.
 func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcome string) (Write, error) {
 	return writeOver(id, from, next, c.request.entry(c.action, c.now(), stage, outcome, next.Step))
 }
 
-// writeOver returns the write of next over the record from, with its audit entry.
+// writeOver returns the write of next over the record from, with its audit entry. The Write changes only what differs from the row of
+// from; see Write.
 func writeOver(id string, from, next Record, entry AuditEntry) (Write, error) {
 	same := next.hasSecretsOf(from)
 	row, err := encode(next, same)
 	w := Write{ID: id, Row: row, SameSecrets: same, AuditEntry: entry}
-	if claim := next.claim(); claim != from.claim() || next.Revision == 1 || from.damaged {
+	isFirst := next.isFirst()
+	// The claim on the serial follows from the record. That of a damaged record is not known, because its device could not be decoded.
+	if claim := next.claim(); claim != from.claim() || isFirst || from.damaged {
 		w.Claim = &claim
 	}
-	if epoch := next.ownEpoch(); epoch != from.storedEpoch || next.Revision == 1 {
+	// The epoch that the row is to have is compared with the one that it has: they differ after the store's epoch was raised, and when
+	// the account gets a device or loses it.
+	if epoch := next.ownEpoch(); epoch != from.storedEpoch || isFirst {
 		w.Epoch = &epoch
 	}
 	return w, err
@@ -99,7 +105,7 @@ func (a Request) entry(action string, at time.Time, stage Stage, outcome string,
 	}
 }
 
-// appendAudit appends an entry of the conversation to the audit log that comes with no write of the record.
+// appendAudit appends an entry of the conversation to the audit log without a write of the record. The store sets its At.
 func (s *Service) appendAudit(ctx context.Context, c *conversation, stage Stage, word string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
@@ -113,9 +119,9 @@ func (s *Service) appendAudit(ctx context.Context, c *conversation, stage Stage,
 	return nil
 }
 
-// refused returns the error of a call that is refused with cause and so writes nothing itself. Where a stamp was ahead, it makes
-// the corrected record durable first: otherwise each call would begin the wait again. When the store fails, that is the error,
-// because the wait that cause names would not hold.
+// refused returns the error of a call that is refused with cause and so writes nothing itself. Where a stamp of the found record was ahead
+// of the clock, it makes the corrected record durable first: otherwise the wait that cause names would begin again with each call. When
+// that write fails, refused returns its error instead of cause.
 func (s *Service) refused(ctx context.Context, c *conversation, found, corrected Record, wasAhead bool, cause error) error {
 	if !wasAhead || found.Revision == 0 {
 		return cause
@@ -124,7 +130,7 @@ func (s *Service) refused(ctx context.Context, c *conversation, found, corrected
 	if err != nil {
 		return wrapCause(ErrStore, err)
 	}
-	w.Over = c.seen
+	w.Over = c.fetchedBody
 	if err := s.writeVerified(ctx, CommitAdmin, w); err != nil {
 		return err
 	}

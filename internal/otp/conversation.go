@@ -22,34 +22,35 @@ type Request struct {
 	Idempotency *IdempotentCall
 }
 
-// conversation is a call from its first wait to its last settle. Only one goroutine at a time uses it, apart from the fields that
-// Service.mu guards: they are marked with (mu).
+// conversation is a call from its first wait to its last settle. One goroutine at a time uses it: that of the caller, or one that goes on
+// after the caller. Drain and its like read the two fields that are marked (mu) from other goroutines: such a field is written under
+// Service.mu, and read by its own goroutine without it.
 type conversation struct {
 	request    Request
 	action     string // for the audit log
 	id         string
 	span       trace.Span
 	tolerance  tolerance         // which records it can work on
-	queueUntil time.Time         // until when it waits for its turn, by this process's clock
+	queueUntil time.Time         // until when it waits for other calls of the account, by this process's clock
 	timeout    time.Duration     // between the lease and the deadline
 	unlock     func()            // releases the account's lock in this process
 	permit     *admission.Permit // to exchange with inWebo; nil while it exchanges nothing
 
-	deadline time.Time // by this process's clock (mu)
-	record   Record    // as this conversation last wrote it, whatever was stored since
-	body     []byte    // of the row with that record
-	seen     []byte    // the body of the row that was last fetched; nil when there was none
-	leased   bool      // the record has the lease, or may have it (mu)
-	detached bool      // the caller was answered; a goroutine still settles, and then ends the conversation
+	deadline    time.Time // by this process's clock (mu)
+	record      Record    // as this conversation last wrote it, whatever was stored since
+	body        []byte    // the body of the row that has that record
+	fetchedBody []byte    // the body of the row that fetch last read; nil when there was no row
+	leased      bool      // the record has the lease, or may have it (mu)
+	detached    bool      // the caller need not wait any longer: a goroutine settles what is left, and then ends the conversation
 
 	wasInDoubt bool         // the device was in doubt before the lease
-	rounds     int          // that inWebo accepted so far
+	rounds     int          // how many rounds inWebo has accepted so far; an OTP has one or two
 	response   secret.Bytes // the stored response to the call that this one repeats; empty when it repeats none
-	writes     int          // that have an id
+	writes     int          // how many IDs of writes nextWriteID has returned
 
 	clock       func() time.Time // Limits.Now
-	storeTime   ClockReading     // the time of the store as it was last read …
-	storeTimeAt time.Time        // … when clock returned this
+	storeTime   ClockReading     // the time of the store, as it was last read
+	storeTimeAt time.Time        // what clock returned at that moment
 }
 
 // now returns the time of the store, in microseconds. Records know no other time.
@@ -104,7 +105,7 @@ func (s *Service) finish(c *conversation) {
 	}
 }
 
-// end is called once for each begin, when the conversation has nothing left to do.
+// end undoes enter. It is called once for each conversation, when nothing is left to do.
 func (s *Service) end(c *conversation) {
 	c.unlock()
 	s.releaseKey(c.request)
@@ -138,7 +139,8 @@ func (s *Service) markLeased(c *conversation) {
 	c.leased = true
 }
 
-// busyFor returns how long the account's lock is held at most. It is held longer only while a store does not take an outcome.
+// busyFor returns how long the account's lock stays taken at most, unless the store takes no outcome: then it is retried beyond that time,
+// at least every maxRetryPause.
 func (s *Service) busyFor(account Account) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,12 +201,13 @@ func (s *Service) Drain(ctx context.Context) []Account {
 			givenUp = append(givenUp, c.request.Account)
 		}
 	}
-	s.cancel() // after they are named: a conversation that is given up ends at once
+	s.cancel() // the goroutines that still retry end now
 	slices.Sort(givenUp)
 	return givenUp
 }
 
-// accountLocks lets one call of each account at a time go on in this process, so that calls need not compete for the record.
+// accountLocks has a lock for each account that has calls in this process. Its calls go on one at a time, so that they do not compete for
+// the record in the store.
 type accountLocks struct {
 	mu    sync.Mutex
 	locks map[Account]*accountLock
@@ -218,8 +221,8 @@ type accountLock struct {
 
 func newAccountLocks() *accountLocks { return &accountLocks{locks: make(map[Account]*accountLock)} }
 
-// lock waits for the account's lock until queueUntil, or until ctx ends; then it returns the context's error. A lock that is free is
-// acquired even when no time is left. The caller must call unlock once.
+// lock waits for the account's lock until queueUntil, or until ctx ends, and then returns the error of a context. A free lock is acquired
+// even when no time is left, because the settings may allow no wait at all. The caller must call unlock once, unless there is an error.
 func (l *accountLocks) lock(ctx context.Context, account Account, queueUntil time.Time) (unlock func(), err error) {
 	a := l.ref(account)
 	unlock = func() {

@@ -86,7 +86,9 @@ func (s *Service) Enroll(ctx context.Context, request Request, e EnrollRequest) 
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
 	err = (&activation{service: s, call: c, enroll: e}).run(ctx)
-	if !c.detached { // and so the record is ours to read: one that never reached inWebo is not counted any more
+	// The settle does not count an activation that never reached inWebo. The record of a detached conversation is not read here, because
+	// another goroutine uses it.
+	if !c.detached {
 		used = s.limits.Activations.check(c.record.Activations)
 	}
 	return used, attempted(err)
@@ -96,7 +98,7 @@ func (s *Service) Enroll(ctx context.Context, request Request, e EnrollRequest) 
 type forEnrollment struct {
 	replace, force bool
 	drawn          ratchet.Serial // for an account that has none, or must not use the one that it has
-	serialTaken    bool           // another account has the device of the account's serial
+	serialTaken    bool           // ErrDeviceTaken was returned: another account has the device with the account's serial
 	history        history
 }
 
@@ -114,7 +116,8 @@ func (*historyNeeded) Error() string { return "the history of the account's seri
 // maxLeaseSteps is how often an enrollment may learn, by a lease that is refused, what it must know for the next.
 const maxLeaseSteps = 4
 
-// leaseForEnrollment acquires the lease, and reads what other accounts know of the account's serial if that matters.
+// leaseForEnrollment acquires the lease. A refusal for want of the serial's history, or because another account has the device with that
+// serial, is tried again with what it says.
 func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpose forEnrollment) (err error) {
 	for range maxLeaseSteps {
 		err = s.acquireLease(ctx, c, purpose)
@@ -133,9 +136,11 @@ func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpo
 	return &RetryAfterError{ErrBusy, maxPause} // the account's serial keeps changing
 }
 
-// prepare returns the account a serial only if it has none, or if another account has the device of its own.
+// prepare returns r with an enrollment. The account keeps its serial, unless it has none, or has no device while another account has the
+// device with that serial: then it gets the serial that was drawn.
 func (p forEnrollment) prepare(r Record, _ string, _ ClockReading, limits *Limits) (_ Record, err error) {
-	if !p.serialTaken && r.Serial != "" && !r.claim().Active { // other accounts may have had the device since
+	// While the account does not claim its serial, other accounts may have the device, and count of it what this one must go on from.
+	if !p.serialTaken && r.Serial != "" && !r.claim().Active {
 		if p.history.serial != r.Serial {
 			return r, &historyNeeded{r.Serial}
 		}
@@ -248,7 +253,7 @@ func (s *Service) auditSetup(ctx context.Context, c *conversation, o outcome) er
 	word := c.auditWord(o.err)
 	if o.blocking != "" {
 		err := s.changeRecord(ctx, c, StageOutcome, word, func(r Record, _ time.Time) (Record, error) {
-			if r.Revision == 1 { // there was no record
+			if r.isFirst() {
 				return r, errNothingToStore
 			}
 			r.Blocking = o.blocking

@@ -42,8 +42,8 @@ type callKey struct {
 	key     string
 }
 
-// reserveKey marks the key of the request as in flight. ErrKeyInFlight, with a RetryAfterError, means that it is already. Every request
-// whose key was reserved needs a releaseKey. A request without a key needs no reservation.
+// reserveKey marks the key of the request as in flight. ErrKeyInFlight, with a RetryAfterError, means that it is in flight already. The
+// caller must call releaseKey unless there is an error. For a request without a key both do nothing.
 func (s *Service) reserveKey(request Request) error {
 	if request.Idempotency == nil {
 		return nil
@@ -81,20 +81,22 @@ func (r *Record) checkInFlight(key string, now time.Time) error {
 
 // loadResponse sets the conversation's response to the one that is stored under its key, or returns why the caller does not get it:
 //
-//	the stored response            | result
-//	was discarded, or is too old   | ErrKeySpent
-//	is from the store's future     | ErrKeySpent, and is discarded: the clock was set back, and its age is unknown for good
-//	belongs to another body        | ErrKeyReused, and is discarded: a caller that tries other bodies may be trying PINs
-//	belongs to the same body       | the response
+//	the stored response                    | error        | the key
+//	was discarded, or is too old           | ErrKeySpent  | stays spent
+//	is from the future of the store        | ErrKeySpent  | is spent: the clock was set back, and its age can never be known again
+//	has a fingerprint without a key for it | ErrStore     | stays as it is: a process that has the key can compare
+//	belongs to another body                | ErrKeyReused | is spent: a caller that tries other bodies may be trying PINs
+//	belongs to the same body               | none         | stays as it is
 //
-// The store reads and writes responses together with records. So a lease proves that the call has no response yet, and nothing is taken
-// from the account before loadResponse.
+// Store.Update reads a record together with the response to the call, and leaseRequest.decide leases the record only if there is no
+// response. The write that settles a call stores its response. So a conversation that has a lease repeats no call that was answered, and
+// one that has a response has no lease, and has taken nothing from the account.
 func (s *Service) loadResponse(ctx context.Context, c *conversation, stored StoredResponse) error {
 	now := c.now()
 	switch {
 	case stored.Answer.IsEmpty() || !now.Before(stored.At.Add(s.limits.ResponseLifetime)):
 		return ErrKeySpent
-	case stored.At.Sub(now) > leaseMargin:
+	case stored.At.Sub(now) > leaseMargin: // up to that, two processes may differ in pace
 		return s.discardResponse(ctx, c, ErrKeySpent)
 	}
 	isSame, err := c.request.Idempotency.Body.Has(stored.Fingerprint)
@@ -119,12 +121,13 @@ func (s *Service) discardResponse(ctx context.Context, c *conversation, cause er
 }
 
 // responseToStore returns what is stored with the outcome for a repeat of the call. It is nil for a call that cannot be repeated, before
-// the conversation ends, and as long as inWebo has answered no finalize: then the call may simply run again.
+// the conversation ends, and where inWebo has answered no finalize: without an answer there is nothing to repeat, and the call may run
+// again.
 func (c *conversation) responseToStore(o outcome, callerErr error, last bool) *KeyedResponse {
 	call := c.request.Idempotency
-	ends := last || errors.Is(callerErr, ErrSuperseded)
-	finalized := o.finalized || c.rounds > 0
-	if call == nil || !ends || !finalized {
+	ends := last || errors.Is(callerErr, ErrSuperseded) // a superseded conversation makes no second round
+	finalizeAnswered := o.finalized || c.rounds > 0
+	if call == nil || !ends || !finalizeAnswered {
 		return nil
 	}
 	return &KeyedResponse{Key: call.Key, IsOTP: callerErr == nil, StoredResponse: StoredResponse{

@@ -12,6 +12,10 @@ import (
 // actionOTP is the audit log's word for asking an OTP.
 const actionOTP = "otp"
 
+// settleReserve is the end of a conversation's time, in which no exchange with inWebo goes on. It is left for the store, so that an answer
+// that arrives at the last moment is stored before the deadline, and its caller still gets it.
+const settleReserve = 500 * time.Millisecond
+
 // Issued is an OTP, and what it took.
 type Issued struct {
 	OTP    secret.Text // 1 to 8 of a–z0–9

@@ -18,12 +18,13 @@ const (
 // leasePurpose is what a call wants the lease of a record for.
 type leasePurpose interface {
 	// prepare returns r, which has the lease, with what the call takes from the account in the same write. The error says why the
-	// call is refused. prepare must be a pure function, because leaseRequest.decide calls it.
+	// call is refused. It is part of leaseRequest.decide.
 	prepare(r Record, conversation string, clock ClockReading, limits *Limits) (Record, error)
 }
 
-// leaseRequest is all that decides about a lease, apart from what the store has. It is a value that shares nothing with its
-// conversation: decide runs in a goroutine of the store, perhaps after the caller has left.
+// leaseRequest is all that decides about a lease, apart from what the store has. Its method decide must be a pure function, because
+// Store.Update runs it in a goroutine of the store, perhaps several times and after the caller has left. So a leaseRequest is a value
+// that shares nothing with its conversation, and of the clocks it does no more than read them.
 type leaseRequest struct {
 	request      Request
 	action       string
@@ -32,19 +33,19 @@ type leaseRequest struct {
 	length       time.Duration
 	tolerance    tolerance
 	purpose      leasePurpose
-	noPermit     error // why inWebo must not be asked now; a lease that nothing else forbids is refused with it
+	noPermit     error // why inWebo must not be asked now, or nil; any other reason to refuse the lease comes before this one
 	limits       *Limits
 	clock        *StoreClock
 }
 
 // leaseOutcome is what became of a leaseRequest. The record is leased if there is neither an err nor a response.
 type leaseOutcome struct {
-	record    Record          // with the lease, or as far as it was prepared
-	body      []byte          // of the row with the leased record
-	inDoubt   bool            // the device was in doubt before
+	record    Record          // with the lease; of a call that is refused, as far as it was read and prepared by then
+	body      []byte          // the body of the row with the leased record
+	inDoubt   bool            // the device was in doubt before the lease
 	response  *StoredResponse // what is stored of the call that this one repeats
-	storeTime ClockReading    // of the moment when the record was read …
-	readAt    time.Time       // … which was this time by Limits.Now
+	storeTime ClockReading    // the time of the store when the record was read
+	readAt    time.Time       // what Limits.Now returned at that moment
 	err       error           // why the call is refused
 }
 
@@ -58,8 +59,7 @@ func (s *Service) leaseRequest(c *conversation, purpose leasePurpose) leaseReque
 	}
 }
 
-// decide leases the record of the snapshot, or returns why it must not be leased. It is a pure function, but for looking at the
-// clocks.
+// decide leases the record of the snapshot, or returns why it must not be leased. The Result of the Decision is a leaseOutcome.
 func (q leaseRequest) decide(found Snapshot) Decision {
 	o := leaseOutcome{readAt: q.limits.Now()}
 	o.storeTime = q.clock.Look(o.readAt, found.Now)
@@ -69,7 +69,8 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 		o.err = wrapCause(ErrStore, err)
 		return Decision{Result: o}
 	}
-	if record.isLeasedBy(q.conversation) { // an earlier run of this request was stored
+	// An earlier run of this request was stored. If the device was in doubt because of a lease that had run out, that run has made it a Doubt.
+	if record.isLeasedBy(q.conversation) {
 		o.record, o.body, o.inDoubt = record, found.Row.Body, record.Doubt != nil
 		return Decision{Result: o}
 	}
@@ -79,24 +80,26 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 		o.response = found.Response
 		return Decision{Result: o}
 	}
+	o.record, o.err = q.lease(corrected, now, o.storeTime)
 	var write Write
-	if o.record, o.err = q.lease(corrected, now, o.storeTime); o.err == nil {
+	switch {
+	case o.err == nil:
 		write, err = writeOver(q.writeID, record, o.record, q.request.entry(q.action, now, StageAttempt, "", o.record.Step))
 		o.body = write.Row.Body
-	} else if wasAhead && record.Revision > 0 {
+	case wasAhead && record.Revision > 0: // as Service.refused does
 		write, err = correction(q.writeID, record, corrected, q.request.entry(q.action, now, StageOutcome, outcomeClock, record.Step))
-	}
-	switch {
-	case err != nil:
-		o.err = wrapCause(ErrStore, err)
+	default:
 		return Decision{Result: o}
-	case write.ID == "":
+	}
+	if err != nil {
+		o.err = wrapCause(ErrStore, err)
 		return Decision{Result: o}
 	}
 	return Decision{Write: &write, Result: o}
 }
 
-// lease returns r with the lease and what the call takes with it. With an error, it returns what was prepared, without the lease.
+// lease returns r with the lease, and with what the call takes from the account together with it. The error says why the call is refused;
+// the record that comes with it has what was prepared by then, and no lease.
 func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record, error) {
 	if r.Disabled {
 		return r, ErrDisabled
@@ -118,14 +121,15 @@ func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record
 	return leased, nil
 }
 
-// runLease runs the request in the store. An error of the store comes apart from that of the outcome, which is not valid then.
+// runLease runs the request in the store. The error is that of the store, with which the outcome is not valid. Why the call is refused
+// is in the outcome.
 func (s *Service) runLease(ctx context.Context, q leaseRequest) (leaseOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	d, err := s.store.Update(ctx, q.request.Account, q.request.Idempotency.key(), q.decide)
 	o, _ := d.Result.(leaseOutcome)
 	switch {
-	case d.Write != nil && o.err != nil:
+	case d.Write != nil && o.err != nil: // no lease: the write corrects the stamps of a call that is refused
 		s.observer.Committed(CommitAdmin, err)
 	case d.Write != nil, err != nil && !errors.Is(err, ErrNotApplied):
 		s.observer.Committed(CommitLease, err)
@@ -162,11 +166,11 @@ func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest)
 	return o.err
 }
 
-// leaseNotStored returns the error of a call whose request ended with an error of the store. Where it is not known whether the lease
-// was stored, the conversation goes on without its caller.
+// leaseNotStored returns the error of a call whose request ended with an error of the store. Where that leaves open whether the lease was
+// stored, the conversation goes on without its caller. Store describes the kinds of errors.
 func (s *Service) leaseNotStored(c *conversation, q leaseRequest, storeErr error) error {
 	switch {
-	case isKnown(storeErr):
+	case isConclusive(storeErr):
 		return storeErr
 	case !errors.Is(storeErr, ErrNotApplied) && !errors.Is(storeErr, ErrBroken):
 		s.recoverLease(c, q)
@@ -175,8 +179,9 @@ func (s *Service) leaseNotStored(c *conversation, q leaseRequest, storeErr error
 }
 
 // recoverLease ends a lease of which it is not known whether it was stored. In a goroutine, it runs the request again until the store
-// answers: then the device is leased, and no earlier run can lease it any more. The lease is settled as if nothing had been sent. The
-// caller does not wait for that, but no other call of the account begins until then.
+// answers. If the device is leased then, no earlier run can lease it any more, because at most one write of the request is stored: the
+// lease is settled as if nothing had been sent. If the request is refused, there is nothing to settle. The caller does not wait for
+// that, but no other call of the account begins until then.
 func (s *Service) recoverLease(c *conversation, q leaseRequest) {
 	c.detached = true
 	s.markLeased(c)
@@ -185,7 +190,7 @@ func (s *Service) recoverLease(c *conversation, q leaseRequest) {
 		recovery := leaseRecovery{service: s, request: q}
 		if s.retryUntilStored(false, recovery.try) && recovery.outcome.isLeased() {
 			s.recordLease(c, recovery.outcome)
-			_ = s.settleToCompletion(c, outcome{result: neverSent, err: ErrStore}, true)
+			s.settleToCompletion(c, outcome{result: neverSent, err: ErrStore})
 		}
 	}()
 }
@@ -204,14 +209,15 @@ func (l *leaseRecovery) try() (known bool) {
 		if l.outcome, err = l.service.runLease(l.service.ctx, l.request); err != nil {
 			l.outcome.err = err
 		}
-		known = isKnown(err) && !errors.Is(l.outcome.err, ErrStore)
+		// With ErrStore, decide could not read the record, which may have the lease.
+		known = isConclusive(err) && !errors.Is(l.outcome.err, ErrStore)
 	})
 	return known
 }
 
 // retryUntilFree calls try with growing pauses until it finds the device leased by no other conversation and changed by none
-// meanwhile. It ends with the caller, with the conversation's patience, and when the service drains. The error of a record
-// that others keep changing is ErrBusy, like that of one that others keep leased.
+// meanwhile. It gives up when the caller leaves, when the next try would come after the conversation's queueUntil, and when the service
+// is stopping. The error of a record that others keep changing is ErrBusy, like that of one that others keep leased.
 func (s *Service) retryUntilFree(ctx context.Context, c *conversation, try func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err := try()
@@ -239,14 +245,14 @@ func jittered(pause time.Duration) time.Duration {
 	return pause/2 + rand.N(pause/2+1) //nolint:gosec // no secret depends on it
 }
 
-// withLease returns r with a lease for the conversation, or ErrBusy with a RetryAfterError. withCosts takes what the call costs.
+// withLease returns r with a lease for the conversation, or ErrBusy with a RetryAfterError.
 func (r Record) withLease(conversation string, now, until time.Time) (Record, error) {
 	if r.LeasedAt(now) {
 		return r, &RetryAfterError{ErrBusy, r.Lease.Until.Sub(now)}
 	}
 	if r.Lease != nil { // its process ended or is paused: what it sent is unknown
 		if r.Device != nil {
-			r = r.withDoubt(r.Lease.Until, r.Lease.Revision)
+			r = r.withDoubt(r.Lease.Until, r.Lease.Revision) // since the old lease ran out, and because of it
 		}
 		r = r.withLeaseOvertaken()
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // Record is everything that is kept of one account. It names the conversation that may use the device now (Lease), what the device
-// is (Device), whether what is stored may lag behind inWebo (Doubt), and what the account has left to spend.
+// is (Device), whether what is stored may lag behind inWebo (Doubt), and what the account has left to spend. Some names in the stored form
+// are older than the fields, such as hold, repeat, guesses and units: stored records have them.
 type Record struct {
 	Account  Account `json:"-"`
 	Revision uint64  `json:"-"`
@@ -18,8 +19,8 @@ type Record struct {
 	// Serial is drawn once and outlives every device of the account, since each new one costs one of the devices that
 	// inWebo allows it.
 	Serial ratchet.Serial `json:"serial"`
-	// Tenure counts the accounts that have had the device of that serial, this one included: the one with the highest has
-	// what was last counted of it. 0 means that it is not known.
+	// Tenure numbers the accounts that have had the device with that serial, one after another: the record with the highest has what
+	// was last counted of it (history.go). 0 means that it is not known.
 	Tenure uint64 `json:"tenure,omitempty"`
 	// Device makes the OTPs; nil when the account has none.
 	Device *Device `json:"device,omitempty"`
@@ -36,8 +37,9 @@ type Record struct {
 
 	// Step counts the answers that moved the ratchet of the device. It never goes back, not even with a new device.
 	Step uint64 `json:"step"`
-	// MovedBy is the revision of the lease whose conversation made the last Step. Inside inWebo a later lease's accepted
-	// proof always comes after an earlier lease's, for its challenge replaced the earlier one.
+	// MovedBy is the revision of the lease whose conversation made the last Step. An outcome whose own lease has a lower revision is
+	// superseded: at inWebo, too, an accepted proof of a later lease comes after that of an earlier one, because its challenge has
+	// replaced the earlier challenge.
 	MovedBy uint64 `json:"movedBy"`
 
 	// epoch is the doubt epoch that the record belongs to once it is stored, and storedEpoch that of its row.
@@ -124,7 +126,8 @@ type Overtaken struct {
 // Doubt is left behind by a conversation whose answer may have moved the ratchet, and was lost.
 type Doubt struct {
 	Since time.Time `json:"since"`
-	By    uint64    `json:"by"` // the revision of that conversation's hold; an answer to a later one ends the doubt
+	// By is the revision of that conversation's lease. A proof that inWebo accepts under this lease or a later one ends the doubt.
+	By uint64 `json:"by"`
 }
 
 // Blocking is whether inWebo has blocked the account, as its last answer let see.
@@ -142,10 +145,14 @@ func (r *Record) claim() Claim {
 	return Claim{Serial: string(r.Serial), Active: r.Device != nil || r.Enrollment != nil}
 }
 
-// LeasedAt reports whether a conversation has a lease of the device that is not over.
+// LeasedAt reports whether a conversation has a lease of the device that is not over. One that would last longer than any lease can was
+// taken while the store's clock was wrong, and is over: see MaxLease.
 func (r *Record) LeasedAt(now time.Time) bool {
 	return r.Lease != nil && now.Before(r.Lease.Until) && r.Lease.Until.Sub(now) <= MaxLease
 }
+
+// isFirst reports whether r, about to be written, is the first record of its account: so far, nothing is stored of it.
+func (r *Record) isFirst() bool { return r.Revision == 1 }
 
 // isLeasedBy reports whether the lease is that of the conversation.
 func (r *Record) isLeasedBy(conversation string) bool {
@@ -197,7 +204,8 @@ func (r Record) withLeaseOvertaken() Record {
 }
 
 // recreated returns the first record of an account whose record was deleted during a conversation: r is the record as the conversation
-// wrote it, and its revisions begin again. Other conversations are forgotten. A lease that is over is dropped.
+// wrote it, and its revisions begin again. Other conversations are forgotten. A lease that is over is dropped. A doubt is older than the
+// conversation's lease, so its By becomes 0: a proof of any lease ends it.
 func (r Record) recreated(now time.Time) Record {
 	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
 	if r.Doubt != nil {
@@ -228,7 +236,7 @@ func (r Record) withDoubt(now time.Time, leaseRevision uint64) Record {
 func (r Record) inEpochOf(row Row) Record {
 	r.epoch, r.storedEpoch = row.StoreEpoch.Number, row.Epoch
 	if r.Device != nil && row.Epoch < row.StoreEpoch.Number {
-		r = r.withDoubt(row.StoreEpoch.Since, r.Revision+1)
+		r = r.withDoubt(row.StoreEpoch.Since, r.Revision+1) // that of the next write: only a lease from now on can end the doubt
 	}
 	return r
 }

@@ -9,10 +9,6 @@ import (
 	"github.com/pimsd/pimsd/internal/tracing"
 )
 
-// settleReserve is the part of a conversation's deadline that is left for the store, so that the caller still gets an answer that
-// arrives at the last moment.
-const settleReserve = 500 * time.Millisecond
-
 // Pauses between two tries to settle.
 const (
 	firstRetryPause = 20 * time.Millisecond
@@ -33,8 +29,10 @@ type settlement struct {
 	baseBody      []byte // the body of its row
 	triedRevision uint64 // of the last write under writeID
 	deviceTaken   bool   // another account has the device that the outcome is about
-	auditsDone    bool   // a try under writeID may have audited the outcome as done
 	callerErr     error  // what the caller is told if the last try was stored
+	// mayHaveAuditedDone means that a write under writeID that audits the outcome as done was stored, or may have been. If the caller
+	// is told ErrNotStored all the same, endDetached adds an entry that says so.
+	mayHaveAuditedDone bool
 }
 
 func (s *Service) newSettlement(c *conversation, o outcome, last bool) *settlement {
@@ -44,20 +42,25 @@ func (s *Service) newSettlement(c *conversation, o outcome, last bool) *settleme
 	}
 }
 
-// settle makes the outcome durable and returns what the caller is told: nil means that inWebo accepted and the store has it.
-// The first try runs in the caller's goroutine, because it is nearly always the last.
+// settle makes the outcome durable and returns what the caller is told: nil means that inWebo accepted and the store has it. last means
+// that the conversation sends nothing more after this outcome. The first try runs in the caller's goroutine, because it nearly always
+// succeeds.
 func (s *Service) settle(c *conversation, o outcome, last bool) error {
 	c.report(o)
 	p := s.newSettlement(c, o, last)
-	inTime := time.Now().Before(c.deadline)
-	if inTime && p.try(c.deadline) {
-		return p.finish(true)
+	hasFailed := false
+	if time.Now().Before(c.deadline) {
+		if p.try(c.deadline) {
+			return p.finish(true)
+		}
+		hasFailed = true
 	}
-	return p.settleInBackground(inTime)
+	return p.settleInBackground(hasFailed)
 }
 
-// settleInBackground retries in a goroutine until the store has the outcome. The caller waits for it until the conversation's
-// deadline. Then the conversation is detached: the goroutine ends it.
+// settleInBackground retries in a goroutine until the store has the outcome; hasFailed means that a first try was made, and failed. The
+// caller waits for it until the conversation's deadline. Then the conversation is detached: the caller is answered, and the goroutine
+// goes on and ends the conversation.
 func (p *settlement) settleInBackground(hasFailed bool) error {
 	settled, detached := make(chan error), make(chan struct{})
 	go func() {
@@ -82,28 +85,33 @@ func (p *settlement) settleInBackground(hasFailed bool) error {
 	}
 	p.conversation.detached = true
 	close(detached)
+	// Neither a success nor another exchange may follow an outcome that is not stored. A failure of the last exchange is one whether it is
+	// stored or not, and its own error says more to the caller.
 	if p.outcome.result == accepted || !p.last {
 		return ErrNotStored
 	}
 	return p.outcome.err
 }
 
-// endDetached ends the conversation, whose caller was told that the outcome is not stored in time.
+// endDetached ends the conversation when its outcome was settled after the caller was answered. A caller that was told ErrNotStored
+// got nothing, so an audit log that may call the outcome done gets another entry. If the conversation was to go on, it does not: its last
+// outcome is that nothing more was sent.
 func (p *settlement) endDetached() {
 	s, c := p.service, p.conversation
 	defer s.end(c)
-	if p.auditsDone {
-		_ = s.appendAudit(s.ctx, c, StageOutcome, string(errcodes.ReasonStateNotStored)) // once: a broken store takes settles alone
+	if p.mayHaveAuditedDone { // one try: a store that is broken accepts only settles, so a retry might never end
+		_ = s.appendAudit(s.ctx, c, StageOutcome, string(errcodes.ReasonStateNotStored))
 	}
-	if !p.last { // what should have followed does not: nothing more was sent
-		_ = s.settleToCompletion(c, outcome{result: neverSent, err: ErrNotStored}, true)
+	if !p.last {
+		s.settleToCompletion(c, outcome{result: neverSent, err: ErrNotStored})
 	}
 }
 
-// settleToCompletion tries until the store has the outcome, or the service stops. It returns what the caller is told.
-func (s *Service) settleToCompletion(c *conversation, o outcome, last bool) error {
-	p := s.newSettlement(c, o, last)
-	return p.finish(s.retryUntilStored(false, p.tryDetached))
+// settleToCompletion settles the last outcome of a conversation whose caller was answered already. It runs in a goroutine of the
+// conversation, and tries until the store has the outcome, or the service stops.
+func (s *Service) settleToCompletion(c *conversation, o outcome) {
+	p := s.newSettlement(c, o, true)
+	_ = p.finish(s.retryUntilStored(false, p.tryDetached))
 }
 
 // retryUntilStored calls try with growing pauses until it returns true. It returns false when the service gives up its
@@ -140,12 +148,12 @@ func (p *settlement) finish(stored bool) error {
 	return p.callerErr
 }
 
-// tryDetached is try without a waiting caller: a write and a read each have their whole time.
+// tryDetached is try with no regard to the conversation's deadline: its write and its read each get the whole StoreTimeout.
 func (p *settlement) tryDetached() bool {
 	return p.try(time.Now().Add(2 * p.service.limits.StoreTimeout))
 }
 
-// try writes the outcome once and reports whether the store has it. It ends at that time at the latest.
+// try writes the outcome once and reports whether the store has it. It ends at until at the latest. A panic is a try that failed.
 func (p *settlement) try(until time.Time) (stored bool) {
 	p.service.recoverPanic("settle", func() { stored = p.write(until) })
 	return stored
@@ -158,11 +166,12 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	word := c.auditWord(callerErr)
 	w, err := c.writeOf(p.writeID, p.base, next, StageOutcome, word)
 	if err == nil {
-		w.Response, w.Over = c.responseToStore(p.outcome, callerErr, p.last), p.baseBody
+		w.Over = p.baseBody // the row that this write is written over
+		w.Response = c.responseToStore(p.outcome, callerErr, p.last)
 		p.triedRevision = next.Revision
 		err = p.service.writeBefore(p.service.ctx, until, CommitSettle, w)
 	}
-	p.noteAudited(word, err)
+	p.recordAudited(word, err)
 	switch {
 	case err == nil:
 		c.record, c.body = next.stored(), w.Row.Body
@@ -182,7 +191,6 @@ func (p *settlement) applied() (next Record, callerErr error) {
 	wasDeleted := base.Revision == 0
 	if wasDeleted { // what the conversation last wrote is all that remains of the record
 		base = c.record.recreated(now)
-		params.written = base
 	}
 	if p.deviceTaken {
 		base.Device, base.Enrollment, o.change = nil, nil, displaced{}
@@ -192,20 +200,23 @@ func (p *settlement) applied() (next Record, callerErr error) {
 		next = next.withDoubt(now, 0)
 	}
 	callerErr = params.factsAbout(base, o).callerErr(superseded)
+	// ErrInDoubt with a refused PIN asks the user for the PIN again, so it must say when no attempt is left. After a plain ErrPINRefused
+	// the next call says so.
 	if next.Guard.isLocked(p.service.limits.Guard) && errors.Is(callerErr, ErrInDoubt) && errors.Is(callerErr, ErrPINRefused) {
 		callerErr = wrapCause(callerErr, ErrPINLocked)
 	}
 	return next, callerErr
 }
 
-// noteAudited remembers whether the audit log may say that the outcome is done, after a write with that word ended with err.
-func (p *settlement) noteAudited(word string, err error) {
+// recordAudited sets mayHaveAuditedDone after a write with that word in its audit entry ended with err. The kinds of errors are those
+// that Store describes.
+func (p *settlement) recordAudited(word string, err error) {
 	switch {
-	case errors.Is(err, ErrNotApplied): // this try audited nothing
-	case err != nil && isKnown(err): // neither this try nor an earlier one under the same id was stored
-		p.auditsDone = false
+	case errors.Is(err, ErrNotApplied): // this try stored no entry; an earlier one may have
+	case err != nil && isConclusive(err): // no try under this ID was stored
+		p.mayHaveAuditedDone = false
 	case word == outcomeDone: // it was stored, or may have been
-		p.auditsDone = true
+		p.mayHaveAuditedDone = true
 	}
 }
 
@@ -218,12 +229,15 @@ func (p *settlement) refetch(until time.Time) {
 	if err != nil {
 		return
 	}
-	if p.base, p.baseBody = found, p.conversation.seen; found.Revision < p.triedRevision {
+	p.base = found
+	p.baseBody = p.conversation.fetchedBody // which fetch has set
+	if found.Revision < p.triedRevision {
 		p.writeID = p.conversation.nextWriteID()
 	}
 }
 
-// auditWord returns the audit log's word for an outcome.
+// auditWord returns the audit log's word for an outcome that is about to be stored, and of which the caller is then told callerErr. After
+// the deadline that is too late: the caller was told ErrNotStored.
 func (c *conversation) auditWord(callerErr error) string {
 	switch {
 	case callerErr != nil:

@@ -29,9 +29,9 @@ type UnreadAnswer struct {
 	Answer secret.Bytes // as it arrived, at most 64 KiB
 }
 
-// withUnread returns the record with an answer that could not be read. It keeps one for each step and exchange, and the newest of
-// them: the answer to an enrollment replaces none about the device that the account has. Of two to one exchange, one that says
-// OK is worth more than one of which that is not known, and then a whole one more than one that was cut.
+// withUnread returns the record with an answer that could not be read. Of the answers to one exchange at one step it keeps the one of most
+// worth, the newest at equal worth. As exchanges are kept apart, an answer to an enrollment replaces none about the device that the account
+// has. In all, it keeps the maxUnread that were added last.
 func (r Record) withUnread(answer UnreadAnswer, now time.Time) Record {
 	answer.At, answer.Step = now, r.Step
 	unread := slices.Clone(r.Unread)
@@ -49,7 +49,8 @@ func (r Record) withUnread(answer UnreadAnswer, now time.Time) Record {
 	return r
 }
 
-// worth orders the answers that can be kept for one step.
+// worth orders the answers that can be kept for one step and exchange: one that says OK is worth more than one of which that is not known,
+// and of two such, a whole one more than one that was cut.
 func (u UnreadAnswer) worth() int {
 	worth := 0
 	if u.Accepted {
@@ -70,7 +71,7 @@ type Fallback struct {
 	Step   uint64 // of the record, before the answer
 }
 
-// confirmed is the record after inWebo accepted a proof of the device's state: nothing else is needed any more.
+// confirmed returns r after inWebo accepted a proof of the device's state: unread answers and another state are not needed any more.
 func (r Record) confirmed() Record {
 	r.Unread = nil
 	if r.Device != nil && (r.Device.Fallback != nil || r.Device.Unconfirmed) {
@@ -81,7 +82,8 @@ func (r Record) confirmed() Record {
 	return r
 }
 
-// withOtherState returns the device with its other state, after inWebo refused a proof that was made with the one that it has.
+// withOtherState returns the device with its state and its other state exchanged, after inWebo refused a proof that was made with the
+// first. A device without another state stays as it is.
 func (d Device) withOtherState() Device {
 	if d.Fallback != nil {
 		d.State, d.Fallback = d.Fallback.State, &Fallback{State: d.State, Before: !d.Fallback.Before, Step: d.Fallback.Step}
@@ -93,14 +95,16 @@ func (d Device) withOtherState() Device {
 // again: the state after the answer is tried first.
 func (d *Device) hasUntriedState() bool { return d.Fallback != nil && d.Fallback.Before }
 
-// stateAt returns the state from which an answer moves the device on that was kept at that step of the record.
+// stateAt returns the state from which an answer that was kept at that step moves the device on, and reports whether the device has it. The
+// device must not be nil. If a kept answer was applied, this is the state before it, so that another answer to the same step can be
+// applied instead.
 func (r *Record) stateAt(step uint64) (ratchet.State, bool) {
 	switch other := r.Device.Fallback; {
 	case other == nil:
 		return r.Device.State, step == r.Step
 	case other.Before:
 		return other.State, step == other.Step
-	default:
+	default: // a refused proof has exchanged the two: the device's own state is the one before the answer
 		return r.Device.State, step == other.Step
 	}
 }
@@ -134,7 +138,7 @@ func (s *Service) Reread(ctx context.Context, request Request) (Reread, error) {
 	defer s.finish(c)
 	var done Reread
 	err = s.changeRecordAs(ctx, c, StageOutcome, func(r Record, now time.Time) (Record, string, error) {
-		if r.Revision == 1 {
+		if r.isFirst() {
 			return r, "", ErrNoDevice
 		}
 		if len(r.Unread) == 0 {
@@ -162,7 +166,7 @@ func (d Reread) word() string {
 	}
 }
 
-// reread is the record after its kept answers were read again, the oldest first.
+// reread returns r after its kept answers were read again, the oldest first.
 func (r Record) reread(now time.Time, name string) (Record, Reread) {
 	did := Reread{Unread: len(r.Unread)}
 	for _, answer := range r.Unread {
@@ -193,7 +197,9 @@ func (r Record) reread(now time.Time, name string) (Record, Reread) {
 	return r, did
 }
 
-// completed is the record whose enrollment is through with the answer to its ms finalize.
+// completed returns r with the device whose enrollment the answer to its ms finalize completes, and reports whether it does. inWebo
+// accepted the PIN when the answer was sent, so the guard forgives what was counted until then. The state before the answer becomes the
+// other state of the device.
 func (r Record) completed(answer UnreadAnswer, reading inwebo.Reading, now time.Time, name string) (Record, bool) {
 	fits := answer.Exchange == inwebo.ExchangeMSFinalize && reading.Accepted && answer.Step == r.Step &&
 		r.Enrollment != nil && r.Enrollment.Phase == PhaseActivated
@@ -211,7 +217,8 @@ func (r Record) completed(answer UnreadAnswer, reading inwebo.Reading, now time.
 	return r.reconsidered(now), true
 }
 
-// movedOn is the record whose device has the step of the answer.
+// movedOn returns r with its device moved on by the answer, and reports whether the answer fits. The state before the answer becomes the
+// other state of the device.
 func (r Record) movedOn(answer UnreadAnswer, reading inwebo.Reading, now time.Time) (Record, bool) {
 	if r.Device == nil || answer.Exchange == inwebo.ExchangeActivateFinalize {
 		return r, false
@@ -226,8 +233,8 @@ func (r Record) movedOn(answer UnreadAnswer, reading inwebo.Reading, now time.Ti
 	return r.reconsidered(now), true
 }
 
-// reconsidered is the record after an answer of the past was applied: no answer that is still on its way fits any more, and
-// the device is in doubt.
+// reconsidered returns r, which has the revision of the next write, after an answer of the past was applied to it. The device is in doubt,
+// and an answer that is still on its way to a conversation is superseded.
 func (r Record) reconsidered(now time.Time) Record {
 	r.Step, r.MovedBy = r.Step+1, r.Revision
 	return r.withDoubt(now, r.Revision)
