@@ -10,7 +10,7 @@ type settleParams struct {
 	conversation string
 	rounds       int    // rounds that inWebo accepted before this outcome
 	enrolls      bool   // it enrolls a device
-	last         bool   // it sends nothing more after this outcome
+	last         bool   // it was going to send nothing more after this outcome
 	written      Record // the record as the conversation last wrote it
 }
 
@@ -21,38 +21,42 @@ func (c *conversation) settleParams(last bool) settleParams {
 	}
 }
 
-// settleFacts decide what a record keeps of an outcome, apart from the device. In each of the tables, the first row that fits
-// decides; "ends" means that the outcome is the last of its conversation, or that the conversation has lost its lease.
+// settleFacts decide what a record keeps of an outcome, apart from the device, and what the caller is told. In each of the three tables
+// the first row that fits decides.
+//
+// The words for an outcome are its result, or one of these: wrongPIN and mayCount are the flags of that name, with a refusal; the error
+// of wrongPIN is ErrPINRefused. refusedState is a refusal with ErrState or ErrForbidden. "other" is every outcome that no earlier row
+// has decided; "any" is every value. "ends" is the result of that method.
 //
 //	outcome                  leased  ends  enrolls | attempt
 //	wrongPIN                 any     any   any     | wrong
 //	mayCount,noAnswer        any     any   any     | unanswered
 //	accepted,effectUnknown   yes     yes   any     | forgiven
 //	accepted,effectUnknown   yes     no    no      | forgivenAndKept
-//	any                      any     yes   any     | released
-//	any                      any     no    any     | kept
+//	other                    any     yes   any     | released
+//	other                    any     no    any     | kept
 //
 //	outcome                          ends  enrolls  rounds | issue     activation  enrollment
 //	noAnswer,accepted,effectUnknown  any   any      any    | kept      kept        kept
-//	any                              no    any      any    | kept      kept        kept
+//	other                            no    any      any    | kept      kept        kept
 //	neverSent                        yes   yes      0      | released  released    dropped
-//	any                              yes   yes      0      | released  kept        dropped
-//	any                              yes   yes      1      | kept      kept        dropped
-//	any                              yes   no       0      | released  kept        kept
-//	any                              yes   no       1      | kept      kept        kept
+//	other                            yes   yes      0      | released  kept        dropped
+//	other                            yes   yes      1      | kept      kept        dropped
+//	other                            yes   no       0      | released  kept        kept
+//	other                            yes   no       1      | kept      kept        kept
 //
 //	outcome                superseded  leased  last  enrolls | callerErr
 //	accepted               yes         any     any   any     | superseded
-//	any                    any         no      no    any     | superseded
+//	other                  any         no      no    any     | superseded
 //	wrongPIN               any         no      yes   no      | inDoubt
 //	refusedState           any         no      yes   no      | superseded
-//	any                    any         any     any   any     | unchanged
+//	other                  any         any     any   any     | unchanged
 //
 // TestSettleTables walks all three.
 type settleFacts struct {
 	outcome outcome
 	leased  bool // the record still has the lease of the conversation
-	last    bool // no further outcome was to follow
+	last    bool
 	enrolls bool
 	rounds  int
 }
@@ -62,10 +66,10 @@ func (p settleParams) factsAbout(r Record, o outcome) settleFacts {
 	return settleFacts{outcome: o, leased: r.isLeasedBy(p.conversation), last: p.last, enrolls: p.enrolls, rounds: p.rounds}
 }
 
-// ends reports whether the conversation sends nothing more. One that has lost its lease never does.
+// ends reports whether the conversation sends nothing more: the outcome was its last, or it has lost its lease.
 func (f settleFacts) ends() bool { return f.last || !f.leased }
 
-// isUnspent reports whether inWebo has done nothing for the request.
+// isUnspent reports whether inWebo has neither made an OTP nor activated a device. A refusal may have counted a wrong PIN all the same.
 func (f settleFacts) isUnspent() bool {
 	return f.outcome.result == neverSent || f.outcome.result == refused
 }
@@ -115,12 +119,13 @@ func (f settleFacts) releasesActivation() bool {
 // dropsEnrollment reports whether an enrollment that inWebo has not activated is over.
 func (f settleFacts) dropsEnrollment() bool { return f.ends() && f.enrolls && f.isUnspent() }
 
-// callerErr returns what the caller is told when the outcome is stored, or nil for a success. superseded means that a later
-// conversation has used the device, or that the record has no such device any more.
+// callerErr returns what the caller is told when the outcome is stored, or nil for a success. For superseded see applyOutcome.
 func (f settleFacts) callerErr(superseded bool) error {
 	o := f.outcome
 	switch {
-	case superseded && o.result == accepted, !f.last && !f.leased:
+	case superseded && o.result == accepted: // what inWebo accepted has changed nothing here
+		return ErrSuperseded
+	case !f.last && !f.leased: // the conversation cannot go on without its lease
 		return ErrSuperseded
 	case f.leased || f.enrolls || !o.explainsDoubt():
 		return o.err
@@ -132,11 +137,15 @@ func (f settleFacts) callerErr(superseded bool) error {
 }
 
 // applyOutcome returns r with the outcome, whatever happened to the record since the conversation wrote it. Another conversation may
-// have leased the device: its lease, its PIN attempt and its OTP stay. The ratchet moves unless a later conversation has moved it.
-// superseded reports that one did, or that the record has no such device any more.
+// have leased the device: its lease, its PIN attempt and its OTP stay. superseded means that a later conversation has changed the device
+// already, or that the record does not have the device any more: then the outcome changes nothing of the device.
 //
-// A record that does not know the lease is not the one that the conversation wrote: it was restored, or deleted and created again. Its
-// revisions began elsewhere, so the steps are compared instead, and a device that the outcome may be about is in doubt.
+// A record remembers the revisions of its lease and of those that were overtaken. MovedBy is the revision of the lease whose conversation
+// made the last step, so the outcome is superseded when MovedBy is above the revision of the conversation's own lease.
+//
+// A record that does not know the lease, whose revision is 0 then, is not the one that the conversation wrote: it was restored, or deleted
+// and created again. Its revisions began elsewhere, so the steps are compared instead, and a device that the outcome may be about is in
+// doubt.
 func (r Record) applyOutcome(p settleParams, o outcome, now time.Time) (_ Record, superseded bool) {
 	facts := p.factsAbout(r, o)
 	leaseRevision, known := r.leaseOf(p.conversation)
@@ -185,7 +194,7 @@ func (r Record) advance(p settleParams, o outcome, leaseRevision uint64, now tim
 	case p.enrolls: // the proofs of an activation do not confirm the device that the account has
 	case o.result == accepted, o.result == effectUnknown:
 		r = r.confirmed()
-	case o.refusesProof() && r.Device != nil && r.isLeasedBy(p.conversation):
+	case o.refusesProof() && r.Device != nil && r.isLeasedBy(p.conversation): // the keys may be wrong; the challenge was the latest
 		device := r.Device.withOtherState()
 		r.Device = &device
 	}
@@ -216,7 +225,8 @@ func (r Record) settleCosts(facts settleFacts, conversation string, now time.Tim
 	return r
 }
 
-// withCostsOf returns r, which does not know the conversation, with what the conversation took from the account.
+// withCostsOf returns r with the PIN attempt, the OTP and the SMS activation that the conversation took with its lease. They are missing
+// in a record that was restored to a state before the lease.
 func (r Record) withCostsOf(p settleParams) Record {
 	r.Guard = r.Guard.withAttemptOf(p.conversation, p.written.Guard)
 	r.Quota = r.Quota.withIssueOf(p.conversation, p.written.Quota)

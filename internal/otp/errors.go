@@ -37,9 +37,10 @@ var (
 	ErrBusy = newCause(errcodes.ReasonDeviceBusy, "the device is busy")
 	// ErrStopping means that the service takes no more calls.
 	ErrStopping = newCause(errcodes.ReasonServiceStopping, "the service is stopping")
-	// ErrStore means that the store failed before inWebo was asked.
+	// ErrStore means that the store failed before inWebo was asked, or in a call that does not ask inWebo, as those of administration.
 	ErrStore = newCause(errcodes.ReasonStoreFailed, "the store failed")
-	// ErrDamaged means that the stored record of the account cannot be decoded or opened. Forget, and Enroll with Replace, work on it.
+	// ErrDamaged means that the stored record of the account cannot be decoded, or its secrets do not open under their key. Its text is the
+	// end of "the record of account … is damaged". Forget, and Enroll with Replace, work on such a record.
 	ErrDamaged = newCause(errcodes.ReasonRecordUnreadable, "is damaged")
 	// ErrServiceChoice means that the device knows several services and the configuration names none of them.
 	ErrServiceChoice = newCause(errcodes.ReasonServiceNotChosen, "the service to use is not configured")
@@ -116,7 +117,7 @@ var (
 )
 
 // Causes lists every cause, ErrSealed and ErrDeviceTaken of the store among them, for the tables that must know them all. Where an error
-// has several, the first in this order is the one to name, but for the four that precede all others; see CauseOf.
+// has several, CauseOf returns the first in this order, after the four that it tries before all others.
 func Causes() []error {
 	return []error{
 		ErrNoDevice, ErrDisabled, ErrNotDisabled, ErrAlreadyEnrolled, ErrDeviceTaken, ErrBusy, ErrStopping, ErrSealed, ErrDamaged,
@@ -155,9 +156,10 @@ func (c *causeError) Unwrap() []error { return []error{c.cause, c.by} }
 // wrapCause joins a cause with the error that led to it; errors.Is finds both, the cause first.
 func wrapCause(cause, by error) error { return &causeError{cause, by} }
 
-// CauseOf returns the outermost cause of err, or nil when there is none.
+// CauseOf returns the cause of err that is to be named, or nil when there is none. Four come before all others: they say what became of the
+// call, and often wrap the cause of the one exchange that led to it.
 func CauseOf(err error) error {
-	for _, cause := range []error{ErrSuperseded, ErrInDoubt, ErrSecondRound, ErrNotStored} { // these come before all others
+	for _, cause := range []error{ErrSuperseded, ErrInDoubt, ErrSecondRound, ErrNotStored} {
 		if errors.Is(err, cause) {
 			return cause
 		}
@@ -170,21 +172,21 @@ func CauseOf(err error) error {
 	return nil
 }
 
-// ReasonOf returns the word for the outermost cause of err, or nothing when there is none. A device in doubt has three: with a
+// ReasonOf returns the word for the cause that CauseOf returns, or nothing when there is none. A device in doubt has three words: with an
 // attempt of the PIN left, without one, and after a refusal that no PIN can change and with no other state to try.
 func ReasonOf(err error) errcodes.Reason {
-	outermost, known := errors.AsType[*cause](CauseOf(err))
+	named, known := errors.AsType[*cause](CauseOf(err))
 	switch {
 	case !known:
 		return ""
-	case !errors.Is(outermost, ErrInDoubt):
-		return outermost.reason
+	case !errors.Is(named, ErrInDoubt):
+		return named.reason
 	case !errors.Is(err, errUntriedState) && (errors.Is(err, ErrState) || errors.Is(err, ErrForbidden)):
 		return errcodes.ReasonDeviceLost
-	case errors.Is(err, ErrPINLocked):
+	case errors.Is(err, ErrPINLocked): // no attempt is left; the public word for one is "guess"
 		return errcodes.ReasonDeviceInDoubtNoGuess
 	default:
-		return outermost.reason
+		return named.reason
 	}
 }
 
@@ -195,7 +197,7 @@ func refusalCause(reason inwebo.Reason) error {
 		return ErrSMSCode
 	case inwebo.ReasonSyntax:
 		return ErrSyntax
-	case inwebo.ReasonAccess:
+	case inwebo.ReasonAccess: // a wrong PIN; NOK:PINREFUSED below is about its format
 		return ErrPINRefused
 	case inwebo.ReasonVersion:
 		return ErrVersion
@@ -226,7 +228,7 @@ func refusalCause(reason inwebo.Reason) error {
 	}
 }
 
-// faultCause says in the domain's words why an exchange brought no answer.
+// faultCause returns why an exchange brought no answer, as a cause of this package.
 func faultCause(err error) error {
 	switch {
 	case errors.Is(err, inwebo.ErrLate):

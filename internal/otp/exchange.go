@@ -51,7 +51,16 @@ func setupFailed(err error) outcome {
 	return outcome{result: neverSent, err: faultCause(err)}
 }
 
-// finalizeFailed is the outcome of a finalize that was not accepted.
+// finalizeFailed is the outcome of a finalize that was not accepted:
+//
+//	what came back                     | result        | did inWebo count a wrong PIN?
+//	a refusal of access                | refused       | yes (wrongPIN)
+//	a refusal that is not documented   | refused       | perhaps (mayCount)
+//	a refusal after the operation      | effectUnknown | no: the operation was done, and its synchronization failed
+//	any other refusal                  | refused       | no: it left things as they were (docs/protocol.md §7)
+//	an answer that cannot be read      | noAnswer      | perhaps; if the answer says OK, the result is effectUnknown, and it did not
+//	nothing, and nothing was sent      | neverSent     | no
+//	nothing, after something was sent  | noAnswer      | perhaps
 func finalizeFailed(err error) outcome {
 	var refusal *inwebo.Refusal
 	var unread *inwebo.Unreadable
@@ -64,7 +73,7 @@ func finalizeFailed(err error) outcome {
 		if !refusal.Unusable.IsEmpty() {
 			o.unread = &UnreadAnswer{Exchange: refusal.Exchange, Answer: refusal.Unusable}
 		}
-		switch refusal.Reason { //nolint:exhaustive // every other refusal of a finalize left things as they were (docs/protocol.md §7)
+		switch refusal.Reason { //nolint:exhaustive // the table has all others in one row
 		case inwebo.ReasonAccess:
 			o.wrongPIN = true
 		case inwebo.ReasonUnknown:

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Guard counts the PINs of an account that were forwarded without success, so that no caller ever makes inWebo block it.
-// An attempt is taken with the lease, before inWebo receives the PIN, and only an answer releases it.
+// Guard counts the PINs of an account that were forwarded without success, so that no caller ever makes inWebo block the account.
+// An attempt is taken durably before inWebo receives the PIN. It is removed when inWebo has answered, or has never received the PIN.
 type Guard struct {
 	// Wrong counts the proofs that inWebo refused since the last one it accepted.
 	Wrong int `json:"wrong,omitempty"`
 	// WrongAt is when the last one was refused.
 	WrongAt time.Time `json:"wrongAt,omitzero"`
-	// Attempts are those without an answer.
+	// Attempts are those without an answer. Records that are stored have their older name.
 	Attempts []Attempt `json:"guesses,omitempty"`
 }
 
-// Attempt is a PIN on its way to inWebo, or whose answer was lost.
+// Attempt is a PIN that is on its way to inWebo, or one whose answer was lost.
 type Attempt struct {
 	Conversation string    `json:"conversation"`
 	At           time.Time `json:"at"`
-	// Over means that its conversation has ended, so that it can reach inWebo no more.
+	// Over means that its conversation has ended, so that the PIN cannot reach inWebo any more.
 	Over bool `json:"over,omitempty"`
 }
 
@@ -58,12 +58,14 @@ func (g Guard) isLocked(limits GuardLimits) bool {
 	return limits.Attempts > 0 && g.Wrong >= limits.Attempts
 }
 
-// wait is how long until the next attempt may go.
+// wait returns how long the next attempt must wait, for a guard that is not locked.
 func (g Guard) wait(clock ClockReading, limits GuardLimits) time.Duration {
 	var wait time.Duration
 	if g.Wrong > 0 {
 		wait = clock.Left(g.WrongAt, limits.Pause)
 	}
+	// Of the attempts without an answer, excess+1 must be too old to count before there is room for another. There are as many, because
+	// Wrong is below the limit.
 	if excess := g.Wrong + len(g.Attempts) - limits.Attempts; excess >= 0 {
 		left := make([]time.Duration, len(g.Attempts))
 		for i, attempt := range g.Attempts {
@@ -100,12 +102,14 @@ func (g Guard) keepUnanswered(conversation string) Guard {
 	return g
 }
 
-// forgive forgets what inWebo forgets with a success. An attempt whose process vanished may still be sent, and stays.
+// forgive returns g without what inWebo forgets with a success: the wrong PINs, and the attempts that are over. Any other attempt may still
+// reach inWebo, and stays.
 func (g Guard) forgive() Guard {
 	return Guard{Attempts: slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool { return attempt.Over })}
 }
 
-// forgiveUntil is forgive for a success at that time. What was counted since then still counts.
+// forgiveUntil is forgive for a success of the past that is known only now, because the answer was read again: what was counted after that
+// time still counts.
 func (g Guard) forgiveUntil(at time.Time) Guard {
 	forgiven := g.since(at)
 	forgiven.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool {
@@ -114,8 +118,8 @@ func (g Guard) forgiveUntil(at time.Time) Guard {
 	return forgiven
 }
 
-// since returns what the guard counts of what came after that time. Of the wrong PINs only the time of the last one is known: if
-// that came after it, all of them count.
+// since returns a guard with what g has counted after that time. Of the wrong PINs only the time of the last one is known: if that is
+// later, all of them count.
 func (g Guard) since(at time.Time) (later Guard) {
 	if g.WrongAt.After(at) {
 		later.Wrong, later.WrongAt = g.Wrong, g.WrongAt
@@ -132,13 +136,13 @@ func (g Guard) withAttemptOf(conversation string, other Guard) Guard {
 	return g
 }
 
-// withElement returns a copy of have, with the element of other that isIt finds, unless have has one.
-func withElement[T any](have, other []T, isIt func(T) bool) []T {
-	have = slices.Clone(have)
-	if i := slices.IndexFunc(other, isIt); i >= 0 && !slices.ContainsFunc(have, isIt) {
-		have = append(have, other[i])
+// withElement returns a copy of elements, with the element of other that isIt finds, unless elements has one.
+func withElement[T any](elements, other []T, isIt func(T) bool) []T {
+	elements = slices.Clone(elements)
+	if i := slices.IndexFunc(other, isIt); i >= 0 && !slices.ContainsFunc(elements, isIt) {
+		elements = append(elements, other[i])
 	}
-	return have
+	return elements
 }
 
 // settle returns the guard with the effect that an outcome has on the conversation's attempt.

@@ -10,9 +10,15 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// A device's identity is its serial. What was counted of it, wrong PINs, OTPs and SMS activations, belongs to the identity as
-// well as to the account: inWebo counts by the device, whatever it is called here. So the store keeps the record of an account
-// that gets another device, until the same account gets the first one back and leaves it again: see Store.BySerial.
+// A device is known by its serial. inWebo counts wrong PINs, OTPs and SMS activations by the device, whichever account has it here. So an
+// account that gets a device goes on from what was counted of it before.
+//
+// For example, alice's device is forgotten and imported for bob. Bob's record then has the wrong PINs that alice's record has counted. If
+// bob changes to another device, the store keeps the row that he had as that of a former device (Store.BySerial), and when alice imports
+// the first device again, her record has what bob has counted.
+//
+// A tenure is the time for which one account has a device. The tenures of a serial are numbered: the record with the highest Tenure is the
+// last that has counted, and what earlier ones counted may be forgiven since.
 
 // maxSerial is the longest serial that a store claims, in bytes.
 const maxSerial = 256
@@ -39,7 +45,7 @@ func (r Record) inheriting(h history, guard GuardLimits) (Record, error) {
 	var others []Record
 	for _, row := range h.rows {
 		if row.Account == r.Account && (!row.Former || r.Serial == serial && row.Revision < r.Revision) {
-			continue // r goes on from it
+			continue // r is what became of this row
 		}
 		if row.Claim.Active {
 			return r, ErrDeviceTaken
@@ -50,7 +56,7 @@ func (r Record) inheriting(h history, guard GuardLimits) (Record, error) {
 		}
 		newest, others = max(newest, other.Tenure), append(others, other)
 	}
-	if r.Serial == serial && !r.mayHaveCounted(newest) { // another account had the device since, and may have ended what was counted
+	if r.Serial == serial && !r.mayHaveCounted(newest) { // another account had the device since: its record says what counts
 		r.Guard, r.Quota = Guard{}, Quota{}
 	}
 	for _, other := range others {
@@ -66,7 +72,7 @@ func (r Record) inheriting(h history, guard GuardLimits) (Record, error) {
 // A restored store can have two of that tenure, and of a damaged record the tenure is not known.
 func (r *Record) mayHaveCounted(newest uint64) bool { return r.Tenure == newest || r.Tenure == 0 }
 
-// joined is what two accounts have counted of one device.
+// joined returns what counts of a device of which two accounts have counted g and other.
 func (g Guard) joined(other Guard) Guard {
 	g.Wrong = max(g.Wrong, other.Wrong)
 	if other.WrongAt.After(g.WrongAt) {
@@ -78,6 +84,7 @@ func (g Guard) joined(other Guard) Guard {
 	return g
 }
 
+// joined is as for a Guard.
 func (q Quota) joined(other Quota) Quota {
 	return Quota{union(q.Issues, other.Issues, func(a, b Issue) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Conversation, b.Conversation))
@@ -95,9 +102,9 @@ func union[T any](a, b []T, compare func(T, T) int) []T {
 // revision is higher than any that the replaced store had. That its device is in doubt follows from the doubt epoch of the store,
 // which the restore raises.
 //
-// replaced are the rows of the store that the backup replaces that belong to the same account or the same device. What they have
-// counted goes on to count: wrong PINs, OTPs and SMS activations. An account that one of them disables stays disabled. A row of them
-// that cannot be read counts as one that could not be found. Secrets are neither read nor changed.
+// replaced are rows of the store that the backup replaces: those of the same account, and those of the same device. The wrong PINs, OTPs
+// and SMS activations that they have counted go on to count. An account that is disabled in one of them stays disabled. Of a row that
+// cannot be read, only the revision counts. Secrets are neither read nor changed.
 func Restored(row Row, replaced []Row) (Row, error) {
 	r, err := decodeBody(row)
 	if err != nil {
@@ -123,14 +130,15 @@ func RestoredUnknown(row Row, now time.Time, limits GuardLimits) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
+	// With a limit of 1 there is nothing to add: the guard never forwards more than one.
 	if least := limits.Attempts - 1; least > 0 && r.Guard.Wrong < least {
 		r.Guard.Wrong, r.Guard.WrongAt = least, now
 	}
 	return r.recovered(row)
 }
 
-// Remains returns the row of an account that only the replaced store has, as far as it outlives its device: the serial, and what
-// was counted. So a new enrollment costs what it would have cost without the restore.
+// Remains returns what is left of the row of an account that the replaced store has and the backup does not: the serial, and what was
+// counted, but no device. So a new enrollment costs what it would have cost without the restore.
 func Remains(row Row) (Row, error) {
 	r, err := decodeBody(row)
 	if err != nil {

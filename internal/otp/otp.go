@@ -134,7 +134,7 @@ type Service struct {
 	stopping     bool
 	active       map[*conversation]struct{}
 	reservedKeys map[callKey]struct{}
-	idle         *sync.Cond // talking became empty
+	idle         *sync.Cond // active became empty
 }
 
 // New returns a Service. The observer may be nil.

@@ -31,7 +31,7 @@ type tableRow map[string]string
 func (r tableRow) fits(facts map[string]string) bool {
 	for column, value := range r {
 		fact, isFact := facts[column]
-		if isFact && value != "any" && !slices.Contains(strings.Split(value, ","), fact) {
+		if isFact && value != "any" && value != "other" && !slices.Contains(strings.Split(value, ","), fact) {
 			return false
 		}
 	}

@@ -43,7 +43,8 @@ const (
 	StateNotEnrolled State = "not enrolled"
 	StateIdle        State = "idle"
 	StateLeased      State = "held" // leased: a call for it is under way
-	// StateUnreadable is that of an account whose record is damaged. No Status that is made of a record has it.
+	// StateUnreadable is that of an account whose record is damaged. StatusOf returns an error for such a row: package api makes a Status
+	// of this state for it.
 	StateUnreadable State = "unreadable"
 )
 
@@ -102,9 +103,9 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 		st.OTPsLeft = &left
 	}
 	switch {
-	case r.Doubt != nil:
+	case r.Doubt != nil: // that of an earlier epoch, too: decodeBody has added it
 		st.DoubtSince = r.Doubt.Since
-	case st.InDoubt:
+	case st.InDoubt: // without a Doubt, it is a lease that ran out before its conversation settled
 		st.DoubtSince = r.Lease.Until
 	}
 	if r.Enrollment != nil {
@@ -128,7 +129,7 @@ func statusOf(r Record, now time.Time, limits Limits) Status {
 	return st
 }
 
-// Need is what an account waits for from its operator.
+// Need is what the operator must do for an account.
 type Need string
 
 // The needs of accounts.
@@ -137,14 +138,14 @@ const (
 	NeedUnlock     Need = "unlock"     // its PIN guard forwards no more PINs
 	NeedDoubt      Need = "doubt"      // its device is in doubt
 	NeedSMS        Need = "sms"        // it has few SMS activations left
-	// NeedRepair is that of an account whose record cannot be read. Such an account has no Status.
+	// NeedRepair is that of an account whose record cannot be read. Package api lists it; Status.Needs never returns it.
 	NeedRepair Need = "repair"
 )
 
 // AllNeeds lists the needs that a Status can have, in the order in which Status.Needs returns them.
 func AllNeeds() []Need { return []Need{NeedEnrollment, NeedUnlock, NeedDoubt, NeedSMS} }
 
-// Needs returns what the account waits for.
+// Needs returns what the operator must do for the account.
 func (s Status) Needs() (needs []Need) {
 	for _, need := range AllNeeds() {
 		if s.has(need) {

@@ -14,9 +14,11 @@ import (
 // or a connection while a conversation with inWebo goes on.
 //
 // Every verb is durable when it returns nil: it survives a crash of the process and a loss of power. The verbs that
-// write are safe to repeat: the same Write twice is the same as once, and answers nil both times. So a caller that
-// does not know whether a Write took effect — any error but ErrConflict, ErrExists, ErrDeviceTaken and ErrBroken says just that —
-// repeats it and learns.
+// write are safe to repeat: the same Write twice is the same as once, and returns nil both times. So a caller that
+// does not know whether a Write took effect repeats it and learns. The results of a Write are of three kinds:
+//   - nil, ErrConflict, ErrExists and ErrDeviceTaken are conclusive: they say whether the Write is stored, by this try or an earlier one.
+//   - ErrNotApplied and ErrBroken say that this try stored nothing, and never will. An earlier try may have stored the Write.
+//   - Any other error leaves open whether the Write is stored, or will be.
 //
 // In addition to the record a store keeps, for a while, answers that a caller may ask for again (docs/contract.md §5).
 type Store interface {
@@ -68,7 +70,7 @@ type Store interface {
 	DiscardResponse(ctx context.Context, account Account, key string) error
 }
 
-// What a store says. Every other error of a writing verb leaves open whether the Write took effect.
+// What a store says; see Store for what follows from it.
 var (
 	ErrNotFound = errors.New("the account has no record")
 	ErrExists   = errors.New("the account has a record already")
@@ -80,7 +82,8 @@ var (
 	ErrNotApplied = errors.New("the store failed and stored nothing")
 	// ErrSealed means that the record is sealed under a key that is not at hand; the error around it names the key's id.
 	ErrSealed = newCause(errcodes.ReasonSealingKeyMissing, "the sealing key of the record is missing")
-	// ErrBroken means that the store cannot promise durability any more, and takes no write until it is opened again.
+	// ErrBroken means that the store cannot promise durability any more. Until it is opened again it takes no write, except that it
+	// may still try to store what settles a conversation.
 	ErrBroken = errors.New("the store is broken and takes no more writes")
 )
 
@@ -92,7 +95,7 @@ type Row struct {
 	// InDoubt and LeasedUntil repeat two facts of the Body, for counting devices in doubt.
 	InDoubt     bool
 	LeasedUntil time.Time    // when the lease of an enrolled device ends, or the zero time; microseconds count
-	Body        []byte       // JSON, without secrets
+	Body        []byte       // CBOR, without secrets; JSON if an earlier version of pimsd wrote it
 	Secrets     secret.Bytes // keys and device secret; a sealing store encrypts it. May be empty.
 	// Unopened reports that Secrets is still sealed, as it is stored. A sealing store returns such a row together with the
 	// error that says why it does not open the secrets, and stores it as it is.
@@ -106,8 +109,8 @@ type Row struct {
 	// such rows.
 	Former bool
 
-	// Epoch is the doubt epoch of the row's device; 0 means that the row has none. StoreEpoch is that of the store. The two fetches
-	// and List return both. Create and Replace ignore both: Write.Epoch changes the first.
+	// Epoch is the doubt epoch of the row's device; 0 means that the row has none. StoreEpoch is that of the store. Fetch, List and
+	// the Snapshot of Update have both. Create and Replace ignore both: Write.Epoch changes the first.
 	Epoch      uint64
 	StoreEpoch Epoch
 }
@@ -117,7 +120,7 @@ type Row struct {
 type Epoch struct {
 	Number uint64
 	Since  time.Time // when it was raised; the zero time in the first epoch
-	Cause  string    // why it was raised; empty in the first epoch. List and the two fetches leave it empty.
+	Cause  string    // why it was raised; empty in the first epoch, and in a Row
 }
 
 // Claim names an account's device. The zero Claim is that of an account that has never had one.
@@ -259,7 +262,7 @@ func UpdateInSteps(
 	}
 }
 
-// untouched adds to an error that nothing was stored.
+// notApplied adds to an error that nothing was stored.
 func notApplied(err error) error {
 	if errors.Is(err, ErrNotApplied) || errors.Is(err, ErrBroken) {
 		return err
