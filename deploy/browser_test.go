@@ -96,8 +96,8 @@ func browser(t *testing.T) (ctx context.Context, asked, complaints *journal) {
 	return ctx, asked, complaints
 }
 
-// A person opens the page of the API, returns it the key, and gets an OTP that verifies. The page loads nothing from elsewhere,
-// and the browser finds nothing to complain about.
+// A person opens the page of the API, which has the demo key already, and gets an OTP that verifies. The page loads nothing from
+// elsewhere, no address has the key, and the browser finds nothing to complain about.
 func TestAPersonTriesTheAPIInABrowser(t *testing.T) {
 	d := startDev(t)
 	ctx, asked, complaints := browser(t)
@@ -105,11 +105,7 @@ func TestAPersonTriesTheAPIInABrowser(t *testing.T) {
 	err := chromedp.Do(ctx,
 		chromedp.Navigate(d.ops+"/docs/"),
 		chromedp.WaitVisible(call),
-		chromedp.Click("button.authorize"),
-		chromedp.WaitVisible("#auth-bearer-value"),
-		chromedp.SendKeys("#auth-bearer-value", d.key),
-		chromedp.Click(".auth-btn-wrapper button.authorize"),
-		chromedp.Click(".auth-btn-wrapper button.btn-done"),
+		chromedp.WaitVisible("button.authorize.locked"),
 		chromedp.Click(call+" .opblock-summary-control"),
 		chromedp.Click(call+" .try-out__btn"),
 		chromedp.Click(call+" button.execute"),
@@ -137,8 +133,8 @@ func TestAPersonTriesTheAPIInABrowser(t *testing.T) {
 		t.Errorf("the page shows %q: %s", status, answer)
 	}
 	for line := range strings.Lines(asked.String()) {
-		if !strings.HasPrefix(line, d.ops+"/docs/") && !strings.HasPrefix(line, "data:") {
-			t.Errorf("the page asks elsewhere: %s", line)
+		if !strings.HasPrefix(line, d.ops+"/docs/") && !strings.HasPrefix(line, "data:") || strings.Contains(line, d.key) {
+			t.Errorf("the page asks elsewhere, or with the key in the address: %s", line)
 		}
 	}
 	if text := complaints.String(); text != "" {
@@ -168,6 +164,42 @@ func TestThePageOpensACall(t *testing.T) {
 	models, marked := count("section.models .model-container"), count(".info .description strong, .opblock-description code")
 	if models > 0 || marked < 5 {
 		t.Errorf("%d models are shown, and %d words of the descriptions are set apart", models, marked)
+	}
+}
+
+// Codes in descriptions are links, as are those below examples, and they lead to the explanation of the code in the same binary.
+func TestThePageLinksCodes(t *testing.T) {
+	d := startDev(t)
+	ctx, asked, complaints := browser(t)
+	const (
+		call      = "#operations-authentication-getOtpWithPin"
+		described = call + ` .responses-table .renderedMarkdown a[href="errors#2308"]`
+		example   = call + ` .responses-table .explained a[href="errors#2308"]`
+	)
+	var target string
+	err := chromedp.Do(ctx,
+		chromedp.Navigate(d.ops+"/docs/#/authentication/getOtpWithPin"),
+		chromedp.WaitVisible(described),
+		chromedp.WaitVisible(example),
+	)
+	if err == nil {
+		target, err = chromedp.Run(ctx, chromedp.Evaluate[string]("document.querySelector('"+example+"').href"))
+	}
+	var explained string
+	if err == nil {
+		err = chromedp.Do(ctx, chromedp.Navigate(target), chromedp.WaitVisible("section:target"))
+	}
+	if err == nil {
+		explained, err = chromedp.Run(ctx, chromedp.Text("section:target"))
+	}
+	if err != nil {
+		t.Fatalf("%v\nasked for:\n%s\ncomplaints:\n%s", err, asked, complaints)
+	}
+	if target != d.ops+"/docs/errors#2308" || !strings.Contains(explained, "pin_locked") {
+		t.Errorf("the link leads to %s: %s", target, explained)
+	}
+	if text := complaints.String(); text != "" {
+		t.Errorf("the browser complains: %s", text)
 	}
 }
 

@@ -121,6 +121,11 @@ func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (err error
 
 // serve runs the service, and demonstrates an OTP while it runs.
 func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.Simulator) error {
+	key, text, err := authn.NewKey(authn.Grant{Account: demoAccount, Scopes: authn.AccountScopes()}, now(), time.Time{})
+	if err != nil {
+		return fmt.Errorf("make a key for the demo account: %w", err)
+	}
+	c.Ops.TryKey = text
 	service, err := app.New(ctx, c, d.log)
 	if err != nil {
 		return err
@@ -133,7 +138,7 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 	go func() { ended <- service.Run(ctx) }()
 
 	if err = markDevStore(c.DataDir); err == nil {
-		err = d.show(ctx, c, service, simulator)
+		err = d.show(ctx, c, service, key, simulator)
 	}
 	if err != nil || d.once {
 		stop()
@@ -142,20 +147,17 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 }
 
 // show enrols the demo account, gets an OTP over HTTP, and has it verified.
-func (d *dev) show(ctx context.Context, c *config.Config, service *app.App, simulator *inwebosim.Simulator) error {
+func (d *dev) show(ctx context.Context, c *config.Config, service *app.App, key authn.Key, simulator *inwebosim.Simulator) error {
 	began := time.Now()
 	ask := otp.Request{Account: demoAccount, Caller: caller}
 	enrolling := otp.EnrollRequest{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true, Force: true}
 	if _, err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
 		return fmt.Errorf("enrol the demo account: %w", err)
 	}
-	key, text, err := authn.NewKey(authn.Grant{Account: demoAccount, Scopes: authn.AccountScopes()}, now(), time.Time{})
-	if err == nil {
-		err = service.Store.AddKey(ctx, key)
+	if err := service.Store.AddKey(ctx, key); err != nil {
+		return fmt.Errorf("store the key of the demo account: %w", err)
 	}
-	if err != nil {
-		return fmt.Errorf("make a key for the demo account: %w", err)
-	}
+	text := c.Ops.TryKey
 	demo := demonstration{api: "http://" + service.APIAddress(), simulator: simulator.ProtocolURL(), key: text}
 	given, err := demo.askOTP(ctx)
 	if err != nil {

@@ -25,5 +25,7 @@ func (a *App) docs() http.Handler {
 	if !a.config.Ops.Try || a.certificate != nil { // calls are passed on in plain HTTP alone
 		return openapi.PageHandler(nil)
 	}
-	return openapi.PageHandler(&url.URL{Scheme: "http", Host: a.api.loopback()})
+	return openapi.PageHandler(&openapi.Try{
+		API: &url.URL{Scheme: "http", Host: a.api.loopback()}, Key: a.config.Ops.TryKey,
+	})
 }

@@ -55,6 +55,8 @@ type Ops struct {
 	Listen string // host:port
 	// Try lets the page of the API make calls, which it passes on to the API's listener. It is no setting: pimsd dev sets it.
 	Try bool `setting:"none"`
+	// TryKey is the API key that the page fills in where Try is set; empty: none. It is no setting: pimsd dev sets it.
+	TryKey secret.Text `setting:"none"`
 }
 
 // Admin is the listener of administration.

@@ -1,3 +1,0 @@
-SwaggerUIBundle({
-  dom_id: "#page", url: "openapi.yaml", validatorUrl: null, deepLinking: true, defaultModelsExpandDepth: 0,
-});
