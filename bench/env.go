@@ -85,7 +85,7 @@ func (l *env) buildPimsd(ctx context.Context) error {
 	return nil
 }
 
-// close ends what build and stock have started.
+// close ends what build and prefill have started.
 func (l *env) close() error {
 	err := l.inwebo.stop()
 	if l.postgres != nil {

@@ -59,14 +59,14 @@ func report(page string, all []figures) (string, error) {
 		if g.atLeast {
 			sign = "≥"
 		}
-		measured, verdict := "–", ""
+		measured, result := "–", ""
 		if value, met, known := g.check(all); known {
-			measured, verdict = number(value), "met"
+			measured, result = number(value), "met"
 			if !met {
-				verdict = "**missed**"
+				result = "**missed**"
 			}
 		}
-		fmt.Fprintf(&text, "| %s | %s%s | %s | %s |\n", g.what, sign, strconv.FormatFloat(g.bound, 'f', -1, 64), measured, verdict)
+		fmt.Fprintf(&text, "| %s | %s%s | %s | %s |\n", g.what, sign, strconv.FormatFloat(g.bound, 'f', -1, 64), measured, result)
 	}
 	columns := []string{"p50", "OTPs per second", "CPU per OTP", "most memory resident", "start to ready", "memory resident, idle"}
 	text.WriteString("\n| row | p50, ms | OTPs per second | CPU per OTP, ms | most MiB resident | start to ready, ms | idle, MiB |\n" +

@@ -21,14 +21,14 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// service is a pimsd on a stock.
+// service is a pimsd on prefilled accounts.
 type service struct {
 	*process
 	api, ops string        // host:port
 	ready    time.Duration // from its start until it said that it is ready
 }
 
-// serve starts the program pimsd on the stock and waits until it is ready. With profiles, it is one that writes them at its
+// serve starts the program pimsd on the prefilled accounts and waits until it is ready. With profiles, it is one that writes them at its
 // end.
 func (l *env) serve(ctx context.Context, pimsd string, s *dataset) (*service, error) {
 	environ := append([]string{"PIMSD_LISTEN=127.0.0.1:0", "PIMSD_OPS_LISTEN=127.0.0.1:0"}, s.environ...)

@@ -110,7 +110,7 @@ With --quota, clear the OTPs that were counted in the last 24 hours instead, and
 goes on: use it after the clock of this machine was wrong, or when inWebo allows more.`,
 	}
 	quota := cmd.Flags().Bool("quota", false, "clear the account's quota instead of unlocking its PIN")
-	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Request) error {
+	return changing(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Request) error {
 		if *quota {
 			return service.ClearQuota(ctx, ask)
 		}
@@ -125,7 +125,7 @@ func newAccountDisable(p process) *cobra.Command {
 		Long: `Refuse the calls of an account until it is enabled again, and keep its device. A call that is under way ends first. Callers get
 code 2312 with the reason account_disabled.`,
 	}
-	return amending(p, cmd, (*otp.Service).Disable, "Calls of %q are refused. Its device is kept.\n")
+	return changing(p, cmd, (*otp.Service).Disable, "Calls of %q are refused. Its device is kept.\n")
 }
 
 func newAccountEnable(p process) *cobra.Command {
@@ -133,7 +133,7 @@ func newAccountEnable(p process) *cobra.Command {
 		Use:   "enable ACCOUNT",
 		Short: "End what account disable began",
 	}
-	return amending(p, cmd, (*otp.Service).Enable, "Calls of %q are no longer refused.\n")
+	return changing(p, cmd, (*otp.Service).Enable, "Calls of %q are no longer refused.\n")
 }
 
 func newAccountSMS(p process) *cobra.Command {
@@ -145,7 +145,7 @@ of every client; pimsd knows its own alone. The account need not be enrolled yet
 		Example: `  pimsd account sms alice --used 3`,
 	}
 	used := cmd.Flags().Int("used", 0, "how `many` activations other clients made since this was told last")
-	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Request) error {
+	return changing(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Request) error {
 		if *used < 1 || *used > maxActivations {
 			return usageError{fmt.Errorf("--used: use a whole number from 1 to %d", maxActivations)}
 		}
@@ -156,8 +156,8 @@ of every client; pimsd knows its own alone. The account need not be enrolled yet
 // maxActivations is more than an account can have.
 const maxActivations = 100
 
-// amending makes a command that changes the record of one account.
-func amending(p process, cmd *cobra.Command, amend func(*otp.Service, context.Context, otp.Request) error, done string) *cobra.Command {
+// changing makes a command that changes the record of one account.
+func changing(p process, cmd *cobra.Command, change func(*otp.Service, context.Context, otp.Request) error, done string) *cobra.Command {
 	account := addAccount(cmd, otp.ParseStoredAccount)
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		who, err := account()
@@ -165,7 +165,7 @@ func amending(p process, cmd *cobra.Command, amend func(*otp.Service, context.Co
 			return err
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			if err := amend(core.OTP, cmd.Context(), otp.Request{Account: who, Caller: caller}); err != nil {
+			if err := change(core.OTP, cmd.Context(), otp.Request{Account: who, Caller: caller}); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), done, who)
@@ -185,7 +185,7 @@ later enrolment, since a new one would cost one of the devices that the account 
 decoded is removed as well; what is known of it is kept.`,
 	}
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
-	return amending(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Request) error {
+	return changing(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Request) error {
 		if !*sure {
 			if err := p.confirm(ctx, fmt.Sprintf("Type %s to remove its device: ", ask.Account), string(ask.Account)); err != nil {
 				return err

@@ -18,8 +18,8 @@ func (h *harness) limited(openFiles int, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// crowd opens so many connections that send nothing, or the beginning of a header.
-func crowd(t *testing.T, address string, n int) {
+// openIdleConnections opens so many connections that send nothing, or the beginning of a header.
+func openIdleConnections(t *testing.T, address string, n int) {
 	t.Helper()
 	for i := range n {
 		conn, err := net.Dial("tcp", address)
@@ -39,8 +39,8 @@ func TestServeAmongIdleStrangers(t *testing.T) {
 	h := newHarness(t)
 	h.enroll()
 	s := h.serveAs(h.limited(300, "serve"))
-	crowd(t, s.api, 400)
-	crowd(t, s.ops, 400)
+	openIdleConnections(t, s.api, 400)
+	openIdleConnections(t, s.ops, 400)
 	h.wantOTP(await(t, "the caller is answered", h.ask(s.api)))
 	response, err := http.Get("http://" + s.ops + "/readyz")
 	if err != nil {

@@ -35,9 +35,9 @@ func withRecords(cmd *cobra.Command, c *config.Config, body func(*app.Core) erro
 func work(cmd *cobra.Command, c *config.Config, core *app.Core, body func(*app.Core) error) (err error) {
 	defer func() {
 		// The command may have been interrupted, or its answer be in hand and not stored: what it began, it ends.
-		patience, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), c.Conversation.Deadline+c.Stop.SettleAllowance)
+		drainCtx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), c.Conversation.Deadline+c.Stop.SettleAllowance)
 		defer cancel()
-		if left := core.OTP.Drain(patience); len(left) > 0 {
+		if left := core.OTP.Drain(drainCtx); len(left) > 0 {
 			err = errors.Join(err, errors.New("the store did not take the outcome: the device is in doubt from now on"))
 		}
 		if incomplete := core.CloseTranscript(); incomplete != nil {

@@ -53,26 +53,26 @@ func TestCallsBeyondThePlacesAreRefused(t *testing.T) {
 	}
 }
 
-// slowJudge is an authenticator that does not know one credential until it is told.
-type slowJudge struct {
+// slowAuthenticator is an authenticator that does not know one credential until it is told.
+type slowAuthenticator struct {
 	authn.Authenticator
-	asked chan struct{}
-	judge chan struct{}
+	asked   chan struct{}
+	release chan struct{}
 }
 
 const unknownKid = "token-of-an-unknown-key"
 
-func (s *slowJudge) Authenticate(ctx context.Context, credential secret.Text) (authn.Principal, error) {
+func (s *slowAuthenticator) Authenticate(ctx context.Context, credential secret.Text) (authn.Principal, error) {
 	if credential.Reveal() == unknownKid {
 		s.asked <- struct{}{}
-		<-s.judge
+		<-s.release
 	}
 	return s.Authenticator.Authenticate(ctx, credential)
 }
 
 // TestCredentialsThatWaitHoldNoPlace: tokens that cannot be judged while a key endpoint is slow keep no other caller out.
 func TestCredentialsThatWaitHoldNoPlace(t *testing.T) {
-	slow := &slowJudge{asked: make(chan struct{}), judge: make(chan struct{})}
+	slow := &slowAuthenticator{asked: make(chan struct{}), release: make(chan struct{})}
 	b := newBench(t, func(c *api.Config) {
 		c.Gate = admission.NewGate(1, 0, time.Hour)
 		slow.Authenticator, c.Callers = c.Callers, slow
@@ -89,7 +89,7 @@ func TestCredentialsThatWaitHoldNoPlace(t *testing.T) {
 	if got := b.send(t, request{body: aBody}); got.status != 200 {
 		t.Errorf("a good key is answered %d %s", got.status, got.body)
 	}
-	close(slow.judge)
+	close(slow.release)
 	for range 5 {
 		got := <-answers
 		got.is(t, 401, 2301, "Need Basic Authentication (to get CVS token)")

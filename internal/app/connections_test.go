@@ -21,10 +21,10 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// tally adds up what a listener tells of its connections.
-type tally struct{ open, shed, failed atomic.Int64 }
+// connectionCounts adds up what a listener tells of its connections.
+type connectionCounts struct{ open, shed, failed atomic.Int64 }
 
-func (c *tally) hear(e connectionEvent) {
+func (c *connectionCounts) count(e connectionEvent) {
 	c.open.Add(int64(e.Change))
 	if e.Shed {
 		c.shed.Add(1)
@@ -34,16 +34,16 @@ func (c *tally) hear(e connectionEvent) {
 	}
 }
 
-// limitedDoor serves a handler with at most so many connections.
-func limitedDoor(t *testing.T, limit int, handler http.HandlerFunc) (*listener, *tally) {
+// limitedListener serves a handler with at most so many connections.
+func limitedListener(t *testing.T, limit int, handler http.HandlerFunc) (*listener, *connectionCounts) {
 	t.Helper()
-	counted := &tally{}
+	counted := &connectionCounts{}
 	bound, err := bind(t.Context(), "listen", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	d, err := openListener(listenerOptions{
-		setting: "listen", bound: bound, handler: handler, connections: limit, observe: counted.hear, logger: zap.NewNop(),
+		setting: "listen", bound: bound, handler: handler, connections: limit, observe: counted.count, logger: zap.NewNop(),
 		timeouts: timeouts{header: time.Minute, read: time.Minute, write: time.Minute, idle: time.Minute},
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ func greet(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "h
 
 // Peers that connect and send nothing, or half a header, keep no caller out: the one that has waited longest goes.
 func TestIdlePeersKeepNoCallerOut(t *testing.T) {
-	d, counted := limitedDoor(t, 3, greet)
+	d, counted := limitedListener(t, 3, greet)
 	silent, slow, used := dial(t, d), dial(t, d), dial(t, d)
 	slow.send("GET / HTTP/1.1\r\nHost: ")
 	used.send(aRequest)
@@ -147,7 +147,7 @@ func TestIdlePeersKeepNoCallerOut(t *testing.T) {
 // A connection with a request is never shed: a new one waits until an answer is out.
 func TestAConnectionWithARequestIsNotShed(t *testing.T) {
 	entered, goOn := make(chan struct{}, 2), make(chan struct{})
-	d, counted := limitedDoor(t, 1, func(w http.ResponseWriter, r *http.Request) {
+	d, counted := limitedListener(t, 1, func(w http.ResponseWriter, r *http.Request) {
 		entered <- struct{}{}
 		<-goOn
 		greet(w, r)
@@ -171,7 +171,7 @@ func TestAConnectionWithARequestIsNotShed(t *testing.T) {
 
 // Many more callers than places, at once: each is answered in its turn.
 func TestManyMoreConnectionsThanPlaces(t *testing.T) {
-	d, counted := limitedDoor(t, 4, greet)
+	d, counted := limitedListener(t, 4, greet)
 	var all sync.WaitGroup
 	for range 64 {
 		p := dial(t, d)
@@ -220,8 +220,8 @@ func (l *stubListener) Accept() (net.Conn, error) {
 
 func TestAcceptErrorsAreTold(t *testing.T) {
 	full := &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
-	var counted tally
-	l := limitConnections(&stubListener{errs: []error{full, net.ErrClosed}}, 1, counted.hear)
+	var counted connectionCounts
+	l := limitConnections(&stubListener{errs: []error{full, net.ErrClosed}}, 1, counted.count)
 	for _, want := range []error{full, net.ErrClosed} {
 		if _, err := l.Accept(); !errors.Is(err, want) {
 			t.Errorf("got %v", err)

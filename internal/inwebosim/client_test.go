@@ -62,7 +62,7 @@ func randomHex(n int) string {
 // ask sends one request; the error is the err text of a refusal, or what went wrong on the way.
 func (c *client) ask(params url.Values) (reply, error) {
 	if c.via != nil {
-		return c.judge(c.via(params))
+		return c.refusalAsError(c.via(params))
 	}
 	status, body, err := c.raw(params)
 	if err != nil {
@@ -71,11 +71,11 @@ func (c *client) ask(params url.Values) (reply, error) {
 	if status != http.StatusOK {
 		return nil, fmt.Errorf("HTTP %d", status)
 	}
-	return c.judge(parseReply(params.Get("action"), body))
+	return c.refusalAsError(parseReply(params.Get("action"), body))
 }
 
-// judge makes an error of a refusal.
-func (c *client) judge(r reply, err error) (reply, error) {
+// refusalAsError makes an error of a refusal.
+func (c *client) refusalAsError(r reply, err error) (reply, error) {
 	if err != nil {
 		return nil, err
 	}

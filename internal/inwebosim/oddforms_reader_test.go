@@ -63,7 +63,7 @@ func readOdd(action string, raw []byte) oddReply {
 	list, isClosed, err := children(action, body[:min(len(body), 64<<10)])
 	switch {
 	case isClosed && err == nil:
-		got.judge(list)
+		got.validate(list)
 	case isWhole:
 		got.reading = ReadingUnreadable
 	case bytes.Contains(body, []byte("<"+action)):
@@ -176,8 +176,8 @@ func singleBytes(doc []byte, special map[byte]rune) string {
 	return b.String()
 }
 
-// judge applies the rules for values and their number.
-func (r *oddReply) judge(list []Field) {
+// validate applies the rules for values and their number.
+func (r *oddReply) validate(list []Field) {
 	values := reply{}
 	for _, f := range list {
 		values[f.Name] = append(values[f.Name], strings.Trim(f.Value, " \t\r\n"))

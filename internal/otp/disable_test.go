@@ -49,10 +49,10 @@ func TestForgetDisabledAccountAlone(t *testing.T) {
 	t.Parallel()
 	e := newEnrolee(t, usual)
 	service := serviceOn(t, e.memory, e)
-	for name, amend := range map[string]func(context.Context, otp.Request) error{
+	for name, change := range map[string]func(context.Context, otp.Request) error{
 		"disable": service.Disable, "enable": service.Enable, "forget": service.ForgetDisabled,
 	} {
-		if err := amend(t.Context(), e.request()); !errors.Is(err, otp.ErrNoDevice) {
+		if err := change(t.Context(), e.request()); !errors.Is(err, otp.ErrNoDevice) {
 			t.Errorf("%s of an account without a record: %v", name, err)
 		}
 	}

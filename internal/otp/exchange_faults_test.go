@@ -230,7 +230,7 @@ func (f exchangeFault) mustBeTold(t *testing.T, at point, err error) {
 	}
 }
 
-// mustRemain holds the record and the simulator's tally against what must be left of one conversation.
+// mustRemain holds the record and the simulator's counts against what must be left of one conversation.
 func (d *device) mustRemain(t *testing.T, want remains, wrong bool) {
 	t.Helper()
 	r, truth := d.record(t), d.truth(t)

@@ -200,7 +200,7 @@ func TestSetupsAreRepeatedWithinABudget(t *testing.T) {
 		for range 100 {
 			_, _ = service.IssueOTP(t.Context(), d.request(), rightPIN)
 		}
-		if setups < 110 || setups > 120 { // a stock of 10, and 10 in a hundred
+		if setups < 110 || setups > 120 { // 10 to begin with, and 10 in a hundred
 			t.Errorf("%d setups for 100 calls", setups)
 		}
 	})

@@ -57,8 +57,8 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 	recordSecrets := e.row(t).Secrets.Reveal()
 	service := serviceOn(t, unopening{e.memory}, e)
 	for _, step := range []struct {
-		name  string
-		amend func(context.Context, otp.Request) error
+		name   string
+		change func(context.Context, otp.Request) error
 	}{
 		{"doubt", service.Doubt},
 		{"unlock", service.Unlock},
@@ -66,7 +66,7 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 		{"disable", service.Disable},
 		{"enable", service.Enable}, // in this order: a disabled account gets no OTP
 	} {
-		if err := step.amend(t.Context(), e.request()); err != nil {
+		if err := step.change(t.Context(), e.request()); err != nil {
 			t.Errorf("%s: %v", step.name, err)
 		}
 	}

@@ -151,13 +151,13 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 	}
 }
 
-// deaf is a store whose reads hang until their time is over, once it is told to.
-type deaf struct {
+// hangingStore is a store whose reads hang until their time is over, once it is told to.
+type hangingStore struct {
 	otp.Store
 	now bool
 }
 
-func (d *deaf) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+func (d *hangingStore) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	if d.now {
 		<-ctx.Done()
 		return otp.Row{}, time.Time{}, ctx.Err()
@@ -172,7 +172,7 @@ func TestASettleThatCannotReadAtTheDeadline(t *testing.T) {
 	sim := started(t, func(*inwebosim.Knobs) {})
 	synctest.Test(t, func(t *testing.T) {
 		d, client := plant(t, sim, inwebosim.Override{}), newBridge(sim)
-		store := &deaf{Store: d.memory}
+		store := &hangingStore{Store: d.memory}
 		breaking := &storetest.Breaking{Store: store, Decide: func(c storetest.Call) storetest.Fault {
 			if c.N == settle1.nth {
 				store.now = true

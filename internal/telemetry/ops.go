@@ -57,19 +57,19 @@ func readyz(checks []Check) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
-		status, verdict, lines := http.StatusOK, "ready\n", strings.Builder{}
+		status, summary, lines := http.StatusOK, "ready\n", strings.Builder{}
 		for _, check := range checks {
 			if err := check.Ready(ctx); err != nil {
-				status, verdict = http.StatusServiceUnavailable, "not ready\n"
+				status, summary = http.StatusServiceUnavailable, "not ready\n"
 				fmt.Fprintf(&lines, "%s: failed: %v\n", check.Name, err)
 				continue
 			}
 			fmt.Fprintf(&lines, "%s: ok%s\n", check.Name, noteOf(ctx, check))
 		}
 		if r.URL.Query().Has("verbose") {
-			verdict = lines.String() + verdict
+			summary = lines.String() + summary
 		}
-		answer(w, status, verdict)
+		answer(w, status, summary)
 	}
 }
 

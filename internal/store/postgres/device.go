@@ -152,16 +152,16 @@ func (s *Store) unlessRepeated(ctx context.Context, what string, w otp.Write, re
 	if !known || revision < w.Row.Revision { // the row may have gone back behind a write that it had
 		return refusal
 	}
-	if err := s.standbysHaveAll(ctx); err != nil {
+	if err := s.waitForReplication(ctx); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
 
-// standbysHaveAll returns when all that was visible is durable, on the synchronous standbys too: a session that stops waiting for a
+// waitForReplication returns when all that was visible is durable, on the synchronous standbys too: a session that stops waiting for a
 // write makes it visible before they have it. They take writes in their order, and so have it when they have another. The
 // error never says that the write is untouched.
-func (s *Store) standbysHaveAll(ctx context.Context) error {
+func (s *Store) waitForReplication(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	err := s.run(ctx, s.limits.writes, func(ctx context.Context, conn *pgx.Conn) error {

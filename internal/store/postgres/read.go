@@ -39,7 +39,7 @@ func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (
 		f, err = s.fetchAlone(ctx, f)
 	}
 	if err == nil && f.kept != nil && !f.kept.Answer.IsEmpty() {
-		err = s.standbysHaveAll(ctx)
+		err = s.waitForReplication(ctx)
 	}
 	if err != nil {
 		return otp.Snapshot{}, describe(what, err)

@@ -116,9 +116,9 @@ func waitForStandbys(t *testing.T, store *postgres.Store) {
 	t.Fatal("no write ever waits for the standby")
 }
 
-func within(t *testing.T, patience time.Duration, do func(context.Context) error) error {
+func within(t *testing.T, timeout time.Duration, do func(context.Context) error) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	return do(ctx)
 }

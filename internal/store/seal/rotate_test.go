@@ -183,8 +183,8 @@ func TestRotateStopsWithItsContext(t *testing.T) {
 		_, err := put(t, seal.New(memory, keyring), "alice", 1, 0, time.Now().Add(time.Minute))
 		must(t, err)
 		turn(t, keyring)
-		for _, patience := range []time.Duration{time.Second, 12 * time.Second} {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+		for _, timeout := range []time.Duration{time.Second, 12 * time.Second} {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			err := seal.Rotation{Rows: memory, Store: memory, Keyring: keyring}.Run(ctx)
 			cancel()
 			if !errors.Is(err, context.DeadlineExceeded) {

@@ -28,11 +28,11 @@ const coarse = 2 * time.Second
 func identify(path string) (*identity, error) {
 	i := &identity{}
 	var err error
-	if i.directory, err = lookAt(filepath.Dir(path)); err != nil {
+	if i.directory, err = openedAt(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		file, err := lookAt(path + suffix)
+		file, err := openedAt(path + suffix)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +41,7 @@ func identify(path string) (*identity, error) {
 	return i, nil
 }
 
-func lookAt(path string) (openFile, error) {
+func openedAt(path string) (openFile, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return openFile{}, fmt.Errorf("look at the files of the store: %w", err)

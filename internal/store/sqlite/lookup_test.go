@@ -31,7 +31,7 @@ func TestReadsOfADiskThatHangs(t *testing.T) {
 			})
 		})
 		synctest.Wait() // the reader hangs, too
-		const patience = 5 * time.Second
+		const timeout = 5 * time.Second
 		for verb, read := range map[string]func(context.Context) error{
 			"Fetch": func(ctx context.Context) error { _, _, err := s.Fetch(ctx, "alice"); return err },
 			"Update": func(ctx context.Context) error {
@@ -41,10 +41,10 @@ func TestReadsOfADiskThatHangs(t *testing.T) {
 			"KeyByID": func(ctx context.Context) error { _, err := s.KeyByID(ctx, "key"); return err },
 			"List":    func(ctx context.Context) error { _, err := s.List(ctx, "", 1); return err },
 		} {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			start := time.Now()
 			err := read(ctx)
-			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != patience {
+			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != timeout {
 				t.Errorf("%s: %v after %v", verb, err, took)
 			}
 			cancel()

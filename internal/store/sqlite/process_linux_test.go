@@ -195,9 +195,9 @@ func expectWhole(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var verdict string
-	if err := db.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
-		t.Errorf("the integrity check says %q (%v)", verdict, err)
+	var result string
+	if err := db.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&result); err != nil || result != "ok" {
+		t.Errorf("the integrity check says %q (%v)", result, err)
 	}
 	var busy, inLog, written int
 	if err := db.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &inLog, &written); err != nil || inLog != written {

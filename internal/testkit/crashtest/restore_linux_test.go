@@ -114,11 +114,11 @@ const (
 	foundRefused found = "refused" // by whatever would serve
 )
 
-// judge opens what a restore has left as the service does, and finds out which store it is.
+// inspect opens what a restore has left as the service does, and finds out which store it is.
 //
 // A second name of the replaced database is gone again when the old store is there, unless the power failed: a crashtest.Disk does not
 // put two names of one file back as that.
-func (b before) judge(ctx context.Context, root string, keepsNames bool) (found, error) {
+func (b before) inspect(ctx context.Context, root string, keepsNames bool) (found, error) {
 	dir := root + "/data"
 	c, err := settings(dir, "http://127.0.0.1:1")
 	if err != nil {
@@ -173,14 +173,14 @@ func (b before) hit(t *testing.T, root string, n int, action crashtest.Action) (
 	if err != nil {
 		return "", err
 	}
-	f, err := b.judge(t.Context(), root, true)
+	f, err := b.inspect(t.Context(), root, true)
 	if err != nil || f == foundNew {
 		return f, err
 	}
 	if err := restoreBackup(t.Context(), root+"/data", root+"/backup.db"); err != nil {
 		return f, fmt.Errorf("the restore, run again: %w", err)
 	}
-	if again, err := b.judge(t.Context(), root, true); again != foundNew {
+	if again, err := b.inspect(t.Context(), root, true); again != foundNew {
 		return f, fmt.Errorf("after the restore was run again, there is %q: %w", again, err)
 	}
 	return f, nil
@@ -223,7 +223,7 @@ func TestRestoreKilledAnywhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if f, err := b.judge(t.Context(), root, true); f != foundNew {
+			if f, err := b.inspect(t.Context(), root, true); f != foundNew {
 				t.Fatalf("undisturbed, it leaves %q: %v", f, err)
 			}
 			t.Run("killed", func(t *testing.T) { b.sweepKills(t, folder, calls) })
@@ -278,7 +278,7 @@ func (b before) sweepPower(t *testing.T, folder, root string, calls []crashtest.
 			}
 			var f found
 			if err == nil {
-				f, err = b.judge(t.Context(), left, false)
+				f, err = b.inspect(t.Context(), left, false)
 			}
 			counts[f]++
 			if err := errors.Join(err, os.RemoveAll(left)); err != nil {

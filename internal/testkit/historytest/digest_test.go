@@ -15,7 +15,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 )
 
-// digest identifies the state of a history: what the store has, what inWebo has, and what the judge knows. Two histories of the same
+// digest identifies the state of a history: what the store has, what inWebo has, and what the checker knows. Two histories of the same
 // digest go on in the same way, unless a process sleeps or knows something that is stored nowhere; see search.
 func (h *harness) digest() string {
 	d := &description{now: h.now()}
@@ -46,7 +46,7 @@ func (h *harness) digest() string {
 			d.add("wrong", name, e.at, e.settled != 0, e.isOld, e.isExcused)
 		}
 	}
-	d.add("judge", h.issuedAt, h.leapt, h.lags, h.wasSilent, h.imported, h.files)
+	d.add("checker", h.issuedAt, h.leapt, h.lags, h.wasSilent, h.imported, h.files)
 	for _, account := range h.accounts {
 		d.add("silent", h.isSilent[account])
 	}

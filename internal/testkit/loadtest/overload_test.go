@@ -23,8 +23,8 @@ const (
 	overload = 5 // times the capacity
 )
 
-// crowd is so many accounts that none is called for while it is called for already, and one caller that asks for them in turn.
-type crowd struct {
+// manyCallers is so many accounts that none is called for while it is called for already, and one caller that asks for them in turn.
+type manyCallers struct {
 	accounts []*pimsdtest.Account
 	client   *http.Client
 	next     atomic.Int64
@@ -38,8 +38,8 @@ type measured struct {
 	retries           int // refusals with a Retry-After
 }
 
-func newCrowd(t *testing.T, d *pimsdtest.Daemon, size int) *crowd {
-	c := &crowd{client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}}
+func newManyCallers(t *testing.T, d *pimsdtest.Daemon, size int) *manyCallers {
+	c := &manyCallers{client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}}
 	t.Cleanup(c.client.CloseIdleConnections)
 	for i := range size {
 		c.accounts = append(c.accounts, d.Enroll(fmt.Sprintf("account-%d", i), aPIN))
@@ -48,7 +48,7 @@ func newCrowd(t *testing.T, d *pimsdtest.Daemon, size int) *crowd {
 }
 
 // call asks for an OTP of the account whose turn it is.
-func (c *crowd) call(m *measured) {
+func (c *manyCallers) call(m *measured) {
 	a := c.accounts[int(c.next.Add(1))%len(c.accounts)]
 	began := time.Now()
 	status, code, retry := c.ask(a)
@@ -68,7 +68,7 @@ func (c *crowd) call(m *measured) {
 	}
 }
 
-func (c *crowd) ask(a *pimsdtest.Account) (status int, overloaded, retry bool) {
+func (c *manyCallers) ask(a *pimsdtest.Account) (status int, overloaded, retry bool) {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, a.Daemon.URL("/v1/authentication/otp"),
 		strings.NewReader(pimsdtest.WithPIN(aPIN)))
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *crowd) ask(a *pimsdtest.Account) (status int, overloaded, retry bool) {
 }
 
 // atCapacity has as many callers as there are places, each with one call after the other.
-func (c *crowd) atCapacity(length time.Duration) (*measured, float64) {
+func (c *manyCallers) atCapacity(length time.Duration) (*measured, float64) {
 	m := &measured{strange: map[string]int{}}
 	began := time.Now()
 	var all sync.WaitGroup
@@ -105,7 +105,7 @@ func (c *crowd) atCapacity(length time.Duration) (*measured, float64) {
 const fill = time.Second
 
 // beyond sends so many calls a second, whatever becomes of those before.
-func (c *crowd) beyond(perSecond float64, length time.Duration) (*measured, float64) {
+func (c *manyCallers) beyond(perSecond float64, length time.Duration) (*measured, float64) {
 	m := &measured{strange: map[string]int{}}
 	began := time.Now()
 	var all sync.WaitGroup
@@ -154,7 +154,7 @@ func TestOverload(t *testing.T) {
 		s.Config.Log.Level = "error"
 		s.Inwebo.HistoryLimit, s.Inwebo.Knobs.OTPLife = -1, inwebosim.Duration(time.Second)
 	})
-	c := newCrowd(t, d, 16*places)
+	c := newManyCallers(t, d, 16*places)
 	if err := d.Inwebo.Plant(inwebosim.Fault{Kind: inwebosim.KindDelay, Delay: inwebosim.Duration(exchange), Times: -1}); err != nil {
 		t.Fatal(err)
 	}

@@ -92,15 +92,15 @@ func (w *harness) sleepAndTakeOver(n nap, lock func() (unlock func())) {
 		<-c.processed
 	}
 	holder.resume()
-	w.judge(n, account, <-first, second)
+	w.checkAnswers(n, account, <-first, second)
 	if sent := w.expected(account).Finalizes - finalizes; !n.late && sent != 1 {
 		w.t.Errorf("%d finalizes were sent since the holder fell asleep, want that of the other process", sent)
 	}
 	w.wantOn(n, account, holder, other)
 }
 
-// judge looks at what the two callers were told: that of the holder, and that of the process that took over.
-func (w *harness) judge(n nap, account string, first, second answer) {
+// checkAnswers looks at what the two callers were told: that of the holder, and that of the process that took over.
+func (w *harness) checkAnswers(n nap, account string, first, second answer) {
 	w.t.Helper()
 	if first.err != nil || first.otp != "" && !w.verifies(account, first) {
 		w.t.Errorf("the caller of the holder got %v, which does not verify", first)
