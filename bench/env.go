@@ -67,7 +67,7 @@ func (l *env) build(ctx context.Context) (err error) {
 		return err
 	}
 	if l.model, err = l.enrolModel(ctx); err != nil {
-		return errors.Join(fmt.Errorf("enrol the device that all others are copies of: %w", err), l.close())
+		return errors.Join(fmt.Errorf("enroll the device that all others are copies of: %w", err), l.close())
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (l *env) close() error {
 	return err
 }
 
-// enrolModel enrols a device as pimsd does, and has it make its first OTPs.
+// enrolModel enrolls a device as pimsd does, and has it make its first OTPs.
 func (l *env) enrolModel(ctx context.Context) (m model, err error) {
 	c := config.Default()
 	c.DataDir = filepath.Join(l.scratch, "model")

@@ -12,7 +12,7 @@ import (
 const pin = "1234"
 
 // profile is many devices that differ in name alone: the same keys under other ids, serials and accounts. Each is what one
-// real device was after its enrolment and its first OTP.
+// real device was after its enrollment and its first OTP.
 type profile struct {
 	Name  string           `json:"name"` // 4 lower-hex digits, other ones for each fleet
 	Count int              `json:"count"`

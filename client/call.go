@@ -64,7 +64,7 @@ func (c *Client) call(ctx context.Context, r request, result any) error {
 	}
 }
 
-// sleep waits, unless ctx ends before that: then it does not wait at all, or until it is cancelled.
+// sleep waits, unless ctx ends before that: then it does not wait at all, or until it is canceled.
 func sleep(ctx context.Context, wait time.Duration) bool {
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

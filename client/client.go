@@ -1,4 +1,4 @@
-// Package client calls a pimsd: one-time passwords, enrolment, and how an account stands.
+// Package client calls a pimsd: one-time passwords, enrollment, and how an account stands.
 //
 //	pimsd, err := client.New(client.Options{URL: "http://127.0.0.1:8080", Key: key})
 //	…
@@ -10,7 +10,7 @@
 //
 // It waits as long as an answer's Retry-After says and repeats the call, within Options.MaxWait and the context. It repeats
 // after a lost answer only what can be repeated without harm: an OTP carries an Idempotency-Key, so that a repeat gives
-// the OTP that was lost instead of spending another; an enrolment is never repeated, for it may have spent its SMS code.
+// the OTP that was lost instead of spending another; an enrollment is never repeated, for it may have spent its SMS code.
 //
 // The package needs nothing but the standard library. It must never put a PIN, an SMS code, a key or an OTP into an error,
 // and never try another PIN than the one that it was given.
@@ -115,11 +115,11 @@ func (c *Client) CheckSMSCode(ctx context.Context, code string) (EnrollmentStatu
 // Enrollment is what enrolling a device takes.
 type Enrollment struct {
 	PIN, SMSCode string
-	// Replace enrols again although the account has a device, which stays until the new one is stored.
+	// Replace enrolls again although the account has a device, which stays until the new one is stored.
 	Replace bool
 }
 
-// Enroll enrols a device for the account. When its outcome is not known — an error that is no *Error, or NoInternet — ask
+// Enroll enrolls a device for the account. When its outcome is not known — an error that is no *Error, or NoInternet — ask
 // how the Account stands: if no device is activated, the way on is a new SMS code and the same call. The key needs the scope
 // enroll.
 func (c *Client) Enroll(ctx context.Context, e Enrollment) error {

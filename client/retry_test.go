@@ -93,8 +93,8 @@ func TestRepeats(t *testing.T) {
 		"lost answers":                     {call: otp, answers: "lost", tries: 3, took: 600 * ms, code: -1},
 		"a lost answer to a GET":           {call: account, answers: "lost|200", tries: 2, took: 200 * ms},
 		"a lost answer to an unlock":       {call: unlock, answers: "lost|200", tries: 2, took: 200 * ms},
-		"a lost answer to an enrolment":    {call: enroll, answers: "lost|200", tries: 1, code: -1},
-		"an enrolment that has to wait":    {call: enroll, answers: "503 2001 1|200", tries: 2, took: time.Second},
+		"a lost answer to an enrollment":   {call: enroll, answers: "lost|200", tries: 1, code: -1},
+		"an enrollment that has to wait":   {call: enroll, answers: "503 2001 1|200", tries: 2, took: time.Second},
 		"a web page of something in front": {call: otp, answers: "502 -1|200", tries: 1, code: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +165,7 @@ func TestEachOTPHasItsOwnKey(t *testing.T) {
 	}
 }
 
-// A cancelled call ends at once, in the middle of a wait too.
+// A canceled call ends at once, in the middle of a wait too.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

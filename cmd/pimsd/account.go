@@ -181,7 +181,7 @@ func newAccountForget(p process) *cobra.Command {
 		Long: `Remove the device of an account from the store. Getting one back takes a new SMS code, of about 20 that an account has.
 
 At inWebo the device stays in the user's list of devices, where the brand's app can remove it. pimsd keeps the serial for a
-later enrolment, since a new one would cost one of the devices that the account may have. A record that cannot be opened or
+later enrollment, since a new one would cost one of the devices that the account may have. A record that cannot be opened or
 decoded is removed as well; what is known of it is kept.`,
 	}
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")

@@ -40,7 +40,7 @@ func printAccount(w io.Writer, s otp.Status) error {
 		{"wrong PINs since the last success", wrongPINs(s)},
 		{"SMS activations tried", activations(s)},
 		{"ratchet step", strconv.FormatUint(s.Step, 10)},
-		{"unfinished enrolment", string(s.Enrollment)},
+		{"unfinished enrollment", string(s.Enrollment)},
 		{"answers kept that could not be read", unread(s)},
 	} {
 		if fact[1] != "" {

@@ -43,7 +43,7 @@ func advices() []advice { return append(fileAdvices(), otpAdvices()...) }
 
 func fileAdvices() []advice {
 	return []advice{
-		{devicefile.ErrNotActivated, "There is nothing to take over: enrol a device with: pimsd enroll ACCOUNT"},
+		{devicefile.ErrNotActivated, "There is nothing to take over: enroll a device with: pimsd enroll ACCOUNT"},
 		{devicefile.ErrForeign, adviceAsLeft},
 		{devicefile.ErrEmpty, adviceAsLeft},
 		{devicefile.ErrArchive, "Unpack it, and name the file of the device in it: otp.bin, or …_otp.pickle."},
@@ -62,7 +62,7 @@ func otpAdvices() []advice {
 		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: " +
 			"pimsd account reread ACCOUNT"},
 		{otp.ErrSuperseded, "Another call has used the device meanwhile. Ask again."},
-		{otp.ErrNoDevice, "Enrol one with: pimsd enroll ACCOUNT"},
+		{otp.ErrNoDevice, "Enroll one with: pimsd enroll ACCOUNT"},
 		{otp.ErrDisabled, "An operator has disabled the account. When its calls may go on: pimsd account enable ACCOUNT"},
 		{otp.ErrNotDisabled, "Disable it first: pimsd account disable ACCOUNT"},
 		{otp.ErrAlreadyEnrolled, "To enroll again, add --replace; the present device stays until the new one is stored."},

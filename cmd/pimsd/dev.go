@@ -31,7 +31,7 @@ func newDev(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run everything on loopback with nothing to set up: simulator, service, a demo account",
-		Long: `Run an inWebo simulator and the service on loopback, enrol the account "demo" (PIN 1234) and make a key for it; ask the
+		Long: `Run an inWebo simulator and the service on loopback, enroll the account "demo" (PIN 1234) and make a key for it; ask the
 service for one OTP, have the simulator verify it, print the curl line that does the same, and keep serving.
 
 No real account is touched: of the environment, nothing is used that says where an installation keeps its devices, what it
@@ -146,13 +146,13 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 	return errors.Join(err, <-ended)
 }
 
-// show enrols the demo account, gets an OTP over HTTP, and has it verified.
+// show enrolls the demo account, gets an OTP over HTTP, and has it verified.
 func (d *dev) show(ctx context.Context, c *config.Config, service *app.App, key authn.Key, simulator *inwebosim.Simulator) error {
 	began := time.Now()
 	ask := otp.Request{Account: demoAccount, Caller: caller}
 	enrolling := otp.EnrollRequest{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(demoPIN), Replace: true, Force: true}
 	if _, err := service.OTP.Enroll(ctx, ask, enrolling); err != nil {
-		return fmt.Errorf("enrol the demo account: %w", err)
+		return fmt.Errorf("enroll the demo account: %w", err)
 	}
 	if err := service.Store.AddKey(ctx, key); err != nil {
 		return fmt.Errorf("store the key of the demo account: %w", err)

@@ -17,8 +17,8 @@ import (
 func newEnroll(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "enroll ACCOUNT [--sms-code C]",
-		Short: "Enrol the device of an account with an SMS code and a PIN",
-		Long: `Enrol a new device for an account. It takes an SMS code, which the brand's app or the backend's own call to the
+		Short: "Enroll the device of an account with an SMS code and a PIN",
+		Long: `Enroll a new device for an account. It takes an SMS code, which the brand's app or the backend's own call to the
 vendor orders (pimsd cannot order one), and the account's PIN. What is missing is asked for on a terminal, or read from
 standard input, a line each: first the SMS code, then the PIN.
 
@@ -29,7 +29,7 @@ At the end one OTP is made, to see that inWebo accepts the proofs of the device;
 With several services, say which one OTPs are for by the setting inwebo.service; a device with one needs none.`,
 		Example: `  pimsd enroll alice --sms-code 123456`,
 	}
-	e := &enrolment{process: p}
+	e := &enrollment{process: p}
 	flags := cmd.Flags()
 	account := addAccount(cmd, func(name string) (otp.Account, error) {
 		if e.Replace {
@@ -68,8 +68,8 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 	})
 }
 
-// enrolment is one run of the command.
-type enrolment struct {
+// enrollment is one run of the command.
+type enrollment struct {
 	process
 	otp.EnrollRequest
 	ask     otp.Request
@@ -77,7 +77,7 @@ type enrolment struct {
 	step    otp.EnrollmentStep // that was begun last; empty before the first
 }
 
-func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
+func (e *enrollment) run(ctx context.Context, service *otp.Service) error {
 	e.Progress = func(step otp.EnrollmentStep) {
 		e.step = step
 		e.say("%s …", step)
@@ -109,7 +109,7 @@ func (e *enrolment) run(ctx context.Context, service *otp.Service) error {
 }
 
 // dryRun says whether an enrollment would begin.
-func (e *enrolment) dryRun(ctx context.Context, core *app.Core) error {
+func (e *enrollment) dryRun(ctx context.Context, core *app.Core) error {
 	used, err := core.OTP.CheckEnroll(ctx, e.ask, e.EnrollRequest)
 	if err == nil {
 		err = core.Store.Writable(ctx)
@@ -123,7 +123,7 @@ func (e *enrolment) dryRun(ctx context.Context, core *app.Core) error {
 }
 
 // enrolledBut is the error of a command that failed when the device was stored already.
-func (e *enrolment) enrolledBut(err error) error {
+func (e *enrollment) enrolledBut(err error) error {
 	return advised{
 		fmt.Errorf("the device of %q is enrolled and stored, and was not checked: %w", e.ask.Account, err),
 		fmt.Sprintf("See it with: pimsd account show %s. An OTP checks it: pimsd otp %[1]s", word(e.ask.Account)),
@@ -131,17 +131,17 @@ func (e *enrolment) enrolledBut(err error) error {
 }
 
 // say writes a progress line.
-func (e *enrolment) say(format string, args ...any) {
+func (e *enrollment) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(e.stderr, "pimsd: "+format+"\n", args...)
 }
 
-func (e *enrolment) sayHow() error {
+func (e *enrollment) sayHow() error {
 	_, err := fmt.Fprintf(e.stdout, "Get an OTP with: pimsd otp %s\n", word(e.ask.Account))
 	return err
 }
 
-// ofTheCode says of a failed enrolment whether its SMS code is good for another try.
-func (e *enrolment) ofTheCode() string {
+// ofTheCode says of a failed enrollment whether its SMS code is good for another try.
+func (e *enrollment) ofTheCode() string {
 	switch e.step {
 	case "":
 		return "Nothing was sent to inWebo: the SMS code is not spent."
@@ -153,7 +153,7 @@ func (e *enrolment) ofTheCode() string {
 }
 
 // check makes one OTP of the device.
-func (e *enrolment) check(ctx context.Context, service *otp.Service) error {
+func (e *enrollment) check(ctx context.Context, service *otp.Service) error {
 	e.say("checking it with one OTP …")
 	_, err := service.IssueOTP(ctx, e.ask, e.PIN)
 	if err == nil {

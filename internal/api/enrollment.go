@@ -7,7 +7,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// The enrolment calls (docs/contract.md §4). An SMS code is what inWebo takes for one: its form is told by inWebo.
+// The enrollment calls (docs/contract.md §4). An SMS code is what inWebo takes for one: its form is told by inWebo.
 type (
 	smsCodeRequest struct {
 		Action string      `json:"action" validate:"required,eq=enrollment"`

@@ -13,10 +13,10 @@ import (
 
 // A good request to each of the calls beside the main one.
 var (
-	aCheck      = request{path: api.RouteSMSCode, header: bearing(noScope), body: `{"action":"enrollment","smsCode":"123456"}`}
-	anEnrolment = request{path: api.RouteEnrollment, header: bearing(noScope), body: `{"action":"enroll","pinCode":"0987","smsCode":"123456"}`}
-	aStatus     = request{method: "GET", path: api.RouteAccount, header: "Content-Type:"}
-	anUnlock    = request{path: api.RouteAccount, header: bearing(unlocks), body: `{"action":"unlock"}`}
+	aCheck       = request{path: api.RouteSMSCode, header: bearing(noScope), body: `{"action":"enrollment","smsCode":"123456"}`}
+	anEnrollment = request{path: api.RouteEnrollment, header: bearing(noScope), body: `{"action":"enroll","pinCode":"0987","smsCode":"123456"}`}
+	aStatus      = request{method: "GET", path: api.RouteAccount, header: "Content-Type:"}
+	anUnlock     = request{path: api.RouteAccount, header: bearing(unlocks), body: `{"action":"unlock"}`}
 )
 
 func bearing(token string) string { return "Authorization: Bearer " + token }
@@ -25,7 +25,7 @@ func bearing(token string) string { return "Authorization: Bearer " + token }
 func TestWhoMayCallWhat(t *testing.T) {
 	b := newBench(t)
 	b.domain.status = otp.Status{State: otp.StateNotEnrolled, Blocking: otp.BlockingUnknown}
-	for _, good := range []request{aCheck, anEnrolment, aStatus, anUnlock} {
+	for _, good := range []request{aCheck, anEnrollment, aStatus, anUnlock} {
 		for _, token := range []string{aToken, noScope, unlocks, "nobody", fleet} {
 			b.domain.asked = nil
 			r := good
@@ -75,7 +75,7 @@ func TestEnrolling(t *testing.T) {
 	b := newBench(t)
 	b.domain.used = otp.Activations{Tried: 15, FewLeft: true}
 	for query, replace := range map[string]bool{"": false, "?replace=true": true, "?replace=false": false, "?other=1": false} {
-		r := anEnrolment
+		r := anEnrollment
 		r.path += query
 		got := b.sendUnchecked(t, r, false)
 		if body := fmt.Sprintf(`{"transactionId":%q,"status":"SUCCEEDED","result":{}}`, got.transaction()); got.body != body {
@@ -90,7 +90,7 @@ func TestEnrolling(t *testing.T) {
 		}
 	}
 	b.domain.err = fmt.Errorf("a detail: %w", otp.ErrActivations)
-	b.send(t, anEnrolment).is(t, 409, 2348, "StrongID document quoata reached")
+	b.send(t, anEnrollment).is(t, 409, 2348, "StrongID document quoata reached")
 	if event := b.journal.last(t); event.Activations != b.domain.used || !errors.Is(event.Err, otp.ErrActivations) {
 		t.Errorf("the event is %+v", event)
 	}
@@ -110,15 +110,15 @@ func TestBadInputOfTheOtherCalls(t *testing.T) {
 		{aCheck, "", `{"action":"enrollment","smsCode":"12\n34"}`, "Invalid smsCode parameter"},
 		{aCheck, "", `{"action":"enrollment","smsCode":"` + strings.Repeat("1", 65) + `"}`, "Invalid smsCode parameter"},
 		{aCheck, "", `{"action":"enrollment","smsCode":"1","pinCode":"0987"}`, "Invalid pinCode parameter"},
-		{anEnrolment, "", `{"action":"enroll","smsCode":"123456"}`, "Missing pinCode parameter"},
-		{anEnrolment, "", `{"action":"enroll","pinCode":"0987"}`, "Missing smsCode parameter"},
-		{anEnrolment, "", `{"action":"enrollment","pinCode":"0987","smsCode":"123456"}`, "Invalid action parameter"},
-		{anEnrolment, "", `{"action":"enroll","pinCode":"098","smsCode":"é"}`, "Invalid pinCode parameter"},
-		{anEnrolment, "", `{"action":"enroll","pinCode":"0987","smsCode":"é"}`, "Invalid smsCode parameter"},
-		{anEnrolment, "", `{"action":"enroll","pinCode":"0987","smsCode":"1","force":true}`, "Invalid force parameter"},
-		{anEnrolment, "?replace=yes", anEnrolment.body, "Invalid replace parameter"},
-		{anEnrolment, "?replace=true&replace=true", anEnrolment.body, "Invalid replace parameter"},
-		{anEnrolment, "?replace=yes", `{}`, "Missing action parameter"},
+		{anEnrollment, "", `{"action":"enroll","smsCode":"123456"}`, "Missing pinCode parameter"},
+		{anEnrollment, "", `{"action":"enroll","pinCode":"0987"}`, "Missing smsCode parameter"},
+		{anEnrollment, "", `{"action":"enrollment","pinCode":"0987","smsCode":"123456"}`, "Invalid action parameter"},
+		{anEnrollment, "", `{"action":"enroll","pinCode":"098","smsCode":"é"}`, "Invalid pinCode parameter"},
+		{anEnrollment, "", `{"action":"enroll","pinCode":"0987","smsCode":"é"}`, "Invalid smsCode parameter"},
+		{anEnrollment, "", `{"action":"enroll","pinCode":"0987","smsCode":"1","force":true}`, "Invalid force parameter"},
+		{anEnrollment, "?replace=yes", anEnrollment.body, "Invalid replace parameter"},
+		{anEnrollment, "?replace=true&replace=true", anEnrollment.body, "Invalid replace parameter"},
+		{anEnrollment, "?replace=yes", `{}`, "Missing action parameter"},
 		{anUnlock, "", `{}`, "Missing action parameter"},
 		{anUnlock, "", `{"action":"forget"}`, "Invalid action parameter"},
 		{anUnlock, "", ``, "Invalid body parameter"},
@@ -182,7 +182,7 @@ func TestEveryCauseOfTheOtherCalls(t *testing.T) {
 		causes  []error
 	}{
 		{aCheck, fromInwebo},
-		{anEnrolment, append([]error{otp.ErrAlreadyEnrolled, otp.ErrActivations, otp.ErrNoSecret, otp.ErrNotStored, otp.ErrSuperseded}, fromInwebo...)},
+		{anEnrollment, append([]error{otp.ErrAlreadyEnrolled, otp.ErrActivations, otp.ErrNoSecret, otp.ErrNotStored, otp.ErrSuperseded}, fromInwebo...)},
 		{aStatus, fromStore},
 		{anUnlock, append([]error{otp.ErrNoDevice}, fromBusy...)},
 	} {

@@ -39,7 +39,7 @@ type Event struct {
 	Blocked bool   // the OTP was given, and inWebo blocks the account from now on
 
 	Repeated    bool            // the answer is the one that the first call of its Idempotency-Key got
-	Activations otp.Activations // of the account, as an enrolment found them; else empty
+	Activations otp.Activations // of the account, as an enrollment found them; else empty
 
 	// Denied is why the caller was refused, as far as authentication or entitlement is the cause; else empty. The answer
 	// never says it.

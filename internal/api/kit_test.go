@@ -31,7 +31,7 @@ const (
 	anOTP   = "0lyo2o6c"
 	aBody   = `{"action":"withPIN","pinCode":"0987"}`
 	fleet   = "pims_token-of-the-fleet"
-	noScope = "pims_token-that-enrols"
+	noScope = "pims_token-that-enrolls"
 	unlocks = "pims_token-that-unlocks"
 )
 
@@ -90,7 +90,7 @@ func (c *callers) Authenticate(_ context.Context, credential secret.Text) (authn
 	known := map[string]authn.Principal{
 		aToken:  {Name: "key:alice", Grant: authn.Grant{Account: "alice", Scopes: may}},
 		fleet:   {Name: "key:fleet", Grant: authn.Grant{Backend: true, Prefix: "fleet-", Scopes: may}},
-		noScope: {Name: "key:enrol", Grant: authn.Grant{Account: "alice", Scopes: authn.Scopes{authn.ScopeEnroll}}},
+		noScope: {Name: "key:enroll", Grant: authn.Grant{Account: "alice", Scopes: authn.Scopes{authn.ScopeEnroll}}},
 		unlocks: {Name: "key:ops", Grant: authn.Grant{Account: "alice", Scopes: authn.Scopes{authn.ScopeUnlock}}},
 	}
 	principal, ok := known[credential.Reveal()]

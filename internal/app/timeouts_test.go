@@ -36,9 +36,9 @@ func TestEveryTimeoutIsSet(t *testing.T) {
 	if least := 2*c.HTTP.PartTimeout + longest + time.Second; a.api.server.WriteTimeout < least {
 		t.Errorf("an answer is cut off after %v, and may take %v", a.api.server.WriteTimeout, least)
 	}
-	enrolment, call := longest, longest-c.Conversation.Deadline
+	enrollment, call := longest, longest-c.Conversation.Deadline
 	for _, promised := range []string{
-		fmt.Sprintf("a call takes at most %.0f seconds", call.Seconds()), fmt.Sprintf("An enrolment takes at most %.0f,", enrolment.Seconds()),
+		fmt.Sprintf("a call takes at most %.0f seconds", call.Seconds()), fmt.Sprintf("An enrollment takes at most %.0f,", enrollment.Seconds()),
 	} {
 		if !strings.Contains(openapi.Document(), promised) {
 			t.Errorf("the contract does not say: %s", promised)

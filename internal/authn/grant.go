@@ -142,7 +142,7 @@ type Scope string
 // The scopes of docs/contract.md §3.
 const (
 	ScopeOTP    Scope = "otp"    // ask for one-time passwords, and how the account stands
-	ScopeEnroll Scope = "enroll" // enrol a device
+	ScopeEnroll Scope = "enroll" // enroll a device
 	ScopeUnlock Scope = "unlock" // let the PIN guard forward guesses again
 	// ScopeAdmin administers accounts and keys. Only a backend's API key can have it, never a token.
 	ScopeAdmin Scope = "admin"

@@ -203,8 +203,8 @@ func (c *Config) guardSettings() []setting {
 			key: "sms_activations.refuse_at", unit: "count", preset: "19",
 			value: count(&c.Activations.RefuseAt, 0, inweboActivationLimit),
 			what:  "after how many SMS activations of an account no further one is made; 0 turns the limit off",
-			effect: "Who enrols over REST is then answered with code 2348; an operator may still force one with " +
-				"`pimsd enroll --force`. Without the limit, a client that enrols again and again locks the account.",
+			effect: "Who enrolls over REST is then answered with code 2348; an operator may still force one with " +
+				"`pimsd enroll --force`. Without the limit, a client that enrolls again and again locks the account.",
 		},
 	}
 }

@@ -43,10 +43,10 @@ func accessRefused() Entry {
 		},
 		Wire: []string{"NOK:ACCESS"},
 		Caller: "At 403 ask the person for the PIN again, and never repeat the same PIN by yourself: a few wrong ones block the " +
-			"account at inWebo. An enrolment that is refused so has spent its SMS code: order a new one. At 429 no PIN was tried: wait " +
+			"account at inWebo. An enrollment that is refused so has spent its SMS code: order a new one. At 429 no PIN was tried: wait " +
 			"as long as `Retry-After` says. At 423 no PIN was tried either: send the person to the operator.",
 		Operator: "For a 423, make sure that the person knows the PIN and that no client repeats a wrong one, then run " +
-			"`pimsd account unlock`. A forgotten PIN is reset in the brand's app; enrol the account again afterwards.",
+			"`pimsd account unlock`. A forgotten PIN is reset in the brand's app; enroll the account again afterwards.",
 		Source: fromWire,
 	}
 }
@@ -68,7 +68,7 @@ func accountBlocked() Entry {
 		Caller: "Stop trying. The person unblocks the account in the brand's app or through its support. Nothing is to be reset " +
 			"here: the next request asks inWebo again.",
 		Operator: "pimsd cannot unblock an account at inWebo; `pimsd account unlock` only lifts pimsd's own guard. When the " +
-			"account is free again but the device is not accepted (2312, 2317), enrol it again.",
+			"account is free again but the device is not accepted (2312, 2317), enroll it again.",
 		Source: fromWire,
 	}
 }
@@ -87,7 +87,7 @@ func forbiddenOperation() Entry {
 		Caller: "Repeating does not help. Check in the brand's app that the account is not blocked; when it is not, the account " +
 			"must be enrolled again with a new SMS code.",
 		Operator: "The usual reason is a second client that uses the same device: stop it for good, then run `pimsd enroll`. When " +
-			"an enrolment itself is refused so, the account is blocked, or inWebo asks for a newer version than pimsd is set " +
+			"an enrollment itself is refused so, the account is blocked, or inWebo asks for a newer version than pimsd is set " +
 			"to present.",
 		Source: fromWire,
 	}

@@ -44,8 +44,8 @@ func unknownDevice() Entry {
 			{ReasonDeviceUnknown, http.StatusNotFound, false, AdviceEnroll, "inWebo says that the device is disabled or unknown"},
 		},
 		Wire: []string{"NOK:NODEVICE"},
-		Caller: "Enrol the account: have an SMS code sent by the brand's app or by the backend's own call to the vendor, for pimsd " +
-			"cannot order one, and enrol with it and the PIN. When the reason is `account_disabled`, only the operator can help.",
+		Caller: "Enroll the account: have an SMS code sent by the brand's app or by the backend's own call to the vendor, for pimsd " +
+			"cannot order one, and enroll with it and the PIN. When the reason is `account_disabled`, only the operator can help.",
 		Operator: "`pimsd account enable` ends what `pimsd account disable` began. Check that the caller names the account that was " +
 			"enrolled, letter for letter. When the device was deleted or " +
 			"disabled at inWebo, run `pimsd enroll` with a new SMS code.",
@@ -66,7 +66,7 @@ func activationRequired() Entry {
 		Wire:   []string{"NOK:NOCA"},
 		Caller: "Repeating does not help. Send the person to the brand's support.",
 		Operator: "Nothing to repair in pimsd: how the account is set up at inWebo does not allow a device of this kind. The " +
-			"brand's support can change it; enrol the account again afterwards.",
+			"brand's support can change it; enroll the account again afterwards.",
 		Source: fromWire,
 	}
 }
@@ -83,8 +83,8 @@ func noService() Entry {
 		},
 		Wire: []string{"NOK:NOSRV"},
 		Caller: "Repeating does not help. Check in the brand's app that the connected services of the vehicle are active. After an " +
-			"enrolment the SMS code is spent: order a new one when they are.",
-		Operator: "When the services are active, enrol the account again. With several services, compare the one that is " +
+			"enrollment the SMS code is spent: order a new one when they are.",
+		Operator: "When the services are active, enroll the account again. With several services, compare the one that is " +
 			"configured with those of the device.",
 		Source: fromWire,
 	}

@@ -66,7 +66,7 @@ func (d *device) giveSecrets(kfact ratchet.PublicKey, activated inwebo.ActivateF
 	d.apply(done.Sync, d.state.Accepted(opened, done.Sync.Move))
 }
 
-// issue makes one OTP, with a second round when the first one was a resynchronisation.
+// issue makes one OTP, with a second round when the first one was a resynchronization.
 func (d *device) issue() string {
 	answer := d.round()
 	if answer.WantsSecondRound {

@@ -11,8 +11,8 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 )
 
-// Every finalize reads the same synchronisation fields.
-func TestSynchronisationFields(t *testing.T) {
+// Every finalize reads the same synchronization fields.
+func TestSynchronizationFields(t *testing.T) {
 	all := strings.NewReplacer("KEY", hexKey).Replace("<id>i</id><Tsync>17</Tsync><K0>KEY</K0><K1>KEY</K1><dK1>d</dK1><J>j</J><K>k</K><H>h</H>" +
 		"<s_n>2</s_n><s_id>1</s_id><s_name>PSA</s_name><s_id>2</s_id><s_name>é</s_name><s_icon/><connected>1</connected><server>s</server>")
 	want := inwebo.Sync{

@@ -75,11 +75,11 @@ func (s *Simulator) finalizeActivate(k *Knobs, p url.Values) (answer, movement) 
 	if refusal != "" {
 		return refuse(actionFinalize, refusal), movement{}
 	}
-	return s.enrol(k, d, pin, p.Get("name"))
+	return s.enroll(k, d, pin, p.Get("name"))
 }
 
-// enrol returns the device new keys; what it was before, blocked included, is over.
-func (s *Simulator) enrol(k *Knobs, d *device, pin, name string) (answer, movement) {
+// enroll returns the device new keys; what it was before, blocked included, is over.
+func (s *Simulator) enroll(k *Knobs, d *device, pin, name string) (answer, movement) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.pin, d.name, d.kma = pin, name, pinKey(pin, d.serial)

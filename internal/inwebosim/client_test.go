@@ -147,7 +147,7 @@ func (c *client) prove(p url.Values, challenge, pin string) {
 	p.Set("R2", refHash(challenge, c.k0, pin))
 }
 
-// activate enrols the device: setup, finalize and, if asked for, ms.
+// activate enrolls the device: setup, finalize and, if asked for, ms.
 func (c *client) activate(code string) error {
 	ms, err := c.activateOnly(code)
 	if err != nil || ms.one("ms_n") == "0" {
@@ -256,7 +256,7 @@ func (c *client) otp() (string, error) {
 	return c.password(r.one("defi")), nil
 }
 
-// apply takes over the synchronisation fields, in the protocol's order.
+// apply takes over the synchronization fields, in the protocol's order.
 func (c *client) apply(r reply) error {
 	set := func(to *string, name string) {
 		if v := r.one(name); v != "" {

@@ -20,7 +20,7 @@ func (k *Knobs) Flags(fs *flag.FlagSet) {
 	text(&k.PinMode, "pin-mode", "pinmode of the activate setup: auto, or a bit mask 0 to 15")
 	yesNo(&k.StrictParameters, "strict-parameters", "refuse requests that lack or misspell a parameter")
 	yesNo(&k.Shuffle, "shuffle", "send elements in random order")
-	yesNo(&k.EmptyFields, "empty-fields", "add empty synchronisation fields to finalize answers")
+	yesNo(&k.EmptyFields, "empty-fields", "add empty synchronization fields to finalize answers")
 	number(&k.ResyncEvery, "resync-every", "service list and Tsync with each nth otp finalize, 0 never")
 	number(&k.Services, "services", "services of devices activated from now on, 1 to 9")
 	number(&k.Secrets, "ms-n", "ms_n of devices activated from now on, 0 to 4")

@@ -59,7 +59,7 @@ const PinModeAuto = "auto"
 // Knobs are how the simulated service behaves. A JSON name is also the name of the command-line flag.
 // The zero value is not usable: start from [DefaultKnobs].
 type Knobs struct {
-	// Ratchet exposes a client that skips, reorders or forgets a synchronisation field.
+	// Ratchet exposes a client that skips, reorders or forgets a synchronization field.
 	Ratchet Ratchet `json:"ratchet"`
 	// SecondRound exposes a client that ignores J, uses the first round's defi, or follows J for ever.
 	SecondRound SecondRound `json:"second-round"`

@@ -25,7 +25,7 @@ func TestWhatCountsAsAnActivation(t *testing.T) {
 		"secret refused":   {msFinalize, inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:STATE"}, 1},
 		"secret lost":      {msFinalize, inwebosim.Fault{Kind: inwebosim.KindLostAnswer}, 1},
 	} {
-		e := newEnrolee(t, usual)
+		e := newEnrollee(t, usual)
 		tt.n.Match = tt.at.match
 		must(t, e.sim.Plant(tt.n))
 		warning := limits()
@@ -45,31 +45,31 @@ func TestWhatCountsAsAnActivation(t *testing.T) {
 // From the warning on they are told, at the limit they are refused, and an operator may force one.
 func TestActivationLimits(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	limited := generous()
 	limited.Activations = otp.ActivationLimits{Warn: 2, Refuse: 3}
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limited, nil)
 	defer drained(t, service)
-	enrol := func(force bool) (otp.Activations, error) {
+	enroll := func(force bool) (otp.Activations, error) {
 		return service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true, Force: force})
 	}
 	for _, want := range []otp.Activations{{Tried: 1}, {Tried: 2, FewLeft: true}, {Tried: 3, FewLeft: true, Exhausted: true}} {
-		if got, err := enrol(false); err != nil || got != want {
+		if got, err := enroll(false); err != nil || got != want {
 			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}
 	}
 	before := e.row(t)
-	if got, err := enrol(false); !errors.Is(err, otp.ErrActivations) || got != (otp.Activations{Tried: 3, FewLeft: true, Exhausted: true}) {
+	if got, err := enroll(false); !errors.Is(err, otp.ErrActivations) || got != (otp.Activations{Tried: 3, FewLeft: true, Exhausted: true}) {
 		t.Errorf("beyond the limit: %+v, %v", got, err)
 	}
 	if e.row(t).Revision != before.Revision {
 		t.Error("a refused activation has changed the record")
 	}
-	if got, err := enrol(true); err != nil || got.Tried != 4 {
+	if got, err := enroll(true); err != nil || got.Tried != 4 {
 		t.Errorf("forced: %+v, %v", got, err)
 	}
 	must(t, service.Forget(t.Context(), e.request()))
-	if _, err := enrol(false); !errors.Is(err, otp.ErrActivations) {
+	if _, err := enroll(false); !errors.Is(err, otp.ErrActivations) {
 		t.Errorf("after forgetting the device: %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func TestActivationLimits(t *testing.T) {
 // What the account was asked for with an SMS code is audited, spends nothing and holds nothing.
 func TestHasPIN(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, func(k *inwebosim.Knobs) { k.PinMode = "3" })
+	e := newEnrollee(t, func(k *inwebosim.Knobs) { k.PinMode = "3" })
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
 	if has, err := service.HasPIN(t.Context(), e.request(), smsCode); err != nil || !has {
@@ -100,7 +100,7 @@ func TestHasPIN(t *testing.T) {
 // What inWebo says of an account by an SMS code is remembered for display where there is a record, and changes nothing else.
 func TestHasPINOfAnAccountWithARecord(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, func(k *inwebosim.Knobs) { k.PinMode = "3" })
+	e := newEnrollee(t, func(k *inwebosim.Knobs) { k.PinMode = "3" })
 	must(t, e.enroll(t, limits(), otp.EnrollRequest{}))
 	before := e.record(t)
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
@@ -123,13 +123,13 @@ func TestHasPINOfAnAccountWithARecord(t *testing.T) {
 // A request for an SMS code, or a failed enrollment, tells of the way to inWebo what others do: a refusal is an answer.
 func TestARefusedSetupIsAnAnswer(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	limited := cautious()
 	limited.CircuitFaults, limited.CircuitTimeout = 2, time.Minute
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limited, nil)
 	defer drained(t, service)
 	check := func() error { _, err := service.HasPIN(t.Context(), e.request(), smsCode); return err }
-	enrol := func() error {
+	enroll := func() error {
 		_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 		return err
 	}
@@ -141,9 +141,9 @@ func TestARefusedSetupIsAnAnswer(t *testing.T) {
 	}{
 		{noAnswer, check, otp.ErrUnreachable},
 		{refused, check, otp.ErrState},
-		{noAnswer, enrol, otp.ErrUnreachable},
-		{refused, enrol, otp.ErrState},
-		{noAnswer, enrol, otp.ErrUnreachable},
+		{noAnswer, enroll, otp.ErrUnreachable},
+		{refused, enroll, otp.ErrState},
+		{noAnswer, enroll, otp.ErrUnreachable},
 		{noAnswer, check, otp.ErrUnreachable},
 	} {
 		must(t, e.sim.Plant(step.n))
@@ -151,7 +151,7 @@ func TestARefusedSetupIsAnAnswer(t *testing.T) {
 			t.Errorf("step %d: %v, want %v", i+1, err, step.want)
 		}
 	}
-	for _, call := range []func() error{check, enrol} {
+	for _, call := range []func() error{check, enroll} {
 		if err := call(); !errors.Is(err, otp.ErrCircuitOpen) {
 			t.Errorf("after two faults in a row: %v", err)
 		}

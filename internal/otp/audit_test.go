@@ -74,7 +74,7 @@ func TestAuditOfSettleThatIsStoredUnseen(t *testing.T) {
 // There is no doubt where there is no device: an enrollment whose process died leaves nothing that could lag behind inWebo.
 func TestNoDoubtWithoutDevice(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	row, err := otp.Encode(otp.Record{Account: e.account, Revision: 1, Serial: ratchet.Serial("phone/_/" + strings.Repeat("ab", 16)), Lease: &otp.Lease{
 		Conversation: "dead", Revision: 1, Since: time.Now().Add(-time.Hour), Until: time.Now().Add(-time.Minute),
 	}})

@@ -33,9 +33,9 @@ func TestAWaitForABusyDeviceIsKept(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	for _, queue := range []time.Duration{0, 3 * time.Second, 10 * time.Second} {
-		for _, enrols := range []bool{false, true} {
+		for _, enrolls := range []bool{false, true} {
 			for _, elsewhere := range []bool{false, true} {
-				t.Run(fmt.Sprintf("queue %v/enrols %v/elsewhere %v", queue, enrols, elsewhere), func(t *testing.T) {
+				t.Run(fmt.Sprintf("queue %v/enrolls %v/elsewhere %v", queue, enrolls, elsewhere), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
 						d, limits := plant(t, sim, inwebosim.Override{}), limits()
@@ -46,7 +46,7 @@ func TestAWaitForABusyDeviceIsKept(t *testing.T) {
 							other = otp.New(d.memory, newBridge(sim), limits, nil)
 						}
 						go func() {
-							if enrols {
+							if enrolls {
 								_, _ = one.Enroll(t.Context(), d.request(), otp.EnrollRequest{Replace: true})
 							} else {
 								_, _ = one.IssueOTP(t.Context(), d.request(), rightPIN)

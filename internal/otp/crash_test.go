@@ -17,7 +17,7 @@ import (
 
 var errDead = errors.New("the process is dead")
 
-// mortal is a process that enrols and dies at one moment: from then on nothing of it reaches the store or inWebo.
+// mortal is a process that enrolls and dies at one moment: from then on nothing of it reaches the store or inWebo.
 type mortal struct {
 	otp.Inwebo
 	service *otp.Service
@@ -27,7 +27,7 @@ type mortal struct {
 	buried  chan struct{} // closed when nothing of it goes on
 }
 
-func newMortal(t testing.TB, e *enrolee, moment string) *mortal {
+func newMortal(t testing.TB, e *enrollee, moment string) *mortal {
 	t.Helper()
 	m := &mortal{Inwebo: wire(t, e.sim.ProtocolURL(), time.Minute), moment: moment, buried: make(chan struct{})}
 	m.service = otp.New(&storetest.Breaking{Store: e.memory, Decide: func(c storetest.Call) storetest.Fault {

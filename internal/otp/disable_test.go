@@ -11,7 +11,7 @@ import (
 // A disabled account keeps its device, and none of its calls reaches inWebo until it is enabled.
 func TestDisabledAccountKeepsItsDevice(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	e.mustEnroll(t, otp.EnrollRequest{})
 	service := serviceOn(t, e.memory, e)
 	must(t, service.Disable(t.Context(), e.request()))
@@ -47,7 +47,7 @@ func TestDisabledAccountKeepsItsDevice(t *testing.T) {
 // Only a disabled account is forgotten by a program. It stays disabled without its device.
 func TestForgetDisabledAccountAlone(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	service := serviceOn(t, e.memory, e)
 	for name, change := range map[string]func(context.Context, otp.Request) error{
 		"disable": service.Disable, "enable": service.Enable, "forget": service.ForgetDisabled,
@@ -70,7 +70,7 @@ func TestForgetDisabledAccountAlone(t *testing.T) {
 // A restore makes no account usable that was disabled after the backup.
 func TestRestoredAccountStaysDisabled(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	e.mustEnroll(t, otp.EnrollRequest{})
 	backup := e.row(t)
 	service := serviceOn(t, e.memory, e)
@@ -85,7 +85,7 @@ func TestRestoredAccountStaysDisabled(t *testing.T) {
 // A record that cannot be decoded any more does not enable an account that an operator has disabled.
 func TestDamageDoesNotEnableAnAccount(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	e.mustEnroll(t, otp.EnrollRequest{})
 	service := serviceOn(t, e.memory, e)
 	must(t, service.Disable(t.Context(), e.request()))

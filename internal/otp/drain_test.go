@@ -71,7 +71,7 @@ func TestDrainSendsQueuersAway(t *testing.T) {
 	})
 }
 
-// The last deadline is that of the longest conversation under way: an enrolment has more time than an OTP.
+// The last deadline is that of the longest conversation under way: an enrollment has more time than an OTP.
 func TestLastDeadline(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
@@ -94,7 +94,7 @@ func TestLastDeadline(t *testing.T) {
 		})
 		synctest.Wait()
 		if left := time.Until(service.LastDeadline()); left != otp.EnrollmentDeadlines*limits().Deadline {
-			t.Errorf("%v after the beginning of an enrolment", left)
+			t.Errorf("%v after the beginning of an enrollment", left)
 		}
 		callers.Wait()
 	})

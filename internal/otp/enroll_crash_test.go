@@ -10,21 +10,21 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// The calls of the store in the course of an enrolment.
-var enrolmentCalls = []call{{"fetch", 1}, {"hold", 2}, {"activated", 3}, {"enrolled", 4}}
+// The calls of the store in the course of an enrollment.
+var enrollmentCalls = []call{{"fetch", 1}, {"hold", 2}, {"activated", 3}, {"enrolled", 4}}
 
-// Every call of the store of an enrolment × whatever can go wrong with it × an account with a device or without.
-func TestEnrolmentStoreFaults(t *testing.T) {
+// Every call of the store of an enrollment × whatever can go wrong with it × an account with a device or without.
+func TestEnrollmentStoreFaults(t *testing.T) {
 	t.Parallel()
 	for _, f := range storeFaults() {
-		for _, at := range enrolmentCalls {
+		for _, at := range enrollmentCalls {
 			for _, replace := range []bool{false, true} {
 				if f.hangs { // there is no bubble around sockets, and the calls are the same as an OTP's
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/replace %v", at.name, f.name, replace), func(t *testing.T) {
 					t.Parallel()
-					e := newEnrolee(t, usual)
+					e := newEnrollee(t, usual)
 					if replace {
 						e.mustEnroll(t, otp.EnrollRequest{})
 					}
@@ -54,14 +54,14 @@ func TestEnrolmentStoreFaults(t *testing.T) {
 	}
 }
 
-// What a process leaves that dies in the course of an enrolment.
+// What a process leaves that dies in the course of an enrollment.
 const (
 	nothing  = "nothing"
-	held     = "" // a hold, with the phase that the enrolment has come to
+	held     = "" // a hold, with the phase that the enrollment has come to
 	enrolled = "enrolled"
 )
 
-// A process that dies at any point of an enrolment leaves a clear way on: the same serial with a new SMS code. Nothing
+// A process that dies at any point of an enrollment leaves a clear way on: the same serial with a new SMS code. Nothing
 // half-enrolled is used, and an old device stays until the new one is stored.
 func TestKilledWhileEnrolling(t *testing.T) {
 	t.Parallel()
@@ -88,7 +88,7 @@ func TestKilledWhileEnrolling(t *testing.T) {
 		for _, replace := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/replace %v", row.at, replace), func(t *testing.T) {
 				t.Parallel()
-				e := newEnrolee(t, usual)
+				e := newEnrollee(t, usual)
 				if replace {
 					e.mustEnroll(t, otp.EnrollRequest{})
 				}
@@ -119,8 +119,8 @@ func TestKilledWhileEnrolling(t *testing.T) {
 	}
 }
 
-// mustBeHeld wants the device of a dead process to be held, and an enrolment of that phase with it.
-func (e *enrolee) mustBeHeld(t *testing.T, phase otp.EnrollmentPhase, replace bool) {
+// mustBeHeld wants the device of a dead process to be held, and an enrollment of that phase with it.
+func (e *enrollee) mustBeHeld(t *testing.T, phase otp.EnrollmentPhase, replace bool) {
 	t.Helper()
 	r := e.record(t)
 	if r.Lease == nil || r.Enrollment == nil || r.Enrollment.Phase != phase || (r.Device != nil) != replace {
@@ -135,8 +135,8 @@ func (e *enrolee) mustBeHeld(t *testing.T, phase otp.EnrollmentPhase, replace bo
 	}
 }
 
-// enrollLater enrols when the hold of a dead process is over.
-func (e *enrolee) enrollLater(t *testing.T, replace bool) error {
+// enrollLater enrolls when the hold of a dead process is over.
+func (e *enrollee) enrollLater(t *testing.T, replace bool) error {
 	t.Helper()
 	service := otp.New(e.later(), wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)

@@ -11,21 +11,21 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// unfinished is what a failed enrolment leaves: how far it came, and whether an old device is in doubt.
+// unfinished is what a failed enrollment leaves: how far it came, and whether an old device is in doubt.
 type unfinished struct {
 	phase otp.EnrollmentPhase
 	doubt bool
 }
 
-// enrolmentTable is the fault table of an enrolment. The old device, if there is one, is always there.
-var enrolmentTable = map[stage]map[result]unfinished{
+// enrollmentTable is the fault table of an enrollment. The old device, if there is one, is always there.
+var enrollmentTable = map[stage]map[result]unfinished{
 	activateSetup:    {notSent: {"", false}, noAnswer: {"", false}, refused: {"", false}, done: {"", false}},
 	activateFinalize: {notSent: {"", false}, noAnswer: {otp.PhaseEnrolling, true}, refused: {"", false}, done: {otp.PhaseEnrolling, true}},
 	msFinalize:       {notSent: {otp.PhaseActivated, true}, noAnswer: {otp.PhaseActivated, true}, refused: {otp.PhaseActivated, true}},
 }
 
-// Every exchange of an enrolment × whatever can go wrong with it × an account with a device or without.
-func TestEnrolmentFaults(t *testing.T) {
+// Every exchange of an enrollment × whatever can go wrong with it × an account with a device or without.
+func TestEnrollmentFaults(t *testing.T) {
 	t.Parallel()
 	for _, at := range stages {
 		for i := range append(silences(nil), refusals()...) {
@@ -36,19 +36,19 @@ func TestEnrolmentFaults(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s/%s/replace %v", at.exchange, name, replace), func(t *testing.T) {
 					t.Parallel()
-					e := newEnrolee(t, usual)
+					e := newEnrollee(t, usual)
 					if replace {
 						e.mustEnroll(t, otp.EnrollRequest{})
 					}
 					f := append(silences(e.sim), refusals()...)[i]
-					f.testEnrolment(t, e, at, replace)
+					f.testEnrollment(t, e, at, replace)
 				})
 			}
 		}
 	}
 }
 
-func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace bool) {
+func (f exchangeFault) testEnrollment(t *testing.T, e *enrollee, at stage, replace bool) {
 	var before otp.Record
 	if replace {
 		before = e.record(t)
@@ -83,7 +83,7 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 	if r.Enrollment != nil {
 		got.phase = r.Enrollment.Phase
 	}
-	left := enrolmentTable[at][f.result]
+	left := enrollmentTable[at][f.result]
 	left.doubt = left.doubt && replace
 	if got != left || r.Lease != nil || !reflect.DeepEqual(r.Device, before.Device) {
 		t.Errorf("it leaves %+v, want %+v; the hold %+v, the device %+v", got, left, r.Lease, r.Device)
@@ -96,9 +96,9 @@ func (f exchangeFault) testEnrolment(t *testing.T, e *enrolee, at stage, replace
 	e.mustHaveOneSerial(t)
 }
 
-// mustGoOnUnenrolled asks for an OTP after an enrolment failed: there is no device, or the old one works, or it is
+// mustGoOnUnenrolled asks for an OTP after an enrollment failed: there is no device, or the old one works, or it is
 // in doubt because inWebo has moved on.
-func (e *enrolee) mustGoOnUnenrolled(t *testing.T, replace, movedOn bool) {
+func (e *enrollee) mustGoOnUnenrolled(t *testing.T, replace, movedOn bool) {
 	t.Helper()
 	service := otp.New(e.later(), wire(t, e.sim.ProtocolURL(), time.Minute), generous(), nil)
 	defer drained(t, service)
@@ -124,7 +124,7 @@ func TestARefusedActivationLeavesTheOldDeviceAlone(t *testing.T) {
 	for _, at := range stages {
 		t.Run(string(at.exchange), func(t *testing.T) {
 			t.Parallel()
-			e := newEnrolee(t, usual)
+			e := newEnrollee(t, usual)
 			e.mustEnroll(t, otp.EnrollRequest{})
 			before := e.record(t)
 			must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:FORBIDDEN", Match: at.match, Fields: []inwebosim.Field{
@@ -162,7 +162,7 @@ func TestSenselessActivation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEnrolee(t, usual)
+			e := newEnrollee(t, usual)
 			n := inwebosim.Fault{Kind: inwebosim.KindExtra, Match: row.at.match, Drop: []string{row.field}}
 			n.Fields = []inwebosim.Field{{Name: row.field, Value: row.value}}
 			if row.field == "s_n" {
@@ -190,7 +190,7 @@ func TestEnrollmentThatDoesNotSynchronize(t *testing.T) {
 	for _, movement := range movements {
 		t.Run(string(movement), func(t *testing.T) {
 			t.Parallel()
-			e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Ratchet, k.SecretsMove = movement, true })
+			e := newEnrollee(t, func(k *inwebosim.Knobs) { k.Ratchet, k.SecretsMove = movement, true })
 			must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match, Process: &processed}))
 			if err := e.enroll(t, limits(), otp.EnrollRequest{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
 				t.Errorf("told %v", err)
@@ -223,7 +223,7 @@ func TestAServiceListThatDoesNotAddUpCostsNoDevice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEnrolee(t, usual)
+			e := newEnrollee(t, usual)
 			must(t, e.sim.Plant(inwebosim.Fault{
 				Kind: inwebosim.KindExtra, Match: activateFinalize.match, Drop: []string{"s_n"}, Fields: fields,
 			}))
@@ -246,7 +246,7 @@ func TestAnUnusableServiceListLeavesTheStoredOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEnrolee(t, usual)
+			e := newEnrollee(t, usual)
 			e.mustEnroll(t, otp.EnrollRequest{})
 			before := e.record(t).Device.Services
 			must(t, e.sim.Plant(inwebosim.Fault{
@@ -264,7 +264,7 @@ func TestAnUnusableServiceListLeavesTheStoredOne(t *testing.T) {
 // A caller that was told that an enrollment failed may enroll again, although its device was stored.
 func TestEnrollingADeviceThatIsNotConfirmed(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:SYNCHROFAILED", Match: msFinalize.match})) // and it was not done
 	if err := e.enroll(t, limits(), otp.EnrollRequest{}); otp.CauseOf(err) != otp.ErrSynchroFailed {
 		t.Errorf("told %v", err)

@@ -14,7 +14,7 @@ import (
 )
 
 // enrollAs enrolls the account with that PIN, without a pause after a wrong one.
-func (e *enrolee) enrollAs(t testing.TB, client otp.Inwebo, pin secret.Text) error {
+func (e *enrollee) enrollAs(t testing.TB, client otp.Inwebo, pin secret.Text) error {
 	t.Helper()
 	atOnce := limits()
 	atOnce.Guard.Pause = 0
@@ -27,9 +27,9 @@ func (e *enrolee) enrollAs(t testing.TB, client otp.Inwebo, pin secret.Text) err
 var ownersCode = secret.NewText("abcd1234")
 
 // owner is an account that has a PIN at inWebo.
-func owner(t testing.TB) *enrolee {
+func owner(t testing.TB) *enrollee {
 	t.Helper()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	must(t, e.sim.AddAccount(inwebosim.Account{Login: "owner", PIN: rightPIN.Reveal(), Codes: []inwebosim.Code{{Value: ownersCode.Reveal()}}}))
 	return e
 }
@@ -132,7 +132,7 @@ func TestEnrollmentsGuessIsDurableFirst(t *testing.T) {
 // An account that chooses its PIN with the enrollment has none that could be guessed.
 func TestEnrollmentWithANewPINTakesNoGuess(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindLostAnswer, Match: activateFinalize.match}))
 	if err := e.enroll(t, limits(), otp.EnrollRequest{}); err == nil {
 		t.Fatal("enrolled")
@@ -155,7 +155,7 @@ func TestEnrollmentWhoseRecordIsSealedAgain(t *testing.T) {
 // An enrollment whose process died leaves no doubt where there is no device, neither in the record nor in a count.
 func TestNoDoubtWithoutADevice(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	m := newMortal(t, e, "before activate_finalize")
 	_, _ = m.service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
 	<-m.buried
@@ -265,7 +265,7 @@ func (s *slept) MSFinalize(ctx context.Context, who inwebo.Identity, secrets []i
 }
 
 // mustBlockNothing sends wrong PINs until none is forwarded, and wants that inWebo has counted two.
-func (e *enrolee) mustBlockNothing(t *testing.T, service *otp.Service) {
+func (e *enrollee) mustBlockNothing(t *testing.T, service *otp.Service) {
 	t.Helper()
 	for range 3 {
 		_, _ = service.IssueOTP(t.Context(), e.request(), wrongPIN)

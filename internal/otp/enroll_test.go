@@ -12,14 +12,14 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// A device enrols and makes OTPs, whatever the number of secrets and the movement of the keys.
+// A device enrolls and makes OTPs, whatever the number of secrets and the movement of the keys.
 func TestEnrol(t *testing.T) {
 	t.Parallel()
 	for _, secrets := range []int{1, 2, 4} {
 		for _, movement := range movements {
 			t.Run(fmt.Sprintf("ms_n %d/%s", secrets, movement), func(t *testing.T) {
 				t.Parallel()
-				e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Secrets, k.Ratchet, k.SecretsMove = secrets, movement, true })
+				e := newEnrollee(t, func(k *inwebosim.Knobs) { k.Secrets, k.Ratchet, k.SecretsMove = secrets, movement, true })
 				var steps []otp.EnrollmentStep
 				e.mustEnroll(t, otp.EnrollRequest{Progress: func(step otp.EnrollmentStep) { steps = append(steps, step) }})
 				e.mustIssue(t)
@@ -38,7 +38,7 @@ func TestEnrol(t *testing.T) {
 func TestEnrolWithoutASecret(t *testing.T) {
 	t.Parallel()
 	for _, replace := range []bool{false, true} {
-		e := newEnrolee(t, usual)
+		e := newEnrollee(t, usual)
 		var before otp.Record
 		if replace {
 			e.mustEnroll(t, otp.EnrollRequest{})
@@ -64,7 +64,7 @@ func TestEnrolWithoutASecret(t *testing.T) {
 func TestServices(t *testing.T) {
 	t.Parallel()
 	for services := range 3 {
-		e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Services = max(1, services) })
+		e := newEnrollee(t, func(k *inwebosim.Knobs) { k.Services = max(1, services) })
 		must(t, e.enroll(t, limits(), otp.EnrollRequest{}))
 		list := e.record(t).Device.Services
 		if len(list) != max(1, services) {
@@ -103,7 +103,7 @@ func TestServices(t *testing.T) {
 // An account that is enrolled stays as it is, unless a new device is asked for.
 func TestEnrolAgain(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	e.mustEnroll(t, otp.EnrollRequest{})
 	before, heard := e.row(t), len(e.sim.History(inwebosim.Match{}))
 	if err := e.enroll(t, limits(), otp.EnrollRequest{}); otp.CauseOf(err) != otp.ErrAlreadyEnrolled {
@@ -115,15 +115,15 @@ func TestEnrolAgain(t *testing.T) {
 	first := e.record(t)
 	e.mustEnroll(t, otp.EnrollRequest{Replace: true})
 	if second := e.record(t); second.Device.State.Keys.K0.Equal(first.Device.State.Keys.K0) || second.Step <= first.Step || second.Activations != 2 {
-		t.Errorf("after a new enrolment: %+v", second)
+		t.Errorf("after a new enrollment: %+v", second)
 	}
 	e.mustHaveOneSerial(t)
 }
 
-// A new enrolment ends a doubt and a lock, and a forgotten device comes back with the serial that it had.
-func TestEnrolmentIsTheWayOut(t *testing.T) {
+// A new enrollment ends a doubt and a lock, and a forgotten device comes back with the serial that it had.
+func TestEnrollmentIsTheWayOut(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	e.mustEnroll(t, otp.EnrollRequest{})
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)

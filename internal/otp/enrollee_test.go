@@ -14,28 +14,28 @@ import (
 
 var smsCode = secret.NewText(inwebosim.DefaultCode)
 
-// enrolee is an account that has no device yet, at a simulator of its own.
-type enrolee struct {
+// enrollee is an account that has no device yet, at a simulator of its own.
+type enrollee struct {
 	device // its id is known when the simulator knows the device
 }
 
-func newEnrolee(t testing.TB, turn func(*inwebosim.Knobs)) *enrolee {
+func newEnrollee(t testing.TB, turn func(*inwebosim.Knobs)) *enrollee {
 	t.Helper()
-	return &enrolee{device{sim: started(t, turn), account: "someone", memory: storetest.NewMemory()}}
+	return &enrollee{device{sim: started(t, turn), account: "someone", memory: storetest.NewMemory()}}
 }
 
 func usual(*inwebosim.Knobs) {}
 
 // turn turns knobs of a simulator that runs.
-func (e *enrolee) turn(t testing.TB, turn func(*inwebosim.Knobs)) {
+func (e *enrollee) turn(t testing.TB, turn func(*inwebosim.Knobs)) {
 	t.Helper()
 	knobs := e.sim.Knobs()
 	turn(&knobs)
 	must(t, e.sim.SetKnobs(knobs))
 }
 
-// enroll enrols the account, in a process of its own, on its store and over sockets.
-func (e *enrolee) enroll(t testing.TB, limits otp.Limits, how otp.EnrollRequest) error {
+// enroll enrolls the account, in a process of its own, on its store and over sockets.
+func (e *enrollee) enroll(t testing.TB, limits otp.Limits, how otp.EnrollRequest) error {
 	t.Helper()
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits, nil)
 	defer drained(t, service)
@@ -44,8 +44,8 @@ func (e *enrolee) enroll(t testing.TB, limits otp.Limits, how otp.EnrollRequest)
 	return err
 }
 
-// mustEnroll enrols the account, and has an OTP of the device verified.
-func (e *enrolee) mustEnroll(t testing.TB, how otp.EnrollRequest) {
+// mustEnroll enrolls the account, and has an OTP of the device verified.
+func (e *enrollee) mustEnroll(t testing.TB, how otp.EnrollRequest) {
 	t.Helper()
 	if err := e.enroll(t, generous(), how); err != nil {
 		t.Fatalf("enrolling: %v", err)
@@ -59,7 +59,7 @@ func (e *enrolee) mustEnroll(t testing.TB, how otp.EnrollRequest) {
 }
 
 // mustIssue has an OTP verified.
-func (e *enrolee) mustIssue(t testing.TB) {
+func (e *enrollee) mustIssue(t testing.TB) {
 	t.Helper()
 	issued, err := e.issue(t, generous())
 	mustVerify(t, &e.device, issued, err)
@@ -68,7 +68,7 @@ func (e *enrolee) mustIssue(t testing.TB) {
 	}
 }
 
-func (e *enrolee) issue(t testing.TB, limits otp.Limits) (otp.Issued, error) {
+func (e *enrollee) issue(t testing.TB, limits otp.Limits) (otp.Issued, error) {
 	t.Helper()
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits, nil)
 	defer drained(t, service)
@@ -76,7 +76,7 @@ func (e *enrolee) issue(t testing.TB, limits otp.Limits) (otp.Issued, error) {
 }
 
 // mustHaveOneSerial wants that inWebo was never shown a second serial.
-func (e *enrolee) mustHaveOneSerial(t testing.TB) {
+func (e *enrollee) mustHaveOneSerial(t testing.TB) {
 	t.Helper()
 	stored := string(e.record(t).Serial)
 	for _, x := range e.sim.History(inwebosim.Match{Action: "ActionFinalize", Mode: "activate"}) {
@@ -90,12 +90,12 @@ func (e *enrolee) mustHaveOneSerial(t testing.TB) {
 }
 
 // hasRow reports whether the account has a record at all.
-func (e *enrolee) hasRow() bool {
+func (e *enrollee) hasRow() bool {
 	_, _, err := e.memory.Fetch(context.Background(), e.account)
 	return err == nil
 }
 
-// stage is an exchange of an enrolment.
+// stage is an exchange of an enrollment.
 type stage struct {
 	exchange inwebo.Exchange
 	match    inwebosim.Match

@@ -109,7 +109,7 @@ var (
 	ErrNotActivated   = newCause(errcodes.ReasonActivationRequired, "refused: not activated")
 	ErrNoService      = newCause(errcodes.ReasonNoService, "refused: no service")
 	ErrPINReused      = newCause(errcodes.ReasonPINReused, "refused: PIN reused")
-	ErrSynchroFailed  = newCause(errcodes.ReasonSynchronizationFailed, "refused: synchronisation failed")
+	ErrSynchroFailed  = newCause(errcodes.ReasonSynchronizationFailed, "refused: synchronization failed")
 	ErrForbidden      = newCause(errcodes.ReasonForbiddenByInwebo, "refused: forbidden")
 	ErrPINFormat      = newCause(errcodes.ReasonPINFormatRefused, "refused: format of the PIN")
 	ErrTooManyDevices = newCause(errcodes.ReasonTooManyDevices, "refused: too many devices")

@@ -36,7 +36,7 @@ type outcome struct {
 	// finalized means that inWebo has answered a finalize, whatever it answered.
 	finalized bool
 	otp       secret.Text // of an accepted round that makes one
-	resync    bool        // an accepted round that was a resynchronisation: a second one makes the OTP
+	resync    bool        // an accepted round that was a resynchronization: a second one makes the OTP
 	// change is what the answer changed of the device: one step of the ratchet. nil: nothing.
 	change change
 	// unread is an answer that must be kept because it could not be read. nil: there is none.

@@ -31,7 +31,7 @@ func twoStores() map[string]func(t *testing.T) [2]otp.Store {
 // Of imports of one file at the same time, into one account or several, exactly one succeeds.
 func TestOneDeviceOneAccount(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	found := foreign(t, e, false)
 	for name, open := range twoStores() {
 		t.Run(name, func(t *testing.T) {
@@ -69,14 +69,14 @@ func TestOneDeviceOneAccount(t *testing.T) {
 
 // moving is a device that wanders from account to account of one store.
 type moving struct {
-	*enrolee
+	*enrollee
 	service *otp.Service
 	found   otp.ForeignDevice
 }
 
 func newMoving(t *testing.T) *moving {
-	e := newEnrolee(t, usual)
-	m := &moving{enrolee: e, found: foreign(t, e, false)}
+	e := newEnrollee(t, usual)
+	m := &moving{enrollee: e, found: foreign(t, e, false)}
 	atOnce := limits()
 	atOnce.Guard.Pause = 0
 	m.service = otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), atOnce, nil)

@@ -15,7 +15,7 @@ import (
 )
 
 // foreign is a device that inWebo knows, as another client's file has it: with the secret, or closed.
-func foreign(t *testing.T, e *enrolee, closed bool) otp.ForeignDevice {
+func foreign(t *testing.T, e *enrollee, closed bool) otp.ForeignDevice {
 	t.Helper()
 	known := inwebosim.Device{
 		ID: "0123456789abcdef", Serial: "phone/_/" + strings.Repeat("ab", 16), PIN: rightPIN.Reveal(), Secret: strings.Repeat("5e", 16),
@@ -37,7 +37,7 @@ func foreign(t *testing.T, e *enrolee, closed bool) otp.ForeignDevice {
 	return found
 }
 
-func (e *enrolee) imported(t *testing.T, found otp.ForeignDevice) error {
+func (e *enrollee) imported(t *testing.T, found otp.ForeignDevice) error {
 	t.Helper()
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
 	defer drained(t, service)
@@ -49,7 +49,7 @@ func TestImport(t *testing.T) {
 	t.Parallel()
 	for _, closed := range []bool{false, true} {
 		for _, movement := range movements {
-			e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Ratchet = movement })
+			e := newEnrollee(t, func(k *inwebosim.Knobs) { k.Ratchet = movement })
 			found := foreign(t, e, closed)
 			must(t, e.imported(t, found))
 			r := e.record(t)
@@ -71,7 +71,7 @@ func TestImport(t *testing.T) {
 // The secret of a device that came without its PIN is opened by a PIN that inWebo accepts, and by no other.
 func TestAWrongPINOpensNothing(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	found := foreign(t, e, true)
 	must(t, e.imported(t, found))
 	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), generous(), nil)
@@ -95,7 +95,7 @@ func TestWrongPINsNeverCostAnImportedDevice(t *testing.T) {
 	for _, movement := range movements {
 		t.Run(string(movement), func(t *testing.T) {
 			t.Parallel()
-			e := newEnrolee(t, func(k *inwebosim.Knobs) { k.CheckPIN, k.Ratchet, k.WrongLimit = false, movement, 0 })
+			e := newEnrollee(t, func(k *inwebosim.Knobs) { k.CheckPIN, k.Ratchet, k.WrongLimit = false, movement, 0 })
 			must(t, e.imported(t, foreign(t, e, true)))
 			unguarded := generous()
 			unguarded.Guard.Attempts = 0
@@ -117,7 +117,7 @@ func TestWrongPINsNeverCostAnImportedDevice(t *testing.T) {
 // An account that has a device keeps it, and half a device is none.
 func TestImportRefuses(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	found := foreign(t, e, false)
 	for name, spoil := range map[string]func(*otp.ForeignDevice){
 		"no id":       func(f *otp.ForeignDevice) { f.Identity.ID = "" },
@@ -141,11 +141,11 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
-// After a failed enrolment, or a forgotten device, the account takes over the imported one with its serial; an enrolment
+// After a failed enrollment, or a forgotten device, the account takes over the imported one with its serial; an enrollment
 // after that keeps it.
 func TestImportBringsItsSerial(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:CODE", Match: activateFinalize.match}))
 	if err := e.enroll(t, limits(), otp.EnrollRequest{}); !errors.Is(err, otp.ErrSMSCode) {
 		t.Fatal(err)

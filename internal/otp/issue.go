@@ -20,7 +20,7 @@ const settleReserve = 500 * time.Millisecond
 type Issued struct {
 	OTP    secret.Text // 1 to 8 of a–z0–9
 	Step   uint64      // the ratchet step that made it
-	Rounds int         // 2 when inWebo asked for a resynchronisation first
+	Rounds int         // 2 when inWebo asked for a resynchronization first
 	// Blocked means that inWebo accepted this call and blocks the account from now on.
 	Blocked bool
 	// Allowance is what is left of the account's quota afterwards.
@@ -74,7 +74,7 @@ func (l Limits) service(device *Device) (string, error) {
 	}
 }
 
-// issue makes the rounds of one OTP: one, or two when the first was a resynchronisation (docs/protocol.md §6).
+// issue makes the rounds of one OTP: one, or two when the first was a resynchronization (docs/protocol.md §6).
 func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin secret.Text) (Issued, error) {
 	triedAgain := false
 	for {

@@ -82,7 +82,7 @@ func TestTooLateForAnActivation(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	synctest.Test(t, func(t *testing.T) {
-		e := &enrolee{device{sim: sim, account: "someone", memory: storetest.NewMemory()}}
+		e := &enrollee{device{sim: sim, account: "someone", memory: storetest.NewMemory()}}
 		client := &slowActivation{newBridge(sim), t, 2*limits().Deadline - 2*limits().FinalizeTimeout}
 		service := otp.New(e.memory, client, limits(), nil)
 		_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})

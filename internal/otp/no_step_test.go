@@ -42,7 +42,7 @@ func TestAListOfNoServicesCostsNoDevice(t *testing.T) {
 	}
 	t.Run("enrolled", func(t *testing.T) {
 		t.Parallel()
-		e := newEnrolee(t, usual)
+		e := newEnrollee(t, usual)
 		must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindExtra, Match: msFinalize.match, Fields: empty}))
 		e.mustEnroll(t, otp.EnrollRequest{})
 	})

@@ -42,7 +42,7 @@ func (s unopening) Replace(ctx context.Context, w otp.Write) error {
 	return s.Store.Replace(ctx, w)
 }
 
-func serviceOn(t *testing.T, store otp.Store, e *enrolee) *otp.Service {
+func serviceOn(t *testing.T, store otp.Store, e *enrollee) *otp.Service {
 	t.Helper()
 	service := otp.New(store, wire(t, e.sim.ProtocolURL(), time.Minute), generous(), nil)
 	t.Cleanup(func() { drained(t, service) })
@@ -52,7 +52,7 @@ func serviceOn(t *testing.T, store otp.Store, e *enrolee) *otp.Service {
 // What administrators change of a record without its keys leaves the vault as it is: with the keys, the device makes OTPs.
 func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	e.mustEnroll(t, otp.EnrollRequest{})
 	recordSecrets := e.row(t).Secrets.Reveal()
 	service := serviceOn(t, unopening{e.memory}, e)
@@ -85,7 +85,7 @@ func TestAmendmentsKeepAVaultThatIsNotOpened(t *testing.T) {
 // An enrollment that inWebo refuses costs nothing of a device whose keys are only missing.
 func TestEnrollmentThatFailsKeepsAVaultThatIsNotOpened(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	e.mustEnroll(t, otp.EnrollRequest{})
 	recordSecrets := e.row(t).Secrets.Reveal()
 	must(t, e.sim.Plant(inwebosim.Fault{Kind: inwebosim.KindErr, Match: activateSetup.match, Err: "NOK:CODE", Times: 1}))
@@ -103,7 +103,7 @@ func TestEnrollmentThatFailsKeepsAVaultThatIsNotOpened(t *testing.T) {
 // What is left of a damaged record keeps its lease, its serial, and of the PIN guard one guess.
 func TestForgettingADamagedRecord(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	e.mustEnroll(t, otp.EnrollRequest{})
 	whole, serial := e.row(t), e.record(t).Serial
 	damage := func(heldFor time.Duration) {

@@ -28,7 +28,7 @@ type Status struct {
 	Activations int             `json:"smsActivations"`
 	FewLeft     bool            `json:"fewSmsActivationsLeft"`
 	Step        uint64          `json:"step"`
-	Enrollment  EnrollmentPhase `json:"enrolment,omitempty"` // of one that is not through
+	Enrollment  EnrollmentPhase `json:"enrollment,omitempty"` // of one that is not through
 	// FutureStamps reports that the record has stamps ahead of the store's clock, which the next call corrects.
 	FutureStamps bool `json:"futureStamps,omitempty"`
 	// UnreadAnswers are answers of inWebo that are kept because they could not be read.

@@ -301,7 +301,7 @@ func TestAnUnreadAnswerToAnEnrollment(t *testing.T) {
 		for _, movement := range movements {
 			t.Run(fmt.Sprintf("accepted %v/%s", accepted, movement), func(t *testing.T) {
 				t.Parallel()
-				e := newEnrolee(t, func(k *inwebosim.Knobs) { k.Ratchet, k.SecretsMove = movement, true })
+				e := newEnrollee(t, func(k *inwebosim.Knobs) { k.Ratchet, k.SecretsMove = movement, true })
 				client := &unreadAt{wire(t, e.sim.ProtocolURL(), time.Minute), inwebo.ExchangeMSFinalize, accepted}
 				service := otp.New(e.memory, client, limits(), nil)
 				defer drained(t, service)
@@ -331,7 +331,7 @@ func TestAnUnreadAnswerToAnEnrollment(t *testing.T) {
 // An activation whose answer cannot be read is kept, and cannot be gone on with: there is no PIN.
 func TestAnUnreadAnswerToAnActivation(t *testing.T) {
 	t.Parallel()
-	e := newEnrolee(t, usual)
+	e := newEnrollee(t, usual)
 	client := &unreadAt{wire(t, e.sim.ProtocolURL(), time.Minute), inwebo.ExchangeActivateFinalize, true}
 	service := otp.New(e.memory, client, limits(), nil)
 	defer drained(t, service)

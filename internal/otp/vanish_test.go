@@ -184,9 +184,9 @@ func TestLateAnswerAfterDeletion(t *testing.T) {
 // An enrollment whose row vanishes after an exchange is stored whole, or says that it is not.
 func TestEnrollmentWhoseRowVanishes(t *testing.T) {
 	t.Parallel()
-	for name, vanish := range map[string]func(*enrolee){
-		"deleted": func(e *enrolee) { e.memory.Delete(e.account) },
-		"restored": func(e *enrolee) {
+	for name, vanish := range map[string]func(*enrollee){
+		"deleted": func(e *enrollee) { e.memory.Delete(e.account) },
+		"restored": func(e *enrollee) {
 			row, err := otp.Encode(otp.Record{Account: e.account, Revision: 1})
 			if err == nil {
 				e.memory.Restore(row)
@@ -196,7 +196,7 @@ func TestEnrollmentWhoseRowVanishes(t *testing.T) {
 		for _, at := range stages {
 			t.Run(name+"/"+string(at.exchange), func(t *testing.T) {
 				t.Parallel()
-				e, hears := newEnrolee(t, usual), new(watcher)
+				e, hears := newEnrollee(t, usual), new(watcher)
 				client := &enrolleeClient{Inwebo: wire(t, e.sim.ProtocolURL(), time.Minute), at: at.exchange, then: func() { vanish(e) }}
 				service := otp.New(e.memory, client, limits(), hears)
 				_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})

@@ -73,7 +73,7 @@ func NewMetrics(version string, codes []string) *Metrics {
 		}),
 		fewLeft: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "pimsd_few_sms_activations_total",
-			Help: "Enrolments of accounts that have few SMS activations left before inWebo locks them, refused ones included.",
+			Help: "Enrollments of accounts that have few SMS activations left before inWebo locks them, refused ones included.",
 		}),
 	}
 	m.panics = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -180,7 +180,7 @@ func (m *Metrics) WatchLog(dropped func() uint64) {
 	}, func() float64 { return float64(dropped()) }))
 }
 
-// CountFewActivations counts an enrolment of an account that has few SMS activations left.
+// CountFewActivations counts an enrollment of an account that has few SMS activations left.
 func (m *Metrics) CountFewActivations() { m.fewLeft.Inc() }
 
 // doubtTimeout bounds how long a scrape waits for a count of the store.

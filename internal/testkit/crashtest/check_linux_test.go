@@ -21,7 +21,7 @@ import (
 type found string
 
 const (
-	foundNone    found = "no device" // the crash came before the enrolment was through
+	foundNone    found = "no device" // the crash came before the enrollment was through
 	foundIdle    found = "idle"
 	foundInDoubt found = "in doubt" // after its hold was over, and inWebo no round ahead
 	foundBehind  found = "behind"   // the same, and inWebo one round ahead
@@ -72,7 +72,7 @@ func (w *harness) check(ctx context.Context, core *app.Core, wait func(time.Dura
 	f, err := w.acknowledged.compare(status, w.acknowledged.lastRound(expected), expected.Step)
 	err = errors.Join(err, w.acknowledged.audit(ctx, core, expected, expected.Step))
 	if f == foundNone {
-		_, enrolling := enrol(ctx, core)
+		_, enrolling := enroll(ctx, core)
 		return f, errors.Join(err, enrolling, w.nextOTP(ctx, core, false))
 	}
 	count, counting := core.Store.CountDoubt(ctx)

@@ -56,7 +56,7 @@ const (
 	reportOTP       = "otp"       // and the OTP
 )
 
-// issue is the child: it makes its store, enrols a device, asks for OTPs, and reports what it gets. Its arguments are the
+// issue is the child: it makes its store, enrolls a device, asks for OTPs, and reports what it gets. Its arguments are the
 // data directory, inWebo's URL, and how many OTPs. Two failures in a row end it at once, as a crash would.
 func issue(ctx context.Context, args []string, start func(context.Context, *config.Config) (*issuer, error)) error {
 	c, err := settings(args[0], args[1])
@@ -72,7 +72,7 @@ func issue(ctx context.Context, args []string, start func(context.Context, *conf
 		return err
 	}
 	report(reportEnrolling, count)
-	step, err := enrol(ctx, service.Core)
+	step, err := enroll(ctx, service.Core)
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,8 @@ func issue(ctx context.Context, args []string, start func(context.Context, *conf
 	return service.stop()
 }
 
-// enrol enrols the account's device, or waits until the one that it has is free. It returns the ratchet step.
-func enrol(ctx context.Context, core *app.Core) (step uint64, err error) {
+// enroll enrolls the account's device, or waits until the one that it has is free. It returns the ratchet step.
+func enroll(ctx context.Context, core *app.Core) (step uint64, err error) {
 	status, err := untilFree(ctx, core, time.Sleep)
 	if err != nil || status.State != otp.StateNotEnrolled {
 		return status.Step, err

@@ -45,7 +45,7 @@ type harness struct {
 type acknowledged struct {
 	enrolling, enrolled bool
 
-	base   uint64 // the step after the enrolment
+	base   uint64 // the step after the enrollment
 	stored uint64 // the step that the child found when it started last
 	otps   []string
 }
@@ -55,7 +55,7 @@ func newHarness(t *testing.T, m variant) *harness {
 	root := scratch(t)
 	knobs := inwebosim.DefaultKnobs()
 	knobs.Ratchet, knobs.LostFinalize, knobs.SecondRound = m.ratchet, m.lost, inwebosim.SecondRoundEveryOther
-	knobs.DeviceLimit = 1 // one serial has to do for all enrolments
+	knobs.DeviceLimit = 1 // one serial has to do for all enrollments
 	knobs.OTPLife = inwebosim.Duration(time.Hour)
 	inwebo, err := inwebosim.New(inwebosim.Options{Knobs: knobs})
 	if err != nil {

@@ -59,7 +59,7 @@ func newBefore(t *testing.T) before {
 	}
 	store, _ := core.Store.(*sqlite.Store)
 	backup := filepath.Join(t.TempDir(), "backup.db")
-	_, err = enrol(t.Context(), core)
+	_, err = enroll(t.Context(), core)
 	err = errors.Join(err, store.Backup(t.Context(), backup, func(int64, int64) {}),
 		core.OTP.Unlock(t.Context(), otp.Request{Account: account, Caller: "test"})) // so that the store is newer
 	lines, listed := store.AuditAfter(t.Context(), 0, math.MaxInt32)

@@ -40,7 +40,7 @@ func TestInweboFlaps(t *testing.T) {
 }
 
 // Where inWebo counts a device's old keys as wrong PINs, an account may end locked: its next guess would have blocked it
-// (TestRightPINsOfADeviceThatFellBehind). What holds then: inWebo blocks no account, and the enrolment that the device needs ends it.
+// (TestRightPINsOfADeviceThatFellBehind). What holds then: inWebo blocks no account, and the enrollment that the device needs ends it.
 // A lost answer stays taken for longer than the test: to have it given back again and again is the one way past the guard.
 func TestInweboFlapsAndCountsOldKeys(t *testing.T) {
 	t.Parallel()

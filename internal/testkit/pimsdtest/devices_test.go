@@ -53,7 +53,7 @@ func TestASecondRoundThatIsDueOutlivesARestart(t *testing.T) {
 	}
 }
 
-// Who enrols again keeps the serial: another one would cost one of the devices that an account may have.
+// Who enrolls again keeps the serial: another one would cost one of the devices that an account may have.
 func TestEnrollingAgainCostsNoDevice(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t, func(s *pimsdtest.Setup) { s.Inwebo.Knobs.DeviceLimit = 1 })

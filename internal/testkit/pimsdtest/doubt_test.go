@@ -71,7 +71,7 @@ func TestDoubtEndsWithTheNextOTP(t *testing.T) {
 }
 
 // A device that inWebo does not take back stays in doubt until it is enrolled again.
-func TestDoubtEndsWithAnEnrolment(t *testing.T) {
+func TestDoubtEndsWithAnEnrollment(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)
 	loseAnswer(t, a, true)
@@ -83,7 +83,7 @@ func TestDoubtEndsWithAnEnrolment(t *testing.T) {
 	}
 	again := a.Daemon.Enroll(a.Name, "567890")
 	if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
-		t.Errorf("%v devices in doubt after a new enrolment", n)
+		t.Errorf("%v devices in doubt after a new enrollment", n)
 	}
 	wantOTP(t, again)
 }

@@ -190,7 +190,7 @@ func TestOddFormsOfAnEnrollment(t *testing.T) {
 				if err := d.Inwebo.Plant(inwebosim.Fault{Kind: inwebosim.KindForm, Form: f.Name, Match: at}); err != nil {
 					t.Fatal(err)
 				}
-				wantEnrolled(t, a, f, at, enrol(a, ""))
+				wantEnrolled(t, a, f, at, enroll(a, ""))
 				wantGoesOn(t, a)
 			})
 		})
@@ -217,5 +217,5 @@ func wantEnrolled(t *testing.T, a *pimsdtest.Account, f inwebosim.OddForm, at in
 		wantCode(t, got, codeSyncFailed)
 	}
 	newCode(t, a)
-	wantResult(t, enrol(a, "?replace=true"), `{}`)
+	wantResult(t, enroll(a, "?replace=true"), `{}`)
 }

@@ -34,7 +34,7 @@ func TestTwoDaemonsOnOneStore(t *testing.T) {
 	}
 }
 
-// A daemon sees what the other has stored, enrolments too.
+// A daemon sees what the other has stored, enrollments too.
 func TestADaemonSeesWhatTheOtherStored(t *testing.T) {
 	t.Parallel()
 	here := enrolled(t)
@@ -45,10 +45,10 @@ func TestADaemonSeesWhatTheOtherStored(t *testing.T) {
 	}
 	there.Daemon.Enroll(here.Name, "567890")
 	if got := here.OTP(aPIN); got.Code != 2308 {
-		t.Errorf("the PIN before the new enrolment: %s", got.Body)
+		t.Errorf("the PIN before the new enrollment: %s", got.Body)
 	}
 	if got := here.OTP("567890"); !here.Verify(got.OTP) {
-		t.Errorf("the PIN of the new enrolment: %s", got.Body)
+		t.Errorf("the PIN of the new enrollment: %s", got.Body)
 	}
 	there.Daemon.Stop()
 	if got := here.OTP("567890"); !here.Verify(got.OTP) {

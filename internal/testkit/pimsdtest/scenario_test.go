@@ -97,14 +97,14 @@ func everythingGoesWrong(t *testing.T, a *pimsdtest.Account, wrong string, note 
 				})
 				newCode(t, a)
 				note(check(a))
-				note(enrol(a, "?replace=true"))
-				note(enrol(a, "?replace="+a.PIN))
+				note(enroll(a, "?replace=true"))
+				note(enroll(a, "?replace="+a.PIN))
 				a.Daemon.Inwebo.ClearFaults()
 			}
 		}
 	}
 	newCode(t, a)
-	note(enrol(a, "?replace=true"))
+	note(enroll(a, "?replace=true"))
 	note(status(a))
 	for _, c := range inputCauses() {
 		note(a.Daemon.Ask(a.Key, strings.ReplaceAll(c.body, "1234", a.PIN)))

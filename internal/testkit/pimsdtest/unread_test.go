@@ -36,7 +36,7 @@ func TestAnEnrollmentWhoseAnswerCannotBeRead(t *testing.T) {
 	d := pimsdtest.Start(t)
 	a := freshOn(t, d, "someone", "code1")
 	plant(t, d, inwebosim.Fault{Kind: inwebosim.KindTruncated, Match: inwebosim.Match{Action: pimsdtest.ActionFinalize, Mode: "ms"}, Bytes: -1})
-	if got := enrol(a, ""); got.Code != 2316 {
+	if got := enroll(a, ""); got.Code != 2316 {
 		t.Errorf("told %s", got.Body)
 	}
 	wantParts(t, status(a), `"isDeviceActivated":true`)

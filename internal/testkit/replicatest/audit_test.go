@@ -17,7 +17,7 @@ func TestTheAuditLogIsFollowed(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
 			w := newHarness(t, f.store(t), nil, inwebosim.DefaultKnobs())
-			accounts := w.enrol(callers)
+			accounts := w.enroll(callers)
 			processes := w.starts(f.processes)
 			written, followed := make(chan struct{}), make(chan []otp.AuditRecord)
 			go func() { followed <- w.follow(written) }()

@@ -18,7 +18,7 @@ func TestBruteForce(t *testing.T) {
 			noLeaks(t)
 			guarded := settings{"PIN_GUARD_ATTEMPTS": "2", "PIN_GUARD_PAUSE": "0s"}
 			w := newHarness(t, f.store(t), guarded, inwebosim.DefaultKnobs())
-			account := w.enrol(1)[0]
+			account := w.enroll(1)[0]
 			processes := w.starts(f.processes)
 			keys := []string{w.newKey(), w.newKey(), w.newKey(), w.newKey()}
 			var mu sync.Mutex

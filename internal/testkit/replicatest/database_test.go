@@ -24,7 +24,7 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 			w := newHarness(t, onPostgres(server)(t), settings{
 				"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s",
 			}, knobs)
-			accounts := w.enrol(16)
+			accounts := w.enroll(16)
 			processes := w.starts(2)
 			w.inwebo.SetHooks(inwebosim.Hooks{After: func(inwebosim.Exchange) { time.Sleep(rand.N(20 * time.Millisecond)) }})
 

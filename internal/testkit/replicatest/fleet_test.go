@@ -16,7 +16,7 @@ func TestNoCallerWaitsForAnotherDevice(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
 			w := newHarness(t, f.store(t), settings{"CONVERSATION_DEADLINE": "5m", "INWEBO_EXCHANGE_TIMEOUT": "2m"}, inwebosim.DefaultKnobs())
-			accounts := w.enrol(count)
+			accounts := w.enroll(count)
 			processes := w.starts(f.processes)
 
 			held, others := accounts[0], accounts[1:]

@@ -125,8 +125,8 @@ func (w *harness) newKey() string {
 	return text.Reveal()
 }
 
-// enrol makes so many accounts, each with a device, and gives their names.
-func (w *harness) enrol(n int) (accounts []string) {
+// enroll makes so many accounts, each with a device, and gives their names.
+func (w *harness) enroll(n int) (accounts []string) {
 	w.t.Helper()
 	var workers sync.WaitGroup
 	todo := make(chan string)
@@ -163,7 +163,7 @@ func (w *harness) enrolOne(account string) {
 			otp.EnrollRequest{SMSCode: secret.NewText(code), PIN: secret.NewText(pin)})
 	}
 	if err != nil {
-		w.t.Errorf("enrol %s: %v", account, err)
+		w.t.Errorf("enroll %s: %v", account, err)
 	}
 }
 

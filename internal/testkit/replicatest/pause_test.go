@@ -63,7 +63,7 @@ func TestAHolderThatSleeps(t *testing.T) {
 // sleepAndTakeOver puts a process to sleep, lets another take the device over, and looks at all that is told.
 func (w *harness) sleepAndTakeOver(n nap, lock func() (unlock func())) {
 	w.t.Helper()
-	account := w.enrol(1)[0]
+	account := w.enroll(1)[0]
 	holder, other := w.start(), w.start()
 	w.wantOTP(holder, account)
 	w.wantOTP(other, account)

@@ -20,7 +20,7 @@ func TestPromotion(t *testing.T) {
 	knobs := inwebosim.DefaultKnobs()
 	knobs.LostFinalize = inwebosim.LostFinalizeStrict
 	w := newHarness(t, c.store, settings{"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s"}, knobs)
-	accounts := w.enrol(16)
+	accounts := w.enroll(16)
 	processes := w.starts(2)
 	w.inwebo.SetHooks(inwebosim.Hooks{After: func(inwebosim.Exchange) { time.Sleep(rand.N(20 * time.Millisecond)) }})
 
@@ -53,7 +53,7 @@ func TestPromotionOfALaggingStandby(t *testing.T) {
 	knobs := inwebosim.DefaultKnobs()
 	knobs.LostFinalize = inwebosim.LostFinalizeStrict
 	w := newHarness(t, c.store, nil, knobs)
-	accounts := w.enrol(12)
+	accounts := w.enroll(12)
 	processes := w.starts(2)
 	for _, p := range processes {
 		w.wantAllOn(p, accounts)

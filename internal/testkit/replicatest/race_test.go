@@ -33,7 +33,7 @@ func TestRaceForOneDevice(t *testing.T) {
 			knobs := inwebosim.DefaultKnobs()
 			knobs.Ratchet, knobs.SecondRound = inwebosim.RatchetK0K1dK1, inwebosim.SecondRoundEveryOther
 			w := newHarness(t, f.store(t), settings{"CONVERSATION_DEADLINE": "30s", "INWEBO_EXCHANGE_TIMEOUT": "10s"}, knobs)
-			account := w.enrol(1)[0]
+			account := w.enroll(1)[0]
 			processes := w.starts(f.processes)
 			began := time.Now()
 			together(count, func(caller, _ int) { w.wantOTP(processes[caller%f.processes], account) })
@@ -63,7 +63,7 @@ func (w *harness) wantOneByOne(account string, otps int) {
 	}
 }
 
-// steps are those of the audit log, of every outcome after the enrolment, in its order.
+// steps are those of the audit log, of every outcome after the enrollment, in its order.
 func (w *harness) steps() (steps []uint64) {
 	w.t.Helper()
 	var after int64

@@ -14,7 +14,7 @@ func TestADatabaseThatCanOnlyBeRead(t *testing.T) {
 	t.Parallel()
 	store := onPostgres(database)(t)
 	w := newHarness(t, store, nil, inwebosim.DefaultKnobs())
-	account := w.enrol(1)[0]
+	account := w.enroll(1)[0]
 	processes := w.starts(2)
 	for _, p := range processes {
 		w.wantOTP(p, account)

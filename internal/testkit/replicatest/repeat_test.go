@@ -19,7 +19,7 @@ func TestManyPostsWithOneKey(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
 			w := newHarness(t, f.store(t), nil, inwebosim.DefaultKnobs())
-			account := w.enrol(1)[0]
+			account := w.enroll(1)[0]
 			processes := w.starts(f.processes)
 			var mu sync.Mutex
 			first, bodies, underWay := answer{}, map[string]int{}, 0
@@ -56,7 +56,7 @@ func TestPINsAgainstAKeptAnswer(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
 			w := newHarness(t, f.store(t), nil, inwebosim.DefaultKnobs())
-			account := w.enrol(1)[0]
+			account := w.enroll(1)[0]
 			processes := w.starts(f.processes)
 			kept := call{account: account, repeat: "kept"}
 			if a := w.make(processes[0], kept); a.otp == "" {
@@ -95,7 +95,7 @@ func TestCrashBeforeTheAnswer(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)
 			w := newHarness(t, f.store(t), nil, inwebosim.DefaultKnobs())
-			account := w.enrol(1)[0]
+			account := w.enroll(1)[0]
 			p := w.start()
 			deaf := w.send(p, call{account: account, repeat: "crash"})
 			w.untilSettled(account)

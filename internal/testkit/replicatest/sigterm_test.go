@@ -28,7 +28,7 @@ func TestSIGTERMAtAnyMoment(t *testing.T) {
 				"STOP_DRAIN_DELAY":      drainDelay.String(),
 				"CONVERSATION_DEADLINE": deadline.String(), "INWEBO_EXCHANGE_TIMEOUT": "3s",
 			}, inwebosim.DefaultKnobs())
-			accounts := w.enrol(8)
+			accounts := w.enroll(8)
 			w.inwebo.SetHooks(inwebosim.Hooks{After: func(inwebosim.Exchange) { // so that any moment is in the middle of something
 				time.Sleep(rand.N(20 * time.Millisecond))
 			}})

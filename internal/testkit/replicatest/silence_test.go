@@ -15,7 +15,7 @@ import (
 func TestSilentDatabaseConnections(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, onPostgres(database)(t), nil, inwebosim.DefaultKnobs())
-	accounts := w.enrol(32)
+	accounts := w.enroll(32)
 	inHand, others := accounts[0], accounts[1:]
 	proxy, url := pgtest.NewProxy(t, secret.NewText(w.settings["DATABASE_URL"]))
 	w.settings["DATABASE_URL"] = url.Reveal()

@@ -83,7 +83,7 @@ func (b *balancer) ask(account string) (a answer) {
 func TestUpgradeUnderLoad(t *testing.T) {
 	noLeaks(t)
 	w := newHarness(t, onPostgres(database)(t), settings{"STOP_DRAIN_DELAY": "1500ms"}, inwebosim.DefaultKnobs())
-	accounts := w.enrol(16)
+	accounts := w.enroll(16)
 	refused := accounts[0]
 	replicas := w.starts(2)
 	var mu sync.Mutex

@@ -50,7 +50,7 @@ func quotaReached() Entry {
 		},
 		Wire: []string{"NOK:MAXNBTOOLS"},
 		Caller: "At 429 wait as long as `Retry-After` says, which may be hours, and ask for an OTP only when an operation needs one. " +
-			"At 409 do not enrol again. The person removes devices that are no longer used, in the brand's app or through its " +
+			"At 409 do not enroll again. The person removes devices that are no longer used, in the brand's app or through its " +
 			"support, and asks the operator how many SMS activations the account has left.",
 		Operator: "At 429 look for a client that asks again and again. `PIMSD_QUOTA_OTPS_PER_DAY` mirrors a limit of inWebo: raise " +
 			"it only when inWebo allows more. At 409 do not go on enrolling: every try costs one of about twenty activations. " +
@@ -71,8 +71,8 @@ func alreadyEnrolled() Entry {
 			},
 		},
 		Caller: "Nothing is to be done: ask for an OTP. Only a device that inWebo no longer accepts needs to be replaced: " +
-			"order an SMS code and enrol with `?replace=true`. The present device stays until the new one is stored.",
-		Operator: "Enrol again only when the device is lost: each enrolment costs one of about twenty SMS activations. On the command line " +
+			"order an SMS code and enroll with `?replace=true`. The present device stays until the new one is stored.",
+		Operator: "Enroll again only when the device is lost: each enrollment costs one of about twenty SMS activations. On the command line " +
 			"it is `pimsd enroll --replace`.",
 		Source: fromContract,
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/crashtest"
 )
 
-// enrolmentPoints are those of a run between the moment when the store is there and the report that the device is enrolled.
-func enrolmentPoints(t *testing.T) (all []point) {
+// enrollmentPoints are those of a run between the moment when the store is there and the report that the device is enrolled.
+func enrollmentPoints(t *testing.T) (all []point) {
 	t.Helper()
 	w := newHarness(t, variants()[0])
 	defer w.end(t)
@@ -25,7 +25,7 @@ func enrolmentPoints(t *testing.T) (all []point) {
 		return crashtest.Allow()
 	})
 	if err != nil || failed || last <= first {
-		t.Fatalf("undisturbed, an enrolment makes the calls %d to %d (%v). Its log:\n%s", first+1, last, err, log)
+		t.Fatalf("undisturbed, an enrollment makes the calls %d to %d (%v). Its log:\n%s", first+1, last, err, log)
 	}
 	for _, p := range points(made) {
 		if p.n > first && p.n <= last {
@@ -35,16 +35,16 @@ func enrolmentPoints(t *testing.T) (all []point) {
 	return all
 }
 
-// A crash or a failing disk, at any durable call of an enrolment, leaves an account that is not enrolled and says so, or
-// one whose OTPs inWebo accepts. Either way the next enrolment shows inWebo the serial of the first: it knows one device.
-func TestCrashSweepOfAnEnrolment(t *testing.T) {
+// A crash or a failing disk, at any durable call of an enrollment, leaves an account that is not enrolled and says so, or
+// one whose OTPs inWebo accepts. Either way the next enrollment shows inWebo the serial of the first: it knows one device.
+func TestCrashSweepOfAnEnrollment(t *testing.T) {
 	t.Parallel()
-	all := enrolmentPoints(t)
+	all := enrollmentPoints(t)
 	s := newSweep("daemon")
 	s.otps = 0
 	start := time.Now()
 	s.run(t, allOr(16, all))
-	t.Logf("%d of %d points of an enrolment in %v\n%s", s.tried(), len(all), time.Since(start).Round(time.Second), s)
+	t.Logf("%d of %d points of an enrollment in %v\n%s", s.tried(), len(all), time.Since(start).Round(time.Second), s)
 	if s.tried() == 0 {
 		t.Error("no point was reached")
 	}

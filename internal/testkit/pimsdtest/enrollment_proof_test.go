@@ -44,7 +44,7 @@ func keptBy(server *pgtest.Server) func(*pimsdtest.Setup) {
 
 // Enrolled over REST, a device makes a hundred OTPs that inWebo accepts: in every movement of the keys, with one secret
 // or two, with one service or a chosen one of two, on either store, across a restart.
-func TestAHundredOTPsAfterAnEnrolment(t *testing.T) {
+func TestAHundredOTPsAfterAnEnrollment(t *testing.T) {
 	t.Parallel()
 	const services = 2
 	for name, store := range map[string]func(*testing.T) func(*pimsdtest.Setup){
@@ -63,7 +63,7 @@ func TestAHundredOTPsAfterAnEnrolment(t *testing.T) {
 					t.Fatal(err)
 				}
 				a := freshOn(t, d, fmt.Sprintf("%s, J %s, ms_n %d", how.Ratchet, how.SecondRound, knobs.Secrets), fmt.Sprintf("code%d", i))
-				wantResult(t, enrol(a, ""), `{}`)
+				wantResult(t, enroll(a, ""), `{}`)
 				for range 100 {
 					wantOTP(t, a)
 				}
@@ -74,7 +74,7 @@ func TestAHundredOTPsAfterAnEnrolment(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := freshOn(t, d, "two services", "codetwo")
-			wantResult(t, enrol(a, ""), `{}`)
+			wantResult(t, enroll(a, ""), `{}`)
 			wantFailure(t, a.OTP(aPIN), 500, 2006, fifteen()[2006], false)
 			d.Config.Inwebo.Service = a.Expected().Services[services-1]
 			d.Restart()

@@ -9,9 +9,9 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
-// Every refusal of inWebo, in each exchange of an enrolment and in the check of a code, has its code; and the way on is a
+// Every refusal of inWebo, in each exchange of an enrollment and in the check of a code, has its code; and the way on is a
 // new SMS code, with the serial that the account has.
-func TestEveryRefusalOfAnEnrolment(t *testing.T) {
+func TestEveryRefusalOfAnEnrollment(t *testing.T) {
 	t.Parallel()
 	d := pimsdtest.Start(t)
 	for i, r := range []struct {
@@ -52,14 +52,14 @@ func TestEveryRefusalOfAnEnrolment(t *testing.T) {
 				wantFailure(t, check(a), r.status, r.code, label, false)
 			}
 			plant(t, d, refuse)
-			wantFailure(t, enrol(a, ""), r.status, r.code, label, false)
+			wantFailure(t, enroll(a, ""), r.status, r.code, label, false)
 			if r.err == "NOK:SYNCHROFAILED" && at.Mode == "ms" { // the device may be there: it is tried, and here it is not
 				wantFailure(t, a.OTP(aPIN), 502, 2316, fifteen()[2316], false)
 			} else {
 				wantFailure(t, a.OTP(aPIN), 404, 2312, fifteen()[2312], false)
 			}
 			newCode(t, a)
-			wantResult(t, enrol(a, ""), `{}`)
+			wantResult(t, enroll(a, ""), `{}`)
 			wantOTP(t, a)
 		}
 	}
@@ -72,42 +72,42 @@ func plant(t *testing.T, d *pimsdtest.Daemon, n inwebosim.Fault) {
 	}
 }
 
-// The codes of an enrolment that inWebo causes by itself, not because a test made it say so.
-func TestCodesOfAnEnrolmentByTheirCauses(t *testing.T) {
+// The codes of an enrollment that inWebo causes by itself, not because a test made it say so.
+func TestCodesOfAnEnrollmentByTheirCauses(t *testing.T) {
 	t.Parallel()
 	a := fresh(t, func(s *pimsdtest.Setup) { s.Inwebo.Knobs.DeviceLimit = 1 })
 	a.SMSCode = "nobodys"
-	wantFailure(t, enrol(a, ""), 422, 2305, others()[2305], false)
+	wantFailure(t, enroll(a, ""), 422, 2305, others()[2305], false)
 	a.SMSCode = "12 34"
 	wantFailure(t, check(a), 400, 2102, "Invalid smsCode parameter", false)
-	wantFailure(t, enrol(a, ""), 400, 2102, "Invalid smsCode parameter", false)
+	wantFailure(t, enroll(a, ""), 400, 2102, "Invalid smsCode parameter", false)
 	a.SMSCode = aCode
 
 	if err := a.Daemon.Inwebo.AddAccount(inwebosim.Account{Login: a.Name, PIN: "567890"}); err != nil {
 		t.Fatal(err)
 	}
-	wantFailure(t, enrol(a, ""), 403, 2308, fifteen()[2308], false)
+	wantFailure(t, enroll(a, ""), 403, 2308, fifteen()[2308], false)
 	a.PIN = "567890"
-	wantResult(t, enrol(a, ""), `{}`)
+	wantResult(t, enroll(a, ""), `{}`)
 	wantOTP(t, a)
-	wantFailure(t, enrol(a, "?replace=true"), 422, 2305, others()[2305], false) // the code is spent
+	wantFailure(t, enroll(a, "?replace=true"), 422, 2305, others()[2305], false) // the code is spent
 
 	a.Key = a.Daemon.Key("another name for alice", "otp", "enroll") // and so another serial
 	newCode(t, a)
-	wantFailure(t, enrol(a, ""), 409, 2348, others()[2348], false)
+	wantFailure(t, enroll(a, ""), 409, 2348, others()[2348], false)
 }
 
 // An activation that gives no secret makes no device, and says that there is no service.
-func TestAnEnrolmentWithoutASecret(t *testing.T) {
+func TestAnEnrollmentWithoutASecret(t *testing.T) {
 	t.Parallel()
 	a := fresh(t, func(s *pimsdtest.Setup) { s.Inwebo.Knobs.Secrets = 0 })
-	wantFailure(t, enrol(a, ""), 409, 2314, fifteen()[2314], false)
+	wantFailure(t, enroll(a, ""), 409, 2314, fifteen()[2314], false)
 	wantParts(t, status(a), `"isDeviceActivated":false`)
 }
 
-// Whatever becomes of a request or an answer: the caller is told, nothing half-enrolled is used, and the next enrolment
+// Whatever becomes of a request or an answer: the caller is told, nothing half-enrolled is used, and the next enrollment
 // shows inWebo the serial of the first.
-func TestLostExchangesOfAnEnrolment(t *testing.T) {
+func TestLostExchangesOfAnEnrollment(t *testing.T) {
 	t.Parallel()
 	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) { s.Inwebo.Knobs.DeviceLimit, s.Inwebo.Knobs.Secrets = 1, 2 })
 	for i, tt := range []struct {
@@ -127,13 +127,13 @@ func TestLostExchangesOfAnEnrolment(t *testing.T) {
 		t.Run(fmt.Sprint(tt.action, " ", tt.mode, " ", tt.kind), func(t *testing.T) {
 			a := freshOn(t, d, fmt.Sprintf("account %d", i), fmt.Sprintf("code%d", i))
 			plant(t, d, inwebosim.Fault{Kind: tt.kind, Match: inwebosim.Match{Action: tt.action, Mode: tt.mode}, Bytes: -9})
-			if got := enrol(a, ""); got.Code != tt.code || got.Header.Get("X-Pims-Reason") != tt.reason {
+			if got := enroll(a, ""); got.Code != tt.code || got.Header.Get("X-Pims-Reason") != tt.reason {
 				t.Errorf("told %s, %v, want %d, %s", got.Body, got.Header, tt.code, tt.reason)
 			}
 			wantParts(t, status(a), `"isDeviceActivated":false`, `"state":"not enrolled"`)
 			wantFailure(t, a.OTP(aPIN), 404, 2312, fifteen()[2312], false)
 			newCode(t, a)
-			wantResult(t, enrol(a, ""), `{}`) // DeviceLimit is 1: with another serial it would be refused
+			wantResult(t, enroll(a, ""), `{}`) // DeviceLimit is 1: with another serial it would be refused
 			wantOTP(t, a)
 		})
 	}

@@ -39,8 +39,8 @@ func newCode(t *testing.T, a *pimsdtest.Account) {
 	}
 }
 
-// enrol enrols the account over REST, with that query.
-func enrol(a *pimsdtest.Account, query string) pimsdtest.Answer {
+// enroll enrolls the account over REST, with that query.
+func enroll(a *pimsdtest.Account, query string) pimsdtest.Answer {
 	return a.Daemon.Call(a.Key, http.MethodPost, pimsdtest.PathEnrollment+query,
 		fmt.Sprintf(`{"action":"enroll","pinCode":%q,"smsCode":%q}`, a.PIN, a.SMSCode))
 }
@@ -72,7 +72,7 @@ func wantParts(t *testing.T, got pimsdtest.Answer, parts ...string) {
 	}
 }
 
-// From nothing to an OTP, with curl's means: ask, enrol, see, use.
+// From nothing to an OTP, with curl's means: ask, enroll, see, use.
 func TestEnrollingOverREST(t *testing.T) {
 	t.Parallel()
 	a := fresh(t)
@@ -90,10 +90,10 @@ func TestEnrollingOverREST(t *testing.T) {
 		t.Errorf("the check is audited as %q", lines)
 	}
 
-	enrolled := enrol(a, "") // the check has not spent the code
+	enrolled := enroll(a, "") // the check has not spent the code
 	wantResult(t, enrolled, `{}`)
 	if lines := auditLines(t, a.Daemon, enrolled); !slices.Equal(lines, []string{"attempt", "outcome done", "outcome done"}) {
-		t.Errorf("the enrolment is audited as %q", lines)
+		t.Errorf("the enrollment is audited as %q", lines)
 	}
 	wantParts(t, status(a), `"isDeviceActivated":true`, `"isAccountBlocked":"NotBlocked"`, `"state":"idle"`, `"inDoubt":false`,
 		`"service":"Peugeot \u0026 Citroën `, `"deviceName":"pimsd"`, `"enrolledAt":"20`, `"wrongPins":0`, `"smsActivations":1`)
@@ -108,7 +108,7 @@ func TestAnAccountWithAPINIsEnrolledAlready(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantResult(t, check(a), `{"status":"AlreadyEnrolled"}`)
-	wantResult(t, enrol(a, ""), `{}`)
+	wantResult(t, enroll(a, ""), `{}`)
 	wantOTP(t, a)
 }
 
@@ -134,21 +134,21 @@ func TestEveryPINMode(t *testing.T) {
 func TestReplacingADevice(t *testing.T) {
 	t.Parallel()
 	a := fresh(t, func(s *pimsdtest.Setup) { s.Inwebo.Knobs.DeviceLimit = 1 })
-	wantResult(t, enrol(a, ""), `{}`)
+	wantResult(t, enroll(a, ""), `{}`)
 	serial, heard := a.Expected().Serial, len(a.Daemon.Inwebo.History(anything))
 	newCode(t, a)
 	for _, query := range []string{"", "?replace=false"} {
-		wantFailure(t, enrol(a, query), 409, 2349, "StrongID enrollment already exists", false)
+		wantFailure(t, enroll(a, query), 409, 2349, "StrongID enrollment already exists", false)
 	}
 	if len(a.Daemon.Inwebo.History(anything)) != heard {
 		t.Error("inWebo was asked for an account that is enrolled")
 	}
 	wantOTP(t, a)
 	a.SMSCode = "999999"
-	wantFailure(t, enrol(a, "?replace=true"), 422, 2305, others()[2305], false)
+	wantFailure(t, enroll(a, "?replace=true"), 422, 2305, others()[2305], false)
 	wantOTP(t, a)
 	a.SMSCode = aCode
-	wantResult(t, enrol(a, "?replace=true"), `{}`)
+	wantResult(t, enroll(a, "?replace=true"), `{}`)
 	wantOTP(t, a)
 	if again := a.Expected().Serial; again != serial {
 		t.Errorf("the serial went from %s to %s", serial, again)
@@ -163,7 +163,7 @@ func TestUnlockingOverREST(t *testing.T) {
 		return a.Daemon.Call(a.Key, http.MethodPost, pimsdtest.PathAccount, `{"action":"unlock"}`)
 	}
 	wantFailure(t, unlock(), 404, 2312, fifteen()[2312], false)
-	wantResult(t, enrol(a, ""), `{}`)
+	wantResult(t, enroll(a, ""), `{}`)
 	for range 2 {
 		wantFailure(t, a.OTP(wrongPIN), 403, 2308, fifteen()[2308], false)
 	}
@@ -188,12 +188,12 @@ func TestSMSActivationsRunOut(t *testing.T) {
 		if err := a.Daemon.Inwebo.Plant(n); err != nil {
 			t.Fatal(err)
 		}
-		enrol(a, "")
+		enroll(a, "")
 	}
 	wantParts(t, status(a), `"smsActivations":0`) // no activation has reached inWebo
 	a.SMSCode = "999999"
 	for tried := 1; tried <= 3; tried++ {
-		wantFailure(t, enrol(a, ""), 422, 2305, others()[2305], false)
+		wantFailure(t, enroll(a, ""), 422, 2305, others()[2305], false)
 		wantParts(t, status(a), fmt.Sprintf(`"smsActivations":%d`, tried))
 		if warned := strings.Contains(a.Daemon.Log(), warning); warned != (tried >= 2) {
 			t.Errorf("after %d activations it is warned: %v", tried, warned)
@@ -202,7 +202,7 @@ func TestSMSActivationsRunOut(t *testing.T) {
 	heard := len(a.Daemon.Inwebo.History(anything))
 	a.SMSCode = aCode
 	for _, query := range []string{"", "?replace=true"} {
-		wantFailure(t, enrol(a, query), 409, 2348, others()[2348], false)
+		wantFailure(t, enroll(a, query), 409, 2348, others()[2348], false)
 	}
 	if len(a.Daemon.Inwebo.History(anything)) != heard {
 		t.Error("inWebo was asked after the last activation")
