@@ -52,7 +52,9 @@ func rows() (all []row) {
 		{"postgres", inPostgres, 64, 512, enough, 0, "64 callers, on PostgreSQL"},
 	} {
 		targets := againstFloor(r.kind)
-		all = append(all, row{r.name, r.what, false, comparisonRun{callers: r.callers, delay: r.delay, otpsPerTurn: r.turn, pairs: r.pairs, targets: targets}})
+		all = append(all, row{r.name, r.what, false, comparisonRun{
+			callers: r.callers, delay: r.delay, otpsPerTurn: r.turn, pairs: r.pairs, targets: targets,
+		}})
 	}
 	for _, r := range []struct {
 		name, kind string
