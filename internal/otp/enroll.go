@@ -79,16 +79,17 @@ func (s *Service) Enroll(ctx context.Context, request Request, e EnrollRequest) 
 		return Activations{}, wrapCause(ErrStore, err)
 	}
 	err = s.leaseForEnrollment(ctx, c, purpose)
-	used := s.limits.Activations.check(c.record.Activations)
+	var used Activations
+	if !c.detached { // otherwise another goroutine uses the record
+		used = s.limits.Activations.check(c.record.Activations)
+	}
 	if err != nil {
 		return used, err
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
 	err = (&activation{service: s, call: c, enroll: e}).run(ctx)
-	// The settle does not count an activation that never reached inWebo. The record of a detached conversation is not read here, because
-	// another goroutine uses it.
-	if !c.detached {
+	if !c.detached { // the settle does not count an activation that never reached inWebo
 		used = s.limits.Activations.check(c.record.Activations)
 	}
 	return used, attempted(err)
