@@ -112,11 +112,11 @@ func TestTracesGoOn(t *testing.T) {
 	secrets.add("the account", a.Name)
 	d.Stop() // which sends the last spans
 
-	want := []string{"request", " hold", " inwebo otp_setup", " inwebo otp_finalize", " settle"}
+	want := []string{"request", " lease", " inwebo otp_setup", " inwebo otp_finalize", " settle"}
 	if got := to.tree(good); !slices.Equal(got, want) {
 		t.Errorf("the trace of an OTP is %q", got)
 	}
-	want = []string{"request: 2308", " hold", " inwebo otp_setup", " inwebo otp_finalize: otp_finalize: inWebo refused: ACCESS", " settle"}
+	want = []string{"request: 2308", " lease", " inwebo otp_setup", " inwebo otp_finalize: otp_finalize: inWebo refused: ACCESS", " settle"}
 	if got := to.tree(refused); !slices.Equal(got, want) {
 		t.Errorf("the trace of a refusal is %q", got)
 	}
