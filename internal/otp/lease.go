@@ -216,7 +216,7 @@ func (l *leaseRecovery) try() (known bool) {
 }
 
 // retryUntilFree calls try with growing pauses until it finds the device leased by no other conversation and changed by none
-// meanwhile. It gives up when the caller leaves, when the next try would come after the conversation's queueUntil, and when the service
+// meanwhile. It gives up when the caller leaves, when the next try could end after the conversation's queueUntil, and when the service
 // is stopping. The error of a record that others keep changing is ErrBusy, like that of one that others keep leased.
 func (s *Service) retryUntilFree(ctx context.Context, c *conversation, try func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
@@ -229,7 +229,7 @@ func (s *Service) retryUntilFree(ctx context.Context, c *conversation, try func(
 			return err
 		case s.isStopping():
 			return ErrStopping
-		case time.Now().Add(pause).After(c.queueUntil):
+		case time.Now().Add(pause + updatePauses).After(c.queueUntil):
 			return err
 		}
 		select {

@@ -232,6 +232,9 @@ type Swapper interface {
 // updateTries is how often UpdateInSteps decides about a row that other writers keep changing.
 const updateTries = 3
 
+// updatePauses is the longest that UpdateInSteps pauses between its tries.
+const updatePauses = firstPause<<1 + firstPause<<2
+
 // UpdateInSteps is Store.Update for a store that reads and writes in two steps. When another writer changes the row between the
 // two, it reads again after a pause, three times in all; then it returns ErrConflict or ErrExists.
 func UpdateInSteps(
