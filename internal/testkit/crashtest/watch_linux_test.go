@@ -156,7 +156,7 @@ func expectFiles(t *testing.T, root string, want map[string][]byte) {
 
 func TestWatchNeedsSubmission(t *testing.T) {
 	t.Parallel()
-	_, _, err := watch(t.Context(), "nobody", []string{"-test.run=^$"}, t.TempDir(), func(crashtest.Call) crashtest.Action {
+	_, _, err := watch(t.Context(), "no-such-program", []string{"-test.run=^$"}, t.TempDir(), func(crashtest.Call) crashtest.Action {
 		return crashtest.Allow()
 	})
 	if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "Submit") {

@@ -81,7 +81,7 @@ func stateCauses() []cause {
 			}
 		}},
 		{name: "nothing is enrolled", code: 2312, status: 404, stays: true, before: func(_ *testing.T, a *pimsdtest.Account) {
-			a.Name, a.Key = "nobody", a.Daemon.Key("nobody")
+			a.Name, a.Key = "unknown", a.Daemon.Key("unknown")
 		}},
 		{name: "inWebo has blocked the account", code: 2310, status: 423, stays: true, before: func(t *testing.T, a *pimsdtest.Account) {
 			if err := a.Daemon.Inwebo.Block(a.Expected().ID); err != nil {
