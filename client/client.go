@@ -90,7 +90,7 @@ func (c *Client) OTP(ctx context.Context, pin string) (string, error) {
 	return result.OTP, err
 }
 
-// EnrollmentStatus is what inWebo says of the account that an SMS code was sent for.
+// EnrollmentStatus describes, as inWebo sees it, the account that an SMS code was sent for.
 type EnrollmentStatus string
 
 // The answers to CheckSMSCode.
@@ -159,7 +159,7 @@ const (
 	Unknown    Blocked = "Unknown"
 )
 
-// Account tells how the account stands. inWebo is not asked.
+// Account returns the state of the account. It sends nothing to inWebo.
 func (c *Client) Account(ctx context.Context) (Account, error) {
 	var account Account
 	err := c.call(ctx, request{method: http.MethodGet, path: "/v1/authentication/account", repeatable: true}, &account)

@@ -112,7 +112,7 @@ func (l auditListing) leavesOut(line otp.AuditRecord) bool {
 	return line.Damage == "" && (l.account != "" && string(line.Account) != l.account || line.At.Before(l.since))
 }
 
-// countDamaged returns how many lines are damaged, and says of each what is wrong.
+// countDamaged returns how many lines are damaged, and prints what is wrong with each.
 func countDamaged(w io.Writer, lines []otp.AuditRecord) (damaged int) {
 	for _, l := range lines {
 		if l.Damage != "" {

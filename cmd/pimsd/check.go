@@ -83,7 +83,7 @@ func configurationFound(c *config.Config) checkup.Finding {
 	return checkup.Finding{What: theConfiguration, Outcome: checkup.OK, Detail: fmt.Sprintf("%d settings, %d of them given", len(all), given)}
 }
 
-// configurationFaults gives each fault as a finding.
+// configurationFaults returns each fault as a finding.
 func configurationFaults(err error) (findings []checkup.Finding) {
 	const advice = "docs/configuration.md has every setting; pimsd config --default prints a file of them."
 	var faults config.Faults
@@ -98,7 +98,7 @@ func configurationFaults(err error) (findings []checkup.Finding) {
 	return findings
 }
 
-// printReport writes a line for each finding, and below the configuration's one for each setting that somebody gave.
+// printReport writes a line for each finding, and below the configuration's one for each setting that was given.
 func printReport(w io.Writer, r report) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range r.Findings {

@@ -140,7 +140,7 @@ func (e *enrollment) sayHow() error {
 	return err
 }
 
-// ofTheCode says of a failed enrollment whether its SMS code is good for another try.
+// ofTheCode describes, for a failed enrollment, whether its SMS code can be used for another try.
 func (e *enrollment) ofTheCode() string {
 	switch e.step {
 	case "":

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// signals turns what the process is told from outside into what a command sees.
+// signals turns the signals that the process receives into what a command sees.
 //
 // SIGINT, SIGTERM and SIGHUP end the command's context, and a second one ends the process as the system does. A command that
 // must not be cut off says so with Protect, and one that reloads at SIGHUP with OnHangup.

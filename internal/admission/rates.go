@@ -21,7 +21,7 @@ type Rates struct {
 	young, old map[string]*rate.Limiter
 }
 
-// NewRates lets each caller send so many a second, and burst at once after a pause. With a rate of 0 it gives nil.
+// NewRates lets each caller send so many a second, and burst at once after a pause. With a rate of 0 it returns nil.
 func NewRates(perSecond, burst int) *Rates {
 	if perSecond == 0 {
 		return nil

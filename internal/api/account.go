@@ -31,7 +31,7 @@ type unlockRequest struct {
 	Action string `json:"action" validate:"required,eq=unlock"`
 }
 
-// account tells how the account stands. A GET has no body to read.
+// account returns the state of the account. A GET has no body to read.
 func (a *API) account(c *call) (any, error) {
 	if err := a.admit(c, authn.ScopeOTP); err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func handle[Req, Resp any](a *API, scope authn.Scope, operate operation[Req, Res
 	}
 }
 
-// adapt makes an http.Handler of h: the one place that writes answers, tells of requests, and catches panics.
+// adapt makes an http.Handler of h: the one place that writes answers, reports requests to the observer, and catches panics.
 // A body longer than longest, in bytes, is cut.
 func (a *API) adapt(route string, longest int64, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -93,7 +93,7 @@ func recoverPanic(h handler, c *call) (result any, err error) {
 	return h(c)
 }
 
-// errOfPanic says what the runtime says of its own panics, and of others the type alone: their text may be anything.
+// errOfPanic returns the text of a panic of the runtime, and of any other panic its type alone: its text may be anything.
 func errOfPanic(value any) error {
 	if err, ok := value.(runtime.Error); ok {
 		return fmt.Errorf("%w: %w", errPanic, err)

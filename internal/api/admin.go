@@ -90,7 +90,7 @@ func (l ListedAccount) has(need otp.Need) bool {
 	return need == "" || l.Unreadable || slices.Contains(l.needs(), need)
 }
 
-// ImportedDevice is what an import says of a device.
+// ImportedDevice describes a device that was imported.
 type ImportedDevice struct {
 	Client   string   `json:"client"`   // that saved it, in words
 	Services []string `json:"services"` // names of those that it makes OTPs for

@@ -42,7 +42,7 @@ type OTPs interface {
 	IssueOTP(ctx context.Context, ask otp.Request, pin secret.Text) (otp.Issued, error)
 }
 
-// Accounts enrolls devices and tells how accounts stand; *otp.Service does.
+// Accounts enrolls devices and returns the state of accounts; *otp.Service implements it.
 type Accounts interface {
 	HasPIN(ctx context.Context, ask otp.Request, code secret.Text) (bool, error)
 	Enroll(ctx context.Context, ask otp.Request, enrolling otp.EnrollRequest) (otp.Activations, error)

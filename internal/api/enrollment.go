@@ -7,7 +7,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// The enrollment calls (docs/contract.md §4). An SMS code is what inWebo takes for one: its form is told by inWebo.
+// The enrollment calls (docs/contract.md §4). An SMS code is what inWebo takes for one: inWebo decides about its form.
 type (
 	smsCodeRequest struct {
 		Action string      `json:"action" validate:"required,eq=enrollment"`
@@ -25,7 +25,7 @@ type (
 	nothing struct{}
 )
 
-// What inWebo says of an account, in the SDK's words.
+// What inWebo answers about an account, in the SDK's words.
 const (
 	notEnrolled     = "NotEnrolled"
 	alreadyEnrolled = "AlreadyEnrolled"

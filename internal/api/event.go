@@ -10,7 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Observer hears of every request, once, when its answer is known. It is called on the path of the answer, from many
+// Observer receives every request, once, when its answer is known. It is called on the path of the answer, from many
 // goroutines.
 type Observer interface {
 	Observe(e Event)

@@ -63,7 +63,7 @@ func idempotentCall[Req any](a *API, c *call, req Req) (*otp.IdempotentCall, err
 	}, nil
 }
 
-// digest names a call by what tells it from others, in 64 hex digits.
+// digest returns the identity of a call, which differs from that of every other call, as 64 hex digits.
 func digest(parts ...string) string {
 	hash := sha256.New()
 	for _, part := range parts {

@@ -59,7 +59,7 @@ func (a administrators) AuditAfter(ctx context.Context, id int64, limit int) ([]
 	return lines, storeFault(err)
 }
 
-// storeFault says of an error that it is the store's.
+// storeFault marks an error as one of the store.
 func storeFault(err error) error {
 	if err == nil {
 		return nil

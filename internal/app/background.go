@@ -79,7 +79,7 @@ func (a *App) recoverPanic(task string, do func()) (err error) {
 	return nil
 }
 
-// notePanic logs and counts a panic. It repeats what the runtime says of its own panics, and of others the type alone: their text
+// notePanic logs and counts a panic. It logs the text of the runtime's own panics, and of others the type alone: their text
 // may be anything.
 func (a *App) notePanic(task string, value any, stack []byte) error {
 	err := fmt.Errorf("%s panicked with a value of type %T", task, value)

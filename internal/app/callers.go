@@ -55,7 +55,7 @@ func (a *App) followKeys(ctx context.Context) {
 	}
 }
 
-// flushKeys tells the log alone when the store does not take it: no call depends on it.
+// flushKeys logs when the store does not take it, and returns no error: no call depends on it.
 func (a *App) flushKeys(timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -72,7 +72,7 @@ func CheckIssuers(c config.JWT) error {
 	return nil
 }
 
-// issuerFaults says of what is wrong with the issuers where in their file it stands.
+// issuerFaults adds, to what is wrong with the issuers, the place in their file.
 func issuerFaults(c config.JWT, err error) error {
 	found, ok := errors.AsType[authn.IssuerFaults](err)
 	if !ok {

@@ -27,7 +27,7 @@ type connections struct {
 	ended bool
 }
 
-// connectionEvent is what a listener tells of its connections. Exactly one field is set.
+// connectionEvent is what a listener reports about its connections. Exactly one field is set.
 type connectionEvent struct {
 	Change int   // of the number of open connections
 	Shed   bool  // one was closed for another

@@ -52,7 +52,7 @@ func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, err
 	return copied, errors.Join(err, to.Close())
 }
 
-// allRows gives every row, a page at a time.
+// allRows returns every row, a page at a time.
 func allRows(ctx context.Context, store Store) iter.Seq2[otp.Row, error] {
 	return paged(otp.Account(""), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) },
 		func(row otp.Row) otp.Account { return row.Account })
@@ -98,13 +98,13 @@ func wholeLines(ctx context.Context, store Store, after int64) ([]otp.AuditRecor
 	return lines, err
 }
 
-// allLines gives every line of the audit log, a page at a time.
+// allLines returns every line of the audit log, a page at a time.
 func allLines(ctx context.Context, store Store) iter.Seq2[otp.AuditRecord, error] {
 	return paged(int64(0), func(after int64) ([]otp.AuditRecord, error) { return wholeLines(ctx, store, after) },
 		func(line otp.AuditRecord) int64 { return line.ID })
 }
 
-// paged gives all items of pages, each of which begins after the last item of the one before.
+// paged returns all items of pages, each of which begins after the last item of the previous page.
 func paged[T, K any](after K, read func(K) ([]T, error), key func(T) K) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {

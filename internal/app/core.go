@@ -21,12 +21,12 @@ type Store interface {
 	authn.KeyStore
 	// Writable proves that the store takes writes.
 	Writable(ctx context.Context) error
-	// AuditAfter gives lines of the audit log, those after the id given. Of a damaged line it returns what can be read.
+	// AuditAfter returns lines of the audit log, those after the id given. Of a damaged line it returns what can be read.
 	AuditAfter(ctx context.Context, id int64, limit int) ([]otp.AuditRecord, error)
 	// ForgetLines deletes lines of the audit log that are older than that; some of them, when there are many.
 	ForgetLines(ctx context.Context, age time.Duration) error
 	// ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than keyLife.
-	// Answers from the future, which a clock left behind that was wrong, it spends as well, and counts the age of their keys from now on.
+	// It also spends answers that a wrong clock dated in the future, and counts the age of their keys from now on.
 	ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error
 	// SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
 	SealingKey(ctx context.Context) (string, error)
@@ -48,9 +48,9 @@ type Store interface {
 	Close() error
 }
 
-// Core is the domain on its store: what the daemon serves, and what commands use beside it.
+// Core is the domain on its store: what the daemon serves, and what commands use, also while the daemon runs.
 type Core struct {
-	Store   Store         // its vaults are sealed
+	Store   Store         // its secrets are sealed
 	Keyring *seal.Keyring // nil in a Core of OpenRecords
 	OTP     *otp.Service
 
@@ -58,7 +58,7 @@ type Core struct {
 	transcript *transcript.Writer // nil: none
 }
 
-// Observers hear what the parts of a Core do; each may be nil.
+// Observers are called with what the parts of a Core do; each may be nil.
 type Observers struct {
 	OTP      otp.Observer
 	Exchange func(exchange inwebo.Exchange, err error, took time.Duration)
@@ -80,7 +80,7 @@ func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers
 }
 
 // OpenRecords opens the configured store, which must exist, and the domain on it for what needs no secret of a device: it reads
-// no sealing keys, and opens no vault. OTPs, enrollments and imports are not possible on it.
+// no sealing keys, and opens no secrets. OTPs, enrollments and imports are not possible on it.
 func OpenRecords(ctx context.Context, c *config.Config) (*Core, error) {
 	return openRecords(ctx, c, use)
 }
@@ -148,7 +148,7 @@ func (c *Core) Close() error {
 	return c.Store.Close()
 }
 
-// access says what for a store is opened.
+// access is the purpose for which a store is opened.
 type access int
 
 const (

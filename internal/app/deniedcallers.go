@@ -17,13 +17,13 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// Bounds of the lines that each kind of caller can cause: that many at once, and that many a second for ever.
+// Bounds of the lines that each kind of caller can cause: that many at once, and that many a second from then on.
 const (
 	deniedBurst     = 100
 	deniedPerSecond = 1
 )
 
-// What the audit log says of refused callers. The text of each never changes.
+// The outcomes of refused callers in the audit log. The text of each never changes.
 const (
 	outcomeUnknownCaller = string(errcodes.ReasonUnauthenticated)
 	callerUnknown        = "unknown"
@@ -68,7 +68,7 @@ func newDeniedCallers(store Store, logger *zap.Logger, metrics *telemetry.Metric
 // outcomeReplayed is the audit log's word for a call that was answered like the first one of its Idempotency-Key.
 const outcomeReplayed = "replayed"
 
-// outcomeOf returns what the audit log says of the request; empty when the domain has written its lines, or none is due.
+// outcomeOf returns the outcome of the request for the audit log; empty when the domain has written its lines, or none is due.
 func outcomeOf(e api.Event) string {
 	_, isAudited := errors.AsType[*otp.Attempted](e.Err)
 	switch {

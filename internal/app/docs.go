@@ -9,7 +9,7 @@ import (
 	openapi "github.com/pimsd/pimsd/api"
 )
 
-// withDocs puts the page of the API beside what operators are served.
+// withDocs adds the page of the API to what the operators' listener serves.
 func (a *App) withDocs(operators http.Handler) http.Handler {
 	page := sync.OnceValue(a.docs) // the API's listener, which it may need, is bound later
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,7 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// What the operators' listener gives its callers; a scrape takes the longest.
+// Time-outs of the operators' listener; a scrape takes the longest.
 const (
 	opsReadTimeout  = 5 * time.Second
 	opsWriteTimeout = 15 * time.Second

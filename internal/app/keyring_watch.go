@@ -19,7 +19,7 @@ const (
 	keyringStoreInterval = 10 * time.Second
 )
 
-// keyringWatch looks, while the service runs, whether its sealing keys can still be used, and tells the operators when they
+// keyringWatch checks, while the service runs, whether its sealing keys can still be used, and logs when they
 // cannot. The service goes on with the keys that it has in any case.
 type keyringWatch struct {
 	keyring *seal.Keyring
@@ -98,7 +98,7 @@ func (w *keyringWatch) ready(context.Context) error {
 	return nil
 }
 
-// describe returns what /readyz?verbose says of keys that are ready.
+// describe returns the text of /readyz?verbose about keys that are ready.
 func (w *keyringWatch) describe(context.Context) string {
 	if fault := w.current(); fault != nil {
 		return fmt.Sprintf("but only in memory: %v", fault)

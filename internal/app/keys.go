@@ -44,7 +44,7 @@ func (c *Core) CreateKey(ctx context.Context, ask otp.Request, key authn.Key) er
 	return nil
 }
 
-// RevokeKey makes an API key good for nothing from then on, and audits it like CreateKey. A repeat changes nothing.
+// RevokeKey revokes an API key, which is refused from then on, and audits it like CreateKey. A repeat changes nothing.
 func (c *Core) RevokeKey(ctx context.Context, ask otp.Request, key authn.Key, at time.Time) error {
 	ask.Account = otp.Account(key.Account)
 	return c.Audited(ctx, ask, "key-revoke "+key.PrincipalName(), func() error { return c.Store.RevokeKey(ctx, key.ID, at) })

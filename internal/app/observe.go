@@ -12,7 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// observeMetrics turns what the domain and the wire let hear into metrics.
+// observeMetrics turns what the domain and the client of inWebo report into metrics.
 func observeMetrics(m *telemetry.Metrics, logger *zap.Logger) Observers {
 	return Observers{
 		OTP: domainMetrics{m, logger},

@@ -23,7 +23,7 @@ const (
 const leftOutInterval = time.Minute
 
 // requestLines bounds the log lines of requests that cost their sender nothing: those of callers who are not known, and those that
-// are refused because there are too many. What is a fault of ours has bounds of its own, so that unknown callers cannot hide it. Metrics
+// are refused because there are too many. A fault of pimsd has bounds of its own, so that unknown callers cannot hide it. Metrics
 // count every request.
 type requestLines struct {
 	logger        *zap.Logger

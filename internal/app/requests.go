@@ -18,7 +18,7 @@ type requestObserver struct {
 	lines     *requestLines
 }
 
-// Observe hears of a request when its answer is known.
+// Observe is called with a request when its answer is known.
 func (o requestObserver) Observe(e api.Event) {
 	code := e.Code.String()
 	if e.Route == api.RouteOTP {

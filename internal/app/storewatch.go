@@ -15,13 +15,13 @@ import (
 // storeWatchInterval is how often the service looks at the condition of its store.
 const storeWatchInterval = 10 * time.Second
 
-// conditioned is a store that tells its condition. PostgreSQL has operators of its own.
+// conditioned is a store that reports its condition. PostgreSQL has operators of its own.
 type conditioned interface {
 	Condition(ctx context.Context) sqlite.Condition
 }
 
-// storeWatch looks, while the service runs, at the condition of its store, and tells the operators what they should know of it.
-// The service serves on in any case.
+// storeWatch checks, while the service runs, the condition of its store, and logs what operators should know about it.
+// The service goes on in any case.
 type storeWatch struct {
 	store  conditioned // nil: it tells none
 	logger *zap.Logger
@@ -83,5 +83,5 @@ func (w *storeWatch) check(ctx context.Context) {
 	w.condition.Store(&c)
 }
 
-// describe returns what /readyz?verbose says of the condition.
+// describe returns the text of /readyz?verbose about the condition.
 func (w *storeWatch) describe(context.Context) string { return strings.Join(w.current().Notes(), "; ") }

@@ -14,7 +14,7 @@ type Either struct {
 
 var _ Authenticator = Either{}
 
-// Authenticate asks the one of the two that the form of the credential speaks for; no token starts as API keys do.
+// Authenticate asks the authenticator that the form of the credential belongs to; no token starts as API keys do.
 func (e Either) Authenticate(ctx context.Context, credential secret.Text) (Principal, error) {
 	if strings.HasPrefix(credential.Reveal(), keyScheme) {
 		return e.Keys.Authenticate(ctx, credential)

@@ -21,7 +21,7 @@ func (g Grant) Has(scope Scope) bool { return slices.Contains(g.Scopes, scope) }
 
 // ResolveAccount returns the account that a request is for. header holds the values of the account header as they came:
 // none, one, or too many. A backend must name an account there; who is bound to one may, and must then agree.
-// It gives ErrAccountMissing, ErrAccountInvalid or ErrAccountForbidden. An empty value is none.
+// It returns ErrAccountMissing, ErrAccountInvalid or ErrAccountForbidden. An empty value counts as missing.
 func (g Grant) ResolveAccount(header []string) (account string, err error) {
 	if len(header) > 1 {
 		return "", ErrAccountInvalid

@@ -42,7 +42,7 @@ func (f IssuerFaults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// CheckIssuers gives everything that is wrong with issuers that are to be used together, as IssuerFaults, or nil.
+// CheckIssuers returns everything that is wrong with issuers that are to be used together, as IssuerFaults, or nil.
 func CheckIssuers(issuers []Issuer) error {
 	var faults IssuerFaults
 	for index, issuer := range issuers {
@@ -88,7 +88,7 @@ func (i Issuer) problems() (problems []string) {
 	return problems
 }
 
-// conflicts says why the issuer cannot stand beside those before it.
+// conflicts returns why the issuer cannot be used together with those before it.
 func (i Issuer) conflicts(before []Issuer) (problems []string) {
 	for _, other := range before {
 		if i.Name != "" && other.Name == i.Name {

@@ -65,7 +65,7 @@ func readKeys(body []byte) (jwks, error) {
 
 // readKey reads one JWK. It returns no key and no reason for one that is not meant for signatures.
 //
-// What a JWK says of certificates is not looked at: a key is trusted since its issuer publishes it, and what a certificate
+// Certificate members of a JWK are not read: a key is trusted because its issuer publishes it, and what a certificate
 // says of it changes nothing. Some issuers publish certificates that Go does not read, such as with a negative serial number.
 func readKey(raw json.RawMessage) (key *jose.JSONWebKey, why string) {
 	var members map[string]*json.RawMessage // pointers, since this package encodes bare ones as base64

@@ -24,9 +24,9 @@ type TokenConfig struct {
 	Observer  TokenObserver // may be nil
 }
 
-// TokenObserver is told of fetches. Its methods are called from many goroutines and must not block.
+// TokenObserver is called after fetches. Its methods are called from many goroutines and must not block.
 type TokenObserver interface {
-	// KeysFetched is told of every fetch of an issuer's keys: what it brought, or why it brought nothing.
+	// KeysFetched is called after every fetch of an issuer's keys: with what it returned, or why it returned nothing.
 	KeysFetched(issuer string, keys FetchedKeys, err error)
 }
 

@@ -85,5 +85,5 @@ func keyID(text string) (id string, ok bool) {
 	return id, ok
 }
 
-// random gives 26 characters of base32, 130 bits.
+// random returns 26 characters of base32, 130 bits.
 func random() string { return strings.ToLower(rand.Text()[:randomLength]) }

@@ -11,7 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// KeyStore keeps API keys. What it is told is durable when it returns nil, and seen by the next KeyByID.
+// KeyStore keeps API keys. A change is durable when its method returns nil, and seen by the next KeyByID.
 // Times are exact to the microsecond.
 type KeyStore interface {
 	// AddKey stores a new key. ErrKeyExists says that there is one with this id.
@@ -24,7 +24,7 @@ type KeyStore interface {
 	// KeysUsed notes when keys were last used, by their ids, all at once. A moment before the one that is noted already
 	// changes nothing, unless that one lies in the future of the store's clock. An id of no key changes nothing.
 	KeysUsed(ctx context.Context, last map[string]time.Time) error
-	// ListKeys gives all keys, oldest first, and by id among those of one moment. A key that cannot be read has Damage.
+	// ListKeys returns all keys, oldest first, and by id among those of one moment. A key that cannot be read has Damage.
 	ListKeys(ctx context.Context) ([]Key, error)
 }
 

@@ -9,7 +9,7 @@ import (
 // reading is what two clocks said at the same moment; the zero reading says nothing.
 type reading struct{ there, here time.Time }
 
-// How far a clock may be off. An inWebo answer tells its time in whole seconds, and takes one to come.
+// How far a clock may be off. An inWebo answer gives its time in whole seconds, and takes one to arrive.
 const (
 	tolerable = 5 * time.Second
 	too       = time.Minute

@@ -21,7 +21,7 @@ const (
 	byAnswer     = "inWebo answer"
 )
 
-// checkInwebo asks the host a question that touches no account, and tells the stages of the way to its answer apart.
+// checkInwebo sends the host a request that touches no account, and reports each stage of the way to its answer.
 func checkInwebo(ctx context.Context, c *config.Config) ([]Finding, reading) {
 	client, err := app.NewInwebo(c.Inwebo)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// checkIssuers looks at whose tokens are taken, when anybody's are.
+// checkIssuers checks the issuers whose tokens are accepted, if there are any.
 func checkIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
 	const what = app.PreconditionIssuers
 	if len(c.JWT.Issuers) == 0 {

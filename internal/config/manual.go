@@ -140,7 +140,7 @@ func Manual() string {
 	return b.String()
 }
 
-// names gives all names of a setting as code.
+// names returns all names of a setting, formatted as code.
 func (s setting) names() []string {
 	names := []string{s.key, s.env()}
 	if s.secret {

@@ -109,7 +109,7 @@ func yesNo(p *bool) value {
 	}
 }
 
-// maxPrefixes is more proxies than anybody names.
+// maxPrefixes is more proxies than any operator names.
 const maxPrefixes = 256
 
 // prefixes is a list of networks, such as 10.0.0.0/8, with commas between; an address alone is the network of just that.

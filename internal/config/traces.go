@@ -22,7 +22,7 @@ func (c *Config) traceSettings() []setting {
 	}
 }
 
-// tracesPath is where collectors take traces unless somebody says otherwise.
+// tracesPath is where collectors take traces by default.
 const tracesPath = "/v1/traces"
 
 // collector is the URL of a collector, with its path, or empty.

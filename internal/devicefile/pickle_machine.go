@@ -62,7 +62,7 @@ func (m *machine) number(size uint64) (uint64, error) {
 	return binary.LittleEndian.Uint64(whole[:]), nil
 }
 
-// sized reads a run of bytes that a number of that size tells the length of.
+// sized reads a run of bytes whose length is given by a number of that size.
 func (m *machine) sized(size uint64) (string, error) {
 	n, err := m.number(size)
 	if err != nil {

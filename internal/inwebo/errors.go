@@ -68,7 +68,7 @@ func (f *Fault) Error() string {
 	return text
 }
 
-// Unwrap gives how far it came and why it failed.
+// Unwrap returns how far the exchange came and why it failed.
 func (f *Fault) Unwrap() []error { return []error{f.how, f.why} }
 
 // Refusal is an answer other than OK. It is an answer all the same, and may carry new state.

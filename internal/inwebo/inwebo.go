@@ -73,7 +73,7 @@ type ServiceSecret struct{ ID, Value string }
 // modeMS is the one mode whose requests carry no version (docs/protocol.md §1).
 const modeMS = "ms"
 
-// MSFinalize gives inWebo the device secret for each service (docs/protocol.md §3, step 3).
+// MSFinalize sends inWebo the device secret for each service (docs/protocol.md §3, step 3).
 func (c *Client) MSFinalize(ctx context.Context, who Identity, secrets []ServiceSecret, proofs ratchet.Proofs) (Finalized, error) {
 	query := c.query("ActionFinalize", modeMS, who)
 	query.Set("ms_n", strconv.Itoa(len(secrets)))

@@ -27,7 +27,7 @@ type Probe struct {
 const probeCode = "-"
 
 // Probe asks the host whether it is the service, in a way that touches no account and no device: it opens an activation
-// with a code that cannot be one. Any answer of the service will do, a refusal above all. Observe does not hear of it.
+// with a code that cannot be one. Any answer of the service will do, a refusal above all. Observe is not called.
 func (c *Client) Probe(ctx context.Context) Probe {
 	query := c.query("ActionSetup", "activate", Unactivated())
 	query.Set("code", probeCode)

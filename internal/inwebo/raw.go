@@ -30,7 +30,7 @@ func (x *call) receiveOdd(ctx context.Context, why error) (answer, error) {
 	return a, err
 }
 
-// newRawBody returns the body as it has arrived behind the head of the answer, whatever HTTP says of it, and as it arrives
+// newRawBody returns the body as it has arrived behind the header of the answer, regardless of its framing, and as it arrives
 // from now on.
 func newRawBody(c *conn, response *http.Response, deadline time.Time) *body {
 	c.readUntil(deadline, drainTimeout)
@@ -42,7 +42,7 @@ func isCut(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || is[net.Error](err)
 }
 
-// raw reads what has arrived behind the head of the answer, and what still arrives, whatever HTTP says of it.
+// raw reads what has arrived behind the header of the answer, and what still arrives, regardless of its framing.
 func (c *conn) raw() io.Reader {
 	_, behind := cutHead(c.seen)
 	arrived := bytes.NewReader(bytes.Clone(behind))

@@ -267,7 +267,7 @@ func (s *Service) auditSetup(ctx context.Context, c *conversation, o outcome) er
 	return s.appendAudit(ctx, c, StageOutcome, word)
 }
 
-// askPINMode makes the activate setup, once more when the network broke off.
+// askPINMode makes the activate setup, and repeats it once when the network failed.
 func (s *Service) askPINMode(ctx context.Context, code secret.Text) (inwebo.ActivateSetup, outcome) {
 	s.setupBudget.Earn()
 	setup, err := s.inwebo.ActivateSetup(ctx, code)

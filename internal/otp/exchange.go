@@ -144,7 +144,7 @@ func (s *Service) setup(ctx context.Context, who inwebo.Identity, sid string) (i
 	return challenge, err
 }
 
-// maySetupAgain reports whether a setup that ended with err is made once more.
+// maySetupAgain reports whether a setup that ended with err is repeated.
 func (s *Service) maySetupAgain(ctx context.Context, err error) bool {
 	brokeOff := errors.Is(err, inwebo.ErrNetwork) || errors.Is(err, inwebo.ErrServer)
 	return brokeOff && ctx.Err() == nil && s.setupBudget.Spend()

@@ -98,7 +98,7 @@ func union[T any](a, b []T, compare func(T, T) int) []T {
 	return slices.CompactFunc(both, func(a, b T) bool { return compare(a, b) == 0 })
 }
 
-// Restored returns the row of an account as a store has it that was restored from a backup: no conversation leases it, and its
+// Restored returns the row of an account as it is in a store that was restored from a backup: no conversation leases it, and its
 // revision is higher than any that the replaced store had. That its device is in doubt follows from the doubt epoch of the store,
 // which the restore raises.
 //

@@ -15,7 +15,7 @@ type IdempotentCall struct {
 	Key string
 	// Body is what the caller asks for.
 	Body Fingerprinted
-	// Answer returns what the caller is told, for an OTP or for an error. This package stores the answer and does not read it. Answer
+	// Answer returns what the caller receives, for an OTP or for an error. This package stores the answer and does not read it. Answer
 	// may be called from another goroutine, and after the caller was told that the state is not stored.
 	Answer func(otp secret.Text, err error) secret.Bytes
 }

@@ -93,7 +93,7 @@ type Limits struct {
 
 	Activations ActivationLimits
 
-	// DeviceName is what inWebo is told to call the devices that are enrolled from now on; it is kept for display.
+	// DeviceName is the name that inWebo gets for the devices that are enrolled from now on; it is kept for display.
 	DeviceName string
 
 	// ServiceID chooses among several services of a device, by id or name; empty: the only one.

@@ -66,7 +66,7 @@ func (u UnreadAnswer) worth() int {
 // other the state after it. A proof that inWebo accepts decides between them, one that it refuses lets them change places.
 type Fallback struct {
 	State ratchet.State
-	// Before reports that this state, and not the device's own, is the one before the answer.
+	// Before reports that this state, and not the device's own, is the state before the answer.
 	Before bool
 	Step   uint64 // of the record, before the answer
 }
@@ -154,7 +154,7 @@ func (s *Service) Reread(ctx context.Context, request Request) (Reread, error) {
 	return done, err
 }
 
-// word is what the audit log says of a rereading.
+// word is the outcome of a rereading in the audit log.
 func (d Reread) word() string {
 	switch {
 	case d.Applied > 0:

@@ -95,7 +95,7 @@ func (q *Queue[T]) add(j *Job[T]) bool {
 	return true
 }
 
-// leave ends the wait of a caller whose context has ended with err, and returns what the caller is told.
+// leave ends the wait of a caller whose context has ended with err, and returns the caller's error.
 func (q *Queue[T]) leave(j *Job[T], err error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

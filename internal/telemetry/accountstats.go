@@ -7,14 +7,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// AccountStats is what was counted of accounts and keys when somebody last looked at all of them.
+// AccountStats is the last count of all accounts and keys.
 type AccountStats struct {
 	At            time.Time
 	Accounts      map[string]int // by a condition that holds of them; one account may be counted under several
 	NextKeyExpiry time.Time      // of the API key that expires first; zero when none does
 }
 
-// WatchAccountStats publishes what the function that it returns is told. It is called once. Before the first census, and of what
+// WatchAccountStats publishes what the function that it returns is called with. It is called once. Before the first count, and of what
 // was not counted, the metrics say NaN, which alerts on nothing.
 func (m *Metrics) WatchAccountStats(conditions []string) (set func(AccountStats)) {
 	accounts := prometheus.NewGaugeVec(prometheus.GaugeOpts{

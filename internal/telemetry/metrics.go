@@ -27,7 +27,7 @@ type Metrics struct {
 	panics    *prometheus.CounterVec
 }
 
-// NewMetrics gives metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
+// NewMetrics returns metrics on a registry of their own. The version is that of the program; codes are all that an OTP request
 // can end with, "0" for success included: each is published from the start, as 0.
 func NewMetrics(version string, codes []string) *Metrics {
 	m := &Metrics{

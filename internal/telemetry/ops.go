@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Check is one condition of readiness. Ready gives nil, or an error that tells an operator what is wrong; it must
+// Check is one condition of readiness. Ready returns nil, or an error that describes for an operator what is wrong; it must
 // return when its context ends. Of a condition that is met, Note, when set, returns what is worth knowing
 // all the same, or nothing.
 type Check struct {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ServiceManager is told how the service stands, as sd_notify(3) describes: over the socket that systemd names in the environment
+// ServiceManager receives the state of the service, as sd_notify(3) describes: over the socket that systemd names in the environment
 // of a unit of Type=notify. A nil ServiceManager does nothing with its messages: there is none. The caller decides what a message
 // that was not accepted is worth.
 type ServiceManager struct {

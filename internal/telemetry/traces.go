@@ -52,7 +52,7 @@ func (t *Traces) Close() error {
 	return nil
 }
 
-// tellingExporter tells of spans that could not be sent, instead of a handler that the whole process shares.
+// tellingExporter reports spans that could not be sent, instead of a handler that the whole process shares.
 type tellingExporter struct {
 	trace.SpanExporter
 

@@ -23,7 +23,7 @@ func NewKma(pin secret.Text, serial Serial) Kma {
 	return Kma{secret.NewBytes(sum[:aes.BlockSize])}
 }
 
-// Secval is what an OTP is made of beside K1: the device secret encrypted under the Kma, KeyDigits lower-hex digits.
+// Secval is what an OTP is made of in addition to K1: the device secret encrypted under the Kma, KeyDigits lower-hex digits.
 func (k Kma) Secval(deviceSecret secret.Bytes) secret.Text {
 	block, _ := aes.NewCipher(k.key.Reveal())
 	out := make([]byte, secretBytes)
@@ -31,7 +31,7 @@ func (k Kma) Secval(deviceSecret secret.Bytes) secret.Text {
 	return secret.NewText(hex.EncodeToString(out))
 }
 
-// SecretOf undoes Secval, whose form the caller has checked; with another PIN's key it gives another secret.
+// SecretOf undoes Secval, whose form the caller has checked; with another PIN's key it returns another secret.
 func (k Kma) SecretOf(secval secret.Text) secret.Bytes {
 	block, _ := aes.NewCipher(k.key.Reveal())
 	drawn, _ := hex.DecodeString(secval.Reveal())

@@ -15,7 +15,7 @@ const serialSeparator = "/_/"
 const aleaBytes = 16
 
 // Serial names a device to inWebo: device id, "/_/", alea as 32 lower-hex digits. It is drawn once for an account and
-// kept for ever, since every new one costs one of the devices that the account may have.
+// kept permanently, because every new one costs one of the devices that the account may have.
 type Serial string
 
 // NewSerial draws an alea from random for the device deviceID, a free text without ";".

@@ -116,7 +116,7 @@ func (k PublicKey) publicOperation(block []byte) (*[blockBytes]byte, error) {
 }
 
 // oaepDecode is EME-OAEP decoding with SHA-256, MGF1-SHA-256 and an empty label (RFC 8017 §7.1.2, step 3). The
-// ciphertext was opened with a public key, so telling the faults apart gives nothing away.
+// ciphertext was opened with a public key, so different errors for different faults reveal nothing.
 func oaepDecode(encoded *[blockBytes]byte) ([]byte, error) {
 	if encoded[0] != 0 {
 		return nil, ErrSealedFirst

@@ -10,7 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// What PostgreSQL says of a write that it refuses.
+// Errors of PostgreSQL that mean that it refuses a write.
 const (
 	uniqueViolation     = "23505"
 	readOnlyTransaction = "25006"
@@ -20,7 +20,7 @@ const (
 	ioError             = "58030"
 )
 
-// What it says of data that it cannot read.
+// Errors of PostgreSQL that mean that it cannot read data.
 const (
 	dataCorrupted  = "XX001"
 	indexCorrupted = "XX002"

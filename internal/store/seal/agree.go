@@ -9,7 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Catalog is what a store knows of the keys that its vaults are sealed under. A key file alone cannot tell that it belongs
+// Catalog is what a store knows about the keys that its secrets are sealed under. A key file alone cannot tell that it belongs
 // to another store; so the store keeps the name of the key that seals.
 type Catalog interface {
 	Lister

@@ -12,7 +12,7 @@ import (
 // answerPurpose binds a kept answer to its key: another call of the account must not be answered with it.
 func answerPurpose(key string) Purpose { return Purpose("answer " + key) }
 
-// Update is as otp.Store says: decide gets the row's vault and the response opened, or the Fault that says why one of them does not
+// Update is as otp.Store says: decide gets the row's secrets and the response opened, or the Fault that says why one of them does not
 // open. A response that is damaged counts as spent: it can never be returned, and the call must not be made again. One whose key
 // is missing is a Fault, because the key may be on its way to this process.
 //

@@ -85,7 +85,7 @@ func (r *Keyring) Keys() (ids []KeyID) {
 	return ids
 }
 
-// Check returns nil when the keyring's keys open everything that the census has counted. The error wraps otp.ErrSealed and names
+// Check returns nil when the keyring's keys open everything that was counted. The error wraps otp.ErrSealed and names
 // every key that is missing, with the number of records that need it.
 func (r *Keyring) Check(usage KeyUsage) error {
 	ids := r.Keys()

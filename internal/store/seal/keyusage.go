@@ -8,9 +8,9 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Lister reads the rows of the store beneath.
+// Lister reads the rows of the inner store.
 type Lister interface {
-	// List gives rows in the order of their accounts' bytes, those after the account given, at most limit.
+	// List returns rows in the order of their accounts' bytes, those after the account given, at most limit.
 	// The empty account is before all others.
 	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
 }
@@ -18,17 +18,17 @@ type Lister interface {
 // page is how many rows are read at once.
 const page = 200
 
-// KeyUsage says how many records are sealed under each key. Those with an empty vault are not in it.
+// KeyUsage has the number of records that are sealed under each key. Records without secrets are not counted.
 type KeyUsage map[KeyID]int
 
-// Unsealed counts, in a Census, the records whose vault is not in the form of this package, damaged or from elsewhere, and those that
+// Unsealed counts, in a KeyUsage, the records whose secrets are not in the form of this package, damaged or from elsewhere, and those that
 // cannot be read.
 const Unsealed KeyID = ""
 
-// Keys returns the ids of the census in their order.
+// Keys returns the ids of the keys in their order.
 func (c KeyUsage) Keys() []KeyID { return slices.Sorted(maps.Keys(c)) }
 
-// Count takes the census of the store beneath. An empty one says that nothing is sealed.
+// Count counts the inner store's records by key. An empty result means that nothing is sealed.
 func Count(ctx context.Context, rows Lister) (KeyUsage, error) {
 	usage := KeyUsage{}
 	err := eachRow(ctx, rows, func(row otp.Row) error {
@@ -38,7 +38,7 @@ func Count(ctx context.Context, rows Lister) (KeyUsage, error) {
 	return usage, err
 }
 
-// KeyUsageOf takes the census of some rows of the store beneath.
+// KeyUsageOf counts some rows of the inner store by key.
 func KeyUsageOf(rows []otp.Row) KeyUsage {
 	usage := KeyUsage{}
 	for _, row := range rows {
@@ -56,7 +56,7 @@ func (c KeyUsage) add(row otp.Row) {
 	}
 }
 
-// keyOfRow names the key that the row's vault is sealed under, or says that it is Unsealed.
+// keyOfRow returns the key that the row's secrets are sealed under, or Unsealed.
 func keyOfRow(row otp.Row) KeyID {
 	id, _, _ := cutHeader(row.Secrets.Reveal(), extraBytes)
 	return id

@@ -12,7 +12,7 @@ import (
 )
 
 // lockTimeout bounds the wait for another process that changes a key file, which takes a few syncs: one that was stopped, or
-// another program that has locked the directory, must not keep a command waiting for ever.
+// another program that has locked the directory, must not keep a command waiting without end.
 const lockTimeout = 10 * time.Second
 
 // whileLocked runs do while no other goroutine or process does so with the same directory. What the previous one has left there

@@ -15,7 +15,7 @@ import (
 // Rotation seals every record again that is not sealed under the keyring's current key, while the service runs. It has no state of its
 // own: another Run continues after a killed one.
 //
-// It works below the domain. Of a record it changes the sealed vault, and the revision, which must grow with every Replace. The domain
+// It works below the domain. Of a record it changes the sealed secrets, and the revision, which must grow with every Replace. The domain
 // compares the revisions inside a record only with those of later leases, which are higher still. A conversation that read the record
 // before gets otp.ErrConflict and reads again. A leased record waits until its lease is over.
 //

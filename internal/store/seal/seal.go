@@ -1,9 +1,9 @@
-// Package seal encrypts the secrets of devices before any store sees them. The vault of a row, and everything else that a Keyring
-// seals, leaves the process only as ciphertext that is bound to its account and its purpose.
+// Package seal encrypts the secrets of devices before any store sees them. The secrets of a row, and everything else that a Keyring
+// seals, leave the process only as ciphertext that is bound to the account and the purpose.
 //
 // A reader of the store, or of a copy of it, learns no key of a device; a writer to the store cannot make data of one account pass for
-// another's. The package does not protect two things. The body of a row is readable and not authenticated. And an old vault of the
-// account opens as well as the newest, so a row can be put back as it once was.
+// another's. The package does not protect two things. The body of a row is readable and not authenticated. And old secrets of the
+// account can be opened like the newest, so an old row can be put back.
 //
 // The package must never seal under a key that it has not found in its source, never make a key where an older one may be missing, and
 // never put a key or what it seals into an error.
@@ -22,25 +22,25 @@ import (
 // errUnread means that a Store was made without keys.
 var errUnread = errors.New("no sealing keys were read")
 
-// Store is an otp.Store whose vaults are sealed in the store beneath, and in the clear above.
+// Store is an otp.Store whose secrets are sealed in the inner store, and opened for its callers.
 //
 // A repeat of a Write is sealed again, with another nonce and perhaps another key. That leaves the promise alone that the
-// same Write twice is the same as once: the store beneath knows a Write by its ID, and keeps the vault that came first.
+// same Write twice is the same as once: the inner store recognizes a Write by its ID, and keeps the secrets that came first.
 type Store struct {
 	inner   otp.Store
-	keyring *Keyring // nil: no vault is opened, and none that is not sealed can be written
+	keyring *Keyring // nil: no secrets are opened, and only those that are sealed can be written
 }
 
 var _ otp.Store = (*Store)(nil)
 
-// New puts the keyring before the store beneath.
+// New returns a Store that seals what it stores in the inner store.
 func New(inner otp.Store, keyring *Keyring) *Store { return &Store{inner, keyring} }
 
-// NewUnopened returns a Store without keys, for what works on records and leaves their vaults as they are.
+// NewUnopened returns a Store without keys, for what works on records and leaves their secrets as they are.
 func NewUnopened(inner otp.Store) *Store { return &Store{inner, nil} }
 
-// Fetch returns the row with its vault opened. Besides the errors of the store beneath there are otp.ErrSealed, when the
-// key of the vault is missing, and otp.ErrDamaged; both come with the store's time, and with the row as it is, Unopened.
+// Fetch returns the row with its secrets opened. Besides the errors of the inner store there are otp.ErrSealed, when the
+// key of the secrets is missing, and otp.ErrDamaged; both come with the store's time, and with the row as it is, Unopened.
 func (s *Store) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	row, now, err := s.inner.Fetch(ctx, account)
 	if err != nil {
@@ -60,18 +60,18 @@ func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) 
 	return s.inner.BySerial(ctx, serial)
 }
 
-// List returns rows with their vaults sealed, as otp.Store says.
+// List returns rows with their secrets sealed, as otp.Store says.
 func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
 	return s.inner.List(ctx, after, limit)
 }
 
-// Create stores the write with its vault and its response sealed under the current key. A vault that was not opened stays as it
+// Create stores the write with its secrets and its response sealed under the current key. Secrets that were not opened stay as they
 // is.
 func (s *Store) Create(ctx context.Context, w otp.Write) error {
 	return s.keyring.sealed(ctx, w, s.inner.Create)
 }
 
-// Replace stores the write with its vault and its response sealed under the current key. A vault that was not opened stays as it
+// Replace stores the write with its secrets and its response sealed under the current key. Secrets that were not opened stay as they
 // is.
 func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 	return s.keyring.sealed(ctx, w, s.inner.Replace)
@@ -97,7 +97,7 @@ func (r *Keyring) sealWrite(w otp.Write) (_ otp.Write, err error) {
 	return w, nil
 }
 
-// sealRow returns the row as it may be stored. An empty vault stays empty: there is nothing to hide. Without a keyring, the error
+// sealRow returns the row as it may be stored. Empty secrets stay empty: there is nothing to hide. Without a keyring, the error
 // wraps otp.ErrNotApplied.
 func (r *Keyring) sealRow(row otp.Row) (otp.Row, error) {
 	switch {

@@ -31,7 +31,7 @@ const (
 	extraBytes  = headerBytes + 12 + 16
 )
 
-// Seal gives plaintext sealed under the current key, extraBytes longer than it was. Only the same purpose and account
+// Seal returns plaintext sealed under the current key, extraBytes longer than it was. Only the same purpose and account
 // open it.
 func (r *Keyring) Seal(purpose Purpose, account otp.Account, plaintext secret.Bytes) []byte {
 	key, text := r.current(), plaintext.Reveal()
@@ -94,7 +94,7 @@ func cutHeader(sealed []byte, least int) (id KeyID, rest []byte, ok bool) {
 	return KeyID(hex.EncodeToString(sealed[1:headerBytes])), sealed[headerBytes:], true
 }
 
-// associated is what GCM authenticates beside the text itself: form, key, purpose and account.
+// associated is what GCM authenticates in addition to the text: version, key, purpose and account.
 func associated(header []byte, purpose Purpose, account otp.Account) []byte {
 	return slices.Concat(header, []byte(derivationInfo(purpose, account)))
 }

@@ -16,7 +16,7 @@ const backupTimeout = time.Hour
 
 // Backup writes a copy of the store to a new file at path, which only its owner can read. The copy has everything that was stored
 // when Backup began, is checked, and is durable when Backup returns nil. An existing file is never replaced, and an unfinished copy
-// never has the name. Writers do not wait for it. It calls report now and then with how many bytes the copy has by now, and how many
+// never has the name. Writers do not wait for it. It calls report from time to time with how many bytes the copy has by now, and how many
 // it has about in the end.
 func (s *Store) Backup(ctx context.Context, path string, report func(done, total int64)) error {
 	if err := s.health.refusal(); err != nil {
@@ -170,7 +170,7 @@ func (m migrations) checkOpenCopy(ctx context.Context, c *conn, path string) (ve
 	return version, nil
 }
 
-// backUp writes a copy of the database beside it, named by its version and the time, and durable when it returns nil.
+// backUp writes a copy of the database into the same folder, named by its version and the time, and durable when it returns nil.
 // A copy that is not whole never has that name, and those of processes that died are removed: a service that is killed and
 // starts again and again must not fill the disk. The caller must have the database exclusively.
 func backUp(ctx context.Context, c *conn, path string, version int) (name string, err error) {

@@ -89,7 +89,7 @@ func open(path, name string, flags sqlite.OpenFlags) (*conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// setUp sets the pragmas, and refuses a connection on which one has not taken, or that cannot write.
+// setUp sets the pragmas. It refuses a connection on which one of them was not set, or that cannot write.
 func (c *conn) setUp(path string, pragmas []pragma) error {
 	if err := c.SetDefensive(true); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)

@@ -220,7 +220,7 @@ func setDevice(p *params, w otp.Write) {
 	}
 }
 
-// setRow sets deviceColumns; what concerns the vault is NULL if that stays as it is stored.
+// setRow sets deviceColumns; the parameters of the secrets are NULL if those stay as they are stored.
 func setRow(p *params, row otp.Row, sameVault bool) {
 	p.text(string(row.Account))
 	p.integer(int64(row.Revision))

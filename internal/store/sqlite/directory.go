@@ -169,7 +169,7 @@ func checkContents(dir string) error {
 	return nil
 }
 
-// makeFile makes an empty database that only its owner can read, as SQLite's own files beside it will be, too. The file
+// makeFile makes an empty database that only its owner can read, as SQLite's own files next to it will be, too. The file
 // is opened once outside of SQLite, which is safe as long as it does not exist before: no process holds locks on it.
 func makeFile(path string) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

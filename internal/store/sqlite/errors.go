@@ -49,7 +49,7 @@ func joinErrors(first, second error) error {
 	return errors.Join(first, second)
 }
 
-// explain says in words of this program what SQLite says of files that it cannot use.
+// explain translates SQLite's errors about files that it cannot use.
 func explain(err error) error {
 	switch primaryCode(err) {
 	case sqlite.ResultNotADB:

@@ -37,7 +37,7 @@ func links(file os.FileInfo) uint64 {
 	return uint64(stat.Nlink) //nolint:unconvert // its type depends on the architecture
 }
 
-// isMountPoint reports whether a file is mounted by itself, as a container has it that is given one file.
+// isMountPoint reports whether a file is itself a mount point, as in a container that gets a single file.
 func isMountPoint(path string) bool {
 	var stat unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &stat)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// checkFileSystem accepts every file system: only Linux says in one number which one it is.
+// checkFileSystem accepts every file system: only Linux identifies it by one number.
 func checkFileSystem(string) error { return nil }
 
 // changedAt is not known: each system has its own place for it.

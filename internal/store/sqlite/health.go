@@ -24,7 +24,7 @@ type health struct {
 	unverified      string                 // what was found, or not looked for, when the store was opened after it was not closed
 }
 
-// Broken says why the store is broken, or returns nil. It is when a sync has failed (see faultOf), or when somebody has
+// Broken returns why the store is broken, or nil. It is broken when a sync has failed (see faultOf), or when a program has
 // moved the database away. Only a store that is opened again works.
 func (s *Store) Broken() error {
 	if cause := s.health.cause.Load(); cause != nil {

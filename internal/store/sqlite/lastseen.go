@@ -15,7 +15,7 @@ import (
 )
 
 // LastSeenName is the name of the file in the data directory that records which store was there last, and how far it had come. An
-// older copy that is put in the place of the database looks healthy, and is told by this file.
+// older copy that is put in the place of the database looks healthy, and is recognized by this file.
 const LastSeenName = "pimsd.last-seen"
 
 // actionOlder is what the audit log and the doubt epoch say of an older store.
@@ -167,7 +167,7 @@ func (s *Store) recordPosition() {
 	}
 }
 
-// record writes the position over the one before. The file keeps its size and its place, so that a full disk does not matter and the
+// record overwrites the previous position. The file keeps its size and its place, so that a full disk does not matter and the
 // directory does not change.
 func (l *lastSeen) record(p position) error {
 	if p == l.recorded {

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// readPairing returns the names of the log and of the one before.
+	// readPairing returns the names of the log and of the previous log.
 	readPairing = `SELECT hex(log), hex(log_before) FROM store`
 	// withoutLog reports whether the head of the database says that no log belongs to it, as in copies that VACUUM INTO has made.
 	withoutLog = `SELECT substr(data, 19, 2) = x'0101' FROM sqlite_dbpage WHERE pgno = 1`

@@ -70,7 +70,7 @@ func (r *Replacement) open(ctx context.Context) error {
 	return nil
 }
 
-// checkBackup looks the backup over before anything is done. One with a log beside it is a copy of a whole data directory.
+// checkBackup checks the backup before anything is done. A backup with a log next to it is a copy of a whole data directory.
 func (r *Replacement) checkBackup(ctx context.Context) error {
 	info, err := os.Stat(r.backup)
 	if err != nil {

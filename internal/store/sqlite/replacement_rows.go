@@ -17,7 +17,7 @@ func (r *Replacement) List(ctx context.Context, after otp.Account, limit int) ([
 	return rowsOf(ctx, r.conn, `SELECT `+listedColumns+` FROM new.device WHERE account > ? ORDER BY account LIMIT ?`, string(after), limit)
 }
 
-// Replaced returns the rows of the replaced database that belong to the account or to its device, without their vaults. Those of
+// Replaced returns the rows of the replaced database that belong to the account or to its device, without their secrets. Those of
 // accounts that have had the device before another one are among them.
 func (r *Replacement) Replaced(ctx context.Context, row otp.Row) ([]otp.Row, error) {
 	return rowsOf(ctx, r.conn, `SELECT `+listedWithoutVault+` FROM main.device WHERE account = ?
@@ -26,7 +26,7 @@ func (r *Replacement) Replaced(ctx context.Context, row otp.Row) ([]otp.Row, err
 		string(row.Account), row.Claim.Serial, string(row.Account), row.Claim.Serial)
 }
 
-// OnlyReplaced returns rows of accounts that only the replaced database has, without their vaults, in the order of accounts.
+// OnlyReplaced returns rows of accounts that only the replaced database has, without their secrets, in the order of accounts.
 func (r *Replacement) OnlyReplaced(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
 	return rowsOf(ctx, r.conn, `SELECT `+listedWithoutVault+` FROM main.device old WHERE account > ?
 		AND NOT EXISTS (SELECT 1 FROM new.device WHERE new.device.account = old.account) ORDER BY account LIMIT ?`, string(after), limit)
@@ -123,7 +123,7 @@ func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 // unknownIDs is how many ids of the audit log are left out where it is not known how many were given since the backup.
 const unknownIDs = 1_000_000_000
 
-// Seal ends what is prepared: stored responses are spent, the log that is begun next is told from every earlier one, and the line
+// Seal ends what is prepared: stored responses are spent, the next log can be distinguished from every earlier one, and the line
 // is the last of the audit log. The doubt epoch is raised: every device is in doubt.
 func (r *Replacement) Seal(ctx context.Context, line otp.AuditEntry) error {
 	gap := 1

@@ -65,7 +65,7 @@ func (m migrations) check(c *conn, path string) error {
 }
 
 // version reads the version of the schema; 0 says that the database is empty. It refuses databases that are not ours,
-// and those of a later version of ours.
+// and those of a later version of pimsd.
 func (m migrations) version(c *conn, path string) (version int, err error) {
 	var id, tables int64
 	_, _, err = one(c, func(r *row) error {
@@ -121,7 +121,7 @@ func (m migrations) bringUpToDate(ctx context.Context, path string) error {
 	return err
 }
 
-// errUnchanged says of a migration that failed that the database is as it was before.
+// errUnchanged means that a migration failed and the database is as it was before.
 var errUnchanged = errors.New("nothing of it was done")
 
 // migrate runs the scripts that are missing, in one transaction. After an error that ends with its connection. Of a disk that

@@ -41,7 +41,7 @@ var ErrOldSchema = errors.New("an older schema")
 type Options struct {
 	// Dir is the data directory.
 	Dir string
-	// ObserveCommit, when it is not nil, is told of each transaction: how many writes were in it, how long it took to
+	// ObserveCommit, when it is not nil, is called after each transaction: how many writes were in it, how long it took to
 	// become durable, and the error that all of them got, or nil. It is called by the one writer and must not block.
 	ObserveCommit func(writes int, took time.Duration, err error)
 	// Inspect is for a caller that changes nothing: an older store is reported by Condition, and not put in doubt.
@@ -78,7 +78,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // OpenOrCreate opens the store in the data directory. It makes one when the directory is missing or empty, and migrates
-// one with an older schema after a backup of it; that is for the service alone, never for a command beside it.
+// one with an older schema after a backup of it; that is for the service alone, never for a command.
 func OpenOrCreate(ctx context.Context, o Options) (*Store, error) {
 	return openOrCreate(ctx, o, builtIn())
 }

@@ -7,7 +7,7 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// CheckUnused fails when anybody has the store of the data directory open, of this process or another.
+// CheckUnused fails when this or another process has the store of the data directory open.
 func CheckUnused(ctx context.Context, dir string) error {
 	path, err := findDatabase(dir)
 	if err == nil {

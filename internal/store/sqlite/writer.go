@@ -89,7 +89,7 @@ func (t target) pick(byIndex, byScan string) string {
 	return byIndex
 }
 
-// errStored is the refusal of a change that is stored already: it is not done again, and its caller is told that it is done.
+// errStored is the refusal of a change that is stored already: it is not done again, and its caller gets the result of the first time.
 var errStored = errors.New("the write is stored already")
 
 // undone is the failure of a change that is refused, but has changed something that must be undone.
@@ -159,7 +159,7 @@ func read[T any](ctx context.Context, w *writer, of func(*conn) (T, error)) (T, 
 	return value, nil
 }
 
-// untouched says of a write that nothing of it is stored.
+// untouched marks the error of a write of which nothing is stored.
 func untouched(err error) error {
 	if errors.Is(err, otp.ErrNotApplied) {
 		return err
@@ -198,7 +198,7 @@ func (w *writer) step() bool {
 	return reads+len(batch) > 0
 }
 
-// readAll does the reads that wait, at most so many that writes do not wait for ever, and returns how many those were.
+// readAll does the reads that wait, but not so many that writes starve, and returns how many it did.
 func (w *writer) readAll() int {
 	reads := w.queue.Take(maxBatch, isReading)
 	for _, j := range reads {

@@ -137,7 +137,7 @@ func checkCode(response *openapi3.Response, body []byte) error {
 	return fmt.Errorf("code %d is not documented for this status", code)
 }
 
-// codeOf gives error.code of an envelope, 0 when it has no error.
+// codeOf returns error.code of an envelope, 0 when it has no error.
 func codeOf(envelope []byte) (int, error) {
 	var e struct {
 		Error struct {

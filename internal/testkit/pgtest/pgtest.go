@@ -253,7 +253,7 @@ func (s *Server) URL(database string) string {
 	return "postgres://pimsd@" + s.Host() + "/" + database + "?sslmode=disable"
 }
 
-// Database makes an empty database, which lives as long as the server, and gives its URL.
+// Database makes an empty database, which lives as long as the server, and returns its URL.
 func (s *Server) Database(t testing.TB) secret.Text {
 	t.Helper()
 	name := "t" + strconv.FormatInt(s.count.Add(1), 10)

@@ -50,7 +50,7 @@ func NewProxy(t testing.TB, database secret.Text) (*Proxy, secret.Text) {
 	return p, secret.NewText(through.String())
 }
 
-// Silence makes all connections that there are silent for ever. New ones work.
+// Silence stops all traffic of the present connections. New ones work.
 func (p *Proxy) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +61,7 @@ func (p *Proxy) Silence() {
 // SetBlackhole makes new connections be accepted and never answered, or ends that.
 func (p *Proxy) SetBlackhole(on bool) { p.blackhole.Store(on) }
 
-// SilenceAt makes each new connection silent for ever when its client sends the text, which is not passed on.
+// SilenceAt stops all traffic of each new connection when its client sends the text, which is not passed on.
 func (p *Proxy) SilenceAt(text string) {
 	end := []byte(text)
 	p.end.Store(&end)

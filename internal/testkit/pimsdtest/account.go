@@ -128,7 +128,7 @@ func (a *Account) Expected() inwebosim.DeviceState {
 	return inwebosim.DeviceState{}
 }
 
-// Plant plants a fault for the requests of the account's device, whatever its Match says of the id.
+// Plant plants a fault for the requests of the account's device, regardless of the id in its Match.
 func (a *Account) Plant(n inwebosim.Fault) {
 	a.Daemon.tb.Helper()
 	n.ID = a.Expected().ID

@@ -18,7 +18,7 @@ func (d *Daemon) Ops(path string) (status int, body string) {
 	return a.Status, a.Body
 }
 
-// Metrics scrapes the daemon. What it gives is by series, as Prometheus writes them: `name{label="value"}`.
+// Metrics scrapes the daemon. It returns the value of each series, named as Prometheus writes them: `name{label="value"}`.
 func (d *Daemon) Metrics() map[string]float64 {
 	d.tb.Helper()
 	status, text := d.Ops("/metrics")

@@ -45,15 +45,15 @@ const (
 
 // Fault is how a call goes wrong. The zero Fault lets it go as it would.
 type Fault struct {
-	// Err is what the caller is told: an error of its own for an outcome that is unknown, or one that otp names.
+	// Err is the caller's error: one that otp does not know for an outcome that is unknown, or one that otp names.
 	Err error
-	// Applied says that a write takes effect all the same. If the store beneath refuses it, then that is the answer.
+	// Applied means that a write takes effect all the same. If the inner store refuses it, then that is the result.
 	Applied bool
 }
 
 var _ otp.Store = (*Breaking)(nil)
 
-// Fetch asks Decide, then the store beneath.
+// Fetch asks Decide, then the inner store.
 func (b *Breaking) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
 	if fault := b.decide(Call{Verb: Fetch, Account: account}); fault.Err != nil {
 		return otp.Row{}, time.Time{}, fault.Err
@@ -73,7 +73,7 @@ func (b *Breaking) Update(
 	}, b, decide)
 }
 
-// BySerial asks Decide, then the store beneath.
+// BySerial asks Decide, then the inner store.
 func (b *Breaking) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
 	if fault := b.decide(Call{Verb: BySerial}); fault.Err != nil {
 		return nil, fault.Err
@@ -81,7 +81,7 @@ func (b *Breaking) BySerial(ctx context.Context, serial string) ([]otp.Row, erro
 	return b.Store.BySerial(ctx, serial)
 }
 
-// List asks Decide, then the store beneath.
+// List asks Decide, then the inner store.
 func (b *Breaking) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
 	if fault := b.decide(Call{Verb: List, Account: after}); fault.Err != nil {
 		return nil, fault.Err
@@ -89,22 +89,22 @@ func (b *Breaking) List(ctx context.Context, after otp.Account, limit int) ([]ot
 	return b.Store.List(ctx, after, limit)
 }
 
-// DiscardResponse asks Decide, then the store beneath.
+// DiscardResponse asks Decide, then the inner store.
 func (b *Breaking) DiscardResponse(ctx context.Context, account otp.Account, key string) error {
 	return b.write(Call{Verb: DiscardResponse, Account: account, Key: key}, func() error { return b.Store.DiscardResponse(ctx, account, key) })
 }
 
-// AppendAudit asks Decide, then the store beneath.
+// AppendAudit asks Decide, then the inner store.
 func (b *Breaking) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	return b.write(Call{Verb: AppendAudit}, func() error { return b.Store.AppendAudit(ctx, lines) })
 }
 
-// Create asks Decide, then the store beneath.
+// Create asks Decide, then the inner store.
 func (b *Breaking) Create(ctx context.Context, w otp.Write) error {
 	return b.write(Call{Verb: Create, Account: w.Row.Account, Write: w}, func() error { return b.Store.Create(ctx, w) })
 }
 
-// Replace asks Decide, then the store beneath.
+// Replace asks Decide, then the inner store.
 func (b *Breaking) Replace(ctx context.Context, w otp.Write) error {
 	return b.write(Call{Verb: Replace, Account: w.Row.Account, Write: w}, func() error { return b.Store.Replace(ctx, w) })
 }

@@ -150,7 +150,7 @@ func testOneClaim(t *testing.T, s Instance) {
 	}
 }
 
-// Kept answers are counted without opening a vault.
+// Unread answers are counted without opening secrets.
 func testUnreadAnswers(t *testing.T, s Instance) {
 	ctx := t.Context()
 	expect := func(want int) {

@@ -87,7 +87,7 @@ func allLines(t testing.TB, reader Reader) (lines []otp.AuditRecord) {
 	}
 }
 
-// expectRow fails unless the rows are alike; vaults are compared when asked for.
+// expectRow fails unless the rows are alike; secrets are compared when asked for.
 func expectRow(t testing.TB, got, want otp.Row, vault bool) {
 	t.Helper()
 	if diff := rowDiff(got, want, vault); diff != "" {

@@ -8,7 +8,7 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// A write that names no vault leaves the one that is stored, and the count of unread answers in it, whatever else it changes.
+// A write without secrets leaves those that are stored, and the count of unread answers in them, whatever else it changes.
 func testSameVault(t *testing.T, s Instance) {
 	ctx := t.Context()
 	first := write("alice", 1)
