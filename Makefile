@@ -59,6 +59,14 @@ DEPTH ?= 3
 search: ## every short history instead of random ones: two conversations, each fault at each moment (half an hour)
 	go test -count=1 -timeout 24h -v -run '^TestSearch$$' ./internal/testkit/historytest -depth=$(DEPTH)
 
+# Which faults of bugs/ to bring back: all, or names separated by commas.
+BUGS ?= all
+
+.PHONY: bugs
+bugs: ## bring back every fault of bugs/ in a copy, and expect its tests to fail (minutes; BUGS=name,name for some)
+	scripts/need postgres
+	go test -count=1 -timeout 3h -v -run '^TestBugs$$' . -bugs=$(BUGS)
+
 .PHONY: deploy
 deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container
 	scripts/need systemd prometheus chromium sqlite3
