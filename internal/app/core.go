@@ -12,7 +12,6 @@ import (
 	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
-	"github.com/pimsd/pimsd/internal/transcript"
 )
 
 // Store is what the daemon and the commands ask of a store.
@@ -55,7 +54,7 @@ type Core struct {
 	OTP     *otp.Service
 
 	inwebo     *inwebo.Client     // nil in a Core of OpenRecords
-	transcript *transcript.Writer // nil: none
+	transcript *inwebo.Transcript // nil: none
 }
 
 // Observers are called with what the parts of a Core do; each may be nil.

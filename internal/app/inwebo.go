@@ -10,7 +10,6 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/inwebo"
-	"github.com/pimsd/pimsd/internal/transcript"
 )
 
 // newInwebo makes the client that the configuration describes. Its errors name the setting.
@@ -47,11 +46,11 @@ func newInwebo(
 const maxCAs = 1 << 20
 
 // openTranscript opens the transcript that the configuration names; nil when it names none.
-func openTranscript(c config.Inwebo, report func(error)) (*transcript.Writer, error) {
+func openTranscript(c config.Inwebo, report func(error)) (*inwebo.Transcript, error) {
 	if c.TranscriptFile == "" {
 		return nil, nil
 	}
-	w, err := transcript.Open(c.TranscriptFile, report)
+	w, err := inwebo.OpenTranscript(c.TranscriptFile, report)
 	if err != nil {
 		return nil, fmt.Errorf("inwebo.transcript_file: %w", err)
 	}

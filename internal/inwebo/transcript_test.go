@@ -1,4 +1,4 @@
-package transcript_test
+package inwebo_test
 
 import (
 	"bufio"
@@ -14,18 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/pimsd/pimsd/internal/inwebo"
-	"github.com/pimsd/pimsd/internal/transcript"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const challenge = "-48902903"
 
 // ask makes n exchanges that are offered to the transcript.
-func ask(t *testing.T, w *transcript.Writer, n int) {
+func ask(t *testing.T, w *inwebo.Transcript, n int) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("<ActionSetup><err>OK</err><challenge>" + challenge + "</challenge></ActionSetup>"))
@@ -46,9 +41,9 @@ func ask(t *testing.T, w *transcript.Writer, n int) {
 	}
 }
 
-func open(t *testing.T, name string) *transcript.Writer {
+func open(t *testing.T, name string) *inwebo.Transcript {
 	t.Helper()
-	w, err := transcript.Open(name, nil)
+	w, err := inwebo.OpenTranscript(name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,24 +101,24 @@ func TestATranscriptIsAppended(t *testing.T) {
 // A transcript grows to its bound and no further, and says so once. The exchanges go on.
 func TestATranscriptIsBounded(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "transcript")
-	const before = transcript.MaxBytes - 1000
+	const before = inwebo.MaxTranscriptBytes - 1000
 	if err := os.WriteFile(name, []byte(strings.Repeat("\n", before)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	reported := make(chan error, 10)
-	w, err := transcript.Open(name, func(err error) { reported <- err })
+	w, err := inwebo.OpenTranscript(name, func(err error) { reported <- err })
 	if err != nil {
 		t.Fatal(err)
 	}
 	ask(t, w, 20)
-	if err := w.Close(); !errors.Is(err, transcript.ErrFull) {
+	if err := w.Close(); !errors.Is(err, inwebo.ErrTranscriptFull) {
 		t.Errorf("%v; want ErrFull", err)
 	}
 	info, err := os.Stat(name)
-	if err != nil || info.Size() > transcript.MaxBytes || info.Size() == before {
+	if err != nil || info.Size() > inwebo.MaxTranscriptBytes || info.Size() == before {
 		t.Errorf("%d bytes, %v", info.Size(), err)
 	}
-	if err := <-reported; !errors.Is(err, transcript.ErrFull) || len(reported) > 0 {
+	if err := <-reported; !errors.Is(err, inwebo.ErrTranscriptFull) || len(reported) > 0 {
 		t.Errorf("reported %v, and %d more", err, len(reported))
 	}
 }
@@ -134,7 +129,7 @@ func TestATranscriptThatCannotBeWritten(t *testing.T) {
 	if _, err := os.Stat(full); err != nil {
 		t.Skip(err)
 	}
-	if _, err := transcript.Open(full, nil); err == nil {
+	if _, err := inwebo.OpenTranscript(full, nil); err == nil {
 		t.Error("a device is taken for a file")
 	}
 	name := filepath.Join(t.TempDir(), "transcript")
@@ -164,7 +159,7 @@ func TestATranscriptIsARegularFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{dir, fifo, filepath.Join(dir, "none", "such"), ""} {
-		if w, err := transcript.Open(name, nil); err == nil {
+		if w, err := inwebo.OpenTranscript(name, nil); err == nil {
 			_ = w.Close()
 			t.Errorf("%q is taken", name)
 		}
