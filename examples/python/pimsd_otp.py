@@ -2,42 +2,34 @@
 
 OTP_KEY and OTP_PIN are read at each call and are not part of the object, which can be pickled.
 """
-
-import json
-import os
-import urllib.error
-import urllib.request
-import uuid
+import http.client, json, os, urllib.error, urllib.request, uuid
 
 
 class OtpError(Exception):
-    """The call failed. advice says what helps: retry, ask_pin, enroll, operator, fix_request or give_up."""
-
-    def __init__(self, reason, advice, retry_after=None):
+    """A call failed for reason. advice says what helps: retry, ask_pin, enroll, operator, fix_request or give_up."""
+    def __init__(self, reason, advice):
         super().__init__(f"pimsd: {reason}, advice: {advice}")
-        self.reason, self.advice, self.retry_after = reason, advice, retry_after
+        self.reason, self.advice = reason, advice
 
 
 class Otp:
     """The device of an account. account is left out when the key is bound to one."""
-
-    def __init__(self, url, account=None, timeout=60):
-        self.url, self.account, self.timeout = url, account, timeout
+    def __init__(self, url, account=""):
+        self.url, self.account = url, account
 
     def get_otp_code(self):
         """Returns a new OTP, or raises OtpError. A call whose answer is lost is repeated without costing another OTP."""
-        headers = {"Authorization": "Bearer " + os.environ["OTP_KEY"], "Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
-        if self.account:
-            headers["X-Pims-Account"] = self.account
+        headers = {"Authorization": "Bearer " + os.environ["OTP_KEY"], "Content-Type": "application/json",
+                   "Idempotency-Key": str(uuid.uuid4()), "X-Pims-Account": self.account}
         body = json.dumps({"action": "withPIN", "pinCode": os.environ["OTP_PIN"]}).encode()
-        request = urllib.request.Request(self.url + "/v1/authentication/otp", body, headers, method="POST")
+        request = urllib.request.Request(self.url + "/v1/authentication/otp", body, headers)
         for last in (False, True):
             try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     return json.load(answer)["result"]["otp"]
             except urllib.error.HTTPError as refused:
                 told = refused.headers
-                raise OtpError(told.get("X-Pims-Reason", "unknown"), told.get("X-Pims-Advice", "operator"), told.get("Retry-After")) from None
-            except OSError as lost:
+                raise OtpError(told.get("X-Pims-Reason", "unknown"), told.get("X-Pims-Advice", "operator")) from None
+            except (OSError, http.client.HTTPException) as lost:
                 if last:
                     raise OtpError("unreachable", "retry") from lost
