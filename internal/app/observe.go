@@ -50,7 +50,7 @@ func (m domainMetrics) Committed(what otp.Commit, err error) {
 	switch {
 	case err == nil:
 		outcome = "done"
-	case errors.Is(err, otp.ErrConflict), errors.Is(err, otp.ErrExists):
+	case errors.Is(err, otp.ErrConflict), errors.Is(err, otp.ErrExists), errors.Is(err, otp.ErrHistoryChanged):
 		outcome = "conflict"
 	}
 	m.CountCommit(string(what), outcome)

@@ -186,7 +186,10 @@ func (s *Service) tryChange(
 		return wrapCause(ErrStore, err)
 	}
 	w.Over = c.fetchedBody
-	return s.writeVerified(ctx, CommitAdmin, w)
+	if err = s.writeVerified(ctx, CommitAdmin, w); errors.Is(err, ErrHistoryChanged) { // the next try reads it again
+		err = ErrConflict
+	}
+	return err
 }
 
 // actionImport is the audit log's word for taking over a device of another client.

@@ -47,7 +47,8 @@ func (s *Service) writeBefore(ctx context.Context, until time.Time, what Commit,
 
 // isConclusive reports whether the result of a write, an error or nil, says whether the store has the write: see Store.
 func isConclusive(err error) bool {
-	return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrDeviceTaken)
+	return err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrDeviceTaken) ||
+		errors.Is(err, ErrHistoryChanged)
 }
 
 // writeTries is how often writeVerified tries a write.
@@ -83,7 +84,7 @@ func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcom
 func writeOver(id string, from, next Record, entry AuditEntry) (Write, error) {
 	same := next.hasSecretsOf(from)
 	row, err := encode(next, same)
-	w := Write{ID: id, Row: row, SameSecrets: same, AuditEntry: entry}
+	w := Write{ID: id, Row: row, SameSecrets: same, History: next.inherited, AuditEntry: entry}
 	isFirst := next.isFirst()
 	// The claim on the serial follows from the record. That of a damaged record is not known, because its device could not be decoded.
 	if claim := next.claim(); claim != from.claim() || isFirst || from.damaged {

@@ -100,13 +100,7 @@ type forEnrollment struct {
 	replace, force bool
 	drawn          ratchet.Serial // for an account that has none, or must not use the one that it has
 	serialTaken    bool           // ErrDeviceTaken was returned: another account has the device with the account's serial
-	history        history
-}
-
-// history is what the store's accounts know of the device with that serial.
-type history struct {
-	serial ratchet.Serial
-	rows   []Row
+	history        History
 }
 
 // historyNeeded is the error of a forEnrollment that lacks the history of a serial.
@@ -123,6 +117,9 @@ func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpo
 	for range maxLeaseSteps {
 		err = s.acquireLease(ctx, c, purpose)
 		needed, isNeeded := errors.AsType[*historyNeeded](err)
+		if errors.Is(err, ErrHistoryChanged) {
+			needed, isNeeded = &historyNeeded{ratchet.Serial(purpose.history.Serial)}, true
+		}
 		switch {
 		case isNeeded:
 			if purpose.history, err = s.historyOf(ctx, needed.serial); err != nil {
@@ -142,7 +139,7 @@ func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpo
 func (p forEnrollment) prepare(r Record, _ string, _ ClockReading, limits *Limits) (_ Record, err error) {
 	// While the account does not claim its serial, other accounts may have the device, and count of it what this one must go on from.
 	if !p.serialTaken && r.Serial != "" && !r.claim().Active {
-		if p.history.serial != r.Serial {
+		if p.history.Serial != string(r.Serial) {
 			return r, &historyNeeded{r.Serial}
 		}
 		if r, err = r.inheriting(p.history, limits.Guard); err != nil {

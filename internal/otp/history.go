@@ -24,26 +24,27 @@ import (
 const maxSerial = 256
 
 // historyOf reads the history of a serial from the store.
-func (s *Service) historyOf(ctx context.Context, serial ratchet.Serial) (history, error) {
+func (s *Service) historyOf(ctx context.Context, serial ratchet.Serial) (History, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	rows, err := s.store.BySerial(ctx, string(serial))
 	if err != nil {
-		return history{}, wrapCause(ErrStore, err)
+		return History{}, wrapCause(ErrStore, err)
 	}
-	return history{serial, rows}, nil
+	return History{string(serial), rows}, nil
 }
 
 // inheriting returns r, which is about to get the device of the history, with what is counted of the device by the account that
 // had it last. Where that is not known, everything that may be newest counts. ErrDeviceTaken means that an account has it now.
-func (r Record) inheriting(h history, guard GuardLimits) (Record, error) {
-	serial := h.serial
+// The write of the record is refused with ErrHistoryChanged if another account has changed the history meanwhile.
+func (r Record) inheriting(h History, guard GuardLimits) (Record, error) {
+	serial := ratchet.Serial(h.Serial)
 	var newest uint64
 	if r.Serial == serial {
 		newest = r.Tenure
 	}
 	var others []Record
-	for _, row := range h.rows {
+	for _, row := range h.Rows {
 		if row.Account == r.Account && (!row.Former || r.Serial == serial && row.Revision < r.Revision) {
 			continue // r is what became of this row
 		}
@@ -64,7 +65,7 @@ func (r Record) inheriting(h history, guard GuardLimits) (Record, error) {
 			r = r.counting(other)
 		}
 	}
-	r.Tenure = newest + 1
+	r.Tenure, r.inherited = newest+1, &h
 	return r, nil
 }
 

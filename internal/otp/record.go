@@ -45,6 +45,9 @@ type Record struct {
 	// epoch is the doubt epoch that the record belongs to once it is stored, and storedEpoch that of its row.
 	epoch, storedEpoch uint64
 
+	// inherited is the history of the device that the record is about to get; nil for a record that is stored.
+	inherited *History
+
 	// sealed are the secrets as they are stored, of a record whose secrets were not opened: its devices have no keys. The record
 	// keeps them as they are, for as long as it has the device.
 	sealed secret.Bytes
@@ -251,6 +254,6 @@ func (r *Record) ownEpoch() uint64 {
 
 // stored returns r as it is read again after it was stored.
 func (r Record) stored() Record {
-	r.storedEpoch = r.ownEpoch()
+	r.storedEpoch, r.inherited = r.ownEpoch(), nil
 	return r
 }

@@ -1,9 +1,11 @@
 package otp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/errcodes"
@@ -16,7 +18,8 @@ import (
 // Every verb is durable when it returns nil: it survives a crash of the process and a loss of power. The verbs that
 // write are safe to repeat: the same Write twice is the same as once, and returns nil both times. So a caller that
 // does not know whether a Write took effect repeats it and learns. The results of a Write are of three kinds:
-//   - nil, ErrConflict, ErrExists and ErrDeviceTaken are conclusive: they say whether the Write is stored, by this try or an earlier one.
+//   - nil, ErrConflict, ErrExists, ErrDeviceTaken and ErrHistoryChanged are conclusive: they say whether the Write is stored, by this try
+//     or an earlier one.
 //   - ErrNotApplied and ErrBroken say that this try stored nothing, and never will. An earlier try may have stored the Write.
 //   - Any other error leaves open whether the Write is stored, or will be.
 //
@@ -27,13 +30,13 @@ type Store interface {
 	Fetch(ctx context.Context, account Account) (Row, time.Time, error)
 
 	// Create stores the first row of an account, revision 1, together with the write's audit entry.
-	// ErrExists means that the account has one already, ErrDeviceTaken that another account has the claimed device; nothing
-	// was stored then.
+	// ErrExists means that the account has one already, ErrDeviceTaken that another account has the claimed device,
+	// ErrHistoryChanged that w.History is outdated; nothing was stored then.
 	Create(ctx context.Context, w Write) error
 
 	// Replace stores w.Row over the row of revision w.Row.Revision−1, together with the write's audit entry.
 	// ErrConflict means that the account's row has another revision, or another body than w.Over, or is not there; ErrDeviceTaken
-	// that another account has the claimed device. Nothing was stored then.
+	// that another account has the claimed device, ErrHistoryChanged that w.History is outdated. Nothing was stored then.
 	// A repeat of a write that the row had once, and has lost since because it was restored or deleted, is refused like any
 	// write that does not fit: it needs an ID of its own.
 	// An answer to keep is stored with it, unless there is one under its key already; but one that is an OTP takes the
@@ -77,6 +80,9 @@ var (
 	ErrConflict = errors.New("the record was changed by another writer")
 	// ErrDeviceTaken means that the device that the Write claims is the active device of another account. Nothing was stored.
 	ErrDeviceTaken = newCause(errcodes.ReasonDeviceTaken, "the device belongs to another account")
+	// ErrHistoryChanged means that what other accounts have counted of the claimed device is not what the Write was decided on. Nothing
+	// was stored: read the History again.
+	ErrHistoryChanged = errors.New("the history of the device was changed by another writer")
 	// ErrNotApplied means that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
 	// is repeated: no room, no connection, a statement that was rolled back.
 	ErrNotApplied = errors.New("the store failed and stored nothing")
@@ -131,6 +137,22 @@ type Claim struct {
 	Active bool
 }
 
+// History is what a store has of the device with a serial: the rows that BySerial returned.
+type History struct {
+	Serial string
+	Rows   []Row
+}
+
+// Holds reports whether rows, which BySerial returns now, are those of the history as far as other accounts than that one have them.
+func (h History) Holds(rows []Row, account Account) bool {
+	ofOthers := func(rows []Row) []Row {
+		return slices.DeleteFunc(slices.Clone(rows), func(row Row) bool { return row.Account == account })
+	}
+	return slices.EqualFunc(ofOthers(h.Rows), ofOthers(rows), func(a, b Row) bool {
+		return a.Account == b.Account && a.Former == b.Former && a.Revision == b.Revision && a.Claim == b.Claim && bytes.Equal(a.Body, b.Body)
+	})
+}
+
 // Write is what becomes durable together.
 type Write struct {
 	// ID is unique to this write and at most 64 characters; a repeat carries the same.
@@ -143,6 +165,9 @@ type Write struct {
 	Over []byte
 	// Claim, when it is not nil, replaces the account's claim of a device. Most writes leave it as it is.
 	Claim *Claim
+	// History, when it is not nil, is what the Write was decided on, in addition to the row: it is stored only if that still holds of the
+	// other accounts. No write that claims the device comes between the comparison and the Write.
+	History *History
 	// Epoch, when it is not nil, replaces Row.Epoch. Most writes leave it as it is, and a Create without it is of the first.
 	Epoch *uint64
 	// AuditEntry is stored with the write. The domain sets all of its fields.

@@ -121,8 +121,10 @@ func (s *Store) write(ctx context.Context, l connLimit, what, statement string, 
 	if w.Response != nil {
 		args = append(args, keepArgs(w.Response)...)
 	}
-	lines, err := s.execCount(ctx, l, what, statement, args...)
+	lines, err := s.execAfterHistory(ctx, l, what, w, statement, args...)
 	switch {
+	case errors.Is(err, otp.ErrHistoryChanged):
+		return s.unlessRepeated(ctx, what, w, otp.ErrHistoryChanged)
 	case isTaken(err):
 		return s.unlessRepeated(ctx, what, w, otp.ErrDeviceTaken)
 	case isRepeated(err):

@@ -12,11 +12,47 @@ import (
 // formerAsListed are a former device in deviceColumns, and that it is one.
 const formerAsListed = `account, revision, false, NULL::bigint, body, ''::bytea, 0, serial, false, 0, true`
 
-// BySerial is as otp.Store says.
-func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
-	const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active, epoch, false AS former
+// bySerial finds the rows of all accounts that have or had the device with a serial.
+const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active, epoch, false AS former
 		FROM device WHERE serial = $1 AND serial <> ''
 		UNION ALL SELECT ` + formerAsListed + ` FROM former_device WHERE serial = $1 ORDER BY account, former`
+
+// lockSerial waits for the other writes that were decided on a history of the device with that serial.
+const lockSerial = `SELECT pg_advisory_xact_lock(1886416243, hashtext($1))`
+
+// execAfterHistory is execCount for the statement of a write. Where the write was decided on a history of its device, it compares that
+// first, in the same transaction, in which no other such write comes in between: none that claims the device does.
+func (s *Store) execAfterHistory(
+	ctx context.Context, l connLimit, what string, w otp.Write, statement string, args ...any,
+) (rows int64, err error) {
+	if w.History == nil {
+		return s.execCount(ctx, l, what, statement, args...)
+	}
+	err = s.do(ctx, s.limits.singles, what, func(ctx context.Context, conn *pgx.Conn) error { // it may wait for another session
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, lockSerial, w.History.Serial); err != nil {
+				return err
+			}
+			found, err := tx.Query(ctx, bySerial, w.History.Serial)
+			if err != nil {
+				return err
+			}
+			switch now, err := pgx.CollectRows(found, scanFound); {
+			case err != nil:
+				return err
+			case !w.History.Holds(now, w.Row.Account):
+				return otp.ErrHistoryChanged
+			}
+			result, err := tx.Exec(ctx, statement, args...)
+			rows = result.RowsAffected()
+			return err
+		})
+	})
+	return rows, err
+}
+
+// BySerial is as otp.Store says.
+func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
 	return query(ctx, s, s.limits.lookups, "find the accounts of a device", scanFound, bySerial, serial)
 }
 

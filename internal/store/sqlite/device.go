@@ -133,13 +133,19 @@ func recordNamed(on target, w otp.Write) (err error) {
 	return err
 }
 
-// refuseClaim refuses a write that claims the device of another account, unless it does not fit anyway or is stored already.
+// refuseClaim refuses a write that claims the device of another account, or was decided on an outdated history of it, unless it does not
+// fit anyway or is stored already.
 func refuseClaim(on target, w otp.Write) (refusal, failure error) {
 	if w.Claim == nil || !w.Claim.Active {
 		return nil, nil
 	}
 	taken, _, err := one(on.conn, (*row).flag, on.pick(findClaim, findClaimByScan), w.Claim.Serial, string(w.Row.Account))
-	if err != nil || !taken {
+	if err == nil && taken {
+		refusal = otp.ErrDeviceTaken
+	} else if err == nil {
+		refusal, err = refuseHistory(on, w)
+	}
+	if err != nil || refusal == nil {
 		return nil, err
 	}
 	switch known, revision, err := writtenBefore(on, w); {
@@ -150,7 +156,7 @@ func refuseClaim(on target, w otp.Write) (refusal, failure error) {
 	case revision != w.Row.Revision-1:
 		return writeConflict(w), nil
 	}
-	return otp.ErrDeviceTaken, nil
+	return refusal, nil
 }
 
 // unlessRepeated finds out why a write does not fit: it is stored already, which is well, or it is refused.

@@ -21,6 +21,18 @@ func keepFormerDevice(on target, w otp.Write) error {
 	return err
 }
 
+// refuseHistory returns ErrHistoryChanged for a write that was decided on another history of its device than there is.
+func refuseHistory(on target, w otp.Write) (refusal, failure error) {
+	if w.History == nil {
+		return nil, nil
+	}
+	rows, failure := all(on.conn, readListed, listBySerial, w.History.Serial)
+	if failure == nil && !w.History.Holds(rows, w.Row.Account) {
+		refusal = otp.ErrHistoryChanged
+	}
+	return refusal, failure
+}
+
 // BySerial is as otp.Store says.
 func (s *Store) BySerial(ctx context.Context, serial string) ([]otp.Row, error) {
 	return list(ctx, s, "find the accounts of a device", readListed, listBySerial, serial)

@@ -120,7 +120,7 @@ func writerStatements() []string {
 	return []string{
 		fetchRow, fetchResponse, readEpoch, findKey, insertDevice, replaceDevice, replaceByScan, insertLine, findWrite, findWriteByScan,
 		findSame, findSameByScan, findClaim, findClaimByScan, updateClaim, updateClaimByScan, updateEpoch, raiseEpoch, keepFormer,
-		keepAnswer, spendAnswer, spendAnswers, ageAnswers,
+		listBySerial, keepAnswer, spendAnswer, spendAnswers, ageAnswers,
 		dropAnswers, dropLines, insertKey, revokeKey, useKey, setSealingKey, nameLog, writeProbe, probeLine, probeDevice,
 	}
 }

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -105,6 +104,8 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 		return refusal
 	case w.Claim != nil && m.taken(*w.Claim, w.Row.Account):
 		return otp.ErrDeviceTaken
+	case w.History != nil && !w.History.Holds(m.bySerial(w.History.Serial), w.Row.Account):
+		return otp.ErrHistoryChanged
 	}
 	m.ids[w.ID] = true
 	if w.Response != nil {
@@ -155,26 +156,6 @@ func (m *Memory) keep(account otp.Account, k otp.KeyedResponse) {
 	}
 	k.At = micros(k.At)
 	m.kept[at] = k
-}
-
-// BySerial is as otp.Store says.
-func (m *Memory) BySerial(ctx context.Context, serial string) (rows []otp.Row, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, row := range m.rows {
-		if serial != "" && row.Claim.Serial == serial {
-			row = copyRow(row)
-			row.Secrets = secret.Bytes{}
-			rows = append(rows, row)
-		}
-	}
-	for at, row := range m.former {
-		if at.serial == serial {
-			rows = append(rows, copyRow(row))
-		}
-	}
-	slices.SortFunc(rows, func(a, b otp.Row) int { return cmp.Compare(a.Account, b.Account) })
-	return rows, ctx.Err()
 }
 
 // DiscardResponse is as otp.Store says.

@@ -74,6 +74,8 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"devices in doubt":            testCountDoubt,
 		"claims of devices":           testClaims,
 		"former devices":              testFormerDevices,
+		"histories of devices":        testHistoryOfDevice,
+		"histories at once":           testHistoriesTogether,
 		"unread answers":              testUnreadAnswers,
 		"canceled":                    testCancelled,
 		"canceled in the middle":      testCancelledInTheMiddle,
