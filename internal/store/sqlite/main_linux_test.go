@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/pimsd/pimsd/internal/testkit/memfiles"
 )
 
 // childVariable names the environment variable that makes this test binary another process of the test that runs it:
@@ -36,6 +38,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	memfiles.Use()
 	goleak.VerifyTestMain(m)
 }
 

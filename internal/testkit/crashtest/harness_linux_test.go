@@ -52,7 +52,7 @@ type acknowledged struct {
 
 func newHarness(t *testing.T, m variant) *harness {
 	t.Helper()
-	root := scratch(t)
+	root := t.TempDir()
 	knobs := inwebosim.DefaultKnobs()
 	knobs.Ratchet, knobs.LostFinalize, knobs.SecondRound = m.ratchet, m.lost, inwebosim.SecondRoundEveryOther
 	knobs.DeviceLimit = 1 // one serial has to do for all enrollments
@@ -63,21 +63,6 @@ func newHarness(t *testing.T, m variant) *harness {
 	}
 	inwebo.Start()
 	return &harness{root: root, dir: filepath.Join(root, "data"), inwebo: inwebo}
-}
-
-// scratch is a folder of its own: in memory, where there is one: the power of this machine is not cut.
-func scratch(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "pimsd-crashtest-") //nolint:usetesting // t.TempDir is on a disk
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
 
 // end stops the inWebo and removes the files.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/pimsd/pimsd/internal/testkit/crashtest"
+	"github.com/pimsd/pimsd/internal/testkit/memfiles"
 )
 
 // whole asks for every point, as `make crash` does, where `make test` takes samples.
@@ -45,6 +46,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	memfiles.Use()
 	flag.Parse()
 	if err := flag.Set("test.parallel", "8"); err != nil { // tests that may run side by side wait more than they work
 		panic(err)

@@ -53,7 +53,7 @@ func (r *recording) fail(t *testing.T, lies func(path string) bool, points []int
 	}
 	b := &blackout{recording: r, disk: crashtest.NewDisk(r.root), seen: map[[sha256.Size]byte]bool{}, counts: map[found]int{}}
 	b.disk.Lies = lies
-	folder := scratch(t)
+	folder := t.TempDir()
 	cuts := make(chan cut)
 	var all sync.WaitGroup
 	for range 4 {

@@ -162,7 +162,7 @@ func (b before) hit(t *testing.T, root string, n int, action crashtest.Action) (
 	if err := os.Mkdir(root, 0o700); err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(root) //nolint:errcheck // scratch removes what is left
+	defer os.RemoveAll(root) //nolint:errcheck // the test removes what is left
 	calls := 0
 	err := b.restoreIn(t.Context(), root, func(crashtest.Call) crashtest.Action {
 		if calls++; calls == n {
@@ -210,7 +210,7 @@ func TestRestoreKilledAnywhere(t *testing.T) {
 	for name, b := range map[string]before{"readable": readable, "unreadable": readable.unreadable()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			folder := scratch(t)
+			folder := t.TempDir()
 			root := folder + "/first"
 			if err := os.Mkdir(root, 0o700); err != nil {
 				t.Fatal(err)

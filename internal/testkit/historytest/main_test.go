@@ -2,16 +2,12 @@ package historytest
 
 import (
 	"flag"
-	"fmt"
-	"os"
 	"testing"
 
 	"go.uber.org/goleak"
-)
 
-// memoryFiles is a folder whose files are in memory, where the machine has one: a sync costs nothing there, and what is synced
-// is not what these tests are about.
-const memoryFiles = "/dev/shm"
+	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+)
 
 // shortChecks is rapid's own number of histories, which `make test` tries.
 const shortChecks = "100"
@@ -35,25 +31,8 @@ func keepNoTestLog() {
 }
 
 func TestMain(m *testing.M) {
+	memfiles.Use()
 	repeatShortRuns()
 	keepNoTestLog()
-	dir, err := useMemoryFiles()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "files are on the disk:", err)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		_ = os.RemoveAll(dir) // an empty name is nothing to remove
-		os.Exit(status)
-	}))
-}
-
-// useMemoryFiles makes a folder for temporary files that are in memory.
-func useMemoryFiles() (dir string, err error) {
-	if dir, err = os.MkdirTemp(memoryFiles, "pimsd-histories-"); err != nil {
-		return "", err
-	}
-	if err = os.Chmod(dir, 0o755); err == nil { // PostgreSQL's server may run as another user
-		err = os.Setenv("TMPDIR", dir)
-	}
-	return dir, err
+	goleak.VerifyTestMain(m)
 }

@@ -7,12 +7,15 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/pimsd/pimsd/internal/testkit/memfiles"
 )
 
 // whole asks for the full length, where `make test` takes a few seconds.
 var whole = flag.Bool("whole", false, "run the overload at its full length")
 
 func TestMain(m *testing.M) {
+	memfiles.Use()
 	flag.Parse()
 	if err := flag.Set("test.parallel", "64"); err != nil { // those that may run side by side wait more than they work
 		panic(err)

@@ -24,6 +24,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/testkit/memfiles"
 )
 
 // Server is a running server. Each test takes a database of its own from it.
@@ -72,7 +73,7 @@ func start(fill func(*Server) *exec.Cmd) (_ *Server, err error) {
 	if s.bin, err = findBinaries(); err != nil {
 		return nil, err
 	}
-	if s.dir, err = os.MkdirTemp("", "pimsd-postgres-"); err != nil {
+	if s.dir, err = os.MkdirTemp(memfiles.Dir(), "pimsd-postgres-"); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -10,10 +10,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/testkit/memfiles"
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	memfiles.Use()
+	goleak.VerifyTestMain(m)
+}
 
 const aPIN = "1234"
 
