@@ -113,54 +113,68 @@ func TestBugs(t *testing.T) {
 			t.Fatalf("of the bugs %v there are %d in bugs/", names, len(chosen))
 		}
 	}
-	tree := copyTree(t)
+	tree := newTestTree(t)
 	passes := map[string]error{} // the result of each guard without a bug
 	for _, b := range chosen {
-		t.Run(b.name, func(t *testing.T) {
-			for _, g := range b.tests {
-				if _, known := passes[g.String()]; !known {
-					passes[g.String()] = g.passes(tree)
-				}
-				if err := passes[g.String()]; err != nil {
-					t.Fatalf("without the bug, %s: %v", g, err)
-				}
+		for _, g := range b.tests {
+			if _, known := passes[g.String()]; !known {
+				passes[g.String()] = tree.passes(g)
 			}
-			if err := command(tree, "git", "apply", b.file); err != nil {
+		}
+	}
+	for _, b := range chosen {
+		t.Run(b.name, func(t *testing.T) {
+			if err := tree.change("git", "apply", b.file); err != nil {
 				t.Fatal(err)
 			}
 			defer func() {
-				if err := command(tree, "git", "apply", "--reverse", b.file); err != nil {
+				if err := tree.change("git", "apply", "--reverse", b.file); err != nil {
 					t.Error(err)
 				}
 			}()
 			for _, g := range b.tests {
 				began := time.Now()
-				output, err := g.fails(tree)
-				if err != nil {
+				complaint, err := tree.fails(g)
+				switch {
+				case passes[g.String()] != nil:
+					t.Errorf("without the bug, %s: %v", g, passes[g.String()])
+				case err != nil:
 					t.Errorf("%s does not find it: %v", g, err)
-					continue
+				default:
+					t.Logf("found by %s in %.1f s, compiled and run: %s", g, time.Since(began).Seconds(), complaint)
 				}
-				t.Logf("found by %s in %.1f s, compiled and run: %s", g, time.Since(began).Seconds(), firstComplaint(output))
 			}
 		})
 	}
 }
 
-// copyTree copies the files that git knows of, as they are, to a directory of the test and returns its path.
-func copyTree(t *testing.T) string {
+// testTree is a copy of the tree, and the tests that are compiled of it as it is.
+type testTree struct {
+	path     string
+	binaries map[string]string // by package
+}
+
+// newTestTree copies the files that git knows of, as they are, to a directory of the test.
+func newTestTree(t *testing.T) *testTree {
 	t.Helper()
-	tree := t.TempDir()
-	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(tree)) // git apply in the copy concerns no repository around it
+	tree := &testTree{path: t.TempDir()}
+	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(tree.path)) // git apply in the copy concerns no repository around it
 	const copyFiles = `git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - | tar -xf - -C "$1"`
-	if err := command(".", "sh", "-c", copyFiles, "sh", tree); err != nil {
+	if err := command(".", "sh", "-c", copyFiles, "sh", tree.path); err != nil {
 		t.Fatal(err)
 	}
 	return tree
 }
 
-// passes returns nil if the guard's test runs in the tree and passes.
-func (g guard) passes(tree string) error {
-	output, err := g.test(tree)
+// change runs a command that changes the tree.
+func (tree *testTree) change(name string, args ...string) error {
+	tree.binaries = nil
+	return command(tree.path, name, args...)
+}
+
+// passes returns nil if the guard's test runs and passes.
+func (tree *testTree) passes(g guard) error {
+	output, err := tree.test(g)
 	if err == nil && !names(passedTest, output, g.name()) {
 		err = errors.New("does not run, or is skipped")
 	}
@@ -170,9 +184,9 @@ func (g guard) passes(tree string) error {
 	return nil
 }
 
-// fails returns the output of the guard's test if it fails in the tree by itself, and otherwise an error.
-func (g guard) fails(tree string) (output string, err error) {
-	output, err = g.test(tree)
+// fails returns what the guard's test complains of if it fails by itself, and otherwise an error.
+func (tree *testTree) fails(g guard) (complaint string, err error) {
+	output, err := tree.test(g)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -181,22 +195,30 @@ func (g guard) fails(tree string) (output string, err error) {
 	case strings.Contains(output, "panic: test timed out"):
 		err = errors.New("times out")
 	case names(failedTest, output, g.name()):
-		return output, nil
+		return firstComplaint(output), nil
 	default:
 		err = fmt.Errorf("the test itself does not fail: %w", err)
 	}
-	return output, fmt.Errorf("%w\n%s", err, tail(output))
+	return "", fmt.Errorf("%w\n%s", err, tail(output))
 }
 
-// test compiles the guard's package in the tree and runs the test. The error is an *exec.ExitError only if the test was run.
-func (g guard) test(tree string) (output string, err error) {
-	binary := filepath.Join(tree, "bugs.test")
-	// -trimpath lets the copy and the tree share what is compiled.
-	if err := command(tree, "go", "test", "-trimpath", "-c", "-o", binary, g.pkg); err != nil {
-		return "", fmt.Errorf("does not compile: %s", err.Error()) // not the ExitError of the compiler
+// test runs the guard's test, and compiles its package unless that was done since the last change. The error is an *exec.ExitError only
+// if the test was run.
+func (tree *testTree) test(g guard) (output string, err error) {
+	binary := tree.binaries[g.pkg]
+	if binary == "" {
+		binary = filepath.Join(tree.path, strings.ReplaceAll(g.pkg[len("./"):], "/", "-")+".test")
+		// -trimpath lets the copy and the tree share what is compiled; no debugger needs the tables that -w leaves out.
+		if err := command(tree.path, "go", "test", "-trimpath", "-ldflags=-w", "-c", "-o", binary, g.pkg); err != nil {
+			return "", fmt.Errorf("does not compile: %s", err.Error()) // not the ExitError of the compiler
+		}
+		if tree.binaries == nil {
+			tree.binaries = map[string]string{}
+		}
+		tree.binaries[g.pkg] = binary
 	}
-	run := exec.Command(binary, append([]string{"-test.v", "-test.timeout=5m", "-test.run=" + g.run}, g.flags...)...)
-	run.Dir = filepath.Join(tree, g.pkg)
+	run := exec.Command(binary, append([]string{"-test.v", "-test.timeout=15m", "-test.run=" + g.run}, g.flags...)...)
+	run.Dir = filepath.Join(tree.path, g.pkg)
 	text, err := run.CombinedOutput()
 	return string(text), err
 }
