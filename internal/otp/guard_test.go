@@ -2,6 +2,7 @@ package otp
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,16 +79,18 @@ func TestGuardOff(t *testing.T) {
 	}
 }
 
-// Whatever happens, guesses forwarded since the last success that may have been wrong never exceed the attempts, unless
-// the answer of one was lost for longer than the setting; and a caller that waits as told is not refused for it again.
+// Whatever happens, the PINs forwarded since the last success that may have been wrong never exceed the attempts, unless the answer of one
+// was lost for longer than the setting; and a caller that waits as told is not refused for it again.
 func TestGuardProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limits := GuardLimits{
 			Attempts: rapid.IntRange(1, 2).Draw(t, "attempts"), Pause: 5 * time.Second, Unanswered: 15 * time.Minute,
 		}
 		g, now, counted := Guard{}, epoch, 0
+		var unanswered []time.Time // when each was forwarded
 		for i := range rapid.IntRange(1, 40).Draw(t, "calls") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
+			unanswered = slices.DeleteFunc(unanswered, func(at time.Time) bool { return now.Sub(at) >= limits.Unanswered })
 			conversation := string(rune('A' + i))
 			next, err := g.take(conversation, rightClock(now), limits)
 			if errors.Is(err, ErrPINLocked) {
@@ -101,16 +104,18 @@ func TestGuardProperty(t *testing.T) {
 				continue
 			}
 			g = next
-			switch rapid.SampledFrom([]string{"right", "wrong", "other refusal"}).Draw(t, "fate") {
+			switch rapid.SampledFrom([]string{"right", "wrong", "other refusal", "no answer"}).Draw(t, "result") {
 			case "right":
-				g, counted = g.forgive().release(conversation), 0
+				g, counted, unanswered = g.forgive().release(conversation), 0, nil
 			case "wrong":
 				g, counted = g.countWrong(conversation, now), counted+1
+			case "no answer":
+				g, unanswered = g.keepUnanswered(conversation), append(unanswered, now)
 			default:
 				g = g.release(conversation)
 			}
-			if counted > limits.Attempts {
-				t.Fatalf("inWebo counts %d wrong PINs", counted)
+			if counted+len(unanswered) > limits.Attempts {
+				t.Fatalf("inWebo may count %d wrong PINs, and %d more without an answer", counted, len(unanswered))
 			}
 		}
 	})
