@@ -85,7 +85,7 @@ func TestStepsDoNotPileUp(t *testing.T) {
 	step := mustMove(t, "", "", key("7"))
 	for name, row := range map[string]struct {
 		first ratchet.Move
-		most  int
+		kept  int
 	}{
 		"K1 is known":         {mustMove(t, key("a"), "", ""), 0},
 		"K1 waits for a PIN":  {mustMove(t, "", key("b"), ""), 128},
@@ -101,7 +101,7 @@ func TestStepsDoNotPileUp(t *testing.T) {
 		for range told {
 			want = ratchet.Keys{K1: want}.Stepped(step.DK1).K1
 		}
-		if len(state.Unproven.DK1) > row.most || row.most == 0 && told < 1000 || !state.Open(kma).K1.Equal(want) {
+		if len(state.Unproven.DK1) != row.kept || row.kept == 0 && told < 1000 || !state.Open(kma).K1.Equal(want) {
 			t.Errorf("%s: after %d steps %d are kept", name, told, len(state.Unproven.DK1))
 		}
 	}
@@ -133,6 +133,37 @@ func TestNewMoveRefusesWhatIsNoKey(t *testing.T) {
 		}
 		if _, err := ratchet.NewMove("", k, ""); err == nil {
 			t.Errorf("K1 %q is taken", k)
+		}
+	}
+}
+
+func TestAMoveIsEmptyOrNot(t *testing.T) {
+	if !mustMove(t, "", "", "").IsEmpty() {
+		t.Error("the zero move is not empty")
+	}
+	for name, move := range map[string]ratchet.Move{
+		"K0": mustMove(t, key("a"), "", ""), "K1": mustMove(t, "", key("a"), ""), "dK1": mustMove(t, "", "", key("a")),
+	} {
+		if move.IsEmpty() {
+			t.Errorf("a move of %s is empty", name)
+		}
+	}
+}
+
+// A PIN is needed while one of the keys is as it was sent. A step alone needs none.
+func TestNeedsPIN(t *testing.T) {
+	known := ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(key("0")), K1: secret.NewText(key("1"))}}
+	for name, row := range map[string]struct {
+		move ratchet.Move
+		want bool
+	}{
+		"nothing": {mustMove(t, "", "", ""), false},
+		"K0":      {mustMove(t, key("a"), "", ""), true},
+		"K1":      {mustMove(t, "", key("a"), ""), true},
+		"dK1":     {mustMove(t, "", "", key("a")), false},
+	} {
+		if got := known.Told(row.move).NeedsPIN(); got != row.want {
+			t.Errorf("after a move of %s: %v, want %v", name, got, row.want)
 		}
 	}
 }
@@ -223,6 +254,14 @@ func TestSerial(t *testing.T) {
 	if _, err := ratchet.NewSerial("a", bytesReader(make([]byte, 15))); err == nil {
 		t.Error("a serial was made of too little randomness")
 	}
+	for _, alea := range []string{"", key("a")[1:], key("a") + "aa", key("A"), key("g")} {
+		if _, err := ratchet.ParseSerial("a", alea); err == nil {
+			t.Errorf("the alea %q is taken", alea)
+		}
+	}
+	if got, err := ratchet.ParseSerial("a", key("a")); err != nil || got != ratchet.Serial("a/_/"+key("a")) {
+		t.Errorf("%q, %v", got, err)
+	}
 	if _, err := ratchet.NewSecret(bytesReader(make([]byte, 15))); err == nil {
 		t.Error("a secret was made of too little randomness")
 	}
@@ -253,5 +292,17 @@ func TestAnUnopenedSecret(t *testing.T) {
 	}
 	if _, err := ratchet.Restore(ratchet.Saved{Unopened: "12"}); err == nil {
 		t.Error("a secval of one byte is restored")
+	}
+}
+
+func TestRestoreRefusesWhatIsNoSecret(t *testing.T) {
+	for _, text := range []string{"zz", "12", key("a")[2:], key("a") + "aa"} {
+		if _, err := ratchet.Restore(ratchet.Saved{Secret: text}); err == nil {
+			t.Errorf("the secret %q is restored", text)
+		}
+	}
+	state, err := ratchet.Restore(ratchet.Saved{Secret: key("a")})
+	if err != nil || state.Save().Secret != key("a") {
+		t.Errorf("a secret of 16 bytes: %v", err)
 	}
 }
