@@ -67,6 +67,13 @@ bugs: ## bring back every fault of bugs/ in a copy, and expect its tests to fail
 	scripts/need postgres
 	go test -count=1 -timeout 3h -v -run '^TestBugs$$' . -bugs=$(BUGS)
 
+# The packages whose operators are changed, one at a time.
+MUTANTS ?= internal/inwebo/ratchet,internal/store/seal,internal/authn
+
+.PHONY: mutants
+mutants: ## change every operator of MUTANTS in turn, and expect a test of the package to fail (an hour; tools/mutants.txt)
+	go test -count=1 -timeout 12h -v -run '^TestMutants$$' . -mutants=$(MUTANTS)
+
 .PHONY: deploy
 deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Prometheus, a browser, a container
 	scripts/need systemd prometheus chromium sqlite3
