@@ -126,7 +126,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// The README's first commands are what the gate runs.
+// The README's first commands are what the gate runs, and after them the rest of what CONTRIBUTING.md lists.
 func TestTheGateRunsTheREADME(t *testing.T) {
 	readme := documents(t)["README.md"]
 	gate, err := os.ReadFile("../../.ci/run")
@@ -149,9 +149,18 @@ func TestTheGateRunsTheREADME(t *testing.T) {
 	if commands != 2 {
 		t.Errorf("the README's first block has %d commands, not two", commands)
 	}
-	for _, target := range regexp.MustCompile(`\bmake ([a-z]+)`).FindAllStringSubmatch(readme, -1) {
+	contributing, err := os.ReadFile("../../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range regexp.MustCompile(`\bmake ([a-z]+(?:-[a-z]+)*)`).FindAllStringSubmatch(readme+string(contributing), -1) {
 		if !strings.Contains(string(makefile), "\n"+target[1]+":") {
-			t.Errorf("the README names make %s, which is no target", target[1])
+			t.Errorf("make %s is named, and is no target", target[1])
+		}
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(make [a-z-]+)` \\|").FindAllStringSubmatch(string(contributing), -1) {
+		if !strings.Contains(string(gate), "step "+row[1]+"\n") {
+			t.Errorf("CONTRIBUTING.md says that .ci/run runs %q, and it does not", row[1])
 		}
 	}
 }
