@@ -3,10 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -35,29 +33,6 @@ func plantForeign(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(simulatorOf(ts).PlantDevice(inwebosim.Device{
 		ID: v.ID, Serial: v.Serial, PIN: v.PIN, Secret: v.Secret, K0: v.K0, K1: v.K1, Services: []string{v.SID}, Tsync: synced,
 	}))
-}
-
-// otps N asks the service for N OTPs with the key that was printed last and PIN 1234, and has each verified.
-func issueOTPs(ts *testscript.TestScript, _ bool, args []string) {
-	n, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	key := strings.TrimSpace(ts.ReadFile("stdout"))
-	client := &http.Client{}
-	defer client.CloseIdleConnections()
-	for i := range n {
-		request, err := http.NewRequest(http.MethodPost, "http://"+ts.Getenv("PIMSD_LISTEN")+"/v1/authentication/otp",
-			strings.NewReader(`{"action":"withPIN","pinCode":"1234"}`))
-		ts.Check(err)
-		request.Header = http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {"application/json"}}
-		response, err := client.Do(request)
-		ts.Check(err)
-		var answer struct{ Result struct{ OTP string } }
-		ts.Check(json.NewDecoder(response.Body).Decode(&answer))
-		ts.Check(response.Body.Close())
-		if !simulatorOf(ts).Verify(answer.Result.OTP) {
-			ts.Fatalf("OTP %d of %d is not accepted: HTTP %d", i+1, n, response.StatusCode)
-		}
-	}
 }
 
 // devices N wants the simulator to know N devices.

@@ -43,7 +43,6 @@ func TestScripts(t *testing.T) {
 			"shown":        isShown,
 			"knob":         setKnobs,
 			"foreign":      plantForeign,
-			"otps":         issueOTPs,
 			"devices":      countDevices,
 			"service":      chooseService,
 			"manager":      playManager,

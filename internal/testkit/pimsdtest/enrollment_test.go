@@ -112,24 +112,6 @@ func TestAnAccountWithAPINIsEnrolledAlready(t *testing.T) {
 	wantOTP(t, a)
 }
 
-// pinmode is a bit mask: all its values, of which bit 1 alone counts.
-func TestEveryPINMode(t *testing.T) {
-	t.Parallel()
-	a := fresh(t)
-	for mode := range 16 {
-		knobs := a.Daemon.Inwebo.Knobs()
-		knobs.PinMode = fmt.Sprint(mode)
-		if err := a.Daemon.Inwebo.SetKnobs(knobs); err != nil {
-			t.Fatal(err)
-		}
-		want := `{"status":"NotEnrolled"}`
-		if mode&1 != 0 {
-			want = `{"status":"AlreadyEnrolled"}`
-		}
-		wantResult(t, check(a), want)
-	}
-}
-
 // A device is replaced when that is asked for, and the old one works until the new one is stored.
 func TestReplacingADevice(t *testing.T) {
 	t.Parallel()
