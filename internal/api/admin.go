@@ -189,6 +189,19 @@ func queryOf(r *http.Request, names ...string) (url.Values, error) {
 	return values, nil
 }
 
+// readRequest returns the request in the body of a call whose query has no parameters.
+func readRequest[Req any](ad *administration, c *call) (Req, error) {
+	var none Req
+	body, err := readBody(c)
+	if err != nil {
+		return none, err
+	}
+	if _, err := queryOf(c.request); err != nil {
+		return none, err
+	}
+	return bind[Req](ad.rules, body)
+}
+
 // Bounds of a page.
 const (
 	defaultPage = 100

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"mime"
 	"slices"
 	"strings"
 
@@ -107,6 +106,9 @@ func (ad *administration) showAccount(c *call) (any, error) {
 	if err := ad.admitFor(c, otp.ParseStoredAccount); err != nil {
 		return nil, err
 	}
+	if _, err := queryOf(c.request); err != nil {
+		return nil, err
+	}
 	account := c.domainRequest().Account
 	status, err := ad.accounts.Status(c.request.Context(), account)
 	switch {
@@ -124,11 +126,7 @@ func (ad *administration) changeAccount(c *call) (any, error) {
 	if err := ad.admitFor(c, otp.ParseStoredAccount); err != nil {
 		return nil, err
 	}
-	body, err := readBody(c)
-	if err != nil {
-		return nil, err
-	}
-	req, err := bind[accountRequest](ad.rules, body)
+	req, err := readRequest[accountRequest](ad, c)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +142,7 @@ func (ad *administration) importDevice(c *call) (any, error) {
 	if err := ad.admitFor(c, otp.ParseAccount); err != nil {
 		return nil, err
 	}
-	if mediaType, _, err := mime.ParseMediaType(c.request.Header.Get("Content-Type")); err != nil || mediaType != "application/octet-stream" {
+	if !hasMediaType(c.request, "application/octet-stream") {
 		return nil, errNotOctets
 	}
 	if err := c.wholeBody(); err != nil {

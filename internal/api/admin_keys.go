@@ -98,11 +98,7 @@ func (ad *administration) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(c)
-	if err != nil {
-		return nil, err
-	}
-	req, err := bind[keyRequest](ad.rules, body)
+	req, err := readRequest[keyRequest](ad, c)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +124,8 @@ func (ad *administration) createKey(c *call) (any, error) {
 		expires = last
 	}
 	key, text, err := authn.NewKey(grant, now, expires)
-	if err != nil {
-		return nil, &fault{errInvalid, req.Kind}
+	if err != nil { // the prefix is all that was not checked so far
+		return nil, &fault{errInvalid, "prefix"}
 	}
 	if err := ad.store.CreateKey(c.request.Context(), c.domainRequest(), key); err != nil {
 		return nil, err
@@ -173,6 +169,9 @@ func (r keyRequest) expiry(now time.Time) (time.Time, error) {
 func (ad *administration) revokeKey(c *call) (any, error) {
 	principal, err := ad.admitAdmin(c)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := queryOf(c.request); err != nil {
 		return nil, err
 	}
 	id, err := pathParameter(c.request, "id")

@@ -14,7 +14,7 @@ import (
 // readBody returns the request's body, which is one JSON object, in UTF-8 and with every name in any of its objects once. The faults:
 // content type, size, body, in that order.
 func readBody(c *call) ([]byte, error) {
-	if !isJSON(c.request.Header.Values("Content-Type")) {
+	if !hasMediaType(c.request, "application/json") {
 		return nil, errContentType
 	}
 	if err := c.wholeBody(); err != nil {
@@ -44,11 +44,13 @@ func (c *call) wholeBody() error {
 	return nil
 }
 
-// isJSON reports whether the one value is application/json. Its parameters say nothing: JSON is UTF-8 (RFC 8259 §8.1).
-func isJSON(header []string) bool {
+// hasMediaType reports whether the request has one Content-Type, which is want. Its parameters do not matter: JSON is UTF-8
+// (RFC 8259 §8.1).
+func hasMediaType(r *http.Request, want string) bool {
+	header := r.Header.Values("Content-Type")
 	if len(header) != 1 {
 		return false
 	}
 	mediaType, _, err := mime.ParseMediaType(header[0])
-	return err == nil && mediaType == "application/json"
+	return err == nil && mediaType == want
 }

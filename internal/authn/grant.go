@@ -16,8 +16,10 @@ type Grant struct {
 	Scopes  Scopes
 }
 
-// Has reports whether the scope is granted.
-func (g Grant) Has(scope Scope) bool { return slices.Contains(g.Scopes, scope) }
+// Has reports whether the scope is granted. Only a backend has ScopeAdmin, whatever is stored of the key.
+func (g Grant) Has(scope Scope) bool {
+	return slices.Contains(g.Scopes, scope) && (g.Backend || scope != ScopeAdmin)
+}
 
 // ResolveAccount returns the account that a request is for. header holds the values of the account header as they came:
 // none, one, or too many. A backend must name an account there; who is bound to one may, and must then agree.
@@ -119,7 +121,7 @@ func (g Grant) check() error {
 		return errors.New("the prefix of accounts must be at most 128 printable ASCII characters, and begin with no blank")
 	case len(g.Scopes) == 0:
 		return errors.New("a key needs at least one scope")
-	case !g.Backend && g.Has(ScopeAdmin):
+	case !g.Backend && slices.Contains(g.Scopes, ScopeAdmin):
 		return errors.New("only a backend's key can have the scope admin: an account's key cannot administer accounts")
 	}
 	return nil

@@ -84,11 +84,19 @@ func TestScopes(t *testing.T) {
 		if (err == nil) != (tc.want != "") || strings.Join(scopes.Names(), " ") != tc.want {
 			t.Errorf("%q: %v, %v", tc.names, scopes, err)
 		}
-		grant := authn.Grant{Scopes: scopes}
+		grant := authn.Grant{Backend: true, Scopes: scopes}
 		for _, scope := range []authn.Scope{authn.ScopeOTP, authn.ScopeEnroll, authn.ScopeUnlock, authn.ScopeAdmin, ""} {
 			if grant.Has(scope) != slices.Contains(strings.Fields(tc.want), string(scope)) {
 				t.Errorf("%q: Has(%q) is %v", tc.names, scope, grant.Has(scope))
 			}
 		}
+	}
+}
+
+func TestAnAccountHasNoScopeOfAdministration(t *testing.T) {
+	t.Parallel()
+	grant := authn.Grant{Account: "alice", Scopes: authn.AllScopes()}
+	if grant.Has(authn.ScopeAdmin) || !grant.Has(authn.ScopeUnlock) {
+		t.Errorf("it has %v", grant.Scopes)
 	}
 }

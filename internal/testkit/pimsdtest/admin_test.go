@@ -159,8 +159,13 @@ func TestWhoMayCallWhat(t *testing.T) {
 	}
 	for _, c := range routeCalls() {
 		for _, credential := range []string{"", "pims_x", "x.y.z"} {
-			if got := c.make(d, credential, "fleet-1"); got.Status != http.StatusUnauthorized {
-				t.Errorf("%s %s with the credential %q: %d %s", c.method, c.path, credential, got.Status, got.Body)
+			want := `Bearer realm="pimsd", error="invalid_token"`
+			if credential == "" {
+				want = `Bearer realm="pimsd"`
+			}
+			if got := c.make(d, credential, "fleet-1"); got.Status != http.StatusUnauthorized || got.Header.Get("WWW-Authenticate") != want ||
+				got.Header.Get("X-Pims-Reason") != "unauthenticated" || got.Header.Get("X-Pims-Advice") != "fix_request" {
+				t.Errorf("%s %s with the credential %q: %d %s %v", c.method, c.path, credential, got.Status, got.Body, got.Header)
 			}
 		}
 		if got := c.make(d, tokens.token("fleet-1", time.Hour), "fleet-1"); c.admin && got.Status != http.StatusUnauthorized {
@@ -177,9 +182,18 @@ func TestWhoMayCallWhat(t *testing.T) {
 				if refused := got.Status == http.StatusForbidden; refused == (mayCall && mayFor) || got.Status == http.StatusUnauthorized {
 					t.Errorf("%s %s for %s with %s: %d %s", c.method, c.path, account, who.name, got.Status, got.Body)
 				}
-				reason := got.Header.Get("X-Pims-Reason")
+				reason, challenge := got.Header.Get("X-Pims-Reason"), ""
+				switch {
+				case !mayCall:
+					challenge = fmt.Sprintf(`Bearer realm="pimsd", error="insufficient_scope", scope="%s"`, c.scope)
+				case !mayFor:
+					challenge = `Bearer realm="pimsd", error="insufficient_scope"`
+				}
 				if !mayCall && reason != "insufficient_scope" || mayCall && !mayFor && reason != "account_forbidden" {
 					t.Errorf("%s %s for %s with %s: the reason is %q", c.method, c.path, account, who.name, reason)
+				}
+				if got := got.Header.Get("WWW-Authenticate"); got != challenge {
+					t.Errorf("%s %s for %s with %s: the challenge is %q, want %q", c.method, c.path, account, who.name, got, challenge)
 				}
 			}
 		}
@@ -265,6 +279,10 @@ func TestKeysOverREST(t *testing.T) {
 			t.Errorf("%s: %d %s %q", body, got.Status, got.Body, got.Header.Get("X-Pims-Reason"))
 		}
 	}
+	everything := d.BackendKey("", authn.ScopeAdmin, authn.ScopeOTP)
+	if got := d.Admin(everything, http.MethodPost, "/v1/keys", `{"kind":"backend","prefix":" x","scope":"otp"}`); got.Label != "Invalid prefix parameter" {
+		t.Errorf("a prefix that begins with a blank: %d %s", got.Status, got.Body)
+	}
 	made := resultOf[newKey](t, d.Admin(fleet, http.MethodPost, "/v1/keys", `{"kind":"account","account":"fleet-1","scope":"otp"}`))
 	if got := d.Ask(made.Key, pimsdtest.WithPIN(aPIN)); got.Status != 404 {
 		t.Errorf("the key is not good: %d %s", got.Status, got.Body)
@@ -284,6 +302,29 @@ func TestKeysOverREST(t *testing.T) {
 	}
 	if got := d.Ask(made.Key, pimsdtest.WithPIN(aPIN)); got.Status != 401 {
 		t.Errorf("a revoked key is good: %d %s", got.Status, got.Body)
+	}
+}
+
+// A listing has the accounts of the caller's prefix alone, page by page, and so has the audit log.
+func TestListingsKeepToThePrefix(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t)
+	for _, name := range []string{"fleet-0", "fleet-1", "fleet-1-7", "fleet-10", "fleet-2"} {
+		d.Enroll(name, aPIN)
+	}
+	fleet, mine := d.BackendKey("fleet-1", authn.ScopeAdmin), []string{"fleet-1", "fleet-1-7"}
+	var names []string
+	for after, more := "", true; more; more = after != "" {
+		page := resultOf[accountsPage](t, d.Admin(fleet, "GET", "/v1/accounts?limit=1&after="+after, ""))
+		names, after = append(names, page.names()...), page.Next
+	}
+	if !slices.Equal(names, mine) {
+		t.Errorf("the listing has %q", names)
+	}
+	for _, line := range resultOf[auditPage](t, d.Admin(fleet, "GET", "/v1/audit?limit=1000", "")).Lines {
+		if !slices.Contains(mine, line.Account) {
+			t.Errorf("the audit log has a line about %q", line.Account)
+		}
 	}
 }
 
@@ -353,9 +394,39 @@ func TestParametersOfAdministrationAreStrict(t *testing.T) {
 	for _, path := range []string{
 		"/v1/accounts?need=unlock", "/v1/accounts?needs=help", "/v1/accounts?limit=0", "/v1/accounts?limit=1001", "/v1/accounts?limit=1&limit=2",
 		"/v1/accounts?after=%00", "/v1/audit?after=x", "/v1/audit?after=-1", "/v1/audit?wait=2m", "/v1/audit?wait=-1s", "/v1/audit?wait=soon",
-		"/v1/keys?after=x", "/v1/accounts?needs=%zz",
+		"/v1/keys?after=x", "/v1/accounts?needs=%zz", "/v1/accounts/alice?needs=unlock",
 	} {
 		if got := d.Admin(admin, "GET", path, ""); got.Status != 400 || got.Code != 2102 {
+			t.Errorf("%s: %d %s", path, got.Status, got.Body)
+		}
+	}
+	for what, got := range map[string]pimsdtest.Answer{
+		"a change": d.Admin(admin, http.MethodPost, "/v1/accounts/alice?dryRun=true", `{"action":"disable"}`),
+		"a key":    d.Admin(admin, http.MethodPost, "/v1/keys?dryRun=true", `{"kind":"backend","scope":"otp"}`),
+		"revoking": d.Admin(admin, http.MethodDelete, "/v1/keys/"+strings.Split(admin, "_")[1]+"?dryRun=true", ""),
+	} {
+		if got.Status != 400 || got.Label != "Invalid dryRun parameter" {
+			t.Errorf("%s: %d %s", what, got.Status, got.Body)
+		}
+	}
+	if got := d.Admin(admin, http.MethodPut, "/v1/accounts/alice/device", "x", "Content-Type: application/octet-stream", "X: y",
+		"content-type: application/json"); got.Status != 415 {
+		t.Errorf("two content types: %d %s", got.Status, got.Body)
+	}
+}
+
+// A key of an account does not administer, even where its stored form has the scope: a command of today would not make it.
+func TestAnAccountsKeyNeverAdministers(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t)
+	key, text, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key.Scopes = authn.AllScopes()
+	d.StoreKey(key)
+	for _, path := range []string{"/v1/audit", "/v1/accounts", "/v1/keys"} {
+		if got := d.Admin(text.Reveal(), "GET", path, ""); got.Status != 403 || got.Header.Get("X-Pims-Reason") != "insufficient_scope" {
 			t.Errorf("%s: %d %s", path, got.Status, got.Body)
 		}
 	}
