@@ -1,6 +1,7 @@
 package pimsdtest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,14 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
+
+// uniform returns an answer without what differs between any two: its header in order, and its body.
+func uniform(got pimsdtest.Answer) string {
+	header := got.Header.Clone()
+	header.Del("Date")
+	header.Del("X-Request-Id")
+	return fmt.Sprint(got.Status, header, strings.Replace(got.Body, got.Transaction, "", 1))
+}
 
 // The log has a word for why a caller was refused, in a field of its own; the answer to a credential that is not good has
 // nothing of it.
@@ -33,7 +42,7 @@ func TestTheLogSaysWhyACallerIsRefused(t *testing.T) {
 	revoked, revokedText := made(now, time.Time{})
 	revoked.RevokedAt = now
 	_, unknown := made(now, time.Time{})
-	token := tokens.token("alice", time.Hour)
+	token, oneAnswer := tokens.token("alice", time.Hour), ""
 	for _, tc := range []struct {
 		what, credential string
 		header           []string
@@ -54,6 +63,14 @@ func TestTheLogSaysWhyACallerIsRefused(t *testing.T) {
 		{"no device", key, nil, 404, ""},
 	} {
 		got := d.Ask(tc.credential, pimsdtest.WithPIN("1234"), tc.header...)
+		if shown := uniform(got); tc.status == 401 && tc.want != authn.ReasonMissing {
+			if oneAnswer == "" {
+				oneAnswer = shown
+			}
+			if shown != oneAnswer {
+				t.Errorf("%s is told from others:\n%s\n%s", tc.what, shown, oneAnswer)
+			}
+		}
 		lines := requestLines(t, d)
 		l := lines[len(lines)-1]
 		if got.Status != tc.status || l.Denied != string(tc.want) || l.Transaction != got.Header.Get("X-Request-Id") {
