@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -68,8 +69,22 @@ func (f *deviceFiles) of(d *pimsdtest.Daemon, account string) string {
 // disabled, a key is revoked, and the audit log is followed through the restart of a replica without a gap or a repeat.
 func TestFleetDayOverREST(t *testing.T) {
 	t.Parallel()
-	const size = 1000
-	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) { s.Config.Guard.Attempts, s.Config.Guard.Pause = 1, 0 })
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		fleetDay(t, 1000, func(*pimsdtest.Setup) {})
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		fleetDay(t, *devices, onPostgres(t))
+	})
+}
+
+var devices = flag.Int("devices", 50, "how many devices the fleet has whose day is tested on PostgreSQL")
+
+// fleetDay is the day of a fleet of that size on two replicas, which share a store.
+func fleetDay(t *testing.T, size int, store func(*pimsdtest.Setup)) {
+	t.Helper()
+	d := pimsdtest.Start(t, store, func(s *pimsdtest.Setup) { s.Config.Guard.Attempts, s.Config.Guard.Pause = 1, 0 })
 	replica := d.Replica()
 	files := newDeviceFiles(t)
 	admin := d.BackendKey("fleet-", authn.ScopeAdmin, authn.ScopeOTP)
@@ -117,7 +132,7 @@ func TestFleetDayOverREST(t *testing.T) {
 	follow(replica)
 	listed := func(query string) (names []string) {
 		for after := ""; ; {
-			page := resultOf[accountsPage](t, replica.Admin(admin, http.MethodGet, "/v1/accounts?limit=300&after="+url.QueryEscape(after)+query, ""))
+			page := resultOf[accountsPage](t, replica.Admin(admin, http.MethodGet, fmt.Sprintf("/v1/accounts?limit=%d&after=", max(size*3/10, 3))+url.QueryEscape(after)+query, ""))
 			names = append(names, page.names()...)
 			if after = page.Next; after == "" {
 				return names
