@@ -194,16 +194,7 @@ func TestCommandsWhereRecordsCannotBeRead(t *testing.T) {
 		{args: "enroll --account dave --no-check", stdin: code, want: [conditions]result{ok, ok, {unusable, ""}}},
 		{args: "account list", want: all(result{0, "alice "})},
 	}
-	server, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	for name, server := range map[string]*pgtest.Server{"SQLite": nil, "PostgreSQL": server} {
+	for name, server := range map[string]*pgtest.Server{"SQLite": nil, "PostgreSQL": pgtest.New(t)} {
 		for c := range conditions {
 			t.Run(name+", "+c.String(), func(t *testing.T) {
 				s := newSite(t, server, c)

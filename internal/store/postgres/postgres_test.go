@@ -19,28 +19,13 @@ func TestMain(m *testing.M) {
 // ownServer is a server that the test may change, and end.
 func ownServer(t *testing.T) *pgtest.Server {
 	t.Helper()
-	own, err := pgtest.Start()
-	return mine(t, own, err)
+	return pgtest.New(t)
 }
 
 // standbyOf is a standby of a server, which ends with the test.
 func standbyOf(t *testing.T, primary *pgtest.Server) *pgtest.Server {
 	t.Helper()
-	standby, err := primary.StartStandby()
-	return mine(t, standby, err)
-}
-
-func mine(t *testing.T, started *pgtest.Server, err error) *pgtest.Server {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := started.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	return started
+	return primary.Standby(t)
 }
 
 // open opens the store of a database, making its schema.

@@ -20,10 +20,7 @@ type server struct {
 // preparePostgres starts a server and makes a database.
 func preparePostgres(t *testing.T) func(t *testing.T) store {
 	t.Helper()
-	own, err := pgtest.Start()
-	must(t, err)
-	t.Cleanup(func() { must(t, own.Remove()) })
-	database := own.Database(t)
+	database := pgtest.New(t).Database(t)
 	made, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: database})
 	must(t, err)
 	must(t, made.Close())

@@ -62,11 +62,6 @@ func Start() (*Server, error) {
 	})
 }
 
-// StartStandby makes a standby of the server and starts it. Its name for synchronous_standby_names is "standby".
-func (s *Server) StartStandby() (*Server, error) {
-	return start(func(standby *Server) *exec.Cmd { return standby.copyOf(s) })
-}
-
 // start makes a server of the data that the command fill fills.
 func start(fill func(*Server) *exec.Cmd) (_ *Server, err error) {
 	s := &Server{}

@@ -5,13 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // None of the secrets is in anything that a PostgreSQL server keeps — tables, write-ahead log, its own log — though that one
 // is told to log every statement with its parameters.
 func TestNoSecretEscapesToPostgres(t *testing.T) {
 	t.Parallel()
-	server := startPostgres(t)
+	server := pgtest.New(t)
 	root := server.URL("postgres")
 	server.Exec(t, root, "ALTER SYSTEM SET log_statement = 'all'")
 	server.Exec(t, root, "SELECT pg_reload_conf()")

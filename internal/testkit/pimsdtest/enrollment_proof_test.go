@@ -15,21 +15,7 @@ import (
 // onPostgres keeps a daemon's devices in an empty PostgreSQL database that ends with the test.
 func onPostgres(t *testing.T) func(*pimsdtest.Setup) {
 	t.Helper()
-	return keptBy(startPostgres(t))
-}
-
-func startPostgres(t *testing.T) *pgtest.Server {
-	t.Helper()
-	server, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
+	return keptBy(pgtest.New(t))
 }
 
 // keptBy has the server keep a daemon's devices, sealed under a key of their own.

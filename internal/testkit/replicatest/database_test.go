@@ -18,7 +18,7 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 	for _, lost := range []inwebosim.LostFinalize{inwebosim.LostFinalizeStrict, inwebosim.LostFinalizeLenient} {
 		t.Run(string(lost), func(t *testing.T) {
 			t.Parallel()
-			server := startServer(t)
+			server := pgtest.New(t)
 			knobs := inwebosim.DefaultKnobs()
 			knobs.LostFinalize = lost
 			w := newHarness(t, onPostgres(server)(t), settings{
@@ -51,21 +51,6 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 			}
 		})
 	}
-}
-
-// startServer starts a server that the test may stop.
-func startServer(t *testing.T) *pgtest.Server {
-	t.Helper()
-	server, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
 }
 
 // load is a caller for each account that calls one process for ever.

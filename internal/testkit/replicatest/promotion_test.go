@@ -104,17 +104,9 @@ type cluster struct {
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	primary := startServer(t)
+	primary := pgtest.New(t)
 	store := onPostgres(primary)(t)
-	standby, err := primary.StartStandby()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := standby.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
+	standby := primary.Standby(t)
 	u, err := url.Parse(store["DATABASE_URL"])
 	if err != nil {
 		t.Fatal(err)
