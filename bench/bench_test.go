@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -85,6 +89,50 @@ func TestAFleetIsManyOfOne(t *testing.T) {
 	}
 }
 
+func TestPrefillClaimsDevices(t *testing.T) {
+	l := newLab(t)
+	for _, kind := range []string{inSQLite, inPostgres} {
+		s, err := l.dataset(t.Context(), kind, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(config.Input{Environ: s.environ, ReadFile: os.ReadFile, Root: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, err := app.OpenRecords(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := core.Store.BySerial(t.Context(), s.profile.serial(3))
+		if err != nil || len(rows) != 1 || !rows[0].Claim.Active || string(rows[0].Account) != s.profile.account(3) {
+			t.Errorf("%s: %d accounts claim the device of one, %v", kind, len(rows), err)
+		}
+		if err := core.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDistantServerAnswersLater(t *testing.T) {
+	l := newLab(t)
+	s, err := l.server(t.Context(), inDistantPostgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), s.address("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); err != nil || time.Since(began) < distance {
+		t.Errorf("it answers after %v, %v", time.Since(began), err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheJournalKeepsWhatItIsGiven(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "journal")
@@ -108,7 +156,7 @@ func TestReadMetrics(t *testing.T) {
 		"pimsd_commits_total{outcome=\"done\",write=\"lease\"} 2\npimsd_commits_total{outcome=\"done\",write=\"settle\"} 3\n" +
 		"pimsd_commits_total{outcome=\"failed\",write=\"settle\"} 9\n"
 	got, err := readMetrics(strings.NewReader(text))
-	if want := (counted{allocations{12, 3500}, 5}); err != nil || got != want {
+	if want := (counted{allocations: allocations{12, 3500}, Commits: 5}); err != nil || got != want {
 		t.Errorf("read as %+v, %v; want %+v", got, err, want)
 	}
 }

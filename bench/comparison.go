@@ -155,6 +155,10 @@ func (c comparisonRun) figures(targets [2]*target, all [segments][2]measured, be
 	f.add("allocations per OTP", "", single(per(func(c counted) float64 { return c.Objects })))
 	f.add("KiB allocated per OTP", "", single(per(func(c counted) float64 { return c.Bytes / 1024 })))
 	f.add("durable writes of records per OTP", "", single(per(func(c counted) float64 { return c.Commits })))
+	if trips := per(func(c counted) float64 { return c.RoundTrips }); trips[0] > 0 {
+		f.add("round trips per OTP", "", single(trips))
+		f.add("KiB of write-ahead log per OTP", "", single(per(func(c counted) float64 { return c.Log / 1024 })))
+	}
 	var peaks [2]float64
 	for s, d := range targets {
 		_, peak, err := memory(d.process.pid())

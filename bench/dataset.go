@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
@@ -22,13 +20,14 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/store/seal"
-	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // The kinds of stores.
 const (
-	inSQLite   = "SQLite"
-	inPostgres = "PostgreSQL"
+	inSQLite             = "SQLite"
+	inPostgres           = "PostgreSQL"
+	inDistantPostgres    = "PostgreSQL, an answer of which takes 1 ms longer"
+	inReplicatedPostgres = "PostgreSQL with a synchronous standby"
 )
 
 // dataset is a store full of devices that inWebo knows too.
@@ -36,6 +35,8 @@ type dataset struct {
 	profile profile
 	key     string   // a backend's API key
 	environ []string // the settings of a pimsd on this store
+	server  *server  // that has its database; nil for SQLite
+	name    string   // of that database
 }
 
 // dataset returns the store of that kind with so many accounts, and fills it if it is the first to ask for it.
@@ -51,8 +52,8 @@ func (l *env) dataset(ctx context.Context, kind string, count int) (*dataset, er
 		"PIMSD_DATA_DIR=" + c.DataDir, "PIMSD_INWEBO_URL=" + l.inwebo.addresses.Protocol,
 		"PIMSD_QUOTA_OTPS_PER_DAY=0", "PIMSD_LOAD_CALLER_RATE=1000000", // one key calls for all
 	}
-	if kind == inPostgres {
-		if err := l.newDatabase(ctx, c, s); err != nil {
+	if kind != inSQLite {
+		if err := l.newDatabase(ctx, kind, c, s); err != nil {
 			return nil, err
 		}
 	}
@@ -74,30 +75,21 @@ func (l *env) newProfile(count int) profile {
 }
 
 // newDatabase makes an empty database, and keys to seal it with.
-func (l *env) newDatabase(ctx context.Context, c *config.Config, s *dataset) (err error) {
-	if l.postgres == nil {
-		if l.postgres, err = pgtest.Start(); err != nil {
-			return err
-		}
-	}
-	conn, err := pgx.Connect(ctx, l.postgres.URL("postgres"))
-	if err != nil {
+func (l *env) newDatabase(ctx context.Context, kind string, c *config.Config, s *dataset) (err error) {
+	if s.server, err = l.server(ctx, kind); err != nil {
 		return err
 	}
-	database := "bench" + s.profile.Name
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+database); err != nil {
-		return err
-	}
-	if err := conn.Close(ctx); err != nil {
+	s.name = "bench" + s.profile.Name
+	if err := s.server.exec(ctx, "CREATE DATABASE "+s.name); err != nil {
 		return err
 	}
 	drawn := make([]byte, 32)
 	if _, err := rand.Read(drawn); err != nil {
 		return err
 	}
-	keys, address := base64.StdEncoding.EncodeToString(drawn), l.postgres.URL(database)
-	c.Seal.Keys, c.DatabaseURL = secret.NewText(keys), secret.NewText(address)
-	s.environ = append(s.environ, "PIMSD_SEAL_KEYS="+keys, "PIMSD_DATABASE_URL="+address)
+	keys := base64.StdEncoding.EncodeToString(drawn)
+	c.Seal.Keys, c.DatabaseURL = secret.NewText(keys), secret.NewText(s.server.URL(s.name))
+	s.environ = append(s.environ, "PIMSD_SEAL_KEYS="+keys, "PIMSD_DATABASE_URL="+s.server.address(s.name))
 	return nil
 }
 
@@ -115,12 +107,14 @@ func (l *env) fill(ctx context.Context, c *config.Config, s *dataset) (err error
 	s.key = text.Reveal()
 	filling := prefill{env: l, profile: s.profile, keyring: core.Keyring}
 	if store, ok := core.Store.(*postgres.Store); ok {
-		return store.Load(ctx, postgres.Contents{Rows: filling.rows(), Lines: noLines(), Keys: []authn.Key{key}})
+		return store.Load(ctx, postgres.Contents{
+			Rows: filling.rows(), Former: nothing[otp.Row](), Lines: nothing[otp.AuditRecord](), Keys: []authn.Key{key},
+		})
 	}
 	return errors.Join(core.Store.AddKey(ctx, key), filling.create(ctx, core.Store))
 }
 
-func noLines() iter.Seq2[otp.AuditRecord, error] { return func(func(otp.AuditRecord, error) bool) {} }
+func nothing[T any]() iter.Seq2[T, error] { return func(func(T, error) bool) {} }
 
 // prefill is a store that is being filled.
 type prefill struct {
@@ -160,7 +154,7 @@ func (f *prefill) create(ctx context.Context, store otp.Store) error {
 		all.Go(func() {
 			for i := c; i < f.profile.Count && errs[c] == nil; i += callers {
 				row := f.row(i)
-				errs[c] = store.Create(ctx, otp.Write{ID: uuid.Must(uuid.NewV7()).String(), Row: row, AuditEntry: otp.AuditEntry{
+				errs[c] = store.Create(ctx, otp.Write{ID: uuid.Must(uuid.NewV7()).String(), Row: row, Claim: &row.Claim, AuditEntry: otp.AuditEntry{
 					At: time.Now(), Account: row.Account, Caller: "bench", Action: "enroll", Stage: otp.StageOutcome, Outcome: "done",
 				}})
 			}

@@ -21,7 +21,6 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
-	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // env is what all rows share: the programs, the simulated inWebo, one real device, and the stores that are stocked with
@@ -38,7 +37,7 @@ type env struct {
 	inwebo      *simulator
 	model       model
 	datasets    map[string]*dataset
-	postgres    *pgtest.Server // nil until a row wants it
+	servers     map[string]*server // of PostgreSQL, by the kind of stores
 }
 
 // model is the device that all others are copies of.
@@ -54,7 +53,7 @@ func (l *env) log(format string, args ...any) {
 
 // build makes everything that no row can do without.
 func (l *env) build(ctx context.Context) (err error) {
-	l.datasets = map[string]*dataset{}
+	l.datasets, l.servers = map[string]*dataset{}, map[string]*server{}
 	if l.self, err = os.Executable(); err != nil {
 		return err
 	}
@@ -88,8 +87,8 @@ func (l *env) buildPimsd(ctx context.Context) error {
 // close ends what build and prefill have started.
 func (l *env) close() error {
 	err := l.inwebo.stop()
-	if l.postgres != nil {
-		err = errors.Join(err, l.postgres.Remove())
+	for _, s := range l.servers {
+		err = errors.Join(err, s.close())
 	}
 	return err
 }

@@ -41,5 +41,6 @@ func (f profile) row(of otp.Row, i int) otp.Row {
 	body := bytes.ReplaceAll(of.Body, []byte(f.Of.Serial), []byte(f.serial(i)))
 	of.Body = bytes.ReplaceAll(body, []byte(f.Of.ID), []byte(f.id(i)))
 	of.Account, of.Revision, of.Epoch = otp.Account(f.account(i)), 1, 1
+	of.Claim = otp.Claim{Serial: f.serial(i), Active: true}
 	return of
 }

@@ -25,6 +25,9 @@ func goals() []goal {
 		{"CPU per OTP, 64 callers", "callers-64", "CPU per OTP", ratio, false, 1.78},
 		{"OTPs per second, 64 callers", "callers-64", "OTPs per second", ratio, true, 0.65},
 		{"CPU per OTP, million accounts", "sqlite-1m-even", "CPU per OTP", ratio, false, 1.10},
+		{"p50, 64 callers, PostgreSQL", "postgres", "p50", ratio, false, 2.3},
+		{"CPU per OTP, 64 callers, PostgreSQL", "postgres", "CPU per OTP", ratio, false, 1.9},
+		{"OTPs per second, 64 callers, PostgreSQL", "postgres", "OTPs per second", ratio, true, 0.42},
 		{"MiB, 256 callers", "callers-256", "most memory resident", first, false, 80},
 		{"idle MiB, million accounts", "sqlite-1m-start", "memory resident, idle", first, false, 64},
 		{"start in ms, million accounts", "sqlite-1m-start", "start to ready", first, false, 250},
@@ -68,8 +71,8 @@ func report(page string, all []figures) (string, error) {
 		}
 		fmt.Fprintf(&text, "| %s | %s%s | %s | %s |\n", g.what, sign, strconv.FormatFloat(g.bound, 'f', -1, 64), measured, result)
 	}
-	columns := []string{"p50", "OTPs per second", "CPU per OTP", "most memory resident", "start to ready", "memory resident, idle"}
-	text.WriteString("\n| row | p50, ms | OTPs per second | CPU per OTP, ms | most MiB resident | start to ready, ms | idle, MiB |\n" +
+	columns := []string{"p50", "OTPs per second", "CPU per OTP", "round trips per OTP", "most memory resident", "start to ready", "memory resident, idle"}
+	text.WriteString("\n| row | p50, ms | OTPs per second | CPU per OTP, ms | round trips per OTP | most MiB resident | start to ready, ms | idle, MiB |\n" +
 		"|---" + strings.Repeat("|---", len(columns)) + "|\n")
 	for _, f := range all {
 		fmt.Fprintf(&text, "| %s |", f.Row)

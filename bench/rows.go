@@ -50,6 +50,11 @@ func rows() (all []row) {
 		{"callers-64", inSQLite, 64, 512, enough, 0, "64 callers"},
 		{"callers-256", inSQLite, 256, 1_024, enough, 0, "256 callers"},
 		{"postgres", inPostgres, 64, 512, enough, 0, "64 callers, on PostgreSQL"},
+		{"postgres-1ms", inDistantPostgres, 64, 512, enough, 0, "64 callers, on PostgreSQL that is 1 ms away"},
+		{"postgres-standby", inReplicatedPostgres, 64, 512, enough, 0, "64 callers, on PostgreSQL with a synchronous standby"},
+		{"postgres-one", inPostgres, 1, 1, 4_000, 0, "one caller, on PostgreSQL"},
+		{"postgres-one-1ms", inDistantPostgres, 1, 1, 2_000, 0, "one caller, on PostgreSQL that is 1 ms away"},
+		{"postgres-one-standby", inReplicatedPostgres, 1, 1, 2_000, 0, "one caller, on PostgreSQL with a synchronous standby"},
 	} {
 		targets := againstFloor(r.kind)
 		all = append(all, row{r.name, r.what, false, comparisonRun{

@@ -81,6 +81,8 @@ func isReady(ctx context.Context, ops string) bool {
 type counted struct {
 	allocations
 	Commits float64 // writes of records that became durable
+	// RoundTrips are those to the database, and Log the bytes of the server's write-ahead log; zero for a store without a server.
+	RoundTrips, Log float64
 }
 
 // count reads the service's metrics.

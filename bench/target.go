@@ -31,7 +31,13 @@ func (l *env) pimsdTarget(ctx context.Context, name, program string, s *dataset,
 	if err != nil {
 		return nil, err
 	}
-	d := &target{name: name, process: v.process, count: v.count, profile: s.profile}
+	d := &target{name: name, process: v.process, profile: s.profile, count: func(ctx context.Context) (counted, error) {
+		c, err := v.count(ctx)
+		if err == nil && s.server != nil {
+			err = s.server.count(ctx, s.name, &c)
+		}
+		return c, err
+	}}
 	return d.addCallers(v.api, s.key, callers), nil
 }
 
