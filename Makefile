@@ -17,16 +17,17 @@ demo: ## one verified OTP on loopback, nothing to set up, nothing left running
 run: ## the same, and keep serving; FLAGS=--free-ports chooses ports that are free
 	@go build -o bin/pimsd ./cmd/pimsd && exec bin/pimsd dev $(FLAGS)
 
-# Where goroutines meet: packages of the service that start any or share what they have, and the tests of a whole daemon. A test of the
-# documents compares the list with the code. The longest are first, so that both cores are busy to the end.
-RACED := ./internal/testkit/pimsdtest ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./internal/inwebosim ./internal/inwebo \
-	./internal/authn ./internal/api ./internal/app ./internal/store/seal ./internal/admission ./internal/storequeue ./internal/telemetry \
+# Packages of the service that start goroutines, or share what they have: a test of the documents compares the list with the code. The
+# longest are first, so that both cores are busy to the end.
+RACED := ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./internal/inwebosim ./internal/inwebo ./internal/authn \
+	./internal/api ./internal/app ./internal/store/seal ./internal/admission ./internal/storequeue ./internal/telemetry \
 	./internal/testkit/storetest
-# The others compute alone, or test processes from outside: there the detector sees little, and processes start slowly under it.
+# The others compute alone, or test whole daemons and processes, which take several times as long under the detector: `make test-all`
+# has it look at them.
 OTHERS = $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
 
 .PHONY: test
-test: ## everything that guards behavior, in minutes: -race where goroutines meet, the short forms of long tests
+test: ## everything that guards behavior, in minutes: -race for what is concurrent in the service, short forms of long tests
 	scripts/need cc postgres pgbouncer curl python3
 	go test -race -timeout 20m $(RACED)
 	go test -timeout 20m $(OTHERS)
