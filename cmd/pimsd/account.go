@@ -191,23 +191,8 @@ decoded is removed as well; what is known of it is kept.`,
 				return err
 			}
 		}
-		_, unread := service.Status(ctx, ask.Account)
-		err := service.Forget(ctx, ask)
-		if err == nil {
-			p.warnOfRepair(ctx, service, ask.Account, unread)
-		}
-		return err
+		return service.Forget(ctx, ask)
 	}, "The device of %q is removed from the store. At inWebo it stays in the list of devices.\n")
-}
-
-// warnOfRepair says, after a record was replaced, that it may have been the one of a disabled account. unread is why the record could not
-// be read before; nil when it could.
-func (p process) warnOfRepair(ctx context.Context, service *otp.Service, account otp.Account, unread error) {
-	status, err := service.Status(ctx, account)
-	if errors.Is(unread, otp.ErrDamaged) && (err != nil || !status.Disabled) {
-		_, _ = fmt.Fprintf(p.stderr, "pimsd: the record could not be read: if the account was disabled, which pimsd audit list may tell, "+
-			"disable it again: pimsd account disable %s\n", word(account))
-	}
 }
 
 // confirm asks the person to type the word, on standard input.

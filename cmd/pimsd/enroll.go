@@ -82,7 +82,6 @@ func (e *enrollment) run(ctx context.Context, service *otp.Service) error {
 		e.step = step
 		e.say("%s …", step)
 	}
-	_, unread := service.Status(ctx, e.ask.Account)
 	used, err := service.Enroll(ctx, e.ask, e.EnrollRequest)
 	if used.FewLeft {
 		e.say("the account has used up %d SMS activations: inWebo locks it after about 20", used.Tried)
@@ -94,7 +93,6 @@ func (e *enrollment) run(ctx context.Context, service *otp.Service) error {
 	if err != nil {
 		return advised{err, strings.TrimSpace(adviceFor(err) + "\n" + e.ofTheCode())}
 	}
-	e.warnOfRepair(ctx, service, e.ask.Account, unread)
 	_, err = fmt.Fprintf(e.stdout, "The device of %q is enrolled and stored.\n", e.ask.Account)
 	switch {
 	case err != nil:

@@ -66,15 +66,7 @@ type AdminStore interface {
 type ListedAccount struct {
 	otp.Status
 
-	Unreadable bool // its record cannot be read: nothing but Account is known
-}
-
-// UnreadableAccount returns the account as a listing has it when its record cannot be read.
-func UnreadableAccount(account otp.Account) ListedAccount {
-	return ListedAccount{
-		Status:     otp.Status{Account: account, State: otp.StateUnreadable, Blocking: otp.BlockingUnknown},
-		Unreadable: true,
-	}
+	Unreadable bool // its record cannot be read: nothing is known but Account and Disabled
 }
 
 // needs returns what the account waits for.

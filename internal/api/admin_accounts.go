@@ -113,7 +113,7 @@ func (ad *administration) showAccount(c *call) (any, error) {
 	status, err := ad.accounts.Status(c.request.Context(), account)
 	switch {
 	case errors.Is(err, otp.ErrDamaged):
-		return describeAccount(UnreadableAccount(account)), nil
+		return describeAccount(ListedAccount{Status: status, Unreadable: true}), nil
 	case err != nil:
 		return nil, err
 	case !status.Known:

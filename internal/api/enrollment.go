@@ -49,7 +49,7 @@ func (a *API) enroll(ctx context.Context, c *call, req enrollRequest) (nothing, 
 		return nothing{}, err
 	}
 	used, err := a.config.Accounts.Enroll(ctx, c.domainRequest(), otp.EnrollRequest{
-		SMSCode: req.Code, PIN: req.PIN, Replace: replace, ByCaller: true,
+		SMSCode: req.Code, PIN: req.PIN, Replace: replace,
 	})
 	c.event.Activations = used
 	return nothing{}, err

@@ -85,10 +85,8 @@ func (c *Core) AccountsAfter(ctx context.Context, after otp.Account, limit int) 
 	}
 	all := make([]api.ListedAccount, len(rows))
 	for i, row := range rows {
-		all[i] = api.UnreadableAccount(row.Account)
-		if status, err := c.OTP.StatusOf(row, now); err == nil {
-			all[i] = api.ListedAccount{Status: status}
-		}
+		status, err := c.OTP.StatusOf(row, now)
+		all[i] = api.ListedAccount{Status: status, Unreadable: err != nil}
 	}
 	return all, nil
 }

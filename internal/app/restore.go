@@ -62,7 +62,7 @@ func (r *Restore) prepare(ctx context.Context, c *config.Config, caller string) 
 		return err
 	}
 	if r.Unknown == nil {
-		if err := r.carryOver(ctx); err != nil {
+		if err := r.carryOver(ctx, limits(c).Guard); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,7 @@ func (r *Restore) restored(ctx context.Context, rows []otp.Row, now time.Time, g
 }
 
 // carryOver takes over what the replaced store has besides the records that the new one has, too.
-func (r *Restore) carryOver(ctx context.Context) (err error) {
+func (r *Restore) carryOver(ctx context.Context, guard otp.GuardLimits) (err error) {
 	if r.Lost, err = r.new.WithoutDevice(ctx); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (r *Restore) carryOver(ctx context.Context) (err error) {
 			if row.Claim.Active {
 				r.Lost = append(r.Lost, row.Account)
 			}
-			if rest, err := otp.Remains(row); err == nil { // what cannot be read has nothing to count
+			if rest, err := otp.Remains(row, guard); err == nil { // otherwise a newer pimsd wrote it
 				remains = append(remains, rest)
 			}
 		}

@@ -78,20 +78,18 @@ func (s *Service) Doubt(ctx context.Context, request Request) error {
 // counts of activations, wrong PINs and OTPs, for the account that gets the device next. ErrNoDevice means that there is no device to
 // forget.
 //
-// A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept. Where it is not known whether the
-// account is disabled, Forget leaves it enabled, and ForgetDisabled leaves it disabled.
+// A record that cannot be opened or decoded is forgotten as well, and what is known of it is kept, with it whether the account is disabled.
 func (s *Service) Forget(ctx context.Context, request Request) error {
-	return s.administer(ctx, request, actionForget, repairs, Record.forgotten)
+	return s.administer(ctx, request, actionForget, replacesDevice, Record.forgotten)
 }
 
 // ForgetDisabled is Forget for programs: it refuses an account that is not disabled with ErrNotDisabled, so that no device in use is
 // forgotten. A record that cannot be decoded makes no OTPs, and is forgotten whether the account is disabled or not.
 func (s *Service) ForgetDisabled(ctx context.Context, request Request) error {
-	return s.administer(ctx, request, actionForget, repairs, func(r Record, now time.Time) (Record, error) {
+	return s.administer(ctx, request, actionForget, replacesDevice, func(r Record, now time.Time) (Record, error) {
 		if !r.isFirst() && !r.Disabled && !r.damaged {
 			return r, ErrNotDisabled
 		}
-		r.Disabled = r.Disabled || r.mayBeDisabled
 		return r.forgotten(now)
 	})
 }
@@ -129,8 +127,8 @@ func (s *Service) setDisabled(ctx context.Context, request Request, action strin
 }
 
 // administer changes the record of an account without a lease, in one write with its audit entry. tolerance says which records it can work
-// on: one whose secrets cannot be opened, for a change that keepsSecrets; one that cannot be decoded either, for a change that repairs
-// it by removing the device; and none of these, for a change that needsKeys.
+// on: one whose secrets cannot be opened, for a change that keepsSecrets; one that cannot be decoded either, for one that
+// replacesDevice; and none of these, for a change that needsKeys.
 func (s *Service) administer(
 	ctx context.Context, request Request, action string, tolerance tolerance, change func(Record, time.Time) (Record, error),
 ) error {

@@ -146,9 +146,6 @@ func unmarshal(text []byte, to any) (legacy bool, err error) {
 
 // Decode reads a row. Its errors name the account and quote nothing of the row.
 func Decode(row Row) (Record, error) {
-	damaged := func(what string) (Record, error) {
-		return Record{}, fmt.Errorf("the record of account %q %w: %s", row.Account, ErrDamaged, what)
-	}
 	r, err := decodeBody(row)
 	if err != nil {
 		return Record{}, err
@@ -157,18 +154,18 @@ func Decode(row Row) (Record, error) {
 	if !row.Secrets.IsEmpty() {
 		legacy, err := unmarshal(row.Secrets.Reveal(), &v)
 		if err != nil {
-			return damaged("its secrets do not have the expected form")
+			return Record{}, row.damaged("its secrets do not have the expected form")
 		}
 		r.legacy = r.legacy || legacy
 	}
 	if r.Device != nil {
 		if err := restore(&r.Device.State, v.Device); err != nil {
-			return damaged(err.Error())
+			return Record{}, row.damaged(err.Error())
 		}
 		if other := v.Fallback; other != nil {
 			r.Device.Fallback = &Fallback{Before: other.Before, Step: other.Step}
 			if err := restore(&r.Device.Fallback.State, other.State); err != nil {
-				return damaged(err.Error())
+				return Record{}, row.damaged(err.Error())
 			}
 		}
 	}
@@ -177,7 +174,7 @@ func Decode(row Row) (Record, error) {
 	}
 	if r.Enrollment != nil {
 		if err := restore(&r.Enrollment.Device.State, v.Enrollment); err != nil {
-			return damaged(err.Error())
+			return Record{}, row.damaged(err.Error())
 		}
 	}
 	return r, nil
@@ -188,14 +185,22 @@ func decodeBody(row Row) (Record, error) {
 	var b body
 	legacy, err := unmarshal(row.Body, &b)
 	if err != nil {
-		return Record{}, fmt.Errorf("the record of account %q %w: its body has not the expected form", row.Account, ErrDamaged)
+		return Record{}, row.damaged("its body has not the expected form")
 	}
 	if b.Schema != schema {
 		return Record{}, fmt.Errorf("the record of account %q has schema %d and this pimsd knows %d: use the pimsd that wrote it, or a newer one",
 			row.Account, b.Schema, schema)
 	}
-	b.Account, b.Revision, b.legacy = row.Account, row.Revision, legacy
+	b.Account, b.Revision, b.Disabled, b.legacy = row.Account, row.Revision, row.Disabled, legacy
 	return b.inEpochOf(row), nil
+}
+
+// damaged returns the error of a row that cannot be decoded.
+func (row Row) damaged(what string) error {
+	if row.Disabled {
+		what += "; the account is disabled"
+	}
+	return fmt.Errorf("the record of account %q %w: %s", row.Account, ErrDamaged, what)
 }
 
 func restore(state *ratchet.State, saved *ratchet.Saved) (err error) {
@@ -215,10 +220,8 @@ const (
 	// keepsSecrets is for those that leave the secrets as they are: they work on a record whose secrets cannot be opened.
 	keepsSecrets
 	// replacesDevice is for those that remove the device or put another one in its place: they work on a record that
-	// cannot be decoded, too, if it is known whether the account is disabled.
+	// cannot be decoded, too.
 	replacesDevice
-	// repairs is for operators: they replace the device also where that is not known.
-	repairs
 )
 
 // decode returns the record of a snapshot as far as a call of that tolerance can work on it. Otherwise it returns why the record
@@ -244,11 +247,7 @@ func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 		return r, err
 	}
 	if err != nil {
-		remains := row.remains(limits)
-		if remains.mayBeDisabled && t < repairs {
-			return Record{}, fmt.Errorf("%w: an operator must repair it, for it is not known whether the account is disabled", err)
-		}
-		return remains, nil
+		return row.remains(limits.Guard), nil
 	}
 	r.sealed, r.sealedUnread = row.Secrets, row.UnreadAnswers
 	return r, nil
@@ -261,25 +260,18 @@ func (r Record) withoutSealed() Record {
 }
 
 // remains returns what is known of a damaged record, without its devices. Where its body cannot be read, the serial is that of
-// the claim, and the PIN guard has one attempt left: what inWebo has counted of wrong PINs is not known. The account is disabled if the
-// body still says so.
-func (row Row) remains(limits *Limits) Record {
+// the claim, and the PIN guard has one attempt left: what inWebo has counted of wrong PINs is not known.
+func (row Row) remains(guard GuardLimits) Record {
 	r, err := decodeBody(row)
 	if err != nil {
 		r = Record{
 			Account: row.Account, Revision: row.Revision, Serial: ratchet.Serial(row.Claim.Serial),
-			Guard: limits.Guard.unknown(), Disabled: saysDisabled(row.Body),
+			Guard: guard.unknown(), Disabled: row.Disabled,
 		}
-		r.mayBeDisabled = !r.Disabled
 		if !row.LeasedUntil.IsZero() {
 			r.Lease = &Lease{Revision: row.Revision, Since: row.LeasedUntil.Add(-MaxLease), Until: row.LeasedUntil}
 		}
 	}
 	r.Device, r.Enrollment, r.damaged = nil, nil, true
 	return r.inEpochOf(row)
-}
-
-// saysDisabled reports whether a body that cannot be decoded has, in either of its forms, the member that disables the account.
-func saysDisabled(body []byte) bool {
-	return bytes.Contains(body, []byte("\x68disabled\xf5")) || bytes.Contains(body, []byte(`"disabled":true`))
 }

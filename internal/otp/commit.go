@@ -7,9 +7,15 @@ import (
 	"time"
 )
 
-// fetch returns the record as it is stored now. It sets the conversation's storeTime, and its fetchedBody for a write over this row. A
-// missing record is an empty one of revision 0.
+// fetch returns the record as it is stored now. It sets what fetchRow sets. A missing record is an empty one of revision 0.
 func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
+	row, err := s.fetchRow(ctx, c)
+	return c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
+}
+
+// fetchRow returns the row as it is stored now; the row of an account that has none has revision 0. It sets the conversation's storeTime,
+// and its fetchedBody for a write over this row.
+func (s *Service) fetchRow(ctx context.Context, c *conversation) (Row, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	row, now, err := s.store.Fetch(ctx, c.request.Account)
@@ -21,7 +27,7 @@ func (s *Service) fetch(ctx context.Context, c *conversation) (Record, error) {
 	if errors.Is(err, ErrNotFound) {
 		row.Account, err = c.request.Account, nil
 	}
-	return c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
+	return row, err
 }
 
 // write makes the record durable, with the audit entry of the stage.
@@ -94,6 +100,9 @@ func writeOver(id string, from, next Record, entry AuditEntry) (Write, error) {
 	// the account gets a device or loses it.
 	if epoch := next.ownEpoch(); epoch != from.storedEpoch || isFirst {
 		w.Epoch = &epoch
+	}
+	if next.Disabled != from.Disabled {
+		w.Disabled = &next.Disabled
 	}
 	return w, err
 }

@@ -3,6 +3,7 @@ package otp_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -67,22 +68,8 @@ func TestForgetDisabledAccountAlone(t *testing.T) {
 	}
 }
 
-// A restore makes no account usable that was disabled after the backup.
-func TestRestoredAccountStaysDisabled(t *testing.T) {
-	t.Parallel()
-	e := newEnrollee(t, usual)
-	e.mustEnroll(t, otp.EnrollRequest{})
-	backup := e.row(t)
-	service := serviceOn(t, e.memory, e)
-	must(t, service.Disable(t.Context(), e.request()))
-	row, err := otp.Restored(backup, []otp.Row{e.row(t)})
-	must(t, err)
-	if restored, err := otp.Decode(row); err != nil || !restored.Disabled || restored.Device == nil {
-		t.Errorf("the restored record is %+v, %v", restored, err)
-	}
-}
-
-// A record that cannot be decoded any more does not enable an account that an operator has disabled.
+// A record that cannot be decoded any more does not enable an account that an operator has disabled, whatever is left of its body, and
+// does not disable another one.
 func TestDamageDoesNotEnableAnAccount(t *testing.T) {
 	t.Parallel()
 	e := newEnrollee(t, usual)
@@ -90,38 +77,38 @@ func TestDamageDoesNotEnableAnAccount(t *testing.T) {
 	service := serviceOn(t, e.memory, e)
 	must(t, service.Disable(t.Context(), e.request()))
 	whole := e.row(t)
-	serial := string(e.record(t).Serial)
-	damage := func(body []byte) {
+	damage := func(disabled bool, body []byte) {
 		row := whole
-		row.Body, row.Claim = body, otp.Claim{Serial: serial, Active: true}
+		row.Body, row.Disabled = body, disabled
 		e.memory.Restore(row)
 	}
-	cut := whole.Body[:len(whole.Body)-1] // which still says it
-	enroll := func(byCaller bool) error {
-		_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true, ByCaller: byCaller})
+	enroll := func() error {
+		_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true})
 		return err
 	}
-	for _, byCaller := range []bool{true, false} {
-		damage(cut)
-		if err := enroll(byCaller); !errors.Is(err, otp.ErrDisabled) {
-			t.Errorf("an enrollment of what says that it is disabled, by a caller: %v: %v", byCaller, err)
+	for what, left := range map[string][]byte{"almost all": whole.Body[:len(whole.Body)-1], "nothing": []byte("{")} {
+		damage(true, left)
+		if err := enroll(); !errors.Is(err, otp.ErrDisabled) {
+			t.Errorf("%s is left: an enrollment: %v", what, err)
+		}
+		status, err := service.Status(t.Context(), e.account)
+		if !errors.Is(err, otp.ErrDamaged) || !strings.Contains(err.Error(), "the account is disabled") ||
+			!status.Disabled || status.State != otp.StateUnreadable {
+			t.Errorf("%s is left: the status is %+v, %v", what, status, err)
+		}
+		for by, forget := range map[string]func(context.Context, otp.Request) error{"an operator": service.Forget, "a program": service.ForgetDisabled} {
+			for _, disabled := range []bool{true, false} {
+				damage(disabled, left)
+				must(t, forget(t.Context(), e.request()))
+				if r := e.record(t); r.Disabled != disabled || r.Device != nil {
+					t.Errorf("%s is left of an account, disabled: %v, that %s forgets: the record is %+v", what, disabled, by, r)
+				}
+			}
 		}
 	}
-	for what, forget := range map[string]func(context.Context, otp.Request) error{
-		"what says so, by an operator": service.Forget, "what says so, by a program": service.ForgetDisabled,
-	} {
-		damage(cut)
-		must(t, forget(t.Context(), e.request()))
-		if r := e.record(t); !r.Disabled || r.Device != nil {
-			t.Errorf("%s: the record is %+v", what, r)
-		}
-	}
-	damage([]byte("{"))
-	if err := enroll(true); !errors.Is(err, otp.ErrDamaged) {
-		t.Errorf("an enrollment by a caller where it is not known: %v", err)
-	}
-	must(t, service.ForgetDisabled(t.Context(), e.request()))
-	if !e.record(t).Disabled {
-		t.Error("a program has enabled an account of which it is not known whether it is disabled")
+	damage(false, []byte("{"))
+	must(t, enroll())
+	if e.record(t).Disabled {
+		t.Error("an enrollment over a damaged record has disabled the account")
 	}
 }

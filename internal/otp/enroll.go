@@ -28,9 +28,6 @@ type EnrollRequest struct {
 	// has confirmed needs none: its caller was told that the enrollment failed. With Replace the record of the account may be one that
 	// cannot be opened, whose device stays until inWebo has activated the new one, or one that cannot be decoded.
 	Replace bool
-	// ByCaller means that no operator asks for it: a record of which it is not known whether an operator has disabled the account, because
-	// it cannot be decoded, is refused with ErrDamaged.
-	ByCaller bool
 	// Force allows an activation beyond ActivationLimits.Refuse.
 	Force bool
 	// PINAnyway goes on although inWebo asks for no PIN, which this package always sends: the SMS code may be spent in vain.
@@ -41,14 +38,10 @@ type EnrollRequest struct {
 
 // tolerance returns which records the enrollment can work on.
 func (e EnrollRequest) tolerance() tolerance {
-	switch {
-	case !e.Replace:
-		return needsKeys
-	case e.ByCaller:
+	if e.Replace {
 		return replacesDevice
-	default:
-		return repairs
 	}
+	return needsKeys
 }
 
 // EnrollmentStep is what an enrollment is about to do.

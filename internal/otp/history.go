@@ -3,6 +3,7 @@ package otp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -104,8 +105,7 @@ func union[T any](a, b []T, compare func(T, T) int) []T {
 // which the restore raises.
 //
 // replaced are rows of the store that the backup replaces: those of the same account, and those of the same device. The wrong PINs, OTPs
-// and SMS activations that they have counted go on to count. An account that is disabled in one of them stays disabled. Of a row that
-// cannot be read, only the revision counts. Secrets are neither read nor changed.
+// and SMS activations that they have counted go on to count. Of a row that cannot be read, only the revision counts. Secrets are neither read nor changed.
 func Restored(row Row, replaced []Row) (Row, error) {
 	r, err := decodeBody(row)
 	if err != nil {
@@ -118,7 +118,6 @@ func Restored(row Row, replaced []Row) (Row, error) {
 		}
 		if other.Account == row.Account {
 			r.Revision = max(r.Revision, other.Revision)
-			r.Disabled = r.Disabled || err == nil && old.Disabled && !other.Former
 		}
 	}
 	return r.recovered(row)
@@ -140,9 +139,14 @@ func RestoredUnknown(row Row, now time.Time, limits GuardLimits) (Row, error) {
 
 // Remains returns what is left of the row of an account that the replaced store has and the backup does not: the serial, and what was
 // counted, but no device. So a new enrollment costs what it would have cost without the restore.
-func Remains(row Row) (Row, error) {
+//
+// Of a row that is damaged, what remains has one attempt left: what was counted is not known.
+func Remains(row Row, guard GuardLimits) (Row, error) {
 	r, err := decodeBody(row)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrDamaged):
+		r = row.remains(guard)
+	case err != nil:
 		return Row{}, err
 	}
 	r.Device, r.Enrollment, r.Doubt, r.Blocking = nil, nil, nil, ""

@@ -310,7 +310,7 @@ func TestRestoredRecordPassesOnItsCounts(t *testing.T) {
 	restored, err := otp.Restored(backup, []otp.Row{alice, bob})
 	must(t, err)
 	m.memory.Restore(restored)
-	remains, err := otp.Remains(bob)
+	remains, err := otp.Remains(bob, otp.GuardLimits{})
 	must(t, err)
 	m.memory.Restore(remains)
 	_ = m.issue(t, "alice", wrongPIN)

@@ -57,14 +57,13 @@ type Record struct {
 	legacy bool
 	// damaged reports that the stored record cannot be decoded, and that this is what is known of it.
 	damaged bool
-	// mayBeDisabled reports that it is not known whether the account is disabled, because the body of the record cannot be decoded.
-	mayBeDisabled bool
 
 	// Unread are answers of inWebo that could not be read, the oldest first. They are sealed like keys.
 	Unread []UnreadAnswer `json:"-"`
 
-	// Disabled reports that an operator has the account's calls refused until it is enabled again. The device stays.
-	Disabled bool `json:"disabled,omitempty"`
+	// Disabled reports that an operator has the account's calls refused until it is enabled again. The device stays. It is stored as
+	// Row.Disabled, and not in the body.
+	Disabled bool `json:"disabled,omitempty" cbor:"-"`
 
 	Guard Guard `json:"guard,omitzero"`
 	Quota Quota `json:"quota,omitzero"`

@@ -85,7 +85,7 @@ func TestRemainsOfAnAccount(t *testing.T) {
 		Account: "bob", Revision: 3, Serial: "s", Activations: 2, Device: &Device{Origin: "o"}, Doubt: &Doubt{},
 		Guard: Guard{Wrong: 1}, Quota: Quota{Issues: []Issue{{"a", now}}}, Blocking: PINBlocked,
 	}
-	row, err := Remains(rowOf(t, since))
+	row, err := Remains(rowOf(t, since), GuardLimits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,5 +109,13 @@ func TestRestoringDamagedRecords(t *testing.T) {
 	}
 	if row, err := Restored(good, []Row{bad}); err != nil || row.Revision != 6 {
 		t.Errorf("a damaged record of the replaced store: %+v, %v", row, err)
+	}
+	bad.Disabled, bad.Claim = true, Claim{Serial: "s", Active: true}
+	row, err := Remains(bad, GuardLimits{Attempts: 3})
+	if err != nil || !row.Disabled || row.Claim.Active {
+		t.Fatalf("what remains of a damaged record: %+v, %v", row, err)
+	}
+	if r := recordOf(t, row); r.Serial != "s" || !r.Disabled || r.Guard.Wrong != 2 {
+		t.Errorf("what remains of a damaged record is %+v", r)
 	}
 }

@@ -3,6 +3,7 @@ package otp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 )
 
@@ -43,12 +44,12 @@ const (
 	StateNotEnrolled State = "not enrolled"
 	StateIdle        State = "idle"
 	StateLeased      State = "held" // leased: a call for it is under way
-	// StateUnreadable is that of an account whose record is damaged. StatusOf returns an error for such a row: package api makes a Status
-	// of this state for it.
+	// StateUnreadable is that of an account whose record cannot be decoded. It comes with an error.
 	StateUnreadable State = "unreadable"
 )
 
-// Status returns what is stored of the account. An account without a record has one all the same: not enrolled.
+// Status returns what is stored of the account. An account without a record has one all the same: not enrolled. With ErrDamaged it
+// returns what is known of an account whose record cannot be decoded.
 func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
 	status, _, err := s.Inspect(ctx, account)
 	return status, err
@@ -57,22 +58,31 @@ func (s *Service) Status(ctx context.Context, account Account) (Status, error) {
 // Inspect is Status, and returns the whole record for people to read. Marshaled as JSON, it has no secrets.
 func (s *Service) Inspect(ctx context.Context, account Account) (Status, Record, error) {
 	c := &conversation{request: Request{Account: account}, tolerance: keepsSecrets, clock: s.limits.Now}
-	record, err := s.fetch(ctx, c)
-	if err != nil {
+	row, err := s.fetchRow(ctx, c)
+	record, err := c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
+	switch {
+	case errors.Is(err, ErrDamaged):
+		return row.unreadable(), Record{}, wrapCause(ErrStore, err)
+	case err != nil:
 		return Status{}, Record{}, wrapCause(ErrStore, err)
 	}
 	return statusOf(record, c.now(), s.limits), record, nil
 }
 
-// StatusOf is Status for a row whose secrets may still be sealed.
+// StatusOf is Status for a row whose secrets may still be sealed. With any error it returns what is known of the account all the same.
 func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
 	r, err := decodeBody(row)
 	if err != nil {
-		return Status{}, err
+		return row.unreadable(), err
 	}
 	st := statusOf(r, now, s.limits)
 	st.UnreadAnswers = row.UnreadAnswers
 	return st, nil
+}
+
+// unreadable returns what is known of an account whose row cannot be decoded.
+func (row Row) unreadable() Status {
+	return Status{Account: row.Account, Known: true, State: StateUnreadable, Disabled: row.Disabled, Blocking: BlockingUnknown}
 }
 
 // HasFutureStamps reports whether the record of a row, whose secrets may still be sealed, has stamps ahead of now, the time of

@@ -110,9 +110,9 @@ type Row struct {
 	// UnreadAnswers is the number of kept finalize answers in the Secrets that could not be read, for counting.
 	UnreadAnswers int
 	// Claim is the device that the account has or had. Create and Replace ignore it: Write.Claim changes it.
-	Claim Claim
-	// Former reports whether the row is that of a device which the account had before another one. Only BySerial returns
-	// such rows.
+	Claim    Claim
+	Disabled bool // an operator has disabled the account; not in the Body, which may be damaged. Write.Disabled changes it.
+	// Former reports whether the row is that of a device which the account had before another one. Only BySerial returns it.
 	Former bool
 
 	// Epoch is the doubt epoch of the row's device; 0 means that the row has none. StoreEpoch is that of the store. Fetch, List and
@@ -169,7 +169,8 @@ type Write struct {
 	// other accounts. No write that claims the device comes between the comparison and the Write.
 	History *History
 	// Epoch, when it is not nil, replaces Row.Epoch. Most writes leave it as it is, and a Create without it is of the first.
-	Epoch *uint64
+	Epoch    *uint64
+	Disabled *bool // when it is not nil, replaces Row.Disabled; a Create without it enables the account
 	// AuditEntry is stored with the write. The domain sets all of its fields.
 	AuditEntry AuditEntry
 	// Response is stored for a repeat of the call; nil for most writes. A Create has one where the row was deleted meanwhile.

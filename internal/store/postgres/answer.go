@@ -15,7 +15,7 @@ const (
 		WHERE excluded.is_otp AND NOT answer.is_otp AND answer.answer IS NOT NULL`
 
 	// keepAnswer stores the response of a write if the statement before it, named written, has stored the row.
-	keepAnswer = `INSERT INTO answer (` + answerColumns + `) SELECT $1, $21, $22, $23, $24, $25 FROM written
+	keepAnswer = `INSERT INTO answer (` + answerColumns + `) SELECT $1, $22, $23, $24, $25, $26 FROM written
 		` + orReplaceAnswer + ` RETURNING 1`
 )
 

@@ -34,18 +34,18 @@ const (
 	writeBatch = `WITH new AS (
 		SELECT * FROM unnest($1::text[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bytea[], $6::bytea[], $7::integer[],
 			$8::text[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[],
-			$17::text[], $18::bigint[], $19::boolean[], $20::bytea[], $21::bytea[], $22::bytea[], $23::bigint[])
+			$17::text[], $18::bigint[], $19::boolean[], $20::bytea[], $21::bytea[], $22::bytea[], $23::bigint[], $24::boolean[])
 		AS new (account, revision, in_doubt, held_until, body, vault, unread_answers,
 			write_id, at, line_account, caller, transaction_id, action, stage, outcome, step,
-			key, answered_at, is_otp, fingerprint, answer, over, epoch)
+			key, answered_at, is_otp, fingerprint, answer, over, epoch, disabled)
 	), free AS (
 		SELECT d.ctid AS place, d.account FROM new JOIN device d ON d.account = new.account AND d.revision = new.revision - 1
 			AND (new.over IS NULL OR d.body = new.over)
 		FOR UPDATE OF d SKIP LOCKED
 	), written AS (
-		UPDATE device d SET (revision, in_doubt, held_until, body, vault, unread_answers, epoch)
+		UPDATE device d SET (revision, in_doubt, held_until, body, vault, unread_answers, epoch, disabled)
 			= (new.revision, new.in_doubt, new.held_until, new.body, coalesce(new.vault, d.vault),
-				coalesce(new.unread_answers, d.unread_answers), coalesce(new.epoch, d.epoch))
+				coalesce(new.unread_answers, d.unread_answers), coalesce(new.epoch, d.epoch), coalesce(new.disabled, d.disabled))
 		FROM free JOIN new USING (account) WHERE d.ctid = free.place RETURNING d.account
 	), kept AS (
 		INSERT INTO answer (` + answerColumns + `)
@@ -96,6 +96,7 @@ func writeArgs(batch []*job[writeTask]) []any {
 		keys                                                                          []*string
 		areOTPs                                                                       []*bool
 		epochs                                                                        []*uint64
+		disabled                                                                      []*bool
 	)
 	for _, j := range batch {
 		w := &j.task.write
@@ -108,7 +109,7 @@ func writeArgs(batch []*job[writeTask]) []any {
 			count := int32(w.Row.UnreadAnswers)
 			vaults, unread = append(vaults, nonNil(w.Row.Secrets.Reveal())), append(unread, &count)
 		}
-		epochs = append(epochs, w.Epoch)
+		epochs, disabled = append(epochs, w.Epoch), append(disabled, w.Disabled)
 		l := &w.AuditEntry
 		ids, ats = append(ids, w.ID), append(ats, l.At.UnixMicro())
 		lineAccounts, callers = append(lineAccounts, string(l.Account)), append(callers, l.Caller)
@@ -126,6 +127,6 @@ func writeArgs(batch []*job[writeTask]) []any {
 	return []any{
 		accounts, revisions, doubts, until, bodies, vaults, unread,
 		ids, ats, lineAccounts, callers, transactions, actions, stages, outcomes, steps,
-		keys, answeredAt, areOTPs, fingerprints, answers, overs, epochs,
+		keys, answeredAt, areOTPs, fingerprints, answers, overs, epochs, disabled,
 	}
 }

@@ -16,7 +16,7 @@ import (
 const maxWriteID = 64
 
 const (
-	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers, serial, active, epoch`
+	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers, serial, active, epoch, disabled`
 	listedColumns = deviceColumns + `, (SELECT number FROM doubt_epoch WHERE id = 1), (SELECT since FROM doubt_epoch WHERE id = 1)`
 	formerColumns = `serial, account, revision, body`
 	lineColumns   = `id, write_id, at, account, caller, transaction_id, action, stage, outcome, step`
@@ -30,15 +30,16 @@ const (
 	// insertRow never has a $19: there is no row that it could replace.
 	insertRow = `WITH written AS (
 		INSERT INTO device (` + deviceColumns + `)
-		SELECT $1, $2, $3, $4, $5, $6, $16, coalesce($17, ''), coalesce($18, false), coalesce($20, 1) WHERE $19::bytea IS NULL
+		SELECT $1, $2, $3, $4, $5, $6, $16, coalesce($17, ''), coalesce($18, false), coalesce($20, 1), coalesce($21, false)
+		WHERE $19::bytea IS NULL
 		ON CONFLICT (account) DO NOTHING RETURNING 1), `
 
-	// updateRow leaves the claim as it is when $17 and $18 are null, and the epoch when $20 is. It replaces a row of any body when $19
-	// is null.
+	// updateRow leaves the claim as it is when $17 and $18 are null, the epoch when $20 is, and disabled when $21 is.
+	// It replaces a row of any body when $19 is null.
 	updateRow = `WITH written AS (
-		UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active, epoch)
+		UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active, epoch, disabled)
 		= ($2, $3, $4, $5, coalesce($6, vault), coalesce($16, unread_answers), coalesce($17, serial), coalesce($18, active),
-			coalesce($20, epoch))
+			coalesce($20, epoch), coalesce($21, disabled))
 		WHERE account = $1 AND revision = $2 - 1 AND ($19::bytea IS NULL OR body = $19) RETURNING 1), former AS (` + keepFormer + `), `
 
 	// keepFormer keeps what the row that is written over has counted of its device, when the write claims another one.
@@ -110,7 +111,7 @@ func (s *Store) write(ctx context.Context, l connLimit, what, statement string, 
 	args := []any{
 		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.LeasedUntil), nonNil(w.Row.Body), nonNil(w.Row.Secrets.Reveal()),
 		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
-		line.Step, w.Row.UnreadAnswers, nil, nil, overOf(w), w.Epoch,
+		line.Step, w.Row.UnreadAnswers, nil, nil, overOf(w), w.Epoch, w.Disabled,
 	}
 	if w.SameSecrets {
 		args[5], args[15] = nil, nil

@@ -10,10 +10,11 @@ import (
 )
 
 // formerAsListed are a former device in deviceColumns, and that it is one.
-const formerAsListed = `account, revision, false, NULL::bigint, body, ''::bytea, 0, serial, false, 0, true`
+const formerAsListed = `account, revision, false, NULL::bigint, body, ''::bytea, 0, serial, false, 0, false, true`
 
 // bySerial finds the rows of all accounts that have or had the device with a serial.
-const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active, epoch, false AS former
+const bySerial = `SELECT account, revision, in_doubt, held_until, body, ''::bytea, unread_answers, serial, active, epoch, disabled,
+		false AS former
 		FROM device WHERE serial = $1 AND serial <> ''
 		UNION ALL SELECT ` + formerAsListed + ` FROM former_device WHERE serial = $1 ORDER BY account, former`
 
@@ -68,7 +69,7 @@ func scanFound(from pgx.CollectableRow) (row otp.Row, err error) {
 	var heldUntil *int64
 	var vault []byte
 	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
-		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.Former)
+		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.Disabled, &row.Former)
 	row.LeasedUntil, row.Secrets = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
 }

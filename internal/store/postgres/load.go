@@ -53,7 +53,7 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 		load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
 			return []any{
 				string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.LeasedUntil), nonNil(r.Body), nonNil(r.Secrets.Reveal()),
-				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active, r.Epoch,
+				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active, r.Epoch, r.Disabled,
 			}
 		}),
 		load(ctx, tx, "former_device", formerColumns, c.Former, func(r otp.Row) []any {

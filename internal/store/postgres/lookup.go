@@ -31,7 +31,7 @@ func noKey(*readTask) string { return "" }
 
 const (
 	fetchBegin = `SELECT n, ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
-		coalesce(d.unread_answers, 0), coalesce(d.serial, ''), coalesce(d.active, false),
+		coalesce(d.unread_answers, 0), coalesce(d.serial, ''), coalesce(d.active, false), coalesce(d.disabled, false),
 		a.account IS NOT NULL, coalesce(a.at, 0), coalesce(d.epoch, 0), e.number, e.since, `
 	fetchEnd = ` FROM doubt_epoch e, unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (account, key, n)
 		LEFT JOIN device d USING (account) LEFT JOIN answer a ON a.account = wanted.account AND a.key = wanted.key`
@@ -92,12 +92,12 @@ func queueFetches(statements *pgx.Batch, statement string, fetches []*fetched) {
 func scanFetched(rows pgx.Rows, fetches []*fetched) error {
 	var n, at, answeredAt, since int64
 	var revision, epoch, storeEpoch uint64
-	var found, inDoubt, answered bool
+	var found, inDoubt, disabled, answered bool
 	var heldUntil *int64
 	var body, vault, fingerprint, answer []byte
 	var unread int
 	var claim otp.Claim
-	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &unread, &claim.Serial, &claim.Active, &answered, &answeredAt,
+	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &unread, &claim.Serial, &claim.Active, &disabled, &answered, &answeredAt,
 		&epoch, &storeEpoch, &since, &body, &vault, &fingerprint, &answer)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func scanFetched(rows pgx.Rows, fetches []*fetched) error {
 	f.now, f.found = time.UnixMicro(at).UTC(), found
 	f.row.Revision, f.row.InDoubt, f.row.LeasedUntil = revision, inDoubt, timeOrZero(heldUntil)
 	f.row.Epoch, f.row.StoreEpoch = epoch, otp.Epoch{Number: storeEpoch, Since: sinceOf(since)}
-	f.row.Body, f.row.Secrets, f.row.UnreadAnswers, f.row.Claim = body, secret.NewBytes(vault), unread, claim
+	f.row.Body, f.row.Secrets, f.row.UnreadAnswers, f.row.Claim, f.row.Disabled = body, secret.NewBytes(vault), unread, claim, disabled
 	if answered {
 		f.kept = &otp.StoredResponse{At: time.UnixMicro(answeredAt).UTC(), Fingerprint: fingerprint, Answer: secret.NewBytes(answer)}
 	}

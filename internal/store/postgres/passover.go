@@ -102,7 +102,7 @@ func (s *Store) listPast(ctx context.Context, after otp.Account, limit int) ([]o
 	const some = ` FROM device WHERE account > $1 AND account <= $2 ORDER BY account LIMIT $3`
 	return listing[string, otp.Row]{
 		rows: `SELECT ` + listedColumns + some,
-		remains: `SELECT account, revision, in_doubt, held_until, ''::bytea, ''::bytea, unread_answers, serial, active, epoch,
+		remains: `SELECT account, revision, in_doubt, held_until, ''::bytea, ''::bytea, unread_answers, serial, active, epoch, disabled,
 			(SELECT number FROM doubt_epoch WHERE id = 1), (SELECT since FROM doubt_epoch WHERE id = 1)` + some,
 		scan:   scanRow,
 		key:    func(row otp.Row) string { return string(row.Account) },

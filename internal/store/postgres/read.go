@@ -70,7 +70,7 @@ func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {
 	var since int64
 	var vault []byte
 	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
-		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.StoreEpoch.Number, &since)
+		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.Disabled, &row.StoreEpoch.Number, &since)
 	row.StoreEpoch.Since = sinceOf(since)
 	row.LeasedUntil, row.Secrets = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err

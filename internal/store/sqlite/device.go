@@ -91,6 +91,10 @@ func writing(w otp.Write) change {
 		epoch := *w.Epoch
 		w.Epoch = &epoch
 	}
+	if w.Disabled != nil {
+		disabled := *w.Disabled
+		w.Disabled = &disabled
+	}
 	return func(on target) (refusal, failure error) { return on.write(w) }
 }
 
@@ -179,7 +183,7 @@ func unlessRepeated(on target, w otp.Write, err error) (refusal, failure error) 
 func writtenBefore(on target, w otp.Write) (known bool, revision uint64, err error) {
 	text, args := on.pick(findWrite, findWriteByScan), []any{w.ID, string(w.Row.Account)}
 	if on.unlogged {
-		text, args = on.pick(findSame, findSameByScan), []any{string(w.Row.Account), w.Row.Body, w.Row.Secrets.Reveal()}
+		text, args = on.pick(findSame, findSameByScan), []any{string(w.Row.Account), w.Row.Body, w.Row.Secrets.Reveal(), flagOrNil(w.Disabled)}
 	}
 	_, _, err = one(on.conn, func(r *row) error {
 		known, revision = r.flag(), r.number()
@@ -221,12 +225,21 @@ func (s *Store) CountDoubt(ctx context.Context) (int, error) {
 // setDevice sets deviceColumns, and for a row that replaces another one the body of that. checkWrite has seen that the numbers fit.
 func setDevice(p *params, w otp.Write) {
 	setRow(p, w.Row, w.SameSecrets)
+	p.all([]any{flagOrNil(w.Disabled)})
 	if w.Row.Revision > 1 {
 		p.blobOrNull(w.Over)
 	}
 }
 
-// setRow sets deviceColumns; the parameters of the secrets are NULL if those stay as they are stored.
+// flagOrNil returns the value that flag points to, for params.all.
+func flagOrNil(flag *bool) any {
+	if flag == nil {
+		return nil
+	}
+	return *flag
+}
+
+// setRow sets deviceColumns but disabled; the parameters of the secrets are NULL if those stay as they are stored.
 func setRow(p *params, row otp.Row, sameVault bool) {
 	p.text(string(row.Account))
 	p.integer(int64(row.Revision))
@@ -247,7 +260,7 @@ func readRow(r *row) otp.Row {
 	return otp.Row{
 		Account: otp.Account(r.text()), Revision: r.number(), InDoubt: r.flag(), LeasedUntil: r.atOrZero(),
 		Body: r.blob(), Secrets: secret.NewBytes(r.blob()),
-		UnreadAnswers: r.count(), Claim: otp.Claim{Serial: r.text(), Active: r.flag()}, Epoch: r.number(),
+		UnreadAnswers: r.count(), Disabled: r.flag(), Claim: otp.Claim{Serial: r.text(), Active: r.flag()}, Epoch: r.number(),
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // listedWithoutVault are listedColumns of records of which the keys are not wanted.
-const listedWithoutVault = `account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active, epoch`
+const listedWithoutVault = `account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, disabled, serial, active, epoch`
 
 // List returns rows of the new database, as the method of Store.
 func (r *Replacement) List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error) {
@@ -22,7 +22,7 @@ func (r *Replacement) List(ctx context.Context, after otp.Account, limit int) ([
 func (r *Replacement) Replaced(ctx context.Context, row otp.Row) ([]otp.Row, error) {
 	return rowsOf(ctx, r.conn, `SELECT `+listedWithoutVault+` FROM main.device WHERE account = ?
 		UNION ALL SELECT `+listedWithoutVault+` FROM main.device WHERE serial = ? AND serial <> '' AND account <> ?
-		UNION ALL SELECT account, revision, 0, NULL, body, x'', 0, serial, 0, 0 FROM main.former_device WHERE serial = ?`,
+		UNION ALL SELECT account, revision, 0, NULL, body, x'', 0, 0, serial, 0, 0 FROM main.former_device WHERE serial = ?`,
 		string(row.Account), row.Claim.Serial, string(row.Account), row.Claim.Serial)
 }
 
@@ -47,10 +47,10 @@ func rowsOf(ctx context.Context, c *conn, query string, args ...any) ([]otp.Row,
 	return all(c, readListed, query, args...)
 }
 
-// Put stores rows in the new database: over those of their accounts, or as the first ones. Vaults and claims of accounts that are
-// there stay as they are, and so do their epochs.
+// Put stores rows in the new database: over those of their accounts, or as the first ones. Of accounts that are there,
+// vaults, claims and epochs stay as they are, and so does whether they are disabled.
 func (r *Replacement) Put(ctx context.Context, rows []otp.Row) error {
-	const putRow = `INSERT INTO new.device (` + listedColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	const putRow = `INSERT INTO new.device (` + listedColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account) DO UPDATE SET (revision, in_doubt, held_until, body)
 			= (excluded.revision, excluded.in_doubt, excluded.held_until, excluded.body)`
 	defer r.conn.interruptedBy(ctx)()
@@ -60,6 +60,7 @@ func (r *Replacement) Put(ctx context.Context, rows []otp.Row) error {
 	for _, row := range rows {
 		_, err := r.conn.execWith(putRow, func(p *params) {
 			setRow(p, row, false)
+			p.flag(row.Disabled)
 			p.text(row.Claim.Serial)
 			p.flag(row.Claim.Active)
 			p.integer(int64(row.Epoch))
@@ -82,7 +83,7 @@ type Carried struct {
 }
 
 // CarryOver takes over from the replaced database what is not part of a record: API keys and their revocations, the keys of repeatable
-// calls, which are spent, what was counted of former devices, and the newer lines of the audit log. A key that the replaced database
+// calls, which are spent, what was counted of former devices, which accounts are disabled, and the newer lines of the audit log. A key that the replaced database
 // does not have is revoked.
 func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 	const earliest = `%[1]s = coalesce(min(api_key.%[1]s, excluded.%[1]s), api_key.%[1]s, excluded.%[1]s)`
@@ -109,6 +110,8 @@ func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 			AND EXISTS (SELECT 1 FROM new.device WHERE new.device.account = old.account AND new.device.serial <> old.serial)
 			ON CONFLICT (serial, account) DO UPDATE SET (revision, body) = (excluded.revision, excluded.body)
 			WHERE excluded.revision > former_device.revision`, nil},
+		{new(int), `UPDATE new.device SET disabled = 1 WHERE disabled = 0
+			AND EXISTS (SELECT 1 FROM main.device old WHERE old.account = device.account AND old.disabled = 1)`, nil},
 		{new(int), `UPDATE new.doubt_epoch SET number = max(number, (SELECT number FROM main.doubt_epoch))`, nil},
 		{&c.Lines, `INSERT INTO new.audit (id, ` + lineColumns + `) SELECT id, ` + lineColumns + ` FROM main.audit
 			WHERE id > (SELECT coalesce(max(id), 0) FROM new.audit) ON CONFLICT (write_id) DO NOTHING`, nil},

@@ -235,6 +235,32 @@ func TestReplacingAStore(t *testing.T) {
 }
 
 // As long as a replacement is open, nothing else opens the store; given up, it leaves the store as it was.
+// A restore enables no account that was disabled after the backup, in whatever state its record is.
+func TestRestoredAccountStaysDisabled(t *testing.T) {
+	t.Parallel()
+	dir, s := newDir(t)
+	for account := range 3 {
+		if err := s.Create(t.Context(), benchWrite(account, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	backup := backUpTo(t, s)
+	for account := range 2 {
+		w, disabled := benchWrite(account, 2), true
+		w.Disabled = &disabled
+		if err := s.Replace(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeStore(t, s)
+	spoil(t, dir, "UPDATE device SET body = x'7b' WHERE account = 'account 1'")
+	install(t, dir, backup)
+	rows, err := openWith(t, dir, builtIn()).List(t.Context(), "", 10)
+	if err != nil || len(rows) != 3 || !rows[0].Disabled || !rows[1].Disabled || rows[2].Disabled {
+		t.Errorf("the restored rows are %+v (%v)", rows, err)
+	}
+}
+
 func TestReplacementGivenUp(t *testing.T) {
 	t.Parallel()
 	dir, s := newDir(t)

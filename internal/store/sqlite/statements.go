@@ -2,13 +2,13 @@ package sqlite
 
 const (
 	lineColumns   = `write_id, at, account, caller, transaction_id, action, stage, outcome, step`
-	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers`
+	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers, disabled`
 	listedColumns = deviceColumns + `, serial, active, epoch`
 	// inEpoch are the store's epoch, which is one row, and listedColumns.
 	inEpoch       = `number, since, ` + listedColumns + ` FROM doubt_epoch, device WHERE one = 1`
 	formerColumns = `serial, account, revision, body`
 	// formerAsListed are a former device in listedColumns, and that it is one.
-	formerAsListed = `account, revision, 0, NULL, body, x'', 0, serial, 0, 0, 1`
+	formerAsListed = `account, revision, 0, NULL, body, x'', 0, 0, serial, 0, 0, 1`
 	answerColumns  = `account, key, at, is_otp, fingerprint, answer`
 	keyColumns     = `id, hash, account, prefix, scopes, created_at, expires_at, revoked_at, last_used_at`
 )
@@ -25,12 +25,13 @@ const (
 // What the writer runs for a record. Of the pairs, the second text is for a settle where an index of the records is damaged: it finds
 // them without, and changes no column that has one. What it leaves stale there is for counting alone.
 const (
-	insertDevice = `INSERT INTO device (` + deviceColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account) DO NOTHING`
+	insertDevice = `INSERT INTO device (` + deviceColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(?8, 0))
+		ON CONFLICT (account) DO NOTHING`
 
-	fits          = ` WHERE account = ?1 AND revision = ?2 - 1 AND body = coalesce(?8, body)`
-	replaceDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers) =
-		(?2, ?3, ?4, ?5, coalesce(?6, vault), coalesce(?7, unread_answers))` + fits
-	replaceByScan = `UPDATE device NOT INDEXED SET (revision, body, vault) = (?2, ?5, coalesce(?6, vault))` + fits
+	fits          = ` WHERE account = ?1 AND revision = ?2 - 1 AND body = coalesce(?9, body)`
+	replaceDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, disabled) =
+		(?2, ?3, ?4, ?5, coalesce(?6, vault), coalesce(?7, unread_answers), coalesce(?8, disabled))` + fits
+	replaceByScan = `UPDATE device NOT INDEXED SET (revision, body, vault, disabled) = (?2, ?5, coalesce(?6, vault), coalesce(?8, disabled))` + fits
 
 	insertLine = `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
@@ -41,7 +42,7 @@ const (
 	findWrite       = wroteBefore + fromDevice
 	findWriteByScan = wroteBefore + fromDeviceByScan
 
-	sameRow        = ` WHERE account = ?1 AND body = ?2 AND vault = ?3), `
+	sameRow        = ` WHERE account = ?1 AND body = ?2 AND vault = ?3 AND disabled = coalesce(?4, disabled)), `
 	findSame       = `SELECT EXISTS (SELECT 1 FROM device` + sameRow + `coalesce((SELECT revision FROM device WHERE account = ?1), 0)`
 	findSameByScan = `SELECT EXISTS (SELECT 1 FROM device NOT INDEXED` + sameRow +
 		`coalesce((SELECT revision FROM device NOT INDEXED WHERE account = ?1), 0)`
@@ -88,7 +89,7 @@ const (
 
 	// What a settle writes, under names that no write and no account has.
 	probeLine   = `INSERT INTO audit (` + lineColumns + `) VALUES (char(1), 0, '', '', '', '', '', '', 0)`
-	probeDevice = `INSERT INTO device (` + deviceColumns + `) VALUES (char(1), 1, 0, NULL, zeroblob(4096), zeroblob(4095), 0)`
+	probeDevice = `INSERT INTO device (` + deviceColumns + `) VALUES (char(1), 1, 0, NULL, zeroblob(4096), zeroblob(4095), 0, 0)`
 )
 
 // What the reader runs.
@@ -102,7 +103,7 @@ const (
 		FROM doubt_epoch`
 	auditAfter = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 		FROM audit WHERE id > ? ORDER BY id LIMIT ?`
-	listBySerial = `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, serial, active, epoch, 0 AS former
+	listBySerial = `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, disabled, serial, active, epoch, 0 AS former
 		FROM device WHERE serial = ?1 AND serial <> ''
 		UNION ALL SELECT ` + formerAsListed + ` FROM former_device WHERE serial = ?1 ORDER BY account, former`
 	listFormer = `SELECT ` + formerAsListed + ` FROM former_device WHERE (serial, account) > (?, ?)

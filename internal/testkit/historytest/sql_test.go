@@ -18,7 +18,7 @@ type rows struct {
 }
 
 // columns are all that a row has, but its account.
-var columns = []string{"revision", "in_doubt", "held_until", "body", "vault", "unread_answers", "serial", "active", "epoch"}
+var columns = []string{"revision", "in_doubt", "held_until", "body", "vault", "unread_answers", "serial", "active", "epoch", "disabled"}
 
 // at returns n placeholders, from the number first.
 func (r rows) at(first, n int) string {

@@ -32,7 +32,6 @@ func TestRepairingADamagedRecordOverREST(t *testing.T) {
 	bob, files := d.Enroll("bob", aPIN), newDeviceFiles(t)
 	admin := d.BackendKey("", authn.ScopeAdmin)
 	file := files.of(d, "bob")
-	damageRecord(t, d, "bob")
 	const path, octets = "/v1/accounts/bob", "Content-Type: application/octet-stream"
 	change := func(action string) pimsdtest.Answer {
 		return d.Admin(admin, http.MethodPost, path, fmt.Sprintf(`{"action":%q}`, action))
@@ -40,10 +39,14 @@ func TestRepairingADamagedRecordOverREST(t *testing.T) {
 	importDevice := func() pimsdtest.Answer {
 		return d.Admin(admin, http.MethodPut, path+"/device", file, octets)
 	}
+	if got := change("disable"); got.Status != http.StatusOK {
+		t.Fatalf("disable: %d %s", got.Status, got.Body)
+	}
+	damageRecord(t, d, "bob")
 
 	for _, need := range []string{"enrollment", "unlock", "doubt", "sms", "repair"} {
 		page := resultOf[accountsPage](t, d.Admin(admin, http.MethodGet, "/v1/accounts?needs="+need, ""))
-		if at := slices.Index(page.names(), "bob"); at < 0 || !slices.Equal(page.Accounts[at].Needs, []string{"repair"}) {
+		if at := slices.Index(page.names(), "bob"); at < 0 || !slices.Equal(page.Accounts[at].Needs, []string{"repair"}) || !page.Accounts[at].Disabled {
 			t.Errorf("in need of %s are %+v", need, page.Accounts)
 		}
 		if need == "repair" && len(page.Accounts) != 1 {
@@ -52,22 +55,25 @@ func TestRepairingADamagedRecordOverREST(t *testing.T) {
 	}
 	shown := resultOf[struct {
 		State, IsAccountBlocked string
-		Unreadable              bool
+		Unreadable, Disabled    bool
 	}](t, d.Admin(admin, http.MethodGet, path, ""))
-	if !shown.Unreadable || shown.State != "unreadable" || shown.IsAccountBlocked != "Unknown" {
+	if !shown.Unreadable || !shown.Disabled || shown.State != "unreadable" || shown.IsAccountBlocked != "Unknown" {
 		t.Errorf("it is shown as %+v", shown)
 	}
 	for what, got := range map[string]pimsdtest.Answer{
 		"unlock": change("unlock"), "doubt": change("doubt"), "disable": change("disable"), "enable": change("enable"),
 		"an import": importDevice(), "an OTP": bob.OTP(aPIN),
-		"an enrollment by the caller": d.Call(d.Key("bob", authn.ScopeEnroll), http.MethodPost, pimsdtest.PathEnrollment+"?replace=true",
-			`{"action":"enroll","pinCode":"1234","smsCode":"1"}`),
 		"the account": d.Call(bob.Key, http.MethodGet, pimsdtest.PathAccount, ""),
 	} {
 		if reason := got.Header.Get("X-Pims-Reason"); got.Status != 500 || got.Code != 2000 || reason != "record_unreadable" ||
 			got.Header.Get("X-Pims-Advice") != "operator" {
 			t.Errorf("%s: %d %s, and the reason is %q", what, got.Status, got.Body, reason)
 		}
+	}
+	enrollment := d.Call(d.Key("bob", authn.ScopeEnroll), http.MethodPost, pimsdtest.PathEnrollment+"?replace=true",
+		`{"action":"enroll","pinCode":"1234","smsCode":"1"}`)
+	if reason := enrollment.Header.Get("X-Pims-Reason"); reason != "account_disabled" {
+		t.Errorf("an enrollment by the caller: %d %s", enrollment.Status, enrollment.Body)
 	}
 
 	if got := change("forget"); got.Status != http.StatusOK {
@@ -77,7 +83,7 @@ func TestRepairingADamagedRecordOverREST(t *testing.T) {
 		t.Fatalf("an import afterwards: %d %s", got.Status, got.Body)
 	}
 	if got := bob.OTP(files.vector.PIN); got.Header.Get("X-Pims-Reason") != "account_disabled" {
-		t.Errorf("an OTP of an account that may have been disabled: %d %s", got.Status, got.Body)
+		t.Errorf("an OTP of an account that was disabled before the damage: %d %s", got.Status, got.Body)
 	}
 	if got := change("enable"); got.Status != http.StatusOK {
 		t.Errorf("enable: %d %s", got.Status, got.Body)

@@ -115,7 +115,10 @@ func (m *Memory) write(ctx context.Context, w otp.Write, fits bool, refusal erro
 	if w.SameSecrets {
 		row.Secrets, row.UnreadAnswers = before.Secrets, before.UnreadAnswers
 	}
-	row.Claim = before.Claim
+	row.Claim, row.Disabled = before.Claim, before.Disabled
+	if w.Disabled != nil {
+		row.Disabled = *w.Disabled
+	}
 	if w.Claim != nil {
 		row.Claim = *w.Claim
 	}

@@ -91,6 +91,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"kept answers are forgotten":  testForget,
 		"the sealing key":             testSealingKey,
 		"the doubt epoch":             testEpoch,
+		"disabled accounts":           testDisabled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
