@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -156,7 +155,14 @@ func (k Keys) stepped(steps []secret.Text) Keys {
 
 // hash is SHA-256 over the parts joined by ";", as lower hex (docs/protocol.md §2).
 func hash(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, ";")))
+	text := make([]byte, 0, 256) // more than an OTP needs, so that it stays on the stack
+	for i, part := range parts {
+		if i > 0 {
+			text = append(text, ';')
+		}
+		text = append(text, part...)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
