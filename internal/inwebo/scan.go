@@ -19,11 +19,11 @@ type scanner struct {
 	outline *outline // when set, it notes the shape of the document
 }
 
-// room is enough for most answers, so that reading one allocates little. It has no pointers in it, and so it is cheap.
+// room is enough for the answers to an OTP, so that reading one allocates little. It has no pointers in it, and so it is cheap.
 type room struct {
-	body, text, buffer [1 << 10]byte
+	body, text, buffer [512]byte
 	open               [4]textSpan
-	children           [32]child
+	children           [12]child
 }
 
 func newScanner(from io.Reader) *scanner {
