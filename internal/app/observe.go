@@ -15,7 +15,7 @@ import (
 // observeMetrics turns what the domain and the client of inWebo report into metrics.
 func observeMetrics(m *telemetry.Metrics, logger *zap.Logger) Observers {
 	return Observers{
-		OTP: domainMetrics{m, logger},
+		OTP: domainMetrics{m, logger, newSettleFailures(logger)},
 		Exchange: func(exchange inwebo.Exchange, err error, took time.Duration) {
 			m.ObserveExchange(string(exchange), exchangeOutcome(err), took)
 		},
@@ -42,7 +42,8 @@ func exchangeOutcome(err error) string {
 
 type domainMetrics struct {
 	*telemetry.Metrics
-	logger *zap.Logger
+	logger   *zap.Logger
+	failures *settleFailures
 }
 
 func (m domainMetrics) Committed(what otp.Commit, err error) {
@@ -54,6 +55,9 @@ func (m domainMetrics) Committed(what otp.Commit, err error) {
 		outcome = "conflict"
 	}
 	m.CountCommit(string(what), outcome)
+	if what == otp.CommitSettle && outcome == "failed" {
+		m.failures.log(err)
+	}
 }
 
 func (m domainMetrics) CommitWindow(answerToCommit time.Duration) { m.ObserveWindow(answerToCommit) }
