@@ -11,7 +11,6 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 func newEnroll(p process) *cobra.Command {
@@ -53,10 +52,8 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 		if *dryRun {
 			return withCore(cmd, c, func(core *app.Core) error { return e.dryRun(cmd.Context(), core) })
 		}
-		if e.SMSCode = secret.NewText(*code); e.SMSCode.IsEmpty() {
-			if e.SMSCode, err = p.readSecret(cmd.Context(), "SMS code"); err != nil {
-				return err
-			}
+		if e.SMSCode, err = p.readSMSCode(cmd.Context(), *code); err != nil {
+			return err
 		}
 		if e.PIN, err = p.readPIN(cmd.Context()); err != nil {
 			return err

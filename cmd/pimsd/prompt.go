@@ -98,3 +98,23 @@ func unlessInterrupted(ctx context.Context, read func() (string, error)) (string
 		return "", errInterrupted
 	}
 }
+
+// maxSMSCode is how many characters an SMS code may have, as in the API.
+const maxSMSCode = 64
+
+// readSMSCode returns the code that a flag gave, or asks for it. It refuses what cannot be one before anything else is asked for.
+func (p process) readSMSCode(ctx context.Context, given string) (secret.Text, error) {
+	code := secret.NewText(given)
+	if code.IsEmpty() {
+		var err error
+		if code, err = p.readSecret(ctx, "SMS code"); err != nil {
+			return code, err
+		}
+	}
+	strange := func(r rune) bool { return r <= ' ' || r > '~' }
+	if text := code.Reveal(); len(text) > maxSMSCode || strings.ContainsFunc(text, strange) {
+		return secret.Text{}, usageError{fmt.Errorf("what was given is no SMS code: write the code alone, without blanks, up to %d letters "+
+			"and digits", maxSMSCode)}
+	}
+	return code, nil
+}
