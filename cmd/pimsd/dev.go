@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,9 @@ const (
 	demoAccount = "demo"
 	demoPIN     = "1234"
 	anyPort     = "127.0.0.1:0"
+
+	demoQuota    = 0 // OTPs of a day: any number
+	demoLogLevel = "warn"
 )
 
 func newDev(p process) *cobra.Command {
@@ -50,6 +54,8 @@ with it, a folder that this command has made. The quota is off unless it is set.
 	flags.Uint64Var(&d.simulator.Seed, "seed", 0, "repeat the simulator's run of this `seed`; 0 draws one")
 	addKnobs(flags, &d.simulator.Knobs)
 	config.FlagsOf(flags, "listen", "ops.listen", "data_dir", "quota.otps_per_day", "log.level")
+	flags.Lookup("quota-otps-per-day").DefValue = strconv.Itoa(demoQuota)
+	flags.Lookup("log-level").DefValue = demoLogLevel
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if !cmd.Flags().Changed("data-dir") {
@@ -105,10 +111,10 @@ func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (err error
 	}
 	c.Ops.Try = true
 	if !c.IsSet("quota.otps_per_day") {
-		c.Quota.OTPsPerDay = 0
+		c.Quota.OTPsPerDay = demoQuota
 	}
 	if !c.IsSet("log.level") {
-		c.Log.Level = "warn"
+		c.Log.Level = demoLogLevel
 	}
 	if d.freePorts && !c.IsSet("listen") {
 		c.Listen = anyPort

@@ -44,11 +44,13 @@ func withConfig(p process, cmd *cobra.Command, use configUse, body func(*cobra.C
 	return cmd
 }
 
-// addSettings adds a flag for every setting.
-func addSettings(cmd *cobra.Command) {
-	config.Flags(cmd.Flags())
+// addSettings adds a flag for every setting, except those that mean nothing to the command.
+func addSettings(cmd *cobra.Command, except ...string) {
+	config.Flags(cmd.Flags(), except...)
 	for flag, words := range config.FlagWords() {
-		completeValues(cmd, flag, words...)
+		if cmd.Flags().Lookup(flag) != nil {
+			completeValues(cmd, flag, words...)
+		}
 	}
 	cmd.SetUsageFunc(settingsUsage)
 }
@@ -93,17 +95,20 @@ func settingsUsage(cmd *cobra.Command) error {
 	}
 	_, _ = fmt.Fprintf(out, "\n%s (flags win over the environment, which wins over the file):\n%s", groups[0].Title, essential.FlagUsages())
 	for _, g := range groups[1:] {
-		_, _ = fmt.Fprintf(out, "\n%s:\n%s", g.Title, flagNames(g.Flags))
+		_, _ = fmt.Fprintf(out, "\n%s:\n%s", g.Title, flagNames(cmd, g.Flags))
 	}
 	_, err := fmt.Fprintln(out, "\n`pimsd config --default` and docs/configuration.md explain every setting.")
 	return err
 }
 
-// flagNames returns lines of names, no wider than the help.
-func flagNames(names []string) string {
+// flagNames returns lines of the names of flags that the command has, no wider than the help.
+func flagNames(cmd *cobra.Command, names []string) string {
 	var text strings.Builder
 	column := 0
 	for _, name := range names {
+		if cmd.Flags().Lookup(name) == nil {
+			continue
+		}
 		name = "--" + name
 		if column > 0 && column+len(name)+1 > helpWidth {
 			text.WriteString("\n")

@@ -60,7 +60,7 @@ func Run(ctx context.Context, c *config.Config) []Finding {
 	asked, inweboClock := checkInwebo(ctx, c)
 	certificates = append(certificates, checkIssuers(ctx, c)...)
 	found := slices.Concat(kept, checkSecretFiles(c), []Finding{checkClock(storeClock, inweboClock)},
-		certificates, checkPlainHTTP(c), asked)
+		certificates, checkPlainHTTP(c), checkMaintenance(c), asked)
 	return append(checkPreconditions(ctx, c, found), found...)
 }
 

@@ -15,3 +15,12 @@ func checkPlainHTTP(c *config.Config) (findings []Finding) {
 	}
 	return findings
 }
+
+// checkMaintenance notes that the service would take no calls.
+func checkMaintenance(c *config.Config) []Finding {
+	if !c.Maintenance {
+		return nil
+	}
+	return []Finding{note("maintenance", "the service takes no calls, as maintenance says",
+		"When the work on the store is done, set maintenance to no and start the service again.")}
+}

@@ -207,9 +207,9 @@ func (l *loader) resolveDataDir() {
 
 // Flags adds a flag for every setting. A secret has none but the one that names its file, because arguments can be read by
 // every user of the machine.
-func Flags(fs *pflag.FlagSet) {
+func Flags(fs *pflag.FlagSet, except ...string) {
 	fs.String(FlagFile, "", fileUsage)
-	addFlags(fs, func(setting) bool { return true })
+	addFlags(fs, func(s setting) bool { return !slices.Contains(except, s.key) })
 }
 
 // StoreFlags adds the flags that say where the file of settings and the store are.

@@ -100,6 +100,15 @@ func TestExampleUncommentedIsTheDefaults(t *testing.T) {
 	}
 }
 
+// What an operator reads first is no more than ten settings.
+func TestOperatorSetsTen(t *testing.T) {
+	t.Parallel()
+	first := config.FlagGroups()[0]
+	if settings := len(first.Flags) - 1; first.Flags[0] != config.FlagFile || settings != 10 {
+		t.Errorf("%q has %d settings: %v", first.Title, settings, first.Flags)
+	}
+}
+
 // Every field of Config can be set by a setting of its own, except the list in a file that a setting names.
 func TestEveryFieldHasASetting(t *testing.T) {
 	t.Parallel()

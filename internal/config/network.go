@@ -24,8 +24,8 @@ type Overload struct {
 	Wait       time.Duration `setting:"none"` // of each of them
 }
 
-// networkSettings say how callers reach the API.
-func (c *Config) networkSettings() []setting {
+// tlsSettings say what the API's listener shows to callers.
+func (c *Config) tlsSettings() []setting {
 	return []setting{
 		{
 			key: "tls.cert_file", unit: "file", value: path(&c.TLS.CertFile),
@@ -38,6 +38,12 @@ func (c *Config) networkSettings() []setting {
 			what:   "the private key of that certificate, PEM",
 			effect: "Goes with `tls.cert_file`.",
 		},
+	}
+}
+
+// httpSettings say how callers reach the API.
+func (c *Config) httpSettings() []setting {
+	return []setting{
 		{
 			key: plainHTTPKey, unit: "yes or no", preset: "no", value: yesNo(&c.HTTP.AllowPlain),
 			what: "whether the API may be served without TLS where other machines reach it",

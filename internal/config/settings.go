@@ -46,9 +46,9 @@ type group struct {
 // groups returns every setting, once, bound to c. The settings of a section are in one group.
 func (c *Config) groups() []group {
 	return []group{
-		{"What an operator sets", slices.Concat(c.serviceSettings(), c.networkSettings(), c.jwtSettings())},
-		{"Limits and times", slices.Concat(c.loadSettings(), c.guardSettings(), c.traceSettings(), c.adminSettings(),
-			c.postgresSettings())},
+		{"What an operator sets", slices.Concat(c.serviceSettings(), c.tlsSettings(), c.jwtSettings())},
+		{"Tuning", slices.Concat(c.loadSettings(), c.guardSettings(), c.httpSettings(), c.traceSettings(), c.adminSettings(),
+			c.postgresSettings(), c.maintenanceSettings())},
 		{"inWebo and its protocol", slices.Concat(c.inweboSettings(), c.exchangeSettings())},
 	}
 }
@@ -86,12 +86,6 @@ func (c *Config) serviceSettings() []setting {
 				"are percent-encoded. Empty: SQLite in the data directory, for one replica.",
 		},
 		{
-			key: "maintenance", unit: "yes or no", preset: "no", value: yesNo(&c.Maintenance),
-			what: "whether the service opens no store and takes no calls, so that commands which need it to be stopped can be run where it runs",
-			effect: "Yes: callers get code 2001, `/readyz` fails and `/livez` does not. `docs/operations.md` says what it is for. " +
-				"It is read at the start.",
-		},
-		{
 			key: sealKeys, unit: "keys", secret: true, value: secretText(&c.Seal.Keys),
 			what: "the keys that seal the devices at rest, a base64 of 32 bytes a line, the current one first",
 			effect: "Empty: `seal.keys` in the data directory, made at the first start; with PostgreSQL they must be given, since every " +
@@ -106,6 +100,18 @@ func (c *Config) serviceSettings() []setting {
 			key: "log.format", unit: "format", preset: "auto", value: oneOf(&c.Log.Format, "auto", "json", "text"),
 			what:   "what a line of the log is: `json`, `text`, or `auto`",
 			effect: "Automatic: text on a terminal, and JSON for every other reader.",
+		},
+	}
+}
+
+// maintenanceSettings say whether the service serves at all.
+func (c *Config) maintenanceSettings() []setting {
+	return []setting{
+		{
+			key: "maintenance", unit: "yes or no", preset: "no", value: yesNo(&c.Maintenance),
+			what: "whether the service opens no store and takes no calls, so that commands which need it to be stopped can be run where it runs",
+			effect: "Yes: callers get code 2001, `/readyz` fails and `/livez` does not. `docs/operations.md` says what it is for. " +
+				"It is read at the start.",
 		},
 	}
 }
