@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,18 +13,35 @@ import (
 )
 
 // Check returns why OpenOrCreate would refuse the data directory, and changes nothing. ErrNoStore means that OpenOrCreate would make the
-// store; nil means that Open opened it, and that it takes writes.
-func Check(ctx context.Context, dir string) error {
-	store, err := Open(ctx, Options{Dir: dir, Inspect: true})
-	if errors.Is(err, ErrNoStore) {
-		if refused := checkPlace(dir); refused != nil {
-			return refused
-		}
+// store, ErrOldSchema that it would migrate it; nil means that Open opened it, and that it takes writes.
+func Check(ctx context.Context, dir string) error { return check(ctx, dir, builtIn()) }
+
+func check(ctx context.Context, dir string, m migrations) error {
+	path, err := findDatabase(dir)
+	if err == nil {
+		err = checkPairing(path)
 	}
-	if err != nil {
+	var store *Store
+	if err == nil {
+		store, err = openStore(ctx, path, Options{Dir: dir, Inspect: true}, m)
+	}
+	switch {
+	case errors.Is(err, ErrNoStore):
+		return cmp.Or(checkPlace(dir), err)
+	case errors.Is(err, ErrOldSchema):
+		return cmp.Or(checkMigration(ctx, path), err)
+	case err != nil:
 		return err
 	}
 	return errors.Join(store.Writable(ctx), store.Close())
+}
+
+// checkMigration returns why an older store could not be migrated: it is verified before, and copied to a file next to it.
+func checkMigration(ctx context.Context, path string) error {
+	if _, err := verify(ctx, path, verifyTimeout); err != nil {
+		return err
+	}
+	return checkMayWrite(filepath.Dir(path))
 }
 
 // checkPlace returns why no store could be made in a directory that has none.

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,6 +41,21 @@ func TestDamageAfterACleanEnd(t *testing.T) {
 		if damage, complete, err := Verify(t.Context(), dir); !strings.Contains(damage, part) || !complete || err != nil {
 			t.Errorf("%s: the look says %q, %t, %v", part, damage, complete, err)
 		}
+	}
+}
+
+// A store that is to be migrated is verified before, and so is what a check says of it.
+func TestCheckOfDamagedOlderStore(t *testing.T) {
+	t.Parallel()
+	dir := oldStore(t)
+	newer := later("SELECT 1;")
+	if err := check(t.Context(), dir, newer); !errors.Is(err, ErrOldSchema) {
+		t.Errorf("before it is damaged: %v", err)
+	}
+	damage(t, dir, "device")
+	err := check(t.Context(), dir, newer)
+	if _, refused := openOrCreate(t.Context(), Options{Dir: dir}, newer); err == nil || refused == nil || err.Error() != refused.Error() {
+		t.Errorf("the check says %v, and opening it %v", err, refused)
 	}
 }
 
