@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/config"
@@ -15,15 +17,22 @@ const askTimeout = 3 * time.Second
 
 // OperatorsAnswer is what answered at the operators' address.
 type OperatorsAnswer struct {
-	Address string // where it was asked
-	Status  int    // of HTTP
-	DataDir string // of the service, as ShownDataDir returns it; empty: it is no pimsd
-	Starts  bool   // it opens its store, and takes no calls yet
+	Address string   // where it was asked
+	Status  int      // of HTTP
+	DataDir string   // of the service, as ShownDataDir returns it; empty: it is no pimsd
+	Starts  bool     // it opens its store, and takes no calls yet
+	Listens []string // the addresses of its listeners
 }
 
 // IsOf reports whether the service that answered uses the configuration's store.
 func (a OperatorsAnswer) IsOf(c *config.Config) bool {
 	return a.DataDir != "" && (!c.DatabaseURL.IsEmpty() || a.DataDir == ShownDataDir(c))
+}
+
+// hasPort reports whether the service that answered listens at the port of an address.
+func (a OperatorsAnswer) hasPort(address string) bool {
+	_, port, _ := net.SplitHostPort(address)
+	return slices.ContainsFunc(a.Listens, func(own string) bool { return strings.HasSuffix(own, ":"+port) })
 }
 
 // AskOperators asks /livez at the operators' address of the configuration. An error means that nothing answered.
@@ -41,7 +50,7 @@ func AskOperators(ctx context.Context, c *config.Config) (OperatorsAnswer, error
 	defer func() { _ = response.Body.Close() }()
 	return OperatorsAnswer{
 		Address: address, Status: response.StatusCode, DataDir: response.Header.Get(DataDirHeader),
-		Starts: response.Header.Get(startsHeader) != "",
+		Starts: response.Header.Get(startsHeader) != "", Listens: strings.Fields(response.Header.Get(listensHeader)),
 	}, nil
 }
 

@@ -57,6 +57,7 @@ func (a *App) listenOps(metrics *telemetry.Metrics, handler http.Handler) (err e
 
 // named lets every answer of the handler say whose service answers.
 func (a *App) named(handler http.Handler) http.Handler {
+	handler = middleware.SetHeader(listensHeader, a.sockets.String())(handler)
 	return middleware.SetHeader(DataDirHeader, ShownDataDir(a.config))(handler)
 }
 
@@ -95,6 +96,9 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 
 // DataDirHeader is the header of every answer to operators that says whose service answers.
 const DataDirHeader = "X-Pimsd-Data-Dir"
+
+// listensHeader is the header of every answer to operators that has the addresses of the service's listeners.
+const listensHeader = "X-Pimsd-Listens"
 
 // ShownDataDir is the absolute path of the data directory as that header has it: quoted, in ASCII.
 func ShownDataDir(c *config.Config) string {

@@ -67,17 +67,26 @@ func checkAddresses(ctx context.Context, c *config.Config) error {
 		if err == nil {
 			defer func() { _ = bound.Close() }() // not before all are bound: two may be the same
 		}
-		if _, inUse := errors.AsType[addressInUseError](err); !inUse || !runsAlready(ctx, c) {
+		if _, inUse := errors.AsType[addressInUseError](err); !inUse || !servesAlready(ctx, c, address[1]) {
 			refused = append(refused, err)
 		}
 	}
 	return errors.Join(refused...)
 }
 
-// runsAlready reports whether the service of the configuration answers at its address for operators.
-func runsAlready(ctx context.Context, c *config.Config) bool {
+// servesAlready reports whether the service of the configuration, which answers operators, is what listens at the port of the address.
+func servesAlready(ctx context.Context, c *config.Config, address string) bool {
 	answer, err := AskOperators(ctx, c)
-	return err == nil && answer.IsOf(c)
+	return err == nil && answer.IsOf(c) && answer.hasPort(address)
+}
+
+// String returns the bound addresses, with blanks between.
+func (s sockets) String() string {
+	text := s.ops.Addr().String() + " " + s.api.Addr().String()
+	if s.admin != nil {
+		text += " " + s.admin.Addr().String()
+	}
+	return text
 }
 
 // close closes what no listener has closed.

@@ -1,0 +1,36 @@
+package app
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/config"
+)
+
+// A check beside its service takes the addresses of that service for good, and no other address that is in use.
+func TestCheckAddressesBesideService(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	c.DataDir, c.Listen, c.Ops.Listen = t.TempDir(), reserved(t), reserved(t)
+	bound, err := bindSockets(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alive := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	service := &http.Server{Handler: (&App{config: c, sockets: bound}).named(alive), ReadHeaderTimeout: time.Minute}
+	go func() { _ = service.Serve(bound.ops) }()
+	t.Cleanup(func() { _ = errors.Join(service.Close(), bound.close()) })
+	if err := checkAddresses(t.Context(), c); err != nil {
+		t.Errorf("with the addresses of the service: %v", err)
+	}
+	other := listening(t)
+	defer other.Close()
+	changed := *c
+	changed.Listen = other.Addr().String()
+	err = checkAddresses(t.Context(), &changed)
+	if refused, is := errors.AsType[addressInUseError](err); !is || refused.address != changed.Listen {
+		t.Errorf("with the address of another program: %v", err)
+	}
+}
