@@ -93,7 +93,7 @@ func newAccountShow(p process) *cobra.Command {
 			if err := show(cmd.OutOrStdout(), status); err != nil || status.Known {
 				return err
 			}
-			return fmt.Errorf("nothing is stored of an account %q: pimsd account list shows the accounts", who)
+			return errUnknown(who)
 		})
 	})
 }
@@ -186,6 +186,10 @@ decoded is removed as well; what is known of it is kept.`,
 	}
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
 	return changing(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Request) error {
+		status, err := service.Status(ctx, ask.Account)
+		if err == nil && !status.Known {
+			return errUnknown(ask.Account)
+		}
 		if !*sure {
 			if err := p.confirm(ctx, fmt.Sprintf("Type %s to remove its device: ", ask.Account), string(ask.Account)); err != nil {
 				return err
@@ -193,6 +197,18 @@ decoded is removed as well; what is known of it is kept.`,
 		}
 		return service.Forget(ctx, ask)
 	}, "The device of %q is removed from the store. At inWebo it stays in the list of devices.\n")
+}
+
+func errUnknown(account otp.Account) error {
+	return fmt.Errorf("nothing is stored of an account %q: pimsd account list shows the accounts", account)
+}
+
+// warnIfUnknown says that nothing is stored of an account whose name may be misspelled.
+func (p process) warnIfUnknown(ctx context.Context, service *otp.Service, account otp.Account) {
+	status, err := service.Status(ctx, account)
+	if err == nil && !status.Known {
+		_, _ = fmt.Fprintf(p.stderr, "pimsd: %v\n", errUnknown(account))
+	}
 }
 
 // confirm asks the person to type the word, on standard input.

@@ -64,6 +64,9 @@ object, for a log shipper.`,
 			if err == nil && damaged > 0 {
 				err = fmt.Errorf("lines of the audit log that cannot be read whole: %d", damaged)
 			}
+			if err == nil && l.account != "" {
+				p.warnIfUnknown(cmd.Context(), core.OTP, otp.Account(l.account))
+			}
 			return err
 		})
 	})
