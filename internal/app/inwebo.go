@@ -1,7 +1,6 @@
 package app
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -28,7 +27,7 @@ func newInwebo(
 		}
 	}
 	if c.CAFile != "" {
-		if client.RootCAs, err = readCAs(c.CAFile); err != nil {
+		if client.RootCAs, err = input.LoadAuthorities(c.CAFile); err != nil {
 			return nil, fmt.Errorf("inwebo.ca_file: %w", err)
 		}
 	}
@@ -42,9 +41,6 @@ func newInwebo(
 	return inwebo.New(client), nil
 }
 
-// maxCAs bounds, in bytes, what is read of a file of certificate authorities; those of a whole system are a quarter of it.
-const maxCAs = 1 << 20
-
 // openTranscript opens the transcript that the configuration names; nil when it names none.
 func openTranscript(c config.Inwebo, report func(error)) (*inwebo.Transcript, error) {
 	if c.TranscriptFile == "" {
@@ -55,16 +51,4 @@ func openTranscript(c config.Inwebo, report func(error)) (*inwebo.Transcript, er
 		return nil, fmt.Errorf("inwebo.transcript_file: %w", err)
 	}
 	return w, nil
-}
-
-func readCAs(file string) (*x509.CertPool, error) {
-	text, err := input.ReadFile(file, maxCAs)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(input.Trim(text)) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", file)
-	}
-	return pool, nil
 }

@@ -3,6 +3,7 @@ package input
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -45,16 +46,12 @@ type pairFiles struct {
 func (c pairFiles) explain(err error) error {
 	certificates, keys := blocks(c.chain, isCertificate), blocks(c.key, isKey)
 	switch {
-	case len(certificates) == 0 && isPKCS12(c.chain):
-		return fmt.Errorf("%s is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12 -in FILE -nokeys -out FILE.pem", c.certificateFile)
-	case len(keys) == 0 && isPKCS12(c.key):
-		return fmt.Errorf("%s is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12 -in FILE -nocerts -noenc -out FILE.pem", c.keyFile)
-	case len(certificates) == 0 && isDER(c.chain):
-		return fmt.Errorf("%s is in binary form (DER): convert it with: openssl x509 -inform der -in FILE -out FILE.pem", c.certificateFile)
 	case len(certificates) == 0 && len(blocks(c.chain, isKey)) > 0:
 		return fmt.Errorf("%s holds a private key and no certificate: are the two files exchanged?", c.certificateFile)
 	case len(certificates) == 0:
-		return fmt.Errorf("%s holds no certificate in PEM", c.certificateFile)
+		return noCertificate(c.certificateFile, c.chain)
+	case len(keys) == 0 && isPKCS12(c.key):
+		return fmt.Errorf("%s is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12 -in FILE -nocerts -noenc -out FILE.pem", c.keyFile)
 	case len(keys) == 0 && isDER(c.key):
 		return fmt.Errorf("%s is in binary form (DER): convert it with: openssl pkey -inform der -in FILE -out FILE.pem", c.keyFile)
 	case len(keys) == 0:
@@ -73,6 +70,33 @@ func (c pairFiles) explain(err error) error {
 		return fmt.Errorf("the private key in %s belongs to none of the certificates in %s", c.keyFile, c.certificateFile)
 	}
 	return fmt.Errorf("%s and %s: %w", c.certificateFile, c.keyFile, err)
+}
+
+// LoadAuthorities reads the certificates of authorities in PEM. The error describes the file, as that of LoadKeyPair.
+func LoadAuthorities(file string) (*x509.CertPool, error) {
+	text, err := ReadFile(file, maxPairFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if text = Trim(text); !pool.AppendCertsFromPEM(text) {
+		return nil, noCertificate(file, text)
+	}
+	return pool, nil
+}
+
+// noCertificate returns what is wrong with a file that has no certificate in PEM.
+func noCertificate(file string, content []byte) error {
+	switch {
+	case isPKCS12(content):
+		return fmt.Errorf("%s is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12 -in FILE -nokeys -out FILE.pem", file)
+	case isDER(content):
+		return fmt.Errorf("%s is in binary form (DER): convert it with: openssl x509 -inform der -in FILE -out FILE.pem", file)
+	case len(blocks(content, isKey)) > 0:
+		return fmt.Errorf("%s holds a private key and no certificate: name the file with the certificate of the authority", file)
+	default:
+		return fmt.Errorf("%s holds no certificate in PEM", file)
+	}
 }
 
 // blocks returns the PEM blocks of the text that are of the kind.

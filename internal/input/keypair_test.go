@@ -114,6 +114,36 @@ func TestLoadKeyPair(t *testing.T) {
 	}
 }
 
+// A file of authorities in another form says how to convert it.
+func TestLoadAuthorities(t *testing.T) {
+	t.Parallel()
+	root, _, key := authority(t)
+	pkcs12 := []byte{0x30, 0x82, 0x05, 0x00, 0x02, 0x01, 0x03, 0x30, 0x82, 0x01, 0x00}
+	for name, tc := range map[string]struct {
+		content []byte
+		want    string // in the error; empty: they are loaded
+	}{
+		"PEM":           {root, ""},
+		"two":           {append(bytes.Clone(root), root...), ""},
+		"a BOM":         {append([]byte("\ufeff"), root...), ""},
+		"PKCS #12":      {pkcs12, "FILE is a PKCS#12 file (.p12, .pfx): convert it with: openssl pkcs12"},
+		"DER":           {der(root), "FILE is in binary form (DER): convert it with: openssl x509 -inform der"},
+		"a private key": {key, "FILE holds a private key and no certificate"},
+		"nothing":       {nil, "FILE holds no certificate in PEM"},
+	} {
+		file := filepath.Join(t.TempDir(), "authorities.pem")
+		if err := os.WriteFile(file, tc.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		pool, err := input.LoadAuthorities(file)
+		want := strings.ReplaceAll(tc.want, "FILE is", file+" is")
+		want = strings.ReplaceAll(want, "FILE holds", file+" holds")
+		if tc.want == "" && (err != nil || pool == nil) || tc.want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: the error is %v, want %q", name, err, want)
+		}
+	}
+}
+
 func TestKeyThatOthersMayWriteIsRefused(t *testing.T) {
 	t.Parallel()
 	_, leaf, key := authority(t)

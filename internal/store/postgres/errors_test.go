@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -47,6 +48,20 @@ func TestWhichNoticeTellsOfTheStandby(t *testing.T) {
 	} {
 		if got := saysNotReplicated(&c.notice); got != c.tells {
 			t.Errorf("%+v: %t", c.notice, got)
+		}
+	}
+}
+
+// A pooler that gives each transaction another session shows itself by statements that are known already, or not at all. What is said names
+// it and the setting that helps.
+func TestAdviceOnATransactionPooler(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"42P05", "26000", "08P01"} {
+		text := explain(fmt.Errorf("wrapped: %w", &pgconn.PgError{Severity: "ERROR", Code: code, Message: "in its words"})).Error()
+		for _, want := range []string{"pooler", "pool_mode = session", "database_url", "in its words"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %s\nwant %q in it", code, text, want)
+			}
 		}
 	}
 }
