@@ -24,20 +24,30 @@ func newStore(p process) *cobra.Command {
 
 func newStoreCopy(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "copy --to-url-file FILE",
-		Short: "Copy the SQLite store into an empty PostgreSQL database, and compare",
+		Use:   "copy --to-url-file FILE [--prefix PREFIX [--enable]]",
+		Short: "Copy the SQLite store, or move accounts, into a PostgreSQL database, and compare",
 		Long: `Copy accounts, API keys and the audit log of the SQLite store into an empty PostgreSQL database, read everything back and
 compare it.
 
 Stop the service first, which is checked, or put it into maintenance (PIMSD_MAINTENANCE=yes): two stores of one device tear its
-ratchet apart. Afterwards configure the service with the URL (database_url) and the same sealing keys (seal.keys), and start it.`,
+ratchet apart. Afterwards configure the service with the URL (database_url) and the same sealing keys (seal.keys), and start it.
+
+With --prefix, move the accounts whose names begin with PREFIX from one PostgreSQL database (database_url) to another one, which
+the services of both may use meanwhile. Disable the accounts first (pimsd account disable). Each is copied, compared, and only then is
+its device forgotten here; with --enable it is then enabled there. The API keys for these accounts alone are copied; the audit log is not.
+When the command was interrupted, run it again: it goes on.`,
 	}
+	prefix := cmd.Flags().String("prefix", "", "move the accounts whose names begin with `PREFIX`, from PostgreSQL to PostgreSQL")
+	enable := cmd.Flags().Bool("enable", false, "with --prefix: enable each account where it was moved to")
 	file := cmd.Flags().String("to-url-file", "", "the `file` that holds the postgres:// URL to copy to (required)")
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		if *file == "" {
 			return usageError{errors.New("--to-url-file is missing: name the file that holds the URL of the database")}
 		}
-		if !c.DatabaseURL.IsEmpty() {
+		if *enable && *prefix == "" {
+			return usageError{errors.New("--enable is for accounts that are moved: add --prefix")}
+		}
+		if *prefix == "" && !c.DatabaseURL.IsEmpty() {
 			return usageError{errors.New("database_url is set: the store that is copied is the SQLite one in data_dir; unset it for this command")}
 		}
 		url, err := readSecretFile(*file)
@@ -47,6 +57,9 @@ ratchet apart. Afterwards configure the service with the URL (database_url) and 
 		to, err := config.ParseDatabaseURL(string(input.Trim(url)))
 		if err != nil {
 			return usageError{fmt.Errorf("--to-url-file: the URL %w", err)}
+		}
+		if *prefix != "" {
+			return p.movePrefix(cmd, c, app.Transfer{URL: to, Prefix: *prefix, Enable: *enable, Caller: caller})
 		}
 		if err := app.CheckStopped(cmd.Context(), c); err != nil {
 			return err
@@ -64,5 +77,28 @@ ratchet apart. Afterwards configure the service with the URL (database_url) and 
 				copied.Accounts, copied.Lines, copied.Keys)
 			return err
 		})
+	})
+}
+
+// progressEvery is after how many accounts a transfer says how far it is.
+const progressEvery = 1000
+
+// movePrefix moves accounts to another database.
+func (p process) movePrefix(cmd *cobra.Command, c *config.Config, t app.Transfer) error {
+	t.Progress = func(done, all int) {
+		if done%progressEvery == 0 {
+			_, _ = fmt.Fprintf(p.stderr, "pimsd: %d of %d accounts are moved\n", done, all)
+		}
+	}
+	return withRecords(cmd, c, func(core *app.Core) error {
+		var moved int
+		err := audited(cmd.Context(), core, actionStoreCopy, func() (err error) {
+			moved, err = core.TransferPrefix(cmd.Context(), c, t)
+			return err
+		})
+		if err == nil {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Copied, compared, and forgotten here: %d accounts.\n", moved)
+		}
+		return err
 	})
 }

@@ -143,6 +143,15 @@ func (h *harness) forgetDisabled(p *process, o op) {
 	h.judgeError(p, o, true, p.service.ForgetDisabled(h.on(o), h.ask(o)))
 }
 
+// forgetTransferred forgets the device as after a transfer of the row as it is now to another store, which nobody uses here.
+func (h *harness) forgetTransferred(p *process, o op) {
+	row, _, err := h.store.Fetch(h.t.Context(), h.accounts[o.Account])
+	if err != nil {
+		return
+	}
+	h.judgeError(p, o, true, p.service.ForgetTransferred(h.on(o), h.ask(o), row.Revision))
+}
+
 func (h *harness) disable(p *process, o op) {
 	h.judgeError(p, o, true, p.service.Disable(h.on(o), h.ask(o)))
 }

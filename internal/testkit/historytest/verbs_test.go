@@ -39,6 +39,10 @@ func verbs() []verb {
 		{name: "import", weight: 2, calls: []string{"Import"}, run: (*harness).importDevice, forgets: true},
 		{name: "forget", weight: 1, calls: []string{"Forget"}, run: (*harness).forget},
 		{name: "forget disabled", weight: 1, calls: []string{"ForgetDisabled"}, run: (*harness).forgetDisabled},
+		{
+			name: "forget transferred", weight: 1, calls: []string{"ForgetTransferred"},
+			run: (*harness).forgetTransferred,
+		},
 		{name: "disable", weight: 1, calls: []string{"Disable"}, run: (*harness).disable},
 		{name: "enable", weight: 2, calls: []string{"Enable"}, run: (*harness).enable},
 		{name: "unlock", weight: 1, calls: []string{"Unlock"}, run: (*harness).unlock, byOperator: true},

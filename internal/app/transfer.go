@@ -1,0 +1,266 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/store/seal"
+)
+
+// Transfer says what TransferPrefix does.
+type Transfer struct {
+	URL    secret.Text // of the database that gets the accounts
+	Prefix string
+	Enable bool // has the accounts enabled there, each when its device is forgotten here
+	Caller string
+	// Progress is called with the number of accounts that have been transferred, and of all.
+	Progress func(done, all int)
+}
+
+// transferStore is a PostgreSQL store.
+type transferStore interface {
+	Store
+	AccountContents(ctx context.Context, account otp.Account) (postgres.AccountContents, error)
+	AddAccount(ctx context.Context, c postgres.AccountContents, entry otp.AuditEntry) error
+}
+
+var (
+	errNotInPostgres = errors.New("accounts are transferred from one PostgreSQL database to another: the store is an SQLite one, which " +
+		"`pimsd store copy` without --prefix copies as a whole")
+	errSameDatabase = errors.New("the URL names the database that the accounts are in: name another one, which is not a copy of it either")
+	errOtherKeys    = errors.New("the two databases have their records sealed under different keys: give both services the same seal.keys")
+)
+
+// TransferPrefix transfers the accounts whose names begin with the prefix to another PostgreSQL database, with the API keys that are
+// valid for no others, and returns their number. Both services may serve meanwhile. The accounts must be disabled; when one is not, nothing is
+// transferred.
+//
+// No device is ever usable in both databases: the copy of an account is disabled, the device is forgotten here when the copy is durable
+// and has been compared, and only then may the account be enabled there. Interrupted at any moment, TransferPrefix goes on when it is repeated.
+func (c *Core) TransferPrefix(ctx context.Context, settings *config.Config, t Transfer) (accounts int, err error) {
+	from, ok := c.Store.(*postgres.Store)
+	if !ok {
+		return 0, errNotInPostgres
+	}
+	to, err := postgres.OpenOrCreate(ctx, postgres.Options{URL: t.URL})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	here, err := from.Identity(ctx)
+	if err != nil {
+		return 0, err
+	}
+	there, err := to.Identity(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if here == there {
+		return 0, errSameDatabase
+	}
+	return newTransfer(from, to, limits(settings), t).run(ctx)
+}
+
+// transfer is a Transfer under way.
+type transfer struct {
+	Transfer
+	from, to               transferStore
+	serviceFrom, serviceTo *otp.Service
+	epoch                  uint64 // of the target
+}
+
+func newTransfer(from, to transferStore, l otp.Limits, t Transfer) *transfer {
+	return &transfer{
+		Transfer: t, from: from, to: to,
+		serviceFrom: otp.New(seal.NewUnopened(from), nil, l, nil), serviceTo: otp.New(seal.NewUnopened(to), nil, l, nil),
+	}
+}
+
+func (t *transfer) run(ctx context.Context) (done int, err error) {
+	if err := t.checkSealingKeys(ctx); err != nil {
+		return 0, err
+	}
+	all, err := t.checkDisabled(ctx)
+	if err != nil {
+		return 0, err
+	}
+	epoch, err := t.to.Epoch(ctx)
+	if err != nil {
+		return 0, err
+	}
+	t.epoch = epoch.Number
+	if err := t.copyKeys(ctx); err != nil {
+		return 0, err
+	}
+	for _, account := range all {
+		if err := t.account(ctx, account); err != nil {
+			return done, fmt.Errorf("%d of %d accounts are transferred, and account %q is not: %w", done, len(all), account, err)
+		}
+		if done++; t.Progress != nil {
+			t.Progress(done, len(all))
+		}
+	}
+	return done, nil
+}
+
+func (t *transfer) checkSealingKeys(ctx context.Context) error {
+	here, err := t.from.SealingKey(ctx)
+	if err != nil {
+		return err
+	}
+	there, err := t.to.SealingKey(ctx)
+	if err == nil && there != "" && here != there {
+		err = errOtherKeys
+	}
+	return err
+}
+
+// prefixRows returns the rows of the accounts whose names begin with the prefix.
+func prefixRows(ctx context.Context, store Store, prefix string) iter.Seq2[otp.Row, error] {
+	last := len(prefix) - 1
+	before := prefix[:last] + string(rune(prefix[last]-1)) + strings.Repeat("~", 128) // not below any name that is before them
+	rows := paged(otp.Account(before), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) },
+		func(row otp.Row) otp.Account { return row.Account })
+	return func(yield func(otp.Row, error) bool) {
+		for row, err := range rows {
+			if err == nil && !strings.HasPrefix(string(row.Account), prefix) || !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
+// checkDisabled returns the names of the accounts, which must all be disabled.
+func (t *transfer) checkDisabled(ctx context.Context) (all []otp.Account, err error) {
+	var enabled []otp.Account
+	for row, err := range prefixRows(ctx, t.from, t.Prefix) {
+		if err != nil {
+			return nil, err
+		}
+		status, err := t.serviceFrom.StatusOf(row, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, row.Account); !status.Disabled {
+			enabled = append(enabled, row.Account)
+		}
+	}
+	if len(enabled) > 0 {
+		return nil, fmt.Errorf("%d of %d accounts are not disabled, and nothing was transferred: run `pimsd account disable` for each, "+
+			"%q first", len(enabled), len(all), enabled[0])
+	}
+	return all, nil
+}
+
+// copyKeys adds the API keys that are valid for no accounts but those of the prefix, and revokes there what was revoked here.
+func (t *transfer) copyKeys(ctx context.Context) error {
+	keys, err := t.from.ListKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if key.Damage != "" || !strings.HasPrefix(key.Account+key.Prefix, t.Prefix) { // a key has one of the two
+			continue
+		}
+		if err := t.to.AddKey(ctx, key); err != nil && !errors.Is(err, authn.ErrKeyExists) {
+			return err
+		}
+		if key.RevokedAt.IsZero() {
+			continue
+		}
+		if err := t.to.RevokeKey(ctx, key.ID, key.RevokedAt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// account transfers an account, or does what is left of it.
+func (t *transfer) account(ctx context.Context, account otp.Account) error {
+	here, err := t.from.AccountContents(ctx, account)
+	if err != nil {
+		return err
+	}
+	there, err := t.to.AccountContents(ctx, account)
+	if errors.Is(err, otp.ErrNotFound) {
+		there, err = t.copy(ctx, here)
+	}
+	if err != nil {
+		return err
+	}
+	if here.Row.Claim.Active {
+		if err := t.move(ctx, here, there); err != nil {
+			return err
+		}
+	}
+	if !t.Enable {
+		return nil
+	}
+	status, err := t.serviceTo.StatusOf(there.Row, time.Time{})
+	if err != nil || !status.Disabled {
+		return err
+	}
+	return t.serviceTo.Enable(ctx, otp.Request{Account: account, Caller: t.Caller})
+}
+
+// copy stores the account in the target, disabled, and returns what the target has then.
+func (t *transfer) copy(ctx context.Context, here postgres.AccountContents) (there postgres.AccountContents, err error) {
+	_, now, err := t.from.Fetch(ctx, here.Row.Account)
+	if err != nil {
+		return there, err
+	}
+	copied := here
+	if copied.Row, err = otp.Transferred(here.Row, now, t.epoch); err != nil {
+		return there, err
+	}
+	entry := otp.AuditEntry{Account: here.Row.Account, Caller: t.Caller, Action: "transfer", Stage: otp.StageOutcome, Outcome: "received"}
+	if err := t.to.AddAccount(ctx, copied, entry); err != nil {
+		return there, err
+	}
+	return t.to.AccountContents(ctx, here.Row.Account)
+}
+
+// move forgets the device here, once it is certain that the target has it durably, as it is here, and that the account is disabled there.
+func (t *transfer) move(ctx context.Context, here, there postgres.AccountContents) error {
+	_, now, err := t.from.Fetch(ctx, here.Row.Account)
+	if err != nil {
+		return err
+	}
+	want, err := otp.Transferred(here.Row, now, there.Row.Epoch)
+	if err != nil {
+		return err
+	}
+	there.Row.StoreEpoch = otp.Epoch{}
+	if !reflect.DeepEqual(want, there.Row) || !hasAll(there.Former, here.Former) {
+		return errors.New("the other database has another record of it: leave it disabled in one of the two, forget its device in the " +
+			"one whose last OTP is older (`pimsd account forget`), and see `pimsd account show` for both")
+	}
+	if err := t.to.Writable(ctx); err != nil { // what is read may not be on a synchronous standby before a later write is
+		return err
+	}
+	return t.serviceFrom.ForgetTransferred(ctx, otp.Request{Account: here.Row.Account, Caller: t.Caller}, here.Row.Revision)
+}
+
+// hasAll reports whether some has each of the former devices.
+func hasAll(some, former []otp.Row) bool {
+	has := map[string]otp.Row{}
+	for _, row := range some {
+		has[row.Claim.Serial] = row
+	}
+	for _, row := range former {
+		if !reflect.DeepEqual(has[row.Claim.Serial], row) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,53 @@
+package otp
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const actionTransfer = "transfer"
+
+// ErrChanged means that a record is no longer the one that was copied. Its cause is ErrNotDisabled: the account was enabled meanwhile.
+var ErrChanged = fmt.Errorf("the record was changed since it was copied: %w", ErrNotDisabled)
+
+// Transferred returns the row of a disabled account as another store, of that doubt epoch, gets it. A device that is in doubt, for whatever
+// reason, is so there as well. The same row becomes the same again. ErrNotDisabled and ErrBusy mean that the account must be
+// disabled first, or has a conversation under way.
+func Transferred(row Row, now time.Time, epoch uint64) (Row, error) {
+	r, err := decodeBody(row)
+	switch {
+	case err != nil:
+		return Row{}, err
+	case !r.Disabled:
+		return Row{}, fmt.Errorf("account %q: %w", row.Account, ErrNotDisabled)
+	case r.LeasedAt(now):
+		return Row{}, fmt.Errorf("account %q: %w", row.Account, ErrBusy)
+	}
+	if lease := r.Lease; lease != nil {
+		r = r.withLeaseOvertaken()
+		if r.Device != nil {
+			r = r.withDoubt(lease.Until, lease.Revision)
+		}
+	}
+	if row.Body, err = encodeBody(r); err != nil {
+		return Row{}, err
+	}
+	r.epoch = epoch
+	row.InDoubt, row.LeasedUntil, row.Epoch, row.StoreEpoch = r.Doubt != nil, time.Time{}, r.ownEpoch(), Epoch{}
+	return row, nil
+}
+
+// ForgetTransferred is ForgetDisabled for an account whose record of that revision is durable in another store. ErrChanged means that the
+// record has another revision, and ErrNoDevice that the device was forgotten before.
+func (s *Service) ForgetTransferred(ctx context.Context, request Request, revision uint64) error {
+	return s.administer(ctx, request, actionTransfer, keepsSecrets, func(r Record, now time.Time) (Record, error) {
+		switch {
+		case !r.isFirst() && !r.Disabled:
+			return r, ErrNotDisabled
+		case r.claim().Active && r.Revision != revision+1: // change gets the revision of its write
+			return r, ErrChanged
+		}
+		return r.forgotten(now)
+	})
+}
