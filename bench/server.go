@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,7 +30,7 @@ func (l *env) server(ctx context.Context, kind string) (_ *server, err error) {
 		return s, nil
 	}
 	s := &server{}
-	if s.Server, err = pgtest.Start(); err != nil {
+	if s.Server, err = pgtest.StartIn(filepath.Dir(l.scratch)); err != nil {
 		return nil, err
 	}
 	l.servers[kind] = s // close ends what is started so far
@@ -39,7 +40,7 @@ func (l *env) server(ctx context.Context, kind string) (_ *server, err error) {
 			go s.passOn()
 		}
 	case inReplicatedPostgres:
-		if s.standby, err = s.StartStandby(); err == nil {
+		if s.standby, err = s.StandbyIn(filepath.Dir(l.scratch)); err == nil {
 			err = s.RequireStandby(ctx)
 		}
 	}

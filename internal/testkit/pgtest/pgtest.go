@@ -54,21 +54,24 @@ func Main(m *testing.M, use func(*Server)) (status int) {
 	return m.Run()
 }
 
-// Start makes a cluster in a temporary folder and starts its server on a free port of 127.0.0.1.
-func Start() (*Server, error) {
-	return start(func(s *Server) *exec.Cmd {
+// Start makes a cluster in a temporary folder, in memory where there is room, and starts its server on a free port of 127.0.0.1.
+func Start() (*Server, error) { return StartIn(memfiles.Dir()) }
+
+// StartIn is Start with the temporary folder in that folder, for a server that must write to its disk.
+func StartIn(folder string) (*Server, error) {
+	return start(folder, func(s *Server) *exec.Cmd {
 		return s.command("initdb", "--pgdata", s.data(), "--username", "pimsd", "--auth", "trust", "--no-sync",
 			"--encoding", "UTF8", "--locale", "C")
 	})
 }
 
 // start makes a server of the data that the command fill fills.
-func start(fill func(*Server) *exec.Cmd) (_ *Server, err error) {
+func start(folder string, fill func(*Server) *exec.Cmd) (_ *Server, err error) {
 	s := &Server{}
 	if s.bin, err = findBinaries(); err != nil {
 		return nil, err
 	}
-	if s.dir, err = os.MkdirTemp(memfiles.Dir(), "pimsd-postgres-"); err != nil {
+	if s.dir, err = os.MkdirTemp(folder, "pimsd-postgres-"); err != nil {
 		return nil, err
 	}
 	defer func() {
