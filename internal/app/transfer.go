@@ -42,11 +42,12 @@ var (
 )
 
 // TransferPrefix transfers the accounts whose names begin with the prefix to another PostgreSQL database, with the API keys that are
-// valid for no others, and returns their number. Both services may serve meanwhile. The accounts must be disabled; when one is not, nothing is
-// transferred.
+// valid for no others, and returns their number. Both services may serve meanwhile. The accounts must be disabled; when one is not,
+// nothing is transferred.
 //
 // No device is ever usable in both databases: the copy of an account is disabled, the device is forgotten here when the copy is durable
-// and has been compared, and only then may the account be enabled there. Interrupted at any moment, TransferPrefix goes on when it is repeated.
+// and has been compared, and only then may the account be enabled there. Interrupted at any moment, TransferPrefix goes on when it
+// is repeated.
 func (c *Core) TransferPrefix(ctx context.Context, settings *config.Config, t Transfer) (accounts int, err error) {
 	from, ok := c.Store.(*postgres.Store)
 	if !ok {

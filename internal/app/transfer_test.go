@@ -220,7 +220,8 @@ func transferIntoItself(t *testing.T, server *pgtest.Server) {
 	must(t, err)
 	core := &Core{Store: store}
 	again := secret.NewText(strings.Replace(database.Reveal(), "127.0.0.1", "localhost", 1))
-	if _, err := core.TransferPrefix(t.Context(), config.Default(), Transfer{URL: again, Prefix: movedPrefix}); !errors.Is(err, errSameDatabase) {
+	ask := Transfer{URL: again, Prefix: movedPrefix}
+	if _, err := core.TransferPrefix(t.Context(), config.Default(), ask); !errors.Is(err, errSameDatabase) {
 		t.Errorf("it says %v", err)
 	}
 	must(t, store.Close())

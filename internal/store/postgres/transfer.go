@@ -18,7 +18,7 @@ func (s *Store) Identity(ctx context.Context) (name string, err error) {
 	return name, err
 }
 
-// AccountContents is what a store has of one account, besides its entries in the audit log.
+// AccountContents is what a store has of one account, without its entries in the audit log.
 type AccountContents struct {
 	Row     otp.Row
 	Former  []otp.Row // devices that the account had before another one

@@ -143,7 +143,7 @@ func (h *harness) forgetDisabled(p *process, o op) {
 	h.judgeError(p, o, true, p.service.ForgetDisabled(h.on(o), h.ask(o)))
 }
 
-// forgetTransferred forgets the device as after a transfer of the row as it is now to another store, which nobody uses here.
+// forgetTransferred forgets the device as after a transfer of the row, as it is now, to another store.
 func (h *harness) forgetTransferred(p *process, o op) {
 	row, _, err := h.store.Fetch(h.t.Context(), h.accounts[o.Account])
 	if err != nil {
