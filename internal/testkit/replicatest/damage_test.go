@@ -14,21 +14,18 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
-// damages are ways in which the disk of PostgreSQL may damage the indexes of the identity of devices: from one of their pages on.
-var damages = map[string]struct { //nolint:gochecknoglobals // a table
-	with byte
-	from int // the first of these pages; the one before the first leaf describes the index
-}{
-	"all pages of garbage":  {0xa5, 0},
-	"leaf pages of garbage": {0xa5, 1},
-	"leaf pages of zeros":   {0, 1},
-}
-
 // The indexes of the identity of devices are damaged on the disk of PostgreSQL. A call is refused before inWebo is asked for an OTP, or its
 // outcome waits for the repair that docs/operations.md names, which works while the service runs. Nothing that inWebo has answered is
 // lost, an answer that cannot be read among it, and the log says what is wrong.
 func TestDamagedIndexOfDevicesOnPostgres(t *testing.T) {
-	for name, damage := range damages {
+	for name, damage := range map[string]struct {
+		with byte
+		from int // the first page; that before the first leaf describes the index
+	}{
+		"all pages of garbage":  {0xa5, 0},
+		"leaf pages of garbage": {0xa5, 1},
+		"leaf pages of zeros":   {0, 1},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := pgtest.New(t)
