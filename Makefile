@@ -24,7 +24,7 @@ RACED := ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./inte
 	./internal/testkit/storetest
 # The others compute alone, or test whole daemons and processes, which take several times as long under the detector: `make test-all`
 # has it look at them.
-OTHERS = $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
+OTHERS = ./cmd/pimsd ./internal/testkit/pimsdtest $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
 
 .PHONY: test
 test: ## everything that guards behavior, in minutes: -race for what is concurrent in the service, short forms of long tests
