@@ -100,6 +100,15 @@ contract: ## the OpenAPI document, held to linters, generated clients in Go and 
 	cd contract/testdata/node && npm install --no-package-lock --no-audit --no-fund
 	cd contract && go test -count=1 -timeout 30m -tags tools -run '^(TestLinters|TestClientNeeds|TestGenerated)' .
 
+# How long the soak takes, and with how many accounts on each kind of store.
+HOURS    ?= 2
+ACCOUNTS ?= 10000
+
+.PHONY: soak
+soak: ## two replicas, 10,000 accounts, all kinds of callers and troubles for HOURS (2); slopes in the report
+	scripts/need postgres
+	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/testkit/replicatest -soak=$(HOURS)h -accounts=$(ACCOUNTS)
+
 .PHONY: load
 load: ## overload, slow callers, inWebo dead, slow and flapping, at full length (two minutes)
 	go test -count=1 -v ./internal/testkit/loadtest -whole

@@ -143,16 +143,21 @@ func (w *harness) enroll(n int) (accounts []string) {
 	}
 	close(todo)
 	workers.Wait()
-	for _, id := range w.inwebo.DeviceIDs() {
-		if device, err := w.inwebo.Export(id); err == nil {
-			w.devices[device.Login] = id
-		}
-	}
+	w.findDevices()
 	if len(w.devices) != n {
 		w.t.Fatalf("%d devices are enrolled, want %d", len(w.devices), n)
 	}
 	w.base = w.status(accounts[0]).Step
 	return accounts
+}
+
+// findDevices looks up the devices of all accounts.
+func (w *harness) findDevices() {
+	for _, id := range w.inwebo.DeviceIDs() {
+		if device, err := w.inwebo.Export(id); err == nil {
+			w.devices[device.Login] = id
+		}
+	}
 }
 
 func (w *harness) enrolOne(account string) {

@@ -3,6 +3,7 @@ package replicatest_test
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -133,21 +134,30 @@ func (w *harness) wantOn(n nap, account string, holder, other *process) {
 }
 
 // heard is how many finalizes inWebo has accepted, as far as the process knows.
-func (p *process) heard() string {
+func (p *process) heard() float64 {
+	p.t.Helper()
+	return p.metric(`pimsd_inwebo_exchange_duration_seconds_count{exchange="otp_finalize",outcome="ok"}`)
+}
+
+// metric returns the sum of the metric's series, or one series that is named with its labels.
+func (p *process) metric(name string) (sum float64) {
 	p.t.Helper()
 	resp, err := http.Get("http://" + p.ops + "/metrics")
 	if err != nil {
-		p.t.Fatal(err)
+		p.t.Error(err)
+		return 0
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		p.t.Fatal(err)
+		p.t.Error(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if count, ok := strings.CutPrefix(line, `pimsd_inwebo_exchange_duration_seconds_count{exchange="otp_finalize",outcome="ok"} `); ok {
-			return count
+		series, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if of, _, _ := strings.Cut(series, "{"); series == name || of == name {
+			v, _ := strconv.ParseFloat(value, 64)
+			sum += v
 		}
 	}
-	return ""
+	return sum
 }
