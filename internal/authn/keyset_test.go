@@ -164,6 +164,9 @@ func TestFewWaitForKeys(t *testing.T) {
 			})
 		}
 		synctest.Wait()
+		if now := told.Load(); now < 100-64 {
+			t.Errorf("%d of 100 were told to come again at once: more than 64 wait", now)
+		}
 		began := time.Now()
 		expectTaken(t, tokens, good(time.Now(), "ed"))
 		if took := time.Since(began); took != 0 {
