@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
 	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
@@ -147,17 +147,7 @@ func started(t testing.TB, turn func(*inwebosim.Knobs)) *inwebosim.Simulator {
 	knobs := inwebosim.DefaultKnobs()
 	knobs.OTPLife = math.MaxInt64 // tests share it, each with its own clock: a bubble's is a quarter of a century late
 	turn(&knobs)
-	sim, err := inwebosim.New(inwebosim.Options{Knobs: knobs, Seed: 11})
-	must(t, err)
-	sim.Start()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := sim.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return sim
+	return inwebotest.Start(t, inwebosim.Options{Knobs: knobs, Seed: 11})
 }
 
 // mustVerify wants that the OTP was given, and that the simulator takes it.

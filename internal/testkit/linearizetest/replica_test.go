@@ -16,6 +16,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
@@ -45,10 +46,7 @@ func newSite(t *testing.T, plant plant) *site {
 	t.Helper()
 	knobs := inwebosim.DefaultKnobs()
 	knobs.Ratchet, knobs.OTPLife = inwebosim.RatchetNone, inwebosim.Duration(time.Hour)
-	simulator, err := inwebosim.New(inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, HistoryLimit: -1})
-	must(t, err)
-	simulator.Start()
-	t.Cleanup(func() { must(t, simulator.Stop(context.WithoutCancel(t.Context()))) })
+	simulator := inwebotest.Start(t, inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, HistoryLimit: -1})
 	s := &site{t: t, inwebo: simulator, database: server.Database(t), successes: map[verb]int{}}
 	address, err := url.Parse(simulator.ProtocolURL())
 	must(t, err)

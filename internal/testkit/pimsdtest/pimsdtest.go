@@ -21,6 +21,7 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
 	"github.com/pimsd/pimsd/internal/testkit/openapicheck"
 )
 
@@ -68,7 +69,7 @@ func Start(tb testing.TB, change ...func(*Setup)) *Daemon {
 	for _, f := range change {
 		f(&setup)
 	}
-	inwebo := simulate(tb, setup.Inwebo)
+	inwebo := inwebotest.Start(tb, setup.Inwebo)
 	if c.Inwebo.URL == nil {
 		var err error
 		if c.Inwebo.URL, err = url.Parse(inwebo.ProtocolURL()); err != nil {
@@ -83,26 +84,6 @@ func (d *Daemon) Replica() *Daemon {
 	d.tb.Helper()
 	c := *d.Config
 	return start(d.tb, d.Inwebo, &c)
-}
-
-func simulate(tb testing.TB, options inwebosim.Options) *inwebosim.Simulator {
-	tb.Helper()
-	inwebo, err := inwebosim.New(options)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	inwebo.Start()
-	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), testTimeout)
-		defer cancel()
-		if err := inwebo.Stop(ctx); err != nil {
-			tb.Error(err)
-		}
-		if tb.Failed() {
-			tb.Logf("seed of inWebo: %d", inwebo.Seed())
-		}
-	})
-	return inwebo
 }
 
 // testTimeout is longer than anything takes that works.

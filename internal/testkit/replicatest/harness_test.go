@@ -1,7 +1,6 @@
 package replicatest_test
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -18,6 +17,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
@@ -60,11 +60,7 @@ func onPostgres(server *pgtest.Server) func(*testing.T) settings {
 func newHarness(t *testing.T, store, with settings, knobs inwebosim.Knobs) *harness {
 	t.Helper()
 	knobs.OTPLife = inwebosim.Duration(time.Hour) // of a busy machine
-	inwebo, err := inwebosim.New(inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, CheckUsers: true, HistoryLimit: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	inwebo.Start()
+	inwebo := inwebotest.Start(t, inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, CheckUsers: true, HistoryLimit: -1})
 	w := &harness{
 		t: t, inwebo: inwebo, devices: map[string]string{},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}},
@@ -101,14 +97,6 @@ func (w *harness) end() {
 		if err := w.core.Close(); err != nil {
 			w.t.Error(err)
 		}
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), testTimeout)
-	defer cancel()
-	if err := w.inwebo.Stop(ctx); err != nil {
-		w.t.Error(err)
-	}
-	if w.t.Failed() {
-		w.t.Logf("seed of inWebo: %d", w.inwebo.Seed())
 	}
 }
 

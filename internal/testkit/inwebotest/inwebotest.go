@@ -1,0 +1,36 @@
+// Package inwebotest runs a simulated inWebo for a test.
+//
+// It is test support: no production package may import it.
+package inwebotest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebosim"
+)
+
+// stopTimeout is longer than a simulator takes that works.
+const stopTimeout = time.Minute
+
+// Start starts a simulator that serves until tb ends. The log of a test that fails has its seed.
+func Start(tb testing.TB, options inwebosim.Options) *inwebosim.Simulator {
+	tb.Helper()
+	inwebo, err := inwebosim.New(options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	inwebo.Start()
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), stopTimeout)
+		defer cancel()
+		if err := inwebo.Stop(ctx); err != nil {
+			tb.Error(err)
+		}
+		if tb.Failed() {
+			tb.Logf("seed of inWebo: %d", inwebo.Seed())
+		}
+	})
+	return inwebo
+}
