@@ -243,11 +243,10 @@ func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 	}
 	r, err := decode(row)
 	switch damaged := errors.Is(err, ErrDamaged) && t >= replacesDevice; {
-	case err == nil && !row.Unopened, err != nil && !damaged:
-		return r, err
-	}
-	if err != nil {
+	case damaged:
 		return row.remains(limits.Guard), nil
+	case err != nil, !row.Unopened:
+		return r, err
 	}
 	r.sealed, r.sealedUnread = row.Secrets, row.UnreadAnswers
 	return r, nil

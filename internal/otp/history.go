@@ -105,7 +105,8 @@ func union[T any](a, b []T, compare func(T, T) int) []T {
 // which the restore raises.
 //
 // replaced are rows of the store that the backup replaces: those of the same account, and those of the same device. The wrong PINs, OTPs
-// and SMS activations that they have counted go on to count. Of a row that cannot be read, only the revision counts. Secrets are neither read nor changed.
+// and SMS activations that they have counted go on to count. Of a row that cannot be read, only the revision counts. Secrets are
+// neither read nor changed.
 func Restored(row Row, replaced []Row) (Row, error) {
 	r, err := decodeBody(row)
 	if err != nil {

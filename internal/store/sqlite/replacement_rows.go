@@ -83,8 +83,8 @@ type Carried struct {
 }
 
 // CarryOver takes over from the replaced database what is not part of a record: API keys and their revocations, the keys of repeatable
-// calls, which are spent, what was counted of former devices, which accounts are disabled, and the newer lines of the audit log. A key that the replaced database
-// does not have is revoked.
+// calls, which are spent, what was counted of former devices, which accounts are disabled, and the newer lines of the audit log. A key
+// that the replaced database does not have is revoked.
 func (r *Replacement) CarryOver(ctx context.Context) (c Carried, err error) {
 	const earliest = `%[1]s = coalesce(min(api_key.%[1]s, excluded.%[1]s), api_key.%[1]s, excluded.%[1]s)`
 	at := now().UnixMicro()

@@ -31,7 +31,8 @@ const (
 	fits          = ` WHERE account = ?1 AND revision = ?2 - 1 AND body = coalesce(?9, body)`
 	replaceDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, disabled) =
 		(?2, ?3, ?4, ?5, coalesce(?6, vault), coalesce(?7, unread_answers), coalesce(?8, disabled))` + fits
-	replaceByScan = `UPDATE device NOT INDEXED SET (revision, body, vault, disabled) = (?2, ?5, coalesce(?6, vault), coalesce(?8, disabled))` + fits
+	replaceByScan = `UPDATE device NOT INDEXED SET (revision, body, vault, disabled) =
+		(?2, ?5, coalesce(?6, vault), coalesce(?8, disabled))` + fits
 
 	insertLine = `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
@@ -103,8 +104,8 @@ const (
 		FROM doubt_epoch`
 	auditAfter = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 		FROM audit WHERE id > ? ORDER BY id LIMIT ?`
-	listBySerial = `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, disabled, serial, active, epoch, 0 AS former
-		FROM device WHERE serial = ?1 AND serial <> ''
+	listBySerial = `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, disabled, serial, active, epoch,
+		0 AS former FROM device WHERE serial = ?1 AND serial <> ''
 		UNION ALL SELECT ` + formerAsListed + ` FROM former_device WHERE serial = ?1 ORDER BY account, former`
 	listFormer = `SELECT ` + formerAsListed + ` FROM former_device WHERE (serial, account) > (?, ?)
 		ORDER BY serial, account LIMIT ?`
