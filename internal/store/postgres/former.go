@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -30,26 +31,48 @@ func (s *Store) execAfterHistory(
 		return s.execCount(ctx, l, what, statement, args...)
 	}
 	err = s.do(ctx, s.limits.singles, what, func(ctx context.Context, conn *pgx.Conn) error { // it may wait for another session
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, lockSerial, w.History.Serial); err != nil {
-				return err
+		return inTransaction(ctx, conn, func() (*pgx.Batch, error) {
+			if _, err := conn.Exec(ctx, lockSerial, w.History.Serial); err != nil {
+				return nil, err
 			}
-			found, err := tx.Query(ctx, bySerial, w.History.Serial)
+			found, err := conn.Query(ctx, bySerial, w.History.Serial)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			switch now, err := pgx.CollectRows(found, scanFound); {
 			case err != nil:
-				return err
+				return nil, err
 			case !w.History.Holds(now, w.Row.Account):
-				return otp.ErrHistoryChanged
+				return nil, otp.ErrHistoryChanged
 			}
-			result, err := tx.Exec(ctx, statement, args...)
-			rows = result.RowsAffected()
-			return err
+			last := &pgx.Batch{}
+			last.Queue(statement, args...).Exec(func(result pgconn.CommandTag) error {
+				rows = result.RowsAffected()
+				return nil
+			})
+			return last, nil
 		})
 	})
 	return rows, err
+}
+
+// inTransaction runs work, and sends the statements that it returns together with their commit. A statement that adds to the audit log must
+// be one of those: it has the lock for which the writes of all replicas wait, and a process that is stopped before it commits would
+// keep that lock for as long as the server lets the session be idle.
+func inTransaction(ctx context.Context, conn *pgx.Conn, work func() (*pgx.Batch, error)) error {
+	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	last, err := work()
+	if err == nil {
+		last.Queue("COMMIT")
+		err = conn.SendBatch(ctx, last).Close()
+	}
+	const idle = 'I'
+	if err != nil && conn.PgConn().TxStatus() != idle {
+		_, _ = conn.Exec(ctx, "ROLLBACK") // the pool does not keep a connection on which that fails
+	}
+	return err
 }
 
 // BySerial is as otp.Store says.

@@ -71,6 +71,40 @@ func TestWritableNeedsWhatASettleNeeds(t *testing.T) {
 	}
 }
 
+// The commit of a transaction that adds to the audit log is no message of its own: a process that stops before it would send that keeps
+// the lock of the log, and all other writes wait.
+func TestCommitComesWithTheAuditEntry(t *testing.T) {
+	t.Parallel()
+	proxy, url := pgtest.NewProxy(t, server.Database(t))
+	open(t, url).Close() //nolint:errcheck // it has made the tables
+	proxy.SilenceAt("commit\x00")
+	store, err := postgres.Open(t.Context(), postgres.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // only this test used it
+	w := writeOf("decided", 1)
+	w.Claim, w.History = &otp.Claim{Serial: "serial", Active: true}, &otp.History{Serial: "serial"}
+	if err := store.Create(t.Context(), w); err != nil {
+		t.Error(err)
+	}
+	added := postgres.AccountContents{Row: writeOf("added", 1).Row}
+	if err := store.AddAccount(t.Context(), added, writeOf("added", 1).AuditEntry); err != nil {
+		t.Error(err)
+	}
+	w = writeOf("refused", 1)
+	w.Claim, w.History = &otp.Claim{Serial: "serial", Active: true}, &otp.History{Serial: "serial"}
+	if err := store.Create(t.Context(), w); !errors.Is(err, otp.ErrHistoryChanged) {
+		t.Errorf("an outdated history: %v", err)
+	}
+	if err := store.AddAccount(t.Context(), added, writeOf("added", 1).AuditEntry); !errors.Is(err, otp.ErrExists) {
+		t.Errorf("an account that is there: %v", err)
+	}
+	if err := store.Create(t.Context(), writeOf("next", 1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A response that another session has locked stops no write but the one that takes its place.
 func TestALockedResponseStopsNoOtherAccount(t *testing.T) {
 	t.Parallel()

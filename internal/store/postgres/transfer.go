@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -74,16 +73,16 @@ func (s *Store) AddAccount(ctx context.Context, c AccountContents, entry otp.Aud
 	)
 	r := c.Row
 	return s.do(ctx, s.limits.others, "add an account", func(ctx context.Context, conn *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			added, err := tx.Exec(ctx, addRow, string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.LeasedUntil), nonNil(r.Body),
+		return inTransaction(ctx, conn, func() (*pgx.Batch, error) {
+			added, err := conn.Exec(ctx, addRow, string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.LeasedUntil), nonNil(r.Body),
 				nonNil(r.Secrets.Reveal()), r.UnreadAnswers, r.Claim.Serial, r.Claim.Active, r.Epoch, r.Disabled)
 			switch {
 			case isTaken(err):
-				return errors.Join(otp.ErrDeviceTaken, err)
+				return nil, errors.Join(otp.ErrDeviceTaken, err)
 			case err != nil:
-				return err
+				return nil, err
 			case added.RowsAffected() == 0:
-				return otp.ErrExists
+				return nil, otp.ErrExists
 			}
 			rest := &pgx.Batch{}
 			for _, f := range c.Former {
@@ -93,10 +92,7 @@ func (s *Store) AddAccount(ctx context.Context, c AccountContents, entry otp.Aud
 				rest.Queue(addAnswer, string(r.Account), a.Key, a.At, a.IsOTP, a.Fingerprint, a.Answer)
 			}
 			rest.Queue(note, uuid.NewString(), string(entry.Account), entry.Caller, entry.Action, string(entry.Stage), entry.Outcome, entry.Step)
-			if err := tx.SendBatch(ctx, rest).Close(); err != nil {
-				return fmt.Errorf("store what belongs to the account: %w", err)
-			}
-			return nil
+			return rest, nil
 		})
 	})
 }
