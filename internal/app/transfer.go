@@ -38,6 +38,7 @@ var (
 	errNotInPostgres = errors.New("accounts are transferred from one PostgreSQL database to another: the store is an SQLite one, which " +
 		"`pimsd store copy` without --prefix copies as a whole")
 	errSameDatabase = errors.New("the URL names the database that the accounts are in: name another one, which is not a copy of it either")
+	errOlderKeys    = errors.New("it is sealed under another key than the current one: run `pimsd seal rotate` first")
 	errOtherKeys    = errors.New("the two databases have their records sealed under different keys: give both services the same seal.keys")
 )
 
@@ -53,7 +54,7 @@ func (c *Core) TransferPrefix(ctx context.Context, settings *config.Config, t Tr
 	if !ok {
 		return 0, errNotInPostgres
 	}
-	to, err := postgres.OpenOrCreate(ctx, postgres.Options{URL: t.URL})
+	to, err := openTarget(ctx, t.URL)
 	if err != nil {
 		return 0, err
 	}
@@ -72,12 +73,26 @@ func (c *Core) TransferPrefix(ctx context.Context, settings *config.Config, t Tr
 	return newTransfer(from, to, limits(settings), t).run(ctx)
 }
 
+// openTarget opens the database that gets the accounts, and makes its tables if it has none. Those of an older schema it leaves to the
+// service, whose replicas may be of an older version that does not understand them any more.
+func openTarget(ctx context.Context, url secret.Text) (*postgres.Store, error) {
+	to, err := postgres.Open(ctx, postgres.Options{URL: url})
+	if errors.Is(err, postgres.ErrNoStore) {
+		to, err = postgres.OpenOrCreate(ctx, postgres.Options{URL: url})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the database that gets the accounts: %w", err)
+	}
+	return to, nil
+}
+
 // transfer is a Transfer under way.
 type transfer struct {
 	Transfer
 	from, to               transferStore
 	serviceFrom, serviceTo *otp.Service
 	epoch                  uint64 // of the target
+	sealingKey             string // of both stores; empty: that of the first one is not recorded
 }
 
 func newTransfer(from, to transferStore, l otp.Limits, t Transfer) *transfer {
@@ -123,7 +138,16 @@ func (t *transfer) checkSealingKeys(ctx context.Context) error {
 	if err == nil && there != "" && here != there {
 		err = errOtherKeys
 	}
+	t.sealingKey = here
 	return err
+}
+
+// isSealedElse reports whether the secrets of the row are sealed under another key than the one that both stores have.
+func (t *transfer) isSealedElse(row otp.Row) bool {
+	usage := seal.KeyUsageOf([]otp.Row{row})
+	delete(usage, seal.KeyID(t.sealingKey))
+	delete(usage, seal.Unsealed)
+	return t.sealingKey != "" && len(usage) > 0
 }
 
 // prefixRows returns the rows of the accounts whose names begin with the prefix.
@@ -149,6 +173,9 @@ func (t *transfer) checkDisabled(ctx context.Context) (all []otp.Account, err er
 			return nil, err
 		}
 		status, err := t.serviceFrom.StatusOf(row, time.Time{})
+		if err == nil && t.isSealedElse(row) {
+			err = fmt.Errorf("nothing was transferred, for account %q: %w", row.Account, errOlderKeys)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -199,23 +226,28 @@ func (t *transfer) account(ctx context.Context, account otp.Account) error {
 	if err != nil {
 		return err
 	}
-	if here.Row.Claim.Active {
+	left, err := t.serviceFrom.StatusOf(here.Row, time.Time{})
+	if err != nil {
+		return err
+	}
+	if here.Row.Claim.Active || left.Activated || left.Enrollment != "" { // a device of an early version may not be claimed
 		if err := t.move(ctx, here, there); err != nil {
 			return err
 		}
 	}
-	if !t.Enable {
+	// A row there that has been written since it was copied was enabled, and perhaps disabled again, which is not undone.
+	isAsCopied := there.Row.Revision <= here.Row.Revision
+	if !t.Enable || !there.Row.Disabled || !isAsCopied {
 		return nil
-	}
-	status, err := t.serviceTo.StatusOf(there.Row, time.Time{})
-	if err != nil || !status.Disabled {
-		return err
 	}
 	return t.serviceTo.Enable(ctx, otp.Request{Account: account, Caller: t.Caller})
 }
 
 // copy stores the account in the target, disabled, and returns what the target has then.
 func (t *transfer) copy(ctx context.Context, here postgres.AccountContents) (there postgres.AccountContents, err error) {
+	if t.isSealedElse(here.Row) {
+		return there, errOlderKeys
+	}
 	_, now, err := t.from.Fetch(ctx, here.Row.Account)
 	if err != nil {
 		return there, err
@@ -244,7 +276,8 @@ func (t *transfer) move(ctx context.Context, here, there postgres.AccountContent
 	there.Row.StoreEpoch = otp.Epoch{}
 	if !reflect.DeepEqual(want, there.Row) || !hasAll(there.Former, here.Former) {
 		return errors.New("the other database has another record of it: leave it disabled in one of the two, forget its device in the " +
-			"one whose last OTP is older (`pimsd account forget`), and see `pimsd account show` for both")
+			"one whose last OTP is older (`pimsd account forget`), and see `pimsd account show` for both; if that is the other one, " +
+			"delete the account's row there before this is repeated")
 	}
 	if err := t.to.Writable(ctx); err != nil { // what is read may not be on a synchronous standby before a later write is
 		return err

@@ -59,6 +59,7 @@ type transferring struct {
 	from, to *postgres.Store
 	origin   *otp.Service // of the first
 	limits   otp.Limits
+	fromURL  secret.Text
 }
 
 const movedPrefix = "team-"
@@ -67,8 +68,10 @@ func movedAccounts() []otp.Account { return []otp.Account{movedPrefix + "1", mov
 
 func newTransferring(t *testing.T, server *pgtest.Server) *transferring {
 	t.Helper()
+	var urls []secret.Text
 	open := func() *postgres.Store {
-		store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: server.Database(t)})
+		urls = append(urls, server.Database(t))
+		store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: urls[len(urls)-1]})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,6 +83,7 @@ func newTransferring(t *testing.T, server *pgtest.Server) *transferring {
 		t.Fatal(err)
 	}
 	m := &transferring{server: server, from: open(), to: open(), limits: limits(config.Default())}
+	m.fromURL = urls[0]
 	m.origin = otp.New(seal.New(m.from, keyring), nil, m.limits, nil)
 	for i, account := range append(movedAccounts(), "team", "teams") {
 		device := otp.ForeignDevice{
@@ -152,6 +156,7 @@ func TestTransfer(t *testing.T) {
 	server := pgtest.New(t)
 	for name, test := range map[string]func(*testing.T, *pgtest.Server){
 		"killed at each write": killTransferAtEachWrite, "refusals": refuseTransfers, "into itself": transferIntoItself,
+		"an older schema": refuseOlderSchema, "unusual accounts": transferUnusual,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, server) })
 	}
@@ -225,4 +230,55 @@ func transferIntoItself(t *testing.T, server *pgtest.Server) {
 		t.Errorf("it says %v", err)
 	}
 	must(t, store.Close())
+}
+
+// A database whose service is of an older version is not migrated under it.
+func refuseOlderSchema(t *testing.T, server *pgtest.Server) {
+	t.Helper()
+	store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: server.Database(t)})
+	must(t, err)
+	older := server.Database(t)
+	to, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: older})
+	must(t, err)
+	must(t, to.Close())
+	server.Exec(t, older.Reveal(), "UPDATE pimsd_schema SET version = version - 1")
+	ask := Transfer{URL: older, Prefix: movedPrefix}
+	if _, err := (&Core{Store: store}).TransferPrefix(t.Context(), config.Default(), ask); !errors.Is(err, postgres.ErrOldSchema) {
+		t.Errorf("it says %v", err)
+	}
+	must(t, store.Close())
+}
+
+// An account is not transferred while the other database may lack the key of its secrets. One whose device is not claimed is transferred
+// like the others. One that was disabled after its transfer stays so when that is repeated.
+func transferUnusual(t *testing.T, server *pgtest.Server) {
+	t.Helper()
+	m := newTransferring(t, server)
+	m.disable(t)
+	run := func() error {
+		_, err := newTransfer(m.from, m.to, m.limits, Transfer{Prefix: movedPrefix, Enable: true, Caller: "test"}).run(t.Context())
+		return err
+	}
+	record := func(key string) {
+		must(t, errors.Join(m.from.RecordSealingKey(t.Context(), key), m.to.RecordSealingKey(t.Context(), key)))
+	}
+	record("newer")
+	if err := run(); !errors.Is(err, errOlderKeys) {
+		t.Errorf("another sealing key: %v", err)
+	}
+	usage, err := seal.Count(t.Context(), m.from)
+	must(t, err)
+	record(string(usage.Keys()[0]))
+	server.Exec(t, m.fromURL.Reveal(), "UPDATE device SET active = false WHERE account = '"+string(movedAccounts()[0])+"'")
+	must(t, run())
+	m.check(t, true)
+
+	ask := otp.Request{Account: movedAccounts()[0], Caller: "test"}
+	there := otp.New(seal.NewUnopened(m.to), nil, m.limits, nil)
+	must(t, there.Disable(t.Context(), ask))
+	must(t, run())
+	if status, err := there.Status(t.Context(), ask.Account); err != nil || !status.Disabled {
+		t.Errorf("an account that was disabled after its transfer is %+v (%v)", status, err)
+	}
+	must(t, errors.Join(m.from.Close(), m.to.Close()))
 }
