@@ -9,6 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 func newStore(p process) *cobra.Command {
@@ -32,8 +33,8 @@ compare it.
 Stop the service first, which is checked, or put it into maintenance (PIMSD_MAINTENANCE=yes): two stores of one device tear its
 ratchet apart. Afterwards configure the service with the URL (database_url) and the same sealing keys (seal.keys), and start it.
 
-With --prefix, move the accounts whose names begin with PREFIX from one PostgreSQL database (database_url) to another one, which
-the services of both may use meanwhile. Disable the accounts first (pimsd account disable). Each is copied, compared, and only then is
+With --prefix, move the accounts whose names begin with PREFIX (fleet-1 includes fleet-10, as it does not for an API key) from one
+PostgreSQL database (database_url) to another one, which the services of both may use meanwhile. Disable the accounts first (pimsd account disable). Each is copied, compared, and only then is
 its device forgotten here; with --enable it is then enabled there. The API keys for these accounts alone are copied; the audit log is not.
 When the command was interrupted, run it again: it goes on.`,
 	}
@@ -44,7 +45,10 @@ When the command was interrupted, run it again: it goes on.`,
 		if *file == "" {
 			return usageError{errors.New("--to-url-file is missing: name the file that holds the URL of the database")}
 		}
-		if *enable && *prefix == "" {
+		switch _, err := otp.ParseStoredAccount(*prefix); {
+		case cmd.Flags().Changed("prefix") && err != nil:
+			return usageError{fmt.Errorf("--prefix %q: no account has a name that begins so", *prefix)}
+		case *enable && *prefix == "":
 			return usageError{errors.New("--enable is for accounts that are moved: add --prefix")}
 		}
 		if *prefix == "" && !c.DatabaseURL.IsEmpty() {

@@ -103,12 +103,15 @@ func newTransfer(from, to transferStore, l otp.Limits, t Transfer) *transfer {
 }
 
 func (t *transfer) run(ctx context.Context) (done int, err error) {
-	if err := t.checkSealingKeys(ctx); err != nil {
+	if err := t.agreeOnSealingKey(ctx); err != nil {
 		return 0, err
 	}
 	all, err := t.checkDisabled(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, err
+	case len(all) == 0:
+		return 0, fmt.Errorf("no account has a name that begins with %q, and nothing was transferred", t.Prefix)
 	}
 	epoch, err := t.to.Epoch(ctx)
 	if err != nil {
@@ -129,32 +132,9 @@ func (t *transfer) run(ctx context.Context) (done int, err error) {
 	return done, nil
 }
 
-func (t *transfer) checkSealingKeys(ctx context.Context) error {
-	here, err := t.from.SealingKey(ctx)
-	if err != nil {
-		return err
-	}
-	there, err := t.to.SealingKey(ctx)
-	if err == nil && there != "" && here != there {
-		err = errOtherKeys
-	}
-	t.sealingKey = here
-	return err
-}
-
-// isSealedElse reports whether the secrets of the row are sealed under another key than the one that both stores have.
-func (t *transfer) isSealedElse(row otp.Row) bool {
-	usage := seal.KeyUsageOf([]otp.Row{row})
-	delete(usage, seal.KeyID(t.sealingKey))
-	delete(usage, seal.Unsealed)
-	return t.sealingKey != "" && len(usage) > 0
-}
-
 // prefixRows returns the rows of the accounts whose names begin with the prefix.
 func prefixRows(ctx context.Context, store Store, prefix string) iter.Seq2[otp.Row, error] {
-	last := len(prefix) - 1
-	before := prefix[:last] + string(rune(prefix[last]-1)) + strings.Repeat("~", 128) // not below any name that is before them
-	rows := paged(otp.Account(before), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) },
+	rows := paged(otp.Account(prefix).Before(), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) },
 		func(row otp.Row) otp.Account { return row.Account })
 	return func(yield func(otp.Row, error) bool) {
 		for row, err := range rows {

@@ -157,6 +157,7 @@ func TestTransfer(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *pgtest.Server){
 		"killed at each write": killTransferAtEachWrite, "refusals": refuseTransfers, "into itself": transferIntoItself,
 		"an older schema": refuseOlderSchema, "unusual accounts": transferUnusual,
+		"into a new database and back": transferBack,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, server) })
 	}
@@ -195,6 +196,10 @@ func refuseTransfers(t *testing.T, server *pgtest.Server) {
 	if err := run(); err == nil || !strings.Contains(err.Error(), `2 of 2 accounts are not disabled, and nothing was transferred`) {
 		t.Errorf("accounts in use: %v", err)
 	}
+	if _, err := newTransfer(m.from, m.to, m.limits, Transfer{Prefix: "none"}).run(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), `no account has a name that begins with "none"`) {
+		t.Errorf("a prefix of no account: %v", err)
+	}
 	m.disable(t)
 	// An account that has moved on here since it was copied keeps its device here.
 	left := 3 // both keys and the first account are copied
@@ -215,6 +220,32 @@ func refuseTransfers(t *testing.T, server *pgtest.Server) {
 	if err := run(); !errors.Is(err, errOtherKeys) {
 		t.Errorf("another sealing key: %v", err)
 	}
+}
+
+// A target that no service has used yet gets the name of the sealing key, so that accounts can be transferred back from it.
+func transferBack(t *testing.T, server *pgtest.Server) {
+	t.Helper()
+	m := newTransferring(t, server)
+	m.disable(t)
+	usage, err := seal.Count(t.Context(), m.from)
+	must(t, err)
+	must(t, m.from.RecordSealingKey(t.Context(), string(usage.Keys()[0])))
+	ask := Transfer{Prefix: movedPrefix, Caller: "test"}
+	_, err = newTransfer(m.from, m.to, m.limits, ask).run(t.Context())
+	must(t, err)
+	if name, err := m.to.SealingKey(t.Context()); err != nil || name != string(usage.Keys()[0]) {
+		t.Errorf("the target is sealed under %q, %v", name, err)
+	}
+	deleted := "DELETE FROM device WHERE starts_with(account, '" + movedPrefix + "') AND disabled AND NOT active" // of docs/operations.md
+	server.Exec(t, m.fromURL.Reveal(), deleted)
+	_, err = newTransfer(m.to, m.from, m.limits, ask).run(t.Context())
+	must(t, err)
+	for _, account := range movedAccounts() {
+		if status, err := m.origin.Status(t.Context(), account); err != nil || !status.Activated || !status.Disabled {
+			t.Errorf("back again, %q is %+v, %v", account, status, err)
+		}
+	}
+	must(t, errors.Join(m.from.Close(), m.to.Close()))
 }
 
 // The database that the accounts are in already is no other one, whatever URL names it.
