@@ -41,6 +41,40 @@ func documents(t *testing.T) map[string]string {
 	return texts
 }
 
+var (
+	link     = regexp.MustCompile(`\]\(([^)\s:#]*)(?:#([^)\s]+))?\)`) // to a file, a heading of it, or one of the same document
+	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	noAnchor = regexp.MustCompile(`[^\pL\pN_ -]`)
+)
+
+// Links of the documents lead to files and headings that exist.
+func TestDocumentsLinkToWhatExists(t *testing.T) {
+	t.Parallel()
+	texts, links := documents(t), 0
+	for name, text := range texts {
+		for _, found := range link.FindAllStringSubmatch(text, -1) {
+			target, anchor := name, found[2]
+			if found[1] != "" {
+				target = filepath.Join(filepath.Dir(name), found[1])
+			}
+			if links++; anchor == "" {
+				if _, err := os.Stat("../../" + target); err != nil {
+					t.Errorf("%s links to %s: %v", name, found[1], err)
+				}
+				continue
+			}
+			if !slices.ContainsFunc(heading.FindAllStringSubmatch(texts[target], -1), func(h []string) bool {
+				return strings.ReplaceAll(noAnchor.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-") == anchor
+			}) {
+				t.Errorf("%s links to %s#%s, which is no heading", name, target, anchor)
+			}
+		}
+	}
+	if links == 0 {
+		t.Error("no document has a link: the expression finds them no more")
+	}
+}
+
 // codeSpan is code in Markdown: between backquotes, or a line that is indented or in a fence.
 var codeSpan = regexp.MustCompile("`[^`\n]+`|(?m:^    .*$)|(?s:```sh\n.*?```)")
 
