@@ -10,7 +10,7 @@ import (
 )
 
 // concurrent matches code that starts goroutines, or shares values between them.
-var concurrent = regexp.MustCompile(`"sync(?:/atomic)?"|\bgo func\(|\.Go\(func`)
+var concurrent = regexp.MustCompile(`"sync(?:/atomic)?"|(?m:^\s*go [\w.]+\()|\.Go\(`)
 
 // The race detector of `make test` sees every internal package whose code is concurrent. What cmd/pimsd adds runs in processes of its
 // own, which `make test-all` starts with the detector.

@@ -2,6 +2,7 @@ package otp_test
 
 import (
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -71,6 +72,20 @@ func TestActivationLimits(t *testing.T) {
 	must(t, service.Forget(t.Context(), e.request()))
 	if _, err := enroll(false); !errors.Is(err, otp.ErrActivations) {
 		t.Errorf("after forgetting the device: %v", err)
+	}
+}
+
+// The pinmode is a bit mask, in which bit 1 says that the account has a PIN.
+func TestHasPINByMode(t *testing.T) {
+	t.Parallel()
+	e := newEnrollee(t, usual)
+	service := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits(), nil)
+	defer drained(t, service)
+	for mode := range 16 {
+		e.turn(t, func(k *inwebosim.Knobs) { k.PinMode = strconv.Itoa(mode) })
+		if has, err := service.HasPIN(t.Context(), e.request(), smsCode); err != nil || has != (mode&1 == 1) {
+			t.Errorf("pinmode %d: %v, %v", mode, has, err)
+		}
 	}
 }
 

@@ -234,7 +234,6 @@ func TestReplacingAStore(t *testing.T) {
 	}
 }
 
-// As long as a replacement is open, nothing else opens the store; given up, it leaves the store as it was.
 // A restore enables no account that was disabled after the backup, in whatever state its record is.
 func TestRestoredAccountStaysDisabled(t *testing.T) {
 	t.Parallel()
@@ -261,6 +260,7 @@ func TestRestoredAccountStaysDisabled(t *testing.T) {
 	}
 }
 
+// As long as a replacement is open, nothing else opens the store; given up, it leaves the store as it was.
 func TestReplacementGivenUp(t *testing.T) {
 	t.Parallel()
 	dir, s := newDir(t)
