@@ -1,8 +1,13 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/store/postgres"
 )
 
 // A store of the schema before knows after its migration which accounts are disabled, also those of damaged records.
@@ -31,5 +36,45 @@ func TestMigrateDisabled(t *testing.T) {
 		if rows[i].Disabled != b.want {
 			t.Errorf("%q: disabled is %v", b.body, rows[i].Disabled)
 		}
+	}
+}
+
+// A migration that must wait for a session which reads a table for long, as pg_dump does, keeps no replica from its writes, and goes on
+// when that session ends.
+func TestMigrationBehindAReader(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	running := open(t, url)
+	if err := running.Create(t.Context(), writeOf("a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Exec(t, url.Reveal(), "ALTER TABLE device DROP COLUMN disabled", "UPDATE pimsd_schema SET version = 6")
+	reader, err := pgx.Connect(t.Context(), url.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close(context.Background()) //nolint:errcheck // it only read
+	if _, err := reader.Exec(t.Context(), "BEGIN; SELECT FROM device"); err != nil {
+		t.Fatal(err)
+	}
+	migrated := make(chan error, 1)
+	go func() {
+		store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: url})
+		if err == nil {
+			err = store.Close()
+		}
+		migrated <- err
+	}()
+	waitForCount(t, url, 1, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+	for range 3 {
+		if err := running.Writable(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := reader.Exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Error(err)
 	}
 }

@@ -15,6 +15,7 @@ const (
 	uniqueViolation     = "23505"
 	readOnlyTransaction = "25006"
 	undefinedTable      = "42P01"
+	lockNotAvailable    = "55P03"
 	tooManyConnections  = "53300"
 	diskFull            = "53100"
 	ioError             = "58030"

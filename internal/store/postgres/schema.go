@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -69,9 +70,25 @@ func (m migrations) version(ctx context.Context, conn *pgx.Conn) (version int, e
 	return version, nil
 }
 
+// migrationPause is before the next try of a migration that another session has made wait for a lock.
+const migrationPause = 2 * time.Second
+
+// waitBriefly bounds a migration's wait for the lock of a table. A session that reads a table for long, such as pg_dump, makes the
+// migration wait, and the calls of all replicas wait behind it: so for less than their own lock_timeout.
+const waitBriefly = `SET LOCAL lock_timeout = '1s'`
+
 // bringUpToDate runs the scripts that are missing, in one transaction, while no other replica does, and sees to it that
-// the ids of the audit log go on above those that are there.
+// the ids of the audit log go on above those that are there. Where another session has locked a table, it tries again until ctx ends.
 func (m migrations) bringUpToDate(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		err := m.tryToBringUpToDate(ctx, conn)
+		if !hasCode(err, lockNotAvailable) || !pause(ctx, migrationPause) {
+			return err
+		}
+	}
+}
+
+func (m migrations) tryToBringUpToDate(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if err := m.migrate(ctx, tx); err != nil {
 			return err
@@ -98,6 +115,11 @@ func (m migrations) migrate(ctx context.Context, tx pgx.Tx) error {
 	from, err := m.version(ctx, tx.Conn())
 	if err != nil {
 		return err
+	}
+	if from < len(m) {
+		if _, err := tx.Exec(ctx, waitBriefly); err != nil {
+			return err
+		}
 	}
 	if from == 0 {
 		const start = `CREATE TABLE pimsd_schema (version integer NOT NULL); INSERT INTO pimsd_schema VALUES (0)`
