@@ -28,7 +28,7 @@ func CheckStopped(ctx context.Context, c *config.Config) error {
 // CopyToPostgres copies everything that the store holds into the empty PostgreSQL database of the URL, reads it back and
 // compares it. The service must be stopped: two stores of one device tear its ratchet apart.
 func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, error) {
-	to, err := postgres.OpenOrCreate(ctx, postgres.Options{URL: url})
+	to, err := openTarget(ctx, url)
 	if err != nil {
 		return Copied{}, err
 	}
