@@ -17,13 +17,13 @@ demo: ## one verified OTP on loopback, nothing to set up, nothing left running
 run: ## the same, and keep serving; FLAGS=--free-ports chooses ports that are free
 	@go build -o bin/pimsd ./cmd/pimsd && exec bin/pimsd dev $(FLAGS)
 
-# Packages of the service that start goroutines, or share what they have: a test of the documents compares the list with the code. The
+# Packages of the service that start goroutines or share values between them; makefile_test.go compares the list with the code. The
 # longest are first, so that both cores are busy to the end.
 RACED := ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./internal/inwebosim ./internal/inwebo ./internal/authn \
 	./internal/api ./internal/app ./internal/store/seal ./internal/admission ./internal/storequeue ./internal/telemetry \
 	./internal/testkit/storetest
-# The others compute alone, or test whole daemons and processes, which take several times as long under the detector: `make test-all`
-# has it look at them.
+# The others have no concurrency of their own, or test whole daemons and processes, which take several times as long with the race
+# detector: `make test-all` runs them with it.
 OTHERS = ./cmd/pimsd ./internal/testkit/pimsdtest $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
 
 .PHONY: test

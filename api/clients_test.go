@@ -10,8 +10,8 @@ import (
 	"github.com/pimsd/pimsd/internal/errcodes"
 )
 
-// The examples of docs/clients.md that no test runs decide by reasons, advices and headers that there are.
-func TestExamplesDecideByWhatThereIs(t *testing.T) {
+// The Kotlin and Swift examples of docs/clients.md, which no test runs, use only reasons, advice values and headers that exist.
+func TestExamplesUseKnownReasons(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../docs/clients.md")
 	if err != nil {

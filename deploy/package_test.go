@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The Debian package is built as a release builds it, and installed, upgraded, removed and purged in a folder of its own. As root: dpkg
-// gives files away.
+// The Debian package is built as a release builds it, and installed, upgraded, removed and purged in a folder of its own. The test needs
+// root, because dpkg sets the owners of files.
 func TestDebianPackage(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -66,19 +66,19 @@ func TestDebianPackage(t *testing.T) {
 	}
 }
 
-// machine is a folder in which packages are installed, and a service manager that writes down what it is told.
+// machine is a folder in which packages are installed, with a service manager that only records its commands.
 type machine struct {
-	root, work, told string
-	read             int // bytes of told
+	root, work, commands string // the last is a file
+	read                 int    // bytes of it
 }
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{root: t.TempDir(), work: t.TempDir()}
-	m.told = filepath.Join(m.work, "told")
+	m.commands = filepath.Join(m.work, "commands")
 	for name, content := range map[string]string{
 		filepath.Join(m.root, "var/lib/dpkg/status"): "",
-		filepath.Join(m.work, "systemctl"):           "#!/bin/sh\necho \"$*\" >>" + m.told + "\n",
+		filepath.Join(m.work, "systemctl"):           "#!/bin/sh\necho \"$*\" >>" + m.commands + "\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 			t.Fatal(err)
@@ -157,15 +157,15 @@ func (m *machine) dpkg(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// expectManager expects what the service manager was told since the last time.
+// expectManager checks the commands that the service manager has received since the last call.
 func (m *machine) expectManager(t *testing.T, want ...string) {
 	t.Helper()
-	content, err := os.ReadFile(m.told)
+	content, err := os.ReadFile(m.commands)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.TrimSpace(string(content[m.read:])); got != strings.Join(want, "\n") {
-		t.Errorf("the service manager was told %q, want %q", got, want)
+		t.Errorf("the service manager received %q, want %q", got, want)
 	}
 	m.read = len(content)
 }

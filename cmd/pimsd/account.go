@@ -203,7 +203,7 @@ func errUnknown(account otp.Account) error {
 	return fmt.Errorf("nothing is stored of an account %q: pimsd account list shows the accounts", account)
 }
 
-// warnIfUnknown says that nothing is stored of an account whose name may be misspelled.
+// warnIfUnknown warns on standard error when nothing is stored of the account: its name may be misspelled.
 func (p process) warnIfUnknown(ctx context.Context, service *otp.Service, account otp.Account) {
 	status, err := service.Status(ctx, account)
 	if err == nil && !status.Known {

@@ -160,7 +160,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// The README's first commands are what the gate runs, and after them the rest of what CONTRIBUTING.md lists.
+// The gate runs the first commands of the README, and the other commands that CONTRIBUTING.md lists.
 func TestTheGateRunsTheREADME(t *testing.T) {
 	readme := documents(t)["README.md"]
 	gate, err := os.ReadFile("../../.ci/run")

@@ -102,7 +102,8 @@ func unlessInterrupted(ctx context.Context, read func() (string, error)) (string
 // maxSMSCode is how many characters an SMS code may have, as in the API.
 const maxSMSCode = 64
 
-// readSMSCode returns the code that a flag gave, or asks for it. It refuses what cannot be one before anything else is asked for.
+// readSMSCode returns the SMS code of the flag, or asks for it when the flag is empty. It returns a usage error for a text that cannot be
+// a code, so that the command asks for no PIN that would be of no use.
 func (p process) readSMSCode(ctx context.Context, given string) (secret.Text, error) {
 	code := secret.NewText(given)
 	if code.IsEmpty() {
@@ -113,8 +114,8 @@ func (p process) readSMSCode(ctx context.Context, given string) (secret.Text, er
 	}
 	strange := func(r rune) bool { return r <= ' ' || r > '~' }
 	if text := code.Reveal(); len(text) > maxSMSCode || strings.ContainsFunc(text, strange) {
-		return secret.Text{}, usageError{fmt.Errorf("what was given is no SMS code: write the code alone, without blanks, up to %d letters "+
-			"and digits", maxSMSCode)}
+		return secret.Text{}, usageError{fmt.Errorf("the SMS code cannot be one: enter the code alone, without blanks, at most %d "+
+			"characters", maxSMSCode)}
 	}
 	return code, nil
 }

@@ -37,7 +37,7 @@ type transferStore interface {
 var (
 	errNotInPostgres = errors.New("accounts are transferred from one PostgreSQL database to another: the store is an SQLite one, which " +
 		"`pimsd store copy` without --prefix copies as a whole")
-	errSameDatabase = errors.New("the URL names the database that the accounts are in: name another one, which is not a copy of it either")
+	errSameDatabase = errors.New("the URL names the database that the accounts are in, or a copy of it: name another database")
 	errOlderKeys    = errors.New("it is sealed under another key than the current one: run `pimsd seal rotate` first")
 	errOtherKeys    = errors.New("the two databases have their records sealed under different keys: give both services the same seal.keys")
 )
