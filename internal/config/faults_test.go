@@ -51,6 +51,14 @@ func TestFaults(t *testing.T) {
 		{file(strings.Repeat("#", 64<<10+1)), []string{"pimsd.yaml is larger than 64 KiB: that is no file of settings"}},
 		{file("l\x00i\x00\xff"), []string{"pimsd.yaml is not text in UTF-8: save it in that encoding"}},
 		{
+			environ("PIMSD_TRACES_OTLP_URL=http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS=Authorization=%%%"),
+			[]string{"OTEL_EXPORTER_OTLP_HEADERS has not the form name=value,name=value, each value percent-encoded: correct it, or unset traces.otlp_url"},
+		},
+		{
+			environ("PIMSD_TRACES_OTLP_URL=http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS=a=b, c=d%20e", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=token"),
+			[]string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS has not the form name=value,name=value, each value percent-encoded: correct it, or unset traces.otlp_url"},
+		},
+		{
 			environment{files: map[string]string{"/s": "\r\n"}, environ: []string{"PIMSD_DATABASE_URL_FILE=/s"}},
 			[]string{"PIMSD_DATABASE_URL_FILE names a file that is empty: write the secret into /s"},
 		},

@@ -39,6 +39,7 @@ func Load(in Input) (*Config, error) {
 	l.resolveDataDir()
 	l.config.derive()
 	l.checkRules()
+	l.checkTraceHeaders()
 	if len(l.faults) > 0 {
 		return nil, l.faults
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // Traces is where spans go.
@@ -45,4 +46,35 @@ func collector(p *string) value {
 		},
 		text: func() string { return *p },
 	}
+}
+
+// checkTraceHeaders makes malformed headers for the collector a fault, because the exporter, which reads them itself, leaves them out
+// without an error. The fault has no text of them: they are often tokens.
+func (l *loader) checkTraceHeaders() {
+	if l.config.Traces.OTLPURL == "" {
+		return
+	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
+		if text := l.environ(name); text != "" && !areTraceHeaders(text) {
+			l.fault(name, "has not the form name=value,name=value, each value percent-encoded: correct it, or unset traces.otlp_url")
+		}
+	}
+}
+
+// areTraceHeaders reports whether the exporter can read all headers of a variable.
+func areTraceHeaders(text string) bool {
+	for header := range strings.SplitSeq(text, ",") {
+		name, value, found := strings.Cut(header, "=")
+		if _, err := url.PathUnescape(value); !found || err != nil || !isToken(strings.TrimSpace(name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// isToken reports whether a text is a token of HTTP, as the name of a header must be (RFC 9110 §5.6.2).
+func isToken(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
 }

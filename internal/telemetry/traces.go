@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -23,9 +25,10 @@ type TraceConfig struct {
 	Failed  func(error)
 }
 
-// NewTraces makes one. It does not connect: a collector that cannot be reached costs spans and nothing else, and Failed hears
-// of it.
+// NewTraces returns a Traces. It does not connect: a collector that cannot be reached costs spans and nothing else, and Failed is called.
+// The log of OpenTelemetry itself is discarded, because it repeats what it cannot read of its variables, among them tokens.
 func NewTraces(ctx context.Context, c TraceConfig) (*Traces, error) {
+	otel.SetLogger(logr.Discard())
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.URL))
 	if err != nil {
 		return nil, err
