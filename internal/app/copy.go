@@ -131,8 +131,8 @@ func paged[T, K any](after K, read func(K) ([]T, error), key func(T) K) iter.Seq
 func compare(ctx context.Context, from, to Store) (copied Copied, err error) {
 	sameRow := func(a, b otp.Row) bool {
 		return a.Account == b.Account && a.Revision == b.Revision && a.InDoubt == b.InDoubt && a.LeasedUntil.Equal(b.LeasedUntil) &&
-			a.UnreadAnswers == b.UnreadAnswers && a.Claim == b.Claim && a.Disabled == b.Disabled && a.Epoch == b.Epoch && a.StoreEpoch == b.StoreEpoch &&
-			bytes.Equal(a.Body, b.Body) && bytes.Equal(a.Secrets.Reveal(), b.Secrets.Reveal())
+			a.UnreadAnswers == b.UnreadAnswers && a.Claim == b.Claim && a.Disabled == b.Disabled &&
+			a.Epoch == b.Epoch && a.StoreEpoch == b.StoreEpoch && bytes.Equal(a.Body, b.Body) && bytes.Equal(a.Secrets.Reveal(), b.Secrets.Reveal())
 	}
 	if copied.Accounts, err = same(allRows(ctx, from), allRows(ctx, to), sameRow); err != nil {
 		return copied, fmt.Errorf("compare the accounts: %w", err)

@@ -136,7 +136,7 @@ func encodeSample(s *Sample) (text []byte, err error) {
 			err = errors.New("the shape of an exchange could not be made")
 		}
 	}()
-	text, err = json.Marshal(transcriptLine{time.Now().UTC(), s.Shape()}) //nolint:forbidigo // a stamp for people
+	text, err = json.Marshal(transcriptLine{time.Now().UTC(), s.Shape()})
 	return append(text, '\n'), err
 }
 

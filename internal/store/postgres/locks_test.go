@@ -76,13 +76,13 @@ func TestWritableNeedsWhatASettleNeeds(t *testing.T) {
 func TestCommitComesWithTheAuditEntry(t *testing.T) {
 	t.Parallel()
 	proxy, url := pgtest.NewProxy(t, server.Database(t))
-	open(t, url).Close() //nolint:errcheck // it has made the tables
+	open(t, url).Close()
 	proxy.SilenceAt("commit\x00")
 	store, err := postgres.Open(t.Context(), postgres.Options{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close() //nolint:errcheck // only this test used it
+	defer store.Close()
 	w := writeOf("decided", 1)
 	w.Claim, w.History = &otp.Claim{Serial: "serial", Active: true}, &otp.History{Serial: "serial"}
 	if err := store.Create(t.Context(), w); err != nil {

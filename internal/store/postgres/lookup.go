@@ -97,8 +97,8 @@ func scanFetched(rows pgx.Rows, fetches []*fetched) error {
 	var body, vault, fingerprint, answer []byte
 	var unread int
 	var claim otp.Claim
-	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &unread, &claim.Serial, &claim.Active, &disabled, &answered, &answeredAt,
-		&epoch, &storeEpoch, &since, &body, &vault, &fingerprint, &answer)
+	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &unread, &claim.Serial, &claim.Active, &disabled, &answered,
+		&answeredAt, &epoch, &storeEpoch, &since, &body, &vault, &fingerprint, &answer)
 	if err != nil {
 		return err
 	}

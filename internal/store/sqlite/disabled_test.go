@@ -20,9 +20,14 @@ func TestMigrateDisabled(t *testing.T) {
 		body string
 		want bool
 	}{
-		{"\xa2\x66schema\x01\x68disabled\xf5", true}, {"\xa2\x66schema\x01\x68disabled\xf4", false}, {"\xa1\x66schema\x01", false},
-		{`{"schema":1,"disabled":true,"step":1}`, true}, {`{"schema":1,"service":"\"disabled\":true"}`, false},
-		{"\x00\x68disabled\xf5\x68damage", true}, {`{"disabled":true,"da`, true}, {"", false},
+		{"\xa2\x66schema\x01\x68disabled\xf5", true},
+		{"\xa2\x66schema\x01\x68disabled\xf4", false},
+		{"\xa1\x66schema\x01", false},
+		{`{"schema":1,"disabled":true,"step":1}`, true},
+		{`{"schema":1,"service":"\"disabled\":true"}`, false},
+		{"\x00\x68disabled\xf5\x68damage", true},
+		{`{"disabled":true,"da`, true},
+		{"", false},
 	}
 	err = withConn(t.Context(), path, standardPragmas(), func(c *conn) error {
 		for i, b := range bodies {

@@ -253,7 +253,9 @@ func TestRestoredAccountStaysDisabled(t *testing.T) {
 	}
 	closeStore(t, s)
 	spoil(t, dir, "UPDATE device SET body = x'7b' WHERE account = 'account 1'")
-	install(t, dir, backup)
+	if _, unreadable := install(t, dir, backup); unreadable != nil {
+		t.Fatal(unreadable)
+	}
 	rows, err := openWith(t, dir, builtIn()).List(t.Context(), "", 10)
 	if err != nil || len(rows) != 3 || !rows[0].Disabled || !rows[1].Disabled || rows[2].Disabled {
 		t.Errorf("the restored rows are %+v (%v)", rows, err)
