@@ -20,7 +20,7 @@ class Otp:
     def get_otp_code(self):
         """Returns a new OTP, or raises OtpError. A call whose answer is lost is repeated without costing another OTP."""
         headers = {"Authorization": "Bearer " + os.environ["OTP_KEY"], "Content-Type": "application/json",
-                   "Idempotency-Key": str(uuid.uuid4()), "X-Pims-Account": self.account}
+                   "Idempotency-Key": str(uuid.uuid4()), "X-Pims-Account": self.account or ""}
         body = json.dumps({"action": "withPIN", "pinCode": os.environ["OTP_PIN"]}).encode()
         request = urllib.request.Request(self.url + "/v1/authentication/otp", body, headers)
         for last in (False, True):

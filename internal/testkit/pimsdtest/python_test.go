@@ -46,7 +46,7 @@ func TestPythonDropIn(t *testing.T) {
 	t.Parallel()
 	a := enrolled(t)
 	p := dropIn{account: a, address: a.Daemon.URL("")}
-	for _, name := range []string{"['alice']", "[]"} {
+	for _, name := range []string{"['alice']", "[]", "[None]"} {
 		if got := p.run(t, aPIN, name, "print(device.get_otp_code())"); !a.Verify(got) {
 			t.Errorf("for the account %s, inWebo does not accept %q", name, got)
 		}
