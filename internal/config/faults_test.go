@@ -55,7 +55,7 @@ func TestFaults(t *testing.T) {
 			[]string{"OTEL_EXPORTER_OTLP_HEADERS has not the form name=value,name=value, each value percent-encoded: correct it, or unset traces.otlp_url"},
 		},
 		{
-			environ("PIMSD_TRACES_OTLP_URL=http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS=a=b, c=d%20e", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=token"),
+			environ("PIMSD_TRACES_OTLP_URL=http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS=a=b, c=d%20e,", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=token"),
 			[]string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS has not the form name=value,name=value, each value percent-encoded: correct it, or unset traces.otlp_url"},
 		},
 		{

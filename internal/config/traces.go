@@ -64,6 +64,9 @@ func (l *loader) checkTraceHeaders() {
 // areTraceHeaders reports whether the exporter can read all headers of a variable.
 func areTraceHeaders(text string) bool {
 	for header := range strings.SplitSeq(text, ",") {
+		if strings.TrimSpace(header) == "" { // such as behind a comma at the end
+			continue
+		}
 		name, value, found := strings.Cut(header, "=")
 		if _, err := url.PathUnescape(value); !found || err != nil || !isToken(strings.TrimSpace(name)) {
 			return false
