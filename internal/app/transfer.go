@@ -121,15 +121,7 @@ func (t *transfer) run(ctx context.Context) (done int, err error) {
 	if err := t.copyKeys(ctx); err != nil {
 		return 0, err
 	}
-	for _, account := range all {
-		if err := t.account(ctx, account); err != nil {
-			return done, fmt.Errorf("%d of %d accounts are transferred, and account %q is not: %w", done, len(all), account, err)
-		}
-		if done++; t.Progress != nil {
-			t.Progress(done, len(all))
-		}
-	}
-	return done, nil
+	return t.accounts(ctx, all)
 }
 
 // prefixRows returns the rows of the accounts whose names begin with the prefix.
@@ -255,9 +247,7 @@ func (t *transfer) move(ctx context.Context, here, there postgres.AccountContent
 	}
 	there.Row.StoreEpoch = otp.Epoch{}
 	if !reflect.DeepEqual(want, there.Row) || !hasAll(there.Former, here.Former) {
-		return errors.New("the other database has another record of it: leave it disabled in one of the two, forget its device in the " +
-			"one whose last OTP is older (`pimsd account forget`), and see `pimsd account show` for both; if that is the other one, " +
-			"delete the account's row there before this is repeated")
+		return errOtherRecord
 	}
 	if err := t.to.Writable(ctx); err != nil { // what is read may not be on a synchronous standby before a later write is
 		return err

@@ -213,6 +213,9 @@ func refuseTransfers(t *testing.T, server *pgtest.Server) {
 	if err := run(); err == nil || !strings.Contains(err.Error(), "has another record of it") {
 		t.Errorf("an account that was used since it was copied: %v", err)
 	}
+	if status, err := m.origin.Status(t.Context(), movedAccounts()[1]); err != nil || status.Activated {
+		t.Errorf("the account behind it is not transferred: %+v, %v", status, err)
+	}
 	if status, err := m.origin.Status(t.Context(), first.Account); err != nil || !status.Activated {
 		t.Errorf("its device is gone: %+v, %v", status, err)
 	}
