@@ -11,9 +11,13 @@ const actionTransfer = "transfer"
 // ErrChanged means that a record is no longer the one that was copied. Its cause is ErrNotDisabled: the account was enabled meanwhile.
 var ErrChanged = fmt.Errorf("the record was changed since it was copied: %w", ErrNotDisabled)
 
+// lateAnswerWait is how long after the end of a lease a device is not transferred yet. The process that had the lease may have an answer of
+// inWebo that it cannot store at the moment: the device would be lost, because its new keys no longer reach it.
+const lateAnswerWait = 10 * time.Minute
+
 // Transferred returns the row of a disabled account as another store, of that doubt epoch, gets it. A device that is in doubt, for whatever
 // reason, is so there as well. The same row becomes the same again. ErrNotDisabled and ErrBusy mean that the account must be
-// disabled first, or has a conversation under way.
+// disabled first, or has a conversation under way or one that may still store its answer.
 func Transferred(row Row, now time.Time, epoch uint64) (Row, error) {
 	r, err := decodeBody(row)
 	switch {
@@ -23,6 +27,9 @@ func Transferred(row Row, now time.Time, epoch uint64) (Row, error) {
 		return Row{}, fmt.Errorf("account %q: %w", row.Account, ErrNotDisabled)
 	case r.LeasedAt(now):
 		return Row{}, fmt.Errorf("account %q: %w", row.Account, ErrBusy)
+	case r.Lease != nil && now.Before(r.Lease.Until.Add(lateAnswerWait)):
+		return Row{}, fmt.Errorf("account %q: its last call has not stored what became of it, and a replica may still have an answer of inWebo: "+
+			"repeat this after %s: %w", row.Account, r.Lease.Until.Add(lateAnswerWait).Format(time.RFC3339), ErrBusy)
 	}
 	if lease := r.Lease; lease != nil {
 		r = r.withLeaseOvertaken()

@@ -3,8 +3,10 @@ package otp_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -63,4 +65,31 @@ func TestForgetTransferred(t *testing.T) {
 	if err := service.ForgetTransferred(t.Context(), e.request(), copied); !errors.Is(err, otp.ErrNoDevice) {
 		t.Errorf("a repeat: %v", err)
 	}
+}
+
+// A device is not transferred while a process may still have an answer for it, whose keys would come too late.
+func TestTransferWaitsForLateAnswer(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{Ratchet: inwebosim.RatchetK1})
+		_ = overtaken(t, d, true, func(s *otp.Service) {
+			must(t, s.Disable(t.Context(), d.request()))
+			row, now, err := d.memory.Fetch(t.Context(), d.request().Account)
+			must(t, err)
+			if _, err := otp.Transferred(row, now, 1); !errors.Is(err, otp.ErrBusy) {
+				t.Errorf("when the lease has ended: %v", err)
+			}
+			moved, err := otp.Transferred(row, now.Add(time.Hour), 1)
+			must(t, err)
+			if !moved.InDoubt {
+				t.Error("an hour later, the device is not in doubt")
+			}
+		}, nil)
+		row, now, err := d.memory.Fetch(t.Context(), d.request().Account)
+		must(t, err)
+		if moved, err := otp.Transferred(row, now, 1); err != nil || moved.InDoubt {
+			t.Errorf("when the answer is stored: in doubt is %v (%v)", moved.InDoubt, err)
+		}
+	})
 }
