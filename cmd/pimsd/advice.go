@@ -62,7 +62,7 @@ func otpAdvices() []advice {
 		{otp.ErrUnreadable, "The answer is kept, sealed, and the device is in doubt. Report it; a newer pimsd may read it: " +
 			"pimsd account reread ACCOUNT"},
 		{otp.ErrSuperseded, "Another call has used the device meanwhile. Ask again."},
-		{otp.ErrNoDevice, "Enroll one with: pimsd enroll ACCOUNT"},
+		{otp.ErrNoDevice, "Enroll one with: pimsd enroll ACCOUNT\nIf the name is misspelled: pimsd account list has all names."},
 		{otp.ErrDisabled, "An operator has disabled the account. When its calls may go on: pimsd account enable ACCOUNT"},
 		{otp.ErrNotDisabled, "Disable it first: pimsd account disable ACCOUNT"},
 		{otp.ErrAlreadyEnrolled, "To enroll again, add --replace; the present device stays until the new one is stored."},
@@ -74,7 +74,7 @@ func otpAdvices() []advice {
 			"pimsd seal list shows which keys its records need."},
 		{otp.ErrSealed, "Add the key that the record was sealed with to seal.keys or seal.keys_file; pimsd seal list shows which are there."},
 		{otp.ErrDamaged, "Make its device again, with a new SMS code: pimsd enroll ACCOUNT --replace\n" +
-			"Or remove what is left of it: pimsd account forget ACCOUNT"},
+			"Or, also of a disabled account, remove what is left of it: pimsd account forget ACCOUNT"},
 		{otp.ErrStore, "Look after the store: its disk, its database, and whether this user may write to it. Nothing was sent to inWebo."},
 		{otp.ErrActivations, "pimsd makes no more of them than sms_activations.refuse_at, for inWebo locks the account after about 20. " +
 			"To make one all the same, add --force."},

@@ -8,8 +8,11 @@ import http.client, json, os, urllib.error, urllib.request, uuid
 class OtpError(Exception):
     """A call failed for reason. advice says what helps: retry, ask_pin, enroll, operator, fix_request or give_up."""
     def __init__(self, reason, advice):
-        super().__init__(f"pimsd: {reason}, advice: {advice}")
+        super().__init__(reason, advice)
         self.reason, self.advice = reason, advice
+
+    def __str__(self):
+        return f"pimsd: {self.reason}, advice: {self.advice}"
 
 
 class Otp:
