@@ -168,7 +168,9 @@ func TestEndOfInputEndsPrompt(t *testing.T) {
 
 func TestEndOfInputConfirmsNothing(t *testing.T) {
 	t.Parallel()
-	person, cmd, said := startOnTerminal(t, withStore(t), "account", "forget", "--account", testAccount)
+	h := newHarness(t)
+	h.enroll()
+	person, cmd, said := startOnTerminal(t, h.environ, "account", "forget", "--account", testAccount)
 	if _, err := person.WriteString(endOfInput); err != nil {
 		t.Fatal(err)
 	}
