@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httputil"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -39,6 +40,17 @@ func unchunked(head http.Header, body io.Reader) io.Reader {
 		return text
 	}
 	return httputil.NewChunkedReader(text)
+}
+
+// chunkLine is a line of a text that may be the head of a chunk.
+var chunkLine = regexp.MustCompile(`\n[0-9A-Fa-f][^\n]*\n`)
+
+var errChunks = errors.New("its chunks cannot be told from its values")
+
+// hasChunkLine reports whether a value of a document that was read with the heads of its chunks may be such a head: that of
+// "<id></id>" in two chunks, for example.
+func (d *document) hasChunkLine() bool {
+	return slices.ContainsFunc(d.children, func(c child) bool { return chunkLine.MatchString(d.texts[c.middle:c.end]) })
 }
 
 // isUnknownCoding reports whether a body that is coded like that is nothing that pimsd can decode.

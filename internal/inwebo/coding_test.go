@@ -74,3 +74,27 @@ func TestReadAnswerThatWasKeptWithItsHead(t *testing.T) {
 		}
 	}
 }
+
+// Where chunks have wrong lengths, the document is read with the heads of the chunks in it. None of these is taken for a value.
+func TestTheHeadOfAChunkIsNoValue(t *testing.T) {
+	whole := finalizeOf("<id></id><Tsync></Tsync><K0></K0><K1></K1><dK1></dK1>")
+	for _, name := range []string{"id", "Tsync", "K0", "K1", "dK1"} {
+		first, second, _ := strings.Cut(whole, "</"+name+">")
+		second = "</" + name + ">" + second
+		base := serveRaw(t, func(_ int, conn *rawConn) {
+			conn.request()
+			conn.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", len(first), first, len(second)-8, second)
+		})
+		for exchange, make := range finalized(t, base) { //nolint:predeclared // as in the table of calls
+			sync, err := make()
+			u, isUnread := errors.AsType[*inwebo.Unreadable](err)
+			if !isUnread {
+				t.Errorf("%s, %s: %+v, %v; want it unreadable", exchange, name, sync, err)
+				continue
+			}
+			if reading, err := inwebo.ReadAnswer(exchange, u.Answer); !errors.Is(err, inwebo.ErrUnreadable) {
+				t.Errorf("%s, %s: read again: %+v, %v; want it unreadable", exchange, name, reading, err)
+			}
+		}
+	}
+}

@@ -41,6 +41,9 @@ func (x *call) receive(ctx context.Context) (_ answer, usable bool, err error) {
 		if d, x.read, err = readDocument(x.body); x.body.fault == nil {
 			x.body.fault = fault
 		}
+		if err == nil && d.hasChunkLine() {
+			return answer{}, false, x.opaqueFault(errChunks)
+		}
 	}
 	switch {
 	case !isSuccess(status) && (d.root != rootOf(x.name) || err != nil && d.root == rootSetup):
