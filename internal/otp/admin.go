@@ -106,7 +106,7 @@ func (r Record) forgotten(time.Time) (Record, error) {
 }
 
 // Disable has the account's calls refused with ErrDisabled from now on, and keeps its device. A conversation that is under way
-// ends first. ErrNoDevice means that nothing is stored of the account.
+// ends first. ErrNoDevice means that nothing is stored of the account. A record that cannot be decoded stays as it is.
 func (s *Service) Disable(ctx context.Context, request Request) error {
 	return s.setDisabled(ctx, request, actionDisable, true)
 }
@@ -117,7 +117,7 @@ func (s *Service) Enable(ctx context.Context, request Request) error {
 }
 
 func (s *Service) setDisabled(ctx context.Context, request Request, action string, disabled bool) error {
-	return s.administer(ctx, request, action, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
+	return s.administer(ctx, request, action, keepsBody, func(r Record, _ time.Time) (Record, error) {
 		if r.isFirst() {
 			return r, ErrNoDevice
 		}
@@ -128,7 +128,7 @@ func (s *Service) setDisabled(ctx context.Context, request Request, action strin
 
 // administer changes the record of an account without a lease, in one write with its audit entry. tolerance says which records it can work
 // on: one whose secrets cannot be opened, for a change that keepsSecrets; one that cannot be decoded either, for one that
-// replacesDevice; and none of these, for a change that needsKeys.
+// keepsBody or replacesDevice; and none of these, for a change that needsKeys.
 func (s *Service) administer(
 	ctx context.Context, request Request, action string, tolerance tolerance, change func(Record, time.Time) (Record, error),
 ) error {

@@ -219,6 +219,9 @@ const (
 	needsKeys tolerance = iota
 	// keepsSecrets is for those that leave the secrets as they are: they work on a record whose secrets cannot be opened.
 	keepsSecrets
+	// keepsBody is for those that change nothing but what is stored next to the body: they work on a record that cannot be decoded, and
+	// leave what is left of it as it is.
+	keepsBody
 	// replacesDevice is for those that remove the device or put another one in its place: they work on a record that
 	// cannot be decoded, too.
 	replacesDevice
@@ -242,14 +245,22 @@ func (t tolerance) decode(found Snapshot, limits *Limits) (Record, error) {
 		decode = decodeBody
 	}
 	r, err := decode(row)
-	switch damaged := errors.Is(err, ErrDamaged) && t >= replacesDevice; {
+	switch damaged := errors.Is(err, ErrDamaged) && t >= keepsBody; {
 	case damaged:
-		return row.remains(limits.Guard), nil
+		return row.remains(limits.Guard).keeping(row, t), nil
 	case err != nil, !row.Unopened:
 		return r, err
 	}
 	r.sealed, r.sealedUnread = row.Secrets, row.UnreadAnswers
 	return r, nil
+}
+
+// keeping returns what remains of a damaged row as a call of that tolerance writes it.
+func (r Record) keeping(row Row, t tolerance) Record {
+	if t == keepsBody {
+		r.undecoded = &row
+	}
+	return r
 }
 
 // withoutSealed returns the record without the secrets that were not opened.

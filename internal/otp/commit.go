@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strconv"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // fetch returns the record as it is stored now. It sets what fetchRow sets. A missing record is an empty one of revision 0.
@@ -88,6 +90,9 @@ func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcom
 // writeOver returns the write of next over the record from, with its audit entry. The Write changes only what differs from the row of
 // from; see Write.
 func writeOver(id string, from, next Record, entry AuditEntry) (Write, error) {
+	if from.undecoded != nil {
+		return writeOverUndecoded(id, from, next, entry), nil
+	}
 	same := next.hasSecretsOf(from)
 	row, err := encode(next, same)
 	w := Write{ID: id, Row: row, SameSecrets: same, History: next.inherited, AuditEntry: entry}
@@ -105,6 +110,20 @@ func writeOver(id string, from, next Record, entry AuditEntry) (Write, error) {
 		w.Disabled = &next.Disabled
 	}
 	return w, err
+}
+
+// writeOverUndecoded is writeOver for a record that cannot be decoded, and whose body and secrets stay.
+func writeOverUndecoded(id string, from, next Record, entry AuditEntry) Write {
+	row := *from.undecoded
+	row.Revision, row.Secrets, row.Unopened = next.Revision, secret.Bytes{}, false
+	if !row.LeasedUntil.IsZero() && next.Lease != nil { // its stamps may have been corrected
+		row.LeasedUntil = next.Lease.Until
+	}
+	w := Write{ID: id, Row: row, SameSecrets: true, AuditEntry: entry}
+	if next.Disabled != from.Disabled {
+		w.Disabled = &next.Disabled
+	}
+	return w
 }
 
 // entry returns the entry of the audit log for a stage of the call.

@@ -1,12 +1,15 @@
 package otp_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // A disabled account keeps its device, and none of its calls reaches inWebo until it is enabled.
@@ -111,4 +114,62 @@ func TestDamageDoesNotEnableAnAccount(t *testing.T) {
 	if e.record(t).Disabled {
 		t.Error("an enrollment over a damaged record has disabled the account")
 	}
+}
+
+// An account whose record cannot be decoded is enabled and disabled as any other: that is stored next to the body. What is left of the
+// record stays as it is stored, so that it can be looked at and repaired.
+func TestADamagedRecordIsEnabledAndDisabled(t *testing.T) {
+	t.Parallel()
+	e := newEnrollee(t, usual)
+	e.mustEnroll(t, otp.EnrollRequest{})
+	service := serviceOn(t, e.memory, e)
+	whole := e.row(t)
+	secrets := whole.Secrets.Reveal()
+	noKeys := whole
+	noKeys.Secrets = secret.NewBytes(secrets[:len(secrets)-1])
+	for what, damaged := range map[string]otp.Row{
+		"a body that is cut":       withBody(whole, whole.Body[:len(whole.Body)-1]),
+		"a body that is gone":      withBody(whole, nil),
+		"secrets that are damaged": noKeys,
+	} {
+		e.memory.Restore(damaged)
+		for i, change := range []func(context.Context, otp.Request) error{service.Disable, service.Enable} {
+			if err := change(t.Context(), e.request()); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			row, disabled := e.row(t), i == 0
+			if row.Disabled != disabled || row.Revision != damaged.Revision+uint64(i)+1 || !bytes.Equal(row.Body, damaged.Body) ||
+				!bytes.Equal(row.Secrets.Reveal(), damaged.Secrets.Reveal()) || row.Claim != damaged.Claim || row.Epoch != damaged.Epoch {
+				t.Errorf("%s: the row of the account, disabled: %v, is %+v", what, disabled, row)
+			}
+			if _, err := service.Status(t.Context(), e.account); !errors.Is(err, otp.ErrDamaged) {
+				t.Errorf("%s: the status ends with %v", what, err)
+			}
+		}
+	}
+	_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN, Replace: true})
+	must(t, err)
+	e.mustIssue(t)
+}
+
+// While a conversation has the device of a damaged record leased, the account is neither enabled nor disabled.
+func TestADamagedRecordThatIsLeasedIsNotDisabled(t *testing.T) {
+	t.Parallel()
+	e := newEnrollee(t, usual)
+	e.mustEnroll(t, otp.EnrollRequest{})
+	damaged := withBody(e.row(t), []byte("{"))
+	damaged.LeasedUntil = time.Now().Add(time.Minute)
+	e.memory.Restore(damaged)
+	limits := generous()
+	limits.QueueWait = 0
+	hasty := otp.New(e.memory, wire(t, e.sim.ProtocolURL(), time.Minute), limits, nil)
+	defer drained(t, hasty)
+	if err := hasty.Disable(t.Context(), e.request()); !errors.Is(err, otp.ErrBusy) {
+		t.Errorf("a record that a conversation has leased: %v", err)
+	}
+}
+
+func withBody(row otp.Row, body []byte) otp.Row {
+	row.Body = body
+	return row
 }

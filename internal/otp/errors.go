@@ -40,7 +40,7 @@ var (
 	// ErrStore means that the store failed before inWebo was asked, or in a call that does not ask inWebo, as those of administration.
 	ErrStore = newCause(errcodes.ReasonStoreFailed, "the store failed")
 	// ErrDamaged means that the stored record of the account cannot be decoded, or its secrets do not open under their key. Its text is the
-	// end of "the record of account … is damaged". Forget, and Enroll with Replace, work on such a record.
+	// end of "the record of account … is damaged". Forget, Disable, Enable, and Enroll with Replace work on it.
 	ErrDamaged = newCause(errcodes.ReasonRecordUnreadable, "is damaged")
 	// ErrServiceChoice means that the device knows several services and the configuration names none of them.
 	ErrServiceChoice = newCause(errcodes.ReasonServiceNotChosen, "the service to use is not configured")

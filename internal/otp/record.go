@@ -57,6 +57,8 @@ type Record struct {
 	legacy bool
 	// damaged reports that the stored record cannot be decoded, and that this is what is known of it.
 	damaged bool
+	// undecoded is the row of a damaged record that a write leaves as it is stored, except for Disabled; nil for any other record.
+	undecoded *Row
 
 	// Unread are answers of inWebo that could not be read, the oldest first. They are sealed like keys.
 	Unread []UnreadAnswer `json:"-"`
