@@ -28,7 +28,12 @@ func TestMain(m *testing.M) {
 // newLab is a lab without a pimsd of its own: with profiles, this binary is the service as well.
 func newLab(t *testing.T) *env {
 	t.Helper()
-	l := &env{scratch: t.TempDir(), progress: t.Output(), profileDir: t.TempDir(), pimsd: "none"}
+	scratch, err := os.MkdirTemp("", "pimsd-bench-test-") // PostgreSQL's user could not enter the folder of t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(scratch) })
+	l := &env{scratch: scratch, progress: t.Output(), profileDir: t.TempDir(), pimsd: "none"}
 	if err := l.build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
