@@ -34,9 +34,10 @@ Stop the service first, which is checked, or put it into maintenance (PIMSD_MAIN
 ratchet apart. Afterwards configure the service with the URL (database_url) and the same sealing keys (seal.keys), and start it.
 
 With --prefix, move the accounts whose names begin with PREFIX (fleet-1 includes fleet-10, as it does not for an API key) from one
-PostgreSQL database (database_url) to another one, which the services of both may use meanwhile. Disable the accounts first (pimsd account disable). Each account is copied and
-compared, and only then is its device forgotten in the first database. With --enable the account is then enabled in the other one. API
-keys that are valid for these accounts alone are copied, and the audit log is not. If the command is interrupted, run it again to continue.`,
+PostgreSQL database (database_url) to another one, which the services of both may use meanwhile. Disable the accounts first (pimsd
+account disable). Each account is copied and compared, and only then is its device forgotten in the first database. With --enable the
+account is then enabled in the other one. API keys that are valid for these accounts alone are copied, and the audit log is not. If the
+command is interrupted, run it again to continue.`,
 	}
 	prefix := cmd.Flags().String("prefix", "", "move the accounts whose names begin with `PREFIX`, from PostgreSQL to PostgreSQL")
 	enable := cmd.Flags().Bool("enable", false, "with --prefix: enable each account where it was moved to")

@@ -8,8 +8,8 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-var errOtherRecord = errors.New("the other database has another record of it: leave it disabled in one of the two, forget its device in the " +
-	"one whose last OTP is older (`pimsd account forget`), and see `pimsd account show` for both; if that is the other one, " +
+var errOtherRecord = errors.New("the other database has another record of it: leave it disabled in one of the two, forget its device in " +
+	"the one whose last OTP is older (`pimsd account forget`), and see `pimsd account show` for both; if that is the other one, " +
 	"delete the account's row there before this is repeated, as after an earlier move from there (docs/operations.md, Beyond one primary)")
 
 // maxNamed bounds the accounts that the error of a transfer names.

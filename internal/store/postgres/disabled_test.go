@@ -58,7 +58,7 @@ func TestMigrationBehindAReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer reader.Close(context.Background()) //nolint:errcheck // it only read
+	defer reader.Close(context.Background())
 	if _, err := reader.Exec(t.Context(), "BEGIN; SELECT FROM device"); err != nil {
 		t.Fatal(err)
 	}
