@@ -142,10 +142,14 @@ func (p forEnrollment) prepare(r Record, _ string, _ ClockReading, limits *Limit
 	if err := mayEnroll(r, limits, p.replace, p.force); err != nil {
 		return r, err
 	}
-	if r.Serial == "" || p.serialTaken && r.Device == nil {
+	drawsSerial := r.Serial == "" || p.serialTaken && r.Device == nil
+	if drawsSerial {
 		r.Serial, r.Tenure = p.drawn, 1
 	}
-	r.Enrollment = &Enrollment{Phase: PhaseEnrolling, Device: Device{Identity: inwebo.Unactivated()}}
+	// An earlier enrollment that a kept answer may complete stays until inWebo has activated another device.
+	if drawsSerial || !r.mayBeCompleted() {
+		r.Enrollment = &Enrollment{Phase: PhaseEnrolling, Device: Device{Identity: inwebo.Unactivated()}}
+	}
 	r.Activations++
 	return r, nil
 }

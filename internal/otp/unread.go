@@ -201,9 +201,7 @@ func (r Record) reread(now time.Time, name string) (Record, Reread) {
 // accepted the PIN when the answer was sent, so the guard forgives what was counted until then. The state before the answer becomes the
 // other state of the device.
 func (r Record) completed(answer UnreadAnswer, reading inwebo.Reading, now time.Time, name string) (Record, bool) {
-	fits := answer.Exchange == inwebo.ExchangeMSFinalize && reading.Accepted && answer.Step == r.Step &&
-		r.Enrollment != nil && r.Enrollment.Phase == PhaseActivated
-	if !fits {
+	if !reading.Accepted || !r.isCompletedBy(answer) {
 		return r, false
 	}
 	device := r.Enrollment.Device
@@ -216,6 +214,15 @@ func (r Record) completed(answer UnreadAnswer, reading inwebo.Reading, now time.
 	r.Device, r.Enrollment, r.Guard, r.Doubt = &device, nil, r.Guard.forgiveUntil(answer.At), nil
 	return r.reconsidered(now), true
 }
+
+// isCompletedBy reports whether the answer, if inWebo accepted with it, completes the enrollment of r.
+func (r *Record) isCompletedBy(answer UnreadAnswer) bool {
+	return answer.Exchange == inwebo.ExchangeMSFinalize && answer.Step == r.Step &&
+		r.Enrollment != nil && r.Enrollment.Phase == PhaseActivated
+}
+
+// mayBeCompleted reports whether an answer is kept that may complete the enrollment of r.
+func (r *Record) mayBeCompleted() bool { return slices.ContainsFunc(r.Unread, r.isCompletedBy) }
 
 // movedOn returns r with its device moved on by the answer, and reports whether the answer fits. The state before the answer becomes the
 // other state of the device.

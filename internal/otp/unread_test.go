@@ -346,3 +346,35 @@ func TestAnUnreadAnswerToAnActivation(t *testing.T) {
 	e.mustKeep(t, 0)
 	e.mustHaveOneSerial(t)
 }
+
+// An answer that may have completed an enrollment stays of use while no later enrollment has reached inWebo.
+func TestAFailedEnrollmentKeepsWhatAnEarlierOneMayHaveCompleted(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]inwebosim.Fault{
+		"setup refused":    {Kind: inwebosim.KindErr, Err: "NOK:CODE", Match: activateSetup.match},
+		"finalize refused": {Kind: inwebosim.KindErr, Err: "NOK:CODE", Match: activateFinalize.match},
+		"finalize lost":    {Kind: inwebosim.KindLostRequest, Match: activateFinalize.match},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnrollee(t, usual)
+			client := &unreadAt{wire(t, e.sim.ProtocolURL(), time.Minute), inwebo.ExchangeMSFinalize, false}
+			service := otp.New(e.memory, client, generous(), nil)
+			_, err := service.Enroll(t.Context(), e.request(), otp.EnrollRequest{SMSCode: smsCode, PIN: rightPIN})
+			drained(t, service)
+			if otp.CauseOf(err) != otp.ErrUnreadable {
+				t.Fatalf("told %v", err)
+			}
+			must(t, e.sim.Plant(fault))
+			if err := e.enroll(t, generous(), otp.EnrollRequest{}); err == nil {
+				t.Error("the other enrollment is done")
+			}
+			e.sim.ClearFaults()
+			if did := e.reread(t); did.Applied != 1 || !did.Enrolled {
+				t.Fatalf("reading it again did %+v", did)
+			}
+			e.id = e.record(t).Device.Identity.ID
+			e.mustIssue(t)
+		})
+	}
+}
