@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // newLab is a lab without a pimsd of its own: with profiles, this binary is the service as well.
 func newLab(t *testing.T) *env {
 	t.Helper()
-	scratch, err := os.MkdirTemp("", "pimsd-bench-test-") // PostgreSQL's user could not enter the folder of t.TempDir
+	scratch, err := os.MkdirTemp("", "pimsd-bench-test-") //nolint:usetesting // PostgreSQL could not enter a t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

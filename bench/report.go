@@ -71,8 +71,10 @@ func report(page string, all []figures) (string, error) {
 		}
 		fmt.Fprintf(&text, "| %s | %s%s | %s | %s |\n", g.what, sign, strconv.FormatFloat(g.bound, 'f', -1, 64), measured, result)
 	}
-	columns := []string{"p50", "OTPs per second", "CPU per OTP", "round trips per OTP", "most memory resident", "start to ready",
-		"memory resident, idle"}
+	columns := []string{
+		"p50", "OTPs per second", "CPU per OTP", "round trips per OTP", "most memory resident", "start to ready",
+		"memory resident, idle",
+	}
 	text.WriteString("\n| row | p50, ms | OTPs per second | CPU per OTP, ms | round trips per OTP | most MiB resident | " +
 		"start to ready, ms | idle, MiB |\n" +
 		"|---" + strings.Repeat("|---", len(columns)) + "|\n")
