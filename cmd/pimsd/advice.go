@@ -74,7 +74,8 @@ func otpAdvices() []advice {
 			"pimsd seal list shows which keys its records need."},
 		{otp.ErrSealed, "Add the key that the record was sealed with to seal.keys or seal.keys_file; pimsd seal list shows which are there."},
 		{otp.ErrDamaged, "Make its device again, with a new SMS code: pimsd enroll ACCOUNT --replace\n" +
-			"Or, also of a disabled account, remove what is left of it: pimsd account forget ACCOUNT"},
+			"If the account is disabled, before that: pimsd account enable ACCOUNT\n" +
+			"Or remove what is left of it: pimsd account forget ACCOUNT"},
 		{otp.ErrStore, "Look after the store: its disk, its database, and whether this user may write to it. Nothing was sent to inWebo."},
 		{otp.ErrActivations, "pimsd makes no more of them than sms_activations.refuse_at, for inWebo locks the account after about 20. " +
 			"To make one all the same, add --force."},

@@ -33,11 +33,7 @@ when it is not the one that it used last.`,
 			return err
 		}
 		if *all {
-			doubted, err := doubtAll(cmd.Context(), c)
-			if err == nil {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d in doubt.\n", doubted)
-			}
-			return err
+			return doubtAll(cmd.Context(), c, cmd.OutOrStdout())
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			err := core.OTP.Doubt(cmd.Context(), otp.Request{Account: who, Caller: caller})
@@ -49,21 +45,26 @@ when it is not the one that it used last.`,
 	})
 }
 
-// doubtAll puts every device in doubt, and returns how many there are.
-func doubtAll(ctx context.Context, c *config.Config) (devices int, err error) {
-	store, err := app.OpenMovedStore(ctx, c)
+// doubtAll puts every device in doubt, and writes how many there are. Its error names the records that cannot be read: their devices are in
+// doubt too, and need a repair.
+func doubtAll(ctx context.Context, c *config.Config, out io.Writer) (err error) {
+	core, err := app.OpenMovedRecords(ctx, c)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, core.Close()) }()
 	line := otp.AuditEntry{Caller: caller, Action: actionDoubtAll, Stage: otp.StageOutcome, Outcome: outcomeDone}
-	if err := store.RaiseEpoch(ctx, line); err != nil {
-		return 0, fmt.Errorf("put every device in doubt: %w", err)
+	if err := core.Store.RaiseEpoch(ctx, line); err != nil {
+		return fmt.Errorf("put every device in doubt: %w", err)
 	}
-	if devices, err = store.CountDoubt(ctx); err != nil {
-		return 0, fmt.Errorf("every device is in doubt, and they could not be counted: %w", err)
+	devices, err := core.Store.CountDoubt(ctx)
+	if err != nil {
+		return fmt.Errorf("every device is in doubt, and they could not be counted: %w", err)
 	}
-	return devices, nil
+	if _, err := fmt.Fprintf(out, "%d in doubt.\n", devices); err != nil {
+		return err
+	}
+	return core.EachAccount(ctx, func(otp.Status) error { return nil })
 }
 
 // What the audit log says when every device is put in doubt.

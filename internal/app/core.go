@@ -95,7 +95,25 @@ func openRecords(ctx context.Context, c *config.Config, how access) (*Core, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Core{Store: store, OTP: otp.New(seal.NewUnopened(store), nil, limits(c), nil)}, nil
+	return recordsOf(store, c), nil
+}
+
+// OpenMovedRecords is OpenRecords also when another PostgreSQL cluster has the database by now. The caller must put every device in doubt.
+func OpenMovedRecords(ctx context.Context, c *config.Config) (*Core, error) {
+	if c.DatabaseURL.IsEmpty() {
+		return OpenRecords(ctx, c)
+	}
+	database := DatabaseOf(c)
+	database.AnyServer = true
+	store, err := postgres.Open(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	return recordsOf(store, c), nil
+}
+
+func recordsOf(store Store, c *config.Config) *Core {
+	return &Core{Store: store, OTP: otp.New(seal.NewUnopened(store), nil, limits(c), nil)}
 }
 
 // open opens what the core has besides a transcript.
@@ -168,17 +186,6 @@ func openStore(ctx context.Context, c *config.Config, how access) (Store, error)
 	default:
 		return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir, Inspect: how == inspect})
 	}
-}
-
-// OpenMovedStore opens the configured store, which must exist, also when another PostgreSQL cluster has the database by now. The
-// caller must put every device in doubt.
-func OpenMovedStore(ctx context.Context, c *config.Config) (Store, error) {
-	if c.DatabaseURL.IsEmpty() {
-		return openStore(ctx, c, use)
-	}
-	database := DatabaseOf(c)
-	database.AnyServer = true
-	return postgres.Open(ctx, database)
 }
 
 // DatabaseOf returns how the configured database is opened.
