@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
@@ -80,13 +81,27 @@ Try it with "pimsd dev": it needs nothing and touches no real account.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
+		return usageError{fmt.Errorf("%w; %ssee %q", err, meantFlag(cmd, err), cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(
 		newServe(p), newDev(p), newSimulator(p), newEnroll(p), newImport(p), newOTP(p), newAccount(p), newKey(p), newAudit(p), newSeal(p),
 		newStore(p), newCheck(p), newConfig(p), newErrors(), newHealth(p), newVersion(),
 	)
 	return root
+}
+
+// meantFlag asks whether the flag was meant that an unknown one is likely to be a misspelling of; empty when there is none.
+func meantFlag(cmd *cobra.Command, err error) string {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return ""
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if meant := config.Meant(unknown.GetSpecifiedName(), names); meant != "" {
+		return "did you mean --" + meant + "? "
+	}
+	return ""
 }
 
 // noArgs refuses arguments that are no flags; a secret typed there by mistake is not repeated.

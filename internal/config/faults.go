@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -31,13 +33,20 @@ func (l *loader) fault(setting, format string, args ...any) {
 
 // nearest returns the name with the smallest edit distance to name.
 func nearest(name string, names []string) string {
-	best, least := "", -1
-	for _, candidate := range names {
-		if d := distance(name, candidate); least < 0 || d < least {
-			best, least = candidate, d
+	return slices.MinFunc(names, func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
+}
+
+// maxTypos is the largest edit distance at which one name is likely to be a misspelling of the other.
+const maxTypos = 2
+
+// Meant returns the name of which text is likely to be a misspelling; empty when there is none.
+func Meant(text string, names []string) string {
+	if len(names) > 0 {
+		if name := nearest(text, names); distance(text, name) <= maxTypos {
+			return name
 		}
 	}
-	return best
+	return ""
 }
 
 // distance is the one of Levenshtein, in bytes.
