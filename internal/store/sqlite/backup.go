@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 )
 
 // backupTimeout bounds one backup: while it reads, the write-ahead log is not written over.
@@ -150,10 +152,12 @@ func (m migrations) checkOpenCopy(ctx context.Context, c *conn, path string) (ve
 		id, version = r.integer(), int(r.integer())
 		return nil
 	}, "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
-	if isDamage(err) {
+	switch {
+	case primaryCode(err) == sqlite.ResultNotADB:
+		return 0, fmt.Errorf("%s is not an SQLite database, or encrypted: name a file that `pimsd store backup` wrote: %w", path, err)
+	case isDamage(err):
 		return 0, fmt.Errorf("%s is damaged: %w", path, err)
-	}
-	if err != nil {
+	case err != nil:
 		return 0, fmt.Errorf("read %s: %w", path, explain(err))
 	}
 	switch damage, err := quickCheck(ctx, c, ""); {

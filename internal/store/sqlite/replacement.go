@@ -76,6 +76,9 @@ func (r *Replacement) checkBackup(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the backup: %w", err)
 	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file: name one that `pimsd store backup` wrote", r.backup)
+	}
 	if at, err := os.Stat(r.path); err == nil && os.SameFile(at, info) {
 		return fmt.Errorf("%s is the store itself: name a backup of it", r.backup)
 	}
