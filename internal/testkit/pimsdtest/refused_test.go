@@ -90,7 +90,7 @@ func TestEveryRefusalNamesTheAccount(t *testing.T) {
 		{"not_enrolled", "fleet-none", change("fleet-none", "disable")},
 		{"quota_used_up", "fleet-used", ask("fleet-used")},
 		{"record_unreadable", "fleet-damaged", ask("fleet-damaged")},
-		{"record_unreadable", "fleet-damaged", change("fleet-damaged", "enable")},
+		{"record_unreadable", "fleet-damaged", change("fleet-damaged", "unlock")},
 		{"parameter_invalid", "fleet-1", d.Ask(bound, pimsdtest.WithPIN("1"))},
 		{"parameter_missing", "fleet-1", d.Ask(bound, `{"action":"withPIN"}`)},
 		{"body_invalid", "fleet-1", d.Ask(bound, `{`)},
