@@ -74,7 +74,8 @@ func TestListingPassesOverRecordThatCannotBeRead(t *testing.T) {
 	h.run("", "account", "forget", "--account", "carol", "--yes")
 }
 
-// All devices are in doubt, also one whose conversation ends afterwards, until it has had another one.
+// All devices are in doubt, also one whose conversation ends afterwards, until it has had another one. The one whose record cannot be
+// read is named.
 func TestDoubtOfAccountsThatAreBusyOrDamaged(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -91,7 +92,7 @@ func TestDoubtOfAccountsThatAreBusyOrDamaged(t *testing.T) {
 	}
 	await(t, "the conversation has begun", reached)
 	done, said, cmd := h.both("account", "doubt", "--all")
-	if cmd.ProcessState.ExitCode() != 0 || done != "3 in doubt.\n" {
+	if cmd.ProcessState.ExitCode() != statusFailed || done != "3 in doubt.\n" || !strings.Contains(said, `the record of account "bob" is damaged`) {
 		t.Errorf("status %d: %q, %s", cmd.ProcessState.ExitCode(), done, said)
 	}
 	release()
