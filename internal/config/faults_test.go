@@ -26,11 +26,11 @@ func TestFaults(t *testing.T) {
 		{file("listen: localhost:1\nlisten: :2\n"), []string{"pimsd.yaml:2 listen stands twice in its section: keep one"}},
 		{
 			file("listen: [a]\n"),
-			[]string{"pimsd.yaml:1 listen has no single value: write `listen: value`, in quotes when it is empty or has special characters"},
+			[]string{"pimsd.yaml:1 listen has no single value: write `listen: value`, in quotes when it is empty or has special characters, or leave the line out"},
 		},
 		{
 			file("log:\n  level:\n"),
-			[]string{"pimsd.yaml:2 log.level has no single value: write `level: value`, in quotes when it is empty or has special characters"},
+			[]string{"pimsd.yaml:2 log.level has no single value: write `level: value`, in quotes when it is empty or has special characters, or leave the line out"},
 		},
 		{file("inwebo: 3\n"), []string{"pimsd.yaml:1 inwebo is not a section: write lines of `name: value`"}},
 		{file("- listen\n"), []string{"pimsd.yaml:1 is not a section: write lines of `name: value`"}},

@@ -81,10 +81,19 @@ func (l *loader) apply(s settingName, src source, origin, text string) {
 			return
 		}
 	}
-	if err := s.value.set(input.Trim(text)); err != nil {
+	text = input.Trim(text)
+	if err := s.value.set(text); err != nil {
 		l.broken[s.key] = true
-		l.fault(origin, "%v", err)
+		l.fault(origin, "%v%s", err, adviceIfEmpty(text))
 	}
+}
+
+// adviceIfEmpty continues the error of a value that is refused: an empty one often comes from a variable of a script that is not set.
+func adviceIfEmpty(text string) string {
+	if text == "" {
+		return ", or leave it out for its default"
+	}
+	return ""
 }
 
 // readSecret returns the content of the file of a secret, and reports whether it can be used. An empty file is a fault, because the
@@ -92,6 +101,11 @@ func (l *loader) apply(s settingName, src source, origin, text string) {
 func (l *loader) readSecret(s setting, origin, path string) (text string, ok bool) {
 	if s.key == sealKeys && l.in.WithoutKeys {
 		return "", true
+	}
+	if path == "" {
+		l.broken[s.key] = true
+		l.fault(origin, "is empty: name the file, or leave it out")
+		return "", false
 	}
 	content, err := l.in.ReadSecret(path)
 	switch {

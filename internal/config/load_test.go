@@ -339,3 +339,40 @@ func TestSecretFilesAreReadBySecretReader(t *testing.T) {
 		}
 	}
 }
+
+// An empty value often comes from a variable that is not set, such as ${X:-} of Compose: the fault says that the name can be left out.
+func TestRefusedEmptyValuesCanBeLeftOut(t *testing.T) {
+	t.Parallel()
+	refused := 0
+	for _, e := range config.Default().Effective() {
+		section, name, nested := strings.Cut(e.Key, ".")
+		yaml := section + ": \"\"\n"
+		if nested {
+			yaml = section + ":\n  " + name + ": \"\"\n"
+		}
+		variable := "PIMSD_" + strings.ToUpper(strings.ReplaceAll(e.Key, ".", "_"))
+		for source, w := range map[string]environment{
+			"file":        {files: map[string]string{"pimsd.yaml": yaml}},
+			"environment": {environ: []string{variable + "="}},
+		} {
+			if _, err := w.load(t); err != nil {
+				refused++
+				if !strings.Contains(err.Error(), "leave it out") {
+					t.Errorf("%s, %s: %v", e.Key, source, err)
+				}
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("no setting refuses an empty value")
+	}
+	for _, variable := range []string{"PIMSD_DATABASE_URL_FILE", "PIMSD_SEAL_KEYS_FILE", "PIMSD_INWEBO_PROXY_URL_FILE"} {
+		if _, err := (environment{environ: []string{variable + "="}}).load(t); err == nil || !strings.Contains(err.Error(), "leave it out") {
+			t.Errorf("%s: %v", variable, err)
+		}
+	}
+	if _, err := (environment{files: map[string]string{"pimsd.yaml": "maintenance:\n"}}).load(t); err == nil ||
+		!strings.Contains(err.Error(), "leave the line out") {
+		t.Errorf("a line without a value: %v", err)
+	}
+}
