@@ -83,17 +83,17 @@ func newAccountShow(p process) *cobra.Command {
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			status, record, err := core.OTP.Inspect(cmd.Context(), who)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case !status.Known:
+				return errUnknown(who)
 			}
 			show := printAccount
 			if *asJSON {
 				show = func(w io.Writer, status otp.Status) error { return printJSON(w, inspection{status, record}) }
 			}
-			if err := show(cmd.OutOrStdout(), status); err != nil || status.Known {
-				return err
-			}
-			return errUnknown(who)
+			return show(cmd.OutOrStdout(), status)
 		})
 	})
 }
@@ -149,6 +149,7 @@ of every client; pimsd knows its own alone. The account need not be enrolled yet
 		if *used < 1 || *used > maxActivations {
 			return usageError{fmt.Errorf("--used: use a whole number from 1 to %d", maxActivations)}
 		}
+		p.sayIfNew(ctx, service, ask.Account)
 		return service.CountActivations(ctx, ask, *used)
 	}, "They count for %q: pimsd account show has the sum.\n")
 }
@@ -166,7 +167,7 @@ func changing(p process, cmd *cobra.Command, change func(*otp.Service, context.C
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			if err := change(core.OTP, cmd.Context(), otp.Request{Account: who, Caller: caller}); err != nil {
-				return err
+				return orUnknown(cmd.Context(), core.OTP, who, err)
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), done, who)
 			return err
@@ -186,8 +187,7 @@ decoded is removed as well; what is known of it is kept.`,
 	}
 	sure := cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
 	return changing(p, cmd, func(service *otp.Service, ctx context.Context, ask otp.Request) error {
-		status, err := service.Status(ctx, ask.Account)
-		if err == nil && !status.Known {
+		if isUnknown(ctx, service, ask.Account) {
 			return errUnknown(ask.Account)
 		}
 		if !*sure {
@@ -203,12 +203,26 @@ func errUnknown(account otp.Account) error {
 	return fmt.Errorf("nothing is stored of an account %q: pimsd account list shows the accounts", account)
 }
 
-// warnIfUnknown warns on standard error when nothing is stored of the account: its name may be misspelled.
-func (p process) warnIfUnknown(ctx context.Context, service *otp.Service, account otp.Account) {
+// isUnknown reports whether nothing is stored of the account: its name may be misspelled.
+func isUnknown(ctx context.Context, service *otp.Service, account otp.Account) bool {
 	status, err := service.Status(ctx, account)
-	if err == nil && !status.Known {
-		_, _ = fmt.Fprintf(p.stderr, "pimsd: %v\n", errUnknown(account))
+	return err == nil && !status.Known
+}
+
+// sayIfNew says on standard error that nothing is stored of the account, to a command that needs nothing of it.
+func (p process) sayIfNew(ctx context.Context, service *otp.Service, account otp.Account) {
+	if isUnknown(ctx, service, account) {
+		_, _ = fmt.Fprintf(p.stderr, "pimsd: nothing is stored of an account %q so far\n", account)
 	}
+}
+
+// orUnknown returns the error of a command that names the account, or a plainer one where the account has no device because nothing is
+// stored of it.
+func orUnknown(ctx context.Context, service *otp.Service, account otp.Account, err error) error {
+	if otp.CauseOf(err) == otp.ErrNoDevice && isUnknown(ctx, service, account) {
+		return errUnknown(account)
+	}
+	return err
 }
 
 // confirm asks the person to type the word, on standard input.

@@ -48,11 +48,16 @@ object, for a log shipper.`,
 	l := auditListing{}
 	flags := cmd.Flags()
 	flags.Int64Var(&l.after, "after", 0, "the `id` of the last line that was seen; 0: from the beginning")
-	flags.StringVar(&l.account, "account", "", "only the lines of the account of this `name`")
+	account := flags.String("account", "", "only the lines of the account of this `name`")
 	since := durationFlag(flags, "since", "only the lines of so much time until now, such as 90m or 2d")
 	flags.IntVar(&l.last, "last", 0, "only so many lines, the `last` ones; 0: all")
 	flags.BoolVar(&l.asJSON, "json", false, "one JSON object a line")
-	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
+	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) (err error) {
+		if flags.Changed("account") {
+			if l.account, err = parseName(*account, otp.ParseStoredAccount); err != nil {
+				return err
+			}
+		}
 		if l.last < 0 || *since < 0 {
 			return usageError{errors.New("--last and --since are not negative")}
 		}
@@ -61,23 +66,41 @@ object, for a log shipper.`,
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			damaged, err := l.run(cmd.Context(), core.Store, cmd.OutOrStdout(), p.stderr)
-			if err == nil && damaged > 0 {
-				err = fmt.Errorf("lines of the audit log that cannot be read whole: %d", damaged)
+			switch {
+			case err != nil:
+				return err
+			case damaged > 0:
+				return fmt.Errorf("lines of the audit log that cannot be read whole: %d", damaged)
+			case l.account == "" || !isUnknown(cmd.Context(), core.OTP, l.account):
+				return nil
 			}
-			if err == nil && l.account != "" {
-				p.warnIfUnknown(cmd.Context(), core.OTP, otp.Account(l.account))
-			}
-			return err
+			return errIfNeverRecorded(cmd.Context(), core.Store, l.account)
 		})
 	})
+}
+
+// errIfNeverRecorded returns an error if the audit log has no line of an account of which nothing is stored.
+func errIfNeverRecorded(ctx context.Context, store app.Store, account otp.Account) error {
+	for after := int64(0); ; {
+		lines, err := store.AuditAfter(ctx, after, auditPage)
+		switch {
+		case err != nil:
+			return err
+		case slices.ContainsFunc(lines, func(line otp.AuditRecord) bool { return line.Account == account }):
+			return nil
+		case len(lines) == 0:
+			return fmt.Errorf("the audit log has no line of an account %q, and nothing is stored of it: pimsd account list shows the accounts", account)
+		}
+		after = lines[len(lines)-1].ID
+	}
 }
 
 // auditListing says which lines of the audit log are listed, and how.
 type auditListing struct {
 	after   int64
-	account string    // empty: of all
-	since   time.Time // zero: from the beginning
-	last    int       // 0: all
+	account otp.Account // empty: of all
+	since   time.Time   // zero: from the beginning
+	last    int         // 0: all
 	asJSON  bool
 }
 
@@ -112,7 +135,7 @@ func (l auditListing) run(ctx context.Context, store app.Store, out, said io.Wri
 
 // leavesOut reports whether a line is not wanted. A damaged one may lack what decides that, and is always wanted.
 func (l auditListing) leavesOut(line otp.AuditRecord) bool {
-	return line.Damage == "" && (l.account != "" && string(line.Account) != l.account || line.At.Before(l.since))
+	return line.Damage == "" && (l.account != "" && line.Account != l.account || line.At.Before(l.since))
 }
 
 // countDamaged returns how many lines are damaged, and prints what is wrong with each.

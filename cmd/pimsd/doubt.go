@@ -40,7 +40,7 @@ when it is not the one that it used last.`,
 			if err == nil {
 				_, err = io.WriteString(cmd.OutOrStdout(), "1 in doubt.\n")
 			}
-			return err
+			return orUnknown(cmd.Context(), core.OTP, who, err)
 		})
 	})
 }

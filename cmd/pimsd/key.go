@@ -81,6 +81,8 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 			}
 			if key.Backend {
 				_, _ = fmt.Fprintf(p.stderr, "pimsd: key %s is for %s\n", key.ID, key.Covers())
+			} else {
+				p.sayIfNew(cmd.Context(), core.OTP, otp.Account(key.Account))
 			}
 			return nil
 		})

@@ -33,7 +33,7 @@ It works beside a running service, and spends the account's quota as any call do
 		return p.withConversation(cmd, c, func(core *app.Core) error {
 			issued, err := core.OTP.IssueOTP(cmd.Context(), otp.Request{Account: who, Caller: caller}, pin)
 			if err != nil {
-				return err
+				return advised{orUnknown(cmd.Context(), core.OTP, who, err), adviceFor(err)}
 			}
 			if _, err := fmt.Fprintln(cmd.OutOrStdout(), issued.OTP.Reveal()); err != nil {
 				return advised{

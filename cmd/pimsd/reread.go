@@ -34,7 +34,7 @@ state from before, until inWebo accepts an OTP's proof. The answer itself is nev
 			if *all {
 				return rereadAll(cmd.Context(), core, cmd.OutOrStdout())
 			}
-			return reread(cmd.Context(), core, cmd.OutOrStdout(), who)
+			return orUnknown(cmd.Context(), core.OTP, who, reread(cmd.Context(), core, cmd.OutOrStdout(), who))
 		})
 	})
 }
