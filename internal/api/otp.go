@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -35,7 +36,11 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 		return nil, err
 	case !issued.StoredResponse.IsEmpty():
 		e.Repeated = true
-		return readStoredReply(issued.StoredResponse)
+		stored, err := readStoredReply(issued.StoredResponse)
+		if err == nil && stored.Status == http.StatusOK {
+			c.setQuotaHeaders(issued.Allowance)
+		}
+		return stored, err
 	}
 	c.setQuotaHeaders(issued.Allowance)
 	e.Step, e.Rounds, e.Blocked = issued.Step, issued.Rounds, issued.Blocked
@@ -43,7 +48,7 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 }
 
 // setQuotaHeaders sets the headers of draft-ietf-httpapi-ratelimit-headers-11: the quota's policy, what is left, and in how many
-// seconds one more is.
+// seconds one more is. They describe the moment of the answer, which in a repeat is not that of the OTP.
 func (c *call) setQuotaHeaders(a otp.Allowance) {
 	if a.PerDay == 0 {
 		return

@@ -25,7 +25,7 @@ type Issued struct {
 	Blocked bool
 	// Allowance is what is left of the account's quota afterwards.
 	Allowance Allowance
-	// StoredResponse is the response to the call that this one repeats. No other field is set then.
+	// StoredResponse is the response to the call that this one repeats. Only Allowance is set then, too: a repeat takes nothing of it.
 	StoredResponse secret.Bytes
 }
 
@@ -40,7 +40,7 @@ func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text
 	}
 	defer s.finish(c)
 	if err = s.acquireLease(ctx, c, forOTP{}); err != nil || !c.response.IsEmpty() {
-		return Issued{StoredResponse: c.response}, err
+		return Issued{StoredResponse: c.response, Allowance: s.allowance(c)}, err
 	}
 	sid, err := s.limits.service(c.record.Device)
 	if err != nil {
@@ -51,6 +51,11 @@ func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text
 	defer cancel()
 	issued, err := s.issue(ctx, c, sid, pin)
 	return issued, attempted(err)
+}
+
+// allowance returns what is left of the quota of the conversation's account.
+func (s *Service) allowance(c *conversation) Allowance {
+	return c.record.Quota.allowance(c.now(), s.limits.OTPsPerDay)
 }
 
 // forOTP leases the record of a device for an OTP.
@@ -93,7 +98,7 @@ func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin se
 		if !o.resync {
 			return Issued{
 				OTP: o.otp, Step: c.record.Step, Rounds: c.rounds, Blocked: o.blocking == PINBlocked,
-				Allowance: c.record.Quota.allowance(c.now(), s.limits.OTPsPerDay),
+				Allowance: s.allowance(c),
 			}, nil
 		}
 	}

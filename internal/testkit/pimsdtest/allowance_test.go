@@ -29,3 +29,22 @@ func TestAllowance(t *testing.T) {
 		t.Errorf("without a quota: %v", got.Header)
 	}
 }
+
+// An answer that is repeated costs nothing, and comes with what is left when it is repeated. A refusal that is repeated comes with nothing.
+func TestAllowanceOfARepeat(t *testing.T) {
+	t.Parallel()
+	a := enrolled(t, func(s *pimsdtest.Setup) { s.Config.Quota.OTPsPerDay = 4 })
+	refused := a.Repeatable("refused", wrongPIN)
+	first := a.Repeatable("one", aPIN)
+	wantOTP(t, a)
+	for range 2 {
+		again := a.Repeatable("one", aPIN)
+		policy, rest := again.Header.Get("RateLimit-Policy"), again.Header.Get("RateLimit")
+		if again.Body != first.Body || policy != `"otps";q=4;w=86400` || !regexp.MustCompile(`^"otps";r=2;t=864\d\d$`).MatchString(rest) {
+			t.Errorf("the policy is %q, and what is left %q; the first answer had %q", policy, rest, first.Header.Get("RateLimit"))
+		}
+	}
+	if again := a.Repeatable("refused", wrongPIN); again.Body != refused.Body || again.Header.Get("RateLimit") != "" {
+		t.Errorf("a refusal that is repeated: %s %v", again.Body, again.Header)
+	}
+}
