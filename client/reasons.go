@@ -62,6 +62,7 @@ const (
 	ReasonInsufficientScope      Reason = "insufficient_scope"
 	ReasonSMSCodeRefused         Reason = "sms_code_refused"
 	ReasonPINRefused             Reason = "pin_refused"
+	ReasonAccessRefused          Reason = "access_refused"
 	ReasonPINHeldBack            Reason = "pin_held_back"
 	ReasonPINLocked              Reason = "pin_locked"
 	ReasonVersionRefused         Reason = "version_refused"

@@ -82,6 +82,8 @@ func otpAdvices() []advice {
 		{otp.ErrQuota, "inWebo gives about 6 OTPs in 24 hours; pimsd keeps to quota.otps_per_day."},
 		{otp.ErrPINHeldBack, "After a wrong PIN, or a lost answer, pimsd waits before it forwards another PIN."},
 		{otp.ErrPINRefused, "Mind the PIN: inWebo blocks the account at the third wrong one."},
+		{otp.ErrAccess, "inWebo refused before it got the PIN, so no attempt is counted. Check in the brand's app that the account and " +
+			"its device are active, and enroll again."},
 		{otp.ErrPINLocked, "pimsd forwards no more PINs, so that inWebo does not block the account. Make sure of the PIN, then: " +
 			"pimsd account unlock ACCOUNT"},
 		{otp.ErrBlocked, "The account is blocked at inWebo: unblock it in the brand's app or with its support."},

@@ -63,6 +63,7 @@ var promised = []struct {
 	{otp.ErrSMSCodeFormat, 400, 2102, "sms_code_format_refused", "fix_request", "Invalid smsCode parameter", ""},
 	{otp.ErrSyntax, 500, 2000, "refusal_unknown", "operator", "Unknown error", ""},
 	{otp.ErrPINRefused, 403, 2308, "pin_refused", "ask_pin", "inwebo: access refused", ""},
+	{otp.ErrAccess, 403, 2308, "access_refused", "operator", "inwebo: access refused", ""},
 	{otp.ErrVersion, 502, 2309, "version_refused", "operator", "inwebo: version error", ""},
 	{otp.ErrBlocked, 423, 2310, "account_blocked", "give_up", "inwebo: account is blocked", ""},
 	{otp.ErrState, 409, 2311, "state_refused", "operator", "inwebo: internal state not correct", ""},

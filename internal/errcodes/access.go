@@ -33,6 +33,10 @@ func accessRefused() Entry {
 		Causes: []Cause{
 			{ReasonPINRefused, http.StatusForbidden, false, AdviceAskPIN, "inWebo refuses the PIN"},
 			{
+				ReasonAccessRefused, http.StatusForbidden, false, AdviceOperator,
+				"inWebo refuses access before it gets the PIN, so that nothing is known of the PIN and nothing is counted",
+			},
+			{
 				ReasonPINHeldBack, http.StatusTooManyRequests, true, AdviceRetry,
 				"pimsd holds back the next guess for a while after a wrong PIN or a lost answer",
 			},
@@ -42,10 +46,11 @@ func accessRefused() Entry {
 			},
 		},
 		Wire: []string{"NOK:ACCESS"},
-		Caller: "At 403 ask the person for the PIN again, and never repeat the same PIN by yourself: a few wrong ones block the " +
+		Caller: "At `pin_refused` ask the person for the PIN again, and never repeat the same PIN by yourself: a few wrong ones block the " +
 			"account at inWebo. An enrollment that is refused so has spent its SMS code: order a new one. At 429 no PIN was tried: wait " +
-			"as long as `Retry-After` says. At 423 no PIN was tried either: send the person to the operator.",
-		Operator: "For a 423, make sure that the person knows the PIN and that no client repeats a wrong one, then run " +
+			"as long as `Retry-After` says. At `access_refused` and 423 no PIN was tried either: send the person to the operator.",
+		Operator: "For `access_refused`, make sure in the brand's app that the account and its device are still active; when they are, " +
+			"enroll the account again. For a 423, make sure that the person knows the PIN and that no client repeats a wrong one, then run " +
 			"`pimsd account unlock`. A forgotten PIN is reset in the brand's app; enroll the account again afterwards.",
 		Source: fromWire,
 	}

@@ -101,6 +101,7 @@ var (
 	ErrSMSCodeFormat  = newCause(errcodes.ReasonSMSCodeFormatRefused, "refused: format of the SMS code")
 	ErrSyntax         = newCause(errcodes.ReasonRefusalUnknown, "refused: syntax of an argument")
 	ErrPINRefused     = newCause(errcodes.ReasonPINRefused, "refused: PIN")
+	ErrAccess         = newCause(errcodes.ReasonAccessRefused, "refused: access, before a PIN was sent")
 	ErrVersion        = newCause(errcodes.ReasonVersionRefused, "refused: version")
 	ErrBlocked        = newCause(errcodes.ReasonAccountBlocked, "refused: blocked")
 	ErrState          = newCause(errcodes.ReasonStateRefused, "refused: state")
@@ -125,7 +126,7 @@ func Causes() []error {
 		ErrKeySpent, ErrKeyReused, ErrPINHeldBack, ErrPINLocked, ErrActivations, ErrQuota, ErrCircuitOpen,
 		ErrActivationLost, ErrUnreachable, ErrLate, ErrNotInwebo, ErrNotUnderstood, ErrUnreadable, ErrNoSecret,
 		ErrNotStored, ErrSuperseded, ErrSecondRound,
-		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrVersion, ErrBlocked, ErrState, ErrTooSlow,
+		ErrInDoubt, ErrSMSCode, ErrSMSCodeFormat, ErrSyntax, ErrPINRefused, ErrAccess, ErrVersion, ErrBlocked, ErrState, ErrTooSlow,
 		ErrDeviceUnknown, ErrNotActivated, ErrNoService, ErrPINReused, ErrSynchroFailed, ErrForbidden, ErrPINFormat,
 		ErrTooManyDevices, ErrRefused,
 	}
@@ -197,7 +198,7 @@ func refusalCause(reason inwebo.Reason) error {
 		return ErrSMSCode
 	case inwebo.ReasonSyntax:
 		return ErrSyntax
-	case inwebo.ReasonAccess: // a wrong PIN; NOK:PINREFUSED below is about its format
+	case inwebo.ReasonAccess: // a wrong PIN, except where setupFailed says otherwise; NOK:PINREFUSED below is about its format
 		return ErrPINRefused
 	case inwebo.ReasonVersion:
 		return ErrVersion

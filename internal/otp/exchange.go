@@ -43,10 +43,15 @@ type outcome struct {
 	unread *UnreadAnswer
 }
 
-// setupFailed is the outcome of a conversation whose setup brought no challenge.
+// setupFailed is the outcome of a conversation whose setup brought no challenge. A setup carries no PIN, so a refusal of access says
+// nothing of one.
 func setupFailed(err error) outcome {
 	if refusal, answered := errors.AsType[*inwebo.Refusal](err); answered {
-		return ofRefusal(refusal)
+		o := ofRefusal(refusal)
+		if refusal.Reason == inwebo.ReasonAccess {
+			o.err = wrapCause(ErrAccess, refusal)
+		}
+		return o
 	}
 	return outcome{result: neverSent, err: faultCause(err)}
 }
@@ -111,8 +116,8 @@ func ofAnswer(answer inwebo.Finalized, change change) outcome {
 
 // explainsDoubt reports whether the outcome is a refusal that a device gets whose stored state lags behind.
 func (o outcome) explainsDoubt() bool {
-	return o.result == refused &&
-		(errors.Is(o.err, ErrPINRefused) || errors.Is(o.err, ErrState) || errors.Is(o.err, ErrForbidden))
+	is := func(cause error) bool { return errors.Is(o.err, cause) }
+	return o.result == refused && (is(ErrPINRefused) || is(ErrAccess) || is(ErrState) || is(ErrForbidden))
 }
 
 // refusesProof reports whether inWebo refused a proof as it does when the keys behind it are wrong.

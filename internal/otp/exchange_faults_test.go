@@ -64,8 +64,11 @@ func silences(sim *inwebosim.Simulator) []exchangeFault {
 
 // at is the fault when it happens to that exchange. A document that is not the service's own is a fault of the host where it
 // answers a finalize; one of its own that cannot be read is kept there, and may say at least that inWebo did what was asked.
+// A setup carries no PIN that inWebo could refuse.
 func (f exchangeFault) at(exchange inwebo.Exchange) exchangeFault {
 	switch isSetup := exchange == inwebo.ExchangeActivateSetup || exchange == inwebo.ExchangeOTPSetup; {
+	case isSetup && f.cause == otp.ErrPINRefused:
+		f.cause = otp.ErrAccess
 	case isSetup:
 	case f.name == "foreign XML":
 		f.cause = otp.ErrNotInwebo

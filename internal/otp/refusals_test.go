@@ -16,9 +16,10 @@ func TestRefusedWhileInDoubt(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	client := wire(t, sim.ProtocolURL(), time.Minute)
-	doubts := map[error]bool{otp.ErrPINRefused: true, otp.ErrState: true, otp.ErrForbidden: true}
+	doubts := map[error]bool{otp.ErrPINRefused: true, otp.ErrAccess: true, otp.ErrState: true, otp.ErrForbidden: true}
 	for _, at := range []point{setup1, finalize1} {
 		for _, f := range refusals() {
+			f = f.at(at.exchange)
 			t.Run(fmt.Sprintf("%s/%s", at, f.name), func(t *testing.T) {
 				t.Parallel()
 				d := plant(t, sim, inwebosim.Override{})
