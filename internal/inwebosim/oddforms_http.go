@@ -66,10 +66,10 @@ func unfinishedAnswers() []form {
 
 // answersOfOtherLooks are whole HTTP answers with an odd head, or in odd pieces.
 func answersOfOtherLooks() []form {
-	bomb := sent("http-gzip-too-large", "gzip that was not asked for, with 8 MiB of blanks in front of the end of the root", func(d delivery) {
+	bomb := sent("http-gzip-too-large", "gzip that was not asked for, with 1 MiB of blanks in front of the end of the root", func(d delivery) {
 		end := bytes.LastIndex(d.body, []byte("</"))
 		d.w.Header().Set("Content-Encoding", "gzip")
-		d.stream(compressed(slices.Concat(d.body[:end], bytes.Repeat([]byte(" "), 8<<20), d.body[end:]), true))
+		d.stream(compressed(slices.Concat(d.body[:end], bytes.Repeat([]byte(" "), 1<<20), d.body[end:]), true))
 	})
 	bomb.Reading = ReadingUnreadable
 	return []form{
