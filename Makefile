@@ -22,8 +22,10 @@ run: ## the same, and keep serving; FLAGS=--free-ports chooses ports that are fr
 RACED := ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./internal/inwebosim ./internal/inwebo ./internal/authn \
 	./internal/api ./internal/app ./internal/store/seal ./internal/admission ./internal/storequeue ./internal/telemetry \
 	./internal/testkit/storetest
-# The others have no concurrency of their own, or test whole daemons and processes, which take several times as long with the race
-# detector: `make test-all` runs them with it.
+# Tests of whole daemons, which take several times as long with the race detector: `make test-all` runs them with it.
+DAEMONS := ./cmd/pimsd ./internal/testkit/pimsdtest ./internal/testkit/replicatest ./internal/testkit/loadtest \
+	./internal/testkit/linearizetest
+# These, and packages that have no concurrency of their own, or drive that of RACED in other ways.
 OTHERS = ./cmd/pimsd ./internal/testkit/pimsdtest $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
 
 .PHONY: test
@@ -34,10 +36,10 @@ test: ## everything that guards behavior, in minutes: -race for what is concurre
 	cd client && go vet ./... && go test -race ./...
 
 .PHONY: test-all
-test-all: ## the rest: -race for what `make test` runs without, the modules contract and bench, a little of every fuzz target
+test-all: ## the rest: -race for the tests of whole daemons, the modules contract and bench, a little of every fuzz target
 	scripts/need cc postgres pgbouncer curl python3
-	go test -race -timeout 30m $(OTHERS)
-	cd contract && go vet ./... && go test -race ./...
+	go test -race -timeout 30m $(DAEMONS)
+	cd contract && go vet ./... && go test ./...
 	cd bench && go vet ./... && go test -race ./...
 	scripts/fuzz 1000x
 
