@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -40,6 +41,14 @@ type guard struct {
 }
 
 func (g guard) String() string { return strings.Join(append([]string{g.pkg, g.run}, g.flags...), " ") }
+
+// changed returns the files that the bug changes.
+func (b bug) changed() (files []string) {
+	for _, file := range patched.FindAllStringSubmatch(b.text, -1) {
+		files = append(files, file[1])
+	}
+	return files
+}
 
 // name returns the full name of the test that the guard's expression names.
 func (g guard) name() string { return strings.NewReplacer("^", "", "$", "").Replace(g.run) }
@@ -78,9 +87,9 @@ func TestBugsApply(t *testing.T) {
 		if i := strings.Index(b.text, "Test: "); i <= 0 || len(b.tests) == 0 {
 			t.Errorf("%s must say what the fault cost whom, and name a test in a line of the form `Test: ./internal/x ^TestName$`", b.name)
 		}
-		for _, file := range patched.FindAllStringSubmatch(b.text, -1) {
-			if strings.HasSuffix(file[1], "_test.go") || strings.HasPrefix(file[1], "internal/testkit/") {
-				t.Errorf("%s changes %s, which is no production code", b.name, file[1])
+		for _, file := range b.changed() {
+			if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "internal/testkit/") {
+				t.Errorf("%s changes %s, which is no production code", b.name, file)
 			}
 		}
 		for _, g := range b.tests {
@@ -113,68 +122,76 @@ func TestBugs(t *testing.T) {
 			t.Fatalf("of the bugs %v there are %d in bugs/", names, len(chosen))
 		}
 	}
-	tree := newTestTree(t)
-	passes := map[string]error{} // the result of each guard without a bug
-	for _, b := range chosen {
-		for _, g := range b.tests {
-			if _, known := passes[g.String()]; !known {
-				passes[g.String()] = tree.passes(g)
-			}
+	t.Setenv("GIT_CEILING_DIRECTORIES", os.TempDir()) // git apply in the copies concerns no repository around them
+	museum := &museum{built: newBuilt(t), passes: map[string]error{}}
+	trees := make(chan *testTree, 2) // for so many bugs at a time
+	for range cap(trees) {
+		trees <- newTestTree(t, museum.built)
+	}
+	t.Run("each", func(t *testing.T) {
+		for _, b := range chosen {
+			t.Run(b.name, func(t *testing.T) {
+				t.Parallel()
+				tree := <-trees
+				defer func() { trees <- tree }()
+				museum.try(t, tree, b)
+			})
+		}
+	})
+}
+
+// museum tries bugs.
+type museum struct {
+	built *built
+
+	mu     sync.Mutex
+	passes map[string]error // the result of each guard without a bug
+}
+
+// try applies the bug to the tree, runs its guards, and takes the bug away.
+func (m *museum) try(t *testing.T, tree *testTree, b bug) {
+	for _, g := range b.tests {
+		if err := m.passesWithout(g); err != nil {
+			t.Fatalf("without the bug, %s: %v", g, err)
 		}
 	}
-	for _, b := range chosen {
-		t.Run(b.name, func(t *testing.T) {
-			if err := tree.change("git", "apply", b.file); err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := tree.change("git", "apply", "--reverse", b.file); err != nil {
-					t.Error(err)
-				}
-			}()
-			for _, g := range b.tests {
-				began := time.Now()
-				complaint, err := tree.fails(g)
-				switch {
-				case passes[g.String()] != nil:
-					t.Errorf("without the bug, %s: %v", g, passes[g.String()])
-				case err != nil:
-					t.Errorf("%s does not find it: %v", g, err)
-				default:
-					t.Logf("found by %s in %.1f s, compiled and run: %s", g, time.Since(began).Seconds(), complaint)
-				}
-			}
-		})
-	}
-}
-
-// testTree is a copy of the tree, and the tests that are compiled of it as it is.
-type testTree struct {
-	path     string
-	binaries map[string]string // by package
-}
-
-// newTestTree copies the files that git knows of, as they are, to a directory of the test.
-func newTestTree(t *testing.T) *testTree {
-	t.Helper()
-	tree := &testTree{path: t.TempDir()}
-	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(tree.path)) // git apply in the copy concerns no repository around it
-	const copyFiles = `git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - | tar -xf - -C "$1"`
-	if err := command(".", "sh", "-c", copyFiles, "sh", tree.path); err != nil {
+	if err := tree.change("git", "apply", b.file); err != nil {
 		t.Fatal(err)
 	}
-	return tree
+	defer func() {
+		if err := tree.change("git", "apply", "--reverse", b.file); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, g := range b.tests {
+		began := time.Now()
+		output, err := tree.test(g, b.changed())
+		complaint, err := fails(g, output, err)
+		if err != nil {
+			t.Errorf("%s does not find it: %v", g, err)
+			continue
+		}
+		t.Logf("found by %s in %.1f s, compiled and run: %s", g, time.Since(began).Seconds(), complaint)
+	}
 }
 
-// change runs a command that changes the tree.
-func (tree *testTree) change(name string, args ...string) error {
-	tree.binaries = nil
-	return command(tree.path, name, args...)
+// passesWithout returns nil if the guard's test passes on the tree as it is. It usually tries that once.
+func (m *museum) passesWithout(g guard) error {
+	m.mu.Lock()
+	err, known := m.passes[g.String()]
+	m.mu.Unlock()
+	if !known {
+		output, failed := m.built.test(g)
+		err = passes(g, output, failed)
+		m.mu.Lock()
+		m.passes[g.String()] = err
+		m.mu.Unlock()
+	}
+	return err
 }
 
-// passes returns nil if the guard's test runs and passes.
-func (tree *testTree) passes(g guard) error {
-	output, err := tree.test(g)
+// passes returns nil if the guard's test has run and passed, by its output and its error.
+func passes(g guard, output string, err error) error {
 	if err == nil && !names(passedTest, output, g.name()) {
 		err = errors.New("does not run, or is skipped")
 	}
@@ -184,9 +201,8 @@ func (tree *testTree) passes(g guard) error {
 	return nil
 }
 
-// fails returns what the guard's test complains of if it fails by itself, and otherwise an error.
-func (tree *testTree) fails(g guard) (complaint string, err error) {
-	output, err := tree.test(g)
+// fails returns what the guard's test complains of if it has failed by itself, and otherwise an error.
+func fails(g guard, output string, err error) (complaint string, _ error) {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -200,27 +216,6 @@ func (tree *testTree) fails(g guard) (complaint string, err error) {
 		err = fmt.Errorf("the test itself does not fail: %w", err)
 	}
 	return "", fmt.Errorf("%w\n%s", err, tail(output))
-}
-
-// test runs the guard's test, and compiles its package unless that was done since the last change. The error is an *exec.ExitError only
-// if the test was run.
-func (tree *testTree) test(g guard) (output string, err error) {
-	binary := tree.binaries[g.pkg]
-	if binary == "" {
-		binary = filepath.Join(tree.path, strings.ReplaceAll(g.pkg[len("./"):], "/", "-")+".test")
-		// -trimpath lets the copy and the tree share what is compiled; no debugger needs the tables that -w leaves out.
-		if err := command(tree.path, "go", "test", "-trimpath", "-ldflags=-w", "-c", "-o", binary, g.pkg); err != nil {
-			return "", fmt.Errorf("does not compile: %s", err.Error()) // not the ExitError of the compiler
-		}
-		if tree.binaries == nil {
-			tree.binaries = map[string]string{}
-		}
-		tree.binaries[g.pkg] = binary
-	}
-	run := exec.Command(binary, append([]string{"-test.v", "-test.timeout=15m", "-test.run=" + g.run}, g.flags...)...)
-	run.Dir = filepath.Join(tree.path, g.pkg)
-	text, err := run.CombinedOutput()
-	return string(text), err
 }
 
 // names reports whether a line of the output that the expression matches names the test.
