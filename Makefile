@@ -107,7 +107,7 @@ HOURS    ?= 2
 ACCOUNTS ?= 10000
 
 .PHONY: soak
-soak: ## two replicas, 10,000 accounts, all kinds of callers and troubles for HOURS (2); slopes in the report
+soak: ## two replicas on each store, 10,000 accounts, all kinds of callers and troubles for HOURS (2); slopes in the report
 	scripts/need postgres
 	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/testkit/replicatest -soak=$(HOURS)h -accounts=$(ACCOUNTS)
 

@@ -182,9 +182,9 @@ func openStore(ctx context.Context, c *config.Config, how access) (Store, error)
 	case !c.DatabaseURL.IsEmpty():
 		return postgres.Open(ctx, DatabaseOf(c))
 	case how == makeOrUse:
-		return sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: c.DataDir})
+		return sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: c.DataDir, Now: c.Now})
 	default:
-		return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir, Inspect: how == inspect})
+		return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir, Now: c.Now, Inspect: how == inspect})
 	}
 }
 

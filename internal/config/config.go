@@ -39,6 +39,8 @@ type Config struct {
 	Inwebo       Inwebo
 	Log          Log
 	Traces       Traces
+	// Now is the clock of a store in SQLite; nil means that of the machine. It is no setting: tests let it jump.
+	Now func() time.Time `setting:"none"`
 
 	origins         map[string]string // by key, of the settings that somebody gave
 	files           map[string]string // by key, of the secrets that came from a file of their own

@@ -41,13 +41,13 @@ func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (int, error
 // ForgetAnswers spends the keys of answers that are older than answerLife, and drops the keys that are older than
 // keyLife, as deleteInSteps says. It spends the keys of those from the future, too, and counts their age from now on.
 func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Duration) error {
-	answers, keys := now().Add(-answerLife).UnixMicro(), now().Add(-keyLife).UnixMicro()
+	answers, keys := s.now().Add(-answerLife).UnixMicro(), s.now().Add(-keyLife).UnixMicro()
 	return s.deleteInSteps(ctx, func(on target) (more bool, failure error) {
 		dropped, failure := on.exec(dropAnswers, keys, stepRows)
 		if failure != nil {
 			return false, failure
 		}
-		now := now()
+		now := s.now()
 		aged, failure := on.exec(ageAnswers, now.UnixMicro(), now.Add(clockTolerance).UnixMicro(), stepRows)
 		if failure != nil {
 			return false, failure

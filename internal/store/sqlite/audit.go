@@ -26,7 +26,7 @@ func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 	lines = append([]otp.AuditEntry(nil), lines...)
 	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		for _, line := range lines {
-			line.At = now()
+			line.At = s.now()
 			if err := on.insertLine(uuid.NewString(), line); err != nil {
 				return nil, err
 			}
@@ -38,7 +38,7 @@ func (s *Store) AppendAudit(ctx context.Context, lines []otp.AuditEntry) error {
 // ForgetLines deletes the oldest lines, as far as they are older than age, as deleteInSteps says. It never deletes the newest: the
 // ids go on from there. A line before an old one is as old, whatever its stamp says: it comes from a clock that was ahead.
 func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
-	before := now().Add(-age).UnixMicro()
+	before := s.now().Add(-age).UnixMicro()
 	return s.deleteInSteps(ctx, func(on target) (more bool, failure error) {
 		deleted, failure := on.exec(dropLines, stepRows, before)
 		return deleted == stepRows, failure

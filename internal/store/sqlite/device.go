@@ -218,7 +218,7 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 // CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock: it has passed, or
 // ends later than any can, so that the clock was set back since.
 func (s *Store) CountDoubt(ctx context.Context) (int, error) {
-	now := now()
+	now := s.now()
 	return s.count(ctx, "count the devices in doubt", countDoubt, now.UnixMicro(), now.Add(otp.MaxLease).UnixMicro())
 }
 

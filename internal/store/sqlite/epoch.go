@@ -24,7 +24,7 @@ func (s *Store) Epoch(ctx context.Context) (otp.Epoch, error) {
 // RaiseEpoch raises the doubt epoch by one, so that every device is in doubt, in one durable write with the audit entry. The cause
 // is the action of the entry, and the time is the store's. It is not safe to repeat.
 func (s *Store) RaiseEpoch(ctx context.Context, line otp.AuditEntry) error {
-	line.At = now()
+	line.At = s.now()
 	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		if _, err := on.exec(raiseEpoch, line.At.UnixMicro(), line.Action); err != nil {
 			return nil, err

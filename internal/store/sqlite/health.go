@@ -42,7 +42,7 @@ func (s *Store) Writable(ctx context.Context) error {
 				return nil, failure
 			}
 		}
-		_, failure = on.exec(writeProbe, now().UnixMicro())
+		_, failure = on.exec(writeProbe, s.now().UnixMicro())
 		return nil, failure
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 	last = maps.Clone(last)
 	return s.writer.change(ctx, func(on target) (refusal, failure error) {
 		for id, at := range last {
-			if _, err := on.exec(useKey, now().UnixMicro(), at.UnixMicro(), id); err != nil {
+			if _, err := on.exec(useKey, s.now().UnixMicro(), at.UnixMicro(), id); err != nil {
 				return nil, err
 			}
 		}

@@ -44,6 +44,8 @@ type Options struct {
 	// ObserveCommit, when it is not nil, is called after each transaction: how many writes were in it, how long it took to
 	// become durable, and the error that all of them got, or nil. It is called by the one writer and must not block.
 	ObserveCommit func(writes int, took time.Duration, err error)
+	// Now returns the time that records are compared with, which may jump. Nil means the clock of the machine.
+	Now func() time.Time
 	// Inspect is for a caller that changes nothing: an older store is reported by Condition, and not put in doubt.
 	Inspect bool
 }
@@ -53,7 +55,8 @@ type Store struct {
 	writer *writer
 	reader *reader
 	health *health
-	seen   *lastSeen // nil for a caller that inspects
+	seen   *lastSeen        // nil for a caller that inspects
+	clock  func() time.Time // nil means time.Now
 
 	closeOnce sync.Once
 	closeErr  error
@@ -141,7 +144,7 @@ func openStore(ctx context.Context, path string, o Options, m migrations) (_ *St
 		return nil, fmt.Errorf("bring %s up to date with its write-ahead log: %w", path, err)
 	}
 	w.start()
-	s := &Store{writer: w, reader: startReader(reads), health: w.health}
+	s := &Store{writer: w, reader: startReader(reads), health: w.health, clock: o.Now}
 	if !o.Inspect {
 		s.startLastSeen()
 	}
@@ -168,5 +171,13 @@ func (s *Store) Close() error {
 	return s.closeErr
 }
 
-// now is the store's clock.
+// now returns the time of the store's clock.
+func (s *Store) now() time.Time {
+	if s.clock == nil {
+		return now()
+	}
+	return s.clock().UTC().Truncate(time.Microsecond)
+}
+
+// now returns the time of the machine, for what no record is compared with.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -23,7 +23,7 @@ func (s *Store) Update(
 	var decided otp.Decision // not to be touched when ctx has ended
 	j := &job{Task: task{kind: update}}
 	j.Task.change = func(on target) (refusal, failure error) {
-		found, failure := readSnapshot(on.conn, account, key)
+		found, failure := s.readSnapshot(on.conn, account, key)
 		if failure != nil {
 			return nil, failure
 		}
@@ -65,7 +65,7 @@ func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (
 			return otp.Snapshot{}, fmt.Errorf("begin to read: %w", err)
 		}
 		defer c.rollBack()
-		return readSnapshot(c, account, key)
+		return s.readSnapshot(c, account, key)
 	})
 	s.health.record(err)
 	return found, err
@@ -73,7 +73,7 @@ func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (
 
 // readSnapshot reads the epoch of the store, the row of an account, and what is stored of the call with the key unless that is empty.
 // The row and the response may be missing. It must run in a transaction.
-func readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot, err error) {
+func (s *Store) readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot, err error) {
 	epoch, _, err := one(c, readStoreEpoch, readEpoch)
 	if err == nil {
 		found.Row, _, err = one(c, readRow, fetchRow, string(account))
@@ -84,7 +84,7 @@ func readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot,
 	if err != nil {
 		return otp.Snapshot{}, fmt.Errorf("fetch the record of an account: %w", err)
 	}
-	found.Row.Account, found.Row.StoreEpoch, found.Now = account, epoch, now()
+	found.Row.Account, found.Row.StoreEpoch, found.Now = account, epoch, s.now()
 	return found, nil
 }
 

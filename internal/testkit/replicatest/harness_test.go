@@ -32,6 +32,7 @@ type harness struct {
 	inwebo   *inwebosim.Simulator
 	settings settings // of each process that starts
 	client   *http.Client
+	clock    clock             // of the processes, and of core
 	core     *app.Core         // the store, as commands beside the service have it
 	key      string            // a backend's, for every account
 	devices  map[string]string // by account, their ids at inWebo
@@ -62,7 +63,7 @@ func newHarness(t *testing.T, store, with settings, knobs inwebosim.Knobs) *harn
 	knobs.OTPLife = inwebosim.Duration(time.Hour) // of a busy machine
 	inwebo := inwebotest.Start(t, inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, CheckUsers: true, HistoryLimit: -1})
 	w := &harness{
-		t: t, inwebo: inwebo, devices: map[string]string{},
+		t: t, inwebo: inwebo, devices: map[string]string{}, clock: clock(filepath.Join(t.TempDir(), "clock")),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}},
 		settings: settings{
 			"LISTEN": "127.0.0.1:0", "OPS_LISTEN": "127.0.0.1:0", "INWEBO_URL": inwebo.ProtocolURL(),
@@ -72,11 +73,8 @@ func newHarness(t *testing.T, store, with settings, knobs inwebosim.Knobs) *harn
 	maps.Copy(w.settings, store)
 	maps.Copy(w.settings, with)
 	t.Cleanup(w.end)
-	c, err := config.Load(config.Input{Environ: w.settings.environ(), ReadFile: os.ReadFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.core, err = app.OpenCore(t.Context(), c, true, app.Observers{}); err != nil {
+	var err error
+	if w.core, err = app.OpenCore(t.Context(), w.configOf(w.settings), true, app.Observers{}); err != nil {
 		t.Fatal(err)
 	}
 	w.key = w.newKey()
@@ -88,6 +86,24 @@ func (s settings) environ() (environ []string) {
 		environ = append(environ, "PIMSD_"+name+"="+value)
 	}
 	return environ
+}
+
+// with returns the settings of the harness, where others do not replace them.
+func (w *harness) with(others settings) settings {
+	all := maps.Clone(w.settings)
+	maps.Copy(all, others)
+	return all
+}
+
+// configOf returns the configuration of those settings, on the clock of the harness.
+func (w *harness) configOf(from settings) *config.Config {
+	w.t.Helper()
+	c, err := config.Load(config.Input{Environ: from.environ(), ReadFile: os.ReadFile})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c.Now = w.clock.now
+	return c
 }
 
 // end ends what processes leave.

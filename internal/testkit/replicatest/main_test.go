@@ -23,12 +23,12 @@ var whole = flag.Bool("whole", false, "run the races and the rounds of signals a
 // database is the server that tests take their databases from.
 var database *pgtest.Server
 
-// childVariable names the environment variable that makes this test binary a pimsd.
+// childVariable names the environment variable that makes this test binary a pimsd. Its value is the file of the pimsd's clock.
 const childVariable = "REPLICA_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		if err := serve(); err != nil {
+	if file := os.Getenv(childVariable); file != "" {
+		if err := serve(clock(file)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -43,13 +43,14 @@ func TestMain(m *testing.M) {
 }
 
 // serve is what the command does.
-func serve() error {
+func serve(on clock) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	c, err := config.Load(config.Input{Environ: os.Environ(), ReadFile: os.ReadFile})
 	if err != nil {
 		return err
 	}
+	c.Now = on.now
 	a, err := app.New(ctx, c, os.Stderr)
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func (w *harness) start() *process {
 		w.t.Fatal(err)
 	}
 	p := &process{t: w.t, cmd: exec.Command(self), done: make(chan struct{})}
-	p.cmd.Env = append(w.settings.environ(), childVariable+"=1") // and nothing of the environment of the tests
+	p.cmd.Env = append(w.settings.environ(), childVariable+"="+string(w.clock)) // and nothing of the environment of the tests
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := p.cmd.StderrPipe()
 	if err == nil {

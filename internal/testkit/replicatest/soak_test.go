@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
@@ -23,44 +24,67 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 var (
-	soakTime     = flag.Duration("soak", 0, "let TestSoak run so long, half of it on each kind of store")
-	soakAccounts = flag.Int("accounts", 10_000, "accounts of TestSoak")
+	soakTime     = flag.Duration("soak", 0, "let TestSoak run so long on each kind of store, on both at the same time")
+	soakAccounts = flag.Int("accounts", 10_000, "accounts of TestSoak, on each kind of store")
+	soakRate     = flag.Float64("rate", 7, "calls in a second of TestSoak, on each kind of store: the mean of the day")
 )
 
-// soakCallers is how many call at the same time.
-const soakCallers = 12
+const (
+	// soakCallers is how many call at the same time.
+	soakCallers = 12
+	// soakTroubles is about how many troubles a soak has.
+	soakTroubles = 150
+)
 
 // TestSoak lets two replicas serve many accounts on one store, with callers of all kinds, enrollments and imports, while the network, the
-// processes, the database and the sealing keys give trouble in turn. Every answer must have an explanation, and in the end every account
-// gets an OTP that verifies. The report has how memory, goroutines, descriptors, the store's log and the daemon's log grew.
+// processes, the database, the clock and the sealing keys give trouble in turn. Its time is a day, which begins and ends quietly. Every
+// answer must have an explanation, and in the end every account gets an OTP that verifies, from a store that was made of a backup. The
+// report has how memory, goroutines, descriptors, the store's log and the daemon's log grew.
 func TestSoak(t *testing.T) {
 	if *soakTime == 0 {
 		t.Skip("make soak")
 	}
-	for name, prepare := range map[string]func(*soak) settings{"SQLite": soakOnSQLite, "PostgreSQL": soakOnPostgres} {
+	for _, name := range []string{"SQLite", "PostgreSQL"} {
 		t.Run(name, func(t *testing.T) {
-			s := &soak{
-				t: t, troubles: everyStoresTroubles(), atLast: func(*soak) {}, told: map[string]int{}, happened: map[string]int{},
-				disturbed: map[*process]bool{},
-			}
-			store := prepare(s)
-			knobs := inwebosim.DefaultKnobs()
-			// A killed process loses an answer that nothing can bring back. Only an inWebo that still takes the old keys has that device go on.
-			knobs.LostFinalize = inwebosim.LostFinalizeLenient
-			s.w = newHarness(t, store, settings{
-				"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s", "PIN_GUARD_ATTEMPTS": "2", "PIN_GUARD_PAUSE": "0s",
-			}, knobs)
+			t.Parallel()
+			s := &soak{t: t, told: map[string]int{}, happened: map[string]int{}, disturbed: map[*process]bool{}}
+			s.open(name)
 			s.network, s.w.settings["INWEBO_URL"] = newNetwork(t, s.w.inwebo.ProtocolURL())
-			s.accounts = s.w.enroll(*soakAccounts)
+			s.accounts = s.prefill(*soakAccounts)
+			s.t.Logf("%d accounts have a device", len(s.accounts))
 			s.replicas = s.w.starts(2)
-			s.run(*soakTime / 2)
+			s.run(*soakTime)
 		})
 	}
+}
+
+// open makes an empty store of that kind.
+func (s *soak) open(kind string) {
+	keys := filepath.Join(s.t.TempDir(), seal.FileName)
+	if _, err := seal.OpenFile(keys, true); err != nil {
+		s.t.Fatal(err)
+	}
+	if kind == "SQLite" {
+		dir := filepath.Join(s.t.TempDir(), "data")
+		s.store, s.report.wal = onSQLiteSoaked{dir, keys}, filepath.Join(dir, sqlite.FileName+"-wal")
+	} else {
+		server := pgtest.New(s.t)
+		url := server.Database(s.t).Reveal()
+		server.Exec(s.t, url, newClock, useClock)
+		s.store = onPostgresSoaked{server, url, keys}
+	}
+	knobs := inwebosim.DefaultKnobs()
+	// A killed process loses an answer that nothing can bring back. Only an inWebo that still takes the old keys has that device go on.
+	knobs.LostFinalize = inwebosim.LostFinalizeLenient
+	s.w = newHarness(s.t, s.store.settings(), settings{
+		"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s", "PIN_GUARD_ATTEMPTS": "2", "PIN_GUARD_PAUSE": "0s",
+	}, knobs)
 }
 
 // soak is what goes on during TestSoak.
@@ -69,11 +93,12 @@ type soak struct {
 	w        *harness
 	network  *toxiproxy.Proxy // to inWebo
 	accounts []string
-	troubles []trouble
-	atLast   func(*soak) // what happens when all callers have ended
+	store    soakStore
 	report   report
 	fresh    atomic.Int64 // accounts that an enrollment or an import was tried for
 	busy     sync.Map     // accounts that a caller has, so that no two callers meet at one
+	unsure   sync.Map     // accounts whose last answer may be lost
+	calm     sync.RWMutex // locked while a trouble goes on
 
 	mu        sync.Mutex
 	replicas  []*process        // the first one lives for as long as callers call, so that a leak of it shows
@@ -86,57 +111,68 @@ type soak struct {
 // trouble is something that happens to the replicas or to what they need.
 type trouble struct {
 	name string
-	do   func(*soak)
-}
-
-func soakOnSQLite(s *soak) settings {
-	s.troubles = append([]trouble{{"key rotation", (*soak).rotate}}, s.troubles...)
-	s.atLast = (*soak).restore
-	store := onSQLite(s.t)
-	s.report.wal = filepath.Join(store["DATA_DIR"], sqlite.FileName+"-wal")
-	return store
-}
-
-func soakOnPostgres(s *soak) settings {
-	server := pgtest.New(s.t)
-	s.troubles = append([]trouble{{"database killed", func(*soak) {
-		if err := errors.Join(server.Kill(), server.StartAgain()); err != nil {
-			s.t.Error(err)
-		}
-	}}}, s.troubles...)
-	return onPostgres(server)(s.t)
+	do   func(*soak) error
 }
 
 // run lets callers call and troubles happen for so long, and checks what is left.
 func (s *soak) run(length time.Duration) {
+	began := time.Now()
 	ctx, stop := context.WithTimeout(s.t.Context(), length)
 	defer stop()
 	var callers sync.WaitGroup
 	for range soakCallers {
 		callers.Go(func() {
-			for ctx.Err() == nil {
+			for s.rest(ctx, time.Since(began).Seconds()/length.Seconds()) {
 				s.call()
 			}
 		})
 	}
 	var watching sync.WaitGroup
 	watching.Go(func() { s.report.watch(ctx, s.replicas[0], length/100) })
+	troubles := slices.Concat(s.store.troubles(), everyStoresTroubles())
 	for i := 0; ctx.Err() == nil; i++ {
-		next := s.troubles[i%len(s.troubles)]
-		next.do(s)
-		s.happened[next.name]++
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second + rand.N(2*time.Second)):
+		next := troubles[i%len(troubles)]
+		s.calm.Lock()
+		err := next.do(s)
+		s.calm.Unlock()
+		if err != nil {
+			s.t.Errorf("%s: %v", next.name, err)
 		}
+		s.happened[next.name]++
+		if i%len(troubles) == len(troubles)-1 {
+			s.tell(time.Since(began))
+		}
+		wait(ctx, rand.N(2*length/soakTroubles))
 	}
 	callers.Wait()
 	watching.Wait()
-	s.atLast(s)
+	s.restore()
 	s.checkAll()
-	s.t.Logf("callers were told: %v", s.told)
-	s.t.Logf("troubles: %v", s.happened)
+	s.tell(length)
 	s.report.check(s.t, length)
+}
+
+// rest waits until a caller has another call to make, at that part of the day, and reports whether the day goes on.
+func (s *soak) rest(ctx context.Context, part float64) bool {
+	rate := *soakRate * (1 - 0.9*math.Cos(2*math.Pi*part))
+	wait(ctx, time.Duration(rand.ExpFloat64()*soakCallers/rate*float64(time.Second)))
+	return ctx.Err() == nil
+}
+
+// wait waits for so long, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// tell logs what has happened so far.
+func (s *soak) tell(after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t.Logf("after %v callers were told: %v", after.Round(time.Second), s.told)
+	s.t.Logf("after %v there were troubles: %v", after.Round(time.Second), s.happened)
 }
 
 // call makes one call of a random kind.
@@ -147,22 +183,25 @@ func (s *soak) call() {
 	}
 	defer s.busy.Delete(account)
 	p := s.processes()[rand.IntN(2)]
-	switch rand.IntN(20) {
-	case 0: // a user who mistypes the PIN once
-		s.explain(p, "wrong PIN", account, s.w.make(p, call{account: account, pin: "9999"}))
-		s.explain(p, "PIN", account, s.w.make(p, call{account: account}))
-	case 1: // a backend that repeats its call elsewhere, after a lost answer
+	switch rand.IntN(100) {
+	case 0, 1, 2, 3, 4: // a user who mistypes the PIN once
+		s.explain(p, "wrong PIN", account, s.make(p, call{account: account, pin: "9999"}))
+		s.explain(p, "PIN", account, s.make(p, call{account: account}))
+	case 5, 6, 7, 8, 9: // a backend that repeats its call elsewhere, after a lost answer
 		key := fmt.Sprint("soak-", rand.Uint64())
-		first := s.w.make(p, call{account: account, repeat: key})
+		first := s.make(p, call{account: account, repeat: key})
 		other := s.processes()[rand.IntN(2)]
-		second := s.w.make(other, call{account: account, repeat: key})
+		second := s.make(other, call{account: account, repeat: key})
 		if first.otp != "" && second.otp != "" && first.otp != second.otp {
 			s.t.Errorf("%s: a repeated call gets another OTP", account)
 		}
 		s.explain(other, "PIN", account, second)
-	case 2:
+	case 10, 11, 12:
 		s.explain(p, "stranger", account, s.w.make(p, call{account: account, key: "stranger"}))
-	case 3: // a caller that hangs up
+	case 13, 14, 15: // a caller that hangs up
+		if _, isUnsure := s.unsure.LoadOrStore(account, true); isUnsure {
+			return
+		}
 		req, err := s.w.request(p, call{account: account})
 		if err != nil {
 			s.t.Error(err)
@@ -173,13 +212,30 @@ func (s *soak) call() {
 		if resp, err := s.w.client.Do(req.WithContext(ctx)); err == nil {
 			_ = resp.Body.Close()
 		}
-	case 4:
+	case 16:
 		s.enroll()
-	case 5:
+	case 17:
 		s.importDevice()
 	default:
-		s.explain(p, "PIN", account, s.w.ask(p, account))
+		s.explain(p, "PIN", account, s.make(p, call{account: account}))
 	}
+}
+
+// make makes a call. While a trouble goes on, it waits with an account whose last answer may be lost: an inWebo that takes the old keys does
+// so once.
+func (s *soak) make(p *process, c call) answer {
+	if _, isUnsure := s.unsure.Load(c.account); isUnsure {
+		s.calm.RLock()
+		defer s.calm.RUnlock()
+	}
+	a := s.w.make(p, c)
+	switch {
+	case a.otp != "":
+		s.unsure.Delete(c.account)
+	case a.status != http.StatusForbidden:
+		s.unsure.Store(c.account, true)
+	}
+	return a
 }
 
 // enroll makes a device for an account that has none, next to the service as a command does.
@@ -199,25 +255,40 @@ func (s *soak) enroll() {
 func (s *soak) importDevice() {
 	n := s.fresh.Add(1)
 	account := fmt.Sprintf("new-%d", n)
+	s.explainNewDevice("import", account, s.importFor(account, n))
+}
+
+// prefill makes so many accounts, each with an imported device, and returns their names.
+func (s *soak) prefill(n int) []string {
+	accounts := make([]string, n)
+	together(n, func(_, item int) {
+		accounts[item] = fmt.Sprintf("account-%d", item)
+		if err := s.importFor(accounts[item], s.fresh.Add(1)); err != nil {
+			s.t.Errorf("import %s: %v", accounts[item], err)
+		}
+	})
+	return accounts
+}
+
+// importFor imports the nth device for an account.
+func (s *soak) importFor(account string, n int64) error {
 	device := inwebosim.Device{
 		ID: fmt.Sprintf("%016x", n), Serial: fmt.Sprintf("soak/_/%032x", n), Login: account, PIN: pin, Secret: fmt.Sprintf("%032x", 7*n),
 		K0: fmt.Sprintf("%032x", 3*n), K1: fmt.Sprintf("%032x", 5*n), Services: s.w.inwebo.ServiceIDs(),
 		Tsync: 1_700_000_000,
 	}
-	err := s.w.inwebo.AddAccount(inwebosim.Account{Login: account, PIN: pin, Codes: []inwebosim.Code{{Value: account[:3] + account[4:] + "code"}}})
+	err := s.w.inwebo.AddAccount(inwebosim.Account{Login: account, PIN: pin, Codes: []inwebosim.Code{{Value: fmt.Sprintf("import%d", n)}}})
 	if err = errors.Join(err, s.w.inwebo.PlantDevice(device)); err != nil {
-		s.t.Error(err)
-		return
+		return err
 	}
 	drawn, _ := hex.DecodeString(device.Secret) // hex by construction
-	err = s.w.core.OTP.Import(s.t.Context(), otp.Request{Account: otp.Account(account), Caller: "test"}, otp.ForeignDevice{
+	return s.w.core.OTP.Import(s.t.Context(), otp.Request{Account: otp.Account(account), Caller: "test"}, otp.ForeignDevice{
 		Serial: ratchet.Serial(device.Serial), Identity: inwebo.Identity{ID: device.ID, LastSync: fmt.Sprint(device.Tsync)},
 		Services: []inwebo.Service{{ID: device.Services[0], Name: "Cars"}},
 		State: ratchet.State{
 			Keys: ratchet.Keys{K0: secret.NewText(device.K0), K1: secret.NewText(device.K1)}, Secret: secret.NewBytes(drawn),
 		},
 	})
-	s.explainNewDevice("import", account, err)
 }
 
 // explainNewDevice counts a new device, or why there is none.
@@ -232,6 +303,13 @@ func (s *soak) explainNewDevice(kind, account string, err error) {
 	if err != nil && cause == nil {
 		s.t.Errorf("%s: an error without a cause: %v", kind, err)
 	}
+}
+
+// count counts something that callers or operators were told.
+func (s *soak) count(told string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told[told]++
 }
 
 // explain counts an answer, and wants one that the kind of the caller or a trouble explains.

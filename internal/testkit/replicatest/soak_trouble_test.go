@@ -1,11 +1,13 @@
 package replicatest_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
+	"fmt"
+	"maps"
+	mathrand "math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +16,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pimsd/pimsd/internal/app"
-	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/seal"
-	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
 // troubleTime is how long a trouble that ends by itself goes on.
@@ -25,23 +26,27 @@ const troubleTime = 2 * time.Second
 // everyStoresTroubles are those that do not depend on the store. The first replica is suspended at most.
 func everyStoresTroubles() []trouble {
 	return []trouble{
+		{"clock step", (*soak).stepClock},
 		{"slow network", toxic("latency", map[string]int{"latency": 300, "jitter": 200})},
-		{"kill", func(s *soak) { s.replace((*process).kill) }},
+		{"kill", func(s *soak) error { return s.replace((*process).kill) }},
 		{"connections cut", toxic("limit_data", map[string]int{"bytes": 300})},
-		{"suspension", func(s *soak) {
+		{"suspension", func(s *soak) error {
 			p := s.processes()[0]
 			p.pause()
 			time.Sleep(troubleTime)
 			p.resume()
+			return nil
 		}},
 		{"connections reset", toxic("reset_peer", map[string]int{"timeout": 20})},
-		{"end and start", func(s *soak) { s.replace(func(p *process) { p.terminate() }) }},
+		{"end and start", func(s *soak) error { return s.replace(func(p *process) { p.terminate() }) }},
+		{"key rotation", (*soak).rotate},
+		{"backup and restore", (*soak).tryBackup},
 		{"no network", toxic("timeout", map[string]int{"timeout": 0})},
 	}
 }
 
 // replace puts a new process in the place of the second replica, which end ends.
-func (s *soak) replace(end func(*process)) {
+func (s *soak) replace(end func(*process)) error {
 	old := s.processes()[1]
 	s.disturb(old)
 	end(old)
@@ -49,6 +54,7 @@ func (s *soak) replace(end func(*process)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.replicas[1] = p
+	return nil
 }
 
 // disturb notes that callers of the process may get no answer from now on.
@@ -58,12 +64,25 @@ func (s *soak) disturb(p *process) {
 	s.disturbed[p] = true
 }
 
-// rotate seals every record under a new key, as the command does.
-func (s *soak) rotate() {
+// rotate seals every record under a new key, as the command does. Like an operator, it continues a rotation that the store interrupts.
+func (s *soak) rotate() (err error) {
+	const tries = 5
+	for range tries {
+		if err = s.rotateOnce(); !errors.Is(err, otp.ErrNotApplied) {
+			break
+		}
+		s.count("key rotation: " + err.Error())
+	}
+	return errors.Join(err, s.w.core.Keyring.EndRotation())
+}
+
+// rotateOnce begins a rotation, or continues one.
+func (s *soak) rotateOnce() error {
+	ctx, cancel := context.WithTimeout(s.t.Context(), testTimeout)
+	defer cancel()
 	key, err := seal.NewKey(rand.Reader)
 	if err != nil {
-		s.t.Error(err)
-		return
+		return err
 	}
 	keyring := s.w.core.Keyring
 	id, err := keyring.BeginRotation(key)
@@ -71,62 +90,78 @@ func (s *soak) rotate() {
 		err = keyring.Promote(id)
 	}
 	if err == nil {
-		err = keyring.Agree(s.t.Context(), s.w.core.Store)
+		err = keyring.Agree(ctx, s.w.core.Store)
 	}
 	if err == nil {
-		err = seal.Rotation{Rows: s.w.core.Store, Store: s.w.core.Store, Keyring: keyring, Caller: "test"}.Run(s.t.Context())
+		err = seal.Rotation{Rows: s.w.core.Store, Store: s.w.core.Store, Keyring: keyring, Caller: "test"}.Run(ctx)
 	}
-	if err = errors.Join(err, keyring.EndRotation()); err != nil {
-		s.t.Errorf("rotate: %v", err)
-	}
+	return err
 }
 
-// restore backs the store up when all callers have ended, and puts the backup in its place: no step is lost, and every device is in doubt.
+// steps are how far a clock that steps is ahead of the machine's.
+var steps = []time.Duration{time.Minute, -time.Minute, time.Hour, -time.Hour, 5 * time.Second, 0}
+
+// stepClock steps the clock of the store. It goes on from there until the next step.
+func (s *soak) stepClock() error { return s.store.step(s, steps[mathrand.IntN(len(steps))]) }
+
+// tryBackup makes a store of a backup while the service runs, and wants every account to be in it.
+func (s *soak) tryBackup() error {
+	s.mu.Lock()
+	want := len(s.accounts) + len(s.added)
+	s.mu.Unlock()
+	restored, err := s.store.restore(s, false)
+	if err != nil {
+		return err
+	}
+	core, err := app.OpenCore(s.t.Context(), s.w.configOf(s.w.with(restored)), false, app.Observers{})
+	if err != nil {
+		return err
+	}
+	found := 0
+	err = core.EachAccount(s.t.Context(), func(status otp.Status) error {
+		if status.InDoubt {
+			found++
+		}
+		return nil
+	})
+	if found < want {
+		err = errors.Join(err, fmt.Errorf("a restored backup has %d devices in doubt, want %d", found, want))
+	}
+	return errors.Join(err, core.Close())
+}
+
+// restore ends the service, makes a store of a backup, and lets the service go on with that: no step is lost, and every device is in doubt.
 func (s *soak) restore() {
 	for _, p := range s.processes() {
 		p.terminate()
 	}
-	backup := filepath.Join(s.t.TempDir(), "backup.db")
-	store, _ := s.w.core.Store.(*sqlite.Store)
-	if err := errors.Join(store.Backup(s.t.Context(), backup, nil), s.w.core.Close()); err != nil {
-		s.t.Fatal(err)
+	restored, err := s.store.restore(s, true)
+	if s.w.core != nil {
+		err = errors.Join(err, s.w.core.Close())
 	}
 	s.w.core = nil
-	c, err := config.Load(config.Input{Environ: s.w.settings.environ(), ReadFile: os.ReadFile})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	restore, err := app.PrepareRestore(s.t.Context(), c, backup, "test")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err = restore.Install(s.t.Context()); err != nil {
-		s.t.Error(err)
-	}
-	if err := restore.Close(); err != nil {
-		s.t.Error(err)
-	}
-	if s.w.core, err = app.OpenCore(s.t.Context(), c, false, app.Observers{}); err != nil {
+	maps.Copy(s.w.settings, restored)
+	if s.w.core, err = app.OpenCore(s.t.Context(), s.w.configOf(s.w.settings), false, app.Observers{}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.replicas = s.w.starts(2)
 }
 
 // toxic returns what spoils the network to inWebo for a while.
-func toxic(kind string, attributes map[string]int) func(*soak) {
-	return func(s *soak) {
+func toxic(kind string, attributes map[string]int) func(*soak) error {
+	return func(s *soak) error {
 		text, err := json.Marshal(map[string]any{"name": kind, "type": kind, "stream": "downstream", "attributes": attributes})
 		if err == nil {
 			_, err = s.network.Toxics.AddToxicJson(strings.NewReader(string(text)))
 		}
 		if err != nil {
-			s.t.Error(err)
-			return
+			return err
 		}
 		time.Sleep(troubleTime)
-		if err := s.network.Toxics.RemoveToxic(s.t.Context(), kind); err != nil {
-			s.t.Error(err)
-		}
+		return s.network.Toxics.RemoveToxic(s.t.Context(), kind)
 	}
 }
 
