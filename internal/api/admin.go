@@ -124,7 +124,7 @@ func NewAdmin(config Config, accounts AdminAccounts, store AdminStore) *API {
 
 // admitAdmin returns the caller, who administers the accounts of its prefix, and takes a place.
 func (ad *administration) admitAdmin(c *call) (authn.Principal, error) {
-	principal, err := ad.authenticate(c, authn.ScopeAdmin, noAccount)
+	principal, err := ad.authenticate(c, authn.ScopeAdmin, noneNamed)
 	if err != nil {
 		return authn.Principal{}, err
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -24,10 +26,10 @@ type auditPage struct {
 	Next  int64             `json:"next"`
 }
 
-// readAudit returns the lines of the audit log about the caller's accounts. With `wait` it waits for the first of them; it holds
+// readAudit returns the lines of the audit log that concern the caller. With `wait` it waits for the first of them; it holds
 // no place then, since it does nothing but wait, and ends when the service drains.
 func (ad *administration) readAudit(c *call) (any, error) {
-	principal, err := ad.authenticate(c, authn.ScopeAdmin, noAccount)
+	principal, err := ad.authenticate(c, authn.ScopeAdmin, noneNamed)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +97,7 @@ func (ad *administration) auditPageOf(
 	ctx context.Context, who authn.Principal, after int64, limit int,
 ) (page auditPage, more bool, err error) {
 	page = auditPage{Lines: []otp.AuditRecord{}, Next: after}
+	concern := concern{who: who, store: ad.store}
 	step := limit
 	if who.Prefix != "" {
 		step = maxPage
@@ -105,8 +108,12 @@ func (ad *administration) auditPageOf(
 			return auditPage{}, false, err
 		}
 		for _, line := range lines {
+			isMine, err := concern.has(ctx, line)
+			if err != nil {
+				return auditPage{}, false, err
+			}
 			page.Next = line.ID
-			if !mayRead(who, line) {
+			if !isMine {
 				continue
 			}
 			if page.Lines = append(page.Lines, line); len(page.Lines) == limit {
@@ -120,17 +127,41 @@ func (ad *administration) auditPageOf(
 	return page, true, nil
 }
 
-// mayRead reports whether a line is about an account of the caller, or about what the caller itself did that concerns no
-// account. Who administers all accounts reads all lines.
-func mayRead(who authn.Principal, line otp.AuditRecord) bool {
+// concern selects the lines of the audit log that concern an administrator. One of all accounts is concerned by all lines.
+type concern struct {
+	who   authn.Principal
+	store AdminStore
+	keys  map[string]bool // the names of the keys that the administrator sees; nil until a line needs them
+}
+
+// has reports whether the line is about an account of the administrator. A line that has no account, and one about a caller that asked
+// for another's account, also concern an administrator of the key that called, or that was created or revoked.
+func (c *concern) has(ctx context.Context, line otp.AuditRecord) (bool, error) {
+	isAbroad := line.Account == "" || line.Outcome == string(errcodes.ReasonAccountForbidden)
 	switch {
-	case who.Prefix == "":
-		return true
-	case line.Account == "":
-		return line.Caller == who.Name
-	default:
-		return who.IncludesAccount(string(line.Account))
+	case c.who.Prefix == "" || line.Account != "" && c.who.IncludesAccount(string(line.Account)):
+		return true, nil
+	case !isAbroad:
+		return false, nil
+	case c.keys == nil:
+		if err := c.readKeys(ctx); err != nil {
+			return false, err
+		}
 	}
+	_, target, _ := strings.Cut(line.Action, " ") // app.Core.CreateKey and RevokeKey name the key there
+	return c.keys[line.Caller] || c.keys[target], nil
+}
+
+func (c *concern) readKeys(ctx context.Context) error {
+	keys, err := c.store.ListKeys(ctx)
+	if err != nil {
+		return err
+	}
+	c.keys = map[string]bool{}
+	for _, key := range keys {
+		c.keys[key.PrincipalName()] = administers(c.who.Grant, key)
+	}
+	return nil
 }
 
 // lineIn reads the parameter after.

@@ -33,8 +33,9 @@ func (a *API) admit(c *call, scope authn.Scope) error {
 	return a.acquirePlace(c)
 }
 
-// noAccount is for requests that name no account.
-func noAccount(authn.Principal) string { return "" }
+// noneNamed is for requests that name no account. Where such a call is refused, its line in the audit log has the account of the
+// caller's key.
+func noneNamed(caller authn.Principal) string { return caller.Account }
 
 // authenticate reads the request and returns its caller. It fails when the caller lacks the scope or sends too fast. named returns the
 // account that a known caller asks for, which the event has from then on, also when the caller is refused.

@@ -1,6 +1,7 @@
 package pimsdtest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -428,6 +429,58 @@ func TestAnAccountsKeyNeverAdministers(t *testing.T) {
 	for _, path := range []string{"/v1/audit", "/v1/accounts", "/v1/keys"} {
 		if got := d.Admin(text.Reveal(), "GET", path, ""); got.Status != 403 || got.Header.Get("X-Pims-Reason") != "insufficient_scope" {
 			t.Errorf("%s: %d %s", path, got.Status, got.Body)
+		}
+	}
+}
+
+// A line of the audit log comes to whoever administers its account. One that has no account, and one about a caller that was refused
+// another's account, comes to those who administer the key that called, or that was created or revoked. No other prefix reads it.
+func TestAuditLinesComeToThoseTheyConcern(t *testing.T) {
+	t.Parallel()
+	d := pimsdtest.Start(t)
+	first, second := d.BackendKey("fleet-", authn.ScopeAdmin, authn.ScopeOTP), d.BackendKey("fleet-", authn.ScopeAdmin)
+	other, every := d.BackendKey("other", authn.ScopeAdmin), d.BackendKey("", authn.ScopeAdmin, authn.ScopeOTP)
+	backend, account := d.BackendKey("fleet-1"), d.Key("fleet-1")
+	nameOf := func(key string) string { return "key:" + strings.Split(key, "_")[1] }
+	make := func(by string) string {
+		key := resultOf[newKey](t, d.Admin(by, http.MethodPost, "/v1/keys", `{"kind":"backend","prefix":"fleet-1","scope":"otp"}`))
+		return "key:" + key.ID
+	}
+	made, madeForUs := make(first), make(every)
+	d.Admin(first, http.MethodDelete, "/v1/keys/"+strings.TrimPrefix(made, "key:"), "")
+	d.Admin(backend, http.MethodGet, "/v1/accounts", "")
+	d.Admin(account, http.MethodGet, "/v1/accounts", "")
+	d.Ask(backend, pimsdtest.WithPIN(aPIN), "X-Pims-Account: other")
+	d.Admin(first, http.MethodPost, "/v1/keys", `{"kind":"backend","scope":"otp"}`)
+	d.Admin(other, http.MethodPost, "/v1/keys", `{"kind":"backend","scope":"otp"}`)
+	d.Admin("unknown", http.MethodGet, "/v1/accounts", "")
+
+	ours := []string{
+		nameOf(first) + "  key-create " + made + " attempt", nameOf(first) + "  key-create " + made + " done",
+		nameOf(every) + "  key-create " + madeForUs + " attempt", nameOf(every) + "  key-create " + madeForUs + " done",
+		nameOf(first) + "  key-revoke " + made + " attempt", nameOf(first) + "  key-revoke " + made + " done",
+		nameOf(backend) + "  accounts insufficient_scope", nameOf(account) + " fleet-1 accounts insufficient_scope",
+		nameOf(first) + "  keys account_forbidden",
+	}
+	both := nameOf(backend) + " other otp account_forbidden"
+	theirs := nameOf(other) + "  keys account_forbidden"
+	linesFor := func(key string) (lines []string) {
+		for _, line := range resultOf[auditPage](t, d.Admin(key, http.MethodGet, "/v1/audit?limit=1000", "")).Lines {
+			lines = append(lines, line.Caller+" "+line.Account+" "+line.Action+" "+cmp.Or(line.Outcome, line.Stage))
+		}
+		slices.Sort(lines)
+		return lines
+	}
+	all := slices.Concat(ours, []string{both, theirs, "unknown  accounts unauthenticated"})
+	for len(linesFor(every)) < len(all) { // those of refused calls are written in the background
+		time.Sleep(10 * time.Millisecond)
+	}
+	for key, want := range map[string][]string{
+		every: all, first: append(slices.Clone(ours), both), second: append(slices.Clone(ours), both), other: {both, theirs},
+	} {
+		slices.Sort(want)
+		if got := linesFor(key); !slices.Equal(got, want) {
+			t.Errorf("%s reads\n%s\nand should read\n%s", nameOf(key), strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
 }
