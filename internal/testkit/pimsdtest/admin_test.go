@@ -433,7 +433,7 @@ func TestAnAccountsKeyNeverAdministers(t *testing.T) {
 	}
 }
 
-// A line of the audit log comes to whoever administers its account. One that has no account, and one about a caller that was refused
+// A line of the audit log comes to the administrators of its account. One that has no account, and one about a caller that was refused
 // another's account, comes to those who administer the key that called, or that was created or revoked. No other prefix reads it.
 func TestAuditLinesComeToThoseTheyConcern(t *testing.T) {
 	t.Parallel()
