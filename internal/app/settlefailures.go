@@ -8,34 +8,35 @@ import (
 )
 
 const (
-	// settleFailureInterval is how long after a line about a failed settle the same failure is logged again.
+	// settleFailureInterval is the time in which each failure of a settle is logged once.
 	settleFailureInterval = time.Minute
-	// maxSettleFailures bounds how many failures are remembered.
-	maxSettleFailures = 64
+	// maxSettleFailures bounds how many different failures are logged in that time: a broken network has a text for each connection.
+	maxSettleFailures = 16
 )
 
 // settleFailures logs why the store did not take what inWebo had answered. Such a write is tried again until it succeeds, often several
-// times a second, so that each distinct error is logged once in a settleFailureInterval. It is safe for concurrent use.
+// times a second, so that each distinct error is logged once in a settleFailureInterval, and of many distinct ones the first. It is safe for
+// concurrent use.
 type settleFailures struct {
 	logger *zap.Logger
 	mu     sync.Mutex
-	logged map[string]time.Time // by the text of the error
+	since  time.Time       // when the interval began
+	logged map[string]bool // in this interval, by the text of the error
 }
 
 func newSettleFailures(logger *zap.Logger) *settleFailures {
-	return &settleFailures{logger: logger, logged: map[string]time.Time{}}
+	return &settleFailures{logger: logger, logged: map[string]bool{}}
 }
 
 func (f *settleFailures) log(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now, text := time.Now(), err.Error()
-	if at, ok := f.logged[text]; ok && now.Sub(at) < settleFailureInterval {
-		return
-	}
-	if len(f.logged) == maxSettleFailures {
+	if now := time.Now(); now.Sub(f.since) >= settleFailureInterval {
+		f.since = now
 		clear(f.logged)
 	}
-	f.logged[text] = now
-	f.logger.Error("an outcome of inWebo could not be stored, and is tried again", zap.Error(err))
+	if text := err.Error(); !f.logged[text] && len(f.logged) < maxSettleFailures {
+		f.logged[text] = true
+		f.logger.Error("an outcome of inWebo could not be stored, and is tried again", zap.Error(err))
+	}
 }

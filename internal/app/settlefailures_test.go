@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,10 @@ func TestFailedSettlesAreLogged(t *testing.T) {
 		time.Sleep(settleFailureInterval)
 		domain.Committed(otp.CommitSettle, damaged)
 		expect("a minute later", 1)
+		for i := range 10 * maxSettleFailures {
+			domain.Committed(otp.CommitSettle, fmt.Errorf("dial from port %d: connection refused", i))
+		}
+		expect("failures of many texts", maxSettleFailures-1)
 		for _, harmless := range []error{nil, otp.ErrConflict, otp.ErrExists, otp.ErrHistoryChanged} {
 			domain.Committed(otp.CommitSettle, harmless)
 		}
