@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// cleanupInterval is the time between two rounds, and so the longest that anything is kept beyond its retention.
+	// cleanupInterval is the time between two rounds.
 	cleanupInterval = 5 * time.Second
 	// keyLife is how long a key of a repeated call is refused (docs/contract.md §5).
 	keyLife = 24 * time.Hour
@@ -35,8 +35,9 @@ func (a *App) cleanup(ctx context.Context) {
 	}
 }
 
-// cleanupOnce is one round of cleanup. Soon after a start it is not known whether the store's clock is right; what is kept for hours
-// or longer is not removed then.
+// cleanupOnce is one round of cleanup. Soon after a start it is not known whether the store's clock is right, and one that is ahead
+// makes everything old. So responses are removed once the clock has been watched for as long as they live: then those that were
+// stored before are old by any clock. What is kept for hours is removed after the probation of the clock.
 func (a *App) cleanupOnce(ctx context.Context, clock *otp.StoreClock) {
 	now, err := a.storeTime(ctx)
 	if err != nil {
@@ -45,14 +46,16 @@ func (a *App) cleanupOnce(ctx context.Context, clock *otp.StoreClock) {
 	}
 	here := time.Now()
 	ahead := clock.Look(here, now).Ahead
-	keys := keyLife + ahead
-	if !clock.IsProven(here) {
+	watched, answerLife, keys := clock.Watched(here), a.config.Idempotency.AnswerLife, keyLife+ahead
+	if watched < otp.ClockProbation {
 		keys = forever
 	}
-	a.removeOld(ctx, "stored responses cannot be removed", func(ctx context.Context) error {
-		return a.Store.ForgetAnswers(ctx, a.config.Idempotency.AnswerLife+ahead, keys)
-	})
-	if a.config.Audit.Retention == 0 || !clock.IsProven(here) {
+	if watched >= answerLife {
+		a.removeOld(ctx, "stored responses cannot be removed", func(ctx context.Context) error {
+			return a.Store.ForgetAnswers(ctx, answerLife+ahead, keys)
+		})
+	}
+	if a.config.Audit.Retention == 0 || watched < otp.ClockProbation {
 		return
 	}
 	a.removeOld(ctx, "old lines of the audit log cannot be removed", func(ctx context.Context) error {

@@ -118,10 +118,20 @@ func TestHousekeepingBelievesAClockInTheEnd(t *testing.T) {
 	})
 }
 
+// A clock that was wrong before the process began makes nothing old: a response is discarded when its life has passed since, and
+// what is kept for longer stays until the probation is over.
 func TestHousekeepingSoonAfterAStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 365*24*time.Hour)
+		wait(testAnswerLife)
+		if !store.responses.IsZero() {
+			t.Errorf("within the life of a response after a start, responses from before %v are discarded", store.responses)
+		}
+		wait(2 * cleanupInterval)
+		if store.responses.IsZero() {
+			t.Error("responses are not discarded when their life has passed since the start")
+		}
 		wait(otp.ClockProbation / 2)
 		if !store.lines.IsZero() || store.keys.After(time.Now().Add(-keyLife)) {
 			t.Errorf("soon after a start lines from before %v and keys from before %v are forgotten", store.lines, store.keys)

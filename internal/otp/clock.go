@@ -57,11 +57,11 @@ func (w *StoreClock) Look(here, store time.Time) ClockReading {
 	return ClockReading{Now: store}
 }
 
-// IsProven reports whether the clock has been watched for long enough to remove what is kept for hours.
-func (w *StoreClock) IsProven(here time.Time) bool {
+// Watched returns for how long the clock has been watched. Before the first look, it is not known whether the clock was right.
+func (w *StoreClock) Watched(here time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return here.Sub(w.began) >= ClockProbation
+	return here.Sub(w.began)
 }
 
 // At returns the reading that follows r when that much time has passed.
