@@ -55,7 +55,7 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 			}
 			_, _ = fmt.Fprintln(p.stderr, "pimsd: the backup is complete and checked; the sealing keys are not in it, back them up apart from it")
 			if err := store.RecordBackup(began); err != nil { // the backup is as good without it
-				_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: the service does not learn of this backup: %v\n", err)
+				p.warn(fmt.Sprintf("the service does not learn of this backup: %v", err))
 			}
 			return nil
 		})

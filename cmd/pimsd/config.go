@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 )
 
@@ -26,18 +27,20 @@ With --default it prints a file with every setting at its default and what it me
 	addSettings(cmd)
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := config.Load(p.settingsOf(cmd))
-		switch out := cmd.OutOrStdout(); {
-		case *example:
+		out := cmd.OutOrStdout()
+		if *example {
 			_, err := io.WriteString(out, config.Example())
 			return err
-		case err != nil:
-			return err
-		case *asJSON:
-			return printJSON(out, settingsOf(c.Effective()))
-		default:
-			return printSettings(out, c.Effective())
 		}
+		c, err := config.Load(p.settingsOf(cmd))
+		if err != nil {
+			return err
+		}
+		p.warn(app.SecretWarnings(c)...)
+		if *asJSON {
+			return printJSON(out, settingsOf(c.Effective()))
+		}
+		return printSettings(out, c.Effective())
 	}
 	return cmd
 }

@@ -22,8 +22,9 @@ failed over with loss. Such a state looks healthy. A device in doubt is tried ag
 refuses it, the caller is told what happened instead of "wrong PIN".
 
 With --all the store's doubt epoch is raised, in one durable write: every device is in doubt, also one that is in use, or whose
-record cannot be read now. On PostgreSQL this also accepts the cluster that has the database by now, which the service refuses
-when it is not the one that it used last.`,
+record cannot be read now. Records that cannot be read are named, because they need a repair, and the exit status is then 1.
+On PostgreSQL this also accepts the cluster that has the database by now, which the service refuses when it is not the one that it
+used last.`,
 	}
 	all := cmd.Flags().Bool("all", false, "every account that has a device")
 	account := addAccountOrAll(cmd, all)

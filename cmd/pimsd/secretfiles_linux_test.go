@@ -50,6 +50,31 @@ func TestSecretsAsContainerRuntimesMountThem(t *testing.T) {
 	}
 }
 
+// Every command that reads a secret warns as the service does, also the one that opens no secret of a device.
+func TestCommandsWarnOfSecretFiles(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, ""); err != nil {
+		t.Skipf("this test mounts a file system, which this process may not: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(folder, 0) })
+	keys := writeSecret(t, folder, 0o444)
+	const noAddress = "--listen=192.0.2.1:80" // of no machine: RFC 5737
+	for _, args := range [][]string{
+		{"otp", "anna"}, {"key", "list"}, {"config"},
+		{"serve", noAddress, "--http-allow-plain=yes"}, {"serve", noAddress, "--http-allow-plain=yes", "--maintenance=yes"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "pimsd", args...)
+		var stdout, stderr strings.Builder
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("1234\n"), &stdout, &stderr
+		cmd.Env = append(os.Environ(), "PIMSD_DATA_DIR="+t.TempDir(), "PIMSD_INWEBO_URL=http://127.0.0.1:1", "PIMSD_SEAL_KEYS_FILE="+keys)
+		_ = cmd.Run() // there is no account and no store
+		if got := strings.Count(stderr.String(), keys+" has mode 0444"); got != 1 || strings.Contains(stdout.String(), "0444") {
+			t.Errorf("%v warns %d times:\n%s\nstandard output:\n%s", args, got, &stderr, &stdout)
+		}
+	}
+}
+
 func TestSecretsThatOthersMayRead(t *testing.T) {
 	t.Parallel()
 	folder, err := os.MkdirTemp(".", "on-disk-") //nolint:usetesting // where tests have their own folders may be tmpfs

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
 )
@@ -39,9 +40,19 @@ func withConfig(p process, cmd *cobra.Command, use configUse, body func(*cobra.C
 		if err != nil {
 			return err
 		}
+		if use != useSettings { // the service logs the warnings
+			p.warn(app.SecretWarnings(c)...)
+		}
 		return body(cmd, c)
 	}
 	return cmd
+}
+
+// warn prints what the operator should know of a command that goes on.
+func (p process) warn(warnings ...string) {
+	for _, warning := range warnings {
+		_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: %s\n", input.PrintableLines(warning))
+	}
 }
 
 // addSettings adds a flag for every setting, except those that mean nothing to the command.

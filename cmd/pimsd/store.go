@@ -59,6 +59,9 @@ command is interrupted, run it again to continue.`,
 		if err != nil {
 			return usageError{fmt.Errorf("--to-url-file: %w", err)}
 		}
+		if warning := input.SecretFileWarning(*file); warning != "" {
+			p.warn("--to-url-file: " + warning)
+		}
 		to, err := config.ParseDatabaseURL(string(input.Trim(url)))
 		if err != nil {
 			return usageError{fmt.Errorf("--to-url-file: the URL %w", err)}

@@ -54,14 +54,11 @@ type App struct {
 // New binds both listeners and then builds everything. While it opens the store, operators are told that the service is not ready, and
 // callers are refused; nothing else is answered before Run. The log goes to w. What it opened is closed again when it fails.
 func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error) {
-	log, err := telemetry.NewLog(w, c.Log.Level, c.Log.Format)
+	log, err := newLog(c, w)
 	if err != nil {
 		return nil, err
 	}
 	logger := log.Logger
-	for _, warning := range SecretWarnings(c) {
-		logger.Warn(warning)
-	}
 	a := &App{config: c, log: log, logger: logger, lines: newRequestLines(logger)}
 	defer func() {
 		if err != nil {

@@ -23,7 +23,7 @@ var errMaintenance = errors.New("the service is in maintenance and takes no call
 
 // NewMaintenance binds both listeners; nothing is answered before Run. The log goes to w.
 func NewMaintenance(ctx context.Context, c *config.Config, w io.Writer) (_ *Maintenance, err error) {
-	log, err := telemetry.NewLog(w, c.Log.Level, c.Log.Format)
+	log, err := newLog(c, w)
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,28 @@
 package app
 
 import (
+	"io"
 	"os"
 
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
 // othersMayRead is the permission of users who are neither the owner of a file nor in its group.
 const othersMayRead os.FileMode = 0o004
+
+// newLog makes the log of a service, which begins with the warnings about its files of secrets.
+func newLog(c *config.Config, w io.Writer) (*telemetry.Log, error) {
+	log, err := telemetry.NewLog(w, c.Log.Level, c.Log.Format)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range SecretWarnings(c) {
+		log.Warn(warning)
+	}
+	return log, nil
+}
 
 // SecretWarnings returns a sentence for each file with a secret that is accepted although others than its owner and group
 // may read it. Files that are not accepted are refused where they are read.
