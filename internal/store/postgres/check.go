@@ -82,10 +82,10 @@ func checkRights(ctx context.Context, tx pgx.Tx) error {
 
 // checkOwner refuses a user who could not migrate the tables.
 func checkOwner(ctx context.Context, tx pgx.Tx) error {
-	const query = `SELECT pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE')
-		FROM pg_class WHERE oid = 'pimsd_schema'::regclass`
+	const query = `SELECT bool_and(pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE'))
+		FROM pg_class WHERE oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)`
 	var may bool
-	if err := tx.QueryRow(ctx, query).Scan(&may); err != nil {
+	if err := tx.QueryRow(ctx, query, append(tables(), auditSequence)).Scan(&may); err != nil {
 		return err
 	}
 	if !may {

@@ -2,11 +2,14 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 )
 
@@ -41,6 +44,39 @@ func TestMigrateDisabled(t *testing.T) {
 		if rows[i].Disabled != b.want {
 			t.Errorf("%q: disabled is %v", b.body, rows[i].Disabled)
 		}
+	}
+}
+
+// The owner of the tables migrates them with the rights that Check asks for: CREATE on their schema, and CONNECT.
+func TestMigrationNeedsTheRightsThatCheckAsksFor(t *testing.T) {
+	url := server.Database(t)
+	open(t, url).Close()
+	statements := []string{
+		"ALTER TABLE device DROP COLUMN disabled", "UPDATE pimsd_schema SET version = 6",
+		`INSERT INTO device (account, revision, in_doubt, body, vault) VALUES ('a', 1, false, '{"disabled":true}', '')`,
+		"CREATE ROLE migrator LOGIN", "GRANT ALL ON SCHEMA public TO migrator",
+		"DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); " +
+			"EXECUTE format('GRANT CONNECT ON DATABASE %I TO migrator', current_database()); END $$",
+	}
+	tables := tablesOf(t, url.Reveal())
+	for _, table := range tables {
+		statements = append(statements, "ALTER TABLE "+table+" OWNER TO migrator")
+	}
+	server.Exec(t, url.Reveal(), append(statements, "ALTER SEQUENCE audit_id OWNER TO migrator")...)
+	migrator := secret.NewText(strings.Replace(url.Reveal(), "pimsd@", "migrator@", 1))
+	for _, table := range tables {
+		server.Exec(t, url.Reveal(), "ALTER TABLE "+table+" OWNER TO pimsd")
+		if err := postgres.Check(t.Context(), postgres.Options{URL: migrator}); err == nil || errors.Is(err, postgres.ErrOldSchema) {
+			t.Errorf("another owner of %s: Check says %v", table, err)
+		}
+		server.Exec(t, url.Reveal(), "ALTER TABLE "+table+" OWNER TO migrator")
+	}
+	if err := postgres.Check(t.Context(), postgres.Options{URL: migrator}); !errors.Is(err, postgres.ErrOldSchema) {
+		t.Fatal(err)
+	}
+	rows, err := open(t, migrator).List(t.Context(), "", 1)
+	if err != nil || !rows[0].Disabled {
+		t.Errorf("%+v (%v)", rows, err)
 	}
 }
 

@@ -2,15 +2,20 @@
 -- the bytes that are looked for, so that they are found in a damaged body, too.
 ALTER TABLE device ADD COLUMN disabled boolean NOT NULL DEFAULT false;
 
--- A body that cannot even be read may be that of a disabled account.
-CREATE FUNCTION pg_temp.says_disabled(account text) RETURNS boolean LANGUAGE plpgsql AS $$
+DO $$
+DECLARE
+    one text;
 BEGIN
-    RETURN (SELECT position('\x6864697361626c6564f5'::bytea IN body) > 0 OR position(convert_to('"disabled":true', 'UTF8') IN body) > 0
-        FROM device WHERE device.account = says_disabled.account);
-EXCEPTION WHEN OTHERS THEN
-    RETURN true;
+    UPDATE device SET disabled = true
+        WHERE position('\x6864697361626c6564f5'::bytea IN body) > 0 OR position(convert_to('"disabled":true', 'UTF8') IN body) > 0;
+EXCEPTION WHEN data_corrupted OR index_corrupted OR internal_error THEN
+    -- A body cannot even be read: that account may be disabled.
+    FOR one IN SELECT account FROM device LOOP
+        BEGIN
+            UPDATE device SET disabled = true WHERE account = one
+                AND (position('\x6864697361626c6564f5'::bytea IN body) > 0 OR position(convert_to('"disabled":true', 'UTF8') IN body) > 0);
+        EXCEPTION WHEN data_corrupted OR index_corrupted OR internal_error THEN
+            UPDATE device SET disabled = true WHERE account = one;
+        END;
+    END LOOP;
 END $$;
-
-UPDATE device SET disabled = true WHERE pg_temp.says_disabled(account);
-
-DROP FUNCTION pg_temp.says_disabled(text);
