@@ -202,7 +202,7 @@ func (r Record) advance(p settleParams, o outcome, leaseRevision uint64, now tim
 		r = r.withUnread(*o.unread, now)
 	}
 	switch {
-	case (o.result == noAnswer || o.result == effectUnknown || o.unread != nil) && r.Device != nil:
+	case o.result == noAnswer || o.result == effectUnknown || o.unread != nil:
 		r = r.withDoubt(now, leaseRevision)
 	case o.result == accepted && !p.enrolls && r.Doubt != nil && r.Doubt.By <= leaseRevision:
 		r.Doubt = nil

@@ -89,10 +89,7 @@ func (a activated) apply(r, written Record, now time.Time, leaseRevision uint64)
 		r.Device = nil
 	}
 	r.Enrollment = &Enrollment{Phase: PhaseActivated, Device: a.device, Challenge: a.challenge}
-	if r.Device != nil { // inWebo may not know the old one any more
-		r = r.withDoubt(now, leaseRevision)
-	}
-	return r, true
+	return r.withDoubt(now, leaseRevision), true // inWebo may not know the old one any more
 }
 
 func (activated) isStep() bool { return true }

@@ -251,9 +251,7 @@ func (r Record) withLease(conversation string, now, until time.Time) (Record, er
 		return r, &RetryAfterError{ErrBusy, r.Lease.Until.Sub(now)}
 	}
 	if r.Lease != nil { // its process ended or is paused: what it sent is unknown
-		if r.Device != nil {
-			r = r.withDoubt(r.Lease.Until, r.Lease.Revision) // since the old lease ran out, and because of it
-		}
+		r = r.withDoubt(r.Lease.Until, r.Lease.Revision) // since the old lease ran out, and because of it
 		r = r.withLeaseOvertaken()
 	}
 	r.Revision++

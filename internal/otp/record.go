@@ -225,13 +225,16 @@ func (r Record) recreated(now time.Time) Record {
 	return r
 }
 
-// withDoubt returns r with a doubt that the lease of that revision has caused, in addition to any other that there is.
+// withDoubt returns r with a doubt that the lease of that revision has caused, in addition to any other that there is. A record without a
+// device stays as it is.
 func (r Record) withDoubt(now time.Time, leaseRevision uint64) Record {
-	if r.Doubt == nil {
+	switch {
+	case r.Device == nil:
+	case r.Doubt == nil:
 		r.Doubt = &Doubt{Since: now, By: leaseRevision}
-		return r
+	default:
+		r.Doubt = &Doubt{Since: r.Doubt.Since, By: max(r.Doubt.By, leaseRevision)}
 	}
-	r.Doubt = &Doubt{Since: r.Doubt.Since, By: max(r.Doubt.By, leaseRevision)}
 	return r
 }
 
@@ -239,7 +242,7 @@ func (r Record) withDoubt(now time.Time, leaseRevision uint64) Record {
 // the doubt ends like every other, with a proof that inWebo accepts.
 func (r Record) inEpochOf(row Row) Record {
 	r.epoch, r.storedEpoch = row.StoreEpoch.Number, row.Epoch
-	if r.Device != nil && row.Epoch < row.StoreEpoch.Number {
+	if row.Epoch < row.StoreEpoch.Number {
 		r = r.withDoubt(row.StoreEpoch.Since, r.Revision+1) // that of the next write: only a lease from now on can end the doubt
 	}
 	return r

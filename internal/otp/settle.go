@@ -196,7 +196,7 @@ func (p *settlement) applied() (next Record, callerErr error) {
 		base.Device, base.Enrollment, o.change = nil, nil, displaced{}
 	}
 	next, superseded := base.applyOutcome(params, o, now)
-	if wasDeleted && next.Device != nil { // other conversations may have moved the device on before the record was deleted
+	if wasDeleted { // other conversations may have moved the device on before the record was deleted
 		next = next.withDoubt(now, 0)
 	}
 	callerErr = params.factsAbout(base, o).callerErr(superseded)

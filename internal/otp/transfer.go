@@ -32,10 +32,7 @@ func Transferred(row Row, now time.Time, epoch uint64) (Row, error) {
 			"repeat this after %s: %w", row.Account, r.Lease.Until.Add(lateAnswerWait).Format(time.RFC3339), ErrBusy)
 	}
 	if lease := r.Lease; lease != nil {
-		r = r.withLeaseOvertaken()
-		if r.Device != nil {
-			r = r.withDoubt(lease.Until, lease.Revision)
-		}
+		r = r.withLeaseOvertaken().withDoubt(lease.Until, lease.Revision)
 	}
 	if row.Body, err = encodeBody(r); err != nil {
 		return Row{}, err
