@@ -97,10 +97,10 @@ deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Pr
 	cd deploy && go vet ./... && go test -count=1 -timeout 1h ./... # the first time, helm is compiled in it
 
 .PHONY: contract
-contract: ## the OpenAPI document, held to linters, generated clients in Go and TypeScript, and a proxy that validates
-	scripts/need npm
+contract: ## the OpenAPI document, held to linters, generated clients, and a proxy that validates; the example in Kotlin
+	scripts/need npm kotlin
 	cd contract/testdata/node && npm install --no-package-lock --no-audit --no-fund
-	cd contract && go test -count=1 -timeout 30m -tags tools -run '^(TestLinters|TestClientNeeds|TestGenerated)' .
+	cd contract && go test -count=1 -timeout 30m -tags tools -run '^(TestLinters|TestClientNeeds|TestGenerated|TestKotlin)' .
 
 # How long the soak takes, and with how many accounts on each kind of store.
 HOURS    ?= 2

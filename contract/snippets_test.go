@@ -100,8 +100,14 @@ func TestExampleOfPython(t *testing.T) {
 // The examples that ask for an OTP repeat the request when they are told to wait, and nothing else of theirs is printed.
 func TestExamplesWait(t *testing.T) {
 	t.Parallel()
+	expectWaiting(t, otpExamples(t))
+}
+
+// expectWaiting runs commands that ask for an OTP and are told to wait, by their language.
+func expectWaiting(t *testing.T, commands map[string][]string) {
+	t.Helper()
 	a := pimsdtest.Start(t).Enroll("alice", "1234")
-	for language, command := range otpExamples(t) {
+	for language, command := range commands {
 		front := busyOnce(t, a)
 		said := runAt(t, a, front.URL, command[0], command[1:]...)
 		var answer struct{ Result struct{ OTP string } }
@@ -194,13 +200,19 @@ func whatNow(t *testing.T, a *pimsdtest.Account, address string, command []strin
 // A wrong PIN, one that is held back and one that is locked have one code, and each example does three different things.
 func TestExamplesTellThreeMeaningsApart(t *testing.T) {
 	t.Parallel()
+	expectThreeMeanings(t, otpExamples(t))
+}
+
+// expectThreeMeanings runs commands whose PIN is wrong, by their language.
+func expectThreeMeanings(t *testing.T, commands map[string][]string) {
+	t.Helper()
 	guarded := func(attempts int) *pimsdtest.Daemon {
 		return pimsdtest.Start(t, func(s *pimsdtest.Setup) {
 			s.Config.Guard.Attempts, s.Config.Guard.Pause = attempts, time.Minute // longer than an example waits
 		})
 	}
 	patient, strict := guarded(2), guarded(1)
-	for language, command := range otpExamples(t) {
+	for language, command := range commands {
 		for _, step := range []struct {
 			d    *pimsdtest.Daemon
 			want []string // of two calls with a wrong PIN
@@ -226,8 +238,13 @@ func TestExamplesTellThreeMeaningsApart(t *testing.T) {
 // A reason that an example does not know is treated as its advice says.
 func TestExamplesFollowTheAdvice(t *testing.T) {
 	t.Parallel()
+	expectAdvice(t, otpExamples(t))
+}
+
+// expectAdvice runs commands whose calls fail for a reason that they do not know, by their language.
+func expectAdvice(t *testing.T, commands map[string][]string) {
+	t.Helper()
 	a := pimsdtest.Start(t).Enroll("alice", "1234")
-	commands := otpExamples(t)
 	for advice, want := range map[string]string{
 		"ask_pin": "Ask for the PIN again.", "retry": "Try again later.", "enroll": "Enroll the account with a new SMS code.",
 		"operator": "Only the operator can help.", "fix_request": "This request cannot succeed.", "give_up": "This request cannot succeed.",
@@ -248,7 +265,8 @@ func TestExamplesFollowTheAdvice(t *testing.T) {
 	}
 }
 
-// The examples that cannot run here make the same calls at least, and say the same of each reason and advice.
+// The example in Swift, for which Debian has no compiler, and that in Kotlin make the same calls at least, and say the same of each
+// reason and advice.
 func TestExamplesNameTheCalls(t *testing.T) {
 	t.Parallel()
 	for _, language := range []string{"kotlin", "swift"} {
