@@ -85,3 +85,20 @@ func TestRetiredNames(t *testing.T) {
 		}
 	}
 }
+
+// countedNoun is a format that writes one thing as many: "1 accounts".
+var countedNoun = regexp.MustCompile(`%d (?:accounts|records|lines|devices|API keys|answers|responses|revocations|activations|fields)\b`)
+
+func TestCountsOfOneAreSingular(t *testing.T) {
+	t.Parallel()
+	for path, text := range readTexts(t) {
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "testkit") || strings.HasPrefix(path, "bench") {
+			continue
+		}
+		for _, passage := range proseOf(path, text) {
+			if format := countedNoun.FindString(passage); format != "" && !strings.Contains(passage, "pimsd: %d of %d accounts are moved") {
+				t.Errorf("%s: %q: let input.Count write it", path, format)
+			}
+		}
+	}
+}

@@ -63,7 +63,7 @@ func TestTheDocumentsCommandsRun(t *testing.T) {
 		{document: "../docs/upgrading.md", says: []string{`pimsd \S+`, `ok +configuration`}},
 		{document: "../docs/operations.md", before: running, says: []string{
 			`ok +sealing keys`, `quota.otps_per_day +6 +default`, `Nothing was changed`, `stored as the device of "ACCOUNT", in doubt`,
-			`the backup is complete and checked`, `2 in doubt`, `current +2`, `2 records were resealed`,
+			`the backup is complete and checked`, `2 in doubt`, `current +2`, `Resealed 2 records`,
 		}},
 		{document: "../README.md", from: "## With a real account", typed: "123456\n1234\n", says: []string{
 			`The device of "alice" is enrolled`, `(?m)^pims_\w+$`,

@@ -177,7 +177,7 @@ func TestCommandsWhereRecordsCannotBeRead(t *testing.T) {
 		{args: "key list", want: all(result{0, "account alice"})},
 		{args: "key revoke --key " + keyID, want: all(result{0, "is revoked"})},
 		{args: "seal list", want: [conditions]result{
-			{failed, "missing  2\npimsd: 2 records are sealed under keys that are missing\nPut the right key file back"},
+			{failed, "missing  2\npimsd: the keys of 2 records are missing\nPut the right key file back"},
 			{0, "current  3"},
 			{failed, "missing  3\npimsd: the sealing keys cannot be read: "},
 		}},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -81,7 +82,7 @@ func (e *enrollment) run(ctx context.Context, service *otp.Service) error {
 	}
 	used, err := service.Enroll(ctx, e.ask, e.EnrollRequest)
 	if used.FewLeft {
-		e.say("the account has used up %d SMS activations: inWebo locks it after about 20", used.Tried)
+		e.say("the account has used up %s: inWebo locks it after about 20", input.Count(used.Tried, "SMS activation"))
 	}
 	if errors.Is(err, otp.ErrNoPINAsked) {
 		return advised{err, "The SMS code is not spent. To send the PIN all the same, add --pin-anyway; and report it, " +

@@ -54,7 +54,7 @@ func readDeviceList(name string) (all []listedDevice, err error) {
 		}
 		line, _ := rows.FieldPos(0)
 		if len(record) != 2 {
-			err := fmt.Errorf("write account,file: it has %d fields", len(record))
+			err := fmt.Errorf("write account,file: it has %s", input.Count(len(record), "field"))
 			all = append(all, listedDevice{line: line, account: record[0], err: err})
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 func newStoreRestore(p process) *cobra.Command {
@@ -81,24 +82,25 @@ func finishRestore(ctx context.Context, out io.Writer, restore *app.Restore) err
 // planOf says what a restore does.
 func planOf(r *app.Restore) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "The backup is good. It has %d accounts; their %d devices will be in doubt, until inWebo accepts them.\n",
-		r.Accounts, r.Doubted)
+	fmt.Fprintf(&text, "The backup is good. It has %s and %s; each device will be in doubt, until inWebo accepts it.\n",
+		input.Count(r.Accounts, "account"), input.Count(r.Doubted, "device"))
 	if r.Unknown == nil {
 		c := r.Carried
-		fmt.Fprintf(&text, "From the present store are taken over: what accounts have counted, %d API keys and %d revocations of others, "+
-			"%d Idempotency-Keys, %d lines of the audit log.\n", c.KeysAdded, c.KeysRevoked, c.Spent, c.Lines)
+		fmt.Fprintf(&text, "From the present store are taken over: what accounts have counted, %s and %s of others, "+
+			"%s, %s of the audit log.\n", input.Count(c.KeysAdded, "API key"), input.Count(c.KeysRevoked, "revocation"),
+			input.Count(c.Spent, "Idempotency-Key"), input.Count(c.Lines, "line"))
 	} else {
 		fmt.Fprintf(&text, "Nothing is taken over from a present store: %v.\nUntil inWebo accepts a PIN, each account has one guess. "+
 			"Revoke again every API key that was revoked since the backup, before the service starts: pimsd key list\n", r.Unknown)
 	}
 	if len(r.Lost) > 0 {
-		fmt.Fprintf(&text, "%d accounts have a device in the present store alone, and need a new enrollment:\n", len(r.Lost))
+		fmt.Fprintf(&text, "A new enrollment is needed by %s, whose device is in the present store alone:\n", input.Count(len(r.Lost), "account"))
 		for _, account := range r.Lost {
 			fmt.Fprintf(&text, "  %q\n", account)
 		}
 	}
 	if len(r.Damaged) > 0 {
-		fmt.Fprintf(&text, "%d records of the backup cannot be read, and stay as they are:\n", len(r.Damaged))
+		fmt.Fprintf(&text, "%s of the backup cannot be read, and will not be changed:\n", input.Count(len(r.Damaged), "record"))
 		for _, record := range r.Damaged {
 			fmt.Fprintf(&text, "  %q: %v\n", record.Account, record.Err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
@@ -82,7 +83,7 @@ func missingKeys(keys []sealingKey, unread error) error {
 		}
 	}
 	if records > 0 {
-		return advised{fmt.Errorf("%d records are sealed under keys that are missing", records), adviceKeys}
+		return advised{fmt.Errorf("the keys of %s are missing", input.Count(records, "record")), adviceKeys}
 	}
 	return nil
 }
@@ -164,7 +165,7 @@ run this with --no-new-key.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records were resealed; all are under key %s.\n", sealed, core.Keyring.Current())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Resealed %s; all are under key %s.\n", input.Count(sealed, "record"), core.Keyring.Current())
 			return err
 		})
 	})

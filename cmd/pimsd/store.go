@@ -81,8 +81,8 @@ command is interrupted, run it again to continue.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Copied and compared: %d accounts, %d lines of the audit log, %d API keys.\n",
-				copied.Accounts, copied.Lines, copied.Keys)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Copied and compared: %s, %s of the audit log, %s.\n",
+				input.Count(copied.Accounts, "account"), input.Count(copied.Lines, "line"), input.Count(copied.Keys, "API key"))
 			return err
 		})
 	})
@@ -105,7 +105,7 @@ func (p process) movePrefix(cmd *cobra.Command, c *config.Config, t app.Transfer
 			return err
 		})
 		if err == nil {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Copied, compared, and forgotten here: %d accounts.\n", moved)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Copied, compared, and forgotten here: %s.\n", input.Count(moved, "account"))
 		}
 		return err
 	})

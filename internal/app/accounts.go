@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/api"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -27,10 +28,7 @@ type Unreadable struct {
 
 // Error names each record on a line of its own.
 func (e *UnreadableError) Error() string {
-	lines := []string{fmt.Sprintf("%d records cannot be read:", len(e.Records))}
-	if len(e.Records) == 1 {
-		lines[0] = "1 record cannot be read:"
-	}
+	lines := []string{input.Count(len(e.Records), "record") + " cannot be read:"}
 	for _, record := range e.Records {
 		lines = append(lines, "  "+record.Err.Error())
 	}

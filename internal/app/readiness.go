@@ -3,8 +3,9 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 var errStopping = errors.New("the service is stopping")
@@ -23,7 +24,7 @@ func alwaysReady(context.Context) error { return nil }
 // droppedLines is the note about a log whose reader does not keep up.
 func (a *App) droppedLines(context.Context) string {
 	if n := a.log.Dropped(); n > 0 {
-		return fmt.Sprintf("%d lines dropped since the start: its reader is too slow, or gone", n)
+		return input.Count(n, "line") + " dropped since the start: its reader is too slow, or gone"
 	}
 	return ""
 }
@@ -39,5 +40,5 @@ func (a *App) doubts(ctx context.Context) string {
 	if err != nil {
 		return "devices in doubt are not counted yet, or cannot be"
 	}
-	return fmt.Sprintf("%d devices in doubt", n)
+	return input.Count(n, "device") + " in doubt"
 }

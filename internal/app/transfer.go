@@ -11,6 +11,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
@@ -156,8 +157,8 @@ func (t *transfer) checkDisabled(ctx context.Context) (all []otp.Account, err er
 		}
 	}
 	if len(enabled) > 0 {
-		return nil, fmt.Errorf("%d of %d accounts are not disabled, and nothing was transferred: run `pimsd account disable` for each, "+
-			"%q first", len(enabled), len(all), enabled[0])
+		return nil, fmt.Errorf("%d of %s must be disabled first, and nothing was transferred: run `pimsd account disable` for each, "+
+			"beginning with %q", len(enabled), input.Count(len(all), "account"), enabled[0])
 	}
 	return all, nil
 }

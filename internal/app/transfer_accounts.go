@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -25,14 +26,14 @@ func (t *transfer) accounts(ctx context.Context, all []otp.Account) (done int, e
 			refused = append(refused, fmt.Errorf("account %q: %w", account, err))
 			continue
 		case err != nil:
-			return done, fmt.Errorf("%d of %d accounts are transferred, and account %q is not: %w", done, len(all), account, err)
+			return done, fmt.Errorf("transferred %d of %s; account %q failed: %w", done, input.Count(len(all), "account"), account, err)
 		}
 		if done++; t.Progress != nil {
 			t.Progress(done, len(all))
 		}
 	}
 	if len(refused) > 0 {
-		err = fmt.Errorf("%d of %d accounts are transferred, and %d are not: %w", done, len(all), len(refused),
+		err = fmt.Errorf("transferred %d of %s; %d failed: %w", done, input.Count(len(all), "account"), len(refused),
 			errors.Join(refused[:min(len(refused), maxNamed)]...))
 	}
 	return done, err

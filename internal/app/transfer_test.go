@@ -193,7 +193,7 @@ func refuseTransfers(t *testing.T, server *pgtest.Server) {
 		_, err := newTransfer(m.from, m.to, m.limits, ask).run(t.Context())
 		return err
 	}
-	if err := run(); err == nil || !strings.Contains(err.Error(), `2 of 2 accounts are not disabled, and nothing was transferred`) {
+	if err := run(); err == nil || !strings.Contains(err.Error(), `2 of 2 accounts must be disabled first, and nothing was transferred`) {
 		t.Errorf("accounts in use: %v", err)
 	}
 	if _, err := newTransfer(m.from, m.to, m.limits, Transfer{Prefix: "none"}).run(t.Context()); err == nil ||

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/store/seal"
@@ -166,7 +167,7 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 		records += n
 	}
 	if damaged := usage[seal.Unsealed]; damaged > 0 {
-		return fails(theKeys, fmt.Sprintf("%d of %d records are damaged, or not sealed", damaged, records),
+		return fails(theKeys, fmt.Sprintf("damaged, or not sealed: %d of %s", damaged, input.Count(records, "record")),
 			"Restore them from a backup, as docs/operations.md says.")
 	}
 	return ok(theKeys, describe(keyring, records))
@@ -196,7 +197,7 @@ func recordsOfTheStore(ctx context.Context, core *app.Core) Finding {
 	case err != nil:
 		return unlooked(ctx, theRecords, err)
 	default:
-		return ok(theRecords, fmt.Sprintf("all %d can be read", records))
+		return ok(theRecords, "all can be read: "+input.Count(records, "record"))
 	}
 }
 

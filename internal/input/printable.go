@@ -33,6 +33,14 @@ func Printable(text string) string {
 	return b.String()
 }
 
+// Count returns n and a noun, which is given in the singular and takes an s in the plural: "1 account", "2 accounts".
+func Count[N int | int64 | uint64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // PrintableLines is Printable for a text of several lines, whose line breaks it keeps.
 func PrintableLines(text string) string {
 	lines := strings.Split(text, "\n")

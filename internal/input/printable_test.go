@@ -73,3 +73,12 @@ func FuzzPrintable(f *testing.F) {
 		}
 	})
 }
+
+func TestCount(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0 accounts", 1: "1 account", 2: "2 accounts"} {
+		if got := input.Count(n, "account"); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -92,7 +93,7 @@ func (r *Keyring) Check(usage KeyUsage) error {
 	var missing []string
 	for _, id := range usage.Keys() {
 		if id != Unsealed && !slices.Contains(ids, id) {
-			missing = append(missing, fmt.Sprintf("%s (%d records)", id, usage[id]))
+			missing = append(missing, fmt.Sprintf("%s (%s)", id, input.Count(usage[id], "record")))
 		}
 	}
 	if len(missing) == 0 {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // ErrKeyNeeded means that a key cannot be removed.
@@ -40,14 +42,14 @@ func (r *Keyring) RemoveUnused(ctx context.Context, store Vaults, id KeyID) erro
 	case err != nil:
 		return err
 	case usage[id] > 0:
-		return fmt.Errorf("key %s seals %d records: %w; seal them under the current key with pimsd seal rotate --no-new-key", id,
-			usage[id], ErrKeyNeeded)
+		return fmt.Errorf("key %s seals %s: %w; to seal everything under the current key: pimsd seal rotate --no-new-key", id,
+			input.Count(usage[id], "record"), ErrKeyNeeded)
 	case usage[Unsealed] > 0:
-		return fmt.Errorf("%d records cannot be read, and may be sealed under key %s: %w; pimsd account list names them: restore a backup, "+
-			"or forget them with pimsd account forget", usage[Unsealed], id, ErrKeyNeeded)
+		return fmt.Errorf("%s cannot be read, and may be sealed under key %s: %w; pimsd account list names them: restore a backup, "+
+			"or forget them with pimsd account forget", input.Count(usage[Unsealed], "record"), id, ErrKeyNeeded)
 	case answers > 0:
-		return fmt.Errorf("key %s seals %d answers that are kept for repeated calls: %w; they are deleted when idempotency.answer_life is over",
-			id, answers, ErrKeyNeeded)
+		return fmt.Errorf("key %s seals %s kept for repeated calls: %w; each is deleted when idempotency.answer_life is over",
+			id, input.Count(answers, "answer"), ErrKeyNeeded)
 	}
 	return r.Remove(id)
 }

@@ -50,21 +50,21 @@ func TestRemoveUnused(t *testing.T) {
 		}
 	}
 
-	refused(old, "seals 1 records")
+	refused(old, "seals 1 record:")
 	current := turn(t, keyring)
-	refused(old, "seals 1 records")
+	refused(old, "seals 1 record:")
 	third := second
 	third.ID, third.Row.Revision, third.Response = "3", 3, nil
 	must(t, store.Replace(t.Context(), third)) // under the new key
-	refused(old, "seals 1 answers")
+	refused(old, "seals 1 answer kept")
 	must(t, memory.DiscardResponse(t.Context(), "alice", strings.Repeat("a", 64)))
-	refused(current, "seals 1 records")
+	refused(current, "seals 1 record:")
 	if err := remove("00000000"); !errors.Is(err, seal.ErrNoKey) {
 		t.Errorf("a key that is not there: %v", err)
 	}
 	unreadable := otp.Write{ID: "4", Row: otp.Row{Account: "bob", Revision: 1}} // it is listed so
 	must(t, memory.Create(t.Context(), unreadable))
-	refused(old, "1 records cannot be read, and may be sealed under key")
+	refused(old, "1 record cannot be read, and may be sealed under key")
 	memory.Delete("bob")
 	must(t, remove(old))
 	if got := openFile(t, path, false).Keys(); len(got) != 1 || got[0] != current {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -67,7 +68,7 @@ func (r Rotation) Run(ctx context.Context) error {
 		return err
 	}
 	if run.progress.Failed > 0 {
-		return fmt.Errorf("%d records stay under other keys, for they do not open; the first: %w", run.progress.Failed, run.fault)
+		return fmt.Errorf("%s cannot be opened, and so not be sealed under another key; the first: %w", input.Count(run.progress.Failed, "record"), run.fault)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // Condition is what an operator should know of a store that serves.
@@ -45,13 +47,13 @@ func (c Condition) Notes() []string {
 		}
 	}
 	if c.ResponsesLost > 0 {
-		notes = append(notes, fmt.Sprintf("%d responses of repeatable calls could not be stored", c.ResponsesLost))
+		notes = append(notes, input.Count(c.ResponsesLost, "response")+" of repeatable calls could not be stored")
 	}
 	if c.SettlesByScan > 0 {
-		notes = append(notes, fmt.Sprintf("%d answers of inWebo were stored without a damaged index", c.SettlesByScan))
+		notes = append(notes, "stored without a damaged index: "+input.Count(c.SettlesByScan, "answer")+" of inWebo")
 	}
 	if c.SettlesUnlogged > 0 {
-		notes = append(notes, fmt.Sprintf("%d answers of inWebo were stored without their lines in the damaged audit log", c.SettlesUnlogged))
+		notes = append(notes, "stored without lines in the damaged audit log: "+input.Count(c.SettlesUnlogged, "answer")+" of inWebo")
 	}
 	if c.LogIsKept {
 		notes = append(notes, fmt.Sprintf("the write-ahead log has %d MiB, because a reader keeps it", c.LogBytes>>20))
