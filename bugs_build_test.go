@@ -17,12 +17,10 @@ import (
 	"testing"
 )
 
-// The compiler is told to inline nothing of ours: so a change inside of a function, which most bugs are, changes nothing that other packages
-// were compiled against. No debugger needs the tables that the other flags leave out.
+// buildFlags let the copy and the tree share what is compiled; no debugger needs the tables that linkerFlags leave out.
 var (
-	compilerFlags = []string{"-l", "-dwarf=false"}
-	linkerFlags   = []string{"-s", "-w"}
-	buildFlags    = []string{"-trimpath", "-gcflags=github.com/pimsd/pimsd/...=" + strings.Join(compilerFlags, " ")}
+	buildFlags  = []string{"-trimpath"}
+	linkerFlags = []string{"-s", "-w"}
 )
 
 // testTree is a copy of the tree that bugs are applied to, one at a time.
@@ -79,7 +77,8 @@ func (g guard) test(tree, binary string) (output string, err error) {
 }
 
 // compile makes the test binary of the package. It compiles the packages of the changed files alone, and links them with the others as they
-// are built of the tree without changes. The linker refuses that if a change shows outside of its package; then all are compiled.
+// are built of the tree without changes. The linker refuses that if a change shows outside of its package, in what others inline too; then
+// all are compiled.
 func (tree *testTree) compile(binary, pkg string, changed []string) error {
 	packages, err := tree.built.packages(pkg)
 	if err != nil {
@@ -146,8 +145,8 @@ func (tree *testTree) compilePackage(p builtPackage, object string, packages []b
 		return err
 	}
 	dir := filepath.Join(tree.path, p.folder)
-	args := append([]string{"tool", "compile", "-o", object, "-p", p.path(), "-lang=go" + p.Module.language(), "-complete", "-pack",
-		"-trimpath", dir + "=>" + strings.TrimSuffix(p.path(), "_test"), "-importcfg", imports}, compilerFlags...)
+	args := []string{"tool", "compile", "-o", object, "-p", p.path(), "-lang=go" + p.Module.language(), "-complete", "-pack",
+		"-trimpath", dir + "=>" + p.path(), "-importcfg", imports}
 	if embed != "" {
 		args = append(args, "-embedcfg", embed)
 	}

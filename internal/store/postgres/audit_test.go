@@ -10,6 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // A store that goes on after its database has moved to another server goes on with higher IDs, whatever that server has
@@ -41,7 +42,7 @@ func TestAuditIDsAfterAMove(t *testing.T) {
 // A dump goes to a server whose transactions count lower. After the operator has put every device in doubt, all writes are stored,
 // and a follower sees them.
 func TestADumpOnAnotherServer(t *testing.T) {
-	from, to := ownServer(t), ownServer(t)
+	from, to := ownServer(t), pgtest.New(t)
 	a, b := from.Database(t), to.Database(t)
 	store := open(t, a)
 	from.Exec(t, a.Reveal(), "DO 'BEGIN FOR n IN 1..1000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'")

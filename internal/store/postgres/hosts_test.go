@@ -44,7 +44,7 @@ func TestSeveralHosts(t *testing.T) {
 
 // A server that takes no writes any more is left for one that does, without a restart.
 func TestAServerThatIsDemoted(t *testing.T) {
-	first, second := ownServer(t), ownServer(t)
+	first, second := ownServer(t), pgtest.New(t)
 	a, b := first.Database(t), second.Database(t)
 	for _, database := range []secret.Text{a, b} {
 		if err := open(t, database).Create(t.Context(), write(1)); err != nil {

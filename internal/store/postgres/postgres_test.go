@@ -16,10 +16,10 @@ func TestMain(m *testing.M) {
 	os.Exit(pgtest.Main(m, func(s *pgtest.Server) { server = s }))
 }
 
-// ownServer is a server that the test may change, and end.
+// ownServer is a server that the test may change, and end. All of them pass for one cluster.
 func ownServer(t *testing.T) *pgtest.Server {
 	t.Helper()
-	return pgtest.New(t)
+	return server.Twin(t)
 }
 
 // standbyOf is a standby of a server, which ends with the test.

@@ -14,6 +14,14 @@ func New(tb testing.TB) *Server {
 	return s.removedAfter(tb, err)
 }
 
+// Twin starts a server that only this test uses, as New does, of a copy of the empty cluster of a server that Main started: in a tenth of the
+// time, and with the same system identifier, by which PostgreSQL tells clusters apart.
+func (s *Server) Twin(tb testing.TB) *Server {
+	tb.Helper()
+	twin, err := start(memfiles.Dir(), func(twin *Server) error { return run(exec.Command("cp", "-a", s.template(), twin.data())) })
+	return twin.removedAfter(tb, err)
+}
+
 // Standby starts a standby of the server, which is removed when the test ends. Its name for synchronous_standby_names is "standby".
 func (s *Server) Standby(tb testing.TB) *Server {
 	tb.Helper()
@@ -23,7 +31,7 @@ func (s *Server) Standby(tb testing.TB) *Server {
 
 // StandbyIn is Standby for a caller that removes it, with its temporary folder in that folder.
 func (s *Server) StandbyIn(folder string) (*Server, error) {
-	return start(folder, func(standby *Server) *exec.Cmd { return standby.copyOf(s) })
+	return start(folder, func(standby *Server) error { return run(standby.copyOf(s)) })
 }
 
 func (s *Server) removedAfter(tb testing.TB, err error) *Server {

@@ -37,9 +37,14 @@ type Server struct {
 	count    atomic.Int64
 }
 
-// Main is a TestMain with a server: it starts one, lets use have it before the tests run, and stops it after them.
+// Main is a TestMain with a server: it starts one, lets use have it before the tests run, and stops it after them. The server can have twins.
 func Main(m *testing.M, use func(*Server)) (status int) {
-	server, err := Start()
+	server, err := start(memfiles.Dir(), func(s *Server) error {
+		if err := s.initialize(); err != nil {
+			return err
+		}
+		return run(exec.Command("cp", "-a", s.data(), s.template()))
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
 		return 1
@@ -59,14 +64,11 @@ func Start() (*Server, error) { return StartIn(memfiles.Dir()) }
 
 // StartIn is Start with the temporary folder in that folder, for a server that must write to its disk.
 func StartIn(folder string) (*Server, error) {
-	return start(folder, func(s *Server) *exec.Cmd {
-		return s.command("initdb", "--pgdata", s.data(), "--username", "pimsd", "--auth", "trust", "--no-sync",
-			"--encoding", "UTF8", "--locale", "C")
-	})
+	return start(folder, (*Server).initialize)
 }
 
-// start makes a server of the data that the command fill fills.
-func start(folder string, fill func(*Server) *exec.Cmd) (_ *Server, err error) {
+// start makes a server of the data that fill makes.
+func start(folder string, fill func(*Server) error) (_ *Server, err error) {
 	s := &Server{}
 	if s.bin, err = findBinaries(); err != nil {
 		return nil, err
@@ -85,11 +87,24 @@ func start(folder string, fill func(*Server) *exec.Cmd) (_ *Server, err error) {
 	if s.port, err = freePort(); err != nil {
 		return nil, err
 	}
-	command := fill(s)
-	if out, err := command.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(command.Path), err, out)
+	if err := fill(s); err != nil {
+		return nil, err
 	}
 	return s, s.StartAgain()
+}
+
+// initialize makes an empty cluster.
+func (s *Server) initialize() error {
+	return run(s.command("initdb", "--pgdata", s.data(), "--username", "pimsd", "--auth", "trust", "--no-sync",
+		"--encoding", "UTF8", "--locale", "C"))
+}
+
+// run runs the command; its error has what it printed.
+func run(command *exec.Cmd) error {
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", filepath.Base(command.Path), err, out)
+	}
+	return nil
 }
 
 // findBinaries looks where PostgreSQL's server programs are: in PATH, or where Debian puts them, the newest first.
@@ -126,6 +141,9 @@ func (s *Server) giveUpRoot() error {
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// template returns the directory of a copy of the cluster as it was before the server first ran.
+func (s *Server) template() string { return filepath.Join(s.dir, "template") }
 
 // Dir is the folder of all that the server writes: its log, and in "data" what it keeps.
 func (s *Server) Dir() string { return s.dir }
@@ -200,8 +218,8 @@ func (s *Server) FollowAgain(primary *Server) error {
 	if err := os.RemoveAll(s.data()); err != nil {
 		return err
 	}
-	if out, err := s.copyOf(primary).CombinedOutput(); err != nil {
-		return fmt.Errorf("copy the primary: %w: %s", err, out)
+	if err := run(s.copyOf(primary)); err != nil {
+		return err
 	}
 	return s.StartAgain()
 }

@@ -28,7 +28,7 @@ func TestDamagedIndexOfDevicesOnPostgres(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := pgtest.New(t)
+			server := database.Twin(t)
 			store := onPostgres(server)(t)
 			knobs := inwebosim.DefaultKnobs()
 			knobs.Ratchet, knobs.SecondRound = inwebosim.RatchetNone, inwebosim.SecondRoundNever // no step is lost with the answer

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
-	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // PostgreSQL goes away in the middle of load, by command or by a crash, and comes back: callers are told 2000 when inWebo
@@ -18,7 +17,7 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 	for _, lost := range []inwebosim.LostFinalize{inwebosim.LostFinalizeStrict, inwebosim.LostFinalizeLenient} {
 		t.Run(string(lost), func(t *testing.T) {
 			t.Parallel()
-			server := pgtest.New(t)
+			server := database.Twin(t)
 			knobs := inwebosim.DefaultKnobs()
 			knobs.LostFinalize = lost
 			w := newHarness(t, onPostgres(server)(t), settings{

@@ -104,7 +104,7 @@ type cluster struct {
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	primary := pgtest.New(t)
+	primary := database.Twin(t)
 	store := onPostgres(primary)(t)
 	standby := primary.Standby(t)
 	u, err := url.Parse(store["DATABASE_URL"])
