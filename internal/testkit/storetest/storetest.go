@@ -6,6 +6,8 @@ package storetest
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,10 +54,11 @@ type Instance struct {
 	Reopen func(t *testing.T) Instance
 }
 
-// Run holds a store against its contract. open returns an instance without data, and lets it end with t.
-func Run(t *testing.T, open func(t *testing.T) Instance) {
+// Run holds a store against its contract, or against the parts of it that only names. open returns an instance without data, and lets it end
+// with t.
+func Run(t *testing.T, open func(t *testing.T) Instance, only ...string) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Instance){
+	parts := map[string]func(*testing.T, Instance){
 		"create, replace and fetch":   testVerbs,
 		"update":                      testUpdate,
 		"updates that are refused":    testUpdateRefused,
@@ -92,7 +95,11 @@ func Run(t *testing.T, open func(t *testing.T) Instance) {
 		"the sealing key":             testSealingKey,
 		"the doubt epoch":             testEpoch,
 		"disabled accounts":           testDisabled,
-	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+	if len(only) == 0 {
+		only = slices.Collect(maps.Keys(parts))
+	}
+	for _, name := range only {
+		t.Run(name, func(t *testing.T) { parts[name](t, open(t)) })
 	}
 }
