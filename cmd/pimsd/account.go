@@ -89,11 +89,10 @@ func newAccountShow(p process) *cobra.Command {
 			case !status.Known:
 				return errUnknown(who)
 			}
-			show := printAccount
 			if *asJSON {
-				show = func(w io.Writer, status otp.Status) error { return printJSON(w, inspection{status, record}) }
+				return printJSON(cmd.OutOrStdout(), inspection{status, record})
 			}
-			return show(cmd.OutOrStdout(), status)
+			return printAccount(p.hints(cmd.OutOrStdout()), status)
 		})
 	})
 }
@@ -169,7 +168,7 @@ func changing(p process, cmd *cobra.Command, change func(*otp.Service, context.C
 			if err := change(core.OTP, cmd.Context(), otp.Request{Account: who, Caller: caller}); err != nil {
 				return orUnknown(cmd.Context(), core.OTP, who, err)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), done, who)
+			_, err := fmt.Fprintf(p.hints(cmd.OutOrStdout()), done, who)
 			return err
 		})
 	})

@@ -106,7 +106,7 @@ type auditListing struct {
 
 // run lists the lines, and returns how many of them are damaged.
 func (l auditListing) run(ctx context.Context, store app.Store, out, said io.Writer) (damaged int, err error) {
-	show := printAudit
+	show := (&auditTable{}).print
 	if l.asJSON {
 		show = printAuditJSON
 	}
@@ -149,11 +149,17 @@ func countDamaged(w io.Writer, lines []otp.AuditRecord) (damaged int) {
 	return damaged
 }
 
-func printAudit(w io.Writer, lines []otp.AuditRecord) error {
+// auditTable prints lines page by page, below one heading.
+type auditTable struct{ isHeaded bool }
+
+func (t *auditTable) print(w io.Writer, lines []otp.AuditRecord) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if !t.isHeaded && len(lines) > 0 {
+		t.isHeaded = true
+		_, _ = fmt.Fprintln(table, "LINE\tTIME\tACCOUNT\tACTION\tSTAGE\tOUTCOME\tCALLER\tSTEP\tTRANSACTION")
+	}
 	for _, l := range lines {
-		printRow(table, l.ID, l.At.Format(time.RFC3339), accountName(l.Account), l.Action, l.Stage, l.Outcome, l.Caller,
-			fmt.Sprintf("step %d", l.Step), l.Transaction)
+		printRow(table, l.ID, l.At.Format(time.RFC3339), accountName(l.Account), l.Action, l.Stage, l.Outcome, l.Caller, l.Step, l.Transaction)
 	}
 	return table.Flush()
 }

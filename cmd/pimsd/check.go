@@ -39,7 +39,7 @@ Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be 
 			r.Findings = append(r.Findings, configurationFaults(err)...)
 		}
 		r.Passed = checkup.Passed(r.Findings)
-		show := printReport
+		show := func(w io.Writer, r report) error { return printReport(p.hints(w), r) }
 		if *asJSON {
 			show = func(w io.Writer, r report) error { return printJSON(w, r) }
 		}

@@ -132,7 +132,7 @@ func (e *enrollment) say(format string, args ...any) {
 }
 
 func (e *enrollment) sayHow() error {
-	_, err := fmt.Fprintf(e.stdout, "Get an OTP with: pimsd otp %s\n", word(e.ask.Account))
+	_, err := fmt.Fprintf(e.hints(e.stdout), "Get an OTP with: pimsd otp %s\n", word(e.ask.Account))
 	return err
 }
 

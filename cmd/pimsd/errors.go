@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -9,7 +9,7 @@ import (
 	"github.com/pimsd/pimsd/internal/errcodes"
 )
 
-func newErrors() *cobra.Command {
+func newErrors(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "errors [CODE]",
 		Short: "List the codes that a call can answer, or explain one",
@@ -40,7 +40,7 @@ func newErrors() *cobra.Command {
 		case *asJSON:
 			return printJSON(out, entry)
 		default:
-			return entry.Explain(out)
+			return entry.Explain(p.hints(out))
 		}
 	}
 	return cmd
@@ -51,7 +51,7 @@ func entryOf(arg string) (errcodes.Entry, error) {
 	number, err := strconv.Atoi(arg)
 	entry, known := errcodes.Lookup(errcodes.Code(number))
 	if err != nil || !known {
-		return entry, usageError{fmt.Errorf("there is no such code: %q lists them", "pimsd errors")}
+		return entry, usageError{errors.New(`there is no such code: "pimsd errors" lists them`)}
 	}
 	return entry, nil
 }

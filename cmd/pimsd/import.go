@@ -148,7 +148,7 @@ func (t takeover) run(ctx context.Context, core *app.Core, dryRun bool) error {
 		}
 		fmt.Fprintf(&out, importDone, t.ask.Account, t.device.Client, word(t.ask.Account))
 	}
-	_, err := io.WriteString(t.stdout, out.String())
+	_, err := io.WriteString(t.hints(t.stdout), out.String())
 	return err
 }
 

@@ -30,7 +30,7 @@ func mainStatus() int {
 	messages := telemetry.NewLineQueue(os.Stderr, nil)
 	defer messages.Flush(flushTimeout)
 	return run(ctx, os.Args[1:], process{
-		program: os.Args[0], stdin: os.Stdin, lines: input.NewLines(os.Stdin), stdout: os.Stdout, stderr: messages, log: os.Stderr,
+		program: callable(os.Args[0]), stdin: os.Stdin, lines: input.NewLines(os.Stdin), stdout: os.Stdout, stderr: messages, log: os.Stderr,
 		environ: os.Environ(), root: os.Geteuid() == 0, signals: told,
 	})
 }

@@ -25,8 +25,8 @@ func TestNamesFromOutsideControlNothing(t *testing.T) {
 		"account list": {func(w io.Writer) error { return printAccounts(w, []otp.Status{status}) }, 2},
 		"account show": {func(w io.Writer) error { return printAccount(w, status) }, 0},
 		"audit list": {func(w io.Writer) error {
-			return printAudit(w, []otp.AuditRecord{{AuditEntry: otp.AuditEntry{Caller: name}}})
-		}, 1},
+			return (&auditTable{}).print(w, []otp.AuditRecord{{AuditEntry: otp.AuditEntry{Caller: name}}})
+		}, 2},
 		"check": {func(w io.Writer) error {
 			return printReport(w, report{Findings: []checkup.Finding{{What: name, Outcome: checkup.OK}}})
 		}, 1},

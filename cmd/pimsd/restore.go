@@ -54,7 +54,7 @@ Nothing of the present store is changed before the new one is complete. Killed a
 			return err
 		}
 		defer func() { err = errors.Join(err, restore.Close()) }()
-		if _, err := io.WriteString(cmd.OutOrStdout(), planOf(restore)); err != nil {
+		if _, err := io.WriteString(p.hints(cmd.OutOrStdout()), planOf(restore)); err != nil {
 			return err
 		}
 		if !*sure {

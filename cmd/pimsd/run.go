@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,7 +24,7 @@ const (
 
 // process is all that the commands may know of the process they run in.
 type process struct {
-	program string       // as it was called
+	program string       // what calls it again
 	stdin   *os.File     // asked whether it is a terminal
 	lines   *input.Lines // of stdin
 	stdout  io.Writer
@@ -40,7 +41,7 @@ type usageError struct{ error }
 // run carries out one command line and returns the exit status. A command whose output could not be written has failed.
 func run(ctx context.Context, args []string, p process) int {
 	out := &output{to: p.stdout}
-	p.stdout = out
+	p.stdout, p.stderr = out, p.hints(p.stderr)
 	root := newRoot(p)
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, p process) int {
 	if err == nil {
 		return statusDone
 	}
-	_, _ = fmt.Fprintf(p.stderr, "pimsd: %s\n", input.PrintableLines(err.Error()))
+	_, _ = fmt.Fprintf(p.stderr, "pimsd: %s\n", input.PrintableLines(errorText(ctx, err)))
 	if advice := adviceFor(err); advice != "" {
 		_, _ = fmt.Fprintln(p.stderr, withName(cmd, advice))
 	}
@@ -63,6 +64,17 @@ func run(ctx context.Context, args []string, p process) int {
 		return statusUsage
 	}
 	return statusFailed
+}
+
+// errorText returns the text of the error of a command. One that was told to end by a signal says so.
+func errorText(ctx context.Context, err error) string {
+	if ctx.Err() == nil {
+		return err.Error()
+	}
+	return strings.NewReplacer(
+		context.Canceled.Error(), "interrupted by a signal",
+		"operation was canceled", "interrupted by a signal", // as net words it
+	).Replace(err.Error())
 }
 
 func newRoot(p process) *cobra.Command {
@@ -79,13 +91,16 @@ Try it with "pimsd dev": it needs nothing and touches no real account.`,
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	if p.program != "" {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: p.program}
+	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %ssee %q", err, meantFlag(cmd, err), cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(
 		newServe(p), newDev(p), newSimulator(p), newEnroll(p), newImport(p), newOTP(p), newAccount(p), newKey(p), newAudit(p), newSeal(p),
-		newStore(p), newCheck(p), newConfig(p), newErrors(), newHealth(p), newVersion(),
+		newStore(p), newCheck(p), newConfig(p), newErrors(p), newHealth(p), newVersion(),
 	)
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -32,7 +33,7 @@ flags. SIGHUP makes it read its TLS certificate again.`,
 		}
 		a, err := app.New(cmd.Context(), c, p.log)
 		if err != nil {
-			return err
+			return startError(cmd.Context(), err)
 		}
 		release := p.signals.Protect(a.StillStopping)
 		defer release()
@@ -42,11 +43,19 @@ flags. SIGHUP makes it read its TLS certificate again.`,
 	})
 }
 
+// startError returns the error of a service that did not start. One that was told to end meanwhile says so.
+func startError(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("startup was interrupted by a signal, and no call was taken: %w", err)
+}
+
 // maintain runs the service without a store.
 func (p process) maintain(ctx context.Context, c *config.Config) error {
 	m, err := app.NewMaintenance(ctx, c, p.log)
 	if err != nil {
-		return err
+		return startError(ctx, err)
 	}
 	p.signals.OnHangup(m.Reload)
 	m.ReportTo(telemetry.ServiceManagerOf(p.environ, os.Getpid()))

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"runtime/debug"
+	"strings"
 	"testing"
 )
 
@@ -25,5 +29,21 @@ func TestCollectLess(t *testing.T) {
 		if percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(-1); percent != test.percent || limit != test.limit {
 			t.Errorf("%v: the heap may grow by %d %%, to %d bytes", test.environ, percent, limit)
 		}
+	}
+}
+
+// A signal during the start is no fault of the configuration or the store, and the error says so.
+func TestInterruptedStartSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var said bytes.Buffer
+	status := run(ctx, []string{"serve"}, process{
+		stdout: io.Discard, stderr: &said, log: io.Discard,
+		environ: []string{"PIMSD_DATA_DIR=" + t.TempDir(), "PIMSD_LISTEN=127.0.0.1:0", "PIMSD_OPS_LISTEN=127.0.0.1:0"},
+	})
+	text := said.String()
+	if status != statusFailed || !strings.Contains(text, "startup was interrupted by a signal") || strings.Contains(text, "canceled") {
+		t.Errorf("status %d: %s", status, text)
 	}
 }

@@ -108,7 +108,7 @@ func settingsUsage(cmd *cobra.Command) error {
 	for _, g := range groups[1:] {
 		_, _ = fmt.Fprintf(out, "\n%s:\n%s", g.Title, flagNames(cmd, g.Flags))
 	}
-	_, err := fmt.Fprintln(out, "\n`pimsd config --default` and docs/configuration.md explain every setting.")
+	_, err := fmt.Fprintf(out, "\n`%s config --default` and docs/configuration.md explain every setting.\n", cmd.Root().CommandPath())
 	return err
 }
 
