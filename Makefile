@@ -100,7 +100,7 @@ deploy: ## what deploys pimsd, held to the tools that read it: systemd, Helm, Pr
 contract: ## the OpenAPI document, held to linters, generated clients, and a proxy that validates; the example in Kotlin
 	scripts/need npm kotlin
 	cd contract/testdata/node && npm install --no-package-lock --no-audit --no-fund
-	cd contract && go test -count=1 -timeout 30m -tags tools -run '^(TestLinters|TestClientNeeds|TestGenerated|TestKotlin)' .
+	cd contract && go test -count=1 -timeout 30m -tags tools -run '^(TestLinters|TestClientNeeds|TestGenerated|TestPrism|TestKotlin)' .
 
 # How long the soak takes, and with how many accounts on each kind of store.
 HOURS    ?= 2

@@ -48,7 +48,7 @@ func PageHandler(try *Try) http.Handler {
 		http.Redirect(w, r, PagePath, http.StatusPermanentRedirect)
 	})
 	r.Get(PagePath+"page.js", text("text/javascript; charset=utf-8", pageSettings(try != nil)+pageScript))
-	r.Get(PagePath+"openapi.yaml", text("application/yaml", contract))
+	r.Get(PagePath+"openapi.yaml", text("application/yaml; charset=utf-8", contract))
 	r.Get(PagePath+"errors", explainErrors())
 	r.Get(PagePath+"*", http.StripPrefix(PagePath, http.FileServerFS(files)).ServeHTTP)
 	return r

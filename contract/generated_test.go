@@ -91,6 +91,26 @@ func TestGeneratedClientsMeetEveryOutcome(t *testing.T) {
 	}
 }
 
+// What /openapi.yaml answers is held to its schema: a validator that reads it as text refuses another document. The one of
+// internal/testkit/openapicheck reads what is written in it.
+func TestPrismRefusesAnotherDocument(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Request-Id", "953cfefb-bc72-4d6e-9d43-0a1b2c3d4e5f")
+		_, _ = io.WriteString(w, "openapi: 2.0\n")
+	}))
+	t.Cleanup(upstream.Close)
+	resp, err := http.Get(prism(t, upstream.URL) + "/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got := resp.Header.Get("sl-violations"); !strings.Contains(got, "pattern") {
+		t.Errorf("the violations are %q", got)
+	}
+}
+
 // deviceAsText returns the name of a file that has a device file in base64, which forPrism decodes.
 func deviceAsText(t *testing.T) string {
 	t.Helper()

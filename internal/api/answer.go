@@ -50,7 +50,7 @@ func (a *API) reply(transaction string, result any, err error) reply {
 	if err == nil {
 		switch result := result.(type) {
 		case document:
-			r.contentType, r.body = "application/yaml", []byte(result)
+			r.contentType, r.body = "application/yaml; charset=utf-8", []byte(result)
 		case storedReply:
 			r.errorMapping, r.body = a.mappingOf(result), []byte(result.Body)
 		default:

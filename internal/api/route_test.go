@@ -54,7 +54,7 @@ func TestWrongMethods(t *testing.T) {
 func TestTheContractIsServedToEveryone(t *testing.T) {
 	b := newBench(t)
 	got := b.send(t, request{method: "GET", path: api.RouteContract, header: "Authorization:"})
-	if got.status != 200 || got.body != openapi.Document() || got.header.Get("Content-Type") != "application/yaml" {
+	if got.status != 200 || got.body != openapi.Document() || got.header.Get("Content-Type") != "application/yaml; charset=utf-8" {
 		t.Errorf("%d %s, %d bytes", got.status, got.header.Get("Content-Type"), len(got.body))
 	}
 	if e := b.journal.last(t); e.Route != api.RouteContract || e.Code != 0 || e.Status != 200 || e.Err != nil {

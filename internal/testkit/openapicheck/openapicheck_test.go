@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	otpPath   = "/v1/authentication/otp"
-	succeeded = `{"transactionId":"953cfefb-bc72","status":"SUCCEEDED","result":{"otp":"0lyo2o6c"}}`
+	otpPath     = "/v1/authentication/otp"
+	contentType = "Content-Type: application/yaml; charset=utf-8" // of the contract
+	succeeded   = `{"transactionId":"953cfefb-bc72","status":"SUCCEEDED","result":{"otp":"0lyo2o6c"}}`
 )
 
 // otpWith returns the answer with an OTP, with replacement in the place of the first old.
@@ -68,7 +69,7 @@ func TestAnswersOfTheContractPass(t *testing.T) {
 		"wrong method, HEAD": {"HEAD", otpPath, 405, "Allow: POST", ""},
 		"unheard-of method":  {"BREW", otpPath, 405, "Allow: POST", failed(2002)},
 		"wrong path":         {"GET", "/", 404, "", failed(2002)},
-		"the contract":       {"GET", "/openapi.yaml", 200, "Content-Type: application/yaml", openapi.Document()},
+		"the contract":       {"GET", "/openapi.yaml", 200, contentType, openapi.Document()},
 	} {
 		if err := a.verify(c); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -114,6 +115,7 @@ func TestOtherAnswersAreRefused(t *testing.T) {
 		{"404 for a wrong method", "status 404", answer{"GET", otpPath, 404, "", failed(2002)}},
 		{"405 for a wrong path", "status 405", answer{"GET", "/", 405, "Allow: POST", failed(2002)}},
 		{"an OTP at a wrong path", "status 200", answer{"POST", otpPath + "/", 200, "", succeeded}},
+		{"another document", "missing property 'paths'", answer{"GET", "/openapi.yaml", 200, contentType, "openapi: 3.1.0\ninfo: {}\n"}},
 		{"the contract as JSON", `"application/json"`, answer{"GET", "/openapi.yaml", 200, "", "{}"}},
 	} {
 		if err := tt.answer.verify(c); err == nil || !strings.Contains(err.Error(), tt.reason) {
