@@ -12,7 +12,7 @@ import (
 // Who reads the audit log in a loop, each time from behind the last line seen, as `pimsd audit list --after` does, reads all
 // of it once and in order, however many write it meanwhile, strangers among them.
 func TestTheAuditLogIsFollowed(t *testing.T) {
-	count := either(400, 10_000)
+	count := either(200, 10_000)
 	for _, f := range fields() {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)

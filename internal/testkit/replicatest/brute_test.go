@@ -12,7 +12,7 @@ import (
 // A caller that tries PINs, with however many keys and on whichever replica, gets two of them to inWebo, and the account is not
 // blocked: the right PIN is good again as soon as an operator unlocks it.
 func TestBruteForce(t *testing.T) {
-	count := either(400, 10_000)
+	count := either(100, 10_000)
 	for _, f := range fields() {
 		t.Run(f.name, func(t *testing.T) {
 			noLeaks(t)

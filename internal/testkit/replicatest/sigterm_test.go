@@ -20,7 +20,7 @@ const (
 // SIGTERM at any moment under load loses nothing: what callers were given verifies, every device goes on after a restart,
 // and the end comes in time, with status 0.
 func TestSIGTERMAtAnyMoment(t *testing.T) {
-	rounds := either(5, 100)
+	rounds := either(3, 100)
 	for name, store := range map[string]func(*testing.T) settings{"SQLite": onSQLite, "PostgreSQL": onPostgres(database)} {
 		t.Run(name, func(t *testing.T) {
 			noLeaks(t)
