@@ -179,11 +179,14 @@ func TestServeDrainsAtASecondSignal(t *testing.T) {
 	}
 }
 
-// The service reloads at SIGHUP, at any time.
+// The service reloads at SIGHUP, at any time, and goes on.
 func TestServeOutlivesAHangup(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.enroll()
 	s := h.serve()
+	s.signal(t, syscall.SIGHUP)
+	h.wantOTP(<-h.ask(s.api))
 	s.signal(t, syscall.SIGHUP)
 	s.signal(t, syscall.SIGTERM)
 	if err := await(t, "the service ends", s.end); err != nil {
