@@ -151,6 +151,29 @@ func TestAKeyIsSpent(t *testing.T) {
 	})
 }
 
+// A stored response that is tried with another body is spent on every replica: none gets a second try, and none the response.
+func TestGuessesAtAStoredResponseOnTwoReplicas(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	d := plant(t, sim, inwebosim.Override{})
+	replicas := []*otp.Service{otp.New(d.memory, newBridge(sim), repeatLimits(), nil), otp.New(d.memory, newBridge(sim), repeatLimits(), nil)}
+	issued, err := replicas[0].IssueOTP(t.Context(), d.repeatable("a", "body"), rightPIN)
+	mustVerify(t, d, issued, err)
+	for i, body := range []string{"guess", "another guess", "body", "body"} {
+		want := otp.ErrKeySpent
+		if i == 0 {
+			want = otp.ErrKeyReused
+		}
+		got, err := replicas[(i+1)%2].IssueOTP(t.Context(), d.repeatable("a", body), rightPIN)
+		if otp.CauseOf(err) != want || !got.StoredResponse.IsEmpty() {
+			t.Errorf("try %d with %q: %v, want %v", i, body, err, want)
+		}
+	}
+	if got := d.truth(t).Finalizes; got != 1 {
+		t.Errorf("inWebo has got %d finalizes, want 1", got)
+	}
+}
+
 // While the first call is under way, the same key is refused here and in another process, and told how long to wait.
 func TestARepeatOfACallUnderWay(t *testing.T) {
 	t.Parallel()

@@ -60,6 +60,41 @@ func TestARepeatedRequest(t *testing.T) {
 	}
 }
 
+// However many requests come at once under one key, at a daemon and its replica, there is one conversation. Each request gets its answer,
+// or is told to come again.
+func TestHundredsOfRequestsUnderOneKey(t *testing.T) {
+	t.Parallel()
+	const requests = 300
+	a := enrolled(t)
+	replica, before := a.On(a.Daemon.Replica()), a.Expected()
+	answers := make(chan pimsdtest.Answer, requests)
+	for i := range requests {
+		caller := a
+		if i%2 == 1 {
+			caller = replica
+		}
+		go func() { answers <- caller.Repeatable("one", aPIN) }()
+	}
+	told := map[string]int{}
+	for range requests {
+		got := <-answers
+		again := got.Header.Get("Retry-After") != ""
+		switch {
+		case got.OTP != "":
+			told[got.Body]++
+		case !again || got.Code != 2005 && got.Code != 2001 && got.Code != 2311:
+			t.Errorf("told %d %s %v", got.Status, got.Body, got.Header)
+		}
+	}
+	last := a.Repeatable("one", aPIN)
+	if len(told) != 1 || told[last.Body] == 0 || !a.Verify(last.OTP) {
+		t.Errorf("the answers are %v, and that of a repeat %s", told, last.Body)
+	}
+	if expected := a.Expected(); expected.Setups != before.Setups+1 || expected.Finalizes != before.Finalizes+1 {
+		t.Errorf("inWebo has seen %+v", expected.Counters)
+	}
+}
+
 // answersKept counts the answers and fingerprints that the store has.
 func answersKept(t *testing.T, d *pimsdtest.Daemon) int {
 	t.Helper()
