@@ -89,13 +89,24 @@ func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcom
 
 // writeOver returns the write of next over the record from, with its audit entry. The Write changes only what differs from the row of
 // from; see Write.
-func writeOver(id string, from, next Record, entry AuditEntry) (Write, error) {
+func writeOver(id string, from, next Record, entry AuditEntry) (w Write, err error) {
 	if from.undecoded != nil {
-		return writeOverUndecoded(id, from, next, entry), nil
+		w = overUndecoded(*from.undecoded, next)
+	} else if w, err = overDecoded(from, next); err != nil {
+		return w, err
 	}
+	w.ID, w.AuditEntry = id, entry
+	if next.Disabled != from.Disabled {
+		w.Disabled = &next.Disabled
+	}
+	return w, nil
+}
+
+// overDecoded returns the part of writeOver that is about the record itself.
+func overDecoded(from, next Record) (Write, error) {
 	same := next.hasSecretsOf(from)
 	row, err := encode(next, same)
-	w := Write{ID: id, Row: row, SameSecrets: same, History: next.inherited, AuditEntry: entry}
+	w := Write{Row: row, SameSecrets: same, History: next.inherited}
 	isFirst := next.isFirst()
 	// The claim on the serial follows from the record. That of a damaged record is not known, because its device could not be decoded.
 	if claim := next.claim(); claim != from.claim() || isFirst || from.damaged {
@@ -106,24 +117,16 @@ func writeOver(id string, from, next Record, entry AuditEntry) (Write, error) {
 	if epoch := next.ownEpoch(); epoch != from.storedEpoch || isFirst {
 		w.Epoch = &epoch
 	}
-	if next.Disabled != from.Disabled {
-		w.Disabled = &next.Disabled
-	}
 	return w, err
 }
 
-// writeOverUndecoded is writeOver for a record that cannot be decoded, and whose body and secrets stay.
-func writeOverUndecoded(id string, from, next Record, entry AuditEntry) Write {
-	row := *from.undecoded
+// overUndecoded is overDecoded for a record that cannot be decoded, and whose body and secrets stay.
+func overUndecoded(row Row, next Record) Write {
 	row.Revision, row.Secrets, row.Unopened = next.Revision, secret.Bytes{}, false
 	if !row.LeasedUntil.IsZero() && next.Lease != nil { // its stamps may have been corrected
 		row.LeasedUntil = next.Lease.Until
 	}
-	w := Write{ID: id, Row: row, SameSecrets: true, AuditEntry: entry}
-	if next.Disabled != from.Disabled {
-		w.Disabled = &next.Disabled
-	}
-	return w
+	return Write{Row: row, SameSecrets: true}
 }
 
 // entry returns the entry of the audit log for a stage of the call.
@@ -152,7 +155,7 @@ func (s *Service) appendAudit(ctx context.Context, c *conversation, stage Stage,
 // of the clock, it makes the corrected record durable first: otherwise the wait that cause names would begin again with each call. When
 // that write fails, refused returns its error instead of cause.
 func (s *Service) refused(ctx context.Context, c *conversation, found, corrected Record, wasAhead bool, cause error) error {
-	if !wasAhead || found.Revision == 0 {
+	if !wasAhead || !found.isCorrectable() {
 		return cause
 	}
 	w, err := correction(c.nextWriteID(), found, corrected, c.request.entry(c.action, c.now(), StageOutcome, outcomeClock, found.Step))
@@ -164,6 +167,12 @@ func (s *Service) refused(ctx context.Context, c *conversation, found, corrected
 		return err
 	}
 	return cause
+}
+
+// isCorrectable reports whether a call that is refused may write the record with corrected stamps. What is left of a damaged record would
+// be replaced by that, where it may still be repaired.
+func (r *Record) isCorrectable() bool {
+	return r.Revision > 0 && (!r.damaged || r.undecoded != nil)
 }
 
 // correction returns the write of the record with its corrected stamps.

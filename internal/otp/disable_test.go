@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -152,6 +154,26 @@ func TestADamagedRecordIsEnabledAndDisabled(t *testing.T) {
 	e.mustIssue(t)
 }
 
+// An enrollment that is refused leaves a damaged record as it is stored, also where a stamp in it is from the future.
+func TestARefusedEnrollmentLeavesADamagedRecord(t *testing.T) {
+	t.Parallel()
+	e := newEnrollee(t, usual)
+	e.mustEnroll(t, otp.EnrollRequest{})
+	e.changeRecord(t, func(r *otp.Record) { r.Activations, r.Guard.WrongAt = 19, time.Now().Add(time.Hour) })
+	damaged := e.row(t)
+	secrets := damaged.Secrets.Reveal()
+	damaged.Secrets = secret.NewBytes(secrets[:len(secrets)-1])
+	e.memory.Restore(damaged)
+	l := generous()
+	l.Activations.Refuse = 19
+	if err := e.enroll(t, l, otp.EnrollRequest{Replace: true}); !errors.Is(err, otp.ErrActivations) {
+		t.Errorf("told %v", err)
+	}
+	if row := e.row(t); !bytes.Equal(row.Body, damaged.Body) || !bytes.Equal(row.Secrets.Reveal(), damaged.Secrets.Reveal()) {
+		t.Error("the enrollment was refused, and what was left of the record is gone")
+	}
+}
+
 // While a conversation has the device of a damaged record leased, the account is neither enabled nor disabled.
 func TestADamagedRecordThatIsLeasedIsNotDisabled(t *testing.T) {
 	t.Parallel()
@@ -172,4 +194,34 @@ func TestADamagedRecordThatIsLeasedIsNotDisabled(t *testing.T) {
 func withBody(row otp.Row, body []byte) otp.Row {
 	row.Body = body
 	return row
+}
+
+// An account that is disabled during a conversation stays so, whatever else becomes of its row before the settle: deleted and made again,
+// restored, replaced, or nothing at all.
+func TestDisabledDuringAConversation(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	untouched := interference{name: "untouched", does: func(*testing.T, *device, otp.Row) {}}
+	for _, i := range append(interferences(), untouched) {
+		if i.name == "deleted" { // with the row goes what it said
+			continue
+		}
+		t.Run(i.name, func(t *testing.T) {
+			t.Parallel()
+			d := plant(t, sim, inwebosim.Override{})
+			client, before := newBridge(sim), d.row(t)
+			afterExchange(client, inwebo.ExchangeOTPFinalize, 1, func() {
+				i.does(t, d, before)
+				row := d.row(t)
+				row.Disabled = true
+				d.memory.Restore(row)
+			})
+			service := otp.New(d.memory, client, limits(), nil)
+			_, _ = service.IssueOTP(t.Context(), d.request(), rightPIN)
+			drained(t, service)
+			if !d.row(t).Disabled {
+				t.Error("the settle has enabled the account")
+			}
+		})
+	}
 }
