@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
@@ -69,16 +70,27 @@ func socks(t *testing.T) func(int, *rawConn) {
 	}
 }
 
+// counted counts the connections that a proxy serves.
+func counted(tunnels *atomic.Int32, serve func(int, *rawConn)) func(int, *rawConn) {
+	return func(n int, conn *rawConn) {
+		tunnels.Add(1)
+		serve(n, conn)
+	}
+}
+
 // Through a proxy TLS goes from end to end, and the connection is used again.
 func TestProxiesOfTLS(t *testing.T) {
 	ours := newAuthority(t)
 	certificate := ours.issue(t, loopback())
-	for name, proxy := range map[string]func() string{
-		"HTTP":   func() string { return serveRaw(t, tunneling(t)) },
-		"HTTPS":  func() string { return serveSecure(t, certificate, tunneling(t)) },
-		"SOCKS5": func() string { return strings.Replace(serveRaw(t, socks(t)), "http:", "socks5:", 1) },
+	for name, proxy := range map[string]func(tunnels *atomic.Int32) string{
+		"HTTP":  func(tunnels *atomic.Int32) string { return serveRaw(t, counted(tunnels, tunneling(t))) },
+		"HTTPS": func(tunnels *atomic.Int32) string { return serveSecure(t, certificate, counted(tunnels, tunneling(t))) },
+		"SOCKS5": func(tunnels *atomic.Int32) string {
+			return strings.Replace(serveRaw(t, counted(tunnels, socks(t))), "http:", "socks5:", 1)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var tunnels atomic.Int32
 			requests := 0
 			base := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate}}, func(r *http.Request) {
 				if requests++; r.Header.Get("Proxy-Authorization") != "" {
@@ -87,7 +99,7 @@ func TestProxiesOfTLS(t *testing.T) {
 			})
 			config := target(t, base)
 			config.RootCAs = ours.pool()
-			throughProxy(t, proxy())(&config)
+			throughProxy(t, proxy(&tunnels))(&config)
 			c := newClient(t, config)
 			for range 3 {
 				if err := otpSetup.make(t, c); err != nil {
@@ -97,8 +109,8 @@ func TestProxiesOfTLS(t *testing.T) {
 			if p := c.Probe(t.Context()); p.Peer == "" || p.TLS == nil || p.Err != nil {
 				t.Errorf("the probe: %+v", p)
 			}
-			if requests != 4 {
-				t.Errorf("%d requests came through", requests)
+			if n := int(tunnels.Load()); requests != 4 || n == 0 || n == requests {
+				t.Errorf("%d requests came through %d tunnels", requests, n)
 			}
 		})
 	}
