@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,11 +74,13 @@ func (s *slowAuthenticator) Authenticate(ctx context.Context, credential secret.
 // TestCredentialsThatWaitHoldNoPlace: tokens that cannot be judged while a key endpoint is slow keep no other caller out.
 func TestCredentialsThatWaitHoldNoPlace(t *testing.T) {
 	slow := &slowAuthenticator{asked: make(chan struct{}), release: make(chan struct{})}
+	release := sync.OnceFunc(func() { close(slow.release) })
+	defer release() // a test that fails ends, too
 	b := newBench(t, func(c *api.Config) {
 		c.Gate = admission.NewGate(1, 0, time.Hour)
 		slow.Authenticator, c.Callers = c.Callers, slow
 	})
-	answers := make(chan reply)
+	answers := make(chan reply, 5)
 	for range 5 {
 		go func() { answers <- b.send(t, request{body: aBody, header: "Authorization: Bearer " + unknownKid}) }()
 		select {
@@ -89,7 +92,7 @@ func TestCredentialsThatWaitHoldNoPlace(t *testing.T) {
 	if got := b.send(t, request{body: aBody}); got.status != 200 {
 		t.Errorf("a good key is answered %d %s", got.status, got.body)
 	}
-	close(slow.release)
+	release()
 	for range 5 {
 		got := <-answers
 		got.is(t, 401, 2301, "Need Basic Authentication (to get CVS token)")

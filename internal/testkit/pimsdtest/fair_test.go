@@ -3,6 +3,7 @@ package pimsdtest_test
 import (
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -117,6 +118,9 @@ func TestTokensOfAnUnknownKeyLeavePlaces(t *testing.T) {
 	<-slow.asked
 	until(t, "the tokens wait", func() bool { return d.Metrics()["pimsd_requests_in_flight"] == 8 })
 	wantOTP(t, alice)
+	if answer := d.Ask(slow.good, pimsdtest.WithPIN(aPIN)); answer.OTP == "" {
+		t.Errorf("a token of a known key: %+v", answer)
+	}
 	tokens.Wait()
 }
 
@@ -124,14 +128,16 @@ func TestTokensOfAnUnknownKeyLeavePlaces(t *testing.T) {
 type slowIssuer struct {
 	config.Issuer
 
-	token string          // signed with a key that is not published
+	good  string          // signed with the key that is published
+	token string          // signed with another one
 	asked <-chan struct{} // closed when it is asked again
 }
 
 func newSlowIssuer(t *testing.T) slowIssuer {
 	t.Helper()
-	public, _, err := ed25519.GenerateKey(nil)
-	if err != nil {
+	public, private, err := ed25519.GenerateKey(nil)
+	_, another, errAnother := ed25519.GenerateKey(nil)
+	if err = errors.Join(err, errAnother); err != nil {
 		t.Fatal(err)
 	}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "known", Use: "sig"}}}
@@ -151,17 +157,13 @@ func newSlowIssuer(t *testing.T) slowIssuer {
 	slow := slowIssuer{asked: asked, Issuer: config.Issuer{
 		Name: "slow", URL: "https://slow.example/", JWKSURL: server.URL, Audiences: []string{"pimsd"},
 	}}
-	slow.token = signedWithAnotherKey(t, slow.Issuer)
+	slow.good, slow.token = signed(t, slow.Issuer, "known", private), signed(t, slow.Issuer, "unknown", another)
 	return slow
 }
 
-func signedWithAnotherKey(t *testing.T, i config.Issuer) string {
+func signed(t *testing.T, i config.Issuer, kid string, private ed25519.PrivateKey) string {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: private, KeyID: "unknown"}}
+	key := jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: private, KeyID: kid}}
 	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
 		t.Fatal(err)
