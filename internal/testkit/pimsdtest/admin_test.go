@@ -366,24 +366,22 @@ func TestLongPollsAreShared(t *testing.T) {
 	t.Parallel()
 	d := pimsdtest.Start(t)
 	greedy, other := d.BackendKey("fleet-", authn.ScopeAdmin), d.BackendKey("", authn.ScopeAdmin)
-	refused, ended := make(chan struct{}, 70), make(chan struct{}, 70)
-	for range cap(refused) {
-		go func() {
-			if d.Admin(greedy, "GET", "/v1/audit?wait=1m&after=1000000", "").Status == 503 {
-				refused <- struct{}{}
-			}
-			ended <- struct{}{}
-		}()
+	const polls, held = 70, 48 // the greedy caller may have three quarters of 64
+	statuses := make(chan int, polls)
+	for range polls {
+		go func() { statuses <- d.Admin(greedy, "GET", "/v1/audit?wait=1m&after=1000000", "").Status }()
 	}
-	for range 70 - 48 { // the greedy caller may have three quarters of 64
-		<-refused
+	for range polls - held {
+		if status := <-statuses; status != http.StatusServiceUnavailable {
+			t.Fatalf("a greedy caller's poll is answered %d", status)
+		}
 	}
 	if got := d.Admin(other, "GET", "/v1/audit?wait=10ms&after=1000000", ""); got.Status != 200 {
 		t.Errorf("beside a greedy caller: %d %s", got.Status, got.Body)
 	}
 	d.Interrupt()
-	for range cap(ended) {
-		<-ended
+	for range held {
+		<-statuses
 	}
 }
 
