@@ -4,9 +4,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/secret"
 )
+
+// Routes returns what the listener serves.
+func (a *API) Routes() chi.Routes { return a.router }
 
 // Bound is what a body asks for, which has an action and a PIN.
 type Bound struct {

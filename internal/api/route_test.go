@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-chi/chi/v5"
+
 	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -59,6 +62,35 @@ func TestTheContractIsServedToEveryone(t *testing.T) {
 	}
 	if e := b.journal.last(t); e.Route != api.RouteContract || e.Code != 0 || e.Status != 200 || e.Err != nil {
 		t.Errorf("the event is %+v", e)
+	}
+}
+
+// Every route of both listeners is in the contract, and the other way round. So TestWhoMayCallWhat, which has every operation of the
+// contract, has every route.
+func TestEveryRouteIsInTheContract(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(openapi.Document()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served, documented []string
+	for _, a := range []*api.API{api.New(api.Config{}), api.NewAdmin(api.Config{}, nil, nil)} {
+		err := chi.Walk(a.Routes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+			served = append(served, method+" "+route)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			documented = append(documented, method+" "+path)
+		}
+	}
+	slices.Sort(served)
+	slices.Sort(documented)
+	if served = slices.Compact(served); !slices.Equal(served, documented) { // both listeners have the contract
+		t.Errorf("the listeners have\n%q, and the contract\n%q", served, documented)
 	}
 }
 

@@ -1,7 +1,10 @@
 package pimsdtest_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -101,4 +104,43 @@ func TestOptionsOfTheServerAreAnEnvelope(t *testing.T) {
 	if got := d.Do(req); got.Status != http.StatusNotFound || got.Code != 2002 {
 		t.Errorf("%d %q", got.Status, got.Body)
 	}
+}
+
+// What is no request of HTTP/1 is refused before there is a call (docs/contract.md §1): with a status that no call has, or without an
+// envelope. The connection ends with it, nothing is logged, and the next call is answered.
+func TestWhatIsNoRequestOfHTTP(t *testing.T) {
+	t.Parallel()
+	a := enrolled(t)
+	const host = "Host: x\r\n"
+	for _, address := range []string{a.Daemon.URL(""), a.Daemon.AdminURL("")} {
+		for text, want := range map[string]string{
+			"hello\r\n\r\n":                                   "400 Bad Request",
+			"GET / HTTP/1.1\r\n\r\n":                          "400 Bad Request",
+			"GET /%zz HTTP/1.1\r\n" + host + "\r\n":           "400 Bad Request",
+			"GET / HTTP/1.1\r\n" + host + "A name: x\r\n\r\n": "400 Bad Request",
+			"POST / HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n": "400 Bad Request",
+			"GET / HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 32<<10) + "\r\n\r\n":  "431 Request Header Fields Too Large",
+			"POST / HTTP/1.1\r\n" + host + "Expect: tea\r\nContent-Length: 1\r\n\r\n":       "417 Expectation Failed",
+			"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n":                "501 Not Implemented",
+			"GET / HTTP/3.0\r\n" + host + "\r\n":                                            "505 HTTP Version Not Supported",
+		} {
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(address, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(conn, text) // which may be refused before its end
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("%.40q: %v", text, err)
+			}
+			if !strings.HasPrefix(resp.Status, want) || !resp.Close || strings.Contains(resp.Header.Get("Content-Type"), "json") {
+				t.Errorf("%.40q: %s %v", text, resp.Status, resp.Header)
+			}
+			_, _ = resp.Body.Close(), conn.Close()
+		}
+	}
+	if log := a.Daemon.Log(); strings.Contains(log, `"message":"request"`) {
+		t.Error("a call is logged")
+	}
+	wantOTP(t, a)
 }
