@@ -62,6 +62,9 @@ func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered boo
 		return true, fmt.Errorf("%s answers with HTTP %d", address, answer.Status)
 	case shown == "":
 		return true, fmt.Errorf("what answers at ops.listen, %s, is no pimsd: choose another address with PIMSD_OPS_LISTEN", address)
+	case !answer.IsOf(c) && !c.DatabaseURL.IsEmpty():
+		return true, fmt.Errorf("the service at ops.listen, %s, uses another store than the PostgreSQL database of database_url: set "+
+			"database_url and ops.listen to those of one service", address)
 	case !answer.IsOf(c):
 		return true, fmt.Errorf("the service at ops.listen, %s, uses the data directory %s, and this configuration %s: set data_dir and "+
 			"ops.listen to those of one service", address, input.Printable(shown), app.ShownDataDir(c))

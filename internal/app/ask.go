@@ -17,16 +17,17 @@ const askTimeout = 3 * time.Second
 
 // OperatorsAnswer is what answered at the operators' address.
 type OperatorsAnswer struct {
-	Address string   // where it was asked
-	Status  int      // of HTTP
-	DataDir string   // of the service, as ShownDataDir returns it; empty: it is no pimsd
-	Starts  bool     // it opens its store, and takes no calls yet
-	Listens []string // the addresses of its listeners
+	Address  string   // where it was asked
+	Status   int      // of HTTP
+	DataDir  string   // of the service, as ShownDataDir returns it; empty: it is no pimsd
+	Database string   // of the service, as databaseName returns it
+	Starts   bool     // it opens its store, and takes no calls yet
+	Listens  []string // the addresses of its listeners
 }
 
 // IsOf reports whether the service that answered uses the configuration's store.
 func (a OperatorsAnswer) IsOf(c *config.Config) bool {
-	return a.DataDir != "" && (!c.DatabaseURL.IsEmpty() || a.DataDir == ShownDataDir(c))
+	return a.DataDir != "" && a.Database == databaseName(c) && (a.Database != "" || a.DataDir == ShownDataDir(c))
 }
 
 // hasPort reports whether the service that answered listens at the port of an address.
@@ -50,7 +51,8 @@ func AskOperators(ctx context.Context, c *config.Config) (OperatorsAnswer, error
 	defer func() { _ = response.Body.Close() }()
 	return OperatorsAnswer{
 		Address: address, Status: response.StatusCode, DataDir: response.Header.Get(DataDirHeader),
-		Starts: response.Header.Get(startsHeader) != "", Listens: strings.Fields(response.Header.Get(listensHeader)),
+		Database: response.Header.Get(databaseHeader),
+		Starts:   response.Header.Get(startsHeader) != "", Listens: strings.Fields(response.Header.Get(listensHeader)),
 	}, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -58,6 +59,9 @@ func (a *App) listenOps(metrics *telemetry.Metrics, handler http.Handler) (err e
 // named lets every answer of the handler say whose service answers.
 func (a *App) named(handler http.Handler) http.Handler {
 	handler = middleware.SetHeader(listensHeader, a.sockets.String())(handler)
+	if name := databaseName(a.config); name != "" {
+		handler = middleware.SetHeader(databaseHeader, name)(handler)
+	}
 	return middleware.SetHeader(DataDirHeader, ShownDataDir(a.config))(handler)
 }
 
@@ -96,6 +100,17 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 
 // DataDirHeader is the header of every answer to operators that says whose service answers.
 const DataDirHeader = "X-Pimsd-Data-Dir"
+
+// databaseHeader is the header of every answer to operators that says which PostgreSQL database the service uses.
+const databaseHeader = "X-Pimsd-Database"
+
+// databaseName returns a text that identifies the configured PostgreSQL database; empty when there is none.
+func databaseName(c *config.Config) string {
+	if c.DatabaseURL.IsEmpty() {
+		return ""
+	}
+	return postgres.NameOf(DatabaseOf(c))
+}
 
 // listensHeader is the header of every answer to operators that has the addresses of the service's listeners.
 const listensHeader = "X-Pimsd-Listens"

@@ -2,10 +2,13 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +27,22 @@ const (
 	// keepAliveTimeout is when the operating system asks the other side of a silent connection whether it is still there.
 	keepAliveTimeout = 5 * time.Second
 )
+
+// NameOf returns a text that is the same for URLs of one database: a digest of its hosts, ports and name. It is empty for a URL that is
+// not understood.
+func NameOf(o Options) string {
+	config, err := pgxpool.ParseConfig(o.URL.Reveal())
+	if err != nil {
+		return ""
+	}
+	places := []string{fmt.Sprintf("%q:%d", config.ConnConfig.Host, config.ConnConfig.Port)}
+	for _, other := range config.ConnConfig.Fallbacks {
+		places = append(places, fmt.Sprintf("%q:%d", other.Host, other.Port))
+	}
+	slices.Sort(places)
+	digest := sha256.Sum256(fmt.Appendf(nil, "%q %q", slices.Compact(places), config.ConnConfig.Database))
+	return hex.EncodeToString(digest[:8])
+}
 
 // poolConfig returns the configuration of the connections to the database.
 func poolConfig(o Options) (*pgxpool.Config, error) {

@@ -87,10 +87,9 @@ func checkFile(path string, info fs.FileInfo) error {
 			"PIMSD_DATA_DIR; the data directory itself may be a symbolic link", path, target)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a file: remove it, or name another directory in PIMSD_DATA_DIR", path)
-	case links(info) > 1:
-		return fmt.Errorf("%s has another name, a hard link: a log that is kept under the one name is missing under the other. One that an "+
-			"interrupted restore has left is removed when the service starts. Remove any other (find it with `find / -xdev -samefile %[1]s`), "+
-			"or put a copy in its place while no process has it open", path)
+	case links(info) > 1+uint64(len(secondNames(path, info))):
+		return fmt.Errorf("%s has another name, a hard link: a log that is kept under the one name is missing under the other. "+
+			"Remove the other name (find it with `find / -xdev -samefile %[1]s`), or put a copy in its place while no process has it open", path)
 	case isMountPoint(path):
 		return fmt.Errorf("%s is mounted by itself: its log would be written to another place, and lost. Mount its directory instead, "+
 			"and name that in PIMSD_DATA_DIR", path)

@@ -168,18 +168,29 @@ func (r *Replacement) installRaw(stamp string) (aside string, err error) {
 // dropSecondNames removes the second name of a database that an interrupted restore has left: it never got to replacing it.
 func dropSecondNames(path string) error {
 	info, err := os.Lstat(path)
-	if err != nil || links(info) < 2 {
+	if err != nil {
 		return nil //nolint:nilerr // what it is, is found out elsewhere
 	}
-	names, _ := filepath.Glob(path + asideInfix + "*") // the only error is a bad pattern
-	for _, name := range append(names, path+replacementSuffix) {
-		if other, err := os.Lstat(name); err == nil && os.SameFile(info, other) {
-			if err := errors.Join(os.Remove(name), syncDirectory(filepath.Dir(path))); err != nil {
-				return err
-			}
+	for _, name := range secondNames(path, info) {
+		if err := errors.Join(os.Remove(name), syncDirectory(filepath.Dir(path))); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// secondNames returns the other names of a database that a killed restore has left. No process opens it by them.
+func secondNames(path string, info fs.FileInfo) (names []string) {
+	if links(info) < 2 {
+		return nil
+	}
+	aside, _ := filepath.Glob(path + asideInfix + "*") // the only error is a bad pattern
+	for _, name := range append(aside, path+replacementSuffix) {
+		if other, err := os.Lstat(name); err == nil && os.SameFile(info, other) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func isThere(path string) bool {

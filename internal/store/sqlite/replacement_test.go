@@ -531,6 +531,36 @@ func TestReplacingAfterAnInterruptedReplacement(t *testing.T) {
 	}
 }
 
+// A restore that was killed while the database had a second name costs nothing: a check passes it, commands open it, and the start of the
+// service removes that name. A name from elsewhere is refused beside it, too.
+func TestSecondNamesOfKilledRestore(t *testing.T) {
+	t.Parallel()
+	for _, suffix := range []string{asideInfix + "1", replacementSuffix} {
+		dir, s := newDir(t)
+		closeStore(t, s)
+		path := filepath.Join(dir, FileName)
+		must(t, os.Link(path, path+suffix))
+		other := filepath.Join(t.TempDir(), "other")
+		must(t, os.Link(path, other))
+		if err := Check(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "has another name") {
+			t.Errorf("%s, and a name from elsewhere: %v", suffix, err)
+		}
+		must(t, os.Remove(other))
+		if err := Check(t.Context(), dir); err != nil {
+			t.Errorf("%s: %v", suffix, err)
+		}
+		opened, err := Open(t.Context(), Options{Dir: dir, Inspect: true})
+		if err != nil {
+			t.Fatalf("%s: %v", suffix, err)
+		}
+		closeStore(t, opened)
+		closeStore(t, openWith(t, dir, builtIn()))
+		if isThere(path + suffix) {
+			t.Errorf("the start leaves %s", suffix)
+		}
+	}
+}
+
 // A backup writes into no file but one that it has made, or that a killed backup has left.
 func TestBackupWhereAnotherFileIs(t *testing.T) {
 	t.Parallel()
