@@ -74,7 +74,7 @@ func TestRestoreDrill(t *testing.T) {
 	}
 	stop()
 	callers.Wait()
-	if out := d.run("", "store", "restore", backup, "--yes"); !strings.Contains(out, fmt.Sprintf("their %d devices will be in doubt", drillAccounts)) {
+	if out := d.run("", "store", "restore", backup, "--yes"); !strings.Contains(out, fmt.Sprintf("and %d devices; each device will be in doubt", drillAccounts)) {
 		t.Errorf("the restore says %s", out)
 	}
 
