@@ -195,7 +195,11 @@ func (s *soak) call() {
 		if first.otp != "" && second.otp != "" && first.otp != second.otp {
 			s.t.Errorf("%s: a repeated call gets another OTP", account)
 		}
-		s.explain(other, "PIN", account, second)
+		kind := "PIN"
+		if first.otp == "" {
+			kind = "repeat"
+		}
+		s.explain(other, kind, account, second)
 	case 10, 11, 12:
 		s.explain(p, "stranger", account, s.w.make(p, call{account: account, key: "stranger"}))
 	case 13, 14, 15: // a caller that hangs up
@@ -336,7 +340,8 @@ func (s *soak) count(told string) {
 // explain counts an answer, and wants one that the kind of the caller or a trouble explains.
 func (s *soak) explain(p *process, kind, account string, a answer) {
 	told := fmt.Sprintf("%s: HTTP %d, code %d", kind, a.status, a.code)
-	ok := slices.Contains(explained[kind], fmt.Sprintf("%d %d", a.status, a.code))
+	code := fmt.Sprintf("%d %d", a.status, a.code)
+	ok := slices.Contains(explained[kind], code) || kind == "repeat" && (code == inFlight || slices.Contains(explained["PIN"], code))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a.err != nil {
@@ -349,6 +354,9 @@ func (s *soak) explain(p *process, kind, account string, a answer) {
 		s.t.Errorf("%s, which nothing explains: %v %s", told, a.err, a.body)
 	}
 }
+
+// inFlight is what a repeated call is told while the lease of the first one lasts, whose process was killed.
+const inFlight = "409 2005"
 
 // explained has what each kind of caller may be told, as HTTP status and code.
 var explained = map[string][]string{
