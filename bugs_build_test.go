@@ -145,8 +145,10 @@ func (tree *testTree) compilePackage(p builtPackage, object string, packages []b
 		return err
 	}
 	dir := filepath.Join(tree.path, p.folder)
-	args := []string{"tool", "compile", "-o", object, "-p", p.path(), "-lang=go" + p.Module.language(), "-complete", "-pack",
-		"-trimpath", dir + "=>" + p.path(), "-importcfg", imports}
+	args := []string{
+		"tool", "compile", "-o", object, "-p", p.path(), "-lang=go" + p.Module.language(), "-complete", "-pack",
+		"-trimpath", dir + "=>" + p.path(), "-importcfg", imports,
+	}
 	if embed != "" {
 		args = append(args, "-embedcfg", embed)
 	}

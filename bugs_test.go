@@ -24,6 +24,7 @@ var (
 	patched    = regexp.MustCompile(`(?m)^\+\+\+ b/(\S+)`)
 	logLine    = regexp.MustCompile(`(?m)^\s+\w+_test\.go:\d+: .*$`)
 	failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+	againLine  = regexp.MustCompile(`(?m)to let it happen again: .*$`)
 	passedTest = regexp.MustCompile(`(?m)^\s*--- PASS: (\S+)`)
 )
 
@@ -223,11 +224,12 @@ func names(line *regexp.Regexp, output, test string) bool {
 	return slices.ContainsFunc(line.FindAllStringSubmatch(output, -1), func(found []string) bool { return found[1] == test })
 }
 
-// firstComplaint returns the beginning of the first line that a failed test logged, which usually is what it complains of.
+// firstComplaint returns the beginning of the first line that a failed test logged, which usually is what it complains of, and the history
+// that lets it happen again, if the test found one.
 func firstComplaint(output string) string {
 	const most = 200
 	line := strings.TrimSpace(logLine.FindString(output))
-	return line[:min(most, len(line))]
+	return strings.TrimSpace(line[:min(most, len(line))] + " " + againLine.FindString(output))
 }
 
 func tail(output string) string {
