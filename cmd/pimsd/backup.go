@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,8 @@ func newStoreBackup(p process) *cobra.Command {
 that was stored when the command began. It is checked, and durable when the command ends with status 0; a file that exists is not
 replaced, and an unfinished copy never has the name FILE.
 
-With - the copy goes to standard output when it is complete; it takes room in the data directory until then.
+With - the copy goes to standard output when it is complete; it takes room in the data directory until then. The shell makes that
+file: set umask 077 before, so that no other user can read it.
 
 The copy does not contain the sealing keys (seal.keys): back them up apart from it. Without them the copy is worth nothing.`,
 		Example: `  pimsd store backup /backup/pimsd.db
@@ -46,6 +48,7 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 		return audited(ctx, &app.Core{Store: store}, actionStoreBackup, func() error {
 			began := time.Now()
 			if args[0] == standardStream {
+				warnIfShared(p.stderr, p.stdout)
 				err = app.StreamBackup(ctx, store, cmd.OutOrStdout(), report)
 			} else {
 				err = store.Backup(ctx, args[0], report)
@@ -60,6 +63,18 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 			return nil
 		})
 	})
+}
+
+// warnIfShared warns when standard output is a file that other users can use: the shell has made it, by its umask.
+func warnIfShared(said, stdout io.Writer) {
+	file := fileOf(stdout)
+	if file == nil {
+		return
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		_, _ = fmt.Fprintf(said, "pimsd: warning: standard output is a file with mode %04o, which other users can use: make it 0600 with "+
+			"chmod, and set umask 077 before the next backup\n", info.Mode().Perm())
+	}
 }
 
 // oneCopy wants the name of one backup, or "-".

@@ -92,11 +92,8 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 // goesNowhere reports whether what is written is not kept. The standard output of a process that was started without one
 // is the null device.
 func goesNowhere(w io.Writer) bool {
-	if out, ok := w.(*output); ok {
-		w = out.to
-	}
-	file, ok := w.(*os.File)
-	if !ok {
+	file := fileOf(w)
+	if file == nil {
 		return false
 	}
 	info, err := file.Stat()

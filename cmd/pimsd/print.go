@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 
@@ -27,6 +28,15 @@ func (o *output) Write(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// fileOf returns the file that a command's standard output is, or nil.
+func fileOf(w io.Writer) *os.File {
+	if out, ok := w.(*output); ok {
+		w = out.to
+	}
+	file, _ := w.(*os.File)
+	return file
 }
 
 // printJSON writes a listing as indented JSON, in which nothing but printable characters are written as themselves.
