@@ -81,11 +81,15 @@ func (p process) importList(ctx context.Context, core *app.Core, macID string, a
 	var r importReport
 	before := listedBefore{accounts: map[otp.Account]listedDevice{}, serials: map[string]listedDevice{}}
 	for i, d := range all {
-		if ctx.Err() != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = before.importListed(ctx, core, macID, d, dryRun)
+		}
+		if err != nil && ctx.Err() != nil { // nothing is wrong with the line
 			r.left = len(all) - i
 			break
 		}
-		switch err := before.importListed(ctx, core, macID, d, dryRun); {
+		switch {
 		case err == nil:
 			r.imported++
 		case errors.Is(err, errIsThere):
