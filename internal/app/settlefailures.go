@@ -15,8 +15,8 @@ const (
 )
 
 // settleFailures logs why the store did not take what inWebo had answered. Such a write is tried again until it succeeds, often several
-// times a second, so that each distinct error is logged once in a settleFailureInterval, and of many distinct ones the first. It is safe for
-// concurrent use.
+// times a second, so that each distinct error is logged once in a settleFailureInterval, and of many distinct ones the first. It is safe
+// for concurrent use.
 type settleFailures struct {
 	logger *zap.Logger
 	mu     sync.Mutex

@@ -25,8 +25,8 @@ func (c *conversation) settleParams(last bool) settleParams {
 // the first row that fits decides.
 //
 // The words for an outcome are its result, or one of these: wrongPIN and mayCount are the flags of that name, with a refusal; the error
-// of wrongPIN is ErrPINRefused. refusedState is a refusal with ErrState, ErrForbidden or ErrAccess. "other" is every outcome that no earlier row
-// has decided; "any" is every value. "ends" is the result of that method.
+// of wrongPIN is ErrPINRefused. refusedState is a refusal with ErrState, ErrForbidden or ErrAccess. "other" is every outcome that no
+// earlier row has decided; "any" is every value. "ends" is the result of that method.
 //
 //	outcome                  leased  ends  enrolls | attempt
 //	wrongPIN                 any     any   any     | wrong
