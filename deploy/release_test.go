@@ -47,3 +47,46 @@ func TestReleasesAreSigned(t *testing.T) {
 		}
 	}
 }
+
+// The commands of docs/verify.md name what .goreleaser.yaml and the workflow make.
+func TestVerifyDocumentNamesWhatAReleaseHas(t *testing.T) {
+	t.Parallel()
+	var release struct {
+		Release struct {
+			GitHub struct{ Owner, Name string } `json:"github"`
+		}
+		Checksum struct {
+			Name string `json:"name_template"`
+		}
+		Signs   []struct{ Signature string }
+		Dockers []struct{ Images []string } `json:"dockers_v2"`
+		Builds  []struct{ Env, Flags, Ldflags []string }
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "../.goreleaser.yaml")), &release); err != nil {
+		t.Fatal(err)
+	}
+	const workflow = ".github/workflows/release.yml"
+	sums, build := release.Checksum.Name, release.Builds[0]
+	repository := release.Release.GitHub.Owner + "/" + release.Release.GitHub.Name
+	identity := "--certificate-identity https://github.com/" + repository + "/" + workflow + "@refs/tags/v0.1.0 "
+	document := read(t, "../docs/verify.md")
+	for command, times := range map[string]int{
+		identity: 2,
+		"--certificate-oidc-issuer https://token.actions.githubusercontent.com\n":                                         2,
+		"cosign verify-blob " + sums + " --bundle " + strings.ReplaceAll(release.Signs[0].Signature, "${artifact}", sums): 1,
+		"sha256sum --check --ignore-missing " + sums + "\n":                                                               1,
+		"gh attestation verify pimsd_0.1.0_linux_amd64.tar.gz --repo " + repository + "\n":                                1,
+		"cosign verify " + release.Dockers[0].Images[0] + ":0.1.0 ":                                                       1,
+		strings.Join(build.Env, " ") + " go build " + strings.Join(build.Flags, " ") + " -ldflags='" + strings.Join(build.Ldflags, " ") +
+			"' -o pimsd ./cmd/pimsd\n": 1,
+	} {
+		if found := strings.Count(document, command); found != times {
+			t.Errorf("docs/verify.md has %q %d times, want %d", command, found, times)
+		}
+	}
+	for _, needed := range []string{`tags: ["v*"]`, "make publish", "subject-checksums: dist/" + sums} {
+		if !strings.Contains(read(t, "../"+workflow), needed) {
+			t.Errorf("%s lacks %q", workflow, needed)
+		}
+	}
+}
