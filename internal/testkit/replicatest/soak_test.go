@@ -85,6 +85,8 @@ func (s *soak) open(kind string) {
 	s.w = newHarness(s.t, s.store.settings(), settings{
 		"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s", "PIN_GUARD_ATTEMPTS": "2", "PIN_GUARD_PAUSE": "0s",
 	}, knobs)
+	// A caller closes a connection that is idle before http.idle_timeout does, or a call may meet the end of it.
+	s.w.client.Transport = &http.Transport{MaxIdleConnsPerHost: soakCallers, IdleConnTimeout: 30 * time.Second}
 }
 
 // soak is what goes on during TestSoak.
