@@ -61,8 +61,11 @@ func TestCommandsWarnOfSecretFiles(t *testing.T) {
 	keys := writeSecret(t, folder, 0o444)
 	const noAddress = "--listen=192.0.2.1:80" // of no machine: RFC 5737
 	for _, args := range [][]string{
-		{"otp", "anna"}, {"key", "list"}, {"config"},
-		{"serve", noAddress, "--http-allow-plain=yes"}, {"serve", noAddress, "--http-allow-plain=yes", "--maintenance=yes"},
+		{"otp", "anna"},
+		{"key", "list"},
+		{"config"},
+		{"serve", noAddress, "--http-allow-plain=yes"},
+		{"serve", noAddress, "--http-allow-plain=yes", "--maintenance=yes"},
 	} {
 		cmd := exec.CommandContext(t.Context(), "pimsd", args...)
 		var stdout, stderr strings.Builder

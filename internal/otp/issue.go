@@ -39,8 +39,11 @@ func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text
 		return Issued{}, err
 	}
 	defer s.finish(c)
-	if err = s.acquireLease(ctx, c, forOTP{}); err != nil || !c.response.IsEmpty() {
-		return Issued{StoredResponse: c.response, Allowance: s.allowance(c)}, err
+	if err = s.acquireLease(ctx, c, forOTP{}); err != nil { // c may be another goroutine's now: see recoverLease
+		return Issued{}, err
+	}
+	if !c.response.IsEmpty() {
+		return Issued{StoredResponse: c.response, Allowance: s.allowance(c)}, nil
 	}
 	sid, err := s.limits.service(c.record.Device)
 	if err != nil {
