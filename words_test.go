@@ -96,7 +96,7 @@ func TestCountsOfOneAreSingular(t *testing.T) {
 			continue
 		}
 		for _, passage := range proseOf(path, text) {
-			if format := countedNoun.FindString(passage); format != "" && !strings.Contains(passage, "pimsd: %d of %d accounts are moved") {
+			if format := countedNoun.FindString(passage); format != "" && !strings.Contains(passage, "%d of %d accounts are moved") {
 				t.Errorf("%s: %q: let input.Count write it", path, format)
 			}
 		}

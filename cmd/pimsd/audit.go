@@ -89,7 +89,8 @@ func errIfNeverRecorded(ctx context.Context, store app.Store, account otp.Accoun
 		case slices.ContainsFunc(lines, func(line otp.AuditRecord) bool { return line.Account == account }):
 			return nil
 		case len(lines) == 0:
-			return fmt.Errorf("the audit log has no line of an account %q, and nothing is stored of it: pimsd account list shows the accounts", account)
+			return fmt.Errorf("the audit log has no line of an account %q, and nothing is stored of it: "+
+				"pimsd account list shows the accounts", account)
 		}
 		after = lines[len(lines)-1].ID
 	}

@@ -74,7 +74,8 @@ func TestRestoreDrill(t *testing.T) {
 	}
 	stop()
 	callers.Wait()
-	if out := d.run("", "store", "restore", backup, "--yes"); !strings.Contains(out, fmt.Sprintf("and %d devices; each device will be in doubt", drillAccounts)) {
+	said := fmt.Sprintf("and %d devices; each device will be in doubt", drillAccounts)
+	if out := d.run("", "store", "restore", backup, "--yes"); !strings.Contains(out, said) {
 		t.Errorf("the restore says %s", out)
 	}
 

@@ -126,7 +126,8 @@ func (l *loader) readSetting(name, origin, key, word string, node ast.Node) {
 	}
 	text, ok := scalarText(node)
 	if !ok {
-		l.fault(origin, "has no single value: write `%s: value`, in quotes when it is empty or has special characters, or leave the line out", word)
+		l.fault(origin, "has no single value: write `%s: value`, "+
+			"in quotes when it is empty or has special characters, or leave the line out", word)
 		return
 	}
 	if s.secret && !s.isFile && text != "" {

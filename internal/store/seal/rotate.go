@@ -68,7 +68,8 @@ func (r Rotation) Run(ctx context.Context) error {
 		return err
 	}
 	if run.progress.Failed > 0 {
-		return fmt.Errorf("%s cannot be opened, and so not be sealed under another key; the first: %w", input.Count(run.progress.Failed, "record"), run.fault)
+		return fmt.Errorf("%s cannot be opened, and so not be sealed under another key; the first: %w",
+			input.Count(run.progress.Failed, "record"), run.fault)
 	}
 	return nil
 }
