@@ -49,6 +49,13 @@ func (s *aged) ForgetLines(_ context.Context, age time.Duration) error {
 	return nil
 }
 
+// removed returns what was last forgotten, as the fields say.
+func (s *aged) removed() (responses, keys, lines time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.responses, s.keys, s.lines
+}
+
 const (
 	testAnswerLife = time.Minute
 	testRetention  = 30 * 24 * time.Hour
@@ -87,8 +94,8 @@ func TestHousekeepingWhenTheClockIsAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 0)
 		wait(2 * otp.ClockProbation)
-		if got := time.Since(store.lines); got > testRetention+cleanupInterval {
-			t.Fatalf("with a clock that is right, lines are %v old when they are forgotten", got)
+		if _, _, lines := store.removed(); time.Since(lines) > testRetention+cleanupInterval {
+			t.Fatalf("with a clock that is right, lines are %v old when they are forgotten", time.Since(lines))
 		}
 		for _, off := range []time.Duration{time.Minute, 10 * 365 * 24 * time.Hour} {
 			store.set(off)
@@ -99,8 +106,8 @@ func TestHousekeepingWhenTheClockIsAhead(t *testing.T) {
 			store.set(0)
 			wait(cleanupInterval)
 			store.expectEarly(t, "when it is right again", false)
-			if got := time.Since(store.responses); got > testAnswerLife+cleanupInterval {
-				t.Errorf("and then responses are %v old when they are discarded", got)
+			if responses, _, _ := store.removed(); time.Since(responses) > testAnswerLife+cleanupInterval {
+				t.Errorf("and then responses are %v old when they are discarded", time.Since(responses))
 			}
 		}
 	})
@@ -125,16 +132,16 @@ func TestHousekeepingSoonAfterAStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := watched(t, 365*24*time.Hour)
 		wait(testAnswerLife)
-		if !store.responses.IsZero() {
-			t.Errorf("within the life of a response after a start, responses from before %v are discarded", store.responses)
+		if responses, _, _ := store.removed(); !responses.IsZero() {
+			t.Errorf("within the life of a response after a start, responses from before %v are discarded", responses)
 		}
 		wait(2 * cleanupInterval)
-		if store.responses.IsZero() {
+		if responses, _, _ := store.removed(); responses.IsZero() {
 			t.Error("responses are not discarded when their life has passed since the start")
 		}
 		wait(otp.ClockProbation / 2)
-		if !store.lines.IsZero() || store.keys.After(time.Now().Add(-keyLife)) {
-			t.Errorf("soon after a start lines from before %v and keys from before %v are forgotten", store.lines, store.keys)
+		if _, keys, lines := store.removed(); !lines.IsZero() || keys.After(time.Now().Add(-keyLife)) {
+			t.Errorf("soon after a start lines from before %v and keys from before %v are forgotten", lines, keys)
 		}
 	})
 }
