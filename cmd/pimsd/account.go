@@ -218,7 +218,7 @@ func (p process) sayIfNew(ctx context.Context, service *otp.Service, account otp
 // orUnknown returns the error of a command that names the account, or a plainer one where the account has no device because nothing is
 // stored of it.
 func orUnknown(ctx context.Context, service *otp.Service, account otp.Account, err error) error {
-	if otp.CauseOf(err) == otp.ErrNoDevice && isUnknown(ctx, service, account) {
+	if errors.Is(otp.CauseOf(err), otp.ErrNoDevice) && isUnknown(ctx, service, account) {
 		return errUnknown(account)
 	}
 	return err

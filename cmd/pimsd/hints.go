@@ -49,7 +49,7 @@ func callable(called string) string {
 		return called
 	}
 	same, err := os.Stat(found)
-	own, errOwn := os.Stat(called)
+	own, errOwn := os.Stat(called) //nolint:gosec // the two are compared, and not opened
 	if err == nil && errOwn == nil && os.SameFile(same, own) {
 		return name
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 func newStore(p process) *cobra.Command {
@@ -43,48 +44,71 @@ command is interrupted, run it again to continue.`,
 	enable := cmd.Flags().Bool("enable", false, "with --prefix: enable each account where it was moved to")
 	file := cmd.Flags().String("to-url-file", "", "the `file` that holds the postgres:// URL to copy to (required)")
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
-		if *file == "" {
-			return usageError{errors.New("--to-url-file is missing: name the file that holds the URL of the database")}
+		t := app.Transfer{Prefix: *prefix, Enable: *enable, Caller: caller}
+		if err := checkTransfer(cmd, c, t); err != nil {
+			return usageError{err}
 		}
-		switch _, err := otp.ParseStoredAccount(*prefix); {
-		case cmd.Flags().Changed("prefix") && err != nil:
-			return usageError{fmt.Errorf("--prefix %q: no account has a name that begins so", *prefix)}
-		case *enable && *prefix == "":
-			return usageError{errors.New("--enable is for accounts that are moved: add --prefix")}
+		var err error
+		if t.URL, err = p.readURLFile(*file); err != nil {
+			return usageError{err}
 		}
-		if *prefix == "" && !c.DatabaseURL.IsEmpty() {
-			return usageError{errors.New("database_url is set: the store that is copied is the SQLite one in data_dir; unset it for this command")}
+		if t.Prefix != "" {
+			return p.movePrefix(cmd, c, t)
 		}
-		url, err := readSecretFile(*file)
-		if err != nil {
-			return usageError{fmt.Errorf("--to-url-file: %w", err)}
-		}
-		if warning := input.SecretFileWarning(*file); warning != "" {
-			p.warn("--to-url-file: " + warning)
-		}
-		to, err := config.ParseDatabaseURL(string(input.Trim(url)))
-		if err != nil {
-			return usageError{fmt.Errorf("--to-url-file: the URL %w", err)}
-		}
-		if *prefix != "" {
-			return p.movePrefix(cmd, c, app.Transfer{URL: to, Prefix: *prefix, Enable: *enable, Caller: caller})
-		}
-		if err := app.CheckStopped(cmd.Context(), c); err != nil {
-			return err
-		}
-		return withRecords(cmd, c, func(core *app.Core) error {
-			var copied app.Copied
-			err := audited(cmd.Context(), core, actionStoreCopy, func() (err error) {
-				copied, err = core.CopyToPostgres(cmd.Context(), to)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Copied and compared: %s, %s of the audit log, %s.\n",
-				input.Count(copied.Accounts, "account"), input.Count(copied.Lines, "line"), input.Count(copied.Keys, "API key"))
+		return copyStore(cmd, c, t.URL)
+	})
+}
+
+// checkTransfer returns why the flags and settings of a copy do not fit each other.
+func checkTransfer(cmd *cobra.Command, c *config.Config, t app.Transfer) error {
+	_, err := otp.ParseStoredAccount(t.Prefix)
+	switch {
+	case cmd.Flags().Changed("prefix") && err != nil:
+		return fmt.Errorf("--prefix %q: no account has a name that begins so", t.Prefix)
+	case t.Enable && t.Prefix == "":
+		return errors.New("--enable is for accounts that are moved: add --prefix")
+	case t.Prefix == "" && !c.DatabaseURL.IsEmpty():
+		return errors.New("database_url is set: the store that is copied is the SQLite one in data_dir; unset it for this command")
+	}
+	return nil
+}
+
+// readURLFile reads the URL of the database that --to-url-file names.
+func (p process) readURLFile(file string) (secret.Text, error) {
+	if file == "" {
+		return secret.Text{}, errors.New("--to-url-file is missing: name the file that holds the URL of the database")
+	}
+	text, err := readSecretFile(file)
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("--to-url-file: %w", err)
+	}
+	if warning := input.SecretFileWarning(file); warning != "" {
+		p.warn("--to-url-file: " + warning)
+	}
+	url, err := config.ParseDatabaseURL(string(input.Trim(text)))
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("--to-url-file: the URL %w", err)
+	}
+	return url, nil
+}
+
+// copyStore copies the store into another database.
+func copyStore(cmd *cobra.Command, c *config.Config, to secret.Text) error {
+	if err := app.CheckStopped(cmd.Context(), c); err != nil {
+		return err
+	}
+	return withRecords(cmd, c, func(core *app.Core) error {
+		var copied app.Copied
+		err := audited(cmd.Context(), core, actionStoreCopy, func() (err error) {
+			copied, err = core.CopyToPostgres(cmd.Context(), to)
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Copied and compared: %s, %s of the audit log, %s.\n",
+			input.Count(copied.Accounts, "account"), input.Count(copied.Lines, "line"), input.Count(copied.Keys, "API key"))
+		return err
 	})
 }
 

@@ -440,11 +440,11 @@ func TestAuditLinesComeToThoseTheyConcern(t *testing.T) {
 	other, every := d.BackendKey("other", authn.ScopeAdmin), d.BackendKey("", authn.ScopeAdmin, authn.ScopeOTP)
 	backend, account := d.BackendKey("fleet-1"), d.Key("fleet-1")
 	nameOf := func(key string) string { return "key:" + strings.Split(key, "_")[1] }
-	make := func(by string) string {
+	create := func(by string) string {
 		key := resultOf[newKey](t, d.Admin(by, http.MethodPost, "/v1/keys", `{"kind":"backend","prefix":"fleet-1","scope":"otp"}`))
 		return "key:" + key.ID
 	}
-	made, madeForUs := make(first), make(every)
+	made, madeForUs := create(first), create(every)
 	d.Admin(first, http.MethodDelete, "/v1/keys/"+strings.TrimPrefix(made, "key:"), "")
 	d.Admin(backend, http.MethodGet, "/v1/accounts", "")
 	d.Admin(account, http.MethodGet, "/v1/accounts", "")
