@@ -50,6 +50,39 @@ func TestLockedRowsStopNoOtherAccount(t *testing.T) {
 	}
 }
 
+// Look-ups that hang, as many as are sent at the same time, keep no write waiting. The server ends each after some seconds: a busy machine
+// may need more than one try to write before that.
+func TestWritesDoNotWaitForLookups(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	store := open(t, url)
+	account := createAccounts(t, store, "account", 1)[0]
+	lock(t, url, "LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE")
+	ctx, cancel := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	defer callers.Wait()
+	defer cancel()
+	for range 300 {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = store.KeyByID(ctx, "none")
+			}
+		})
+	}
+	const waiting = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+	for try := range uint64(5) {
+		waitForCount(t, url, 4, waiting)
+		began := count(t, url, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`)
+		if err := store.Replace(t.Context(), writeOf(account, try+2)); err != nil {
+			t.Error(err)
+		}
+		if count(t, url, waiting+fmt.Sprintf(` AND query_start < to_timestamp(%d / 1000000.0)`, began)) >= 4 {
+			return
+		}
+	}
+	t.Error("no write was stored while look-ups hung")
+}
+
 // A store is not writable while another session has locked a table that a settle needs.
 func TestWritableNeedsWhatASettleNeeds(t *testing.T) {
 	t.Parallel()
