@@ -48,7 +48,7 @@ func TestTheConditionOfAStoreIsTold(t *testing.T) {
 		}
 		if i == 4 {
 			note := w.describe(t.Context())
-			for _, part := range []string{"index device_held", "7 responses", "1 answers of inWebo", "300 MiB, because a reader"} {
+			for _, part := range []string{"index device_held", "7 responses", "1 answer of inWebo", "300 MiB, because a reader"} {
 				if !strings.Contains(note, part) {
 					t.Errorf("/readyz?verbose says %q, want %q in it", note, part)
 				}
