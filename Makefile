@@ -22,10 +22,10 @@ run: ## the same, and keep serving; FLAGS=--free-ports chooses ports that are fr
 RACED := ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./internal/inwebosim ./internal/inwebo ./internal/authn \
 	./internal/api ./internal/app ./internal/store/seal ./internal/admission ./internal/storequeue ./internal/telemetry \
 	./internal/testkit/storetest
-# Tests of whole daemons, which take several times as long with the race detector: `make test-all` runs them with it.
-DAEMONS := ./cmd/pimsd ./internal/testkit/pimsdtest ./internal/testkit/replicatest ./internal/testkit/loadtest \
-	./internal/testkit/linearizetest
-# These, and packages that have no concurrency of their own, or drive that of RACED in other ways.
+# Tests of whole daemons, which take several times as long with the race detector: `make test-all` runs them with it. Of cmd/pimsd it
+# runs those of serve, dev, prompts and signals: no other command starts a goroutine.
+DAEMONS := ./internal/testkit/pimsdtest ./internal/testkit/replicatest ./internal/testkit/loadtest ./internal/testkit/linearizetest
+# These, the whole of cmd/pimsd, and packages that have no concurrency of their own, or drive that of RACED in other ways.
 OTHERS = ./cmd/pimsd ./internal/testkit/pimsdtest $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
 
 .PHONY: test
@@ -39,6 +39,8 @@ test: ## everything that guards behavior, in minutes: -race for what is concurre
 test-all: ## the rest: -race for the tests of whole daemons, the modules contract and bench, a little of every fuzz target
 	scripts/need cc postgres pgbouncer curl python3
 	go test -race -timeout 30m $(DAEMONS)
+	go test -race -timeout 20m -run 'Serve|Dev|Prompt|HangsUp|Interrupted|Stalls' ./cmd/pimsd
+	go test -timeout 20m -run '^TestPgBouncerThatPoolsSessions$$' ./internal/store/postgres -whole
 	cd contract && go vet ./... && go test ./...
 	cd bench && go vet ./... && go test -race ./...
 	scripts/fuzz 1000x

@@ -13,7 +13,7 @@ import (
 var concurrent = regexp.MustCompile(`"sync(?:/atomic)?"|(?m:^\s*go [\w.]+\()|\.Go\(`)
 
 // The race detector of `make test` sees every internal package whose code is concurrent. What cmd/pimsd adds runs in processes of its
-// own, which `make test-all` starts with the detector.
+// own, which `make test-all` starts with the detector where they have goroutines.
 func TestConcurrentPackagesAreTestedForRaces(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile("Makefile")
