@@ -2,6 +2,7 @@ package otp
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type Request struct {
 }
 
 // conversation is a call from its first wait to its last settle. One goroutine at a time uses it: that of the caller, or one that goes on
-// after the caller. Drain and its like read the two fields that are marked (mu) from other goroutines: such a field is written under
+// after the caller. Drain and its like read the fields that are marked (mu) from other goroutines: such a field is written under
 // Service.mu, and read by its own goroutine without it.
 type conversation struct {
 	request    Request
@@ -41,7 +42,7 @@ type conversation struct {
 	body        []byte    // the body of the row that has that record
 	fetchedBody []byte    // the body of the row that fetch last read; nil when there was no row
 	leased      bool      // the record has the lease, or may have it (mu)
-	detached    bool      // the caller need not wait any longer: a goroutine settles what is left, and then ends the conversation
+	detached    bool      // its caller is answered; a goroutine waits until the store takes what is left, and ends it (mu)
 
 	wasInDoubt bool         // the device was in doubt before the lease
 	rounds     int          // how many rounds inWebo has accepted so far; an OTP has one or two
@@ -72,7 +73,7 @@ func (s *Service) enter(ctx context.Context, request Request, action string, tim
 	unlock, err := s.accountLocks.lock(ctx, request.Account, queueUntil)
 	if err != nil {
 		s.releaseKey(request)
-		return nil, &RetryAfterError{ErrBusy, s.busyFor(request.Account)}
+		return nil, s.lockTaken(request.Account)
 	}
 	c := &conversation{
 		request: request, action: action, id: uuid.Must(uuid.NewV7()).String(), unlock: unlock, queueUntil: queueUntil, timeout: timeout,
@@ -132,11 +133,35 @@ func (s *Service) recordLease(c *conversation, o leaseOutcome) {
 	c.record, c.body, c.wasInDoubt, c.leased = o.record.stored(), o.body, o.inDoubt, o.isLeased()
 }
 
-// markLeased records that the conversation may have its lease: a Drain that ends without it must name its account.
-func (s *Service) markLeased(c *conversation) {
+// detach records that the caller of the conversation is answered although the store has not taken all of it. The record may have its
+// lease: a Drain that ends without it must name its account.
+func (s *Service) detach(c *conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.leased = true
+	c.detached, c.leased = true, true
+}
+
+// errStoreAwaited means that a call waited for one whose outcome the store has not taken yet.
+var errStoreAwaited = errors.New("the store has not taken an earlier call of the account yet")
+
+// lockTaken returns the error of a call that has waited in vain for the account's lock: ErrStore, or ErrBusy with a RetryAfterError.
+func (s *Service) lockTaken(account Account) error {
+	if s.isDetached(account) {
+		return wrapCause(ErrStore, errStoreAwaited)
+	}
+	return &RetryAfterError{ErrBusy, s.busyFor(account)}
+}
+
+// isDetached reports whether a conversation of the account is detached.
+func (s *Service) isDetached(account Account) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.active {
+		if c.request.Account == account && c.detached {
+			return true
+		}
+	}
+	return false
 }
 
 // busyFor returns how long the account's lock stays taken at most, unless the store takes no outcome: then it is retried beyond that time,

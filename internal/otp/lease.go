@@ -183,8 +183,7 @@ func (s *Service) leaseNotStored(c *conversation, q leaseRequest, storeErr error
 // lease is settled as if nothing had been sent. If the request is refused, there is nothing to settle. The caller does not wait for
 // that, but no other call of the account begins until then.
 func (s *Service) recoverLease(c *conversation, q leaseRequest) {
-	c.detached = true
-	s.markLeased(c)
+	s.detach(c)
 	go func() {
 		defer s.end(c)
 		recovery := leaseRecovery{service: s, request: q}

@@ -83,7 +83,7 @@ func (p *settlement) settleInBackground(hasFailed bool) error {
 		return err
 	default:
 	}
-	p.conversation.detached = true
+	p.service.detach(p.conversation)
 	close(detached)
 	// Neither a success nor another exchange may follow an outcome that is not stored. A failure of the last exchange is one whether it is
 	// stored or not, and its own error says more to the caller.

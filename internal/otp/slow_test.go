@@ -2,7 +2,6 @@ package otp_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -132,7 +131,7 @@ func TestASettleThatHangsPastTheDeadline(t *testing.T) {
 				if otp.CauseOf(err) != row.callerErr || time.Since(start) != limits().Deadline {
 					t.Errorf("after %v the caller is told %v, want %v at the deadline", time.Since(start), err, row.callerErr)
 				}
-				d.mustBeBusy(t, service)
+				d.mustWaitForStore(t, service)
 
 				time.Sleep(time.Minute)
 				store.turn(false)
@@ -198,13 +197,13 @@ func TestASettleThatCannotReadAtTheDeadline(t *testing.T) {
 	})
 }
 
-// mustBeBusy wants that the lane of the device is closed: others wait, are told so, and inWebo hears nothing of them.
-func (d *device) mustBeBusy(t *testing.T, service *otp.Service) {
+// mustWaitForStore wants another call to wait for the device's account, and to be told that the store fails. inWebo receives nothing.
+func (d *device) mustWaitForStore(t *testing.T, service *otp.Service) {
 	t.Helper()
 	heard := d.truth(t).Requests
 	start := time.Now()
 	_, err := service.IssueOTP(t.Context(), d.request(), rightPIN)
-	if _, waits := errors.AsType[*otp.RetryAfterError](err); !errors.Is(err, otp.ErrBusy) || !waits || time.Since(start) != limits().QueueWait {
+	if otp.CauseOf(err) != otp.ErrStore || time.Since(start) != limits().QueueWait {
 		t.Errorf("after %v another caller is told %v", time.Since(start), err)
 	}
 	if d.truth(t).Requests != heard {
@@ -225,7 +224,7 @@ func TestAHoldThatHangs(t *testing.T) {
 		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrStore || time.Since(start) != limits().StoreTimeout {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
-		d.mustBeBusy(t, service)
+		d.mustWaitForStore(t, service)
 		store.turn(false)
 		drained(t, service)
 		d.mustRemain(t, remains{}, false)
