@@ -281,7 +281,11 @@ func (h *history) count() {
 	}
 }
 
-// operations returns the calls for the check. An unlock is told which PINs were under way at the same time.
+// clockSlack is longer than an answer of the store takes. By so much an unlock may be mistaken about when it began: see
+// otp.Service.Unlock.
+const clockSlack = 100 * time.Millisecond
+
+// operations returns the calls for the check. An unlock is told which PINs were under way at the same time, or just before.
 func (h *history) operations() []porcupine.Operation {
 	all := slices.Clone(h.done)
 	for i, op := range all {
@@ -290,7 +294,7 @@ func (h *history) operations() []porcupine.Operation {
 			continue
 		}
 		in.mayKeep = slices.ContainsFunc(all, func(other porcupine.Operation) bool {
-			return other.Input.(input).verb == issue && other.Call < op.Return && op.Call < other.Return
+			return other.Input.(input).verb == issue && other.Call < op.Return && op.Call-int64(clockSlack) < other.Return
 		})
 		all[i].Input = in
 	}
