@@ -23,8 +23,8 @@ const (
 )
 
 // Unlock lets the PIN guard of the account forward attempts again, as after a success. The caller must make sure of the PIN
-// first: inWebo's own count goes on. A wrong PIN that is counted after the call began, and before it is done, goes on to count; so may one
-// that was counted before by less than an answer of the store takes, because when the call began is known by the store's clock only so well.
+// first: inWebo's own count goes on. A wrong PIN that is counted after the call began, and before it is done, goes on to count. So may
+// one that was counted just before: by the store's clock, Unlock knows its own beginning only as well as an answer of the store takes.
 // ErrDisabled means that the account is disabled: enable it first.
 func (s *Service) Unlock(ctx context.Context, request Request) error {
 	began := s.limits.Now() // by the clock of this process
