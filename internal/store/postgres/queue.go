@@ -53,24 +53,35 @@ func (q *queue[T]) do(ctx context.Context, task T) (T, error) {
 	return j.Task.task, nil
 }
 
-// run sends batches until the queue is closed and nothing waits.
+// run sends what waits, batch by batch, until the queue is closed and nothing waits, or another goroutine has taken over.
 func (q *queue[T]) run() {
-	for !q.jobs.Ended() {
-		<-q.jobs.Ready()
+	for {
 		for batch := q.collect(); len(batch) > 0; batch = q.collect() {
-			sent := make(chan struct{})
-			q.ended.Go(func() {
-				defer close(sent)
-				q.sendAll(batch)
-			})
-			overtake := time.NewTimer(overtakeAfter)
-			select {
-			case <-sent:
-			case <-overtake.C:
+			if q.sendOrHandOver(batch) {
+				return
 			}
-			overtake.Stop()
 		}
+		if q.jobs.Ended() {
+			return
+		}
+		<-q.jobs.Ready()
 	}
+}
+
+// sendOrHandOver sends a batch. When that takes longer than overtakeAfter, another goroutine runs the queue meanwhile, and the result is
+// true.
+func (q *queue[T]) sendOrHandOver(batch []*storequeue.Job[*job[T]]) (handedOver bool) {
+	q.ended.Add(1)
+	handOver := time.AfterFunc(overtakeAfter, func() {
+		defer q.ended.Done()
+		q.run()
+	})
+	q.sendAll(batch)
+	if !handOver.Stop() {
+		return true
+	}
+	q.ended.Done()
+	return false
 }
 
 // sendAll sends the jobs, and answers them. A panic fails them, and not the process: what became of them is not known.
