@@ -281,11 +281,7 @@ func (h *history) count() {
 	}
 }
 
-// clockSlack is longer than an answer of the store takes. By so much an unlock may be mistaken about when it began: see
-// otp.Service.Unlock.
-const clockSlack = 100 * time.Millisecond
-
-// operations returns the calls for the check. An unlock is told which PINs were under way at the same time, or just before.
+// operations returns the calls for the check. An unlock is told which PINs were under way at the same time.
 func (h *history) operations() []porcupine.Operation {
 	all := slices.Clone(h.done)
 	for i, op := range all {
@@ -294,7 +290,7 @@ func (h *history) operations() []porcupine.Operation {
 			continue
 		}
 		in.mayKeep = slices.ContainsFunc(all, func(other porcupine.Operation) bool {
-			return other.Input.(input).verb == issue && other.Call < op.Return && op.Call-int64(clockSlack) < other.Return
+			return other.Input.(input).verb == issue && other.Call < op.Return && op.Call < other.Return
 		})
 		all[i].Input = in
 	}

@@ -39,7 +39,7 @@ type input struct {
 	wrongPIN bool
 	key      int // of a call that may be repeated, from 1; 0 for one that may not
 	body     int // of that call
-	// mayKeep means that a PIN was under way at the same time as the unlock, or just before it. It may go on to count.
+	// mayKeep means that a PIN was under way at the same time as the unlock. If it is counted meanwhile, it goes on to count.
 	mayKeep bool
 }
 

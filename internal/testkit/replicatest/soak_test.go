@@ -343,7 +343,7 @@ func (s *soak) count(told string) {
 func (s *soak) explain(p *process, kind, account string, a answer) {
 	told := fmt.Sprintf("%s: HTTP %d, code %d", kind, a.status, a.code)
 	code := fmt.Sprintf("%d %d", a.status, a.code)
-	ok := slices.Contains(explained[kind], code) || kind == "repeat" && (code == inFlight || slices.Contains(explained["PIN"], code))
+	ok := slices.Contains(explained[kind], code) || kind == "repeat" && (code == inFlight && a.after > 0 || slices.Contains(explained["PIN"], code))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a.err != nil {
@@ -357,7 +357,8 @@ func (s *soak) explain(p *process, kind, account string, a answer) {
 	}
 }
 
-// inFlight is what a repeated call is told while the lease of the first one lasts, whose process was killed.
+// inFlight is what a repeated call is told, with a Retry-After, while the lease of the first one lasts, whose process was killed. One whose
+// key is spent has no Retry-After.
 const inFlight = "409 2005"
 
 // explained has what each kind of caller may be told, as HTTP status and code.

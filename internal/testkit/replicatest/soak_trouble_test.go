@@ -20,12 +20,8 @@ import (
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
-const (
-	// troubleTime is how long a trouble that ends by itself goes on.
-	troubleTime = 2 * time.Second
-	// rotationTimeout is more than the rotation of all accounts takes on a busy machine.
-	rotationTimeout = 30 * time.Minute
-)
+// troubleTime is how long a trouble that ends by itself goes on.
+const troubleTime = 2 * time.Second
 
 // everyStoresTroubles are those that do not depend on the store. The first replica is suspended at most.
 func everyStoresTroubles() []trouble {
@@ -83,7 +79,7 @@ func (s *soak) rotate() (err error) {
 
 // rotateOnce begins a rotation, or continues one.
 func (s *soak) rotateOnce() error {
-	ctx, cancel := context.WithTimeout(s.t.Context(), rotationTimeout)
+	ctx, cancel := context.WithTimeout(s.t.Context(), testTimeout)
 	defer cancel()
 	key, err := seal.NewKey(rand.Reader)
 	if err != nil {
