@@ -96,6 +96,7 @@ func ownCauses() []ownCause {
 		{errOverload, errcodes.ReasonOverloaded, ""},
 		{errTooFast, errcodes.ReasonRateLimited, ""},
 		{authn.ErrKeysUnavailable, errcodes.ReasonIssuerKeysUnavailable, ""},
+		{authn.ErrKeyLookup, errcodes.ReasonStoreFailed, ""},
 		{authn.ErrUnauthenticated, errcodes.ReasonUnauthenticated, ""},
 		{authn.ErrAccountMissing, errcodes.ReasonParameterMissing, accountHeader},
 		{authn.ErrAccountInvalid, errcodes.ReasonParameterInvalid, accountHeader},

@@ -85,6 +85,7 @@ var promised = []struct {
 	{api.ErrOverload, 503, 2001, "overloaded", "retry", "Facade not initialized", "1"},
 	{api.ErrTooFast, 429, 2001, "rate_limited", "retry", "Facade not initialized", "1"},
 	{authn.ErrKeysUnavailable, 503, 2001, "issuer_keys_unavailable", "retry", "Facade not initialized", "5"},
+	{authn.ErrKeyLookup, 500, 2000, "store_failed", "retry", "Unknown error", ""},
 	{authn.ErrUnauthenticated, 401, 2301, "unauthenticated", "fix_request", needsAuthentication, ""},
 	{authn.ErrAccountForbidden, 403, 2301, "account_forbidden", "fix_request", needsAuthentication, ""},
 	{api.ErrScope, 403, 2301, "insufficient_scope", "fix_request", needsAuthentication, ""},

@@ -34,6 +34,9 @@ var (
 	ErrKeyExists = errors.New("there is a key with this id already")
 )
 
+// ErrKeyLookup says that the store could not be asked for an API key: nothing is known of the caller.
+var ErrKeyLookup = errors.New("look up an API key")
+
 // KeyLookupTimeout bounds how long an API key is looked up: a store that does not answer must not hold a call longer.
 const KeyLookupTimeout = 5 * time.Second
 
@@ -61,7 +64,7 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 	defer cancel()
 	key, err := k.store.KeyByID(ctx, id)
 	if err != nil && !errors.Is(err, ErrNoKey) {
-		return Principal{}, fmt.Errorf("look up an API key: %w", err)
+		return Principal{}, fmt.Errorf("%w: %w", ErrKeyLookup, err)
 	}
 	hash, now := sha256.Sum256([]byte(text)), k.now()
 	matches := subtle.ConstantTimeCompare(hash[:], key.Hash[:]) == 1
