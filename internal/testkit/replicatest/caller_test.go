@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/errcodes"
 )
 
 // callers is how many call at once.
@@ -32,6 +34,7 @@ type answer struct {
 	code     int    // 0 when there is no error
 	status   int
 	after    time.Duration
+	reason   errcodes.Reason // empty when there is no error
 	body     string
 	replayed bool
 	err      error // instead of an answer
@@ -90,7 +93,7 @@ func (w *harness) make(p *process, c call) answer {
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // where there is none, there is nothing to wait for
 	return answer{
 		otp: envelope.Result.OTP, code: envelope.Error.Code, status: resp.StatusCode, after: time.Duration(seconds) * time.Second,
-		body: string(text), replayed: resp.Header.Get("Idempotent-Replayed") == "true",
+		reason: errcodes.Reason(resp.Header.Get("X-Pims-Reason")), body: string(text), replayed: resp.Header.Get("Idempotent-Replayed") == "true",
 	}
 }
 

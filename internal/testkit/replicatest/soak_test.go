@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
@@ -40,6 +42,8 @@ const (
 	soakCallers = 12
 	// soakTroubles is about how many troubles a soak has.
 	soakTroubles = 150
+	// pinAttempts is how many wrong PINs of an account are forwarded: as few as may be, of those that inWebo allows.
+	pinAttempts = 2
 )
 
 // TestSoak lets two replicas serve many accounts on one store, with callers of all kinds, enrollments and imports, while the network, the
@@ -53,7 +57,7 @@ func TestSoak(t *testing.T) {
 	for _, name := range []string{"SQLite", "PostgreSQL"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &soak{t: t, told: map[string]int{}, happened: map[string]int{}, disturbed: map[*process]bool{}}
+			s := &soak{t: t, told: map[string]int{}, happened: map[string]int{}}
 			s.open(name)
 			s.network, s.w.settings["INWEBO_URL"] = newNetwork(t, s.w.inwebo.ProtocolURL())
 			s.accounts = s.prefill(*soakAccounts)
@@ -83,7 +87,7 @@ func (s *soak) open(kind string) {
 	// A killed process loses an answer that nothing can bring back. Only an inWebo that still takes the old keys has that device go on.
 	knobs.LostFinalize = inwebosim.LostFinalizeLenient
 	s.w = newHarness(s.t, s.store.settings(), settings{
-		"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s", "PIN_GUARD_ATTEMPTS": "2", "PIN_GUARD_PAUSE": "0s",
+		"CONVERSATION_DEADLINE": "12s", "INWEBO_EXCHANGE_TIMEOUT": "5s", "PIN_GUARD_ATTEMPTS": strconv.Itoa(pinAttempts), "PIN_GUARD_PAUSE": "0s",
 	}, knobs)
 	// A caller closes a connection that is idle before http.idle_timeout does, or a call may meet the end of it.
 	s.w.client.Transport = &http.Transport{MaxIdleConnsPerHost: soakCallers, IdleConnTimeout: 30 * time.Second}
@@ -99,15 +103,19 @@ type soak struct {
 	report   report
 	fresh    atomic.Int64 // accounts that an enrollment or an import was tried for
 	busy     sync.Map     // accounts that a caller has, so that no two callers meet at one
-	unsure   sync.Map     // accounts whose last answer may be lost
+	unsure   sync.Map     // accounts of which an answer may be lost since their last OTP, with the moment of the last one
 	calm     sync.RWMutex // locked while a trouble goes on
 
-	mu        sync.Mutex
-	replicas  []*process        // the first one lives for as long as callers call, so that a leak of it shows
-	disturbed map[*process]bool // it was killed or ended: a caller may get no answer
-	added     []string          // accounts that were enrolled or imported meanwhile
-	told      map[string]int
-	happened  map[string]int // troubles
+	history sync.Map // by account, what was done last
+	guesses sync.Map // by account, how often its PIN was guessed since its last OTP
+	untried sync.Map // accounts whose imported device has made no OTP yet
+	events  events
+
+	mu       sync.Mutex
+	replicas []*process // the first one lives for as long as callers call, so that a leak of it shows
+	added    []string   // accounts that were enrolled or imported meanwhile
+	told     map[string]int
+	happened map[string]int // troubles
 }
 
 // trouble is something that happens to the replicas or to what they need.
@@ -131,15 +139,11 @@ func (s *soak) run(length time.Duration) {
 	}
 	var watching sync.WaitGroup
 	watching.Go(func() { s.report.watch(ctx, s.replicas[0], length/100) })
+	watching.Go(func() { s.events.watchStalls(ctx) })
 	troubles := slices.Concat(s.store.troubles(), everyStoresTroubles())
 	for i := 0; ctx.Err() == nil; i++ {
 		next := troubles[i%len(troubles)]
-		s.calm.Lock()
-		err := next.do(s)
-		s.calm.Unlock()
-		if err != nil {
-			s.t.Errorf("%s: %v", next.name, err)
-		}
+		s.meet(next)
 		s.happened[next.name]++
 		if i%len(troubles) == len(troubles)-1 {
 			s.tell(time.Since(began))
@@ -152,6 +156,19 @@ func (s *soak) run(length time.Duration) {
 	s.checkAll()
 	s.tell(length)
 	s.report.check(s.t, length)
+}
+
+// meet has a trouble happen.
+func (s *soak) meet(next trouble) {
+	s.calm.Lock()
+	defer s.calm.Unlock()
+	began, end := time.Now(), s.events.begin(next.name, nil)
+	err := next.do(s)
+	end()
+	s.t.Logf("%s: %s for %v", began.Format(time.TimeOnly), next.name, time.Since(began).Round(time.Millisecond))
+	if err != nil {
+		s.t.Errorf("%s: %v", next.name, err)
+	}
 }
 
 // rest waits until a caller has another call to make, at that part of the day, and reports whether the day goes on.
@@ -187,61 +204,87 @@ func (s *soak) call() {
 	p := s.processes()[rand.IntN(2)]
 	switch rand.IntN(100) {
 	case 0, 1, 2, 3, 4: // a user who mistypes the PIN once
-		s.explain(p, "wrong PIN", account, s.make(p, call{account: account, pin: "9999"}))
-		s.explain(p, "PIN", account, s.make(p, call{account: account}))
-	case 5, 6, 7, 8, 9: // a backend that repeats its call elsewhere, after a lost answer
-		key := fmt.Sprint("soak-", rand.Uint64())
-		first := s.make(p, call{account: account, repeat: key})
-		other := s.processes()[rand.IntN(2)]
-		second := s.make(other, call{account: account, repeat: key})
+		s.make(attempt{kind: "wrong PIN", process: p}, call{account: account, pin: "9999"})
+		s.make(attempt{kind: "PIN", process: p}, call{account: account})
+	case 5, 6, 7, 8, 9: // a backend that repeats its call elsewhere, as after a lost answer
+		key, began := fmt.Sprint("soak-", rand.Uint64()), time.Now()
+		first := s.make(attempt{kind: "PIN", process: p}, call{account: account, repeat: key})
+		second := s.make(attempt{kind: "repeat", process: s.processes()[rand.IntN(2)], first: began}, call{account: account, repeat: key})
 		if first.otp != "" && second.otp != "" && first.otp != second.otp {
 			s.t.Errorf("%s: a repeated call gets another OTP", account)
 		}
-		kind := "PIN"
-		if first.otp == "" {
-			kind = "repeat"
-		}
-		s.explain(other, kind, account, second)
 	case 10, 11, 12:
-		s.explain(p, "stranger", account, s.w.make(p, call{account: account, key: "stranger"}))
+		s.make(attempt{kind: "stranger", process: p}, call{account: account, key: "stranger"})
 	case 13, 14, 15: // a caller that hangs up
-		if _, isUnsure := s.unsure.LoadOrStore(account, true); isUnsure {
-			return
-		}
-		req, err := s.w.request(p, call{account: account})
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
-		ctx, cancel := context.WithTimeout(s.t.Context(), rand.N(20*time.Millisecond))
-		defer cancel()
-		if resp, err := s.w.client.Do(req.WithContext(ctx)); err == nil {
-			_ = resp.Body.Close()
-		}
+		s.hangUp(p, account)
 	case 16:
 		s.enroll()
 	case 17:
 		s.importDevice()
 	default:
-		s.explain(p, "PIN", account, s.make(p, call{account: account}))
+		s.make(attempt{kind: "PIN", process: p}, call{account: account})
 	}
 }
 
-// make makes a call. While a trouble goes on, it waits with an account whose last answer may be lost: an inWebo that takes the old keys does
-// so once.
-func (s *soak) make(p *process, c call) answer {
-	if _, isUnsure := s.unsure.Load(c.account); isUnsure {
+// make makes a call, and wants an explanation of its answer. While a trouble goes on, it waits with an account of which an answer may be
+// lost: an inWebo that takes the old keys does so once.
+func (s *soak) make(a attempt, c call) answer {
+	if lost, isUnsure := s.unsure.Load(c.account); isUnsure {
 		s.calm.RLock()
 		defer s.calm.RUnlock()
+		a.lost, _ = lost.(time.Time)
 	}
-	a := s.w.make(p, c)
-	switch {
-	case a.otp != "":
-		s.unsure.Delete(c.account)
-	case a.status != http.StatusForbidden:
-		s.unsure.Store(c.account, true)
+	_, a.untried = s.untried.Load(c.account)
+	guesses, _ := s.guesses.Load(c.account)
+	a.guesses, _ = guesses.(int)
+	a.account, a.asked = c.account, time.Now()
+	got := s.w.make(a.process, c)
+	a.answered, a.reason, a.err = time.Now(), got.reason, got.err
+	if a.kind != "stranger" {
+		s.note(a, got.otp != "")
 	}
-	return a
+	s.explain(a)
+	if got.otp != "" && !got.replayed && !s.w.verifies(c.account, got) {
+		s.t.Errorf("%s: an OTP that does not verify", c.account)
+	}
+	return got
+}
+
+// note notes what the answer leaves behind for later calls.
+func (s *soak) note(a attempt, isOTP bool) {
+	if isOTP {
+		s.unsure.Delete(a.account)
+		s.guesses.Delete(a.account)
+		s.untried.Delete(a.account)
+		return
+	}
+	if a.losesAnswer() {
+		s.unsure.Store(a.account, a.answered)
+	}
+	if a.isGuess() {
+		s.guesses.Store(a.account, a.guesses+1)
+	}
+}
+
+// hangUp makes a call and does not wait for its answer, unless another answer may be lost already.
+func (s *soak) hangUp(p *process, account string) {
+	if _, isUnsure := s.unsure.Load(account); isUnsure {
+		return
+	}
+	req, err := s.w.request(p, call{account: account})
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), rand.N(20*time.Millisecond))
+	defer cancel()
+	if resp, err := s.w.client.Do(req.WithContext(ctx)); err == nil {
+		_ = resp.Body.Close()
+	}
+	guesses, _ := s.guesses.Load(account)
+	before, _ := guesses.(int)
+	s.note(attempt{account: account, answered: time.Now(), guesses: before, err: context.Canceled}, false)
+	s.remember(account, time.Now().Format(time.TimeOnly)+" hung up")
 }
 
 // enroll makes a device for an account that has none, next to the service as a command does.
@@ -252,9 +295,10 @@ func (s *soak) enroll() {
 		s.t.Error(err)
 		return
 	}
+	asked := time.Now()
 	_, err := s.w.core.OTP.Enroll(s.t.Context(), otp.Request{Account: otp.Account(account), Caller: "test"},
 		otp.EnrollRequest{SMSCode: secret.NewText(code), PIN: secret.NewText(pin)})
-	s.explainNewDevice("enrollment", account, err)
+	s.explainNewDevice("enrollment", account, asked, err)
 }
 
 // importDevice imports a device of another client for an account that has none.
@@ -266,7 +310,8 @@ func (s *soak) importDevice() {
 		s.t.Error(err)
 		return
 	}
-	s.explainNewDevice("import", account, s.importFor(account, device))
+	asked := time.Now()
+	s.explainNewDevice("import", account, asked, s.importFor(account, device))
 }
 
 // prefill makes so many accounts, each with an imported device, and returns their names.
@@ -309,6 +354,7 @@ func (s *soak) importFor(account string, device inwebosim.Device) error {
 	if err != nil {
 		return err
 	}
+	s.untried.Store(account, true)
 	return s.w.core.OTP.Import(s.t.Context(), otp.Request{Account: otp.Account(account), Caller: "test"}, otp.ForeignDevice{
 		Serial: ratchet.Serial(device.Serial), Identity: inwebo.Identity{ID: device.ID, LastSync: fmt.Sprint(device.Tsync)},
 		Services: []inwebo.Service{{ID: device.Services[0], Name: "Cars"}},
@@ -318,18 +364,19 @@ func (s *soak) importFor(account string, device inwebosim.Device) error {
 	})
 }
 
-// explainNewDevice counts a new device, or why there is none.
-func (s *soak) explainNewDevice(kind, account string, err error) {
-	cause := otp.CauseOf(err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil {
-		s.added = append(s.added, account)
-	}
-	s.told[fmt.Sprintf("%s: %v", kind, cause)]++
-	if err != nil && cause == nil {
+// explainNewDevice counts a new device, and wants an explanation when there is none.
+func (s *soak) explainNewDevice(kind, account string, asked time.Time, err error) {
+	a := attempt{kind: kind, account: account, asked: asked, answered: time.Now(), reason: otp.ReasonOf(err)}
+	if err != nil && a.reason == "" {
+		a.reason = errcodes.ReasonInternalError
 		s.t.Errorf("%s: an error without a cause: %v", kind, err)
 	}
+	if err == nil {
+		s.mu.Lock()
+		s.added = append(s.added, account)
+		s.mu.Unlock()
+	}
+	s.explain(a)
 }
 
 // count counts something that callers or operators were told.
@@ -337,44 +384,6 @@ func (s *soak) count(told string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.told[told]++
-}
-
-// explain counts an answer, and wants one that the kind of the caller or a trouble explains.
-func (s *soak) explain(p *process, kind, account string, a answer) {
-	told := fmt.Sprintf("%s: HTTP %d, code %d", kind, a.status, a.code)
-	code := fmt.Sprintf("%d %d", a.status, a.code)
-	ok := slices.Contains(explained[kind], code) || kind == "repeat" && (code == inFlight && a.after > 0 || slices.Contains(explained["PIN"], code))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if a.err != nil {
-		told, ok = kind+": no answer", s.disturbed[p]
-	}
-	if a.otp != "" && !a.replayed && !s.w.verifies(account, a) {
-		told, ok = kind+": an OTP that does not verify", false
-	}
-	if s.told[told]++; !ok {
-		s.t.Errorf("%s, which nothing explains: %v %s", told, a.err, a.body)
-	}
-}
-
-// inFlight is what a repeated call is told, with a Retry-After, while the lease of the first one lasts, whose process was killed. One whose
-// key is spent has no Retry-After.
-const inFlight = "409 2005"
-
-// explained has what each kind of caller may be told, as HTTP status and code.
-var explained = map[string][]string{
-	"PIN": {
-		"200 0",
-		"409 2311", "429 2308", "423 2308", // busy; attempts of killed calls still count
-		"502 2202", "504 2202", "503 2202", // the network
-		"502 2316", "504 2316", "503 2316", // in doubt
-		"500 2000", "503 2000", "503 2001", // the store; a process that ends
-	},
-	"wrong PIN": {
-		"403 2308", "429 2308", "423 2308", "409 2311", "502 2202", "504 2202", "503 2202", "502 2316", "504 2316", "503 2316", "500 2000", "503 2000",
-		"503 2001",
-	},
-	"stranger": {"401 2301", "429 2301", "503 2001", "503 2000"},
 }
 
 // checkAll wants that inWebo blocks no account, and that every one gets an OTP that verifies. An account whose attempts still count because

@@ -48,20 +48,13 @@ func everyStoresTroubles() []trouble {
 // replace puts a new process in the place of the second replica, which end ends.
 func (s *soak) replace(end func(*process)) error {
 	old := s.processes()[1]
-	s.disturb(old)
+	s.events.begin(gone, old) // and stays so
 	end(old)
 	p := s.w.start()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.replicas[1] = p
 	return nil
-}
-
-// disturb notes that callers of the process may get no answer from now on.
-func (s *soak) disturb(p *process) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.disturbed[p] = true
 }
 
 // rotate seals every record under a new key, as the command does. Like an operator, it continues a rotation that a store in trouble
@@ -77,10 +70,13 @@ func (s *soak) rotate() (err error) {
 	return err
 }
 
-// rotateOnce begins a rotation, or continues one.
+// rotateOnce begins a rotation, or continues one. It may take as long as there are accounts, but must go on: no record takes longer than
+// anything takes that works.
 func (s *soak) rotateOnce() error {
-	ctx, cancel := context.WithTimeout(s.t.Context(), testTimeout)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(s.t.Context())
+	defer cancel(nil)
+	hangs := time.AfterFunc(testTimeout, func() { cancel(fmt.Errorf("no record was sealed for %v", testTimeout)) })
+	defer hangs.Stop()
 	key, err := seal.NewKey(rand.Reader)
 	if err != nil {
 		return err
@@ -94,9 +90,12 @@ func (s *soak) rotateOnce() error {
 		err = keyring.Agree(ctx, s.w.core.Store)
 	}
 	if err == nil {
-		err = seal.Rotation{Rows: s.w.core.Store, Store: s.w.core.Store, Keyring: keyring, Caller: "test"}.Run(ctx)
+		err = seal.Rotation{
+			Rows: s.w.core.Store, Store: s.w.core.Store, Keyring: keyring, Caller: "test",
+			Progress: func(seal.Progress) { hangs.Reset(testTimeout) },
+		}.Run(ctx)
 	}
-	return err
+	return errors.Join(err, context.Cause(ctx))
 }
 
 // steps are how far a clock that steps is ahead of the machine's.
