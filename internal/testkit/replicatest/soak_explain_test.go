@@ -87,6 +87,7 @@ type attempt struct {
 	asked, answered time.Time
 	lost            time.Time // when an answer to an earlier call for the account was lost; zero if it had an OTP since
 	guesses         int       // of the PIN since that OTP, as far as they may count: it was wrong, or the answer is lost
+	reached         time.Time // when the process had its last answer of inWebo before the attempt; zero if it had none
 	untried         bool      // the account's device was imported, and has made no OTP since: it is in doubt
 	reason          errcodes.Reason
 	err             error // there was no answer
@@ -102,6 +103,11 @@ func (a attempt) outcome() string {
 	default:
 		return "success"
 	}
+}
+
+// reaches reports whether the process had an answer of inWebo.
+func (a attempt) reaches() bool {
+	return a.err == nil && (a.reason == "" || a.reason == errcodes.ReasonPINRefused || a.reason == errcodes.ReasonDeviceInDoubt)
 }
 
 // isGuess reports whether the attempt may count as a guess of the PIN.
@@ -153,6 +159,12 @@ func lostBefore(within time.Duration) cause {
 // isUntried is the cause that an imported device is in doubt until its first OTP.
 func isUntried(_ *events, a attempt) bool { return a.untried }
 
+// isUnprobed is the cause that the process has not reached inWebo since the last trouble of the network: one call tries, and others are
+// refused until it has an answer.
+func isUnprobed(e *events, a attempt) bool {
+	return !a.reached.IsZero() && e.any(a.reached, a.answered, a.process, network...)
+}
+
 // isLocked is the cause that as many guesses of the PIN count as pin_guard.attempts allows: until there is an OTP, or an operator unlocks.
 func isLocked(_ *events, a attempt) bool { return a.guesses >= pinAttempts }
 
@@ -170,13 +182,13 @@ var explained = func() map[string]map[string][]cause {
 			"service_stopping":       {during(0, gone)},
 			"inwebo_unreachable":     {during(0, network...)},
 			"inwebo_late":            {during(0, network...), during(0, stalled)},
-			"inwebo_circuit_open":    {during(circuitTime, network...)},
+			"inwebo_circuit_open":    {during(circuitTime, network...), isUnprobed},
 			"second_round_failed":    {during(0, network...)},
 			"synchronization_failed": {during(0, network...)},
 			"store_failed":           {during(storeTime, "database killed", stalled)},
 			"state_not_stored":       {during(storeTime, "database killed", stalled)},
 			"device_in_doubt":        {lostBefore(ever), isUntried}, "device_in_doubt_no_guess": {lostBefore(ever)}, "overtaken": {lostBefore(ever)},
-			"pin_locked":  {isLocked},
+			"pin_locked": {isLocked}, "pin_held_back": {isLocked}, // where an answer is lost, for a while
 			"device_busy": {lostBefore(leaseTime)},
 		}
 		for outcome, causes := range more {
@@ -251,7 +263,8 @@ func TestSoakExplains(t *testing.T) {
 		{"unreachable before it", attempt{kind: "PIN", reason: "inwebo_unreachable", asked: at(8), answered: at(9)}, false},
 		{"unreachable after it", attempt{kind: "PIN", reason: "inwebo_unreachable", asked: at(13), answered: at(14)}, false},
 		{"circuit open after it", attempt{kind: "PIN", reason: "inwebo_circuit_open", asked: at(13), answered: at(14)}, true},
-		{"circuit open long after it", attempt{kind: "PIN", reason: "inwebo_circuit_open", asked: at(24), answered: at(25)}, false},
+		{"circuit open long after it", attempt{kind: "PIN", reason: "inwebo_circuit_open", reached: at(13), asked: at(24), answered: at(25)}, false},
+		{"circuit open before the first probe", attempt{kind: "PIN", reason: "inwebo_circuit_open", reached: at(9), asked: at(24), answered: at(25)}, true},
 		{"no answer of a process that is gone", attempt{kind: "PIN", process: second, err: context.Canceled, asked: at(50), answered: at(51)}, true},
 		{"no answer of the other", attempt{kind: "PIN", process: first, err: context.Canceled, asked: at(50), answered: at(51)}, false},
 		{"spent after a step of the clock", attempt{kind: "repeat", reason: "idempotency_key_spent", first: at(29), asked: at(31), answered: at(32)}, true},

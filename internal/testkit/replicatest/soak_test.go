@@ -108,6 +108,7 @@ type soak struct {
 
 	history sync.Map // by account, what was done last
 	guesses sync.Map // by account, how often its PIN was guessed since its last OTP
+	reached sync.Map // by process, when it had its last answer of inWebo
 	untried sync.Map // accounts whose imported device has made no OTP yet
 	events  events
 
@@ -237,9 +238,14 @@ func (s *soak) make(a attempt, c call) answer {
 	_, a.untried = s.untried.Load(c.account)
 	guesses, _ := s.guesses.Load(c.account)
 	a.guesses, _ = guesses.(int)
+	reached, _ := s.reached.Load(a.process)
+	a.reached, _ = reached.(time.Time)
 	a.account, a.asked = c.account, time.Now()
 	got := s.w.make(a.process, c)
 	a.answered, a.reason, a.err = time.Now(), got.reason, got.err
+	if a.reaches() && !got.replayed {
+		s.reached.Store(a.process, a.answered)
+	}
 	if a.kind != "stranger" {
 		s.note(a, got.otp != "")
 	}

@@ -51,6 +51,7 @@ func (s *soak) replace(end func(*process)) error {
 	s.events.begin(gone, old) // and stays so
 	end(old)
 	p := s.w.start()
+	s.reached.Store(p, time.Now()) // its circuit is closed
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.replicas[1] = p
