@@ -128,6 +128,10 @@ const caller = "reason"
 // reasons is an authenticator that fails for the reason that the credential names.
 type reasons struct{}
 
+func (reasons) Recall(secret.Text) (authn.Principal, authn.Version, bool) {
+	return authn.Principal{}, 0, false
+}
+
 func (reasons) Authenticate(_ context.Context, credential secret.Text) (authn.Principal, error) {
 	named, fails := strings.CutPrefix(credential.Reveal(), "reason.")
 	all := authn.Scopes{authn.ScopeOTP, authn.ScopeEnroll, authn.ScopeUnlock, authn.ScopeAdmin}

@@ -23,6 +23,9 @@ type call struct {
 	header  http.Header  // of the answer
 	event   Event
 	release func() // returns the call's place back; nil: it has none
+
+	mayRecall bool          // the caller may be one that is known from before
+	recalled  authn.Version // in which version of the keys it is; 0: the caller was authenticated for this call
 }
 
 // handler is one stage after the router: the result of a call, or why there is none. It sees no ResponseWriter.

@@ -73,7 +73,7 @@ func (ad *administration) poll(c *call, who authn.Principal, after int64, limit 
 	for isLast := false; ; {
 		page, more, err := ad.auditPageOf(ctx, who, after, limit)
 		if err == nil {
-			_, err = ad.identify(c.request)
+			_, err = ad.identify(c)
 		}
 		if err != nil || isLast || more || len(page.Lines) > 0 {
 			return page, err

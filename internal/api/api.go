@@ -84,7 +84,7 @@ type API struct {
 // New returns the handler of the calls of docs/contract.md §1 and §4.
 func New(config Config) *API {
 	a := newAPI(config)
-	a.handle(http.MethodPost, RouteOTP, maxBody, handle(a, authn.ScopeOTP, a.otpWithPIN))
+	a.handle(http.MethodPost, RouteOTP, maxBody, a.recalling(handle(a, authn.ScopeOTP, a.otpWithPIN)))
 	a.handle(http.MethodPost, RouteSMSCode, maxBody, handle(a, authn.ScopeEnroll, a.checkSMSCode))
 	a.handle(http.MethodPost, RouteEnrollment, maxBody, handle(a, authn.ScopeEnroll, a.enroll))
 	a.handle(http.MethodGet, RouteAccount, maxBody, a.account)

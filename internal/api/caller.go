@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"io"
-	"net/http"
 
 	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/authn"
@@ -44,7 +43,7 @@ func (a *API) authenticate(c *call, scope authn.Scope, named func(authn.Principa
 		return authn.Principal{}, otp.ErrStopping
 	}
 	c.receive()
-	principal, err := a.identify(c.request)
+	principal, err := a.identify(c)
 	if err != nil {
 		return authn.Principal{}, err
 	}
@@ -92,11 +91,43 @@ func (c *call) receive() {
 }
 
 // identify returns the caller.
-func (a *API) identify(r *http.Request) (authn.Principal, error) {
-	header := r.Header.Values("Authorization")
-	credential, err := authn.ParseBearer(header)
+func (a *API) identify(c *call) (authn.Principal, error) {
+	credential, err := authn.ParseBearer(c.request.Header.Values("Authorization"))
 	if err != nil {
 		return authn.Principal{}, err
 	}
-	return a.config.Callers.Authenticate(r.Context(), credential)
+	if c.mayRecall {
+		if principal, version, ok := a.config.Callers.Recall(credential); ok {
+			c.recalled = version
+			return principal, nil
+		}
+	}
+	return a.config.Callers.Authenticate(c.request.Context(), credential)
+}
+
+// recalling returns a stage whose caller may be one that is known from before, without a look at the store: what h does for such a
+// caller must depend on the version of the keys (otp.Request). No such caller is refused anything before it was authenticated, so that
+// with a key that is not good any more one learns that alone.
+func (a *API) recalling(h handler) handler {
+	return func(c *call) (any, error) {
+		c.mayRecall = true
+		result, err := h(c)
+		if _, begun := errors.AsType[*otp.Attempted](err); err == nil || begun || c.recalled == 0 {
+			return result, err
+		}
+		if refusal := a.confirm(c); errors.Is(refusal, authn.ErrUnauthenticated) {
+			return nil, refusal
+		}
+		return nil, err
+	}
+}
+
+// confirm authenticates a caller that was recalled. The event of a caller that is refused names none.
+func (a *API) confirm(c *call) error {
+	c.mayRecall, c.recalled = false, 0
+	_, err := a.identify(c)
+	if errors.Is(err, authn.ErrUnauthenticated) {
+		c.event.Caller, c.event.Account = "", ""
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -31,7 +32,8 @@ func TestTheEventOfAnOTP(t *testing.T) {
 	if fmt.Sprintf("%+v", e) != fmt.Sprintf("%+v", want) {
 		t.Errorf("the event is\n%+v, want\n%+v", e, want)
 	}
-	if ask := b.domain.asked[0]; ask != (otp.Request{Account: "alice", Caller: "key:alice", Transaction: id}) {
+	ask := b.domain.asked[0]
+	if ask.QueuedAt = (time.Time{}); ask != (otp.Request{Account: "alice", Caller: "key:alice", Transaction: id}) {
 		t.Errorf("the domain was asked %+v", ask)
 	}
 	if again := b.send(t, request{body: aBody}).header.Get("X-Request-Id"); again == id {

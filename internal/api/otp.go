@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -29,8 +30,14 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 		return nil, err
 	}
 	ask := c.domainRequest()
-	ask.Idempotency = repeat
+	ask.Idempotency, ask.KeysVersion, ask.QueuedAt = repeat, otp.KeysVersion(c.recalled), time.Now()
 	issued, err := a.config.OTPs.IssueOTP(ctx, ask, req.PIN)
+	if errors.Is(err, otp.ErrKeysChanged) {
+		if err = a.confirm(c); err == nil {
+			ask.KeysVersion = 0
+			issued, err = a.config.OTPs.IssueOTP(ctx, ask, req.PIN)
+		}
+	}
 	switch {
 	case err != nil:
 		return nil, err

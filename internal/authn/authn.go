@@ -18,6 +18,8 @@ type Authenticator interface {
 	// Authenticate returns the principal that the credential represents. An error that wraps ErrUnauthenticated, a
 	// Refusal, means that it represents none; any other error, that it could not be found out.
 	Authenticate(ctx context.Context, credential secret.Text) (Principal, error)
+	// Recall returns the principal of a credential that is known from before, as Keys.Recall says, or that there is none.
+	Recall(credential secret.Text) (Principal, Version, bool)
 }
 
 // What a caller is refused with. They carry nothing of the credential and nothing of what is stored.

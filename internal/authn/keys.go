@@ -16,8 +16,8 @@ import (
 type KeyStore interface {
 	// AddKey stores a new key. ErrKeyExists says that there is one with this id.
 	AddKey(ctx context.Context, key Key) error
-	// KeyByID returns the key, be it revoked or expired. ErrNoKey says that there is none.
-	KeyByID(ctx context.Context, id string) (Key, error)
+	// KeyByID returns the key, be it revoked or expired, and the version of the keys that it was read in. ErrNoKey says that there is none.
+	KeyByID(ctx context.Context, id string) (Key, Version, error)
 	// RevokeKey notes that the key is not good any more. A repeat changes nothing; the first moment stays.
 	// ErrNoKey says that there is no such key.
 	RevokeKey(ctx context.Context, id string, at time.Time) error
@@ -27,6 +27,11 @@ type KeyStore interface {
 	// ListKeys returns all keys, oldest first, and by id among those of one moment. A key that cannot be read has Damage.
 	ListKeys(ctx context.Context) ([]Key, error)
 }
+
+// Version identifies a state of all keys of a store: where it is the same, no key was added, changed or revoked in between. Noting the use
+// of a key does not change it. It is drawn at random, so that no state has the version of another after a store was restored. No state
+// has the version 0.
+type Version int64
 
 // What a KeyStore says besides its own failures.
 var (
@@ -42,9 +47,10 @@ const KeyLookupTimeout = 5 * time.Second
 
 // Keys authenticates callers by API keys.
 type Keys struct {
-	store KeyStore
-	now   func() time.Time
-	uses  uses
+	store    KeyStore
+	now      func() time.Time
+	uses     uses
+	accepted accepted
 }
 
 // NewKeys returns the authenticator of the keys in store; now is the clock that keys expire by.
@@ -62,21 +68,50 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 	}
 	ctx, cancel := context.WithTimeout(ctx, KeyLookupTimeout)
 	defer cancel()
-	key, err := k.store.KeyByID(ctx, id)
-	if err != nil && !errors.Is(err, ErrNoKey) {
+	key, version, err := k.store.KeyByID(ctx, id)
+	switch {
+	case errors.Is(err, ErrNoKey):
+		return Principal{}, refuse(ReasonUnknown, "no API key has the id "+id)
+	case err != nil:
 		return Principal{}, fmt.Errorf("%w: %w", ErrKeyLookup, err)
 	}
-	hash, now := sha256.Sum256([]byte(text)), k.now()
-	matches := subtle.ConstantTimeCompare(hash[:], key.Hash[:]) == 1
+	principal, err := k.accept(key, text)
 	switch {
-	case err != nil:
-		return Principal{}, refuse(ReasonUnknown, "no API key has the id "+id)
-	case !matches:
-		return Principal{}, refuse(ReasonWrongSecret, "the API key with the id "+id+" is another one")
+	case err == nil:
+		k.accepted.add(key, version)
 	case !key.RevokedAt.IsZero():
-		return Principal{}, refuse(ReasonRevoked, "the API key "+id+" was revoked at "+key.RevokedAt.Format(time.RFC3339))
+		k.accepted.forget(id)
+	}
+	return principal, err
+}
+
+// Recall returns the principal of a key that Authenticate has accepted before, as far as that is still known, and the version of the keys
+// at that time. It asks no store, and the key may have been revoked since: before anything is done for the principal, the store must have
+// found, in the transaction that does it, that the keys still have that version. Else Authenticate decides.
+func (k *Keys) Recall(credential secret.Text) (Principal, Version, bool) {
+	text := credential.Reveal()
+	id, ok := keyID(text)
+	if !ok {
+		return Principal{}, 0, false
+	}
+	key, version, ok := k.accepted.find(id)
+	if !ok {
+		return Principal{}, 0, false
+	}
+	principal, err := k.accept(key, text)
+	return principal, version, err == nil
+}
+
+// accept returns the principal of a key that is stored, if the text is its text and it is good now.
+func (k *Keys) accept(key Key, text string) (Principal, error) {
+	hash, now := sha256.Sum256([]byte(text)), k.now()
+	switch {
+	case subtle.ConstantTimeCompare(hash[:], key.Hash[:]) != 1:
+		return Principal{}, refuse(ReasonWrongSecret, "the API key with the id "+key.ID+" is another one")
+	case !key.RevokedAt.IsZero():
+		return Principal{}, refuse(ReasonRevoked, "the API key "+key.ID+" was revoked at "+key.RevokedAt.Format(time.RFC3339))
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
-		return Principal{}, refuse(ReasonExpired, "the API key "+id+" expired at "+key.ExpiresAt.Format(time.RFC3339))
+		return Principal{}, refuse(ReasonExpired, "the API key "+key.ID+" expired at "+key.ExpiresAt.Format(time.RFC3339))
 	}
 	k.uses.record(key.ID, now)
 	return Principal{Name: key.PrincipalName(), Grant: key.Grant, ExpiresAt: key.ExpiresAt}, nil

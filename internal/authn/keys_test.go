@@ -15,21 +15,22 @@ import (
 // keyStore is a KeyStore with what the authenticator asks of it; it counts how often, and can fail.
 type keyStore struct {
 	authn.KeyStore
-	keys  map[string]authn.Key
-	err   error
-	asked int
+	keys    map[string]authn.Key
+	version authn.Version
+	err     error
+	asked   int
 }
 
-func (r *keyStore) KeyByID(_ context.Context, id string) (authn.Key, error) {
+func (r *keyStore) KeyByID(_ context.Context, id string) (authn.Key, authn.Version, error) {
 	r.asked++
 	if r.err != nil {
-		return authn.Key{}, r.err
+		return authn.Key{}, 0, r.err
 	}
 	key, ok := r.keys[id]
 	if !ok {
-		return authn.Key{}, fmt.Errorf("look for it: %w", authn.ErrNoKey)
+		return authn.Key{}, 0, fmt.Errorf("look for it: %w", authn.ErrNoKey)
 	}
-	return key, nil
+	return key, r.version, nil
 }
 
 var (

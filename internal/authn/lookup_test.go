@@ -14,9 +14,9 @@ import (
 // silent is a KeyStore that does not answer.
 type silent struct{ authn.KeyStore }
 
-func (silent) KeyByID(ctx context.Context, _ string) (authn.Key, error) {
+func (silent) KeyByID(ctx context.Context, _ string) (authn.Key, authn.Version, error) {
 	<-ctx.Done()
-	return authn.Key{}, ctx.Err()
+	return authn.Key{}, 0, ctx.Err()
 }
 
 func TestLookupOfAKeyHasADeadline(t *testing.T) {

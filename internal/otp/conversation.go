@@ -14,15 +14,6 @@ import (
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
-// Request names the account of a call, and its caller for the audit log.
-type Request struct {
-	Account     Account
-	Caller      string
-	Transaction string // the UUID of the HTTP request; empty for commands
-	// Idempotency, if set, lets the caller repeat the call. Only IssueOTP uses it.
-	Idempotency *IdempotentCall
-}
-
 // conversation is a call from its first wait to its last settle. One goroutine at a time uses it: that of the caller, or one that goes on
 // after the caller. Drain and its like read the fields that are marked (mu) from other goroutines: such a field is written under
 // Service.mu, and read by its own goroutine without it.
@@ -69,7 +60,11 @@ func (s *Service) enter(ctx context.Context, request Request, action string, tim
 	if err := s.reserveKey(request); err != nil {
 		return nil, err
 	}
-	queueUntil := time.Now().Add(s.limits.QueueWait)
+	queuedAt := request.QueuedAt
+	if queuedAt.IsZero() {
+		queuedAt = time.Now()
+	}
+	queueUntil := queuedAt.Add(s.limits.QueueWait)
 	unlock, err := s.accountLocks.lock(ctx, request.Account, queueUntil)
 	if err != nil {
 		s.releaseKey(request)

@@ -95,6 +95,10 @@ var (
 // errUntriedState accompanies ErrInDoubt where the device has another state, which the next proof is made with.
 var errUntriedState = errors.New("the device has another state to try")
 
+// ErrKeysChanged means that the API keys of the store have another version than the Request. Nothing was done for the caller, whose key
+// may have been revoked: authenticate it, and ask again.
+var ErrKeysChanged = errors.New("the API keys have changed")
+
 // What inWebo refused with (docs/protocol.md §7).
 var (
 	ErrSMSCode        = newCause(errcodes.ReasonSMSCodeRefused, "refused: SMS code")

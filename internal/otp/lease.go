@@ -74,6 +74,10 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 		o.record, o.body, o.inDoubt = record, found.Row.Body, record.Doubt != nil
 		return Decision{Result: o}
 	}
+	if q.request.KeysVersion != 0 && q.request.KeysVersion != found.KeysVersion {
+		o.err = ErrKeysChanged
+		return Decision{Result: o}
+	}
 	corrected, wasAhead := record.corrected(now)
 	o.record, o.inDoubt = corrected, corrected.InDoubt(now)
 	if found.Response != nil && !corrected.Disabled {

@@ -68,6 +68,23 @@ func ParseStoredAccount(name string) (Account, error) {
 	return Account(name), nil
 }
 
+// Request names the account of a call, and its caller for the audit log.
+type Request struct {
+	Account     Account
+	Caller      string
+	Transaction string // the UUID of the HTTP request; empty for commands
+	// Idempotency, if set, lets the caller repeat the call. Only IssueOTP uses it.
+	Idempotency *IdempotentCall
+	// KeysVersion, if it is not 0, is the version of the API keys in which the caller was known. The account is leased, and a stored
+	// response returned, only if the store still has that version; otherwise the error is ErrKeysChanged. Only IssueOTP uses it.
+	KeysVersion KeysVersion
+	// QueuedAt is when the call began to wait for its account; the zero time: now.
+	QueuedAt time.Time
+}
+
+// KeysVersion identifies a state of all API keys of a store: while it is the same, no key is changed.
+type KeysVersion int64
+
 // Limits are the settings of a Service.
 type Limits struct {
 	// Deadline bounds a conversation, from before its lease to its answer (D). No finalize starts with less than

@@ -222,11 +222,11 @@ type AuditRecord struct {
 
 // Snapshot is what an Update decides on: what a store has at one moment.
 type Snapshot struct {
-	Row      Row             // of Revision 0 when the account has no row
-	Now      time.Time       // the store's time
-	Response *StoredResponse // what is stored of the call that had the key; nil when nothing is
-	// Fault is why the Secrets of the Row, which is Unopened then, or the Response cannot be opened. A sealing store sets it.
-	Fault error
+	Row         Row             // of Revision 0 when the account has no row
+	Now         time.Time       // the store's time
+	Response    *StoredResponse // what is stored of the call that had the key; nil when nothing is
+	KeysVersion KeysVersion     // that of the store; 0 if it has no keys
+	Fault       error           // why a sealing store cannot open the Secrets of the Row, which is Unopened then, or the Response
 }
 
 // Decision is what is made of a Snapshot.

@@ -27,7 +27,7 @@ func BenchmarkConversation(b *testing.B) {
 			for n := range callers {
 				all.Go(func() {
 					for revision := uint64(2); next.Add(1) <= int64(b.N); revision += 2 {
-						_, _ = store.KeyByID(b.Context(), "none")
+						_, _, _ = store.KeyByID(b.Context(), "none")
 						_, _, err := store.Fetch(b.Context(), account(n))
 						if err == nil {
 							err = store.Replace(b.Context(), benchWrite(n, revision))

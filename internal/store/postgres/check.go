@@ -55,7 +55,9 @@ func (m migrations) try(ctx context.Context, conn *pgx.Conn) error {
 
 // tables are those that the service reads and writes.
 func tables() []string {
-	return []string{"pimsd_schema", "device", "former_device", "audit", "answer", "api_key", "house", "sealing_key", "doubt_epoch"}
+	return []string{
+		"pimsd_schema", "device", "former_device", "audit", "answer", "api_key", "house", "sealing_key", "doubt_epoch", "keys_version",
+	}
 }
 
 // auditSequence returns the lines of the audit log their IDs.

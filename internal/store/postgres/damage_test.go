@@ -67,7 +67,7 @@ func TestADamagedRecord(t *testing.T) {
 	if err != nil || row.Revision != 1 || len(row.Body) != 0 || !row.Secrets.IsEmpty() {
 		t.Errorf("a damaged record is %+v, %v", row, err)
 	}
-	own.Exec(t, database.Reveal(), "ALTER TABLE device DROP COLUMN disabled", "UPDATE pimsd_schema SET version = 6")
+	own.Exec(t, database.Reveal(), toSchema6()...)
 	store = open(t, database) // which migrates: the damaged record may be that of an account that is disabled
 	if rows, err := store.List(t.Context(), "", 10); err != nil || len(rows) != 3 || rows[0].Disabled || !rows[1].Disabled || rows[2].Disabled {
 		t.Errorf("after the migration the list has %+v, %v", rows, err)

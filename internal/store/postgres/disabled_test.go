@@ -13,7 +13,15 @@ import (
 	"github.com/pimsd/pimsd/internal/store/postgres"
 )
 
-// A store of the schema before knows after its migration which accounts are disabled, also those of damaged records.
+// toSchema6 are statements that undo the later migrations.
+func toSchema6() []string {
+	return []string{
+		"DROP FUNCTION draw_keys_version CASCADE", "DROP TABLE keys_version", "ALTER TABLE device DROP COLUMN disabled",
+		"UPDATE pimsd_schema SET version = 6",
+	}
+}
+
+// A store of an earlier schema knows after its migration which accounts are disabled, also those of damaged records.
 func TestMigrateDisabled(t *testing.T) {
 	url := server.Database(t)
 	open(t, url).Close()
@@ -30,7 +38,7 @@ func TestMigrateDisabled(t *testing.T) {
 		{`{"disabled":true,"da`, true},
 		{"", false},
 	}
-	statements := []string{"ALTER TABLE device DROP COLUMN disabled", "UPDATE pimsd_schema SET version = 6"}
+	statements := toSchema6()
 	for i, b := range bodies {
 		statements = append(statements, fmt.Sprintf(
 			"INSERT INTO device (account, revision, in_doubt, body, vault) VALUES ('%c', 1, false, decode('%x', 'hex'), '')", 'A'+i, b.body))
@@ -51,8 +59,8 @@ func TestMigrateDisabled(t *testing.T) {
 func TestMigrationNeedsTheRightsThatCheckAsksFor(t *testing.T) {
 	url := server.Database(t)
 	open(t, url).Close()
+	server.Exec(t, url.Reveal(), toSchema6()...)
 	statements := []string{
-		"ALTER TABLE device DROP COLUMN disabled", "UPDATE pimsd_schema SET version = 6",
 		`INSERT INTO device (account, revision, in_doubt, body, vault) VALUES ('a', 1, false, '{"disabled":true}', '')`,
 		"CREATE ROLE migrator LOGIN", "GRANT ALL ON SCHEMA public TO migrator",
 		"DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); " +
@@ -89,7 +97,7 @@ func TestMigrationBehindAReader(t *testing.T) {
 	if err := running.Create(t.Context(), writeOf("a", 1)); err != nil {
 		t.Fatal(err)
 	}
-	server.Exec(t, url.Reveal(), "ALTER TABLE device DROP COLUMN disabled", "UPDATE pimsd_schema SET version = 6")
+	server.Exec(t, url.Reveal(), toSchema6()...)
 	reader, err := pgx.Connect(t.Context(), url.Reveal())
 	if err != nil {
 		t.Fatal(err)

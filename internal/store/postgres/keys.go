@@ -63,20 +63,20 @@ func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 }
 
 // KeyByID is as authn.KeyStore says.
-func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
+func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, authn.Version, error) {
 	if id == "" {
-		return authn.Key{}, authn.ErrNoKey
+		return authn.Key{}, 0, authn.ErrNoKey
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	task, err := s.reads.do(ctx, readTask{keyID: id})
 	switch {
 	case err != nil:
-		return authn.Key{}, describe("look up an API key", err)
+		return authn.Key{}, 0, describe("look up an API key", err)
 	case task.apiKey == nil:
-		return authn.Key{}, authn.ErrNoKey
+		return authn.Key{}, 0, authn.ErrNoKey
 	}
-	return *task.apiKey, nil
+	return *task.apiKey, task.keysVersion, nil
 }
 
 // ListKeys is as authn.KeyStore says.
@@ -102,12 +102,14 @@ func scanListedKey(from pgx.CollectableRow) (authn.Key, error) {
 	return key, nil
 }
 
-func scanKey(from pgx.CollectableRow) (authn.Key, error) {
+// scanKey reads keyColumns and the version of the keys.
+func scanKey(from pgx.CollectableRow) (key authn.Key, version authn.Version, err error) {
 	row := keyRow{}
-	if err := from.Scan(row.columns()...); err != nil {
-		return authn.Key{}, err
+	if err := from.Scan(append(row.columns(), &version)...); err != nil {
+		return authn.Key{}, 0, err
 	}
-	return row.key()
+	key, err = row.key()
+	return key, version, err
 }
 
 // keyRow has the values of keyColumns.

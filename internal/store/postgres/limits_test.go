@@ -20,7 +20,7 @@ func TestOneConnection(t *testing.T) {
 	for _, account := range createAccounts(t, store, "a", 10) {
 		calls.Go(func() {
 			for revision := range uint64(20) {
-				_, err := store.KeyByID(t.Context(), "none")
+				_, _, err := store.KeyByID(t.Context(), "none")
 				if err := errors.Join(unless(err, authn.ErrNoKey), store.Replace(t.Context(), writeOf(account, revision+2))); err != nil {
 					t.Error(err)
 					return

@@ -40,7 +40,7 @@ func TestListingsWithADamagedRow(t *testing.T) {
 	if k := keys[1]; k.ID != "key1" || k.Damage == "" || keys[0].Damage+keys[2].Damage != "" {
 		t.Errorf("the keys are %+v", keys)
 	}
-	if _, err := store.KeyByID(t.Context(), "key1"); err == nil || errors.Is(err, authn.ErrNoKey) {
+	if _, _, err := store.KeyByID(t.Context(), "key1"); err == nil || errors.Is(err, authn.ErrNoKey) {
 		t.Errorf("a damaged key is found: %v", err)
 	}
 	if err := store.RevokeKey(t.Context(), "key1", time.Now()); err != nil {

@@ -65,7 +65,7 @@ func TestWritesDoNotWaitForLookups(t *testing.T) {
 	for range 300 {
 		callers.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = store.KeyByID(ctx, "none")
+				_, _, _ = store.KeyByID(ctx, "none")
 			}
 		})
 	}

@@ -16,6 +16,8 @@ type readTask struct {
 	keyID  string
 	apiKey *authn.Key // nil: there is none
 	fetch  fetched
+
+	keysVersion authn.Version // in which the key was read
 }
 
 // fetched is what is read of an account and of a call.
@@ -25,6 +27,8 @@ type fetched struct {
 	found bool
 	kept  *otp.StoredResponse
 	now   time.Time
+
+	keysVersion otp.KeysVersion
 }
 
 func noKey(*readTask) string { return "" }
@@ -32,7 +36,7 @@ func noKey(*readTask) string { return "" }
 const (
 	fetchBegin = `SELECT n, ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
 		coalesce(d.unread_answers, 0), coalesce(d.serial, ''), coalesce(d.active, false), coalesce(d.disabled, false),
-		a.account IS NOT NULL, coalesce(a.at, 0), coalesce(d.epoch, 0), e.number, e.since, `
+		a.account IS NOT NULL, coalesce(a.at, 0), coalesce(d.epoch, 0), e.number, e.since, (SELECT version FROM keys_version), `
 	fetchEnd = ` FROM doubt_epoch e, unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (account, key, n)
 		LEFT JOIN device d USING (account) LEFT JOIN answer a ON a.account = wanted.account AND a.key = wanted.key`
 
@@ -40,7 +44,7 @@ const (
 	// fetchRemains is fetchRows without what is stored apart from the row when it is large, and may be damaged there.
 	fetchRemains = fetchBegin + `''::bytea, ''::bytea, NULL::bytea, NULL::bytea` + fetchEnd
 
-	keysByID = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ANY($1::text[])`
+	keysByID = `SELECT ` + keyColumns + `, (SELECT version FROM keys_version) FROM api_key WHERE id = ANY($1::text[])`
 )
 
 // sendReads looks up what a batch asks for, in one round trip.
@@ -97,13 +101,14 @@ func scanFetched(rows pgx.Rows, fetches []*fetched) error {
 	var body, vault, fingerprint, answer []byte
 	var unread int
 	var claim otp.Claim
+	var keysVersion otp.KeysVersion
 	err := rows.Scan(&n, &at, &found, &revision, &inDoubt, &heldUntil, &unread, &claim.Serial, &claim.Active, &disabled, &answered,
-		&answeredAt, &epoch, &storeEpoch, &since, &body, &vault, &fingerprint, &answer)
+		&answeredAt, &epoch, &storeEpoch, &since, &keysVersion, &body, &vault, &fingerprint, &answer)
 	if err != nil {
 		return err
 	}
 	f := fetches[n-1]
-	f.now, f.found = time.UnixMicro(at).UTC(), found
+	f.now, f.found, f.keysVersion = time.UnixMicro(at).UTC(), found, keysVersion
 	f.row.Revision, f.row.InDoubt, f.row.LeasedUntil = revision, inDoubt, timeOrZero(heldUntil)
 	f.row.Epoch, f.row.StoreEpoch = epoch, otp.Epoch{Number: storeEpoch, Since: sinceOf(since)}
 	f.row.Body, f.row.Secrets, f.row.UnreadAnswers, f.row.Claim, f.row.Disabled = body, secret.NewBytes(vault), unread, claim, disabled
@@ -120,12 +125,12 @@ func queueKeys(statements *pgx.Batch, wanted map[string][]*job[readTask]) {
 	}
 	statements.Queue(keysByID, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			key, err := scanKey(rows)
+			key, version, err := scanKey(rows)
 			if key.ID == "" {
 				return err
 			}
 			for _, j := range wanted[key.ID] { // a key that cannot be read is a fault of that key alone
-				j.task.apiKey, j.err = &key, err
+				j.task.apiKey, j.task.keysVersion, j.err = &key, version, err
 			}
 		}
 		return rows.Err()

@@ -44,7 +44,7 @@ func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (
 	if err != nil {
 		return otp.Snapshot{}, describe(what, err)
 	}
-	return otp.Snapshot{Row: f.row, Now: f.now, Response: f.kept}, nil
+	return otp.Snapshot{Row: f.row, Now: f.now, Response: f.kept, KeysVersion: f.keysVersion}, nil
 }
 
 // CountUnreadAnswers returns the number of kept finalize answers that could not be read.

@@ -64,7 +64,7 @@ func TestASettleDoesNotWaitForLookups(t *testing.T) {
 	for range 200 {
 		lookups.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = store.KeyByID(ctx, "none")
+				_, _, _ = store.KeyByID(ctx, "none")
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func calls(store *postgres.Store) map[string]func(context.Context) error {
 		},
 		"spend": func(ctx context.Context) error { return store.DiscardResponse(ctx, "fetch", strings.Repeat("a", 64)) },
 		"key": func(ctx context.Context) error {
-			_, err := store.KeyByID(ctx, "none")
+			_, _, err := store.KeyByID(ctx, "none")
 			return unless(err, authn.ErrNoKey)
 		},
 		"census": func(ctx context.Context) error {
@@ -143,7 +143,7 @@ func useAllConnections(t *testing.T, store *postgres.Store) {
 	for n := range 40 {
 		all.Go(func() {
 			account := otp.Account(fmt.Sprint("in use ", n))
-			_, err := store.KeyByID(t.Context(), "none")
+			_, _, err := store.KeyByID(t.Context(), "none")
 			_, errList := store.ListKeys(t.Context())
 			if err := errors.Join(unless(err, authn.ErrNoKey), errList, store.Create(t.Context(), writeOf(account, 1))); err != nil {
 				t.Error(err)

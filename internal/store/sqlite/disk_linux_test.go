@@ -186,7 +186,7 @@ func expectBroken(ctx context.Context, store *sqlite.Store) error {
 	_, list := store.List(ctx, "", 1)
 	_, count := store.CountDoubt(ctx)
 	_, audit := store.AuditAfter(ctx, 0, 1)
-	_, key := store.KeyByID(ctx, "")
+	_, _, key := store.KeyByID(ctx, "")
 	_, keys := store.ListKeys(ctx)
 	for verb, err := range map[string]error{
 		"Fetch": fetch, "Create": store.Create(ctx, attempt("bob", 1)), "Replace": store.Replace(ctx, attempt("alice", 2)),

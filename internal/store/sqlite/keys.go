@@ -62,18 +62,28 @@ func (s *Store) KeysUsed(ctx context.Context, last map[string]time.Time) error {
 }
 
 // KeyByID is as authn.KeyStore says.
-func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, error) {
+func (s *Store) KeyByID(ctx context.Context, id string) (authn.Key, authn.Version, error) {
 	if err := s.health.refusal(); err != nil {
-		return authn.Key{}, err
+		return authn.Key{}, 0, err
 	}
-	keys, err := read(ctx, s.writer, func(c *conn) ([]authn.Key, error) { return all(c, readKey, findKey, id) })
+	type found struct {
+		key     authn.Key
+		version authn.Version
+	}
+	readFound := func(r *row) (f found, err error) {
+		if f.key, err = readKey(r); err == nil {
+			f.version = authn.Version(r.integer())
+		}
+		return f, err
+	}
+	keys, err := read(ctx, s.writer, func(c *conn) ([]found, error) { return all(c, readFound, findKey, id) })
 	switch {
 	case err != nil:
-		return authn.Key{}, s.readError("look up an API key", err)
+		return authn.Key{}, 0, s.readError("look up an API key", err)
 	case len(keys) == 0:
-		return authn.Key{}, authn.ErrNoKey
+		return authn.Key{}, 0, authn.ErrNoKey
 	}
-	return keys[0], nil
+	return keys[0].key, keys[0].version, nil
 }
 
 // ListKeys is as authn.KeyStore says.

@@ -68,7 +68,7 @@ func TestListingsWithADamagedRow(t *testing.T) {
 	if k := keys[1]; k.ID != "key2" || k.Damage == "" || keys[0].Damage+keys[2].Damage != "" {
 		t.Errorf("the keys are %+v", keys)
 	}
-	if _, err := s.KeyByID(t.Context(), "key2"); err == nil || errors.Is(err, authn.ErrNoKey) {
+	if _, _, err := s.KeyByID(t.Context(), "key2"); err == nil || errors.Is(err, authn.ErrNoKey) {
 		t.Errorf("a damaged key is found: %v", err)
 	}
 	if err := s.RevokeKey(t.Context(), "key2", time.Now()); err != nil {

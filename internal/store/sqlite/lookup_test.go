@@ -38,7 +38,7 @@ func TestReadsOfADiskThatHangs(t *testing.T) {
 				_, err := storetest.Snapshot(ctx, s, "alice", "key")
 				return err
 			},
-			"KeyByID": func(ctx context.Context) error { _, err := s.KeyByID(ctx, "key"); return err },
+			"KeyByID": func(ctx context.Context) error { _, _, err := s.KeyByID(ctx, "key"); return err },
 			"List":    func(ctx context.Context) error { _, err := s.List(ctx, "", 1); return err },
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -94,7 +94,7 @@ func TestAWriteAmongManyLookups(t *testing.T) {
 	for range 64 {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				if _, err := s.KeyByID(ctx, "none"); !errors.Is(err, authn.ErrNoKey) && ctx.Err() == nil {
+				if _, _, err := s.KeyByID(ctx, "none"); !errors.Is(err, authn.ErrNoKey) && ctx.Err() == nil {
 					t.Error(err)
 				}
 			}

@@ -17,7 +17,9 @@ const (
 // would mix them. It must be called before anything opens the database for writing.
 //
 // The database file alone, without the log, names the log that was written back last. The log that belongs to it names the same
-// one as its predecessor; or itself, once that page of it was written back. What cannot be read is no proof of anything.
+// one as its predecessor; or itself, once that page of it was written back. A database that can be read alone, and is damaged together
+// with the log, is refused, too: SQLite would find the tables of the one in pages of the other. What cannot be read otherwise is no
+// proof of anything.
 func checkPairing(path string) error {
 	if !hasLog(path) {
 		return nil
@@ -32,7 +34,8 @@ func checkPairing(path string) error {
 		return nil // as above
 	}
 	log, before, err := pairing(whole)
-	if err != nil {
+	isMixed := isDamage(err)
+	if err != nil && !isMixed {
 		return nil // as above
 	}
 	alone, err := openReadOnly(path, "&immutable=1") // which has SQLite pay no heed to the log
@@ -45,7 +48,7 @@ func checkPairing(path string) error {
 		return nil // as above
 	}
 	writtenBack, _, err := pairing(alone)
-	if !neverHadOne && (err != nil || writtenBack == before || writtenBack == log) {
+	if !neverHadOne && (err != nil || !isMixed && (writtenBack == before || writtenBack == log)) {
 		return nil // as above
 	}
 	return fmt.Errorf("%s is not the database that %[1]s-wal belongs to: it was replaced, by an older copy perhaps. Put the right one back; "+

@@ -17,8 +17,9 @@ const (
 const (
 	fetchRow        = `SELECT ` + listedColumns + ` FROM device WHERE account = ?`
 	fetchResponse   = `SELECT at, fingerprint, answer FROM answer WHERE account = ? AND key = ?`
-	readEpoch       = `SELECT number, since, cause FROM doubt_epoch`
-	findKey         = `SELECT ` + keyColumns + ` FROM api_key WHERE id = ?`
+	readEpoch       = `SELECT number, since, cause, ` + keysVersion + ` FROM doubt_epoch`
+	findKey         = `SELECT ` + keyColumns + `, ` + keysVersion + ` FROM api_key WHERE id = ?`
+	keysVersion     = `(SELECT version FROM keys_version)`
 	readDataVersion = `PRAGMA data_version`
 )
 

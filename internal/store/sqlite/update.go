@@ -74,7 +74,12 @@ func (s *Store) snapshot(ctx context.Context, account otp.Account, key string) (
 // readSnapshot reads the epoch of the store, the row of an account, and what is stored of the call with the key unless that is empty.
 // The row and the response may be missing. It must run in a transaction.
 func (s *Store) readSnapshot(c *conn, account otp.Account, key string) (found otp.Snapshot, err error) {
-	epoch, _, err := one(c, readStoreEpoch, readEpoch)
+	epoch, _, err := one(c, func(r *row) otp.Epoch {
+		epoch := readStoreEpoch(r)
+		_ = r.text() // the cause
+		found.KeysVersion = otp.KeysVersion(r.integer())
+		return epoch
+	}, readEpoch)
 	if err == nil {
 		found.Row, _, err = one(c, readRow, fetchRow, string(account))
 	}

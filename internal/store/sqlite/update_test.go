@@ -131,7 +131,7 @@ func TestStatementsArePreparedOnce(t *testing.T) {
 		if err := s.Replace(t.Context(), settled); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.KeyByID(t.Context(), fmt.Sprint("key ", n)); !errors.Is(err, authn.ErrNoKey) {
+		if _, _, err := s.KeyByID(t.Context(), fmt.Sprint("key ", n)); !errors.Is(err, authn.ErrNoKey) {
 			t.Fatal(err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -115,7 +116,8 @@ func draw() input {
 	}
 	in := input{verb: verbs[rand.N(len(verbs))]}
 	if in.verb == issue {
-		in.wrongPIN, in.key, in.body = rand.N(3) == 0, max(0, rand.N(2*keys+1)-keys), rand.N(5)/4
+		in.wrongPIN, in.recalls = rand.N(3) == 0, rand.N(2) == 0
+		in.key, in.body = max(0, rand.N(2*keys+1)-keys), rand.N(5)/4
 		if in.wrongPIN {
 			in.body += 2 // the PIN is a part of what is asked
 		}
@@ -211,7 +213,7 @@ func (h *history) issue(ctx context.Context, in input, r replica) (out output) {
 		key := sha256.Sum256(fmt.Append(nil, h.account, in.key))
 		ask.Idempotency = &otp.IdempotentCall{Key: hex.EncodeToString(key[:]), Body: body(fmt.Sprint(in.body)), Answer: answerOf}
 	}
-	issued, err := r.service.IssueOTP(ctx, ask, pin)
+	issued, err := h.issueAs(ctx, in, r, ask, pin)
 	out.cause, out.text = causeOf(err), string(answerOf(issued.OTP, err).Reveal())
 	if !issued.StoredResponse.IsEmpty() {
 		out.text, out.replay = string(issued.StoredResponse.Reveal()), true
@@ -305,4 +307,24 @@ func (h *history) String() string {
 		fmt.Fprintf(&text, "%d [%v, %v] %+v: %+v\n", op.ClientId, time.Duration(op.Call), time.Duration(op.Return), op.Input, op.Output)
 	}
 	return text.String()
+}
+
+// issueAs asks for an OTP as an operator, or as a caller that is known from before. A caller is authenticated before it is known, and after
+// the keys have changed.
+func (h *history) issueAs(ctx context.Context, in input, r replica, ask otp.Request, pin secret.Text) (otp.Issued, error) {
+	if !in.recalls {
+		return r.service.IssueOTP(ctx, ask, pin)
+	}
+	for range 10 {
+		if _, version, ok := r.keys.Recall(h.key); ok {
+			ask.KeysVersion = otp.KeysVersion(version)
+			if issued, err := r.service.IssueOTP(ctx, ask, pin); !errors.Is(err, otp.ErrKeysChanged) {
+				return issued, err
+			}
+		}
+		if _, err := r.keys.Authenticate(ctx, h.key); err != nil {
+			return otp.Issued{}, err
+		}
+	}
+	return otp.Issued{}, otp.ErrStore // of which inWebo hears nothing, either
 }

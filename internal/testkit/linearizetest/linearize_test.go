@@ -51,7 +51,7 @@ func (s *site) unsuccessful() []verb {
 // The check finds each kind of stale read.
 func TestPlantedStaleReadIsFound(t *testing.T) {
 	const most = 400
-	for _, plant := range []plant{staleStatus, staleRefusals, staleKeys, forgetResponses} {
+	for _, plant := range []plant{staleStatus, staleRefusals, staleKeys, staleVersions, forgetResponses} {
 		t.Run(string(plant), func(t *testing.T) {
 			s := newSite(t, plant)
 			if illegal := s.check(most, func(found int) bool { return found > 0 }); len(illegal) == 0 {

@@ -37,8 +37,9 @@ const (
 type input struct {
 	verb     verb
 	wrongPIN bool
-	key      int // of a call that may be repeated, from 1; 0 for one that may not
-	body     int // of that call
+	key      int  // of a call that may be repeated, from 1; 0 for one that may not
+	body     int  // of that call
+	recalls  bool // the call for an OTP is that of an API key, which must be good when the account is leased
 	// mayKeep means that a PIN was under way at the same time as the unlock. If it is counted meanwhile, it goes on to count.
 	mayKeep bool
 }
@@ -236,6 +237,10 @@ func (s state) issued(in input, out output) []state {
 	switch {
 	case out.cause == otp.ErrStore:
 		return []state{s}
+	case out.cause == authn.ErrUnauthenticated:
+		return allowed(in.recalls && s.revoked, s)
+	case in.recalls && s.revoked && !isOpen(issue, out.cause):
+		return nil
 	case isOpen(issue, out.cause):
 		return []state{s, s.lostAnswer(), s.judged(in, anyText)}
 	case s.disabled || out.cause == otp.ErrDisabled:

@@ -126,6 +126,7 @@ const (
 	staleStatus     plant = "status"
 	staleRefusals   plant = "refusals of a PIN after an unlock"
 	staleKeys       plant = "revoked keys"
+	staleVersions   plant = "the version of the keys"
 	forgetResponses plant = "replays"
 )
 
@@ -137,6 +138,7 @@ type planted struct {
 	rows      cache[otp.Row]
 	snapshots cache[otp.Snapshot]
 	keys      cache[authn.Key]
+	versions  cache[otp.KeysVersion]
 }
 
 // Fetch is as otp.Store says, but for a planted fault.
@@ -158,6 +160,11 @@ func (p *planted) Update(
 			s.Response = nil
 			return decide(s)
 		})
+	case staleVersions:
+		return p.Store.Update(ctx, account, key, func(s otp.Snapshot) otp.Decision {
+			s.KeysVersion = p.versions.first(string(account), s.KeysVersion)
+			return decide(s)
+		})
 	case staleRefusals:
 		if found, err := storetest.Snapshot(ctx, p.Store, account, key); err == nil {
 			if d := decide(p.snapshots.first(string(account)+key, found)); d.Write == nil {
@@ -170,12 +177,12 @@ func (p *planted) Update(
 }
 
 // KeyByID is as authn.KeyStore says, but for a planted fault.
-func (p *planted) KeyByID(ctx context.Context, id string) (authn.Key, error) {
-	key, err := p.Store.KeyByID(ctx, id)
+func (p *planted) KeyByID(ctx context.Context, id string) (authn.Key, authn.Version, error) {
+	key, version, err := p.Store.KeyByID(ctx, id)
 	if p.plant == staleKeys && err == nil {
 		key = p.keys.first(id, key)
 	}
-	return key, err
+	return key, version, err
 }
 
 // cache returns what it was given first under a name, for a moment.

@@ -77,7 +77,7 @@ func (d *Daemon) StoreKey(key authn.Key) {
 func (d *Daemon) KeyUsed(key string) time.Time {
 	d.tb.Helper()
 	id := strings.Split(key, "_")[1]
-	found, err := d.app.Store.KeyByID(d.tb.Context(), id)
+	found, _, err := d.app.Store.KeyByID(d.tb.Context(), id)
 	if err != nil {
 		d.tb.Error(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // KeyInstance is a store of API keys under test, on data of its own.
@@ -26,6 +27,7 @@ func RunKeys(t *testing.T, open func(t *testing.T) KeyInstance) {
 		"revoked":                testRevoked,
 		"used":                   testUsed,
 		"added at once":          testKeysAtOnce,
+		"their version":          testKeysVersion,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -57,12 +59,12 @@ func testExactKeys(t *testing.T, s KeyInstance) {
 	if err := s.AddKey(ctx, other); !errors.Is(err, authn.ErrKeyExists) {
 		t.Errorf("a key whose id is taken: %v", err)
 	}
-	if _, err := s.KeyByID(ctx, "aaaaaaaaaaaa"); !errors.Is(err, authn.ErrNoKey) {
+	if _, _, err := s.KeyByID(ctx, "aaaaaaaaaaaa"); !errors.Is(err, authn.ErrNoKey) {
 		t.Errorf("a key that is not there: %v", err)
 	}
 	for range 2 {
 		for _, key := range want {
-			got, err := s.KeyByID(ctx, key.ID)
+			got, _, err := s.KeyByID(ctx, key.ID)
 			must(t, err)
 			expectKey(t, got, key)
 		}
@@ -98,7 +100,7 @@ func testRevoked(t *testing.T, s KeyInstance) {
 		t.Errorf("revoking a key that is not there: %v", err)
 	}
 	for _, want := range []authn.Key{key, other} {
-		got, err := s.Reopen(t).KeyByID(ctx, want.ID)
+		got, _, err := s.Reopen(t).KeyByID(ctx, want.ID)
 		must(t, err)
 		expectKey(t, got, want)
 	}
@@ -130,10 +132,54 @@ func testUsed(t *testing.T, s KeyInstance) {
 	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: alice.LastUsedAt}))
 	s = s.Reopen(t)
 	for _, want := range []authn.Key{alice, bob, unused} {
-		got, err := s.KeyByID(ctx, want.ID)
+		got, _, err := s.KeyByID(ctx, want.ID)
 		must(t, err)
 		expectKey(t, got, want)
 	}
+}
+
+// testKeysVersion: whatever changes a key changes the version, which is that of the snapshots, too; a use changes nothing.
+func testKeysVersion(t *testing.T, s KeyInstance) {
+	ctx := t.Context()
+	key, other := newKey(t, authn.Grant{Backend: true}, noon, time.Time{}), newKey(t, authn.Grant{Account: "alice"}, noon, time.Time{})
+	seen := map[authn.Version]string{0: "none"}
+	version := func(after string, changed bool) {
+		t.Helper()
+		_, v, err := s.KeyByID(ctx, key.ID)
+		must(t, err)
+		if before, known := seen[v]; known == changed {
+			t.Errorf("after %s the version is %d, as after %s", after, v, before)
+		}
+		seen[v] = after
+		if in := keysVersionOf(t, s); in != v {
+			t.Errorf("after %s the version is %d with the key, and %d in a snapshot", after, v, in)
+		}
+	}
+	must(t, s.AddKey(ctx, key))
+	version("a key was added", true)
+	version("nothing", false)
+	must(t, s.AddKey(ctx, other))
+	version("another was added", true)
+	must(t, s.KeysUsed(ctx, map[string]time.Time{key.ID: noon, other.ID: noon}))
+	version("uses", false)
+	must(t, s.RevokeKey(ctx, other.ID, noon))
+	version("another was revoked", true)
+	must(t, s.RevokeKey(ctx, key.ID, noon))
+	version("the key was revoked", true)
+	s = s.Reopen(t)
+	version("the store was opened again", false)
+}
+
+// keysVersionOf returns the version in a snapshot of an account that the store does not have.
+func keysVersionOf(t *testing.T, s KeyInstance) authn.Version {
+	t.Helper()
+	var version authn.Version
+	_, err := s.KeyStore.(otp.Store).Update(t.Context(), "nobody", "", func(found otp.Snapshot) otp.Decision {
+		version = authn.Version(found.KeysVersion)
+		return otp.Decision{}
+	})
+	must(t, err)
+	return version
 }
 
 func testKeysAtOnce(t *testing.T, s KeyInstance) {
@@ -145,7 +191,7 @@ func testKeysAtOnce(t *testing.T, s KeyInstance) {
 			if err := s.AddKey(t.Context(), keys[i]); err != nil {
 				t.Error(err)
 			}
-			if got, err := s.KeyByID(t.Context(), keys[i].ID); err != nil || got.Hash != keys[i].Hash {
+			if got, _, err := s.KeyByID(t.Context(), keys[i].ID); err != nil || got.Hash != keys[i].Hash {
 				t.Errorf("a key just added: %v", err)
 			}
 		})

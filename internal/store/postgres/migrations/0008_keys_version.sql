@@ -1,0 +1,18 @@
+-- A state of all API keys has a version of its own. Whatever changes a key draws a new one, also an older pimsd and a person with a shell;
+-- noting that a key was used does not.
+CREATE TABLE keys_version (
+    id      integer NOT NULL PRIMARY KEY CHECK (id = 1),
+    version bigint  NOT NULL CHECK (version <> 0)
+);
+
+INSERT INTO keys_version VALUES (1, ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint);
+
+CREATE FUNCTION draw_keys_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE keys_version SET version = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER key_changed AFTER INSERT OR DELETE OR TRUNCATE
+    OR UPDATE OF id, hash, account, prefix, scopes, created_at, expires_at, revoked_at ON api_key
+    FOR EACH STATEMENT EXECUTE FUNCTION draw_keys_version();
