@@ -107,10 +107,10 @@ func (v recordSecrets) isEmpty() bool {
 }
 
 // hasSecretsOf reports whether the secrets that are stored of from are also those of r. What was written by an earlier version is to be
-// written again.
+// written again. Where the ratchet has moved, the keys are others.
 func (r Record) hasSecretsOf(from Record) bool {
 	switch {
-	case from.Revision == 0, from.legacy, from.damaged:
+	case from.Revision == 0, from.legacy, from.damaged, from.Step != r.Step:
 		return false
 	case !from.sealed.IsEmpty() || !r.sealed.IsEmpty():
 		return bytes.Equal(from.sealed.Reveal(), r.sealed.Reveal())
