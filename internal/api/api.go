@@ -17,7 +17,6 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-playground/validator/v10"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/authn"
@@ -94,9 +93,6 @@ func New(config Config) *API {
 
 // newAPI returns an API that has nothing but its contract.
 func newAPI(config Config) *API {
-	if config.Tracer == nil {
-		config.Tracer = noop.NewTracerProvider().Tracer("")
-	}
 	a := &API{
 		config: config, router: chi.NewRouter(), rules: newRules(), mappings: errorMappings(), ownCauses: ownCauses(),
 		ending: make(chan struct{}),

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/pimsd/pimsd/internal/errcodes"
 )
@@ -14,6 +15,9 @@ import (
 // startSpan begins the span of a request, below the caller's when its header has one (W3C traceparent). The request that it
 // gives carries it, and the event its trace.
 func (a *API) startSpan(r *http.Request, e *Event) (*http.Request, trace.Span) {
+	if a.config.Tracer == nil {
+		return r, noop.Span{}
+	}
 	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	ctx, span := a.config.Tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		attribute.String("http.request.method", e.Method), attribute.String("pimsd.transaction", e.Transaction)))
