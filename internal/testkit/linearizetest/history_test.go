@@ -288,11 +288,11 @@ func (h *history) operations() []porcupine.Operation {
 	all := slices.Clone(h.done)
 	for i, op := range all {
 		in := op.Input.(input)
-		if in.verb != unlock {
-			continue
-		}
-		in.mayKeep = slices.ContainsFunc(all, func(other porcupine.Operation) bool {
+		in.mayKeep = in.verb == unlock && slices.ContainsFunc(all, func(other porcupine.Operation) bool {
 			return other.Input.(input).verb == issue && other.Call < op.Return && op.Call < other.Return
+		})
+		in.outdated = in.recalls && slices.ContainsFunc(all, func(other porcupine.Operation) bool {
+			return other.Input.(input).verb == revoke && other.Output.(output).cause == nil && other.Return < op.Call
 		})
 		all[i].Input = in
 	}

@@ -39,9 +39,12 @@ type input struct {
 	wrongPIN bool
 	key      int  // of a call that may be repeated, from 1; 0 for one that may not
 	body     int  // of that call
-	recalls  bool // the call for an OTP is that of an API key, which must be good when the account is leased
+	recalls  bool // the call for an OTP is that of an API key
 	// mayKeep means that a PIN was under way at the same time as the unlock. If it is counted meanwhile, it goes on to count.
 	mayKeep bool
+	// outdated means that the key had been revoked before the call for an OTP began. The lease finds out whether it is good, and the settle
+	// has the effect: a key that is revoked between the two is used for the last time.
+	outdated bool
 }
 
 // output is what the caller was told.
@@ -239,7 +242,7 @@ func (s state) issued(in input, out output) []state {
 		return []state{s}
 	case out.cause == authn.ErrUnauthenticated:
 		return allowed(in.recalls && s.revoked, s)
-	case in.recalls && s.revoked && !isOpen(issue, out.cause):
+	case in.outdated && !isOpen(issue, out.cause):
 		return nil
 	case isOpen(issue, out.cause):
 		return []state{s, s.lostAnswer(), s.judged(in, anyText)}
