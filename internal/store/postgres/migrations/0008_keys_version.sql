@@ -5,11 +5,11 @@ CREATE TABLE keys_version (
     version bigint  NOT NULL CHECK (version <> 0)
 );
 
-INSERT INTO keys_version VALUES (1, ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint);
+INSERT INTO keys_version VALUES (1, 1 + (random() * 9e18)::bigint);
 
 CREATE FUNCTION draw_keys_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE keys_version SET version = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint;
+    UPDATE keys_version SET version = 1 + (random() * 9e18)::bigint;
     RETURN NULL;
 END $$;
 
