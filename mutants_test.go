@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -67,7 +68,7 @@ func TestSurvivorsExist(t *testing.T) {
 	functions := map[string][]function{}
 	for m := range readSurvivors(t) {
 		if functions[m.pkg] == nil {
-			functions[m.pkg] = functionsOf(t, m.pkg)
+			functions[m.pkg] = functionsOf(t, ".", m.pkg)
 		}
 		if !slices.ContainsFunc(functions[m.pkg], func(f function) bool { return f.name == m.function }) {
 			t.Errorf("%s explains survivors of %s in %s, and there is no such function", survivorsFile, m.function, m.pkg)
@@ -108,10 +109,16 @@ func TestMutants(t *testing.T) {
 func mutate(t *testing.T, pkg string) (killed, lived int, survivors map[mutant][]string) {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.json")
-	// A mutant that makes a test wait is given up after a multiple of the time that all tests take; on a busy machine that must be long.
-	err := command(".", "go", "tool", "-modfile=tools/gremlins.mod", "gremlins", "unleash", "./"+pkg,
-		"--workers=1", "--invert-logical", "--timeout-coefficient=20", "--output="+report)
+	path, err := exec.Command("go", "tool", "-n", "-modfile=tools/gremlins.mod", "gremlins").Output()
 	if err != nil {
+		t.Fatal(err)
+	}
+	// TestOneMutant gives up a mutant that makes a test wait, not gremlins, which would leave the test running.
+	gremlins := exec.Command(strings.TrimSpace(string(path)), "unleash", "./"+pkg,
+		"--workers=2", "--invert-logical", "--timeout-coefficient=200", "--output="+report)
+	gremlins.Env = append(os.Environ(), "PATH="+fakeGo(t, pkg)+":"+os.Getenv("PATH"))
+	gremlins.Stdout, gremlins.Stderr = os.Stdout, os.Stderr // each mutant when it was tried
+	if err := gremlins.Run(); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(report)
@@ -130,7 +137,7 @@ func mutate(t *testing.T, pkg string) (killed, lived int, survivors map[mutant][
 	if err := json.Unmarshal(text, &result); err != nil {
 		t.Fatal(err)
 	}
-	functions := functionsOf(t, pkg)
+	functions := functionsOf(t, ".", pkg)
 	survivors = map[mutant][]string{}
 	for _, file := range result.Files {
 		for _, m := range file.Mutations {
@@ -159,10 +166,10 @@ type function struct {
 	first, last int    // lines
 }
 
-// functionsOf returns the functions of the package's production code.
-func functionsOf(t *testing.T, pkg string) (all []function) {
+// functionsOf returns the functions of the production code of a package of the tree.
+func functionsOf(t *testing.T, root, pkg string) (all []function) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(pkg, "*.go"))
+	files, err := filepath.Glob(filepath.Join(root, pkg, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
