@@ -3,9 +3,11 @@ package pimsd_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,8 +45,9 @@ const (
 	mutantDoesNotCompile
 )
 
-// fakeGo makes a folder with a command that gremlins runs instead of go, and returns it. What gremlins tests takes the compiler, which
-// compiles all that use the package, several times as long as the tests; and gremlins takes a mutant for found that does not compile.
+// fakeGo makes a folder with a command that gremlins runs instead of go, and returns it. It differs from go in three ways. It compiles the
+// package of the mutant alone, because compiling all that imports it takes several times as long as the tests. It reports a mutant that
+// does not compile, which gremlins takes for one that is found. And it reports every line as covered: to gremlins no condition of a case is.
 func fakeGo(t *testing.T, pkg string) (folder string) {
 	t.Helper()
 	b := newBuilt(t)
@@ -73,9 +76,22 @@ func fakeGo(t *testing.T, pkg string) (folder string) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	script := "#!/bin/sh\n" +
-		`[ "$1 $2" = "test -timeout" ] || exec '` + realGo + `' "$@"` + "\n" +
-		"PATH='" + filepath.Dir(realGo) + `':$PATH exec '` + self + "' -test.run='^TestOneMutant$' -mutant-plan='" + file + "'\n"
+	profile := filepath.Join(folder, "profile")
+	covered := "mode: set\n"
+	for _, name := range p.files() {
+		covered += fmt.Sprintf("%s%s:1.1,1000000.1 1 1\n", module, name)
+	}
+	if err := os.WriteFile(profile, []byte(covered), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf(`#!/bin/sh
+PATH='%s':$PATH
+case "$1 $2" in
+"test -timeout") exec '%s' -test.run='^TestOneMutant$' -mutant-plan='%s' ;;
+"test -cover") sleep 1 && exec cp '%s' "$4" ;; # gremlins takes this for the time of all tests
+*) exec '%s' "$@" ;;
+esac
+`, filepath.Dir(realGo), self, file, profile, realGo)
 	if err := os.WriteFile(filepath.Join(folder, "go"), []byte(script), 0o700); err != nil { //nolint:gosec // it must be executable
 		t.Fatal(err)
 	}
@@ -96,7 +112,6 @@ func TestOneMutant(t *testing.T) {
 	if err := json.Unmarshal(text, &p); err != nil {
 		t.Fatal(err)
 	}
-	var changed []string
 	for i, folder := range p.Folders {
 		p.Packages[i].folder = folder
 	}
@@ -105,12 +120,22 @@ func TestOneMutant(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := strings.TrimSuffix(dir, "/"+p.Package)
-	for _, f := range functionsOf(t, root, p.Package) {
-		if f.file != "" {
-			changed = append(changed, p.Package+"/"+f.file)
+	os.Exit(p.try(root, p.files()))
+}
+
+// files returns the files that the package is compiled of on this system, relative to the tree.
+func (p plan) files() (names []string) {
+	for i, folder := range p.Folders {
+		if folder != p.Package {
+			continue
+		}
+		for _, name := range p.Packages[i].GoFiles {
+			if name = folder + "/" + name; !strings.HasSuffix(name, "_test.go") && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
-	os.Exit(p.try(root, changed))
+	return names
 }
 
 // try returns what becomes of the mutant: quick tests look for it first.

@@ -87,6 +87,19 @@ func TestCurrentKeyWhenTheStoreFails(t *testing.T) {
 
 var errCatalog = errors.New("no connection")
 
+// A process whose key the store has recorded writes nothing to the store.
+func TestAgreeWritesNothingTwice(t *testing.T) {
+	t.Parallel()
+	if err := keyringOf(t, line(1)).Agree(t.Context(), readOnlyCatalog{storeOf(t, line(1), line(1))}); err != nil {
+		t.Error(err)
+	}
+}
+
+// readOnlyCatalog is a store that takes no write.
+type readOnlyCatalog struct{ *storetest.Memory }
+
+func (readOnlyCatalog) RecordSealingKey(context.Context, string) error { return errCatalog }
+
 // failingCatalog is a store that cannot be read.
 type failingCatalog struct{ *storetest.Memory }
 

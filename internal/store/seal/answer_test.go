@@ -30,3 +30,17 @@ func TestADamagedResponseIsSpent(t *testing.T) {
 		t.Errorf("the response is %+v, want one that is spent", kept)
 	}
 }
+
+// A record that another process has sealed under a newer key opens in the same call: the file is read again before the call is refused.
+func TestUpdateReadsTheFileForAMissingKey(t *testing.T) {
+	t.Parallel()
+	memory, path := storetest.NewMemory(), newFile(t)
+	keyring, other := openFile(t, path, false), openFile(t, path, false)
+	turn(t, other)
+	must(t, seal.New(memory, other).Create(t.Context(), otp.Write{ID: "1", Row: otp.Row{Account: "alice", Revision: 1, Secrets: vault("secret")}}))
+
+	found, err := storetest.Snapshot(t.Context(), seal.New(memory, keyring), "alice", "")
+	if err != nil || found.Fault != nil || string(found.Row.Secrets.Reveal()) != "secret" {
+		t.Errorf("the record is %+v (%v)", found, err)
+	}
+}
