@@ -59,12 +59,13 @@ func (s *signals) handle(sig os.Signal) {
 		reload()
 		return
 	}
-	s.cancel()
 	if waits == nil {
-		signal.Stop(s.received) // the next one ends the process
-		return
+		signal.Stop(s.received) // the next one ends the process, from before anything shows that this one has arrived
 	}
-	waits()
+	s.cancel()
+	if waits != nil {
+		waits()
+	}
 }
 
 // Protect keeps further signals from ending the process until release is called. waits is called at each signal that asks it to
