@@ -92,7 +92,7 @@ case "$1 $2" in
 *) exec '%s' "$@" ;;
 esac
 `, filepath.Dir(realGo), self, file, profile, realGo)
-	if err := os.WriteFile(filepath.Join(folder, "go"), []byte(script), 0o700); err != nil { //nolint:gosec // it must be executable
+	if err := os.WriteFile(filepath.Join(folder, "go"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return folder
