@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -42,5 +43,24 @@ func TestUpdateReadsTheFileForAMissingKey(t *testing.T) {
 	found, err := storetest.Snapshot(t.Context(), seal.New(memory, keyring), "alice", "")
 	if err != nil || found.Fault != nil || string(found.Row.Secrets.Reveal()) != "secret" {
 		t.Errorf("the record is %+v (%v)", found, err)
+	}
+}
+
+// A response whose key is missing is a fault: what it answers is not known, and the call must not be made again.
+func TestAResponseUnderAMissingKeyIsAFault(t *testing.T) {
+	t.Parallel()
+	memory, key := storetest.NewMemory(), strings.Repeat("a", 64)
+	must(t, seal.New(memory, keyringOf(t, line(2))).Create(t.Context(), otp.Write{
+		ID: "1", Row: otp.Row{Account: "alice", Revision: 1}, Response: &otp.KeyedResponse{Key: key, IsOTP: true, StoredResponse: otp.StoredResponse{
+			Fingerprint: []byte("fingerprint"), Answer: vault("an OTP"),
+		}},
+	}))
+	found, err := storetest.Snapshot(t.Context(), seal.New(memory, keyringOf(t, line(1))), "alice", key)
+	if err != nil || !errors.Is(found.Fault, otp.ErrSealed) {
+		t.Errorf("without its key: %+v (%v)", found, err)
+	}
+	found, err = storetest.Snapshot(t.Context(), seal.New(memory, keyringOf(t, line(1), line(2))), "alice", key)
+	if err != nil || found.Fault != nil || found.Response == nil || string(found.Response.Answer.Reveal()) != "an OTP" {
+		t.Errorf("with its key: %+v (%v)", found, err)
 	}
 }
