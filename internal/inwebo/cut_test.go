@@ -3,6 +3,7 @@ package inwebo_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,10 @@ func isFault(err, how, why error) bool {
 // Once its root has begun, it comes from inWebo, and what arrived of it is kept. Once its root has ended, it is an answer.
 func TestCutAnswers(t *testing.T) {
 	body := strings.ReplaceAll(finalizeOf("<defi>1</defi>"), "\n", "")
-	for name, answer := range map[string]string{"length": withLength(body), "chunks": withChunks(body), "close": withClose(body)} {
+	for name, answer := range map[string]string{
+		"length": withLength(body), "reset": withLength(body), "length too long": withLength(body + " ")[:len(withLength(body))],
+		"chunks": withChunks(body), "close": withClose(body),
+	} {
 		t.Run(name, func(t *testing.T) {
 			head := strings.Index(answer, "\r\n\r\n") + 4
 			whole := strings.Index(answer, "</ActionFinalize>") + len("</ActionFinalize>")
@@ -40,6 +44,9 @@ func TestCutAnswers(t *testing.T) {
 			base := serveRaw(t, func(n int, conn *rawConn) {
 				conn.request()
 				conn.say("%s", answer[:n])
+				if name == "reset" {
+					_ = conn.Conn.(*net.TCPConn).SetLinger(0)
+				}
 			})
 			c := newClient(t, target(t, base))
 			for n := range len(answer) {
