@@ -17,7 +17,7 @@ func TestHousekeepingKeepsUp(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)
 	store := open(t, url)
-	const n = 25_000
+	const n = 5_000
 	fill(t, url, n, -2*time.Hour)
 	server.Exec(t, url.Reveal(), fmt.Sprintf(`INSERT INTO answer SELECT 'a', lpad(n::text, 64, '0'),
 		(extract(epoch FROM now()) * 1000000)::bigint - 7200000000, true, 'f', 'answer' FROM generate_series(1, %d) n`, n))

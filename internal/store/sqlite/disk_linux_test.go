@@ -360,7 +360,9 @@ func fillTheDisk(ctx context.Context, dir string) error {
 		return fmt.Errorf("after leases found no room: %w", err)
 	}
 	for range 1000 { // the last pages are small enough for some
-		err = errors.Join(err, store.Writable(ctx))
+		if err = store.Writable(ctx); err != nil {
+			break
+		}
 	}
 	if err == nil || errors.Is(err, otp.ErrBroken) {
 		return fmt.Errorf("without room, Writable says %w", err)
@@ -381,12 +383,12 @@ func attempt(account otp.Account, revision uint64) otp.Write {
 	return w
 }
 
-// fill writes rows of an account of its own until the disk is full, and returns how many there are.
+// fill writes a row of an account of its own, longer each time, until the disk is full, and returns how often it was stored.
 func fill(ctx context.Context, store *sqlite.Store, stage otp.Stage) (n uint64, err error) {
 	account := otp.Account(stage)
 	for ; err == nil; n++ {
 		w := write(account, n+1)
-		w.Row.Body, w.AuditEntry.Stage = make([]byte, 20_000), stage
+		w.Row.Body, w.AuditEntry.Stage = make([]byte, 20_000+10_000*n), stage
 		if n == 0 {
 			err = store.Create(ctx, w)
 		} else {

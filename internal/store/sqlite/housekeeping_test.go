@@ -15,7 +15,7 @@ import (
 // One call removes all that is due, however much it is, and in steps that are transactions of their own.
 func TestHousekeepingKeepsUp(t *testing.T) {
 	t.Parallel()
-	const n = 3000
+	const n = 1000
 	s, commits := observed(t)
 	old := now().Add(-2 * time.Hour)
 	err := s.writer.change(t.Context(), func(on target) (refusal, failure error) {
