@@ -71,8 +71,9 @@ guard: ## HISTORIES (10000) random histories on each store: every verb under eve
 	go test -count=1 -timeout 6h -v -run '^(TestHistories|TestRightPINsNeverLock)$$' ./internal/testkit/historytest -rapid.checks=$(HISTORIES)
 	go test -count=1 -timeout 1h -v -run '^(TestGuardProperty|TestQuotaProperty)$$' ./internal/otp -rapid.checks=$(HISTORIES)
 
-# How far the search goes: 3 is every two conversations of an account, 5 adds a command and an event (see budgets).
-DEPTH ?= 3
+# How far the search goes: 1 is one conversation, 2 another without a fault, 5 two with a fault each, and 7 adds a command and an event (see
+# budgets).
+DEPTH ?= 5
 
 .PHONY: search
 search: ## every short history instead of random ones: two conversations, each fault at each moment (half an hour)

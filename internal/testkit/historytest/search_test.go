@@ -21,15 +21,18 @@ type budget struct {
 	Conversations int // of callers, enrollments and imports included
 	Commands      int // of an operator
 	Events        int // of the clock, and rows that are restored or deleted
+	Troubles      int // how many verbs may meet one
 }
 
 // budgets are those of each depth.
 var budgets = []budget{
-	1: {Conversations: 1},
-	2: {Conversations: 1, Commands: 1},
-	3: {Conversations: 2},
-	4: {Conversations: 2, Events: 1},
-	5: {Conversations: 2, Commands: 1, Events: 1},
+	1: {Conversations: 1, Troubles: 1},
+	2: {Conversations: 2, Troubles: 1},
+	3: {Conversations: 1, Commands: 1, Troubles: 1},
+	4: {Conversations: 1, Events: 1, Troubles: 1},
+	5: {Conversations: 2, Troubles: 2},
+	6: {Conversations: 2, Events: 1, Troubles: 2},
+	7: {Conversations: 2, Commands: 1, Events: 1, Troubles: 3},
 }
 
 // state is one that a history has reached, by the shortest way.
@@ -105,7 +108,7 @@ func (s *search) expand(from state) []string {
 		if _, faults := s.try(from, o); len(faults) > 0 {
 			return faults
 		}
-		if verbOf(o.Verb).isIdle {
+		if verbOf(o.Verb).isIdle || from.left.Troubles == 0 {
 			continue
 		}
 		for _, moments := range everyTrouble() {
@@ -137,11 +140,27 @@ func (s *search) try(from state, o op) (befell bool, faults []string) {
 		return false, nil
 	}
 	to := from.after(o, r)
-	if !s.seen[to.key()] {
-		s.seen[to.key()] = true
-		s.next = append(s.next, to)
+	if s.seen[to.key()] {
+		return true, nil
 	}
-	return true, nil
+	s.seen[to.key()] = true
+	s.next = append(s.next, to)
+	return true, s.probe(to)
+}
+
+// probe asks for an OTP when any lease of the state has ended, and returns the faults: the answer shows what has become of the device.
+func (s *search) probe(at state) []string {
+	s.tried++
+	h := s.world
+	call := op{Verb: "otp"}
+	if at.asleep[0] {
+		call.Process = 1
+	}
+	h.Ops = append(slices.Clone(at.ops), op{Verb: "time passes", Time: 20 * time.Second})
+	if !at.asleep[call.Process] {
+		h.Ops = append(h.Ops, call)
+	}
+	return s.env.let(h).faults
 }
 
 // everyTrouble returns, for each fault, its troubles at every moment of a verb, in their order.
@@ -230,6 +249,7 @@ func (s state) after(o op, r result) state {
 	case slices.ContainsFunc(searchedEvents, is):
 		to.left.Events--
 	}
+	to.left.Troubles -= len(o.Troubles)
 	text, err := json.Marshal(o)
 	if err != nil {
 		panic(err) // an op has no field that cannot be marshaled
