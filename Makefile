@@ -24,9 +24,9 @@ RACED := ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./inte
 	./internal/testkit/storetest
 # Tests of whole daemons, which take several times as long with the race detector: `make test-all` runs them with it. Of cmd/pimsd it
 # runs those of serve, dev, prompts and signals: no other command starts a goroutine.
-DAEMONS := ./internal/testkit/pimsdtest ./internal/testkit/replicatest ./internal/testkit/loadtest ./internal/testkit/linearizetest
+DAEMONS := ./internal/testkit/pimsdtest ./internal/testkit/replicatest ./internal/testkit/loadtest
 # These, the whole of cmd/pimsd, and packages that have no concurrency of their own, or drive that of RACED in other ways.
-OTHERS = ./cmd/pimsd ./internal/testkit/pimsdtest $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
+OTHERS = ./cmd/pimsd ./internal/testkit/pimsdtest ./internal/testkit/replicatest $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
 
 .PHONY: test
 test: ## everything that guards behavior, in minutes: -race for what is concurrent in the service, short forms of long tests
@@ -56,7 +56,7 @@ ORDERS ?= 1000
 .PHONY: linear
 linear: ## ORDERS (1000) random histories of two replicas, each checked to be linearizable (a quarter of an hour)
 	scripts/need postgres
-	go test -count=1 -timeout 6h -v ./internal/testkit/linearizetest -histories $(ORDERS)
+	go test -count=1 -timeout 6h -v -run '^(TestLinearizability|TestPlantedStaleReadIsFound)$$' ./internal/testkit/replicatest -histories $(ORDERS)
 
 .PHONY: crash
 crash: ## kill, fail and cut the power at every call that writes (minutes; Linux)

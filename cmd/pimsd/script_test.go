@@ -14,12 +14,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 func TestMain(m *testing.M) {
-	memfiles.Use()
+	testkit.UseMemory()
 	testscript.Main(m, map[string]func(){"pimsd": main})
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
@@ -147,7 +147,7 @@ func started(t testing.TB, turn func(*inwebosim.Knobs)) *inwebosim.Simulator {
 	knobs := inwebosim.DefaultKnobs()
 	knobs.OTPLife = math.MaxInt64 // tests share it, each with its own clock: a bubble's is a quarter of a century late
 	turn(&knobs)
-	return inwebotest.Start(t, inwebosim.Options{Knobs: knobs, Seed: 11})
+	return testkit.StartInwebo(t, inwebosim.Options{Knobs: knobs, Seed: 11})
 }
 
 // mustVerify wants that the OTP was given, and that the simulator takes it.

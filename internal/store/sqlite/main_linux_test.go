@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+	"github.com/pimsd/pimsd/internal/testkit"
 )
 
 // childVariable names the environment variable that makes this test binary another process of the test that runs it:
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	memfiles.Use()
+	testkit.UseMemory()
 	goleak.VerifyTestMain(m)
 }
 

@@ -12,8 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/crashtest"
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
 )
 
 // whole asks for every point, as `make crash` does, where `make test` takes samples.
@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	memfiles.Use()
+	testkit.UseMemory()
 	flag.Parse()
 	if err := flag.Set("test.parallel", "8"); err != nil { // tests that may run side by side wait more than they work
 		panic(err)

@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+	"github.com/pimsd/pimsd/internal/testkit"
 )
 
 // shortChecks is rapid's own number of histories, which `make test` tries.
@@ -31,7 +31,7 @@ func keepNoTestLog() {
 }
 
 func TestMain(m *testing.M) {
-	memfiles.Use()
+	testkit.UseMemory()
 	repeatShortRuns()
 	keepNoTestLog()
 	goleak.VerifyTestMain(m)

@@ -8,14 +8,14 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+	"github.com/pimsd/pimsd/internal/testkit"
 )
 
 // whole asks for the full length, where `make test` takes a few seconds.
 var whole = flag.Bool("whole", false, "run the overload at its full length")
 
 func TestMain(m *testing.M) {
-	memfiles.Use()
+	testkit.UseMemory()
 	flag.Parse()
 	if err := flag.Set("test.parallel", "64"); err != nil { // those that may run side by side wait more than they work
 		panic(err)

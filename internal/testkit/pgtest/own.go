@@ -4,7 +4,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+	"github.com/pimsd/pimsd/internal/testkit"
 )
 
 // New starts a server that only this test uses, and may stop. It is removed when the test ends.
@@ -18,14 +18,14 @@ func New(tb testing.TB) *Server {
 // time, and with the same system identifier, by which PostgreSQL tells clusters apart.
 func (s *Server) Twin(tb testing.TB) *Server {
 	tb.Helper()
-	twin, err := start(memfiles.Dir(), func(twin *Server) error { return run(exec.Command("cp", "-a", s.template(), twin.data())) })
+	twin, err := start(testkit.MemoryDir(), func(twin *Server) error { return run(exec.Command("cp", "-a", s.template(), twin.data())) })
 	return twin.removedAfter(tb, err)
 }
 
 // Standby starts a standby of the server, which is removed when the test ends. Its name for synchronous_standby_names is "standby".
 func (s *Server) Standby(tb testing.TB) *Server {
 	tb.Helper()
-	standby, err := s.StandbyIn(memfiles.Dir())
+	standby, err := s.StandbyIn(testkit.MemoryDir())
 	return standby.removedAfter(tb, err)
 }
 

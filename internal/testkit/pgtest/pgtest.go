@@ -24,7 +24,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+	"github.com/pimsd/pimsd/internal/testkit"
 )
 
 // Server is a running server. Each test takes a database of its own from it.
@@ -39,7 +39,7 @@ type Server struct {
 
 // Main is a TestMain with a server: it starts one, lets use have it before the tests run, and stops it after them. The server can have twins.
 func Main(m *testing.M, use func(*Server)) (status int) {
-	server, err := start(memfiles.Dir(), func(s *Server) error {
+	server, err := start(testkit.MemoryDir(), func(s *Server) error {
 		if err := s.initialize(); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func Main(m *testing.M, use func(*Server)) (status int) {
 }
 
 // Start makes a cluster in a temporary folder, in memory where there is room, and starts its server on a free port of 127.0.0.1.
-func Start() (*Server, error) { return StartIn(memfiles.Dir()) }
+func Start() (*Server, error) { return StartIn(testkit.MemoryDir()) }
 
 // StartIn is Start with the temporary folder in that folder, for a server that must write to its disk.
 func StartIn(folder string) (*Server, error) {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
-	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
@@ -66,7 +66,7 @@ const imageUser = 65532
 
 func confine(t *testing.T) *confined {
 	t.Helper()
-	inwebo := inwebotest.Start(t, inwebosim.Options{Knobs: inwebosim.DefaultKnobs()})
+	inwebo := testkit.StartInwebo(t, inwebosim.Options{Knobs: inwebosim.DefaultKnobs()})
 	c := &confined{t: t, root: t.TempDir(), environ: []string{
 		"PIMSD_DATA_DIR=" + inside, "PIMSD_LISTEN=127.0.0.1:0", "PIMSD_OPS_LISTEN=127.0.0.1:0",
 		"PIMSD_INWEBO_URL=" + inwebo.ProtocolURL(), "PIMSD_QUOTA_OTPS_PER_DAY=0", "PIMSD_LOAD_CALLER_RATE=0",

@@ -10,12 +10,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
 func TestMain(m *testing.M) {
-	memfiles.Use()
+	testkit.UseMemory()
 	goleak.VerifyTestMain(m)
 }
 

@@ -21,7 +21,7 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/inwebosim"
-	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/openapicheck"
 )
 
@@ -69,7 +69,7 @@ func Start(tb testing.TB, change ...func(*Setup)) *Daemon {
 	for _, f := range change {
 		f(&setup)
 	}
-	inwebo := inwebotest.Start(tb, setup.Inwebo)
+	inwebo := testkit.StartInwebo(tb, setup.Inwebo)
 	if c.Inwebo.URL == nil {
 		var err error
 		if c.Inwebo.URL, err = url.Parse(inwebo.ProtocolURL()); err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
@@ -61,7 +61,7 @@ func onPostgres(server *pgtest.Server) func(*testing.T) settings {
 func newHarness(t *testing.T, store, with settings, knobs inwebosim.Knobs) *harness {
 	t.Helper()
 	knobs.OTPLife = inwebosim.Duration(time.Hour) // of a busy machine
-	inwebo := inwebotest.Start(t, inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, CheckUsers: true, HistoryLimit: -1})
+	inwebo := testkit.StartInwebo(t, inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, CheckUsers: true, HistoryLimit: -1})
 	w := &harness{
 		t: t, inwebo: inwebo, devices: map[string]string{}, clock: clock(filepath.Join(t.TempDir(), "clock")),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}},

@@ -13,7 +13,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
-	"github.com/pimsd/pimsd/internal/testkit/memfiles"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	memfiles.Use()
+	testkit.UseMemory()
 	flag.Parse()
 	if err := flag.Set("test.parallel", "8"); err != nil { // those that may run side by side wait more than they work
 		panic(err)

@@ -1,4 +1,4 @@
-package linearizetest
+package replicatest_test
 
 import (
 	"context"
@@ -16,13 +16,9 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
-	"github.com/pimsd/pimsd/internal/testkit/inwebotest"
-	"github.com/pimsd/pimsd/internal/testkit/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
-
-// server is the PostgreSQL server of all histories.
-var server *pgtest.Server
 
 // site is an inWebo and two replicas on one database, for many accounts.
 type site struct {
@@ -46,8 +42,8 @@ func newSite(t *testing.T, plant plant) *site {
 	t.Helper()
 	knobs := inwebosim.DefaultKnobs()
 	knobs.Ratchet, knobs.OTPLife = inwebosim.RatchetNone, inwebosim.Duration(time.Hour)
-	simulator := inwebotest.Start(t, inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, HistoryLimit: -1})
-	s := &site{t: t, inwebo: simulator, database: server.Database(t), successes: map[verb]int{}}
+	simulator := testkit.StartInwebo(t, inwebosim.Options{Knobs: knobs, Accounts: []inwebosim.Account{}, HistoryLimit: -1})
+	s := &site{t: t, inwebo: simulator, database: database.Database(t), successes: map[verb]int{}}
 	address, err := url.Parse(simulator.ProtocolURL())
 	must(t, err)
 	for i := range s.replicas {
@@ -92,7 +88,7 @@ func limits() otp.Limits {
 // endSessions ends random sessions of the replicas until ended is closed, with what they are doing.
 func (s *site) endSessions(ended <-chan struct{}) {
 	for {
-		server.Exec(s.t, s.database.Reveal(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "+
+		database.Exec(s.t, s.database.Reveal(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "+
 			"WHERE datname = current_database() AND application_name = 'pimsd' AND random() < 0.2")
 		select {
 		case <-ended:

@@ -1,4 +1,4 @@
-package linearizetest
+package replicatest_test
 
 import (
 	"bytes"

@@ -1,8 +1,7 @@
-package linearizetest
+package replicatest_test
 
 import (
 	"flag"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,16 +9,9 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
-
-	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 var histories = flag.Int("histories", 60, "how many random histories are checked")
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(pgtest.Main(m, func(own *pgtest.Server) { server = own }))
-}
 
 // What callers of two replicas see could have happened one call after the other.
 func TestLinearizability(t *testing.T) {

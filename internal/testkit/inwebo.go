@@ -1,7 +1,4 @@
-// Package inwebotest runs a simulated inWebo for a test.
-//
-// It is test support: no production package may import it.
-package inwebotest
+package testkit
 
 import (
 	"context"
@@ -14,8 +11,8 @@ import (
 // stopTimeout is longer than a simulator takes that works.
 const stopTimeout = time.Minute
 
-// Start starts a simulator that serves until tb ends. The log of a test that fails has its seed.
-func Start(tb testing.TB, options inwebosim.Options) *inwebosim.Simulator {
+// StartInwebo starts a simulator that serves until tb ends. The log of a test that fails has its seed.
+func StartInwebo(tb testing.TB, options inwebosim.Options) *inwebosim.Simulator {
 	tb.Helper()
 	inwebo, err := inwebosim.New(options)
 	if err != nil {
