@@ -92,7 +92,7 @@ func TestGeneratedClientsMeetEveryOutcome(t *testing.T) {
 }
 
 // What /openapi.yaml answers is held to its schema: a validator that reads it as text refuses another document. The one of
-// internal/testkit/openapicheck reads what is written in it.
+// internal/testkit/pimsdtest reads what is written in it.
 func TestPrismRefusesAnotherDocument(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml; charset=utf-8")

@@ -19,7 +19,7 @@ import (
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
-	"github.com/pimsd/pimsd/internal/testkit/openapicheck"
+	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -150,12 +150,12 @@ type bench struct {
 // contract is loaded once: it takes as long as all else together.
 var contract struct {
 	sync.Once
-	*openapicheck.Checker
+	*pimsdtest.Contract
 }
 
 func newBench(tb testing.TB, change ...func(*api.Config)) *bench {
 	tb.Helper()
-	contract.Do(func() { contract.Checker = openapicheck.New(tb) })
+	contract.Do(func() { contract.Contract = pimsdtest.NewContract(tb) })
 	b := &bench{
 		domain: &domain{issue: func(context.Context) (otp.Issued, error) {
 			return otp.Issued{OTP: secret.NewText(anOTP), Step: 7, Rounds: 1}, nil

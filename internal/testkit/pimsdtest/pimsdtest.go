@@ -22,7 +22,6 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/testkit"
-	"github.com/pimsd/pimsd/internal/testkit/openapicheck"
 )
 
 // Setup is what a daemon and its inWebo are made of. It comes with what works; a test changes what it is about.
@@ -42,7 +41,7 @@ type Daemon struct {
 	Config *config.Config // of the next start
 
 	tb       testing.TB
-	contract *openapicheck.Checker
+	contract *Contract
 	client   *http.Client
 	log      *journal
 
@@ -92,7 +91,7 @@ const testTimeout = time.Minute
 func start(tb testing.TB, inwebo *inwebosim.Simulator, c *config.Config) *Daemon {
 	tb.Helper()
 	d := &Daemon{
-		Inwebo: inwebo, Config: c, tb: tb, contract: openapicheck.New(tb), log: &journal{},
+		Inwebo: inwebo, Config: c, tb: tb, contract: NewContract(tb), log: &journal{},
 		client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
 	}
 	tb.Cleanup(func() {

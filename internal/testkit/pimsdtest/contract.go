@@ -1,7 +1,4 @@
-// Package openapicheck checks the answers of a running pimsd against the contract that it publishes, openapi.yaml.
-//
-// It is test support, and must never be part of the daemon.
-package openapicheck
+package pimsdtest
 
 import (
 	"context"
@@ -20,21 +17,21 @@ import (
 	openapi "github.com/pimsd/pimsd/api"
 )
 
-// Checker knows the contract. It may be used from several goroutines.
-type Checker struct{ doc *openapi3.T }
+// Contract checks the answers of a running pimsd against openapi.yaml, which it publishes. It may be used from several goroutines.
+type Contract struct{ doc *openapi3.T }
 
-// New returns a Checker of the embedded contract, which is loaded and validated once for a process.
-func New(tb testing.TB) *Checker {
+// NewContract returns the embedded contract, which is loaded and validated once for a process.
+func NewContract(tb testing.TB) *Contract {
 	tb.Helper()
-	doc, err := load()
+	doc, err := loadContract()
 	if err != nil {
 		tb.Fatalf("the contract is not OpenAPI 3.1: %v", err)
 	}
-	return &Checker{doc}
+	return &Contract{doc}
 }
 
-// load never returns anything else, and every daemon of a test needs it.
-var load = sync.OnceValues(func() (*openapi3.T, error) {
+// loadContract never returns anything else, and every daemon of a test needs it.
+var loadContract = sync.OnceValues(func() (*openapi3.T, error) {
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(openapi.Document()))
 	if err != nil {
 		return nil, err
@@ -43,14 +40,14 @@ var load = sync.OnceValues(func() (*openapi3.T, error) {
 })
 
 // Check fails tb unless the contract allows resp, whose body has been read, as an answer to req.
-func (c *Checker) Check(tb testing.TB, req *http.Request, resp *http.Response, body []byte) {
+func (c *Contract) Check(tb testing.TB, req *http.Request, resp *http.Response, body []byte) {
 	tb.Helper()
 	if err := c.verify(req, resp, body); err != nil {
 		tb.Errorf("%s %s: the answer is not the one of the contract: %v", req.Method, req.URL.Path, err)
 	}
 }
 
-func (c *Checker) verify(req *http.Request, resp *http.Response, body []byte) error {
+func (c *Contract) verify(req *http.Request, resp *http.Response, body []byte) error {
 	operation := c.operation(req, resp)
 	documented := operation.Responses.Status(resp.StatusCode)
 	if documented == nil {
@@ -77,7 +74,7 @@ func (c *Checker) verify(req *http.Request, resp *http.Response, body []byte) er
 
 // operation returns what the contract says about a request. To one that it does not know there is one answer: no such
 // method on a known path, else no such path.
-func (c *Checker) operation(req *http.Request, resp *http.Response) *openapi3.Operation {
+func (c *Contract) operation(req *http.Request, resp *http.Response) *openapi3.Operation {
 	status, component := http.StatusNotFound, "NoSuchPath"
 	item := c.item(req.URL.EscapedPath())
 	if item != nil && len(item.Servers) > 0 && resp.StatusCode == http.StatusNotFound && isNoSuchPath(resp) {
@@ -99,7 +96,7 @@ func isNoSuchPath(resp *http.Response) bool {
 }
 
 // item returns what the contract says about a path, which may have parameters; nil when it knows no such path.
-func (c *Checker) item(path string) *openapi3.PathItem {
+func (c *Contract) item(path string) *openapi3.PathItem {
 	if item := c.doc.Paths.Value(path); item != nil {
 		return item
 	}
