@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pimsd/pimsd/internal/checkup"
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 )
 
@@ -30,15 +30,15 @@ Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be 
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(p.settingsOf(cmd))
-		r := report{Findings: []checkup.Finding{}, Settings: []shownSetting{}}
+		r := report{Findings: []app.Finding{}, Settings: []shownSetting{}}
 		if err == nil {
 			r.Findings = append(r.Findings, configurationFound(c))
-			r.Findings = append(r.Findings, checkup.Run(cmd.Context(), c)...)
+			r.Findings = append(r.Findings, app.Inspect(cmd.Context(), c)...)
 			r.Settings = settingsOf(c.Effective())
 		} else {
 			r.Findings = append(r.Findings, configurationFaults(err)...)
 		}
-		r.Passed = checkup.Passed(r.Findings)
+		r.Passed = app.Passed(r.Findings)
 		show := func(w io.Writer, r report) error { return printReport(p.hints(w), r) }
 		if *asJSON {
 			show = func(w io.Writer, r report) error { return printJSON(w, r) }
@@ -65,14 +65,14 @@ var (
 
 // report is all that a check says.
 type report struct {
-	Passed   bool              `json:"passed"`
-	Findings []checkup.Finding `json:"findings"`
-	Settings []shownSetting    `json:"settings"`
+	Passed   bool           `json:"passed"`
+	Findings []app.Finding  `json:"findings"`
+	Settings []shownSetting `json:"settings"`
 }
 
 const theConfiguration = "configuration"
 
-func configurationFound(c *config.Config) checkup.Finding {
+func configurationFound(c *config.Config) app.Finding {
 	all := c.Effective()
 	given := 0
 	for _, e := range all {
@@ -80,19 +80,19 @@ func configurationFound(c *config.Config) checkup.Finding {
 			given++
 		}
 	}
-	return checkup.Finding{What: theConfiguration, Outcome: checkup.OK, Detail: fmt.Sprintf("%d settings, %d of them given", len(all), given)}
+	return app.Finding{What: theConfiguration, Outcome: app.OutcomeOK, Detail: fmt.Sprintf("%d settings, %d of them given", len(all), given)}
 }
 
 // configurationFaults returns each fault as a finding.
-func configurationFaults(err error) (findings []checkup.Finding) {
+func configurationFaults(err error) (findings []app.Finding) {
 	const advice = "docs/configuration.md has every setting; pimsd config --default prints a file of them."
 	var faults config.Faults
 	if !errors.As(err, &faults) {
-		return []checkup.Finding{{What: theConfiguration, Outcome: checkup.Failed, Detail: err.Error(), Advice: advice}}
+		return []app.Finding{{What: theConfiguration, Outcome: app.OutcomeFailed, Detail: err.Error(), Advice: advice}}
 	}
 	for _, fault := range faults {
-		findings = append(findings, checkup.Finding{
-			What: theConfiguration, Outcome: checkup.Failed, Detail: fault.String(), Advice: advice,
+		findings = append(findings, app.Finding{
+			What: theConfiguration, Outcome: app.OutcomeFailed, Detail: fault.String(), Advice: advice,
 		})
 	}
 	return findings

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/pimsd/pimsd/internal/checkup"
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -28,7 +28,7 @@ func TestNamesFromOutsideControlNothing(t *testing.T) {
 			return (&auditTable{}).print(w, []otp.AuditRecord{{AuditEntry: otp.AuditEntry{Caller: name}}})
 		}, 2},
 		"check": {func(w io.Writer) error {
-			return printReport(w, report{Findings: []checkup.Finding{{What: name, Outcome: checkup.OK}}})
+			return printReport(w, report{Findings: []app.Finding{{What: name, Outcome: app.OutcomeOK}}})
 		}, 1},
 	} {
 		var out bytes.Buffer

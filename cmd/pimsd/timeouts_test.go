@@ -68,7 +68,7 @@ func settingBounds() bounds {
 // constantBounds are the constants of production code whose names say that they bound a wait.
 func constantBounds(t *testing.T) bounds {
 	t.Helper()
-	scaffolding := regexp.MustCompile(`/(crashtest|inwebotest|replicatest|loadtest|pimsdtest|inwebosim|storetest|pgtest)(/|$)`)
+	scaffolding := regexp.MustCompile(`/(testkit|inwebosim)(/|$)`)
 	found := bounds{}
 	for _, root := range []string{"../../internal", "../../cmd"} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

@@ -64,8 +64,8 @@ func (a *App) flushKeys(timeout time.Duration) {
 	}
 }
 
-// CheckIssuers returns what is wrong with the issuers of tokens, as faults of the configuration.
-func CheckIssuers(c config.JWT) error {
+// checkIssuers returns what is wrong with the issuers of tokens, as faults of the configuration.
+func checkIssuers(c config.JWT) error {
 	if err := authn.CheckIssuers(issuers(c.Issuers)); err != nil {
 		return issuerFaults(c, err)
 	}

@@ -84,9 +84,9 @@ func OpenRecords(ctx context.Context, c *config.Config) (*Core, error) {
 	return openRecords(ctx, c, use)
 }
 
-// InspectRecords is OpenRecords for a caller that changes nothing: a store that is older than the one that was there last is not put
+// inspectRecords is OpenRecords for a caller that changes nothing: a store that is older than the one that was there last is not put
 // in doubt.
-func InspectRecords(ctx context.Context, c *config.Config) (*Core, error) {
+func inspectRecords(ctx context.Context, c *config.Config) (*Core, error) {
 	return openRecords(ctx, c, inspect)
 }
 
@@ -103,7 +103,7 @@ func OpenMovedRecords(ctx context.Context, c *config.Config) (*Core, error) {
 	if c.DatabaseURL.IsEmpty() {
 		return OpenRecords(ctx, c)
 	}
-	database := DatabaseOf(c)
+	database := databaseOf(c)
 	database.AnyServer = true
 	store, err := postgres.Open(ctx, database)
 	if err != nil {
@@ -178,9 +178,9 @@ const (
 func openStore(ctx context.Context, c *config.Config, how access) (Store, error) {
 	switch {
 	case !c.DatabaseURL.IsEmpty() && how == makeOrUse:
-		return postgres.OpenOrCreate(ctx, DatabaseOf(c))
+		return postgres.OpenOrCreate(ctx, databaseOf(c))
 	case !c.DatabaseURL.IsEmpty():
-		return postgres.Open(ctx, DatabaseOf(c))
+		return postgres.Open(ctx, databaseOf(c))
 	case how == makeOrUse:
 		return sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: c.DataDir, Now: c.Now})
 	default:
@@ -188,8 +188,8 @@ func openStore(ctx context.Context, c *config.Config, how access) (Store, error)
 	}
 }
 
-// DatabaseOf returns how the configured database is opened.
-func DatabaseOf(c *config.Config) postgres.Options {
+// databaseOf returns how the configured database is opened.
+func databaseOf(c *config.Config) postgres.Options {
 	return postgres.Options{URL: c.DatabaseURL, SynchronousFailover: c.Postgres.SynchronousFailover}
 }
 

@@ -109,7 +109,7 @@ func databaseName(c *config.Config) string {
 	if c.DatabaseURL.IsEmpty() {
 		return ""
 	}
-	return postgres.NameOf(DatabaseOf(c))
+	return postgres.NameOf(databaseOf(c))
 }
 
 // listensHeader is the header of every answer to operators that has the addresses of the service's listeners.

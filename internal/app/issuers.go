@@ -97,8 +97,8 @@ type IssuerKeys struct {
 	Err     error  // why there are none
 }
 
-// FetchIssuerKeys fetches the keys of all issuers, all at once, in authn.KeyFetchTimeout.
-func FetchIssuerKeys(ctx context.Context, c config.JWT) []IssuerKeys {
+// fetchIssuerKeys fetches the keys of all issuers, all at once, in authn.KeyFetchTimeout.
+func fetchIssuerKeys(ctx context.Context, c config.JWT) []IssuerKeys {
 	found := make([]IssuerKeys, len(c.Issuers))
 	var all sync.WaitGroup
 	for i, issuer := range issuers(c.Issuers) {

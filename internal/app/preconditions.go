@@ -14,8 +14,8 @@ import (
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
-// Precondition is something without which New refuses to serve.
-type Precondition struct {
+// precondition is something without which New refuses to serve.
+type precondition struct {
 	What string // as `pimsd check` names it
 	// Check returns why the service would refuse to start. It changes nothing.
 	Check func(context.Context, *config.Config) error
@@ -25,32 +25,32 @@ type Precondition struct {
 
 // The preconditions that `pimsd check` describes in more detail.
 const (
-	PreconditionStore       = "store"
-	PreconditionKeys        = "sealing keys"
-	PreconditionCertificate = "certificate of the API"
-	PreconditionInwebo      = "inWebo client"
-	PreconditionIssuers     = "issuers of tokens"
+	preconditionStore       = "store"
+	preconditionKeys        = "sealing keys"
+	preconditionCertificate = "certificate of the API"
+	preconditionInwebo      = "inWebo client"
+	preconditionIssuers     = "issuers of tokens"
 )
 
-// Preconditions returns everything without which New refuses to serve, in the order in which New needs it: where each Check returns nil,
+// preconditions returns everything without which New refuses to serve, in the order in which New needs it: where each Check returns nil,
 // New serves.
-func Preconditions() []Precondition {
-	return []Precondition{
+func preconditions() []precondition {
+	return []precondition{
 		{What: "open files", Check: checkOpenFiles},
-		{What: PreconditionInwebo, Check: checkInweboClient},
+		{What: preconditionInwebo, Check: checkInweboClient},
 		{What: "transcript", Check: checkTranscript},
-		{What: PreconditionCertificate, Check: checkCertificate},
-		{What: PreconditionIssuers, Check: func(_ context.Context, c *config.Config) error { return CheckIssuers(c.JWT) }},
+		{What: preconditionCertificate, Check: checkCertificate},
+		{What: preconditionIssuers, Check: func(_ context.Context, c *config.Config) error { return checkIssuers(c.JWT) }},
 		{What: "addresses", Check: checkAddresses, byOpening: true},
-		{What: PreconditionStore, Check: checkStore, byOpening: true},
-		{What: PreconditionKeys, Check: checkKeys, byOpening: true},
+		{What: preconditionStore, Check: checkStore, byOpening: true},
+		{What: preconditionKeys, Check: checkKeys, byOpening: true},
 	}
 }
 
 // checkBefore returns what New finds wrong before it binds, opens or makes anything: all of it at once.
 func checkBefore(ctx context.Context, c *config.Config) error {
 	var refused []error
-	for _, p := range Preconditions() {
+	for _, p := range preconditions() {
 		if !p.byOpening {
 			refused = append(refused, p.Check(ctx, c))
 		}
@@ -104,7 +104,7 @@ func checkStore(ctx context.Context, c *config.Config) (err error) {
 	if c.DatabaseURL.IsEmpty() {
 		err = sqlite.Check(ctx, c.DataDir)
 	} else {
-		err = postgres.Check(ctx, DatabaseOf(c))
+		err = postgres.Check(ctx, databaseOf(c))
 	}
 	for _, served := range []error{sqlite.ErrNoStore, sqlite.ErrOldSchema, postgres.ErrNoStore, postgres.ErrOldSchema} {
 		if errors.Is(err, served) {

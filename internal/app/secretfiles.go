@@ -43,3 +43,12 @@ func SecretWarnings(c *config.Config) (warnings []string) {
 	}
 	return warnings
 }
+
+// inspectSecretFiles returns a note for each file with a secret that others than its owner may read. Files that are refused
+// for it fail where they are needed.
+func inspectSecretFiles(c *config.Config) (findings []Finding) {
+	for _, warning := range SecretWarnings(c) {
+		findings = append(findings, note("secret files", warning, ""))
+	}
+	return findings
+}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pimsd/pimsd/internal/checkup"
+	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
@@ -123,7 +123,7 @@ func TestNoSecretEscapes(t *testing.T) {
 	secrets.escaped(t, "/readyz?verbose", readyz, "store")
 	secrets.escaped(t, "the arguments", strings.Join(os.Args, " "), "test")
 	secrets.escaped(t, "the configuration", fmt.Sprintf("%+v", d.Config.Effective()), "inwebo.url")
-	secrets.escaped(t, "a check", fmt.Sprintf("%+v", checkup.Run(t.Context(), d.Config)), "inWebo")
+	secrets.escaped(t, "a check", fmt.Sprintf("%+v", app.Inspect(t.Context(), d.Config)), "inWebo")
 
 	secrets.escaped(t, "the audit log", fmt.Sprintf("%+v", d.Audit()), a.Name)
 	delete(secrets, "the serial") // is in records: it opens nothing

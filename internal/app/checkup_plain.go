@@ -1,9 +1,9 @@
-package checkup
+package app
 
 import "github.com/pimsd/pimsd/internal/config"
 
-// checkPlainHTTP notes where plain HTTP crosses the network because a setting says that it is meant.
-func checkPlainHTTP(c *config.Config) (findings []Finding) {
+// inspectPlainHTTP notes where plain HTTP crosses the network because a setting says that it is meant.
+func inspectPlainHTTP(c *config.Config) (findings []Finding) {
 	const what = "plain HTTP"
 	if c.PlainBeyondLoopback() {
 		findings = append(findings, note(what, "the API is served without TLS at "+c.Listen+", as http.allow_plain says",
@@ -16,8 +16,8 @@ func checkPlainHTTP(c *config.Config) (findings []Finding) {
 	return findings
 }
 
-// checkMaintenance notes that the service would take no calls.
-func checkMaintenance(c *config.Config) []Finding {
+// inspectMaintenance notes that the service would take no calls.
+func inspectMaintenance(c *config.Config) []Finding {
 	if !c.Maintenance {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"cmp"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -17,17 +16,17 @@ import (
 )
 
 const (
-	theStore   = app.PreconditionStore
+	theStore   = preconditionStore
 	theContent = "store content"
-	theKeys    = app.PreconditionKeys
+	theKeys    = preconditionKeys
 	theRecords = "records"
 )
 
-// checkStore looks at the store and at the keys that its records are sealed with, and reads the store's clock.
-func checkStore(whole context.Context, c *config.Config) ([]Finding, reading) {
-	ctx, cancel := context.WithTimeout(whole, storeTimeout)
+// inspectStore looks at the store and at the keys that its records are sealed with, and reads the store's clock.
+func inspectStore(whole context.Context, c *config.Config) ([]Finding, reading) {
+	ctx, cancel := context.WithTimeout(whole, inspectTimeout)
 	defer cancel()
-	core, err := app.InspectRecords(ctx, c)
+	core, err := inspectRecords(ctx, c)
 	switch {
 	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
 		return []Finding{noStore(ctx, c), keysBeforeTheStore(c), skipped(theStamps, "there is no store")}, reading{}
@@ -45,11 +44,11 @@ func checkStore(whole context.Context, c *config.Config) ([]Finding, reading) {
 	defer func() { _ = core.Close() }()
 	clock, err := readStoreClock(ctx, core.Store)
 	findings := []Finding{
-		openStore(ctx, c, core.Store, err), keysOfTheStore(ctx, c, core.Store), recordsOfTheStore(ctx, core),
-		checkStamps(ctx, core.Store, clock.there),
+		describeStore(ctx, c, core.Store, err), keysOfTheStore(ctx, c, core.Store), recordsOfTheStore(ctx, core),
+		inspectStamps(ctx, core.Store, clock.there),
 	}
 	if c.DatabaseURL.IsEmpty() {
-		findings = append(findings, checkContent(whole, c))
+		findings = append(findings, inspectContent(whole, c))
 	}
 	return findings, clock
 }
@@ -64,7 +63,7 @@ func adviceOnStore(c *config.Config) string {
 // noStore is good news before the first start: unless the service could not make one.
 func noStore(ctx context.Context, c *config.Config) Finding {
 	if !c.DatabaseURL.IsEmpty() {
-		if err := postgres.Check(ctx, app.DatabaseOf(c)); err != nil && !errors.Is(err, postgres.ErrNoStore) {
+		if err := postgres.Check(ctx, databaseOf(c)); err != nil && !errors.Is(err, postgres.ErrNoStore) {
 			return fails(theStore, err.Error(), adviceOnStore(c))
 		}
 		return note(theStore, "the PostgreSQL database answers and is empty", "The service makes the store when it starts.")
@@ -75,8 +74,8 @@ func noStore(ctx context.Context, c *config.Config) Finding {
 	return note(theStore, "there is none yet in "+c.DataDir, "The service makes it when it starts.")
 }
 
-// openStore looks at a store that is open; unread is the error of a read.
-func openStore(ctx context.Context, c *config.Config, store app.Store, unread error) Finding {
+// describeStore looks at a store that is open; unread is the error of a read.
+func describeStore(ctx context.Context, c *config.Config, store Store, unread error) Finding {
 	what := "SQLite in " + c.DataDir
 	if !c.DatabaseURL.IsEmpty() {
 		what = "PostgreSQL"
@@ -96,20 +95,20 @@ func openStore(ctx context.Context, c *config.Config, store app.Store, unread er
 		return note(theStore, fmt.Sprintf("%s takes writes; devices in doubt: %d", what, inDoubt),
 			"pimsd account list shows them; docs/operations.md says what to do.")
 	default:
-		return ok(theStore, what+" takes writes, and no device is in doubt")
+		return passes(theStore, what+" takes writes, and no device is in doubt")
 	}
 }
 
 // olderThanBefore returns what an SQLite store says when it is older than the one that its data directory had last.
-func olderThanBefore(ctx context.Context, store app.Store) string {
+func olderThanBefore(ctx context.Context, store Store) string {
 	if embedded, is := store.(*sqlite.Store); is {
 		return embedded.Condition(ctx).Older
 	}
 	return ""
 }
 
-// checkContent has SQLite look the whole database over.
-func checkContent(ctx context.Context, c *config.Config) Finding {
+// inspectContent has SQLite look the whole database over.
+func inspectContent(ctx context.Context, c *config.Config) Finding {
 	ctx, cancel := context.WithTimeout(ctx, contentTimeout)
 	defer cancel()
 	switch damage, complete, err := sqlite.Verify(ctx, c.DataDir); {
@@ -122,7 +121,7 @@ func checkContent(ctx context.Context, c *config.Config) Finding {
 		return note(theContent, fmt.Sprintf("it is too large to be looked over within %v, and was not found damaged so far", contentTimeout),
 			"pimsd store backup checks all of its copy.")
 	default:
-		return ok(theContent, "SQLite finds nothing damaged (quick_check)")
+		return passes(theContent, "SQLite finds nothing damaged (quick_check)")
 	}
 }
 
@@ -137,15 +136,15 @@ func keysBeforeTheStore(c *config.Config) Finding {
 	if c.DatabaseURL.IsEmpty() && c.Seal.Keys.IsEmpty() && c.FileOf("seal.keys") == "" {
 		return note(theKeys, "there are none yet", "The service makes them with the store, in the data directory: back them up, apart from it.")
 	}
-	keyring, err := app.OpenKeyring(c)
+	keyring, err := OpenKeyring(c)
 	if err != nil {
 		return fails(theKeys, err.Error(), "Correct seal.keys or seal.keys_file.")
 	}
-	return ok(theKeys, describe(keyring, 0))
+	return passes(theKeys, describe(keyring, 0))
 }
 
-func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Finding {
-	keyring, err := app.OpenKeyring(c)
+func keysOfTheStore(ctx context.Context, c *config.Config, store Store) Finding {
+	keyring, err := OpenKeyring(c)
 	if err != nil {
 		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
@@ -170,26 +169,26 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store app.Store) Find
 		return fails(theKeys, fmt.Sprintf("damaged, or not sealed: %d of %s", damaged, input.Count(records, "record")),
 			"Restore them from a backup, as docs/operations.md says.")
 	}
-	return ok(theKeys, describe(keyring, records))
+	return passes(theKeys, describe(keyring, records))
 }
 
 // unlooked is about what could not be looked at because the store did not answer: in time, or at all.
 func unlooked(ctx context.Context, what string, err error) Finding {
 	if ctx.Err() != nil {
-		return skipped(what, fmt.Sprintf("looking at the store takes longer than %v", storeTimeout))
+		return skipped(what, fmt.Sprintf("looking at the store takes longer than %v", inspectTimeout))
 	}
 	const advice = "Restore it from a backup, as docs/operations.md says, or repair its database."
 	return fails(what, "the store cannot be read: "+err.Error(), advice)
 }
 
 // recordsOfTheStore names records that cannot be read.
-func recordsOfTheStore(ctx context.Context, core *app.Core) Finding {
+func recordsOfTheStore(ctx context.Context, core *Core) Finding {
 	records := 0
 	err := core.EachAccount(ctx, func(otp.Status) error {
 		records++
 		return nil
 	})
-	unreadable, damaged := errors.AsType[*app.UnreadableError](err)
+	unreadable, damaged := errors.AsType[*UnreadableError](err)
 	switch {
 	case damaged:
 		return fails(theRecords, unreadable.Error(), "Restore the store from a backup, or make the device again: pimsd enroll --replace; "+
@@ -197,7 +196,7 @@ func recordsOfTheStore(ctx context.Context, core *app.Core) Finding {
 	case err != nil:
 		return unlooked(ctx, theRecords, err)
 	default:
-		return ok(theRecords, "all can be read: "+input.Count(records, "record"))
+		return passes(theRecords, "all can be read: "+input.Count(records, "record"))
 	}
 }
 
@@ -205,10 +204,7 @@ func describe(keyring *seal.Keyring, records int) string {
 	return fmt.Sprintf("keys: %d, the current one is %s; records that they open: %d", len(keyring.Keys()), keyring.Current(), records)
 }
 
-// noAccount is an account without a record: only the time that comes with the answer is wanted.
-const noAccount otp.Account = "pimsd-check"
-
-func readStoreClock(ctx context.Context, store app.Store) (reading, error) {
+func readStoreClock(ctx context.Context, store Store) (reading, error) {
 	before := time.Now()
 	_, there, err := store.Fetch(ctx, noAccount)
 	if err != nil && !errors.Is(err, otp.ErrNotFound) {

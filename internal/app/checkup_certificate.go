@@ -1,10 +1,9 @@
-package checkup
+package app
 
 import (
 	"fmt"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
 )
@@ -12,20 +11,20 @@ import (
 // soon is when the end of a certificate is worth a word: long enough before it to get another.
 const soon = 14 * 24 * time.Hour
 
-// checkCertificates looks at those that this machine shows to others.
-func checkCertificates(c *config.Config, now time.Time) (findings []Finding) {
+// inspectCertificates looks at those that this machine shows to others.
+func inspectCertificates(c *config.Config, now time.Time) (findings []Finding) {
 	if c.TLS.CertFile != "" {
-		findings = append(findings, checkPair(app.PreconditionCertificate, "tls.cert_file and tls.key_file", c.TLS.CertFile, c.TLS.KeyFile, now))
+		findings = append(findings, inspectPair(preconditionCertificate, "tls.cert_file and tls.key_file", c.TLS.CertFile, c.TLS.KeyFile, now))
 	}
 	if c.Inwebo.ClientCertFile != "" {
-		findings = append(findings, checkPair("certificate for inWebo", "inwebo.client_cert_file and inwebo.client_key_file",
+		findings = append(findings, inspectPair("certificate for inWebo", "inwebo.client_cert_file and inwebo.client_key_file",
 			c.Inwebo.ClientCertFile, c.Inwebo.ClientKeyFile, now))
 	}
 	return findings
 }
 
-// checkPair looks at a certificate and its key, which the settings name.
-func checkPair(what, settings, certificateFile, keyFile string, now time.Time) Finding {
+// inspectPair looks at a certificate and its key, which the settings name.
+func inspectPair(what, settings, certificateFile, keyFile string, now time.Time) Finding {
 	pair, err := input.LoadKeyPair(certificateFile, keyFile)
 	if err != nil {
 		return fails(what, err.Error(), "Correct "+settings+": both are PEM, and belong together.")
@@ -41,6 +40,6 @@ func checkPair(what, settings, certificateFile, keyFile string, now time.Time) F
 	case until.Sub(now) < soon:
 		return note(what, detail, "Get a new one in time.")
 	default:
-		return ok(what, detail)
+		return passes(what, detail)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package checkup
+package app
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
@@ -22,7 +21,7 @@ import (
 // A service starts where the check finds nothing, and for each precondition that is broken the check fails and the service refuses.
 func TestServiceRefusesWhatTheCheckFails(t *testing.T) {
 	breakers := breakers()
-	for _, p := range app.Preconditions() {
+	for _, p := range preconditions() {
 		if len(breakers[p.What]) == 0 {
 			t.Errorf("nothing breaks the precondition %q", p.What)
 		}
@@ -41,13 +40,13 @@ func TestServiceRefusesWhatTheCheckFails(t *testing.T) {
 // expectStart expects that both the check and the service find the precondition broken; empty: neither finds anything.
 func expectStart(t *testing.T, c *config.Config, broken string) {
 	t.Helper()
-	store, _ := checkStore(t.Context(), c)
-	found := append(checkPreconditions(t.Context(), c, store), store...)
-	failed := slices.ContainsFunc(found, func(f Finding) bool { return f.What == broken && f.Outcome == Failed })
+	store, _ := inspectStore(t.Context(), c)
+	found := append(inspectPreconditions(t.Context(), c, store), store...)
+	failed := slices.ContainsFunc(found, func(f Finding) bool { return f.What == broken && f.Outcome == OutcomeFailed })
 	if failed != (broken != "") || Passed(found) != (broken == "") {
 		t.Errorf("the check finds %+v", found)
 	}
-	service, err := app.New(t.Context(), c, io.Discard)
+	service, err := New(t.Context(), c, io.Discard)
 	if (err != nil) != (broken != "") {
 		t.Errorf("the service says %v", err)
 	}
@@ -73,14 +72,14 @@ type breaker func(*testing.T, *config.Config)
 // breakers returns, for each precondition, what breaks it.
 func breakers() map[string]map[string]breaker {
 	return map[string]map[string]breaker{
-		"open files":                {"too few": allowFewFiles},
-		app.PreconditionInwebo:      {"no CA file": func(_ *testing.T, c *config.Config) { c.Inwebo.CAFile = "none" }},
-		"transcript":                transcriptBreakers(),
-		app.PreconditionCertificate: {"no file": func(_ *testing.T, c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = "none", "none" }},
-		app.PreconditionIssuers:     {"nothing given": func(_ *testing.T, c *config.Config) { c.JWT.Issuers = []config.Issuer{{}} }},
-		"addresses":                 addressBreakers(),
-		app.PreconditionStore:       storeBreakers(),
-		app.PreconditionKeys:        keyBreakers(),
+		"open files":            {"too few": allowFewFiles},
+		preconditionInwebo:      {"no CA file": func(_ *testing.T, c *config.Config) { c.Inwebo.CAFile = "none" }},
+		"transcript":            transcriptBreakers(),
+		preconditionCertificate: {"no file": func(_ *testing.T, c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = "none", "none" }},
+		preconditionIssuers:     {"nothing given": func(_ *testing.T, c *config.Config) { c.JWT.Issuers = []config.Issuer{{}} }},
+		"addresses":             addressBreakers(),
+		preconditionStore:       storeBreakers(),
+		preconditionKeys:        keyBreakers(),
 	}
 }
 
@@ -132,7 +131,7 @@ func addressBreakers() map[string]breaker {
 
 func storeBreakers() map[string]breaker {
 	return map[string]breaker{
-		"foreign files": func(t *testing.T, c *config.Config) { t.Helper(); write(t, c.DataDir, "holiday.jpg", "") },
+		"foreign files": func(t *testing.T, c *config.Config) { t.Helper(); writeIn(t, c.DataDir, "holiday.jpg", "") },
 		"no parent":     func(_ *testing.T, c *config.Config) { c.DataDir = filepath.Join(c.DataDir, "no", "such") },
 		"a file": func(t *testing.T, c *config.Config) {
 			t.Helper()
@@ -148,7 +147,7 @@ func storeBreakers() map[string]breaker {
 		},
 		"no database": func(t *testing.T, c *config.Config) {
 			t.Helper()
-			write(t, c.DataDir, sqlite.FileName, strings.Repeat("no", 5000))
+			writeIn(t, c.DataDir, sqlite.FileName, strings.Repeat("no", 5000))
 		},
 		"no server": func(_ *testing.T, c *config.Config) {
 			c.DatabaseURL = secret.NewText("postgres://pimsd@127.0.0.1:1/pimsd?sslmode=disable")
@@ -160,11 +159,11 @@ func storeBreakers() map[string]breaker {
 func keyBreakers() map[string]breaker {
 	return map[string]breaker{
 		"no key":            func(_ *testing.T, c *config.Config) { c.Seal.Keys = secret.NewText("no key") },
-		"a file of no keys": func(t *testing.T, c *config.Config) { t.Helper(); write(t, c.DataDir, "seal.keys", "no key\n") },
+		"a file of no keys": func(t *testing.T, c *config.Config) { t.Helper(); writeIn(t, c.DataDir, "seal.keys", "no key\n") },
 	}
 }
 
-func write(t *testing.T, dir, name, text string) {
+func writeIn(t *testing.T, dir, name, text string) {
 	t.Helper()
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {

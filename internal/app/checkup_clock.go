@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"fmt"
@@ -15,9 +15,9 @@ const (
 	too       = time.Minute
 )
 
-// checkClock compares this machine's clock with that of the store, which decides about holds and quotas, and that of
+// inspectClocks compares this machine's clock with that of the store, which decides about holds and quotas, and that of
 // inWebo's answer. This machine's decides when keys and tokens expire.
-func checkClock(store, inwebo reading) Finding {
+func inspectClocks(store, inwebo reading) Finding {
 	const what, advice = "clock", "Have the clocks set from the network (NTP): API keys and tokens expire by this machine's."
 	worst, said := time.Duration(0), []string{}
 	for _, other := range []struct {
@@ -29,7 +29,7 @@ func checkClock(store, inwebo reading) Finding {
 		}
 		off := other.here.Sub(other.there)
 		worst = max(worst, off.Abs())
-		said = append(said, compare(other.name, off))
+		said = append(said, compareClock(other.name, off))
 	}
 	switch detail := strings.Join(said, ", "); {
 	case len(said) == 0:
@@ -39,11 +39,11 @@ func checkClock(store, inwebo reading) Finding {
 	case worst > tolerable:
 		return note(what, detail, advice)
 	default:
-		return ok(what, detail)
+		return passes(what, detail)
 	}
 }
 
-func compare(name string, off time.Duration) string {
+func compareClock(name string, off time.Duration) string {
 	switch {
 	case off.Abs() <= tolerable:
 		return "agrees with " + name

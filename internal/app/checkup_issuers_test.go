@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"io"
@@ -23,11 +23,11 @@ func TestKeysOfIssuersAreLookedAt(t *testing.T) {
 		outcome Outcome
 		detail  string
 	}{
-		"good":            {http.StatusOK, good, OK, "1 can be used"},
-		"one is left out": {http.StatusOK, good + "," + odd, Note, `1 can be used; left out: key "new\n": its kty or crv is none that pimsd knows`},
-		"all left out":    {http.StatusOK, odd, Failed, `none can be used; left out: key "new\n": its kty or crv is none that pimsd knows`},
-		"none":            {http.StatusOK, "", Failed, "the JWKS has no key that can check a signature"},
-		"not there":       {http.StatusNotFound, "", Failed, "fetch the JWKS: the answer is HTTP 404"},
+		"good":            {http.StatusOK, good, OutcomeOK, "1 can be used"},
+		"one is left out": {http.StatusOK, good + "," + odd, OutcomeNote, `1 can be used; left out: key "new\n": its kty or crv is none that pimsd knows`},
+		"all left out":    {http.StatusOK, odd, OutcomeFailed, `none can be used; left out: key "new\n": its kty or crv is none that pimsd knows`},
+		"none":            {http.StatusOK, "", OutcomeFailed, "the JWKS has no key that can check a signature"},
+		"not there":       {http.StatusNotFound, "", OutcomeFailed, "fetch the JWKS: the answer is HTTP 404"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,9 +38,9 @@ func TestKeysOfIssuersAreLookedAt(t *testing.T) {
 			defer server.Close()
 			c := config.Default()
 			c.JWT.Issuers = []config.Issuer{{Name: "login", URL: "https://login.example/", JWKSURL: server.URL, Audiences: []string{"pimsd"}}}
-			findings := checkIssuers(t.Context(), c)
+			findings := inspectIssuers(t.Context(), c)
 			if len(findings) != 2 || findings[1].What != "keys of issuer login" || findings[1].Outcome != tc.outcome || findings[1].Detail != tc.detail ||
-				(findings[1].Advice == "") != (tc.outcome == OK) || strings.Contains(findings[1].Detail, "\n") {
+				(findings[1].Advice == "") != (tc.outcome == OutcomeOK) || strings.Contains(findings[1].Detail, "\n") {
 				t.Errorf("the findings are %+v", findings)
 			}
 		})

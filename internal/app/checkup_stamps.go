@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -20,9 +19,9 @@ const adviceOnStamps = "A clock was wrong for a while. The next call of an accou
 	"after one more setting; `pimsd account unlock --quota` clears a quota at once. Revoke a key that was made under the wrong clock: " +
 	"it expires too late."
 
-// checkStamps finds records and API keys with stamps that are ahead of the store's clock. A record that cannot be read is passed
+// inspectStamps finds records and API keys with stamps that are ahead of the store's clock. A record that cannot be read is passed
 // over: another finding is about those.
-func checkStamps(ctx context.Context, store app.Store, now time.Time) Finding {
+func inspectStamps(ctx context.Context, store Store, now time.Time) Finding {
 	if now.IsZero() {
 		return skipped(theStamps, "the store's clock cannot be read")
 	}
@@ -51,7 +50,7 @@ func checkStamps(ctx context.Context, store app.Store, now time.Time) Finding {
 		}
 	}
 	if ahead.count == 0 {
-		return ok(theStamps, "no record and no API key has one from the future")
+		return passes(theStamps, "no record and no API key has one from the future")
 	}
 	return note(theStamps, fmt.Sprintf("records and API keys with stamps from the future: %d (%s)", ahead.count, ahead), adviceOnStamps)
 }

@@ -1,23 +1,22 @@
-package checkup
+package app
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
-	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 )
 
-// checkIssuers checks the issuers whose tokens are accepted, if there are any.
-func checkIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
-	const what = app.PreconditionIssuers
+// inspectIssuers checks the issuers whose tokens are accepted, if there are any.
+func inspectIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
+	const what = preconditionIssuers
 	if len(c.JWT.Issuers) == 0 {
 		return nil
 	}
-	err := app.CheckIssuers(c.JWT)
+	err := checkIssuers(c.JWT)
 	if err == nil {
-		return append([]Finding{ok(what, fmt.Sprintf("%s names %d", c.JWT.IssuersFile, len(c.JWT.Issuers)))}, checkIssuerKeys(ctx, c)...)
+		return append([]Finding{passes(what, fmt.Sprintf("%s names %d", c.JWT.IssuersFile, len(c.JWT.Issuers)))}, inspectIssuerKeys(ctx, c)...)
 	}
 	faults, _ := errors.AsType[config.Faults](err)
 	for _, fault := range faults {
@@ -26,9 +25,9 @@ func checkIssuers(ctx context.Context, c *config.Config) (findings []Finding) {
 	return append(findings, skipped("keys of issuers", "the issuers cannot be used"))
 }
 
-// checkIssuerKeys fetches the keys of each issuer, as the service does.
-func checkIssuerKeys(ctx context.Context, c *config.Config) (findings []Finding) {
-	for _, keys := range app.FetchIssuerKeys(ctx, c.JWT) {
+// inspectIssuerKeys fetches the keys of each issuer, as the service does.
+func inspectIssuerKeys(ctx context.Context, c *config.Config) (findings []Finding) {
+	for _, keys := range fetchIssuerKeys(ctx, c.JWT) {
 		what := "keys of issuer " + keys.Issuer
 		switch {
 		case keys.Err != nil:
@@ -42,7 +41,7 @@ func checkIssuerKeys(ctx context.Context, c *config.Config) (findings []Finding)
 			findings = append(findings, note(what, fmt.Sprintf("%d can be used; left out: %s", keys.Usable, keys.LeftOut),
 				"Tokens that are signed with a key that is left out are refused."))
 		default:
-			findings = append(findings, ok(what, fmt.Sprintf("%d can be used", keys.Usable)))
+			findings = append(findings, passes(what, fmt.Sprintf("%d can be used", keys.Usable)))
 		}
 	}
 	return findings

@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func TestDamagedContentIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := checkContent(t.Context(), c); got.Outcome != OK {
+	if got := inspectContent(t.Context(), c); got.Outcome != OutcomeOK {
 		t.Errorf("of a good store: %+v", got)
 	}
 	const pageSize = 4096
@@ -36,10 +36,10 @@ func TestDamagedContentIsFound(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := checkContent(t.Context(), c); got.Outcome != Failed || !strings.Contains(got.Advice, "pimsd store restore") {
+	if got := inspectContent(t.Context(), c); got.Outcome != OutcomeFailed || !strings.Contains(got.Advice, "pimsd store restore") {
 		t.Errorf("of a damaged store: %+v", got)
 	}
-	found, _ := checkStore(t.Context(), c)
+	found, _ := inspectStore(t.Context(), c)
 	if Passed(found) {
 		t.Errorf("the check passes: %+v", found)
 	}

@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"net/http"
@@ -22,7 +22,7 @@ func TestProxyThatRefusesIsNamed(t *testing.T) {
 		t.Cleanup(proxy.Close)
 		c := config.Default().Inwebo
 		c.URL, c.ProxyURL = &url.URL{Scheme: "https", Host: "127.0.0.1:443"}, secret.NewText(proxy.URL)
-		findings, _ := checkInwebo(t.Context(), &config.Config{Inwebo: c})
+		findings, _ := inspectInwebo(t.Context(), &config.Config{Inwebo: c})
 		last := findings[len(findings)-1]
 		if last.What != byConnection || !strings.Contains(last.Detail, want) || !strings.Contains(last.Advice, "inwebo.proxy_url") {
 			t.Errorf("HTTP %d: %+v", status, findings)

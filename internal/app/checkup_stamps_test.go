@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"fmt"
@@ -36,7 +36,7 @@ func TestStampsFromTheFutureAreNamed(t *testing.T) {
 	}
 	put("right", record(now.Add(-time.Hour)))
 	put("damaged", "{")
-	if got := checkStamps(t.Context(), store, now); got.Outcome != OK {
+	if got := inspectStamps(t.Context(), store, now); got.Outcome != OutcomeOK {
 		t.Errorf("with stamps of the past: %+v", got)
 	}
 	for n := range 7 {
@@ -49,12 +49,12 @@ func TestStampsFromTheFutureAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := checkStamps(t.Context(), store, now)
-	if got.Outcome != Note || !strings.Contains(got.Detail, `from the future: 8 (account "wrong-0", account "wrong-1"`) ||
+	got := inspectStamps(t.Context(), store, now)
+	if got.Outcome != OutcomeNote || !strings.Contains(got.Detail, `from the future: 8 (account "wrong-0", account "wrong-1"`) ||
 		!strings.HasSuffix(got.Detail, ", …)") || strings.Contains(got.Detail, "right") {
 		t.Errorf("%+v", got)
 	}
-	if got := checkStamps(t.Context(), store, time.Time{}); got.Outcome != Skipped {
+	if got := inspectStamps(t.Context(), store, time.Time{}); got.Outcome != OutcomeSkipped {
 		t.Errorf("without a clock: %+v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/inwebo"
 )
@@ -21,9 +20,9 @@ const (
 	byAnswer     = "inWebo answer"
 )
 
-// checkInwebo sends the host a request that touches no account, and reports each stage of the way to its answer.
-func checkInwebo(ctx context.Context, c *config.Config) ([]Finding, reading) {
-	client, err := app.NewInwebo(c.Inwebo)
+// inspectInwebo sends the host a request that touches no account, and reports each stage of the way to its answer.
+func inspectInwebo(ctx context.Context, c *config.Config) ([]Finding, reading) {
+	client, err := newInwebo(c.Inwebo, nil, nil)
 	if err != nil {
 		return []Finding{fails(byAnswer, err.Error(), "Correct the setting.")}, reading{}
 	}
@@ -39,7 +38,7 @@ func stages(c config.Inwebo, p inwebo.Probe) (findings []Finding) {
 		via = "the proxy of inwebo.proxy_url, for " // its address is not shown: it may hold a password
 	}
 	if len(p.Addresses) > 0 {
-		findings = append(findings, ok(byName, via+target+" is "+strings.Join(p.Addresses, ", ")))
+		findings = append(findings, passes(byName, via+target+" is "+strings.Join(p.Addresses, ", ")))
 	}
 	switch {
 	case p.Err == nil:
@@ -54,10 +53,10 @@ func stages(c config.Inwebo, p inwebo.Probe) (findings []Finding) {
 			"Check inwebo.proxy_url, and what the proxy permits; inWebo is reached at its port 443."))
 	}
 	if p.Peer != "" {
-		findings = append(findings, ok(byConnection, "to "+via+target))
+		findings = append(findings, passes(byConnection, "to "+via+target))
 	}
 	if p.TLS != nil {
-		findings = append(findings, ok(byTLS, describeTLS(p.TLS)))
+		findings = append(findings, passes(byTLS, describeTLS(p.TLS)))
 	} else if p.Err != nil && c.URL.Scheme == "https" {
 		return append(findings, fails(byTLS, p.Err.Error(),
 			"Check inwebo.url and inwebo.ca_file. A proxy that opens TLS needs its authority in inwebo.ca_file."))
@@ -69,7 +68,7 @@ func stages(c config.Inwebo, p inwebo.Probe) (findings []Finding) {
 func answered(c config.Inwebo, p inwebo.Probe) Finding {
 	switch {
 	case p.Err == nil:
-		return ok(byAnswer, fmt.Sprintf("the mAccess service, in %v", p.Took.Round(time.Millisecond)))
+		return passes(byAnswer, fmt.Sprintf("the mAccess service, in %v", p.Took.Round(time.Millisecond)))
 	case errors.Is(p.Err, inwebo.ErrNotService), errors.Is(p.Err, inwebo.ErrNotUnderstood):
 		return fails(byAnswer, p.Err.Error(),
 			fmt.Sprintf("Check inwebo.url and inwebo.path (%s): newer versions of the service use /iwcxf/MAC.", c.Path))

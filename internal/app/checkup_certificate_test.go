@@ -1,4 +1,4 @@
-package checkup
+package app
 
 import (
 	"crypto/ecdsa"
@@ -49,16 +49,16 @@ func TestTheEndOfACertificateIsToldInTime(t *testing.T) {
 		at   time.Time
 		want Outcome
 	}{
-		"good":              {key, now, OK},
-		"over soon":         {key, now.Add(17 * 24 * time.Hour), Note},
-		"over":              {key, now.Add(31 * 24 * time.Hour), Failed},
-		"not yet":           {key, now.Add(-2 * time.Hour), Failed},
-		"of another key":    {other, now, Failed},
-		"key is not there":  {"none", now, Failed},
-		"key is no key":     {certificate, now, Failed},
-		"good at the start": {key, now.Add(-time.Hour), OK},
+		"good":              {key, now, OutcomeOK},
+		"over soon":         {key, now.Add(17 * 24 * time.Hour), OutcomeNote},
+		"over":              {key, now.Add(31 * 24 * time.Hour), OutcomeFailed},
+		"not yet":           {key, now.Add(-2 * time.Hour), OutcomeFailed},
+		"of another key":    {other, now, OutcomeFailed},
+		"key is not there":  {"none", now, OutcomeFailed},
+		"key is no key":     {certificate, now, OutcomeFailed},
+		"good at the start": {key, now.Add(-time.Hour), OutcomeOK},
 	} {
-		if got := checkPair("certificate", "the settings", certificate, tc.key, tc.at); got.Outcome != tc.want {
+		if got := inspectPair("certificate", "the settings", certificate, tc.key, tc.at); got.Outcome != tc.want {
 			t.Errorf("%s: %+v, want %s", name, got, tc.want)
 		}
 	}
