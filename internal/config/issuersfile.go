@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -45,42 +44,6 @@ func (i *Issuer) fields() []issuerField {
 		},
 		{name: "scopes", list: &i.Scopes, preset: "`[otp]`", what: "A list of what its tokens allow: `otp`, `enroll`, `unlock`."},
 	}
-}
-
-const issuersManualHead = `
-## Issuers of tokens
-
-The file that «jwt.issuers_file» names is a list, in YAML or JSON. What is left out has its default; a name that is not
-known is an error here as well.
-
-«««yaml
-- name: login
-  url: https://login.example.com/
-  jwks_url: https://login.example.com/.well-known/jwks.json
-  audiences: [pimsd]
-  typ: at+jwt
-  account_prefix: login/
-- name: workshop
-  url: https://workshop.example.com
-  jwks_url: https://workshop.example.com/jwks
-  audiences: [pims-otp, pims-enroll]
-  algorithms: [ES256]
-  account_claim: garage_id
-  account_prefix: workshop/
-  scopes: [otp, enroll]
-«««
-
-| name | default | what it is |
-|---|---|---|
-`
-
-func issuersManual() string {
-	var b strings.Builder
-	b.WriteString(strings.ReplaceAll(issuersManualHead, "«««", "```"))
-	for _, field := range new(Issuer).fields() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", field.name, field.preset, field.what)
-	}
-	return strings.NewReplacer("«", "`", "»", "`").Replace(b.String())
 }
 
 // readIssuers reads the file that a setting names, when there is one.

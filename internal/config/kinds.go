@@ -253,3 +253,11 @@ func checkURL(s string, schemes []string) error {
 	}
 	return nil
 }
+
+// jsonSchema is a JSON schema of draft 7.
+type jsonSchema map[string]any
+
+// matching is the schema of a text that the whole of the regular expression matches.
+func matching(expr string) jsonSchema {
+	return jsonSchema{"type": "string", "pattern": fmt.Sprintf("^(?:%s)$", expr)}
+}

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// This file makes the documents that are kept in the repository from the settings: docs/configuration.md and the schemas of the chart.
+
+const manualHead = `# Configuration
+
+<!-- Made from the settings themselves by «go test ./internal/config -update»: change them there. -->
+
+Every setting has three names: one in the file, one in the environment, one as a flag. The environment wins over the file,
+and flags win over both. «pimsd.example.yaml» is a file with every setting, commented out.
+
+- The file is YAML: sections of «name: value». It is named by «` + EnvFile + `» or «--` + FlagFile + `»; without
+  either, none is read.
+- A name that is not known is an error, in the file and among the variables that start with «` + envPrefix + `». So is a
+  value that is wrong, even where another one overrides it. All faults are reported at once, and pimsd does not start
+  with any.
+- A secret can be given as the name of a file that holds it, under its name with «_file» or «_FILE» added. Its value is
+  no flag, since every user of a machine can read the arguments of its processes.
+- A UTF-8 byte order mark at the start of a file or a value, and one line break at its end, do not count.
+- Only the owner of a file with a secret may write it, its group may read it, and no other user may do anything with it: make it
+  «0600» or «0640». Docker, Swarm and Kubernetes mount secrets with «0444», «0644» or «0660»: on tmpfs or a read-only mount
+  these are accepted, with a warning.
+- A duration is a number with its unit: «500ms», «15s», «2m», «30d».
+`
+
+// Manual returns docs/configuration.md.
+func Manual() string {
+	var b strings.Builder
+	b.WriteString(strings.NewReplacer("«", "`", "»", "`").Replace(manualHead))
+	for _, g := range Default().groups() {
+		fmt.Fprintf(&b, "\n## %s\n\n| setting | value | default | what it is, and what follows from it |\n|---|---|---|---|\n", g.title)
+		for _, s := range g.inFileOrder() {
+			names := strings.Join(s.names(), "<br>")
+			fmt.Fprintf(&b, "| %s | %s | %s | %s %s |\n", names, s.unit, orEmpty(s.preset), sentence(s.what), s.effect)
+		}
+	}
+	b.WriteString(issuersManual())
+	return b.String()
+}
+
+// names returns all names of a setting, formatted as code.
+func (s setting) names() []string {
+	names := []string{s.key, s.env()}
+	if s.secret {
+		names = append(names, s.inFile().key, s.inFile().env(), "--"+s.inFile().flag())
+	} else {
+		names = append(names, "--"+s.flag())
+	}
+	for i, name := range names {
+		names[i] = "`" + name + "`"
+	}
+	return names
+}
+
+func orEmpty(preset string) string {
+	if preset == "" {
+		return "empty"
+	}
+	return "`" + preset + "`"
+}
+
+const issuersManualHead = `
+## Issuers of tokens
+
+The file that «jwt.issuers_file» names is a list, in YAML or JSON. What is left out has its default; a name that is not
+known is an error here as well.
+
+«««yaml
+- name: login
+  url: https://login.example.com/
+  jwks_url: https://login.example.com/.well-known/jwks.json
+  audiences: [pimsd]
+  typ: at+jwt
+  account_prefix: login/
+- name: workshop
+  url: https://workshop.example.com
+  jwks_url: https://workshop.example.com/jwks
+  audiences: [pims-otp, pims-enroll]
+  algorithms: [ES256]
+  account_claim: garage_id
+  account_prefix: workshop/
+  scopes: [otp, enroll]
+«««
+
+| name | default | what it is |
+|---|---|---|
+`
+
+func issuersManual() string {
+	var b strings.Builder
+	b.WriteString(strings.ReplaceAll(issuersManualHead, "«««", "```"))
+	for _, field := range new(Issuer).fields() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", field.name, field.preset, field.what)
+	}
+	return strings.NewReplacer("«", "`", "»", "`").Replace(b.String())
+}
+
+// Schemas returns JSON schemas of a file of settings and of a file of issuers, by name: "settings" and "issuers". Names, types and
+// units are in them; what depends on several settings is not. The settings elsewhere take any value: what uses the schemas refuses them
+// with an error of its own, which says where to give them.
+func Schemas(elsewhere []string) map[string]any {
+	root, sections := jsonSchema{}, map[string]jsonSchema{}
+	for _, n := range namesOf(Default().settings()) {
+		form := n.value.schema
+		switch {
+		case slices.Contains(elsewhere, n.inYAML):
+			form = nil
+		case form == nil || n.isFile:
+			form = jsonSchema{"type": "string"}
+		}
+		described := jsonSchema{"description": sentence(strings.ReplaceAll(n.what, "`", ""))}
+		maps.Copy(described, form)
+		section, name, nested := strings.Cut(n.inYAML, ".")
+		if !nested {
+			root[section] = described
+			continue
+		}
+		if sections[section] == nil {
+			sections[section] = jsonSchema{}
+			root[section] = closed(sections[section])
+		}
+		sections[section][name] = described
+	}
+	return map[string]any{"settings": closed(root), "issuers": issuersSchema()}
+}
+
+// closed is the schema of an object with these properties and no others.
+func closed(properties jsonSchema) jsonSchema {
+	return jsonSchema{"type": "object", "additionalProperties": false, "properties": properties}
+}
+
+func issuersSchema() jsonSchema {
+	properties, required := jsonSchema{}, []string{}
+	for _, field := range new(Issuer).fields() {
+		form := jsonSchema{"type": "string"}
+		if field.list != nil {
+			form = jsonSchema{"type": "array", "items": jsonSchema{"type": "string"}, "minItems": 1}
+		}
+		properties[field.name] = form
+		if field.preset == "required" {
+			required = append(required, field.name)
+		}
+	}
+	issuer := closed(properties)
+	issuer["required"] = required
+	return jsonSchema{"type": "array", "items": issuer}
+}
