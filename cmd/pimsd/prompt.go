@@ -7,8 +7,6 @@ import (
 	"io"
 	"strings"
 
-	"golang.org/x/term"
-
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -48,11 +46,10 @@ func checkPIN(typed string) (secret.Text, error) {
 
 // readHidden reads a line: on a terminal after the prompt, without an echo, until errEnded; elsewhere as readLine does.
 func (p process) readHidden(ctx context.Context, prompt string) (string, error) {
-	fd := int(p.stdin.Fd())
-	if !term.IsTerminal(fd) {
+	if !input.IsTerminal(p.stdin) {
 		return p.readLine(ctx)
 	}
-	showAgain, err := hideEcho(fd)
+	showAgain, err := input.HideEcho(p.stdin)
 	if err != nil {
 		return "", fmt.Errorf("the terminal goes on showing what is typed: %w", err)
 	}

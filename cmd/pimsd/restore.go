@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
@@ -37,7 +36,7 @@ Nothing of the present store is changed before the new one is complete. Killed a
 		if err := refusePostgres(c, adviceRestore); err != nil {
 			return err
 		}
-		if !*sure && (args[0] == standardStream || !term.IsTerminal(int(p.stdin.Fd()))) {
+		if !*sure && (args[0] == standardStream || !input.IsTerminal(p.stdin)) {
 			return usageError{errors.New("there is no terminal to ask whether it is meant: add --yes")}
 		}
 		ctx, file := cmd.Context(), args[0]

@@ -2,8 +2,7 @@ package admission
 
 import (
 	"sync"
-
-	"golang.org/x/time/rate"
+	"time"
 )
 
 // remembered is how many callers a generation has; there are two of them.
@@ -14,11 +13,10 @@ const remembered = 8192
 // It remembers those who sent last, two generations of them: a forgotten caller has been idle while thousands of others
 // sent, and begins again.
 type Rates struct {
-	each  rate.Limit
-	burst int
+	pace pace
 
 	mu         sync.Mutex
-	young, old map[string]*rate.Limiter
+	young, old map[string]time.Time // the bucket of each caller: when it is full
 }
 
 // NewRates lets each caller send so many a second, and burst at once after a pause. With a rate of 0 it returns nil.
@@ -26,7 +24,8 @@ func NewRates(perSecond, burst int) *Rates {
 	if perSecond == 0 {
 		return nil
 	}
-	return &Rates{each: rate.Limit(perSecond), burst: burst, young: map[string]*rate.Limiter{}}
+	interval := time.Second / time.Duration(perSecond)
+	return &Rates{pace: pace{interval, time.Duration(burst) * interval}, young: map[string]time.Time{}}
 }
 
 // Allow counts one that the caller sends, and reports whether it may. What was too fast does not count: a caller who then
@@ -37,21 +36,13 @@ func (r *Rates) Allow(caller string) (ok bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.of(caller).Allow()
-}
-
-// of returns the caller's limiter.
-func (r *Rates) of(caller string) *rate.Limiter {
-	limiter := r.young[caller]
-	if limiter != nil {
-		return limiter
+	full, known := r.young[caller]
+	if !known {
+		full = r.old[caller]
+		if len(r.young) >= remembered {
+			r.old, r.young = r.young, map[string]time.Time{}
+		}
 	}
-	if limiter = r.old[caller]; limiter == nil {
-		limiter = rate.NewLimiter(r.each, r.burst)
-	}
-	if len(r.young) >= remembered {
-		r.old, r.young = r.young, map[string]*rate.Limiter{}
-	}
-	r.young[caller] = limiter
-	return limiter
+	r.young[caller], ok = r.pace.take(full, time.Now())
+	return ok
 }

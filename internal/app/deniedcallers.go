@@ -9,18 +9,18 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
-// Bounds of the lines that each kind of caller can cause: that many at once, and that many a second from then on.
+// Bounds of the lines that each kind of caller can cause: that many at once, and one in each interval from then on.
 const (
-	deniedBurst     = 100
-	deniedPerSecond = 1
+	deniedBurst    = 100
+	deniedInterval = time.Second
 )
 
 // The outcomes of refused callers in the audit log. The text of each never changes.
@@ -46,7 +46,7 @@ type deniedCallers struct {
 	metrics *telemetry.Metrics
 	lines   chan otp.AuditEntry
 
-	unknownLimit, faultLimit, knownLimit *rate.Limiter
+	unknownLimit, faultLimit, knownLimit *admission.Limiter
 
 	mu     sync.Mutex
 	recent map[otp.AuditEntry]time.Time // lines without Transaction, of known callers
@@ -58,7 +58,7 @@ const (
 )
 
 func newDeniedCallers(store Store, logger *zap.Logger, metrics *telemetry.Metrics) *deniedCallers {
-	limit := func() *rate.Limiter { return rate.NewLimiter(deniedPerSecond, deniedBurst) }
+	limit := func() *admission.Limiter { return admission.NewLimiter(deniedInterval, deniedBurst) }
 	return &deniedCallers{
 		store: store, logger: logger, metrics: metrics, lines: make(chan otp.AuditEntry, 3*deniedBurst),
 		unknownLimit: limit(), faultLimit: limit(), knownLimit: limit(), recent: make(map[otp.AuditEntry]time.Time),

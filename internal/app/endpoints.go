@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-chi/chi/v5/middleware"
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	openapi "github.com/pimsd/pimsd/api"
 	"github.com/pimsd/pimsd/internal/admission"
@@ -185,20 +184,20 @@ const connectionLogInterval = 10 * time.Second
 // watchConnections returns what counts and logs the connections of a listener.
 func (a *App) watchConnections(metrics *telemetry.Metrics, listener string, limit int) func(connectionEvent) {
 	counts := metrics.WatchConnections(listener)
-	full, failed := rate.Sometimes{Interval: connectionLogInterval}, rate.Sometimes{Interval: connectionLogInterval}
+	full, failed := admission.NewLimiter(connectionLogInterval, 1), admission.NewLimiter(connectionLogInterval, 1)
 	return func(e connectionEvent) {
 		switch {
 		case e.Err != nil:
 			counts.Failed()
-			failed.Do(func() {
+			if failed.Allow() {
 				a.logger.Error("connections cannot be accepted", zap.String("listener", listener), zap.Error(e.Err))
-			})
+			}
 		case e.Shed:
 			counts.Shed()
-			full.Do(func() {
+			if full.Allow() {
 				a.logger.Warn("the listener has all the connections that it may have: those without a request are closed for new ones",
 					zap.String("listener", listener), zap.Int("limit", limit))
-			})
+			}
 		default:
 			counts.Changed(e.Change)
 		}

@@ -7,16 +7,16 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"golang.org/x/time/rate"
 
+	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/api"
 )
 
-// Bounds of the log lines of each kind of request that could otherwise fill the log: that many at once, and that many a second for
-// ever.
+// Bounds of the log lines of each kind of request that could otherwise fill the log: that many at once, and one in each
+// interval for ever.
 const (
-	lineBurst     = 100
-	linePerSecond = 1
+	lineBurst    = 100
+	lineInterval = time.Second
 )
 
 // leftOutInterval is how often the log says how many lines were left out.
@@ -33,14 +33,14 @@ type requestLines struct {
 
 // lineLimit is the bound of one kind of line.
 type lineLimit struct {
-	limiter *rate.Limiter
+	limiter *admission.Limiter
 	leftOut atomic.Uint64 // since they were last told
 }
 
 func newRequestLines(logger *zap.Logger) *requestLines {
 	l := &requestLines{logger: logger}
 	for _, limit := range []*lineLimit{&l.unknown, &l.shed, &l.unknownFaults} {
-		limit.limiter = rate.NewLimiter(linePerSecond, lineBurst)
+		limit.limiter = admission.NewLimiter(lineInterval, lineBurst)
 	}
 	return l
 }

@@ -14,7 +14,6 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"golang.org/x/term"
 
 	"github.com/pimsd/pimsd/internal/input"
 )
@@ -64,7 +63,7 @@ func NewLog(w io.Writer, level, format string) (*Log, error) {
 func formOf(w io.Writer, format string) (zapcore.Encoder, func([]byte) []byte, error) {
 	if format == FormatAuto {
 		format = FormatJSON
-		if file, is := w.(*os.File); is && term.IsTerminal(int(file.Fd())) {
+		if file, is := w.(*os.File); is && input.IsTerminal(file) {
 			format = FormatText
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -28,7 +27,7 @@ type TraceConfig struct {
 // NewTraces returns a Traces. It does not connect: a collector that cannot be reached costs spans and nothing else, and Failed is called.
 // The log of OpenTelemetry itself is discarded, because it repeats what it cannot read of its variables, among them tokens.
 func NewTraces(ctx context.Context, c TraceConfig) (*Traces, error) {
-	otel.SetLogger(logr.Discard())
+	setZero(otel.SetLogger)
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.URL))
 	if err != nil {
 		return nil, err
@@ -39,6 +38,12 @@ func NewTraces(ctx context.Context, c TraceConfig) (*Traces, error) {
 		trace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", "pimsd"), attribute.String("service.version", c.Version))),
 	)}, nil
+}
+
+// setZero sets a value to the zero of its type. That of a logger discards everything.
+func setZero[T any](set func(T)) {
+	var zero T
+	set(zero)
 }
 
 // Tracer makes spans.

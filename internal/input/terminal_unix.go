@@ -1,11 +1,22 @@
 //go:build linux || darwin
 
-package main
+package input
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
 
-// hideEcho makes the terminal hide what is typed, line by line, until show is called.
-func hideEcho(fd int) (show func(), err error) {
+	"golang.org/x/sys/unix"
+)
+
+// IsTerminal reports whether a file is a terminal.
+func IsTerminal(file *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(file.Fd()), readTermios)
+	return err == nil
+}
+
+// HideEcho makes a terminal hide what is typed, line by line, until show is called.
+func HideEcho(terminal *os.File) (show func(), err error) {
+	fd := int(terminal.Fd())
 	before, err := unix.IoctlGetTermios(fd, readTermios)
 	if err != nil {
 		return nil, err
