@@ -156,13 +156,13 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"PIMSD_STOP_DRAIN_DELAY":        {"-1s", "6m"},
 		"PIMSD_PIN_GUARD_ATTEMPTS":      {"3", "-1", "1.5", "two", ""},
 		"PIMSD_QUOTA_OTPS_PER_DAY":      {"-1", "1000001"},
-		"PIMSD_INWEBO_URL":              {"", "otp.mpsa.com", "ftp://h", "https://", "https://:1", "https://h/iwws", "https://h?a", "https://u:p@h"},
+		"PIMSD_INWEBO_URL":              {"", "otp.mpsa.com", "ftp://h", "https://", "https://:1", "https://h/iwws", "https://h?a", "https://u:p@h", "https://münchen.example"},
 		"PIMSD_INWEBO_PATH":             {"", "iwws/MAC", "/a b", "/a?b", "/a#b"},
 		"PIMSD_INWEBO_MACID":            {"", "BB8E981582B0F31353108FB020BEAD1C", "bb8e981582b0f31353108fb020bead1"},
 		"PIMSD_INWEBO_VERSION":          {"", "1.0", "a/b/c", "a /b"},
 		"PIMSD_INWEBO_LANGUAGE":         {"", "FR", "fra"},
 		"PIMSD_INWEBO_SERVICE":          {"a\nb", strings.Repeat("a", 129)},
-		"PIMSD_INWEBO_PROXY_URL":        {"h:3128", "ftp://h", "http://", "http://u:p#w@h", "http://u:p/w@h", "http://u:50%@h", "http://u:p\nw@h"},
+		"PIMSD_INWEBO_PROXY_URL":        {"socks5://h:1080", "http://u:p@münchen.example:3128", "h:3128", "ftp://h", "http://", "http://u:p#w@h", "http://u:p/w@h", "http://u:50%@h", "http://u:p\nw@h"},
 		"PIMSD_INWEBO_EXCHANGE_TIMEOUT": {"99ms", "3m"},
 		"PIMSD_LOG_FORMAT":              {"", "xml", "JSON"},
 	} {
@@ -187,7 +187,7 @@ func TestValuesThatAreTaken(t *testing.T) {
 		"PIMSD_INWEBO_URL":         {"http://127.0.0.1:9800", "https://otp.mpsa.com/"},
 		"PIMSD_INWEBO_SERVICE":     {"", "4711", "Garage, côté jardin"},
 		"PIMSD_LOG_FORMAT":         {"auto", "json", "text"},
-		"PIMSD_INWEBO_PROXY_URL":   {"", "socks5://u:p@h:1080"},
+		"PIMSD_INWEBO_PROXY_URL":   {"", "http://u:p@h:3128"},
 	} {
 		for _, value := range values {
 			environment{environ: []string{name + "=" + value}}.mustLoad(t)

@@ -58,8 +58,8 @@ func (c *Config) exchangeSettings() []setting {
 		},
 		{
 			key: "inwebo.proxy_url", unit: "URL", secret: true,
-			value:  secretURL(&c.Inwebo.ProxyURL, "http", "https", "socks5"),
-			what:   "the proxy between pimsd and inWebo, `http://`, `https://` or `socks5://`; a secret, since it may carry a password",
+			value:  secretURL(&c.Inwebo.ProxyURL, "http", "https"),
+			what:   "the proxy between pimsd and inWebo, `http://` or `https://`; a secret, since it may carry a password",
 			effect: "Empty: none. The usual proxy variables of the environment are not read.",
 		},
 		{

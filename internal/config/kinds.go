@@ -201,12 +201,21 @@ func baseURL(p **url.URL) value {
 				*u != (url.URL{Scheme: u.Scheme, Host: u.Host}) {
 				return errors.New("is not a URL of scheme and host alone: use one such as https://otp.mpsa.com")
 			}
+			if !isASCII(u.Host) {
+				return errNotASCII
+			}
 			*p = u
 			return nil
 		},
 		text:   func() string { return (*p).String() },
 		schema: matching(`https?://[^/?#@]+/?`),
 	}
+}
+
+var errNotASCII = errors.New("has a host that is not ASCII: write the name as DNS has it, such as xn--mnchen-3ya.example")
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // secretText is a secret of any form; the package that uses it validates it.
@@ -248,8 +257,12 @@ func checkURL(s string, schemes []string) error {
 	if end := strings.LastIndex(rest, "@"); end >= 0 && (strings.ContainsAny(rest[:end], "#/?@ ") || !escapes(rest[:end])) {
 		return errEscape
 	}
-	if u, err := url.Parse(s); err != nil || u.Host == "" {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "":
 		return form
+	case !isASCII(u.Host):
+		return errNotASCII
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type Config struct {
 	ExchangeTimeout time.Duration // one request and its answer, the name look-up and the connection included
 	DialTimeout     time.Duration // looking up the name and connecting, and again each step of a proxy and of TLS
 
-	Proxy             *url.URL         // http, https or socks5; nil: none, the environment is not asked
+	Proxy             *url.URL         // http or https; nil: none, the environment is not asked
 	RootCAs           *x509.CertPool   // nil: the system's
 	ClientCertificate *tls.Certificate // nil: none
 

@@ -7,9 +7,6 @@ import (
 	"net"
 	"net/url"
 	"time"
-
-	"golang.org/x/net/idna"
-	"golang.org/x/net/proxy"
 )
 
 // dialer makes connections to one host: directly or through a proxy, with TLS or without.
@@ -41,7 +38,7 @@ func newDialer(config Config) (*dialer, error) {
 
 // endpoint returns the host, the address and the TLS configuration of what a URL names.
 func endpoint(u *url.URL, config Config) (host, address string, _ *tls.Config, _ error) {
-	ports := map[string]string{"http": "80", "https": "443", "socks5": "1080"}
+	ports := map[string]string{"http": "80", "https": "443"}
 	port, ok := ports[u.Scheme]
 	if !ok {
 		return "", "", nil, errScheme
@@ -50,9 +47,6 @@ func endpoint(u *url.URL, config Config) (host, address string, _ *tls.Config, _
 		port = u.Port()
 	}
 	host = u.Hostname()
-	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
-		host = ascii
-	}
 	address = net.JoinHostPort(host, port)
 	if u.Scheme != "https" {
 		return host, address, nil, nil
@@ -68,7 +62,7 @@ func endpoint(u *url.URL, config Config) (host, address string, _ *tls.Config, _
 // isForward reports whether requests go to the proxy itself, which forwards them: without TLS to inWebo there is no
 // tunnel.
 func (d *dialer) isForward() bool {
-	return d.proxy != nil && d.proxy.Scheme != "socks5" && d.tls == nil
+	return d.proxy != nil && d.tls == nil
 }
 
 // dial makes a connection. Looking up the name, connecting, and each step through a proxy and of TLS end with ctx.
@@ -99,11 +93,8 @@ func (j *journey) abandon() {
 
 // reach connects to inWebo, or to the proxy and through it.
 func (d *dialer) reach(ctx context.Context, way *journey) error {
-	switch {
-	case d.proxy == nil:
+	if d.proxy == nil {
 		return d.connect(ctx, way, d.address)
-	case d.proxy.Scheme == "socks5":
-		return d.throughSOCKS(ctx, way)
 	}
 	if err := d.connect(ctx, way, d.proxyAddress); err != nil {
 		return err
@@ -136,46 +127,4 @@ func (d *dialer) secure(ctx context.Context, way *journey, config *tls.Config) e
 	}
 	way.conn = secured
 	return nil
-}
-
-// throughSOCKS connects to inWebo through a SOCKS5 proxy.
-func (d *dialer) throughSOCKS(ctx context.Context, way *journey) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*d.timeout) // connecting to the proxy, and then through it
-	defer cancel()
-	var auth *proxy.Auth
-	if user := d.proxy.User; user != nil {
-		password, _ := user.Password()
-		auth = &proxy.Auth{User: user.Username(), Password: password}
-	}
-	socks, err := proxy.SOCKS5("tcp", d.proxyAddress, auth, connector{d, way})
-	if err != nil {
-		return err
-	}
-	through, ok := socks.(proxy.ContextDialer)
-	if !ok {
-		return errScheme
-	}
-	made, err := through.DialContext(ctx, "tcp", d.address)
-	if err != nil {
-		return err
-	}
-	way.conn = made
-	return nil
-}
-
-// connector makes the TCP connection for a SOCKS5 proxy.
-type connector struct {
-	*dialer
-	way *journey
-}
-
-// Dial is not used, and is part of proxy.Dialer.
-func (c connector) Dial(network, address string) (net.Conn, error) {
-	return c.DialContext(context.Background(), network, address)
-}
-
-// DialContext connects to address, which is that of the proxy.
-func (c connector) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
-	err := c.connect(ctx, c.way, address)
-	return c.way.tcp, err
 }

@@ -3,7 +3,6 @@ package inwebo_test
 import (
 	"bufio"
 	"crypto/tls"
-	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
@@ -46,30 +45,6 @@ func tunneling(t *testing.T) func(int, *rawConn) {
 	}
 }
 
-// socks is a SOCKS5 proxy that asks for a password.
-func socks(t *testing.T) func(int, *rawConn) {
-	return func(_ int, conn *rawConn) {
-		expect := func(want string) {
-			got := make([]byte, len(want))
-			if _, err := io.ReadFull(conn.reader, got); err != nil || string(got) != want {
-				t.Errorf("the proxy got %q, %v; want %q", got, err, want)
-			}
-		}
-		expect("\x05\x02\x00\x02") // with or without a password
-		conn.say("\x05\x02")
-		expect("\x01\x06" + canary + "\x06" + canary)
-		conn.say("\x01\x00")
-		expect("\x05\x01\x00\x01")
-		address := make([]byte, 6)
-		if _, err := io.ReadFull(conn.reader, address); err != nil {
-			t.Error(err)
-		}
-		conn.say("\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
-		to := net.TCPAddr{IP: net.IP(address[:4]), Port: int(binary.BigEndian.Uint16(address[4:]))}
-		relay(t, conn, to.String())
-	}
-}
-
 // counted counts the connections that a proxy serves.
 func counted(tunnels *atomic.Int32, serve func(int, *rawConn)) func(int, *rawConn) {
 	return func(n int, conn *rawConn) {
@@ -85,9 +60,6 @@ func TestProxiesOfTLS(t *testing.T) {
 	for name, proxy := range map[string]func(tunnels *atomic.Int32) string{
 		"HTTP":  func(tunnels *atomic.Int32) string { return serveRaw(t, counted(tunnels, tunneling(t))) },
 		"HTTPS": func(tunnels *atomic.Int32) string { return serveSecure(t, certificate, counted(tunnels, tunneling(t))) },
-		"SOCKS5": func(tunnels *atomic.Int32) string {
-			return strings.Replace(serveRaw(t, counted(tunnels, socks(t))), "http:", "socks5:", 1)
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var tunnels atomic.Int32
@@ -116,21 +88,10 @@ func TestProxiesOfTLS(t *testing.T) {
 	}
 }
 
-// Without TLS to inWebo, an HTTP proxy forwards the requests, and a SOCKS5 proxy tunnels them.
+// Without TLS to inWebo, a proxy forwards the requests.
 func TestProxiesWithoutTLS(t *testing.T) {
-	base := serveRaw(t, func(_ int, conn *rawConn) {
-		for request := conn.request(); request != nil; request = conn.request() {
-			conn.answer(otpSetup.answer)
-		}
-	})
-	config := target(t, base)
-	throughProxy(t, strings.Replace(serveRaw(t, socks(t)), "http:", "socks5:", 1))(&config)
-	if err := otpSetup.make(t, newClient(t, config)); err != nil {
-		t.Error(err)
-	}
-
 	ours := newAuthority(t)
-	config = target(t, "http://c4n4ry..invalid:81/pre")
+	config := target(t, "http://c4n4ry..invalid:81/pre")
 	config.RootCAs = ours.pool()
 	throughProxy(t, serveSecure(t, ours.issue(t, loopback()), func(_ int, conn *rawConn) {
 		line, _ := conn.reader.ReadString('\n')
@@ -177,16 +138,14 @@ func TestProxiesThatMakeNoTunnel(t *testing.T) {
 			answers("HTTP/1.1 202 c4n4ry\r\n\r\n"), nil, inwebo.ErrNetwork,
 			"the proxy refuses to connect to inWebo: check inwebo.url and the rules of the proxy (HTTP 202)",
 		},
-		"more than a tunnel":     {answers("HTTP/1.1 200 c4n4ry\r\n\r\nc4n4ry"), nil, inwebo.ErrNetwork, noHTTP},
-		"nothing":                {answers(""), nil, inwebo.ErrNetwork, "the connection was cut"},
-		"no HTTP":                {answers("SSH-2.0-c4n4ry\r\n"), nil, inwebo.ErrNetwork, noHTTP},
-		"a tunnel that ends":     {answers("HTTP/1.1 200 c4n4ry\r\n\r\n"), nil, inwebo.ErrNetwork, "the connection was cut"},
-		"silence":                {serveRaw(t, func(_ int, conn *rawConn) { conn.wait() }), soonLate, inwebo.ErrLate, ""},
-		"1xx without end":        {serveRaw(t, func(_ int, conn *rawConn) { conn.request(); repeats("", "HTTP/1.1 103 c4n4ry\r\n\r\n")(conn) }), nil, inwebo.ErrNetwork, noHTTP},
-		"a header without end":   {serveRaw(t, func(_ int, conn *rawConn) { conn.request(); repeats("HTTP/1.1 200 OK\r\n", "A: c4n4ry\r\n")(conn) }), nil, inwebo.ErrNetwork, noHTTP},
-		"no TLS at the proxy":    {strings.Replace(answers("c4n4ry"), "http:", "https:", 1), nil, inwebo.ErrNetwork, "it does not speak TLS"},
-		"SOCKS5, silence":        {strings.Replace(serveRaw(t, func(_ int, conn *rawConn) { conn.wait() }), "http:", "socks5:", 1), soonLate, inwebo.ErrLate, ""},
-		"SOCKS5, another speech": {strings.Replace(serveRaw(t, func(_ int, conn *rawConn) { conn.say("HTTP/1.1 400 c4n4ry\r\n\r\n"); conn.hangUp() }), "http:", "socks5:", 1), nil, inwebo.ErrNetwork, noHTTP},
+		"more than a tunnel":   {answers("HTTP/1.1 200 c4n4ry\r\n\r\nc4n4ry"), nil, inwebo.ErrNetwork, noHTTP},
+		"nothing":              {answers(""), nil, inwebo.ErrNetwork, "the connection was cut"},
+		"no HTTP":              {answers("SSH-2.0-c4n4ry\r\n"), nil, inwebo.ErrNetwork, noHTTP},
+		"a tunnel that ends":   {answers("HTTP/1.1 200 c4n4ry\r\n\r\n"), nil, inwebo.ErrNetwork, "the connection was cut"},
+		"silence":              {serveRaw(t, func(_ int, conn *rawConn) { conn.wait() }), soonLate, inwebo.ErrLate, ""},
+		"1xx without end":      {serveRaw(t, func(_ int, conn *rawConn) { conn.request(); repeats("", "HTTP/1.1 103 c4n4ry\r\n\r\n")(conn) }), nil, inwebo.ErrNetwork, noHTTP},
+		"a header without end": {serveRaw(t, func(_ int, conn *rawConn) { conn.request(); repeats("HTTP/1.1 200 OK\r\n", "A: c4n4ry\r\n")(conn) }), nil, inwebo.ErrNetwork, noHTTP},
+		"no TLS at the proxy":  {strings.Replace(answers("c4n4ry"), "http:", "https:", 1), nil, inwebo.ErrNetwork, "it does not speak TLS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
