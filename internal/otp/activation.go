@@ -93,7 +93,7 @@ func (a *activation) writeAttempt(ctx context.Context, base Record, body []byte)
 		return err
 	}
 	next.Guard = guard
-	w, err := a.call.writeOf(a.call.nextWriteID(), base, next, StageAttempt, "")
+	w, err := a.call.writeOf(a.call.nextWriteID(), &base, &next, StageAttempt, "")
 	if err == nil {
 		w.Over = body
 		err = a.service.writeVerified(ctx, CommitLease, w)

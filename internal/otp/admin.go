@@ -180,7 +180,7 @@ func (s *Service) tryChange(
 	if err != nil {
 		return s.refused(ctx, c, found, corrected, wasAhead, err)
 	}
-	w, err := c.writeOf(c.nextWriteID(), found, next, stage, outcome)
+	w, err := c.writeOf(c.nextWriteID(), &found, &next, stage, outcome)
 	if err != nil {
 		return wrapCause(ErrStore, err)
 	}

@@ -8,16 +8,16 @@ import (
 // settleParams is what applyOutcome must know of the conversation whose outcome it applies.
 type settleParams struct {
 	conversation string
-	rounds       int    // rounds that inWebo accepted before this outcome
-	enrolls      bool   // it enrolls a device
-	last         bool   // it was going to send nothing more after this outcome
-	written      Record // the record as the conversation last wrote it
+	rounds       int     // rounds that inWebo accepted before this outcome
+	enrolls      bool    // it enrolls a device
+	last         bool    // it was going to send nothing more after this outcome
+	written      *Record // the record as the conversation last wrote it
 }
 
 // settleParams returns the parameters for an outcome of the conversation.
 func (c *conversation) settleParams(last bool) settleParams {
 	return settleParams{
-		conversation: c.id, rounds: c.rounds, enrolls: c.action == actionEnroll, last: last, written: c.record,
+		conversation: c.id, rounds: c.rounds, enrolls: c.action == actionEnroll, last: last, written: &c.record,
 	}
 }
 
@@ -62,7 +62,7 @@ type settleFacts struct {
 }
 
 // factsAbout returns the facts that decide what r keeps of the outcome.
-func (p settleParams) factsAbout(r Record, o outcome) settleFacts {
+func (p settleParams) factsAbout(r *Record, o outcome) settleFacts {
 	return settleFacts{outcome: o, leased: r.isLeasedBy(p.conversation), last: p.last, enrolls: p.enrolls, rounds: p.rounds}
 }
 
@@ -147,7 +147,7 @@ func (f settleFacts) callerErr(superseded bool) error {
 // and created again. Its revisions began elsewhere, so the steps are compared instead, and a device that the outcome may be about is in
 // doubt.
 func (r Record) applyOutcome(p settleParams, o outcome, now time.Time) (_ Record, superseded bool) {
-	facts := p.factsAbout(r, o)
+	facts := p.factsAbout(&r, o)
 	leaseRevision, known := r.leaseOf(p.conversation)
 	if known {
 		superseded = r.MovedBy > leaseRevision

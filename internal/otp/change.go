@@ -14,7 +14,7 @@ type change interface {
 	// apply returns r with the change. written is the record as the conversation last wrote it: r may have been deleted, restored or
 	// replaced since. leaseRevision is that of the conversation's lease. apply reports false, and changes nothing, when the device of r
 	// is not the one that the answer is about.
-	apply(r, written Record, now time.Time, leaseRevision uint64) (_ Record, fits bool)
+	apply(r Record, written *Record, now time.Time, leaseRevision uint64) (_ Record, fits bool)
 	// isStep reports whether the change is a step of the ratchet, from which no earlier answer moves the device on.
 	isStep() bool
 }
@@ -33,7 +33,7 @@ type proven struct {
 	pin  bool // the proof has confirmed the PIN that kma was derived from
 }
 
-func (m deviceMoved) apply(r, written Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
+func (m *deviceMoved) apply(r Record, written *Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
 	if r.Device == nil || !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
@@ -56,10 +56,10 @@ func (m deviceMoved) apply(r, written Record, now time.Time, leaseRevision uint6
 }
 
 // isStep returns false for a refusal that carries no keys: the device keeps its keys.
-func (m deviceMoved) isStep() bool { return m.proven != nil || !m.sync.Move.IsEmpty() }
+func (m *deviceMoved) isStep() bool { return m.proven != nil || !m.sync.Move.IsEmpty() }
 
 // after returns the state that the device has with the accepted answer m.
-func (m deviceMoved) after(state ratchet.State) ratchet.State {
+func (m *deviceMoved) after(state ratchet.State) ratchet.State {
 	state = state.Accepted(m.proven.keys, m.sync.Move)
 	if m.proven.pin {
 		state = state.Opened(m.proven.kma)
@@ -68,7 +68,7 @@ func (m deviceMoved) after(state ratchet.State) ratchet.State {
 }
 
 // otpOf returns the OTP that an accepted answer makes: of K1 as the answer leaves it, and of the secret.
-func (m deviceMoved) otpOf(state ratchet.State, defi string) secret.Text {
+func (m *deviceMoved) otpOf(state ratchet.State, defi string) secret.Text {
 	state = m.after(state)
 	return ratchet.OTP(state.Open(m.proven.kma).K1, defi, state.Secval(m.proven.kma))
 }
@@ -79,7 +79,7 @@ type activated struct {
 	challenge string
 }
 
-func (a activated) apply(r, written Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
+func (a activated) apply(r Record, written *Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
 	if !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
@@ -101,7 +101,7 @@ type enrolled struct {
 	inDoubt bool
 }
 
-func (e enrolled) apply(r, written Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
+func (e enrolled) apply(r Record, written *Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {
 	if !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
@@ -121,7 +121,7 @@ func (enrolled) isStep() bool { return true }
 // displaced is the change by an answer about a device that another account has now: it changes nothing here.
 type displaced struct{}
 
-func (displaced) apply(r, _ Record, _ time.Time, _ uint64) (Record, bool) { return r, false }
+func (displaced) apply(r Record, _ *Record, _ time.Time, _ uint64) (Record, bool) { return r, false }
 
 func (displaced) isStep() bool { return false }
 

@@ -69,7 +69,7 @@ type unreadAnswer struct {
 }
 
 // encode returns the row that a store keeps of a record, without its secrets if they stay as they are stored.
-func encode(r Record, sameSecrets bool) (Row, error) {
+func encode(r *Record, sameSecrets bool) (Row, error) {
 	row := Row{Account: r.Account, Revision: r.Revision, InDoubt: r.Doubt != nil, UnreadAnswers: len(r.Unread)}
 	if r.Lease != nil && r.Device != nil { // what is over then is counted as a doubt
 		row.LeasedUntil = r.Lease.Until
@@ -94,8 +94,8 @@ func encode(r Record, sameSecrets bool) (Row, error) {
 	return row, nil
 }
 
-func encodeBody(r Record) ([]byte, error) {
-	text, err := encoding.Marshal(body{schema, r})
+func encodeBody(r *Record) ([]byte, error) {
+	text, err := encoding.Marshal(body{schema, *r})
 	if err != nil {
 		return nil, fmt.Errorf("encode the record: %w", err)
 	}
@@ -106,9 +106,9 @@ func (v recordSecrets) isEmpty() bool {
 	return v.Device == nil && v.Enrollment == nil && v.Unread == nil
 }
 
-// hasSecretsOf reports whether the secrets that are stored of from are also those of r. What was written by an earlier version is to be
+// haveSameSecrets reports whether the secrets that are stored of from are also those of r. What was written by an earlier version is to be
 // written again. Where the ratchet has moved, the keys are others.
-func (r Record) hasSecretsOf(from Record) bool {
+func haveSameSecrets(from, r *Record) bool {
 	switch {
 	case from.Revision == 0, from.legacy, from.damaged, from.Step != r.Step:
 		return false
@@ -120,7 +120,7 @@ func (r Record) hasSecretsOf(from Record) bool {
 	return reflect.DeepEqual(secretsOf(from), secretsOf(r))
 }
 
-func secretsOf(r Record) (v recordSecrets) {
+func secretsOf(r *Record) (v recordSecrets) {
 	if r.Device != nil {
 		v.Device = r.Device.State.Save()
 		if other := r.Device.Fallback; other != nil {

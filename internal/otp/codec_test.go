@@ -39,7 +39,7 @@ func TestRecordOfAnEarlierVersionIsMigrated(t *testing.T) {
 	}
 	next := r
 	next.Revision, next.Guard.Wrong = 4, 1
-	w, err := writeOver("id", r, next, AuditEntry{})
+	w, err := writeOver("id", &r, &next, AuditEntry{})
 	if err != nil || w.SameSecrets || w.Row.Secrets.IsEmpty() || w.Row.Body[0] == '{' || w.Row.Secrets.Reveal()[0] == '{' {
 		t.Fatalf("written as %q (%v)", w.Row.Body, err)
 	}
@@ -77,21 +77,21 @@ func TestWritesNameAVaultOnlyWhenItMoved(t *testing.T) {
 		next := stored
 		next.Revision++
 		test.change(&next)
-		w, err := writeOver("id", stored, next, AuditEntry{})
+		w, err := writeOver("id", &stored, &next, AuditEntry{})
 		if err != nil || w.SameSecrets != test.same || test.same && !w.Row.Secrets.IsEmpty() {
 			t.Errorf("%s: the vault stays %v, want %v (%v)", name, w.SameSecrets, test.same, err)
 		}
 	}
 	first := stored
 	first.Revision = 1
-	if w, err := writeOver("id", Record{}, first, AuditEntry{}); err != nil || w.SameSecrets || w.Row.Secrets.IsEmpty() {
+	if w, err := writeOver("id", &Record{}, &first, AuditEntry{}); err != nil || w.SameSecrets || w.Row.Secrets.IsEmpty() {
 		t.Errorf("the first write of an account lacks its vault (%v)", err)
 	}
 }
 
 // CBOR that a record cannot have written is damage, whatever a decoder could make of it. Only unknown names are passed over.
 func TestDecodingIsStrict(t *testing.T) {
-	row, err := encode(Record{Account: "a", Revision: 1, Step: 5}, false)
+	row, err := encode(&Record{Account: "a", Revision: 1, Step: 5}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

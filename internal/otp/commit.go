@@ -83,13 +83,13 @@ func (c *conversation) nextWriteID() string {
 }
 
 // writeOf is writeOver with an audit entry of the conversation.
-func (c *conversation) writeOf(id string, from, next Record, stage Stage, outcome string) (Write, error) {
+func (c *conversation) writeOf(id string, from, next *Record, stage Stage, outcome string) (Write, error) {
 	return writeOver(id, from, next, c.request.entry(c.action, c.now(), stage, outcome, next.Step))
 }
 
 // writeOver returns the write of next over the record from, with its audit entry. The Write changes only what differs from the row of
 // from; see Write.
-func writeOver(id string, from, next Record, entry AuditEntry) (w Write, err error) {
+func writeOver(id string, from, next *Record, entry AuditEntry) (w Write, err error) {
 	if from.undecoded != nil {
 		w = overUndecoded(*from.undecoded, next)
 	} else if w, err = overDecoded(from, next); err != nil {
@@ -97,14 +97,15 @@ func writeOver(id string, from, next Record, entry AuditEntry) (w Write, err err
 	}
 	w.ID, w.AuditEntry = id, entry
 	if next.Disabled != from.Disabled {
-		w.Disabled = &next.Disabled
+		disabled := next.Disabled
+		w.Disabled = &disabled
 	}
 	return w, nil
 }
 
 // overDecoded returns the part of writeOver that is about the record itself.
-func overDecoded(from, next Record) (Write, error) {
-	same := next.hasSecretsOf(from)
+func overDecoded(from, next *Record) (Write, error) {
+	same := haveSameSecrets(from, next)
 	row, err := encode(next, same)
 	w := Write{Row: row, SameSecrets: same, History: next.inherited}
 	isFirst := next.isFirst()
@@ -121,7 +122,7 @@ func overDecoded(from, next Record) (Write, error) {
 }
 
 // overUndecoded is overDecoded for a record that cannot be decoded, and whose body and secrets stay.
-func overUndecoded(row Row, next Record) Write {
+func overUndecoded(row Row, next *Record) Write {
 	row.Revision, row.Secrets, row.Unopened = next.Revision, secret.Bytes{}, false
 	if !row.LeasedUntil.IsZero() && next.Lease != nil { // its stamps may have been corrected
 		row.LeasedUntil = next.Lease.Until
@@ -178,5 +179,5 @@ func (r *Record) isCorrectable() bool {
 // correction returns the write of the record with its corrected stamps.
 func correction(id string, found, corrected Record, entry AuditEntry) (Write, error) {
 	corrected.Revision++
-	return writeOver(id, found, corrected, entry)
+	return writeOver(id, &found, &corrected, entry)
 }

@@ -125,7 +125,8 @@ func (s *Service) recordLease(c *conversation, o leaseOutcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.storeTime, c.storeTimeAt = o.storeTime, o.readAt
-	c.record, c.body, c.wasInDoubt, c.leased = o.record.stored(), o.body, o.inDoubt, o.isLeased()
+	c.record, c.body, c.wasInDoubt, c.leased = o.record, o.body, o.inDoubt, o.isLeased()
+	c.record.setStored()
 }
 
 // detach records that the caller of the conversation is answered although the store has not taken all of it. The record may have its

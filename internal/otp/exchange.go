@@ -100,7 +100,7 @@ func ofRefusal(refusal *inwebo.Refusal) outcome {
 		o.blocking = PINBlocked
 	}
 	if !refusal.Sync.IsEmpty() { // not seen yet, and possible (docs/protocol.md §4)
-		o.change = deviceMoved{sync: refusal.Sync}
+		o.change = &deviceMoved{sync: refusal.Sync}
 	}
 	return o
 }

@@ -167,7 +167,7 @@ func (r Record) counting(other Record) Record {
 func (r Record) recovered(row Row) (Row, error) {
 	r.Revision++
 	r = r.withLeaseOvertaken()
-	text, err := encodeBody(r)
+	text, err := encodeBody(&r)
 	if err != nil {
 		return Row{}, err
 	}

@@ -127,7 +127,7 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	}
 	resync := answer.WantsSecondRound && c.rounds == 0
 	makes := !resync && answer.Defi != ""
-	step := deviceMoved{sync: answer.Sync, proven: &proven{opened, kma, device.State.NeedsPIN()}, issues: makes}
+	step := &deviceMoved{sync: answer.Sync, proven: &proven{opened, kma, device.State.NeedsPIN()}, issues: makes}
 	o := ofAnswer(answer.Finalized, step)
 	o.resync = resync
 	switch {

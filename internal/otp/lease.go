@@ -88,7 +88,7 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 	var write Write
 	switch {
 	case o.err == nil:
-		write, err = writeOver(q.writeID, record, o.record, q.request.entry(q.action, now, StageAttempt, "", o.record.Step))
+		write, err = writeOver(q.writeID, &record, &o.record, q.request.entry(q.action, now, StageAttempt, "", o.record.Step))
 		o.body = write.Row.Body
 	case wasAhead && record.isCorrectable(): // as Service.refused does
 		write, err = correction(q.writeID, record, corrected, q.request.entry(q.action, now, StageOutcome, outcomeClock, record.Step))

@@ -34,7 +34,7 @@ func TestNothingIsInDoubtWithoutADevice(t *testing.T) {
 	}
 	disabled := enrolling
 	disabled.Disabled = true
-	row, err := encode(disabled, true)
+	row, err := encode(&disabled, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestNothingIsInDoubtWithoutADevice(t *testing.T) {
 
 func mustNotBeInDoubt(t *testing.T, what string, r Record, now time.Time) {
 	t.Helper()
-	row, err := encode(r, true)
+	row, err := encode(&r, true)
 	if r.Device != nil || r.Doubt != nil || r.InDoubt(now) || row.InDoubt || !row.LeasedUntil.IsZero() || r.ownEpoch() != 0 || err != nil {
 		t.Errorf("%s: device %v, doubt %+v; the row: in doubt %v, leased until %v; epoch %d; %v",
 			what, r.Device != nil, r.Doubt, row.InDoubt, row.LeasedUntil, r.ownEpoch(), err)

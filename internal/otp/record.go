@@ -256,8 +256,5 @@ func (r *Record) ownEpoch() uint64 {
 	return r.epoch
 }
 
-// stored returns r as it is read again after it was stored.
-func (r Record) stored() Record {
-	r.storedEpoch, r.inherited = r.ownEpoch(), nil
-	return r
-}
+// setStored makes r as it is read again after it was stored.
+func (r *Record) setStored() { r.storedEpoch, r.inherited = r.ownEpoch(), nil }

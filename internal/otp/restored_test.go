@@ -11,7 +11,7 @@ import (
 // rowOf is the row of a record, with a vault that cannot be read.
 func rowOf(t *testing.T, r Record) Row {
 	t.Helper()
-	row, err := encode(r, false)
+	row, err := encode(&r, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,7 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	next, callerErr := p.applied()
 	p.callerErr = callerErr
 	word := c.auditWord(callerErr)
-	w, err := c.writeOf(p.writeID, p.base, next, StageOutcome, word)
+	w, err := c.writeOf(p.writeID, &p.base, &next, StageOutcome, word)
 	if err == nil {
 		w.Over = p.baseBody // the row that this write is written over
 		w.Response = c.responseToStore(p.outcome, callerErr, p.last)
@@ -174,7 +174,8 @@ func (p *settlement) write(until time.Time) (stored bool) {
 	p.recordAudited(word, err)
 	switch {
 	case err == nil:
-		c.record, c.body = next.stored(), w.Row.Body
+		c.record, c.body = next, w.Row.Body
+		c.record.setStored()
 		return true
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrExists):
 		p.refetch(until)
@@ -199,7 +200,7 @@ func (p *settlement) applied() (next Record, callerErr error) {
 	if wasDeleted { // other conversations may have moved the device on before the record was deleted
 		next = next.withDoubt(now, 0)
 	}
-	callerErr = params.factsAbout(base, o).callerErr(superseded)
+	callerErr = params.factsAbout(&base, o).callerErr(superseded)
 	// ErrInDoubt with a refused PIN asks the user for the PIN again, so it must say when no attempt is left. After a plain ErrPINRefused
 	// the next call says so.
 	if next.Guard.isLocked(p.service.limits.Guard) && errors.Is(callerErr, ErrInDoubt) && errors.Is(callerErr, ErrPINRefused) {

@@ -43,13 +43,13 @@ func heldRecord(t rapid.TB, r Record, conversation string, now time.Time) Record
 }
 
 func paramsOf(r Record, conversation string) settleParams {
-	return settleParams{conversation: conversation, last: true, written: r}
+	return settleParams{conversation: conversation, last: true, written: &r}
 }
 
 // renamed leaves the device with another id, to tell who moved it.
 type renamed string
 
-func (n renamed) apply(r, written Record, _ time.Time, _ uint64) (Record, bool) {
+func (n renamed) apply(r Record, written *Record, _ time.Time, _ uint64) (Record, bool) {
 	if r.Device == nil || !sameDevice(r.Device, written.Device) {
 		return r, false
 	}
@@ -247,7 +247,7 @@ func TestRecordSurvivesItsRow(t *testing.T) {
 			record.Unread = []UnreadAnswer{answer}
 			record.Device.Fallback = &Fallback{State: record.Device.State, Before: true, Step: 2}
 		}
-		row, err := encode(record, false)
+		row, err := encode(&record, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +267,7 @@ func TestRecordSurvivesItsRow(t *testing.T) {
 }
 
 func TestDecodeRefusesDamage(t *testing.T) {
-	row, err := encode(enrolledRecord(), false)
+	row, err := encode(new(enrolledRecord()), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestDecodeRefusesDamage(t *testing.T) {
 		"no vault":       func(r *Row) { r.Secrets = secret.Bytes{} },
 		"a torn vault":   func(r *Row) { r.Secrets = secret.NewBytes(r.Secrets.Reveal()[1:]) },
 		"a short key": func(r *Row) {
-			v := secretsOf(enrolledRecord())
+			v := secretsOf(new(enrolledRecord()))
 			v.Device.K0 = "0"
 			text, _ := encoding.Marshal(v)
 			r.Secrets = secret.NewBytes(text)
@@ -327,7 +327,7 @@ func TestRefusalsDoNotGrowTheRecord(t *testing.T) {
 		if row.waits {
 			r.Device.State.Unproven.K1 = secret.NewText(strings.Repeat("b", 32))
 		}
-		before, err := encode(r, false)
+		before, err := encode(&r, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +337,7 @@ func TestRefusalsDoNotGrowTheRecord(t *testing.T) {
 			held := heldRecord(t, r, "a", epoch)
 			r, _ = held.applyOutcome(paramsOf(held, "a"), refusal, epoch)
 		}
-		after, err := encode(r, false)
+		after, err := encode(&r, false)
 		if err != nil {
 			t.Fatal(err)
 		}

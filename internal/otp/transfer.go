@@ -34,7 +34,7 @@ func Transferred(row Row, now time.Time, epoch uint64) (Row, error) {
 	if lease := r.Lease; lease != nil {
 		r = r.withLeaseOvertaken().withDoubt(lease.Until, lease.Revision)
 	}
-	if row.Body, err = encodeBody(r); err != nil {
+	if row.Body, err = encodeBody(&r); err != nil {
 		return Row{}, err
 	}
 	r.epoch = epoch
