@@ -33,7 +33,7 @@ func inspectStore(whole context.Context, c *config.Config) ([]Finding, reading) 
 	case errors.Is(err, sqlite.ErrOldSchema), errors.Is(err, postgres.ErrOldSchema):
 		const old = "the store is migrated first"
 		return []Finding{
-			note(theStore, err.Error(), "Back it up before."), skipped(theKeys, old), skipped(theRecords, old), skipped(theStamps, old),
+			note(theStore, err.Error(), "Back it up before."), keysOfOlderStore(ctx, c), skipped(theRecords, old), skipped(theStamps, old),
 		}, reading{}
 	case err != nil:
 		const closed = "the store cannot be opened"
@@ -170,6 +170,18 @@ func keysOfTheStore(ctx context.Context, c *config.Config, store Store) Finding 
 			"Restore them from a backup, as docs/operations.md says.")
 	}
 	return passes(theKeys, describe(keyring, records))
+}
+
+// keysOfOlderStore looks at the keys of a store that the service migrates first.
+func keysOfOlderStore(ctx context.Context, c *config.Config) Finding {
+	switch err := checkKeys(ctx, c); {
+	case ctx.Err() != nil:
+		return unlooked(ctx, theKeys, err)
+	case err != nil:
+		return fails(theKeys, err.Error(), adviceOnKeys)
+	default:
+		return passes(theKeys, "the store needs none that is missing")
+	}
 }
 
 // unlooked is about what could not be looked at because the store did not answer: in time, or at all.

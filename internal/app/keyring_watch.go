@@ -23,7 +23,7 @@ const (
 // cannot. The service goes on with the keys that it has in any case.
 type keyringWatch struct {
 	keyring *seal.Keyring
-	store   seal.Catalog
+	store   seal.Recorder
 	logger  *zap.Logger
 
 	// Only run uses these.
@@ -65,11 +65,12 @@ func (w *keyringWatch) askStore(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	ask := w.keyring.CheckCurrent
-	if current != w.recorded {
-		ask = w.keyring.Agree
+	var err error
+	if current == w.recorded {
+		err = w.keyring.CheckCurrent(ctx, w.store)
+	} else {
+		err = w.keyring.Agree(ctx, w.store)
 	}
-	err := ask(ctx, w.store)
 	w.asked = time.Now()
 	if err == nil {
 		w.recorded = current

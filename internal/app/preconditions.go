@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/store/postgres"
+	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
@@ -121,7 +123,7 @@ func checkKeys(ctx context.Context, c *config.Config) error {
 	if err != nil && !missing {
 		return err
 	}
-	store, errStore := openStore(ctx, c, inspect)
+	store, errStore := openSealed(ctx, c)
 	switch {
 	case errStore != nil && missing && !errors.Is(errStore, sqlite.ErrNoStore):
 		return err
@@ -136,4 +138,22 @@ func checkKeys(ctx context.Context, c *config.Config) error {
 		return errors.Join(err, errRows)
 	}
 	return nil
+}
+
+// sealed is a store of which no more is read than what its sealing keys are checked against.
+type sealed interface {
+	seal.Catalog
+	io.Closer
+}
+
+// openSealed opens the configured store, also one whose schema the service would migrate first.
+func openSealed(ctx context.Context, c *config.Config) (sealed, error) {
+	store, err := openStore(ctx, c, inspect)
+	switch {
+	case errors.Is(err, sqlite.ErrOldSchema):
+		return sqlite.OpenOlder(c.DataDir)
+	case errors.Is(err, postgres.ErrOldSchema):
+		return postgres.OpenOlder(ctx, databaseOf(c))
+	}
+	return store, err
 }

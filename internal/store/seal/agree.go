@@ -13,8 +13,13 @@ import (
 // to another store; so the store keeps the name of the key that seals.
 type Catalog interface {
 	Lister
-	// SealingKey returns the name that RecordSealingKey recorded last; it is empty when none was recorded.
+	// SealingKey returns the name of the key that was recorded last; it is empty when none was recorded.
 	SealingKey(ctx context.Context) (string, error)
+}
+
+// Recorder is a Catalog that can be changed.
+type Recorder interface {
+	Catalog
 	// RecordSealingKey records the name of the key that seals from now on. It is durable when it returns nil.
 	RecordSealingKey(ctx context.Context, name string) error
 }
@@ -38,7 +43,7 @@ func (r *Keyring) CheckCurrent(ctx context.Context, c Catalog) error {
 }
 
 // Agree is CheckCurrent for a process that begins to seal under the keyring's current key, and records that in the store.
-func (r *Keyring) Agree(ctx context.Context, c Catalog) error {
+func (r *Keyring) Agree(ctx context.Context, c Recorder) error {
 	current := r.Keys()[0]
 	if err := r.CheckCurrent(ctx, c); err != nil {
 		return err
