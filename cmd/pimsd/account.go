@@ -114,7 +114,7 @@ goes on: use it after the clock of this machine was wrong, or when inWebo allows
 			return service.ClearQuota(ctx, ask)
 		}
 		return service.Unlock(ctx, ask)
-	}, "Calls of %q are forwarded again.\n")
+	}, "Calls of %[1]q are forwarded again.\n")
 }
 
 func newAccountDisable(p process) *cobra.Command {
@@ -124,7 +124,7 @@ func newAccountDisable(p process) *cobra.Command {
 		Long: `Refuse the calls of an account until it is enabled again, and keep its device. A call that is under way ends first. Callers get
 code 2312 with the reason account_disabled.`,
 	}
-	return changing(p, cmd, (*otp.Service).Disable, "Calls of %q are refused. Its device is kept.\n")
+	return changing(p, cmd, (*otp.Service).Disable, "Calls of %[1]q are refused. Its device is kept.\n")
 }
 
 func newAccountEnable(p process) *cobra.Command {
@@ -132,7 +132,7 @@ func newAccountEnable(p process) *cobra.Command {
 		Use:   "enable ACCOUNT",
 		Short: "End what account disable began",
 	}
-	return changing(p, cmd, (*otp.Service).Enable, "Calls of %q are no longer refused.\n")
+	return changing(p, cmd, (*otp.Service).Enable, "Calls of %[1]q are no longer refused.\n")
 }
 
 func newAccountSMS(p process) *cobra.Command {
@@ -150,7 +150,7 @@ of every client; pimsd knows its own alone. The account need not be enrolled yet
 		}
 		p.sayIfNew(ctx, service, ask.Account)
 		return service.CountActivations(ctx, ask, *used)
-	}, "They count for %q: pimsd account show has the sum.\n")
+	}, "They count for %[1]q; the sum: pimsd account show %[2]s\n")
 }
 
 // maxActivations is more than an account can have.
@@ -168,7 +168,7 @@ func changing(p process, cmd *cobra.Command, change func(*otp.Service, context.C
 			if err := change(core.OTP, cmd.Context(), otp.Request{Account: who, Caller: caller}); err != nil {
 				return orUnknown(cmd.Context(), core.OTP, who, err)
 			}
-			_, err := fmt.Fprintf(p.hints(cmd.OutOrStdout()), done, who)
+			_, err := fmt.Fprintf(p.hints(cmd.OutOrStdout()), done, who, word(who))
 			return err
 		})
 	})
@@ -195,7 +195,7 @@ decoded is removed as well; what is known of it is kept.`,
 			}
 		}
 		return service.Forget(ctx, ask)
-	}, "The device of %q is removed from the store. At inWebo it stays in the list of devices.\n")
+	}, "The device of %[1]q is removed from the store. At inWebo it stays in the list of devices.\n")
 }
 
 func errUnknown(account otp.Account) error {

@@ -75,7 +75,7 @@ func unread(s otp.Status) string {
 	if s.UnreadAnswers == 0 {
 		return ""
 	}
-	return strconv.Itoa(s.UnreadAnswers) + " (pimsd account reread)"
+	return strconv.Itoa(s.UnreadAnswers) + " (pimsd account reread " + word(s.Account) + ")"
 }
 
 func activations(s otp.Status) string {

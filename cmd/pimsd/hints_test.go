@@ -39,11 +39,45 @@ func TestHintsNameProgramAsCalled(t *testing.T) {
 // Every command of pimsd is recognized in a hint.
 func TestHintsKnowAllCommands(t *testing.T) {
 	t.Parallel()
-	for _, command := range newRoot(process{}).Commands() {
+	root := newRoot(process{})
+	for _, command := range root.Commands() {
 		var out bytes.Buffer
-		_, _ = hinter{&out, "bin/pimsd"}.Write([]byte("Try `pimsd " + command.Name() + " --help`."))
+		_, _ = hinter{&out, &invocation{program: "bin/pimsd", root: root}}.Write([]byte("Try `pimsd " + command.Name() + " --help`."))
 		if name := command.Name(); name != "help" && name != "completion" && !strings.Contains(out.String(), "`bin/pimsd "+name) {
 			t.Errorf("%s", out.String())
+		}
+	}
+}
+
+// A hint carries the flags of settings that the command was given, where the command that it names has them.
+func TestHintsCarrySettings(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		given      []string
+		text, want string
+	}{
+		{[]string{"--data-dir", "/data"}, "Type: pimsd account unlock alice", "Type: pimsd account unlock --data-dir=/data alice"},
+		{[]string{"--config", "my file", "--data-dir=d"}, "pimsd otp alice", "pimsd otp --config='my file' --data-dir=d alice"},
+		{[]string{"--data-dir", "d"}, "pimsd account list shows the accounts", "pimsd account list --data-dir=d shows the accounts"},
+		{[]string{"--data-dir", "-d"}, "`pimsd store restore` again", "`pimsd store restore --data-dir=-d` again"},
+		{[]string{"--data-dir", "d", "--needs", "doubt", "--json"}, "pimsd check", "pimsd check --data-dir=d"},
+		{[]string{"--data-dir", "d"}, `see "pimsd account list --help"`, `see "pimsd account list --help"`},
+		{[]string{"--data-dir", "d"}, "pimsd errors 2308, pimsd dev", "pimsd errors 2308, pimsd dev"},
+		{[]string{"--data-dir", "d"}, "pimsd keeps the serial: pimsd", "pimsd keeps the serial: pimsd"},
+		{nil, "pimsd otp alice", "pimsd otp alice"},
+	} {
+		root := newRoot(process{})
+		command, _, err := root.Find([]string{"account", "list"})
+		if err == nil {
+			err = command.ParseFlags(tc.given)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		_, _ = hinter{&out, &invocation{program: "pimsd", root: root, command: command}}.Write([]byte(tc.text))
+		if out.String() != tc.want {
+			t.Errorf("%q: %s", tc.given, out.String())
 		}
 	}
 }

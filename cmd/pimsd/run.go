@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ const (
 // process is all that the commands may know of the process they run in.
 type process struct {
 	program string       // what calls it again
+	call    *invocation  // set by run
 	stdin   *os.File     // asked whether it is a terminal
 	lines   *input.Lines // of stdin
 	stdout  io.Writer
@@ -41,8 +43,11 @@ type usageError struct{ error }
 // run carries out one command line and returns the exit status. A command whose output could not be written has failed.
 func run(ctx context.Context, args []string, p process) int {
 	out := &output{to: p.stdout}
+	p.call = &invocation{program: cmp.Or(p.program, programName)}
 	p.stdout, p.stderr = out, p.hints(p.stderr)
 	root := newRoot(p)
+	p.call.root = root
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { p.call.command = cmd }
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
@@ -96,6 +101,9 @@ Try it with "pimsd dev": it needs nothing and touches no real account.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 { // the flag may be one of the command that is meant
+			return noArgs(cmd, words)
+		}
 		return usageError{fmt.Errorf("%w; %ssee %q", err, meantFlag(cmd, err), cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(

@@ -107,17 +107,21 @@ func withName(cmd *cobra.Command, advice string) string {
 	return advice
 }
 
-// word returns the text as one word of a shell's command line, for hints that are pasted.
+// word returns the text as one word of a shell's command line, for hints that are pasted, and not taken for a flag.
 func word[T ~string](text T) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./:@%+,=", r)
+	if strings.HasPrefix(string(text), "-") {
+		return "-- " + quoted(text)
 	}
-	if text != "" && strings.IndexFunc(string(text), func(r rune) bool { return !plain(r) && r != '-' }) < 0 && text[0] != '-' {
+	return quoted(text)
+}
+
+// quoted returns the text as a shell's command line has it in a word.
+func quoted[T ~string](text T) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./:@%+,=-", r)
+	}
+	if text != "" && strings.IndexFunc(string(text), func(r rune) bool { return !plain(r) }) < 0 {
 		return string(text)
 	}
-	quoted := "'" + strings.ReplaceAll(string(text), "'", `'\''`) + "'"
-	if text != "" && text[0] == '-' {
-		return "-- " + quoted
-	}
-	return quoted
+	return "'" + strings.ReplaceAll(string(text), "'", `'\''`) + "'"
 }
