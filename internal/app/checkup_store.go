@@ -38,7 +38,7 @@ func inspectStore(whole context.Context, c *config.Config) ([]Finding, reading) 
 	case err != nil:
 		const closed = "the store cannot be opened"
 		return []Finding{
-			fails(theStore, err.Error(), adviceOnStore(c)), skipped(theKeys, closed), skipped(theRecords, closed), skipped(theStamps, closed),
+			fails(theStore, err.Error(), adviceOnOpening(c, err)), skipped(theKeys, closed), skipped(theRecords, closed), skipped(theStamps, closed),
 		}, reading{}
 	}
 	defer func() { _ = core.Close() }()
@@ -51,6 +51,13 @@ func inspectStore(whole context.Context, c *config.Config) ([]Finding, reading) 
 		findings = append(findings, inspectContent(whole, c))
 	}
 	return findings, clock
+}
+
+func adviceOnOpening(c *config.Config, err error) string {
+	if sqlite.IsDamage(err) {
+		return "Restore a backup with pimsd store restore FILE, as docs/operations.md says."
+	}
+	return adviceOnStore(c)
 }
 
 func adviceOnStore(c *config.Config) string {
@@ -116,10 +123,10 @@ func inspectContent(ctx context.Context, c *config.Config) Finding {
 		return fails(theContent, "it cannot be looked over: "+err.Error(), adviceOnStore(c))
 	case damage != "":
 		return fails(theContent, "it is damaged: "+damage, "docs/operations.md says what to do: when only indexes are damaged, the database can "+
-			"be rebuilt; otherwise restore a backup with pimsd store restore.")
+			"be rebuilt; otherwise restore a backup with pimsd store restore FILE.")
 	case !complete:
 		return note(theContent, fmt.Sprintf("it is too large to be looked over within %v, and was not found damaged so far", contentTimeout),
-			"pimsd store backup checks all of its copy.")
+			"pimsd store backup FILE checks all of its copy.")
 	default:
 		return passes(theContent, "SQLite finds nothing damaged (quick_check)")
 	}

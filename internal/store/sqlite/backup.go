@@ -72,7 +72,7 @@ func (s *Store) copyTo(ctx context.Context, partial string, report func(done, to
 	if err != nil {
 		return nil, s.readError("look how large the store is", err)
 	}
-	if err := checkRoom(filepath.Dir(partial), total); err != nil {
+	if err := checkRoom(filepath.Dir(partial), "a copy of the store", total+largestReserve); err != nil {
 		return nil, err
 	}
 	file, err := openPartial(partial)
@@ -121,11 +121,11 @@ func reportGrowth(file *os.File, total int64, report func(done, total int64)) (s
 	}
 }
 
-// checkRoom refuses a copy of so many bytes in dir that would leave no room for the service.
-func checkRoom(dir string, size int64) error {
-	if free, known := freeSpace(dir); known && free < size+largestReserve {
-		return fmt.Errorf("a copy of the store takes about %d MiB, and there are %d MiB in %s: make room, or choose another place",
-			size>>20+1, free>>20, dir)
+// checkRoom refuses what needs so many bytes in dir, where there are fewer. For a copy they include the room that the service needs.
+func checkRoom(dir, what string, bytes int64) error {
+	if free, known := freeSpace(dir); known && free < bytes {
+		return fmt.Errorf("%s needs about %d KiB of room, and there are %d KiB in %s: make room, or choose another place",
+			what, bytes>>10, free>>10, dir)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func findDatabase(dir string) (string, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().IsRegular() && info.Size() == 0 && trace != "" {
 		return "", fmt.Errorf("%s is empty, though %s shows that there was a store: nothing was changed. Put the database back, or restore "+
-			"a backup with `pimsd store restore`; for a new store, empty the directory", path, trace)
+			"a backup with `pimsd store restore FILE`; for a new store, empty the directory", path, trace)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w in %s, it has no %s: the service makes one when it starts in an empty directory, "+
@@ -115,6 +115,9 @@ func findOrMakeDatabase(dir string) (string, error) {
 		return path, err
 	}
 	if path, err = databasePath(dir); err != nil {
+		return "", err
+	}
+	if err := checkPlace(filepath.Dir(path)); err != nil {
 		return "", err
 	}
 	if err := makeDirectory(filepath.Dir(path)); err != nil {

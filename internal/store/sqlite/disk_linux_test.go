@@ -281,16 +281,21 @@ func TestRescueOfAMovedStore(t *testing.T) {
 
 func database(dir string) string { return filepath.Join(dir, sqlite.FileName) }
 
+// ownMounts has a process begin with mounts of its own, which it may change.
+func ownMounts() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+}
+
 // A full disk passes: leases are refused, settles have a reserve, and leases are taken when there is room again. That takes a
 // small file system, and so a machine that gives namespaces to anyone; crashtest shows the same on the others.
 func TestFull(t *testing.T) {
 	t.Parallel()
 	cmd := process(t, "full", t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
+	cmd.SysProcAttr = ownMounts()
 	if err := cmd.Run(); err != nil && !isNotAllowed(err) {
 		t.Fatal(err)
 	}
@@ -302,11 +307,7 @@ func TestMountedByItself(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	aStore(t, dir)
 	cmd := process(t, "mounted", dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
+	cmd.SysProcAttr = ownMounts()
 	if err := cmd.Run(); err != nil && !isNotAllowed(err) {
 		t.Fatal(err)
 	}
@@ -328,6 +329,37 @@ func openWhatIsMounted(ctx context.Context, dir string) error {
 	}
 	if _, err := sqlite.Open(ctx, sqlite.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "is mounted by itself") {
 		return fmt.Errorf("a database that is mounted by itself: %w", err)
+	}
+	return nil
+}
+
+// A disk without room for a new store is found before anything is made on it, and the check finds the same.
+func TestNoRoomForNewStore(t *testing.T) {
+	t.Parallel()
+	cmd := process(t, "no room", t.TempDir())
+	cmd.SysProcAttr = ownMounts()
+	if err := cmd.Run(); err != nil && !isNotAllowed(err) {
+		t.Fatal(err)
+	}
+}
+
+func openWithoutRoom(ctx context.Context, parent string) error {
+	if err := unix.Mount("none", parent, "tmpfs", 0, "size=64k"); err != nil {
+		if isNotAllowed(err) {
+			return nil
+		}
+		return fmt.Errorf("mount: %w", err)
+	}
+	dir := filepath.Join(parent, "data")
+	_, err := sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), "a new store needs about") {
+		return fmt.Errorf("opening it: %w", err)
+	}
+	if checked := sqlite.Check(ctx, dir); checked == nil || checked.Error() != err.Error() {
+		return fmt.Errorf("the check says %w, and opening it %w", checked, err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("something was made: %w", err)
 	}
 	return nil
 }

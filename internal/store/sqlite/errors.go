@@ -54,11 +54,17 @@ func explain(err error) error {
 	switch primaryCode(err) {
 	case sqlite.ResultNotADB:
 		return fmt.Errorf("it is not an SQLite database, or encrypted: restore it, or name another directory in PIMSD_DATA_DIR: %w", err)
-	case sqlite.ResultReadOnly, sqlite.ResultCantOpen, sqlite.ResultPerm:
+	case sqlite.ResultCorrupt:
+		return fmt.Errorf("it is damaged: %w", err)
+	case sqlite.ResultCantOpen:
+		return fmt.Errorf("it cannot be opened: let the user that runs pimsd own it and its directory: %w", err)
+	case sqlite.ResultReadOnly, sqlite.ResultPerm:
 		return fmt.Errorf("it cannot be written: let the user that runs pimsd own it and its directory: %w", err)
-	default:
-		return err
 	}
+	if codeOf(err) == sqlite.ResultIOErrSHMSize {
+		return fmt.Errorf("there is no room on its disk for what SQLite keeps next to it: make room: %w", err)
+	}
+	return err
 }
 
 // fault says what an error means for the store.

@@ -24,6 +24,7 @@ func children() map[string]func(ctx context.Context, dir string) error {
 		"unwritten": failToWrite,
 		"mounted":   openWhatIsMounted,
 		"full":      fillTheDisk,
+		"no room":   openWithoutRoom,
 		"readonly":  openWhatCannotBeWritten,
 		"migrate":   migrateOnADiskThatFails,
 		"frozen":    freezeWhileReading,

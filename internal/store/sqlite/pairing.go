@@ -52,7 +52,7 @@ func checkPairing(path string) error {
 		return nil // as above
 	}
 	return fmt.Errorf("%s is not the database that %[1]s-wal belongs to: it was replaced, by an older copy perhaps. Put the right one back; "+
-		"or restore a backup with `pimsd store restore`", path)
+		"or restore a backup with `pimsd store restore FILE`", path)
 }
 
 // hasLog reports whether there is a log with something in it, as a process leaves it that was killed, or has the database open.

@@ -41,7 +41,7 @@ func checkMigration(ctx context.Context, path string) error {
 	if _, err := verify(ctx, path, verifyTimeout); err != nil {
 		return err
 	}
-	return checkMayWrite(filepath.Dir(path))
+	return cmp.Or(checkMayWrite(filepath.Dir(path)), checkRoomToMigrate(path))
 }
 
 // checkPlace returns why no store could be made in a directory that has none.
@@ -63,7 +63,7 @@ func checkPlace(dir string) error {
 	if err := checkContents(dir); err != nil {
 		return err
 	}
-	return checkMayWrite(dir)
+	return cmp.Or(checkMayWrite(dir), checkRoomToMake(dir))
 }
 
 // checkParent returns why a data directory that is missing could not be made.
@@ -84,7 +84,22 @@ func checkParent(dir string) error {
 	if err := checkFileSystem(parent); err != nil {
 		return err
 	}
-	return checkMayWrite(parent)
+	return cmp.Or(checkMayWrite(parent), checkRoomToMake(parent))
+}
+
+// checkRoomToMake refuses a directory on a disk that has no room for a new store.
+func checkRoomToMake(dir string) error {
+	const database, log, others = 128 << 10, 256 << 10, 64 << 10
+	return checkRoom(dir, "a new store", database+log+others)
+}
+
+// checkRoomToMigrate refuses a store on a disk that has no room for its backup, and for what the migration writes.
+func checkRoomToMigrate(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return checkRoom(filepath.Dir(path), "the migration of the store, with its backup,", 2*info.Size())
 }
 
 // checkMayWrite refuses a directory in which this user may make no files.

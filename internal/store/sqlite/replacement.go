@@ -196,7 +196,7 @@ func (r *Replacement) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkRoom(filepath.Dir(r.path), info.Size()); err != nil {
+	if err := checkRoom(filepath.Dir(r.path), "a copy of the store", info.Size()+largestReserve); err != nil {
 		return err
 	}
 	if err := copyDatabase(ctx, r.backup, r.howToRead(), r.temp); err != nil {

@@ -18,7 +18,7 @@ const MarkerName = "pimsd.restoring"
 
 // errInterrupted means that a restore was killed in the middle.
 var errInterrupted = errors.New("a restore was interrupted, and the database and its log may not belong together: run " +
-	"`pimsd store restore` again")
+	"`pimsd store restore FILE` again")
 
 // Install puts the new database in the place of the replaced one, which it keeps under another name in the data directory: it
 // returns that name, which is empty when there was none. Killed at any moment, it leaves the one or the other, whole. Nothing of it

@@ -101,6 +101,9 @@ func (m migrations) bringUpToDate(ctx context.Context, path string) error {
 	if err != nil || version == 0 || version == len(m) {
 		return err
 	}
+	if err := checkRoomToMigrate(path); err != nil {
+		return err
+	}
 	err = withConn(ctx, path, exclusively(standardPragmas()), func(c *conn) error {
 		backup, err := backUp(ctx, c, path, version)
 		if err != nil {

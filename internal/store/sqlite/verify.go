@@ -48,7 +48,7 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 	switch table, found := damagedTable(bounded, c); {
 	case found != "":
 		return "", fmt.Errorf("%s %s damaged (%s: %s). Nothing was changed: restore a backup with "+
-			"`pimsd store restore`; or see what `sqlite3 %[1]s .recover` can save", path, state, table, found)
+			"`pimsd store restore FILE`; or see what `sqlite3 %[1]s .recover` can save", path, state, table, found)
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case bounded.Err() != nil:
