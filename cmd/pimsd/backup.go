@@ -10,6 +10,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // standardStream is the argument that names standard input or output instead of a file.
@@ -35,6 +36,9 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 		args := cmd.Flags().Args()
 		if err := refusePostgres(c, adviceBackup); err != nil {
 			return err
+		}
+		if file := fileOf(p.stdout); args[0] == standardStream && file != nil && input.IsTerminal(file) {
+			return usageError{errors.New("standard output is a terminal, which shows no database: redirect it to a file")}
 		}
 		ctx := cmd.Context()
 		store, err := app.OpenSQLite(ctx, c)

@@ -122,5 +122,11 @@ func joinSentences(detail, advice string) string {
 	return strings.TrimSuffix(detail, ".") + ". " + advice
 }
 
-// oneLine keeps an error of several lines in the table.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// oneLine keeps an error of several lines in the table: errors that are joined have a line each.
+func oneLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		lines[i] = strings.Join(strings.Fields(line), " ")
+	}
+	return strings.Join(lines, "; ")
+}

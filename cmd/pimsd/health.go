@@ -26,6 +26,7 @@ directory of this configuration.`,
 		Example: `  pimsd health
   pimsd health --wait 30s`,
 	}
+	config.FlagsOf(cmd.Flags(), "ops.listen")
 	wait := durationFlag(cmd.Flags(), "wait", "how long to wait for a service that is starting, such as 30s")
 	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), max(*wait, healthTimeout))
@@ -61,7 +62,7 @@ func askHealth(ctx context.Context, w io.Writer, c *config.Config) (answered boo
 	case answer.Status != http.StatusOK:
 		return true, fmt.Errorf("%s answers with HTTP %d", address, answer.Status)
 	case shown == "":
-		return true, fmt.Errorf("what answers at ops.listen, %s, is no pimsd: choose another address with PIMSD_OPS_LISTEN", address)
+		return true, fmt.Errorf("what answers at ops.listen, %s, is no pimsd: choose another address with --ops-listen", address)
 	case !answer.IsOf(c) && !c.DatabaseURL.IsEmpty():
 		return true, fmt.Errorf("the service at ops.listen, %s, uses another store than the PostgreSQL database of database_url: set "+
 			"database_url and ops.listen to those of one service", address)

@@ -47,6 +47,9 @@ func (r reader) Read(p []byte) (int, error) {
 	return r.from.Read(p)
 }
 
+// errNoBackup means that no backup came on standard input.
+var errNoBackup = errors.New("standard input is empty, and no backup: redirect the file to it (kubectl exec and docker exec need -i)")
+
 // ReceiveBackup writes what from has into a file in the data directory, and returns its path. The caller must call remove in the end.
 func ReceiveBackup(ctx context.Context, c *config.Config, from io.Reader) (path string, remove func() error, err error) {
 	file, err := sqlite.NewReceived(c.DataDir)
@@ -54,8 +57,11 @@ func ReceiveBackup(ctx context.Context, c *config.Config, from io.Reader) (path 
 		return "", nil, err
 	}
 	remove = func() error { return errors.Join(os.Remove(file.Name()), file.Close()) }
-	if _, err := io.Copy(file, reader{ctx, from}); err != nil {
+	switch n, err := io.Copy(file, reader{ctx, from}); {
+	case err != nil:
 		return "", nil, errors.Join(fmt.Errorf("read the backup: %w", err), remove())
+	case n == 0:
+		return "", nil, errors.Join(errNoBackup, remove())
 	}
 	return file.Name(), remove, nil
 }
