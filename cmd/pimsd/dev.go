@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,9 +92,9 @@ func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
 	if d.freePorts && !cmd.Flags().Changed("simulator-control") {
 		d.simulator.Control = anyPort
 	}
-	simulator, err := inwebosim.New(d.simulator)
+	simulator, err := newListeningSimulator(d.simulator, "add --free-ports"+asMakeFlag)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	simulator.Start()
 	defer func() { err = errors.Join(err, stopSimulator(cmd.Context(), simulator)) }()
@@ -103,6 +104,9 @@ func (d *dev) run(cmd *cobra.Command, c *config.Config) (err error) {
 	}
 	return d.serve(cmd.Context(), c, simulator)
 }
+
+// asMakeFlag says how make passes that flag on.
+const asMakeFlag = " (make run FLAGS=--free-ports)"
 
 // adapt points the configuration to the simulator, and refuses a store that `pimsd dev` did not make.
 func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (err error) {
@@ -133,7 +137,10 @@ func (d *dev) serve(ctx context.Context, c *config.Config, simulator *inwebosim.
 	}
 	c.Ops.TryKey = text
 	service, err := app.New(ctx, c, d.log)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return advised{err, "Or have free ports chosen: add --free-ports" + asMakeFlag + "."}
+	case err != nil:
 		return err
 	}
 	release := d.signals.Protect(service.StillStopping)

@@ -40,6 +40,17 @@ func terminal(t *testing.T) (person, command *os.File) {
 	return person, command
 }
 
+// A database is not written to a terminal.
+func TestBackupRefusesATerminal(t *testing.T) {
+	t.Parallel()
+	_, shown := terminal(t)
+	var said bytes.Buffer
+	status := run(t.Context(), []string{"store", "backup", "-", "--data-dir", t.TempDir()}, process{stdout: shown, stderr: &said})
+	if status != statusUsage || !strings.Contains(said.String(), "standard output is a terminal") {
+		t.Errorf("status %d: %s", status, said.String())
+	}
+}
+
 // waitUntilHidden waits until the terminal does not echo any more.
 func waitUntilHidden(t *testing.T, person *os.File) {
 	t.Helper()

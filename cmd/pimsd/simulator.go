@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,9 +34,9 @@ How it answers a client that never saw its last answer (--lost-finalize), and wh
 	flags.Uint64Var(&options.Seed, "seed", 0, "repeat the run of this `seed`; 0 draws one")
 	addKnobs(flags, &options.Knobs)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		simulator, err := inwebosim.New(options)
+		simulator, err := newListeningSimulator(options, "choose other addresses with --listen and --control")
 		if err != nil {
-			return usageError{err}
+			return err
 		}
 		simulator.Start()
 		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "protocol %s\ncontrol %s\nseed %d\n",
@@ -43,6 +45,18 @@ How it answers a client that never saw its last answer (--lost-finalize), and wh
 		return stopSimulator(cmd.Context(), simulator)
 	}
 	return cmd
+}
+
+// newListeningSimulator returns a simulator that listens. Where an address is in use, its error advises what to do instead.
+func newListeningSimulator(options inwebosim.Options, instead string) (*inwebosim.Simulator, error) {
+	simulator, err := inwebosim.New(options)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, advised{err, "Another simulator may listen there: stop it, or " + instead + "."}
+	case err != nil:
+		return nil, usageError{err}
+	}
+	return simulator, nil
 }
 
 // addKnobs adds the flags of the simulator's knobs.

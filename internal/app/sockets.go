@@ -55,6 +55,9 @@ func (e addressInUseError) Error() string {
 		e.setting, e.address, strings.ReplaceAll(e.setting, ".", "-"))
 }
 
+// Unwrap returns the error of the operating system.
+func (addressInUseError) Unwrap() error { return syscall.EADDRINUSE }
+
 // checkAddresses returns why the service could not bind its addresses. Those that it uses already, since it runs, are good.
 func checkAddresses(ctx context.Context, c *config.Config) error {
 	addresses := [][2]string{{"ops.listen", c.Ops.Listen}, {"listen", c.Listen}}
