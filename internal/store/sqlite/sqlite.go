@@ -58,6 +58,9 @@ type Store struct {
 	seen   *lastSeen        // nil for a caller that inspects
 	clock  func() time.Time // nil means time.Now
 
+	endVerify context.CancelFunc // ends the look over the store that goes on while it serves
+	verified  chan struct{}      // closed when that look has ended; nil: there is none
+
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -91,8 +94,11 @@ func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) 
 	if err == nil {
 		err = checkPairing(path)
 	}
-	remark := ""
-	if err == nil {
+	if err != nil {
+		return nil, err
+	}
+	remark, later := "", m.mayVerifyLater(path)
+	if !later {
 		remark, err = verify(ctx, path, verifyTimeout)
 	}
 	if err == nil {
@@ -102,10 +108,14 @@ func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) 
 		return nil, err
 	}
 	s, err := openStore(ctx, path, o, m)
-	if err == nil {
-		s.health.unverified = remark
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	s.health.unverified = remark
+	if later {
+		s.verifyMeanwhile()
+	}
+	return s, nil
 }
 
 func openStore(ctx context.Context, path string, o Options, m migrations) (_ *Store, err error) {
@@ -158,6 +168,7 @@ func (s *Store) Close() error {
 		closed := make(chan error, 1)
 		go func() {
 			s.stopLastSeen()
+			s.stopVerifying()
 			s.reader.stop()
 			s.writer.stop()
 			closed <- nil

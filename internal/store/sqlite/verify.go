@@ -1,8 +1,11 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -12,6 +15,48 @@ const (
 	verifyTimeout       = 30 * time.Second // of a store that was not closed
 	verifyClosedTimeout = 5 * time.Second
 )
+
+// verifyFirst is up to which size, in bytes, a store that was closed is looked over before it is served: that of 60,000 accounts.
+const verifyFirst = 64 << 20
+
+// mayVerifyLater reports whether a store is looked over while it serves: one that was closed, is too large to have its callers wait, and is
+// not to be migrated.
+func (m migrations) mayVerifyLater(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.Size() <= verifyFirst || hasLog(path) {
+		return false
+	}
+	c, err := openReadOnly(path, "")
+	if err != nil {
+		return false
+	}
+	defer c.Close() //nolint:errcheck // it was only read
+	return m.check(c, path) == nil
+}
+
+// verifyMeanwhile looks the store over, for verifyTimeout at most. Condition says what is found.
+func (s *Store) verifyMeanwhile() {
+	ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
+	s.endVerify, s.verified = cancel, make(chan struct{})
+	go func() {
+		defer close(s.verified)
+		damage, _, err := Verify(ctx, filepath.Dir(s.writer.path))
+		if damage == "" && !isDamage(err) {
+			return
+		}
+		found := "the store is damaged: " + cmp.Or(damage, "it cannot be read")
+		s.health.damage.CompareAndSwap(nil, &found)
+		s.health.met.Store(true)
+	}()
+}
+
+// stopVerifying ends what verifyMeanwhile has begun, if it has.
+func (s *Store) stopVerifying() {
+	if s.verified != nil {
+		s.endVerify()
+		<-s.verified
+	}
+}
 
 // irreplaceable are the tables that are not served when they are damaged; what else there is can be done without.
 func irreplaceable() []string { return []string{"device", "audit", "api_key", "sealing_key", "store"} }
