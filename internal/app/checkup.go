@@ -40,8 +40,15 @@ func Passed(findings []Finding) bool {
 func passes(what, detail string) Finding {
 	return Finding{What: what, Outcome: OutcomeOK, Detail: detail}
 }
-func note(what, detail, advice string) Finding  { return Finding{what, OutcomeNote, detail, advice} }
-func fails(what, detail, advice string) Finding { return Finding{what, OutcomeFailed, detail, advice} }
+
+func note(what, detail, advice string) Finding {
+	return Finding{what, OutcomeNote, detail, advice}
+}
+
+func fails(what, detail, advice string) Finding {
+	return Finding{what, OutcomeFailed, detail, advice}
+}
+
 func skipped(what, because string) Finding {
 	return Finding{What: what, Outcome: OutcomeSkipped, Detail: because}
 }
