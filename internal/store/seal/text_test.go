@@ -110,3 +110,14 @@ func TestKeyText(t *testing.T) {
 		t.Error("a key is made of less than 32 bytes")
 	}
 }
+
+func TestIsKeyID(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"0123abcd": true, "0123ABCD": false, "0123abc": false, "0123ab": false, "0123abcdef": false, "0123abcx": false, "": false,
+	} {
+		if seal.IsKeyID(text) != want {
+			t.Errorf("IsKeyID(%q) is %v", text, !want)
+		}
+	}
+}
