@@ -27,12 +27,14 @@ RACED := ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./inte
 DAEMONS := ./internal/testkit/pimsdtest ./internal/testkit/replicatest ./internal/testkit/loadtest
 # These, the whole of cmd/pimsd, and packages that have no concurrency of their own, or drive that of RACED in other ways.
 OTHERS = ./cmd/pimsd ./internal/testkit/pimsdtest ./internal/testkit/replicatest $(filter-out $(shell go list $(RACED)),$(shell go list ./...))
+# So many packages are tested at a time, because some of their tests wait.
+ATONCE := $(shell expr 2 \* `getconf _NPROCESSORS_ONLN`)
 
 .PHONY: test
 test: ## everything that guards behavior, in minutes: -race for what is concurrent in the service, short forms of long tests
 	scripts/need cc postgres pgbouncer curl python3
-	go test -race -timeout 20m $(RACED)
-	go test -timeout 20m $(OTHERS)
+	go test -p $(ATONCE) -race -timeout 20m $(RACED)
+	go test -p $(ATONCE) -timeout 20m $(OTHERS)
 	cd client && go vet ./... && go test -race ./...
 
 .PHONY: test-all

@@ -12,7 +12,7 @@ import (
 func TestKeyFileKeepsItsOwner(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		t.Skip("only root can give a file away")
+		t.Skip("only root can change the owner of a file")
 	}
 	const other = 65534
 	for name, owner := range map[string][2]int{"user": {other, 0}, "group": {0, other}, "both": {other, other}, "none": {0, 0}} {
