@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,73 +21,118 @@ import (
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // Of a store that the service would migrate first, the check fails the keys with which the service would not start: also where the store
-// is older than the record of its sealing key.
+// is older than the record of its sealing key, which came with version 3 of the schema.
 func TestSealingKeysOfAnOlderStore(t *testing.T) {
 	server := pgtest.New(t)
-	for name, older := range map[string]func(*testing.T, *config.Config) (downgrade func(to string)){
-		"sqlite": func(t *testing.T, c *config.Config) func(string) {
-			t.Helper()
-			return func(script string) { runSQLite(t, filepath.Join(c.DataDir, sqlite.FileName), script) }
-		},
-		"postgres": func(t *testing.T, c *config.Config) func(string) {
+	for name, makeStore := range map[string]func(*testing.T, *config.Config, int){
+		"sqlite": makeOlderSQLite,
+		"postgres": func(t *testing.T, c *config.Config, version int) {
 			t.Helper()
 			c.DatabaseURL = server.Database(t)
-			return func(script string) { runPostgres(t, c.DatabaseURL.Reveal(), script) }
+			makeOlderPostgres(t, c, version)
 		},
 	} {
-		for version, script := range downgrades()[name] {
-			t.Run(name+"/"+version, func(t *testing.T) {
-				c := goodConfig(t)
-				downgrade := older(t, c)
-				own := newKey(t)
-				c.Seal.Keys = own
-				makeSealedStore(t, c)
-				downgrade(script)
-				c.Seal.Keys = newKey(t)
-				expectStart(t, c, theKeys)
-				downgrade(script) // the service has migrated it
-				c.Seal.Keys = own
-				expectStart(t, c, "")
-			})
+		for _, version := range []int{2, 6} {
+			for keys, broken := range map[string]string{"its keys": "", "other keys": theKeys} {
+				t.Run(fmt.Sprintf("%s/version %d/%s", name, version, keys), func(t *testing.T) {
+					c := goodConfig(t)
+					c.Seal.Keys = newKey(t)
+					makeStore(t, c, version)
+					if broken != "" {
+						c.Seal.Keys = newKey(t)
+					}
+					expectStart(t, c, broken)
+				})
+			}
 		}
 	}
 }
 
-// downgrades returns scripts that bring a store of this version to an older one.
-func downgrades() map[string]map[string]string {
-	return map[string]map[string]string{
-		"sqlite": {
-			"the last": "ALTER TABLE device DROP COLUMN disabled; PRAGMA user_version = 6;",
-			"before the record of the key": `ALTER TABLE device DROP COLUMN disabled; DROP INDEX device_epoch;
-				ALTER TABLE device DROP COLUMN epoch; DROP TABLE doubt_epoch; DROP TABLE former_device; DROP TABLE store;
-				DROP TABLE sealing_key; PRAGMA user_version = 2;`,
-		},
-		"postgres": {
-			"the last": "ALTER TABLE device DROP COLUMN disabled; UPDATE pimsd_schema SET version = 6;",
-			"before the record of the key": `ALTER TABLE device DROP COLUMN disabled, DROP COLUMN epoch;
-				DROP TABLE doubt_epoch, former_device, sealing_key; DROP SEQUENCE audit_id;
-				ALTER TABLE house ADD COLUMN audit_base bigint NOT NULL DEFAULT 0; UPDATE pimsd_schema SET version = 2;`,
-		},
-	}
-}
-
-func makeSealedStore(t *testing.T, c *config.Config) {
+func makeOlderSQLite(t *testing.T, c *config.Config, version int) {
 	t.Helper()
-	core, err := OpenCore(t.Context(), c, true, Observers{})
+	if err := os.Mkdir(c.DataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := zombiezen.OpenConn(filepath.Join(c.DataDir, sqlite.FileName), zombiezen.OpenReadWrite|zombiezen.OpenCreate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = seal.New(core.Store, core.Keyring).Create(t.Context(), otp.Write{
-		ID:         "write",
-		Row:        otp.Row{Account: "alice", Revision: 1, Body: []byte("{}"), Secrets: secret.NewBytes([]byte("secrets"))},
-		AuditEntry: otp.AuditEntry{At: time.Now(), Account: "alice", Caller: "test", Action: "enroll", Stage: "outcome"},
-	})
-	if err := errors.Join(err, core.Close()); err != nil {
+	vault, key := sealedSecrets(t, c)
+	script := migrationsUpTo(t, "sqlite", version) + fmt.Sprintf(`INSERT INTO device (account, revision, in_doubt, body, vault)
+		VALUES ('alice', 1, 0, x'7b7d', x'%x'); PRAGMA user_version = %d;`, vault, version)
+	if version >= 3 {
+		script += fmt.Sprintf("INSERT INTO sealing_key VALUES (1, '%s');", key)
+	}
+	if err := errors.Join(sqlitex.ExecuteScript(conn, script, nil), conn.Close()); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(filepath.Join(c.DataDir, sqlite.FileName), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func makeOlderPostgres(t *testing.T, c *config.Config, version int) {
+	t.Helper()
+	vault, key := sealedSecrets(t, c)
+	script := fmt.Sprintf("CREATE TABLE pimsd_schema (version integer NOT NULL); INSERT INTO pimsd_schema VALUES (%d);", version) +
+		migrationsUpTo(t, "postgres", version) + fmt.Sprintf(`INSERT INTO device (account, revision, in_doubt, body, vault)
+		VALUES ('alice', 1, false, '\x7b7d', '\x%x');`, vault)
+	if version >= 3 {
+		script += fmt.Sprintf("INSERT INTO sealing_key VALUES (1, '%s');", key)
+	}
+	conn, err := pgx.Connect(t.Context(), c.DatabaseURL.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(t.Context(), script)
+	if err := errors.Join(err, conn.Close(context.WithoutCancel(t.Context()))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// migrationsUpTo returns the scripts that make a store of that version.
+func migrationsUpTo(t *testing.T, kind string, version int) string {
+	t.Helper()
+	names, err := filepath.Glob("../store/" + kind + "/migrations/*.sql") // in their order
+	if err != nil || len(names) <= version {
+		t.Fatalf("there are the migrations %v (%v)", names, err)
+	}
+	var script strings.Builder
+	for _, name := range names[:version] {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script.Write(text)
+	}
+	return script.String()
+}
+
+// sealedSecrets returns secrets that are sealed under the configured key, and the name of that key.
+func sealedSecrets(t *testing.T, c *config.Config) (vault []byte, key seal.KeyID) {
+	t.Helper()
+	keyring, err := OpenKeyring(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := storetest.NewMemory()
+	err = seal.New(memory, keyring).Create(t.Context(), otp.Write{
+		ID:         "write",
+		Row:        otp.Row{Account: "alice", Revision: 1, Body: []byte("{}"), Secrets: secret.NewBytes([]byte("secrets"))},
+		AuditEntry: otp.AuditEntry{At: time.Now(), Account: "alice", Caller: "test", Action: "enroll", Stage: otp.StageOutcome},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, _, err := memory.Fetch(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row.Secrets.Reveal(), keyring.Current()
 }
 
 func newKey(t *testing.T) secret.Text {
@@ -94,27 +142,4 @@ func newKey(t *testing.T) secret.Text {
 		t.Fatal(err)
 	}
 	return key.Text()
-}
-
-func runSQLite(t *testing.T, path, script string) {
-	t.Helper()
-	conn, err := zombiezen.OpenConn(path, zombiezen.OpenReadWrite)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(sqlitex.ExecuteScript(conn, script, nil), conn.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func runPostgres(t *testing.T, url, script string) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = conn.Exec(t.Context(), script)
-	if err := errors.Join(err, conn.Close(context.WithoutCancel(t.Context()))); err != nil {
-		t.Fatal(err)
-	}
 }
