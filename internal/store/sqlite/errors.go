@@ -60,11 +60,12 @@ func explain(err error) error {
 		return fmt.Errorf("it cannot be opened: let the user that runs pimsd own it and its directory: %w", err)
 	case sqlite.ResultReadOnly, sqlite.ResultPerm:
 		return fmt.Errorf("it cannot be written: let the user that runs pimsd own it and its directory: %w", err)
+	default:
+		if codeOf(err) == sqlite.ResultIOErrSHMSize {
+			return fmt.Errorf("there is no room on its disk for what SQLite keeps next to it: make room: %w", err)
+		}
+		return err
 	}
-	if codeOf(err) == sqlite.ResultIOErrSHMSize {
-		return fmt.Errorf("there is no room on its disk for what SQLite keeps next to it: make room: %w", err)
-	}
-	return err
 }
 
 // fault says what an error means for the store.
