@@ -20,7 +20,8 @@ type acceptedKey struct {
 func (a *accepted) add(key Key, version Version) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.keys == nil || len(a.keys) >= maxAccepted {
+	_, known := a.keys[key.ID]
+	if a.keys == nil || !known && len(a.keys) >= maxAccepted {
 		a.keys = map[string]acceptedKey{}
 	}
 	a.keys[key.ID] = acceptedKey{key, version}

@@ -71,18 +71,21 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 	key, version, err := k.store.KeyByID(ctx, id)
 	switch {
 	case errors.Is(err, ErrNoKey):
+		k.accepted.forget(id)
 		return Principal{}, refuse(ReasonUnknown, "no API key has the id "+id)
 	case err != nil:
 		return Principal{}, fmt.Errorf("%w: %w", ErrKeyLookup, err)
 	}
 	principal, err := k.accept(key, text)
-	switch {
-	case err == nil:
-		k.accepted.add(key, version)
-	case !key.RevokedAt.IsZero():
+	if err != nil {
 		k.accepted.forget(id)
+		if !key.RevokedAt.IsZero() {
+			k.uses.withdraw(id, key.RevokedAt)
+		}
+		return Principal{}, err
 	}
-	return principal, err
+	k.accepted.add(key, version)
+	return principal, nil
 }
 
 // Recall returns the principal of a key that Authenticate has accepted before, as far as that is still known, and the version of the keys

@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -91,5 +92,61 @@ func TestHowManyKeysAreKnown(t *testing.T) {
 	}
 	if known == 0 || known > authn.MaxAccepted {
 		t.Errorf("%d keys are known, want 1 to %d", known, authn.MaxAccepted)
+	}
+}
+
+// TestRecallOfAKeyThatIsGone: a key that was deleted, or replaced under its id, is known no longer than until that was found.
+func TestRecallOfAKeyThatIsGone(t *testing.T) {
+	t.Parallel()
+	deleted, ofDeleted := newKey(t, bound, time.Time{})
+	replaced, ofReplaced := newKey(t, bound, time.Time{})
+	store := &keyStore{keys: map[string]authn.Key{deleted.ID: deleted, replaced.ID: replaced}, version: 7}
+	keys := authn.NewKeys(store, func() time.Time { return noon })
+	authenticate := func(text string) error {
+		_, err := keys.Authenticate(t.Context(), secret.NewText(text))
+		return err
+	}
+	if err := errors.Join(authenticate(ofDeleted), authenticate(ofReplaced)); err != nil {
+		t.Fatal(err)
+	}
+	delete(store.keys, deleted.ID)
+	replaced.Hash[0]++
+	store.keys[replaced.ID], store.version = replaced, 8
+	for text, want := range map[string]authn.Reason{ofDeleted: authn.ReasonUnknown, ofReplaced: authn.ReasonWrongSecret} {
+		if err := authenticate(text); authn.ReasonOf(err) != want {
+			t.Errorf("the key is refused with %v, want the reason %s", err, want)
+		}
+		if _, _, ok := keys.Recall(secret.NewText(text)); ok {
+			t.Errorf("a key is known that was found to be gone: %s", want)
+		}
+	}
+}
+
+// TestUseOfAKeyThatIsNotGoodAnyMore: to be recalled is no use of a key that is then found to be revoked.
+func TestUseOfAKeyThatIsNotGoodAnyMore(t *testing.T) {
+	t.Parallel()
+	key, text := newKey(t, bound, time.Time{})
+	store := &recorded{keyStore: keyStore{keys: map[string]authn.Key{key.ID: key}, version: 7}}
+	now := noon
+	keys := authn.NewKeys(store, func() time.Time { return now })
+	if _, err := keys.Authenticate(t.Context(), secret.NewText(text)); err != nil {
+		t.Fatal(err)
+	}
+	key.RevokedAt = noon.Add(time.Minute)
+	store.keys[key.ID], store.version = key, 8
+	now = noon.Add(time.Hour)
+	if _, _, ok := keys.Recall(secret.NewText(text)); !ok {
+		t.Fatal("the key is not known")
+	}
+	if _, err := keys.Authenticate(t.Context(), secret.NewText(text)); authn.ReasonOf(err) != authn.ReasonRevoked {
+		t.Fatalf("the key that was revoked: %v", err)
+	}
+	if err := keys.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, used := range store.written {
+		if at := used[key.ID]; at.After(key.RevokedAt) {
+			t.Errorf("the key was used last at %v, and revoked at %v", at, key.RevokedAt)
+		}
 	}
 }

@@ -24,6 +24,15 @@ func (u *uses) record(id string, at time.Time) {
 	u.last[id] = at
 }
 
+// withdraw takes a use back that is noted for a time after the key was revoked: the key was recalled then, and was refused.
+func (u *uses) withdraw(id string, revoked time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.last[id].After(revoked) {
+		delete(u.last, id)
+	}
+}
+
 // restore notes uses again that the store did not take. Those since then count more.
 func (u *uses) restore(taken map[string]time.Time) {
 	u.mu.Lock()
