@@ -24,8 +24,12 @@ type call struct {
 	event   Event
 	release func() // returns the call's place back; nil: it has none
 
-	mayRecall bool          // the caller may be one that is known from before
-	recalled  authn.Version // in which version of the keys it is; 0: the caller was authenticated for this call
+	received bool      // the body was read
+	queuedAt time.Time // when the call began to wait for its account; the zero time: it has not yet
+
+	mayRecall bool            // the caller may be one that is known from before
+	recalled  authn.Version   // in which version of the keys it is; 0: the caller was authenticated for this call
+	principal authn.Principal // the caller that was recalled
 }
 
 // handler is one stage after the router: the result of a call, or why there is none. It sees no ResponseWriter.

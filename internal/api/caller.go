@@ -86,6 +86,10 @@ func deniedFor(err error) authn.Reason {
 // receive waits for the whole body, so that a caller that sends slowly holds nothing but a connection. What is wrong with the body
 // is said when it is looked at.
 func (c *call) receive() {
+	if c.received {
+		return
+	}
+	c.received = true
 	body, err := io.ReadAll(c.request.Body)
 	c.body, c.cut = secret.NewBytes(body), err
 }
@@ -98,36 +102,59 @@ func (a *API) identify(c *call) (authn.Principal, error) {
 	}
 	if c.mayRecall {
 		if principal, version, ok := a.config.Callers.Recall(credential); ok {
-			c.recalled = version
+			c.recalled, c.principal = version, principal
 			return principal, nil
 		}
 	}
 	return a.config.Callers.Authenticate(c.request.Context(), credential)
 }
 
+// errOtherRights means that the key of a recalled caller is good, and for something else than when it was accepted before.
+var errOtherRights = errors.New("the rights of the API key have changed")
+
 // recalling returns a stage whose caller may be one that is known from before, without a look at the store: what h does for such a
-// caller must depend on the version of the keys (otp.Request). No such caller is refused anything before it was authenticated, so that
-// with a key that is not good any more one learns that alone.
+// caller must depend on the version of the keys (otp.Request). What such a caller is refused before that was compared, it is told only
+// if its key is good; or if the store cannot say whether it is. Where the key is good for something else by now, h runs again.
 func (a *API) recalling(h handler) handler {
 	return func(c *call) (any, error) {
 		c.mayRecall = true
 		result, err := h(c)
-		if _, begun := errors.AsType[*otp.Attempted](err); err == nil || begun || c.recalled == 0 {
+		if _, begun := errors.AsType[*otp.Attempted](err); err == nil || begun {
 			return result, err
 		}
-		if refusal := a.confirm(c); errors.Is(refusal, authn.ErrUnauthenticated) {
-			return nil, refusal
+		if c.recalled != 0 {
+			switch refusal := a.confirm(c); {
+			case errors.Is(refusal, authn.ErrUnauthenticated):
+				return nil, refusal
+			case errors.Is(refusal, errOtherRights):
+				err = refusal
+			}
+		}
+		if errors.Is(err, errOtherRights) {
+			c.startAgain()
+			return h(c)
 		}
 		return nil, err
 	}
 }
 
-// confirm authenticates a caller that was recalled. The event of a caller that is refused names none.
+// confirm authenticates a caller that was recalled. The error may be errOtherRights. The event of a caller that is refused names none.
 func (a *API) confirm(c *call) error {
 	c.mayRecall, c.recalled = false, 0
-	_, err := a.identify(c)
-	if errors.Is(err, authn.ErrUnauthenticated) {
+	principal, err := a.identify(c)
+	switch {
+	case errors.Is(err, authn.ErrUnauthenticated):
 		c.event.Caller, c.event.Account = "", ""
+	case err == nil && !principal.HasSameRights(c.principal):
+		return errOtherRights
 	}
 	return err
+}
+
+// startAgain returns what the call has taken for a caller with other rights.
+func (c *call) startAgain() {
+	if c.release != nil {
+		c.release()
+	}
+	c.release, c.event.Caller, c.event.Account = nil, "", ""
 }

@@ -29,8 +29,11 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 	if err != nil {
 		return nil, err
 	}
+	if c.queuedAt.IsZero() {
+		c.queuedAt = time.Now()
+	}
 	ask := c.domainRequest()
-	ask.Idempotency, ask.KeysVersion, ask.QueuedAt = repeat, otp.KeysVersion(c.recalled), time.Now()
+	ask.Idempotency, ask.KeysVersion, ask.QueuedAt = repeat, otp.KeysVersion(c.recalled), c.queuedAt
 	issued, err := a.config.OTPs.IssueOTP(ctx, ask, req.PIN)
 	if errors.Is(err, otp.ErrKeysChanged) {
 		if err = a.confirm(c); err == nil {

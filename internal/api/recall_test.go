@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/api"
@@ -117,6 +118,47 @@ func TestNoOtherCallRecalls(t *testing.T) {
 		b.send(t, r).is(t, 401, 2301, needsAuthentication)
 		if len(b.domain.asked) > 0 {
 			t.Errorf("%s %s: the domain was asked", r.method, r.path)
+		}
+	}
+}
+
+// TestAKeyThatIsGoodForOthers: a key that was changed is judged as it is now, whatever it was good for when it was accepted before.
+func TestAKeyThatIsGoodForOthers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		token, account string
+		status         int
+		caller         string
+		asked          []otp.Request // what of it counts: the account, and the version of the keys
+	}{
+		"the scope is gone":           {noScope, "", 403, "key:enroll", []otp.Request{{Account: "alice", KeysVersion: 7}}},
+		"it is a backend's":           {fleet, "", 400, "key:fleet", []otp.Request{{Account: "alice", KeysVersion: 7}}},
+		"its accounts are others":     {fleet, "alice", 403, "key:fleet", []otp.Request{{Account: "alice", KeysVersion: 7}}},
+		"it was not good for another": {fleet, "fleet-1", 200, "key:fleet", []otp.Request{{Account: "fleet-1"}}},
+	} {
+		b := recallBench(t)
+		b.callers.recalled = tc.token
+		b.domain.issue = func(context.Context) (otp.Issued, error) {
+			if b.domain.asked[len(b.domain.asked)-1].KeysVersion != 0 {
+				return otp.Issued{}, otp.ErrKeysChanged
+			}
+			return otp.Issued{OTP: secret.NewText(anOTP), Step: 7, Rounds: 1}, nil
+		}
+		header := "Authorization: Bearer " + tc.token
+		if tc.account != "" {
+			header += "\nX-Pims-Account: " + tc.account
+		}
+		if got := b.send(t, request{header: header, body: aBody}); got.status != tc.status {
+			t.Errorf("%s: the caller was answered %d %s, want %d", name, got.status, got.body, tc.status)
+		}
+		var asked []otp.Request
+		for _, a := range b.domain.asked {
+			asked = append(asked, otp.Request{Account: a.Account, KeysVersion: a.KeysVersion})
+		}
+		if !reflect.DeepEqual(asked, tc.asked) {
+			t.Errorf("%s: the domain was asked %+v, want %+v", name, asked, tc.asked)
+		}
+		if e := b.journal.last(t); e.Caller != tc.caller {
+			t.Errorf("%s: the event names %q, want %q", name, e.Caller, tc.caller)
 		}
 	}
 }

@@ -8,6 +8,7 @@ package authn
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/secret"
@@ -42,4 +43,10 @@ type Principal struct {
 	Grant
 	// ExpiresAt is when the caller's API key expires; the zero time for one that does not, and for a token.
 	ExpiresAt time.Time
+}
+
+// HasSameRights reports whether other is the same caller, with the same rights.
+func (p Principal) HasSameRights(other Principal) bool {
+	return p.Name == other.Name && p.Account == other.Account && p.Backend == other.Backend && p.Prefix == other.Prefix &&
+		slices.Equal(p.Scopes, other.Scopes)
 }
