@@ -30,7 +30,7 @@ type KeyStore interface {
 
 // Version identifies a state of all keys of a store: where it is the same, no key was added, changed or revoked in between. Noting the use
 // of a key does not change it. It is drawn at random, so that no state has the version of another after a store was restored. No state
-// has the version 0.
+// has the version 0, which means that the store does not know the version: then no key is recalled.
 type Version int64
 
 // What a KeyStore says besides its own failures.
@@ -84,7 +84,9 @@ func (k *Keys) Authenticate(ctx context.Context, credential secret.Text) (Princi
 		}
 		return Principal{}, err
 	}
-	k.accepted.add(key, version)
+	if version != 0 {
+		k.accepted.add(key, version)
+	}
 	return principal, nil
 }
 

@@ -150,3 +150,16 @@ func TestUseOfAKeyThatIsNotGoodAnyMore(t *testing.T) {
 		}
 	}
 }
+
+// TestNoRecallWithoutAVersion: where the store knows no version of its keys, nothing could tell whether one was revoked.
+func TestNoRecallWithoutAVersion(t *testing.T) {
+	t.Parallel()
+	key, text := newKey(t, bound, time.Time{})
+	keys := authn.NewKeys(&keyStore{keys: map[string]authn.Key{key.ID: key}}, func() time.Time { return noon })
+	if _, err := keys.Authenticate(t.Context(), secret.NewText(text)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok := keys.Recall(secret.NewText(text)); ok {
+		t.Error("a key is known in no version of the keys")
+	}
+}

@@ -79,6 +79,22 @@ func checkRights(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("the user of database_url lacks a right on %s: GRANT ALL ON ALL TABLES IN SCHEMA … TO …, and so "+
 			"ON ALL SEQUENCES, or grant it the role of their owner", missing)
 	}
+	return checkKeysVersion(ctx, tx)
+}
+
+// checkKeysVersion refuses a database in which a change of an API key would draw no new version of the keys, perhaps because only its
+// tables were restored: a key that is revoked would stay good for the callers that are known.
+func checkKeysVersion(ctx context.Context, tx pgx.Tx) error {
+	const query = `SELECT EXISTS (SELECT FROM keys_version) AND EXISTS (SELECT FROM pg_trigger
+		WHERE tgrelid = 'api_key'::regclass AND tgname = 'key_changed' AND tgenabled IN ('O', 'A'))`
+	var drawn bool
+	if err := tx.QueryRow(ctx, query).Scan(&drawn); err != nil {
+		return err
+	}
+	if !drawn {
+		return errors.New("the trigger key_changed of the table api_key, or the row of the table keys_version, is missing: restore the " +
+			"database whole, with its triggers")
+	}
 	return nil
 }
 

@@ -34,9 +34,11 @@ type fetched struct {
 func noKey(*readTask) string { return "" }
 
 const (
+	keysVersion = `coalesce((SELECT version FROM keys_version), 0)`
+
 	fetchBegin = `SELECT n, ` + clock + `, d.account IS NOT NULL, coalesce(d.revision, 0), coalesce(d.in_doubt, false), d.held_until,
 		coalesce(d.unread_answers, 0), coalesce(d.serial, ''), coalesce(d.active, false), coalesce(d.disabled, false),
-		a.account IS NOT NULL, coalesce(a.at, 0), coalesce(d.epoch, 0), e.number, e.since, (SELECT version FROM keys_version), `
+		a.account IS NOT NULL, coalesce(a.at, 0), coalesce(d.epoch, 0), e.number, e.since, ` + keysVersion + `, `
 	fetchEnd = ` FROM doubt_epoch e, unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (account, key, n)
 		LEFT JOIN device d USING (account) LEFT JOIN answer a ON a.account = wanted.account AND a.key = wanted.key`
 
@@ -44,7 +46,7 @@ const (
 	// fetchRemains is fetchRows without what is stored apart from the row when it is large, and may be damaged there.
 	fetchRemains = fetchBegin + `''::bytea, ''::bytea, NULL::bytea, NULL::bytea` + fetchEnd
 
-	keysByID = `SELECT ` + keyColumns + `, (SELECT version FROM keys_version) FROM api_key WHERE id = ANY($1::text[])`
+	keysByID = `SELECT ` + keyColumns + `, ` + keysVersion + ` FROM api_key WHERE id = ANY($1::text[])`
 )
 
 // sendReads looks up what a batch asks for, in one round trip.

@@ -19,7 +19,7 @@ const (
 	fetchResponse   = `SELECT at, fingerprint, answer FROM answer WHERE account = ? AND key = ?`
 	readEpoch       = `SELECT number, since, cause, ` + keysVersion + ` FROM doubt_epoch`
 	findKey         = `SELECT ` + keyColumns + `, ` + keysVersion + ` FROM api_key WHERE id = ?`
-	keysVersion     = `(SELECT version FROM keys_version)`
+	keysVersion     = `coalesce((SELECT version FROM keys_version), 0)`
 	readDataVersion = `PRAGMA data_version`
 )
 

@@ -9,7 +9,7 @@ INSERT INTO keys_version VALUES (1, 1 + (random() * 9e18)::bigint);
 
 CREATE FUNCTION draw_keys_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE keys_version SET version = 1 + (random() * 9e18)::bigint;
+    EXECUTE format('UPDATE %I.keys_version SET version = 1 + (random() * 9e18)::bigint', TG_TABLE_SCHEMA); -- whatever the search_path
     RETURN NULL;
 END $$;
 

@@ -1,0 +1,66 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/postgres"
+)
+
+// A store whose keys change without a new version is not served, and not found good; one that loses its version while it is served says
+// that it knows none.
+func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
+	for _, loss := range []string{
+		"DROP TRIGGER key_changed ON api_key", "ALTER TABLE api_key DISABLE TRIGGER key_changed", "DELETE FROM keys_version",
+	} {
+		url := server.Database(t)
+		s := open(t, url)
+		key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.AddKey(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		server.Exec(t, url.Reveal(), loss)
+		var found otp.Snapshot
+		_, err = s.Update(t.Context(), "alice", "", func(is otp.Snapshot) otp.Decision {
+			found = is
+			return otp.Decision{}
+		})
+		_, version, keyErr := s.KeyByID(t.Context(), key.ID)
+		if err != nil || keyErr != nil || authn.Version(found.KeysVersion) != version || (version == 0) != (loss == "DELETE FROM keys_version") {
+			t.Errorf("%s: the version is %d with the key, %d in a snapshot (%v, %v)", loss, version, found.KeysVersion, keyErr, err)
+		}
+		if err := postgres.Check(t.Context(), postgres.Options{URL: url}); err == nil {
+			t.Errorf("%s: the store is found good", loss)
+		}
+		if s, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: url}); err == nil {
+			t.Errorf("%s: the store is served", loss)
+			s.Close()
+		}
+	}
+}
+
+// An operator who has other schemas in the search path than pimsd, as pg_restore has, changes keys all the same, and their version.
+func TestKeysVersionWithoutSearchPath(t *testing.T) {
+	url := server.Database(t)
+	s := open(t, url)
+	key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddKey(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	_, before, err := s.KeyByID(t.Context(), key.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Exec(t, url.Reveal(), "SET search_path = ''", "UPDATE public.api_key SET revoked_at = 1")
+	if _, after, err := s.KeyByID(t.Context(), key.ID); err != nil || after == before {
+		t.Errorf("the version was %d and is %d (%v)", before, after, err)
+	}
+}
