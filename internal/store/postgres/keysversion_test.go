@@ -44,7 +44,7 @@ func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
 	}
 }
 
-// An operator who has other schemas in the search path than pimsd, as pg_restore has, changes keys all the same, and their version.
+// A key is changed, and so is the version, also by a session with another search path than that of pimsd, such as that of pg_restore.
 func TestKeysVersionWithoutSearchPath(t *testing.T) {
 	url := server.Database(t)
 	s := open(t, url)
