@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -111,7 +112,7 @@ func TestTheDemonstrationsDocumentLeads(t *testing.T) {
 		}
 		output(t, pimsd, append(strings.Fields(command[2]), "--help")...)
 	}
-	if len(addresses) < 5 || len(commands) != 2 {
+	if len(addresses) < 5 || len(commands) != 3 {
 		t.Errorf("the document has the addresses %q and the commands %q", addresses, commands)
 	}
 	if board := read(t, dashboard); !strings.Contains(document, "/d/pimsd`") || !strings.Contains(board, `"uid": "pimsd"`) {
@@ -119,21 +120,27 @@ func TestTheDemonstrationsDocumentLeads(t *testing.T) {
 	}
 }
 
-// The document's commands work as they are there, with a stand-in for docker that runs them where a service of this machine runs.
+// The document's commands work as they are there, typed without a pause. A stand-in for docker runs them where a service of this machine
+// runs, which begins a moment after "up".
 func TestTheDemonstrationsCommandsRun(t *testing.T) {
 	t.Parallel()
 	i, simulator := newInstallation(t), startDev(t).simulator
-	i.environ = append(i.environ, "PIMSD_INWEBO_URL="+simulator)
 	listen := strings.TrimPrefix(i.environ[1], "PIMSD_LISTEN=")
-	defer i.serve(t)()
+	up := filepath.Join(i.path, "up")
+	i.process = exec.CommandContext(t.Context(), "bash", "-euc", "until [ -e "+up+" ]; do sleep 0.1; done; sleep 1; exec "+pimsd+" serve")
+	i.process.Env = append(i.environ, "PIMSD_INWEBO_URL="+simulator, "PATH="+os.Getenv("PATH"))
+	if err := i.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = i.process.Wait() }) // it ends with the test
 	const compose = `[ "$1 $2 $3" = "compose -f deploy/compose/compose.yaml" ]; shift 3
 case "$1" in
-up) [ "$*" = "up --build --detach" ];;
+up) [ "$*" = "up --build --detach" ]; touch %s;;
 exec) [ "$2 $3 $4" = "-T replica-a /pimsd" ]; shift 4; mapfile -d '' e </proc/%d/environ; exec env -i "${e[@]}" %s "$@";;
 *) exit 1;;
 esac
 `
-	docker := "#!/bin/bash\nset -eu\n" + fmt.Sprintf(compose, i.process.Process.Pid, pimsd)
+	docker := "#!/bin/bash\nset -eu\n" + fmt.Sprintf(compose, up, i.process.Process.Pid, pimsd)
 	if err := os.WriteFile(filepath.Join(i.path, "docker"), []byte(docker), 0o700); err != nil {
 		t.Fatal(err)
 	}
