@@ -48,6 +48,69 @@ func TestReleasesAreSigned(t *testing.T) {
 	}
 }
 
+// What goes into an archive or a package has the time of the commit, and its owner is root: the same commit makes the same files on any
+// machine, at any time. The names are those of goreleaser, which docs/verify.md has.
+func TestReleasesAreReproducible(t *testing.T) {
+	t.Parallel()
+	type info struct{ Owner, Group, Mtime string }
+	var release struct {
+		Project string `json:"project_name"`
+		Builds  []struct {
+			Flags []string
+			Time  string `json:"mod_timestamp"`
+		}
+		Archives []struct {
+			Name       string `json:"name_template"`
+			BuildsInfo info   `json:"builds_info"`
+			Files      []struct {
+				Src  string
+				Info info
+			}
+		}
+		Packages []struct {
+			Name  string `json:"file_name_template"`
+			Mtime string
+		} `json:"nfpms"`
+		SBOMs []struct {
+			Documents, Args []string
+			Artifacts       string
+		}
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "../.goreleaser.yaml")), &release); err != nil {
+		t.Fatal(err)
+	}
+	if len(release.Builds) != 1 || len(release.Archives) != 1 || len(release.Packages) != 1 || len(release.SBOMs) != 2 {
+		t.Fatalf("a release has %+v", release)
+	}
+	const commit = "{{ .CommitDate }}"
+	build, archive, made := release.Builds[0], release.Archives[0], info{Owner: "root", Group: "root", Mtime: commit}
+	if build.Time != "{{ .CommitTimestamp }}" || !slices.Contains(build.Flags, "-trimpath") {
+		t.Errorf("the builds are %+v", build)
+	}
+	if archive.BuildsInfo != made || len(archive.Files) == 0 {
+		t.Errorf("the program in an archive has %+v", archive.BuildsInfo)
+	}
+	for _, file := range archive.Files {
+		if file.Info != made {
+			t.Errorf("%s in an archive has %+v", file.Src, file.Info)
+		}
+	}
+	if mtime := release.Packages[0].Mtime; mtime != commit {
+		t.Errorf("the files of a package have the time %q", mtime)
+	}
+	if release.Project != "pimsd" || archive.Name+release.Packages[0].Name != "" || len(release.SBOMs[0].Documents)+len(release.SBOMs[1].Documents) > 0 {
+		t.Errorf("docs/verify.md has other names than %+v", release)
+	}
+	if of := []string{release.SBOMs[0].Artifacts, release.SBOMs[1].Artifacts}; !slices.Equal(of, []string{"archive", "package"}) {
+		t.Errorf("there are SBOMs of %v", of)
+	}
+	for _, sbom := range release.SBOMs { // without arguments, goreleaser lets syft ask registries
+		if len(sbom.Args) == 0 || slices.Contains(sbom.Args, "--enrich") {
+			t.Errorf("SBOMs are made with %v", sbom.Args)
+		}
+	}
+}
+
 // The commands of docs/verify.md name what .goreleaser.yaml and the workflow make.
 func TestVerifyDocumentNamesWhatAReleaseHas(t *testing.T) {
 	t.Parallel()
@@ -77,6 +140,7 @@ func TestVerifyDocumentNamesWhatAReleaseHas(t *testing.T) {
 		"sha256sum --check --ignore-missing " + sums + "\n":                                                               1,
 		"gh attestation verify pimsd_0.1.0_linux_amd64.tar.gz --repo " + repository + "\n":                                1,
 		"cosign verify " + release.Dockers[0].Images[0] + ":0.1.0 ":                                                       1,
+		"tar -xzf pimsd_0.1.0_linux_amd64.tar.gz\n":                                                                       1,
 		strings.Join(build.Env, " ") + " go build " + strings.Join(build.Flags, " ") + " -ldflags='" + strings.Join(build.Ldflags, " ") +
 			"' -o pimsd ./cmd/pimsd\n": 1,
 	} {
