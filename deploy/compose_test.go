@@ -128,7 +128,7 @@ func TestTheDemonstrationsCommandsRun(t *testing.T) {
 	listen := strings.TrimPrefix(i.environ[1], "PIMSD_LISTEN=")
 	up := filepath.Join(i.path, "up")
 	i.process = exec.CommandContext(t.Context(), "bash", "-euc", "until [ -e "+up+" ]; do sleep 0.1; done; sleep 1; exec "+pimsd+" serve")
-	i.process.Env = append(i.environ, "PIMSD_INWEBO_URL="+simulator, "PATH="+os.Getenv("PATH"))
+	i.process.Env = slices.Concat(i.environ, []string{"PIMSD_INWEBO_URL=" + simulator, "PATH=" + os.Getenv("PATH")})
 	if err := i.process.Start(); err != nil {
 		t.Fatal(err)
 	}
