@@ -174,7 +174,7 @@ func testKeysVersion(t *testing.T, s KeyInstance) {
 func keysVersionOf(t *testing.T, s KeyInstance) authn.Version {
 	t.Helper()
 	var version authn.Version
-	_, err := s.KeyStore.(otp.Store).Update(t.Context(), "nobody", "", func(found otp.Snapshot) otp.Decision {
+	_, err := s.KeyStore.(otp.Store).Update(t.Context(), "absent", "", func(found otp.Snapshot) otp.Decision {
 		version = authn.Version(found.KeysVersion)
 		return otp.Decision{}
 	})
