@@ -56,12 +56,26 @@ const (
 		SELECT nextval('audit_id'), write_id, at, line_account, caller, transaction_id, action, stage, outcome, step
 		FROM turn, written JOIN new USING (account)
 	) SELECT account FROM written`
+
+	// writeOne is writeBatch for one row without a response, in which a lone caller has the server unpack no arrays.
+	writeOne = `WITH free AS (
+		SELECT ctid AS place FROM device WHERE account = $1 AND revision = $2 - 1 AND ($17::bytea IS NULL OR body = $17)
+		FOR UPDATE SKIP LOCKED
+	), written AS (
+		UPDATE device d SET (revision, in_doubt, held_until, body, vault, unread_answers, epoch, disabled)
+			= ($2, $3, $4, $5, coalesce($6, vault), coalesce($16, unread_answers), coalesce($18, epoch), coalesce($19, disabled))
+		FROM free WHERE d.ctid = free.place RETURNING 1
+	), ` + noteWrite
 )
 
 // sendWrites sends a batch of writes. Where the server refuses it, each is sent alone.
 func (s *Store) sendWrites(batch []*job[writeTask]) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
+	if j := batch[0]; len(batch) == 1 && j.task.write.Response == nil {
+		s.sendWrite(ctx, j)
+		return
+	}
 	args := writeArgs(batch)
 	var stored []string
 	err := s.run(ctx, s.limits.batches, func(ctx context.Context, conn *pgx.Conn) error {
@@ -81,6 +95,20 @@ func (s *Store) sendWrites(batch []*job[writeTask]) {
 	}
 	for _, account := range stored {
 		jobs[account].task.stored = true
+	}
+}
+
+// sendWrite is sendWrites for one write without a response.
+func (s *Store) sendWrite(ctx context.Context, j *job[writeTask]) {
+	w := &j.task.write
+	args := append(rowArgs(w), overOf(*w), w.Epoch, w.Disabled)
+	err := s.run(ctx, s.limits.batches, func(ctx context.Context, conn *pgx.Conn) error {
+		result, err := conn.Exec(ctx, writeOne, args...)
+		j.task.stored = err == nil && result.RowsAffected() == 1
+		return err
+	})
+	if !isAnswer(err) || isReadOnly(err) {
+		j.err = err
 	}
 }
 

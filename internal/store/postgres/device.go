@@ -107,15 +107,7 @@ func (s *Store) write(ctx context.Context, l connLimit, what, statement string, 
 	if err := checkWrite(w); err != nil {
 		return err
 	}
-	line := w.AuditEntry
-	args := []any{
-		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.LeasedUntil), nonNil(w.Row.Body), nonNil(w.Row.Secrets.Reveal()),
-		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
-		line.Step, w.Row.UnreadAnswers, nil, nil, overOf(w), w.Epoch, w.Disabled,
-	}
-	if w.SameSecrets {
-		args[5], args[15] = nil, nil
-	}
+	args := append(rowArgs(&w), nil, nil, overOf(w), w.Epoch, w.Disabled)
 	if w.Claim != nil {
 		args[16], args[17] = w.Claim.Serial, w.Claim.Active
 	}
@@ -137,6 +129,20 @@ func (s *Store) write(ctx context.Context, l connLimit, what, statement string, 
 	default:
 		return s.unlessRepeated(ctx, what, w, refusal)
 	}
+}
+
+// rowArgs returns the arguments $1 to $16 of the statements for one row: those of the row and of its audit line.
+func rowArgs(w *otp.Write) []any {
+	line := w.AuditEntry
+	args := []any{
+		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.LeasedUntil), nonNil(w.Row.Body), nonNil(w.Row.Secrets.Reveal()),
+		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
+		line.Step, w.Row.UnreadAnswers,
+	}
+	if w.SameSecrets {
+		args[5], args[15] = nil, nil
+	}
+	return args
 }
 
 // unlessRepeated finds out why a write does not fit: it is stored already, which is well, or it is refused. It looks
