@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
 var shot = flag.String("shot", "", "write what the browser shows into this file, as PNG")
@@ -33,7 +34,7 @@ func startDev(t *testing.T) dev {
 		"--simulator-listen", anyPort, "--simulator-control", anyPort)
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	var out journal
+	var out pimsdtest.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -53,26 +54,8 @@ func startDev(t *testing.T) dev {
 	return dev{}
 }
 
-// journal keeps what is written to it.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // browser is a headless Chromium, with what it asked for and complained about.
-func browser(t *testing.T) (ctx context.Context, asked, complaints *journal) {
+func browser(t *testing.T) (ctx context.Context, asked, complaints *pimsdtest.Buffer) {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1200, 2000),
@@ -81,7 +64,7 @@ func browser(t *testing.T) (ctx context.Context, asked, complaints *journal) {
 	t.Cleanup(cancel)
 	ctx, end := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(end)
-	asked, complaints = &journal{}, &journal{}
+	asked, complaints = &pimsdtest.Buffer{}, &pimsdtest.Buffer{}
 	ctx, end = chromedp.NewContext(ctx, chromedp.WithListener(func(event any) {
 		switch e := event.(type) {
 		case *network.EventRequestWillBeSent:

@@ -91,6 +91,12 @@ func (s *running) line(t *testing.T, message string) (line logLine) {
 func (s *running) stop(t *testing.T) {
 	t.Helper()
 	s.signal(t, syscall.SIGTERM)
+	s.wantEnd(t)
+}
+
+// wantEnd waits for the end of the service, which is none by an error.
+func (s *running) wantEnd(t *testing.T) {
+	t.Helper()
 	if err := await(t, "the service ends", s.end); err != nil {
 		t.Errorf("the service ended with %v", err)
 	}
@@ -156,9 +162,7 @@ func TestServeWhenTheReaderOfItsLogIsGone(t *testing.T) {
 	s.signal(t, syscall.SIGINT)
 	release()
 	h.wantOTP(await(t, "the caller is answered", given))
-	if err := await(t, "the service ends", s.end); err != nil {
-		t.Errorf("the service ended with %v", err)
-	}
+	s.wantEnd(t)
 }
 
 func TestServeDrainsAtASecondSignal(t *testing.T) {
@@ -174,9 +178,7 @@ func TestServeDrainsAtASecondSignal(t *testing.T) {
 	s.signal(t, syscall.SIGTERM)
 	release()
 	h.wantOTP(await(t, "the caller is answered", given))
-	if err := await(t, "the service ends", s.end); err != nil {
-		t.Errorf("the service ended with %v", err)
-	}
+	s.wantEnd(t)
 }
 
 // The service reloads at SIGHUP, at any time, and goes on.
@@ -189,9 +191,7 @@ func TestServeOutlivesAHangup(t *testing.T) {
 	h.wantOTP(<-h.ask(s.api))
 	s.signal(t, syscall.SIGHUP)
 	s.signal(t, syscall.SIGTERM)
-	if err := await(t, "the service ends", s.end); err != nil {
-		t.Errorf("the service ended with %v", err)
-	}
+	s.wantEnd(t)
 }
 
 // onTerminal makes a terminal the controlling one of a command: what closes the terminal hangs up on the command.
@@ -359,9 +359,7 @@ func TestServeEndsThoughTheReaderOfItsLogStalls(t *testing.T) {
 	s.signal(t, syscall.SIGTERM)
 	release()
 	h.wantOTP(await(t, "the caller is answered", given))
-	if err := await(t, "the service ends", s.end); err != nil {
-		t.Errorf("the service ended with %v", err)
-	}
+	s.wantEnd(t)
 }
 
 // Messages of an enrollment, which are not read, do not hold up its conversation.

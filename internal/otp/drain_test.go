@@ -44,11 +44,7 @@ func TestDrainSendsQueuersAway(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	synctest.Test(t, func(t *testing.T) {
-		d, client := plant(t, sim, inwebosim.Override{}), newBridge(sim)
-		client.after = func(_ inwebo.Exchange, happens mishap) mishap {
-			time.Sleep(time.Second)
-			return happens
-		}
+		d, client := plant(t, sim, inwebosim.Override{}), newSlowBridge(sim)
 		holder, queuing := otp.New(d.memory, client, limits(), nil), otp.New(d.memory, newBridge(sim), limits(), nil)
 		var callers sync.WaitGroup
 		callers.Go(func() {

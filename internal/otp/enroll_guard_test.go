@@ -246,9 +246,7 @@ func TestEnrollmentKeepsTheGuessOfAnOvertakenConversation(t *testing.T) {
 	if err := <-callerErr; err == nil {
 		t.Error("a wrong PIN got an OTP")
 	}
-	if truth, err := e.sim.AccountState("owner"); err != nil || truth.Guesses.Peak > 2 {
-		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
-	}
+	e.mustBeUnblocked(t)
 }
 
 // slept is a client that waits between the last answer of an enrollment and its settle.
@@ -264,15 +262,21 @@ func (s *slept) MSFinalize(ctx context.Context, who inwebo.Identity, secrets []i
 	return answer, err
 }
 
+// mustBeUnblocked wants that inWebo has never counted more than two wrong PINs.
+func (e *enrollee) mustBeUnblocked(t *testing.T) {
+	t.Helper()
+	if truth, err := e.sim.AccountState("owner"); err != nil || truth.Guesses.Peak > 2 {
+		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
+	}
+}
+
 // mustBlockNothing sends wrong PINs until none is forwarded, and wants that inWebo has counted two.
 func (e *enrollee) mustBlockNothing(t *testing.T, service *otp.Service) {
 	t.Helper()
 	for range 3 {
 		_, _ = service.IssueOTP(t.Context(), e.request(), wrongPIN)
 	}
-	if truth, err := e.sim.AccountState("owner"); err != nil || truth.Guesses.Peak > 2 {
-		t.Errorf("inWebo counts %+v (%v)", truth.Guesses, err)
-	}
+	e.mustBeUnblocked(t)
 }
 
 // An enrollment that is settled late, after others had the lease, does not forgive the wrong PINs that came after it.

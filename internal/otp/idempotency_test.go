@@ -179,11 +179,7 @@ func TestARepeatOfACallUnderWay(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
 	synctest.Test(t, func(t *testing.T) {
-		d, client := plant(t, sim, inwebosim.Override{}), newBridge(sim)
-		client.after = func(_ inwebo.Exchange, happens mishap) mishap {
-			time.Sleep(time.Second)
-			return happens
-		}
+		d, client := plant(t, sim, inwebosim.Override{}), newSlowBridge(sim)
 		here, elsewhere := otp.New(d.memory, client, repeatLimits(), nil), otp.New(d.memory, newBridge(sim), repeatLimits(), nil)
 		var first sync.WaitGroup
 		var issued otp.Issued

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
@@ -42,6 +43,16 @@ type bridge struct {
 }
 
 func newBridge(sim *inwebosim.Simulator) *bridge { return &bridge{door: sim.Handler()} }
+
+// newSlowBridge returns a bridge whose answers take a second.
+func newSlowBridge(sim *inwebosim.Simulator) *bridge {
+	b := newBridge(sim)
+	b.after = func(_ inwebo.Exchange, happens mishap) mishap {
+		time.Sleep(time.Second)
+		return happens
+	}
+	return b
+}
 
 func (b *bridge) OTPSetup(ctx context.Context, who inwebo.Identity, sid string) (inwebo.Challenge, error) {
 	answer, err := b.exchange(ctx, inwebo.ExchangeOTPSetup, "ActionSetup", who, url.Values{"sid": {sid}})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/seal"
+	"github.com/pimsd/pimsd/internal/testkit"
 )
 
 // on is the context of a call for an account.
@@ -132,7 +133,7 @@ func (h *harness) importDevice(p *process, o op) {
 		file = expected.Device
 		h.imported[file.ID] = expected
 	}
-	h.judgeError(p, o, true, p.service.Import(h.on(o), h.ask(o), found(file)))
+	h.judgeError(p, o, true, p.service.Import(h.on(o), h.ask(o), testkit.ForeignDevice(file)))
 }
 
 func (h *harness) forget(p *process, o op) {

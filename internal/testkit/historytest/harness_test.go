@@ -3,7 +3,6 @@ package historytest
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
@@ -12,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pimsd/pimsd/internal/inwebo"
-	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -136,22 +133,6 @@ func (h *harness) begin() {
 	h.files = append(h.files, known)
 	h.importDevice(h.processes[0], op{})
 	h.check()
-}
-
-// found is a device as a file of another client has it.
-func found(file inwebosim.Device) otp.ForeignDevice {
-	drawn, err := hex.DecodeString(file.Secret)
-	if err != nil {
-		panic(err) // the simulator writes hex
-	}
-	f := otp.ForeignDevice{
-		Serial: ratchet.Serial(file.Serial), Identity: inwebo.Identity{ID: file.ID, LastSync: fmt.Sprint(file.Tsync)},
-		State: ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(file.K0), K1: secret.NewText(file.K1)}, Secret: secret.NewBytes(drawn)},
-	}
-	for _, id := range file.Services {
-		f.Services = append(f.Services, inwebo.Service{ID: id, Name: "Cars " + id})
-	}
-	return f
 }
 
 // now is the time of the store's clock.

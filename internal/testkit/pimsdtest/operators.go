@@ -1,12 +1,10 @@
 package pimsdtest
 
 import (
-	"bytes"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
@@ -58,23 +56,4 @@ func (d *Daemon) Log() string {
 		d.app.FlushLog()
 	}
 	return d.log.String()
-}
-
-// journal keeps what is written to it.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write is as io.Writer says.
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }

@@ -43,7 +43,7 @@ type Daemon struct {
 	tb       testing.TB
 	contract *Contract
 	client   *http.Client
-	log      *journal
+	log      *Buffer
 
 	app       *app.App
 	interrupt context.CancelFunc
@@ -91,7 +91,7 @@ const testTimeout = time.Minute
 func start(tb testing.TB, inwebo *inwebosim.Simulator, c *config.Config) *Daemon {
 	tb.Helper()
 	d := &Daemon{
-		Inwebo: inwebo, Config: c, tb: tb, contract: NewContract(tb), log: &journal{},
+		Inwebo: inwebo, Config: c, tb: tb, contract: NewContract(tb), log: &Buffer{},
 		client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
 	}
 	tb.Cleanup(func() {

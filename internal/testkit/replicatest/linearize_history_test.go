@@ -19,11 +19,10 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/pimsd/pimsd/internal/authn"
-	"github.com/pimsd/pimsd/internal/inwebo"
-	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/testkit"
 )
 
 const (
@@ -68,7 +67,7 @@ func newHistory(s *site) *history {
 	must(s.t, err)
 	h.key, h.keyID = text, key.ID
 	h.insist(func(r replica) error { return r.store.AddKey(s.t.Context(), key) })
-	h.insist(func(r replica) error { return r.service.Import(s.t.Context(), h.ask(), found(h.file)) })
+	h.insist(func(r replica) error { return r.service.Import(s.t.Context(), h.ask(), testkit.ForeignDevice(h.file)) })
 	return h
 }
 
@@ -169,7 +168,7 @@ func (h *history) make(in input, r replica) (out output) {
 		h.mu.Lock()
 		file := h.file
 		h.mu.Unlock()
-		err = r.service.Import(ctx, ask, found(file))
+		err = r.service.Import(ctx, ask, testkit.ForeignDevice(file))
 	case enroll:
 		err = h.enroll(ctx, r)
 	case countActivations:
@@ -256,22 +255,6 @@ func look(ctx context.Context, r replica, account otp.Account) (seen, error) {
 	return seen{
 		device: st.Activated, disabled: st.Disabled, inDoubt: st.InDoubt, wrong: st.WrongPINs, step: int(st.Step), activations: st.Activations,
 	}, err
-}
-
-// found is the device as its file has it.
-func found(file inwebosim.Device) otp.ForeignDevice {
-	drawn, err := hex.DecodeString(file.Secret)
-	if err != nil {
-		panic(err) // the simulator writes hex
-	}
-	f := otp.ForeignDevice{
-		Serial: ratchet.Serial(file.Serial), Identity: inwebo.Identity{ID: file.ID, LastSync: fmt.Sprint(file.Tsync)},
-		State: ratchet.State{Keys: ratchet.Keys{K0: secret.NewText(file.K0), K1: secret.NewText(file.K1)}, Secret: secret.NewBytes(drawn)},
-	}
-	for _, id := range file.Services {
-		f.Services = append(f.Services, inwebo.Service{ID: id, Name: "Cars " + id})
-	}
-	return f
 }
 
 // count adds the calls that succeeded to those of other histories.

@@ -2,7 +2,6 @@ package replicatest_test
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,13 +20,12 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 
 	"github.com/pimsd/pimsd/internal/errcodes"
-	"github.com/pimsd/pimsd/internal/inwebo"
-	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
+	"github.com/pimsd/pimsd/internal/testkit"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
@@ -356,18 +354,8 @@ func (s *soak) plant(account string, n int64) (inwebosim.Device, error) {
 
 // importFor imports a planted device for an account.
 func (s *soak) importFor(account string, device inwebosim.Device) error {
-	drawn, err := hex.DecodeString(device.Secret)
-	if err != nil {
-		return err
-	}
 	s.untried.Store(account, true)
-	return s.w.core.OTP.Import(s.t.Context(), otp.Request{Account: otp.Account(account), Caller: "test"}, otp.ForeignDevice{
-		Serial: ratchet.Serial(device.Serial), Identity: inwebo.Identity{ID: device.ID, LastSync: fmt.Sprint(device.Tsync)},
-		Services: []inwebo.Service{{ID: device.Services[0], Name: "Cars"}},
-		State: ratchet.State{
-			Keys: ratchet.Keys{K0: secret.NewText(device.K0), K1: secret.NewText(device.K1)}, Secret: secret.NewBytes(drawn),
-		},
-	})
+	return s.w.core.OTP.Import(s.t.Context(), otp.Request{Account: otp.Account(account), Caller: "test"}, testkit.ForeignDevice(device))
 }
 
 // explainNewDevice counts a new device, and wants an explanation when there is none.
