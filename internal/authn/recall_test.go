@@ -95,6 +95,28 @@ func TestHowManyKeysAreKnown(t *testing.T) {
 	}
 }
 
+// TestKeysThatStayKnown: a known key that is looked up again makes no other one forgotten, however many are known.
+func TestKeysThatStayKnown(t *testing.T) {
+	t.Parallel()
+	store := &keyStore{keys: map[string]authn.Key{}, version: 7}
+	keys := authn.NewKeys(store, func() time.Time { return noon })
+	texts := make([]string, authn.MaxAccepted)
+	for i := range texts {
+		key, text := newKey(t, bound, time.Time{})
+		store.keys[key.ID], texts[i] = key, text
+	}
+	for _, text := range append(texts, texts[0]) {
+		if _, err := keys.Authenticate(t.Context(), secret.NewText(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, text := range texts {
+		if _, _, ok := keys.Recall(secret.NewText(text)); !ok {
+			t.Fatalf("key %d of %d is forgotten", i, len(texts))
+		}
+	}
+}
+
 // TestRecallOfAKeyThatIsGone: a key that was deleted, or replaced under its id, is known no longer than until that was found.
 func TestRecallOfAKeyThatIsGone(t *testing.T) {
 	t.Parallel()
