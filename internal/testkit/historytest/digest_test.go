@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -94,7 +93,7 @@ func (d *description) value(v reflect.Value) {
 		}
 	case reflect.String:
 		format := "%s"
-		if strings.ContainsFunc(v.String(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if strings.ContainsFunc(v.String(), func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
 			format = "%x" // a secret of bytes
 		}
 		fmt.Fprintf(&d.text, format, v)
@@ -118,20 +117,47 @@ func (d *description) time(t time.Time) {
 	d.text.WriteString(t.Sub(d.now).String())
 }
 
-// drawn matches what is drawn at random, and the times of inWebo's own clock.
-var drawn = regexp.MustCompile(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}|\b1\d{9}\b`)
-
 // canonical names what is drawn at random in the order in which it appears, and the history's own names alike in all histories.
 func (d *description) canonical(h *harness) string {
-	named := map[string]string{}
 	text := strings.NewReplacer(
 		h.login, "login", h.code.Reveal(), "code", string(h.accounts[0]), "first account", string(h.accounts[1]), "second account",
 	).Replace(d.text.String())
-	return drawn.ReplaceAllStringFunc(text, func(random string) string {
-		random = strings.ToLower(random)
-		if named[random] == "" {
-			named[random] = fmt.Sprintf("#%d", len(named))
+	named := map[string]string{}
+	var canonical strings.Builder
+	for at := 0; at < len(text); {
+		end := at
+		for end < len(text) && isOfWord(text[end]) {
+			end++
 		}
-		return named[random]
-	})
+		word := text[at:end]
+		switch {
+		case end == at:
+			end++
+			canonical.WriteByte(text[at])
+		case isDrawn(text[:at], word):
+			if named[word] == "" {
+				named[word] = fmt.Sprintf("#%d", len(named))
+			}
+			canonical.WriteString(named[word])
+		default:
+			canonical.WriteString(word)
+		}
+		at = end
+	}
+	return canonical.String()
+}
+
+func isOfWord(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || b == '-'
+}
+
+// isDrawn reports whether the word after a text is drawn at random, or is a time of inWebo's own clock: an id, a key or a secret in hex, a
+// challenge, or seconds since 1970.
+func isDrawn(before, word string) bool {
+	const hexDigits, digits, shortest = "0123456789abcdefABCDEF-", "0123456789-", 16
+	if strings.HasSuffix(before, "Challenge=") || strings.HasSuffix(before, "<defi>") {
+		return true
+	}
+	isHex := strings.Trim(word, hexDigits) == "" && len(word) >= shortest
+	return isHex || len(word) == len("1700000000") && word[0] == '1' && strings.Trim(word, digits) == ""
 }

@@ -81,7 +81,7 @@ func newHarness(t *testing.T, e *env, store store, happens history) *harness {
 	}
 	knobs := h.site.Knobs()
 	knobs.LostFinalize, knobs.Ratchet, knobs.SecondRound = h.Lost, h.Ratchet, h.SecondRound
-	knobs.CheckPIN, knobs.RefusalsMove = h.ChecksPIN, h.RefusalsMove
+	knobs.CheckPIN, knobs.RefusalsMove, knobs.Shuffle = h.ChecksPIN, h.RefusalsMove, !h.isDigested
 	must(h.t, h.site.SetKnobs(knobs))
 	account := inwebosim.Account{Login: h.login, Codes: []inwebosim.Code{{Value: h.code.Reveal()}}}
 	if h.HasPIN {
