@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
 )
@@ -52,8 +53,11 @@ func TestResolveAccount(t *testing.T) {
 		"nothing granted":             {authn.Grant{}, nil, "", authn.ErrAccountForbidden},
 		"nothing granted, named":      {authn.Grant{}, []string{"alice"}, "", authn.ErrAccountForbidden},
 		"prefix, letter behind digit": {fleetOne, []string{"fleet-10"}, "", authn.ErrAccountForbidden},
-		"prefix, upper case behind":   {fleetOne, []string{"fleet-1A"}, "", authn.ErrAccountForbidden},
-		"prefix, lower case behind":   {fleetOne, []string{"fleet-1z"}, "", authn.ErrAccountForbidden},
+		"prefix, 9 behind":            {fleetOne, []string{"fleet-19"}, "", authn.ErrAccountForbidden},
+		"prefix, A behind":            {fleetOne, []string{"fleet-1A"}, "", authn.ErrAccountForbidden},
+		"prefix, Z behind":            {fleetOne, []string{"fleet-1Z"}, "", authn.ErrAccountForbidden},
+		"prefix, a behind":            {fleetOne, []string{"fleet-1a"}, "", authn.ErrAccountForbidden},
+		"prefix, z behind":            {fleetOne, []string{"fleet-1z"}, "", authn.ErrAccountForbidden},
 		"prefix, dash behind":         {fleetOne, []string{"fleet-1-7"}, "fleet-1-7", nil},
 		"prefix, tilde behind":        {fleetOne, []string{"fleet-1~"}, "fleet-1~", nil},
 		"prefix, the account itself":  {fleetOne, []string{"fleet-1"}, "fleet-1", nil},
@@ -62,6 +66,74 @@ func TestResolveAccount(t *testing.T) {
 		got, err := tc.grant.ResolveAccount(tc.header)
 		if got != tc.want || err != tc.err {
 			t.Errorf("%s: %q, %v; want %q, %v", name, got, err, tc.want, tc.err)
+		}
+	}
+}
+
+// TestNamedAccount: the account that a request asks for is that of its header, or without one that of its key.
+func TestNamedAccount(t *testing.T) {
+	t.Parallel()
+	alice, anyone := authn.Grant{Account: "alice"}, authn.Grant{Backend: true}
+	for name, tc := range map[string]struct {
+		grant  authn.Grant
+		header []string
+		want   string
+	}{
+		"bound, no header":      {alice, nil, "alice"},
+		"bound, empty header":   {alice, []string{""}, "alice"},
+		"bound, other account":  {alice, []string{"bob"}, "bob"},
+		"bound, repeated":       {alice, []string{"bob", ""}, ""},
+		"bound, malformed":      {alice, []string{"bob "}, ""},
+		"backend, no header":    {anyone, nil, ""},
+		"backend, any account":  {anyone, []string{"bob"}, "bob"},
+		"backend, two accounts": {anyone, []string{"bob", "carol"}, ""},
+	} {
+		if got := tc.grant.NamedAccount(tc.header); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// TestCovers: the text names the accounts that the grant is good for, and examples that agree with IncludesAccount.
+func TestCovers(t *testing.T) {
+	t.Parallel()
+	for want, grant := range map[string]authn.Grant{
+		`the account "alice"`:                   {Account: "alice"},
+		"all accounts":                          {Backend: true},
+		`the accounts that begin with "fleet-"`: {Backend: true, Prefix: "fleet-"},
+		`the account "fleet1", and those that begin with it and go on with a character that is neither letter nor digit, ` +
+			`such as "fleet1-1"; not "fleet10"`: {Backend: true, Prefix: "fleet1"},
+	} {
+		if got := grant.Covers(); got != want {
+			t.Errorf("%+v covers %s, want %s", grant, got, want)
+		}
+	}
+}
+
+// TestHasSameRights: each right that differs makes a difference.
+func TestHasSameRights(t *testing.T) {
+	t.Parallel()
+	whole := authn.Principal{
+		Name:      "key:a",
+		Grant:     authn.Grant{Account: "alice", Backend: true, Prefix: "al", Scopes: authn.Scopes{authn.ScopeOTP}},
+		ExpiresAt: noon,
+	}
+	for name, tc := range map[string]struct {
+		change func(*authn.Principal)
+		want   bool
+	}{
+		"nothing": {func(*authn.Principal) {}, true},
+		"expiry":  {func(p *authn.Principal) { p.ExpiresAt = noon.Add(time.Hour) }, true},
+		"name":    {func(p *authn.Principal) { p.Name = "key:b" }, false},
+		"account": {func(p *authn.Principal) { p.Account = "bob" }, false},
+		"backend": {func(p *authn.Principal) { p.Backend = false }, false},
+		"prefix":  {func(p *authn.Principal) { p.Prefix = "a" }, false},
+		"scopes":  {func(p *authn.Principal) { p.Scopes = authn.AllScopes() }, false},
+	} {
+		other := whole
+		tc.change(&other)
+		if whole.HasSameRights(other) != tc.want || other.HasSameRights(whole) != tc.want {
+			t.Errorf("other %s: the same rights are %v, want %v", name, !tc.want, tc.want)
 		}
 	}
 }

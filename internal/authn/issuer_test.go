@@ -109,6 +109,9 @@ func TestAllFaultsAreReportedTogether(t *testing.T) {
 	if lines := strings.Count(err.Error(), "\n  issuer "); lines != len(want) {
 		t.Errorf("the report has %d lines of faults:\n%v", lines, err)
 	}
+	if !strings.Contains(err.Error(), "\n  issuer 3: algorithms has") {
+		t.Errorf("the report does not count the issuers from 1:\n%v", err)
+	}
 }
 
 // expectFaults fails unless the only fault is the one that is wanted, of whose problem the beginning or a part will do.

@@ -79,6 +79,7 @@ func TestLeftOutKeysAreNamed(t *testing.T) {
 		map[string]any{"kid": "no kty"}, map[string]any{"kty": "EC", "kid": 7}, nil, "a text",
 		published("x25519", edKey().Public(), with("crv", "X25519")),
 		published("enc too", shortKey().Public(), with("use", "enc")),
+		published(strings.Repeat("k", 64), shortKey().Public()),
 	)
 	_, leftOut, err := authn.ReadKeys([]byte(text(object{"keys": keys})))
 	if err != nil {
@@ -102,6 +103,7 @@ func TestLeftOutKeysAreNamed(t *testing.T) {
 		"a key without a kid" + noMembers,
 		noObject, noObject,
 		`key "x25519": its kty or crv is none that pimsd knows`,
+		`key "` + strings.Repeat("k", 64) + `": it is an RSA key of less than 2048 bits`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("left out are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

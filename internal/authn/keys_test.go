@@ -172,3 +172,24 @@ func TestKeysThatCannotBeMade(t *testing.T) {
 		}
 	}
 }
+
+// TestStateOfAKey: a word for people, which agrees with what the key is refused for.
+func TestStateOfAKey(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		key  authn.Key
+		want string
+	}{
+		"without end":         {authn.Key{}, "good"},
+		"a moment before":     {authn.Key{ExpiresAt: noon.Add(1)}, "good"},
+		"at its end":          {authn.Key{ExpiresAt: noon}, "expired"},
+		"after its end":       {authn.Key{ExpiresAt: noon.Add(-1)}, "expired"},
+		"revoked":             {authn.Key{RevokedAt: noon.Add(-1)}, "revoked"},
+		"revoked and expired": {authn.Key{RevokedAt: noon.Add(-2), ExpiresAt: noon.Add(-1)}, "revoked"},
+		"damaged and revoked": {authn.Key{RevokedAt: noon.Add(-2), Damage: "its scopes cannot be read"}, "damaged"},
+	} {
+		if got := tc.key.State(noon); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}

@@ -124,6 +124,21 @@ func TestUnknownKeysCauseFewFetches(t *testing.T) {
 	})
 }
 
+// A kid is unknown as soon as one fetch has not brought it that began after the token came, however slow the issuer is.
+func TestAnUnknownKeyIsWaitedForOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		time.Sleep(time.Minute)
+		network.set(func(n *internet) { n.delay = 4 * time.Second }) // by then, the next fetch may start
+		began := time.Now()
+		expectRefused(t, tokens, good(began, "gone"))
+		if took := time.Since(began); took != 4*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		expectRequests(t, network, 1+1)
+	})
+}
+
 // A stranger with an unknown kid does not keep the tokens out that the issuer signs with a new key from now on.
 func TestAStrangerDoesNotDelayANewKey(t *testing.T) {
 	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
