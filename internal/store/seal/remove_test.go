@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -74,6 +75,36 @@ func TestRemoveUnused(t *testing.T) {
 	refused(current, "is the current one")
 	if err := keyringOf(t, line(1)).RemoveUnused(t.Context(), memory, old); !errors.Is(err, seal.ErrNoKeyFile) {
 		t.Errorf("a keyring without a file: %v", err)
+	}
+}
+
+// TestRemoveUnusedWaits: a write that was sealed before its process has read the changed file reaches the store within 11 s. So long after
+// the change nothing is counted, but no longer, whatever the clocks of file and process say.
+func TestRemoveUnusedWaits(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ age, want time.Duration }{
+		"changed just now":   {0, 11 * time.Second},
+		"changed 4 s ago":    {4 * time.Second, 7 * time.Second},
+		"changed 11 s ago":   {11 * time.Second, 0},
+		"changed long ago":   {time.Hour, 0},
+		"changed in an hour": {-time.Hour, 11 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				path := newFile(t)
+				keyring := openFile(t, path, false)
+				old := keyring.Current()
+				turn(t, keyring)
+				changed := time.Now().Add(-tc.age)
+				must(t, os.Chtimes(path, changed, changed))
+				began := time.Now()
+				must(t, keyring.RemoveUnused(t.Context(), storetest.NewMemory(), old))
+				if took := time.Since(began); took != tc.want {
+					t.Errorf("the key is removed after %v, want %v", took, tc.want)
+				}
+			})
+		})
 	}
 }
 

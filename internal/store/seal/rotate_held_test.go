@@ -41,10 +41,11 @@ func TestRotateWaitsForHolders(t *testing.T) {
 				must(t, err)
 				revision := func(account otp.Account) uint64 { return fetch(t, memory, account).Revision }
 
+				var last seal.Progress
 				waited, done := false, make(chan error, 1)
 				go func() {
 					done <- seal.Rotation{Rows: memory, Store: memory, Keyring: both, Progress: func(p seal.Progress) {
-						waited = waited || p.Waiting == 1
+						waited, last = waited || p.Waiting == 1, p
 					}}.Run(t.Context())
 				}()
 				time.Sleep(time.Second)
@@ -73,6 +74,9 @@ func TestRotateWaitsForHolders(t *testing.T) {
 				must(t, <-done)
 				if got, want := revision("held"), uint64(1+settled+tc.writes); got != want || !waited {
 					t.Errorf("in the end the record has revision %d, want %d; it was waited for: %v", got, want, waited)
+				}
+				if want := (seal.Progress{Found: 2, Sealed: 2}); last != want {
+					t.Errorf("the progress ends with %+v, want %+v", last, want)
 				}
 			})
 		})
