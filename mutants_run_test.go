@@ -1,13 +1,19 @@
 package pimsd_test
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"go/scanner"
+	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,19 +22,7 @@ import (
 // mutantPlan names the file that tells TestOneMutant how to try a mutant.
 var mutantPlan = flag.String("mutant-plan", "", "a file that TestMutants writes: how to try the mutant in the working directory")
 
-// slowTests are those of a package that are tried against a mutant only if all others have passed.
-var slowTests = map[string]string{
-	"internal/otp":        "^(TestEnrollmentsCutAnywhere|TestAnswersCutAnywhere|TestDrainUnderLoad|TestOneDeviceManyCallers|TestWrongPINsNeverCost.*|.*Property|Fuzz.*)$",
-	"internal/store/seal": "^(TestKeyFileThatDoesNotAnswer|TestRotateKilledAndResumed)$",
-	"internal/store/sqlite": "^(TestFull|TestReplac.*|TestNoMigrationUnderAnothersFeet|TestUnused|TestRightDatabaseIsNeverRefused|TestAQuietDirectory|" +
-		"TestSeveralProcesses|TestKilledUnderLoad|TestHousekeepingKeepsUp|TestFrozenFileSystem)$",
-	"internal/store/postgres": "^(TestHousekeepingKeepsUp|TestLockedRowsStopNoOtherAccount|TestARepeatWaitsForTheStandbyToo|" +
-		"TestAProcessThatStopsInATransaction|TestAServerThatIsDemoted|TestASettleDoesNotWaitForLookups|TestSilentConnections|" +
-		"TestALockedResponseStopsNoOtherAccount|TestADumpOnAnotherServer|TestPgBouncer.*|TestPromotion.*|TestSeveralHosts|TestCrashOfTheServer)$",
-	"internal/authn": "^(TestBadCredentialsOverHTTP|Fuzz.*)$",
-}
-
-// mutantTimeout is how long the tests of a mutant may take; one that takes longer hangs, and so is found.
+// mutantTimeout is how long all tests of a package may take.
 const mutantTimeout = 3 * time.Minute
 
 // A plan is how TestOneMutant tries a mutant of a package.
@@ -36,6 +30,18 @@ type plan struct {
 	Package  string // relative to the tree
 	Packages []builtPackage
 	Folders  []string // of the packages, relative to the tree
+
+	Original string         // a tree without mutants
+	Binary   string         // the tests of the package that has all mutants
+	Switches map[string]int // which MUTANT turns one on, by the names that switchName returns
+	Tests    []measuredTest // the quickest first
+}
+
+// A measuredTest is a test of a package, the time that it took, and the mutants that it reached.
+type measuredTest struct {
+	Name    string
+	Took    time.Duration
+	Reached []int
 }
 
 // The results of a try, as gremlins reads them from the status of `go test`.
@@ -45,9 +51,9 @@ const (
 	mutantDoesNotCompile
 )
 
-// fakeGo makes a folder with a command that gremlins runs instead of go, and returns it. It differs from go in three ways. It compiles the
-// package of the mutant alone, because compiling all that imports it takes several times as long as the tests. It reports a mutant that
-// does not compile, which gremlins takes for one that is found. And it reports every line as covered: to gremlins no condition of a case is.
+// fakeGo makes a folder with a command that gremlins runs instead of go, and returns it. It differs from go in three ways. It compiles few
+// mutants, since addSwitches has compiled the others before, and of those the changed package alone. It reports a mutant that does not
+// compile, which gremlins takes for one that is found. And it reports every line as covered: to gremlins no condition of a case is.
 func fakeGo(t *testing.T, pkg string) (folder string) {
 	t.Helper()
 	b := newBuilt(t)
@@ -59,6 +65,9 @@ func fakeGo(t *testing.T, pkg string) (folder string) {
 	for _, one := range packages {
 		p.Folders = append(p.Folders, one.folder)
 	}
+	p.Original = b.tree
+	p.buildSwitches(t)
+	p.measure(t)
 	text, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +129,7 @@ func TestOneMutant(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := strings.TrimSuffix(dir, "/"+p.Package)
-	os.Exit(p.try(root, p.files()))
+	os.Exit(p.try(root))
 }
 
 // files returns the files that the package is compiled of on this system, relative to the tree.
@@ -130,7 +139,10 @@ func (p plan) files() (names []string) {
 			continue
 		}
 		for _, name := range p.Packages[i].GoFiles {
-			if name = folder + "/" + name; !strings.HasSuffix(name, "_test.go") && !slices.Contains(names, name) {
+			if filepath.IsAbs(name) || strings.HasSuffix(name, "_test.go") { // the main function of the tests is made elsewhere
+				continue
+			}
+			if name = folder + "/" + name; !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
@@ -138,23 +150,139 @@ func (p plan) files() (names []string) {
 	return names
 }
 
-// try returns what becomes of the mutant: quick tests look for it first.
-func (p plan) try(root string, changed []string) (result int) {
+// buildSwitches compiles the tests of the package with all its mutants.
+func (p *plan) buildSwitches(t *testing.T) {
+	t.Helper()
+	tree, pkg := copyTree(t), "./"+p.Package
+	numbers, err := addSwitches(tree, p.Package, p.files(), p.Packages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Switches, p.Binary = numbers, filepath.Join(tree, binaryOf(pkg))
+	if err := command(tree, "go", append([]string{"test", "-vet=off", "-c", "-o", p.Binary}, append(buildFlags, pkg)...)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// measure runs each test of the package alone and without a mutant.
+func (p *plan) measure(t *testing.T) {
+	t.Helper()
+	folder := filepath.Join(p.Original, p.Package)
+	list := exec.Command(p.Binary, "-test.list=^(Test|Fuzz|Example)")
+	list.Dir = folder
+	names, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range strings.Fields(string(names)) {
+		reached := filepath.Join(t.TempDir(), fmt.Sprint(i))
+		run := exec.Command(p.Binary, "-test.run=^"+name+"$", "-test.timeout="+mutantTimeout.String())
+		run.Dir, run.Env = folder, append(os.Environ(), "MUTANTS_REACHED="+reached)
+		began := time.Now() //nolint:forbidigo // the order of the tests alone depends on it
+		if text, err := run.CombinedOutput(); err != nil {
+			t.Fatalf("%s fails without a mutant: %v\n%s", name, err, text)
+		}
+		measured := measuredTest{Name: name, Took: time.Since(began)}
+		text, err := os.ReadFile(reached)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for number := range strings.FieldsSeq(string(text)) {
+			n, _ := strconv.Atoi(number) // it was written from a number
+			measured.Reached = append(measured.Reached, n)
+		}
+		p.Tests = append(p.Tests, measured)
+	}
+	slices.SortFunc(p.Tests, func(a, b measuredTest) int { return cmp.Compare(a.Took, b.Took) })
+}
+
+// try returns what becomes of the mutant in the tree.
+func (p plan) try(root string) (result int) {
+	name, err := p.difference(root)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return mutantDoesNotCompile
+	}
+	if number, ok := p.Switches[name]; ok {
+		return p.trySwitch(number)
+	}
 	pkg := "./" + p.Package
 	tree := &testTree{path: root, built: &built{tests: map[string][]builtPackage{pkg: p.Packages}}}
 	binary := filepath.Join(root, binaryOf(pkg))
-	if tree.compile(binary, pkg, changed) != nil {
+	if tree.compile(binary, pkg, p.files()) != nil {
 		return mutantDoesNotCompile
 	}
-	selections := [][]string{{}}
-	if slow := slowTests[p.Package]; slow != "" {
-		selections = [][]string{{"-test.skip=" + slow}, {"-test.run=" + slow}}
-	}
-	for _, selection := range selections {
-		run := exec.Command(binary, append(selection, "-test.failfast", "-test.timeout="+mutantTimeout.String())...)
-		if run.Run() != nil {
-			return mutantIsFound
+	return runMutant(binary, 0, mutantTimeout)
+}
+
+// trySwitch tries the mutant of that number. Tests that do not reach it are not run, and the slowest last.
+func (p plan) trySwitch(number int) (result int) {
+	const atOnce = time.Second // the time of tests that are run together
+	var names []string
+	var took time.Duration
+	for i, test := range p.Tests {
+		if slices.Contains(test.Reached, number) {
+			names, took = append(names, test.Name), took+test.Took
+		}
+		if len(names) > 0 && (took > atOnce || i == len(p.Tests)-1) {
+			if runMutant(p.Binary, number, time.Minute+20*took, "-test.run=^("+strings.Join(names, "|")+")$") == mutantIsFound {
+				return mutantIsFound
+			}
+			names, took = nil, 0
 		}
 	}
 	return mutantLives
+}
+
+// runMutant runs tests of a package in the working directory. Tests that take longer than the timeout hang, and so find the mutant.
+func runMutant(binary string, number int, timeout time.Duration, args ...string) (result int) {
+	run := exec.Command(binary, append(args, "-test.failfast", "-test.timeout="+timeout.String())...)
+	run.Env = append(os.Environ(), fmt.Sprint("MUTANT=", number))
+	if run.Run() != nil {
+		return mutantIsFound
+	}
+	return mutantLives
+}
+
+// difference returns the name of the mutant in the tree: gremlins changes one token, and prints the file again.
+func (p plan) difference(root string) (name string, err error) {
+	for _, file := range p.files() {
+		original, err := tokensOf(filepath.Join(p.Original, file))
+		if err != nil {
+			return "", err
+		}
+		changed, err := tokensOf(filepath.Join(root, file))
+		if err != nil {
+			return "", err
+		}
+		for i := range min(len(original), len(changed)) {
+			if original[i].is != changed[i].is {
+				return switchName(file, original[i].at, changed[i].is), nil
+			}
+		}
+	}
+	return "", errors.New("there is no mutant")
+}
+
+// A placedToken is a token of a file.
+type placedToken struct {
+	at token.Position
+	is token.Token
+}
+
+func tokensOf(name string) (all []placedToken, err error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	positions := token.NewFileSet()
+	var s scanner.Scanner
+	s.Init(positions.AddFile(name, -1, len(text)), text, nil, 0)
+	for {
+		at, is, _ := s.Scan()
+		if is == token.EOF {
+			return all, nil
+		}
+		all = append(all, placedToken{positions.Position(at), is})
+	}
 }
