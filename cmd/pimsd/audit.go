@@ -36,7 +36,7 @@ func newAuditList(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the audit log, the oldest line first",
-		Long: `List the audit log: a line for every attempt, which is stored before inWebo is asked, and one for its outcome.
+		Long: `List the audit log: a line for every attempt, which is stored before inWebo gets a proof, and one for its outcome.
 
 A line that cannot be read whole is listed as far as it can be; the command names it and ends with status 1.
 

@@ -28,12 +28,13 @@ type conversation struct {
 	unlock     func()            // releases the account's lock in this process
 	permit     *admission.Permit // to exchange with inWebo; nil while it exchanges nothing
 
-	deadline    time.Time // by this process's clock (mu)
-	record      Record    // as this conversation last wrote it, whatever was stored since
-	body        []byte    // the body of the row that has that record
-	fetchedBody []byte    // the body of the row that fetch last read; nil when there was no row
-	leased      bool      // the record has the lease, or may have it (mu)
-	detached    bool      // its caller is answered; a goroutine waits until the store takes what is left, and ends it (mu)
+	deadline    time.Time    // by this process's clock (mu)
+	record      Record       // as this conversation last wrote it, whatever was stored since
+	body        []byte       // the body of the row that has that record
+	fetchedBody []byte       // the body of the row that fetch last read; nil when there was no row
+	pending     pendingLease // the lease, while it is not durable
+	leased      bool         // the record has the lease, or may have it (mu)
+	detached    bool         // its caller is answered; a goroutine waits until the store takes what is left, and ends it (mu)
 
 	wasInDoubt bool         // the device was in doubt before the lease
 	rounds     int          // how many rounds inWebo has accepted so far; an OTP has one or two

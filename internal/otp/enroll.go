@@ -108,7 +108,9 @@ const maxLeaseSteps = 4
 // serial, is tried again with what it says.
 func (s *Service) leaseForEnrollment(ctx context.Context, c *conversation, purpose forEnrollment) (err error) {
 	for range maxLeaseSteps {
-		err = s.acquireLease(ctx, c, purpose)
+		if err = s.acquireLease(ctx, c, purpose); err == nil {
+			err = s.leaseStored(ctx, c)
+		}
 		needed, isNeeded := errors.AsType[*historyNeeded](err)
 		if errors.Is(err, ErrHistoryChanged) {
 			needed, isNeeded = &historyNeeded{ratchet.Serial(purpose.history.Serial)}, true

@@ -22,6 +22,8 @@ const (
 	accepted
 	// effectUnknown: inWebo did what was asked, and what that changed of the device is not known.
 	effectUnknown
+	// notLeased: the lease was not stored, so nothing was sent that could move the device, and there is nothing to settle.
+	notLeased
 )
 
 // outcome is what a record must remember of an exchange.

@@ -52,8 +52,7 @@ func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text
 	// A caller who hangs up now must not put the device in doubt.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), c.deadline.Add(-settleReserve))
 	defer cancel()
-	issued, err := s.issue(ctx, c, sid, pin)
-	return issued, attempted(err)
+	return s.issue(ctx, c, sid, pin)
 }
 
 // allowance returns what is left of the quota of the conversation's account.
@@ -87,16 +86,19 @@ func (s *Service) issue(ctx context.Context, c *conversation, sid string, pin se
 	triedAgain := false
 	for {
 		o := s.round(ctx, c, sid, pin)
+		if o.result == notLeased {
+			return Issued{}, o.err
+		}
 		if o.result == refused && o.unread == nil && errors.Is(o.err, ErrTooSlow) && !triedAgain { // one fresh try (docs/protocol.md §7)
 			triedAgain = true
 			if err := s.settleCarried(c, o); err != nil {
-				return Issued{}, err
+				return Issued{}, attempted(err)
 			}
 			continue
 		}
 		o.err = c.explain(o)
 		if err := s.settle(c, o, !o.resync); err != nil {
-			return Issued{}, err
+			return Issued{}, attempted(err)
 		}
 		if !o.resync {
 			return Issued{
@@ -113,6 +115,9 @@ var errNoDefi = errors.New("inWebo accepted the proofs and gave nothing to make 
 func (s *Service) round(ctx context.Context, c *conversation, sid string, pin secret.Text) outcome {
 	device, serial := c.record.Device, c.record.Serial
 	challenge, err := s.setup(ctx, device.Identity, sid)
+	if notStored := s.leaseStored(ctx, c); notStored != nil {
+		return outcome{result: notLeased, err: notStored}
+	}
 	if err != nil {
 		return setupFailed(err)
 	}

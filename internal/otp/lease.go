@@ -36,6 +36,7 @@ type leaseRequest struct {
 	noPermit     error // why inWebo must not be asked now, or nil; any other reason to refuse the lease comes before this one
 	limits       *Limits
 	clock        *StoreClock
+	early        bool // the conversation goes on while the lease becomes durable, if the store can do that
 }
 
 // leaseOutcome is what became of a leaseRequest. The record is leased if there is neither an err nor a response.
@@ -47,6 +48,7 @@ type leaseOutcome struct {
 	storeTime ClockReading    // the time of the store when the record was read
 	readAt    time.Time       // what Limits.Now returned at that moment
 	err       error           // why the call is refused
+	pending   Pending         // the lease that is not durable yet; nil: it is
 }
 
 // isLeased reports whether the conversation has the lease.
@@ -55,7 +57,7 @@ func (o leaseOutcome) isLeased() bool { return o.err == nil && o.response == nil
 func (s *Service) leaseRequest(c *conversation, purpose leasePurpose) leaseRequest {
 	return leaseRequest{
 		request: c.request, action: c.action, conversation: c.id, writeID: c.nextWriteID(), length: c.timeout + leaseMargin,
-		tolerance: c.tolerance, purpose: purpose, limits: &s.limits, clock: &s.clock,
+		tolerance: c.tolerance, purpose: purpose, limits: &s.limits, clock: &s.clock, early: true,
 	}
 }
 
@@ -99,7 +101,7 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 		o.err = wrapCause(ErrStore, err)
 		return Decision{Result: o}
 	}
-	return Decision{Write: &write, Result: o}
+	return Decision{Write: &write, Result: o, Early: q.early && o.err == nil}
 }
 
 // lease returns r with the lease, and with what the call takes from the account together with it. The error says why the call is refused;
@@ -132,7 +134,9 @@ func (s *Service) runLease(ctx context.Context, q leaseRequest) (leaseOutcome, e
 	defer cancel()
 	d, err := s.store.Update(ctx, q.request.Account, q.request.Idempotency.key(), q.decide)
 	o, _ := d.Result.(leaseOutcome)
+	o.pending = d.Pending
 	switch {
+	case o.pending != nil: // leaseStored reports what becomes of it
 	case d.Write != nil && o.err != nil: // no lease: the write corrects the stamps of a call that is refused
 		s.observer.Committed(CommitAdmin, err)
 	case d.Write != nil, err != nil && !errors.Is(err, ErrNotApplied):
@@ -141,8 +145,8 @@ func (s *Service) runLease(ctx context.Context, q leaseRequest) (leaseOutcome, e
 	return o, err
 }
 
-// acquireLease leases the device to the conversation for that purpose: the record becomes durable with the lease before inWebo is
-// asked for anything. The conversation has a response afterwards, and no lease, if one is stored for the call that it repeats.
+// acquireLease leases the device to the conversation for that purpose. Where the store returns early, the lease is not durable yet: see
+// leaseStored. The conversation has a response afterwards, and no lease, if one is stored for the call that it repeats.
 func (s *Service) acquireLease(ctx context.Context, c *conversation, purpose leasePurpose) error {
 	ctx, end := tracing.Start(ctx, "lease")
 	err := s.retryUntilFree(ctx, c, func() error { return s.tryLease(ctx, c, s.leaseRequest(c, purpose)) })
@@ -154,6 +158,7 @@ func (s *Service) acquireLease(ctx context.Context, c *conversation, purpose lea
 func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest) error {
 	s.setDeadline(c)
 	q.noPermit = s.acquirePermit(c)
+	began := time.Now()
 	o, storeErr := s.runLease(ctx, q)
 	if storeErr != nil {
 		s.releasePermit(c)
@@ -161,6 +166,7 @@ func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest)
 	}
 	s.recordLease(c, o)
 	if o.isLeased() {
+		c.pending = pendingLease{o.pending, q, began.Add(s.limits.StoreTimeout)}
 		return nil
 	}
 	s.releasePermit(c) // the next try may have to wait
@@ -168,6 +174,32 @@ func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest)
 		return s.loadResponse(ctx, c, *o.response)
 	}
 	return o.err
+}
+
+// pendingLease is a lease that is becoming durable. The zero value is none.
+type pendingLease struct {
+	write   Pending
+	request leaseRequest
+	until   time.Time // by this process's clock
+}
+
+// leaseStored waits until the conversation's lease is durable. With an error there is none, or it is ended without the caller: nothing
+// may be sent to inWebo that moves the device, and nothing settled.
+func (s *Service) leaseStored(ctx context.Context, c *conversation) error {
+	p := c.pending
+	if p.write == nil {
+		return nil
+	}
+	c.pending = pendingLease{}
+	ctx, cancel := context.WithDeadline(ctx, p.until)
+	defer cancel()
+	err := p.write.Wait(ctx)
+	s.observer.Committed(CommitLease, err)
+	if err == nil {
+		return nil
+	}
+	s.releasePermit(c)
+	return s.leaseNotStored(c, p.request, err)
 }
 
 // leaseNotStored returns the error of a call whose request ended with an error of the store. Where that leaves open whether the lease was
@@ -188,6 +220,7 @@ func (s *Service) leaseNotStored(c *conversation, q leaseRequest, storeErr error
 // that, but no other call of the account begins until then.
 func (s *Service) recoverLease(c *conversation, q leaseRequest) {
 	s.detach(c)
+	q.early = false
 	go func() {
 		defer s.end(c)
 		recovery := leaseRecovery{service: s, request: q}

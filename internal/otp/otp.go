@@ -1,7 +1,7 @@
 // Package otp decides: it issues OTPs, enrolls devices, guards PINs and quotas, and remembers before it acts.
 //
 // A call is a conversation: it leases the record of its account, exchanges with inWebo, and settles the outcome. One conversation at a time
-// uses a device. What it is going to do is durable before inWebo is asked, and its outcome is durable before an OTP leaves. The package
+// uses a device. What it is going to do is durable before inWebo gets a proof, and its outcome is durable before an OTP leaves. The package
 // must never depend on HTTP, SQL, XML or public codes, and never logs: its errors and its Observer report what happened.
 //
 // The files follow the life of a call: conversation, lease, exchange, settle, with apply and change for what an outcome does to a record.

@@ -15,7 +15,8 @@ import (
 // Store keeps one Row for each account, and the audit log. It is lock and journal at once: no code keeps a transaction
 // or a connection while a conversation with inWebo goes on.
 //
-// Every verb is durable when it returns nil: it survives a crash of the process and a loss of power. The verbs that
+// Every verb is durable when it returns nil: it survives a crash of the process and a loss of power. An Update may return earlier: see
+// Decision. The verbs that
 // write are safe to repeat: the same Write twice is the same as once, and returns nil both times. So a caller that
 // does not know whether a Write took effect repeats it and learns. The results of a Write are of three kinds:
 //   - nil, ErrConflict, ErrExists, ErrDeviceTaken and ErrHistoryChanged are conclusive: they say whether the Write is stored, by this try
@@ -203,7 +204,7 @@ type AuditEntry struct {
 	Step        uint64    `json:"step"`              // the ratchet step that the record has with this write
 }
 
-// Stage distinguishes the entry of an attempt, which is stored before inWebo is asked, from that of its outcome.
+// Stage distinguishes the entry of an attempt, which is durable before inWebo gets a proof, from that of its outcome.
 type Stage string
 
 // The stages of a conversation.
@@ -235,6 +236,18 @@ type Decision struct {
 	Write *Write
 	// Result is what the caller of Update wants to know. A store hands it on.
 	Result any
+	// Early says that the caller of Update goes on before the Write is durable, if the store can do that, and waits for Pending later.
+	Early bool
+	// Pending is set by a store that has returned early, with a nil error: the Write may yet fail, but no other write of the row can come
+	// before it. It is nil when the Write is durable.
+	Pending Pending
+}
+
+// Pending is a Write that is becoming durable.
+type Pending interface {
+	// Wait returns the result of the Write, or an error when ctx ends first. It may be called again. Its errors are those of Store.Update
+	// that do not depend on the row: ErrNotApplied, ErrBroken, and those that leave the result open.
+	Wait(ctx context.Context) error
 }
 
 // Decide calls decide with the snapshot. A panic becomes an error that wraps ErrNotApplied.

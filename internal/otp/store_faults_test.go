@@ -19,6 +19,7 @@ var errStoreFault = errors.New("the disk made a noise")
 // storeFault is what goes wrong with one call of the store.
 type storeFault struct {
 	name string
+	late bool // the store tells the result of a lease before the conversation goes on
 	// known: the caller knows that nothing was stored.
 	known bool
 	// hangs: it takes longer than the time that a call has.
@@ -74,7 +75,7 @@ var (
 
 // breaking is the device's store, with the fault in that call.
 func (f storeFault) breaking(d *device, at call) *storetest.Breaking {
-	return &storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
+	return &storetest.Breaking{Store: d.memory, Late: f.late, Decide: func(c storetest.Call) storetest.Fault {
 		if c.N != at.nth {
 			return storetest.Fault{}
 		}
@@ -92,10 +93,14 @@ func TestStoreFaults(t *testing.T) {
 				if at == settle2 && rounds == 1 {
 					continue
 				}
-				f.run(t, fmt.Sprintf("%s/%s/%d rounds", at.name, f.name, rounds), sim, func(t *testing.T, client otp.Inwebo) {
-					d := plant(t, sim, inwebosim.Override{SecondRound: secondRound(rounds)})
-					f.test(t, d, client, at, rounds)
-				})
+				for _, late := range []bool{false, true} {
+					f := f
+					f.late = late
+					f.run(t, fmt.Sprintf("%s/%s/%d rounds/late %v", at.name, f.name, rounds, late), sim, func(t *testing.T, client otp.Inwebo) {
+						d := plant(t, sim, inwebosim.Override{SecondRound: secondRound(rounds)})
+						f.test(t, d, client, at, rounds)
+					})
+				}
 			}
 		}
 	}
@@ -140,8 +145,8 @@ func (f storeFault) test(t *testing.T, d *device, client otp.Inwebo, at call, ro
 		if otp.CauseOf(err) != otp.ErrStore {
 			t.Errorf("the caller is told %v", err)
 		}
-		if d.truth(t).Requests != 0 {
-			t.Error("inWebo was asked though the store had failed")
+		if truth := d.truth(t); truth.Finalizes != 0 || (f.late || at == fetch) && truth.Requests != 0 {
+			t.Errorf("inWebo was asked though the store had failed: %+v", truth)
 		}
 	}
 	if f.hangs {

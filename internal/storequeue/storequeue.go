@@ -42,6 +42,9 @@ func (j *Job[T]) Finish(err error) {
 	close(j.finished)
 }
 
+// Finished returns a channel that is closed when the job is finished. It must have been added to a queue.
+func (j *Job[T]) Finished() <-chan struct{} { return j.finished }
+
 // Queue holds the jobs that wait, in the order in which they came.
 type Queue[T any] struct {
 	ready chan struct{} // has a token when there is something to see for the worker
@@ -58,6 +61,14 @@ func New[T any]() *Queue[T] { return &Queue[T]{ready: make(chan struct{}, 1)} }
 // begun, the error is ErrNotBegun. When ctx ends later, or the job has an ID, the error is that of ctx alone: the job is or will
 // be done, with a result that the caller does not learn.
 func (q *Queue[T]) Do(ctx context.Context, j *Job[T]) error {
+	if err := q.Add(ctx, j); err != nil {
+		return err
+	}
+	return q.Wait(ctx, j)
+}
+
+// Add is the first half of Do: it queues the job, or returns ErrNotBegun.
+func (q *Queue[T]) Add(ctx context.Context, j *Job[T]) error {
 	if err := ctx.Err(); err != nil {
 		return notBegun(err)
 	}
@@ -65,6 +76,11 @@ func (q *Queue[T]) Do(ctx context.Context, j *Job[T]) error {
 	if !q.add(j) {
 		return notBegun(ErrClosed)
 	}
+	return nil
+}
+
+// Wait is the second half of Do.
+func (q *Queue[T]) Wait(ctx context.Context, j *Job[T]) error {
 	select {
 	case <-j.finished:
 		return j.err

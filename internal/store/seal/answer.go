@@ -59,9 +59,10 @@ func (s *Store) update(
 		if err != nil {
 			return otp.Decision{Result: result{decided, err}}
 		}
-		return otp.Decision{Write: &w, Result: result{decided, nil}}
+		return otp.Decision{Write: &w, Result: result{decided, nil}, Early: decided.Early}
 	})
 	r, _ := d.Result.(result)
+	r.decision.Pending = d.Pending
 	return r.decision, errors.Join(err, r.fault)
 }
 

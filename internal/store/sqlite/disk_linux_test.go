@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func breakBySyncing(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	err = store.Create(ctx, attempt("carol", 1)) // a settle would look whether the files are well
+	err = leaseEarly(ctx, store, "carol") // a settle would look whether the files are well
 	if err == nil || errors.Is(err, otp.ErrBroken) && !strings.Contains(err.Error(), "make a write durable: disk I/O error") {
 		return fmt.Errorf("the write at which the disk fails says %w", err)
 	}
@@ -134,11 +135,72 @@ func failToWrite(ctx context.Context, dir string) error {
 	if err := many(ctx, store, 1000, func(otp.Write) {}); err == nil || store.Broken() != nil {
 		return fmt.Errorf("the writes that the disk refuses say %w; broken: %w", err, store.Broken())
 	}
+	refused := leaseTogether(ctx, store)
 	if err := limitFiles(unix.RLIM_INFINITY); err != nil {
 		return err
 	}
 	_, err = put(ctx, store, "alice")
-	return errors.Join(err, store.Broken(), store.Close())
+	return errors.Join(refused, err, store.Broken(), store.Close())
+}
+
+// leaseEarly leases a row, goes on as soon as it may, and then waits until the lease is durable.
+func leaseEarly(ctx context.Context, store otp.Store, account otp.Account) error {
+	d, err := store.Update(ctx, account, "", func(found otp.Snapshot) otp.Decision {
+		w := attempt(account, found.Row.Revision+1)
+		return otp.Decision{Write: &w, Early: true}
+	})
+	switch {
+	case err != nil:
+		return err
+	case d.Pending == nil:
+		return errors.New("the update has not returned early")
+	}
+	return d.Pending.Wait(ctx)
+}
+
+// leaseTogether leases rows early, many at a time, between settles, and fails unless each lease is stored, or is not, as its caller was told.
+func leaseTogether(ctx context.Context, store otp.Store) (err error) {
+	const callers, each = 16, 30
+	var (
+		refused atomic.Int64
+		ended   = make(chan error, callers)
+	)
+	for n := range callers {
+		go func() {
+			var err error
+			for range each {
+				err = errors.Join(err, leaseAndFetch(ctx, store, otp.Account(fmt.Sprint("early", n)), &refused))
+			}
+			ended <- err
+		}()
+	}
+	for range callers {
+		err = errors.Join(err, <-ended)
+	}
+	if refused.Load() == 0 {
+		err = errors.Join(err, errors.New("the disk has refused no lease"))
+	}
+	return err
+}
+
+// leaseAndFetch leases a row early, and looks what became of it.
+func leaseAndFetch(ctx context.Context, store otp.Store, account otp.Account, refused *atomic.Int64) error {
+	before, _, err := store.Fetch(ctx, account)
+	if err != nil && !errors.Is(err, otp.ErrNotFound) {
+		return err
+	}
+	leased := leaseEarly(ctx, store, account)
+	if leased != nil {
+		refused.Add(1)
+	}
+	after, _, err := store.Fetch(ctx, account)
+	switch grown := after.Revision - before.Revision; {
+	case err != nil && !errors.Is(err, otp.ErrNotFound):
+		return err
+	case leased == nil && grown != 1, errors.Is(leased, otp.ErrNotApplied) && grown != 0, grown > 1:
+		return fmt.Errorf("after a lease with the result %w, the row has %d revisions more", leased, grown)
+	}
+	return nil
 }
 
 // When the disk fails under a migration, it may have been made or not: the backup stays.

@@ -100,9 +100,14 @@ func (t *transaction) try() (failed int, err error) {
 			return i, fmt.Errorf("write: %w", untouched(err))
 		}
 	}
+	for _, j := range t.left {
+		j.Task.letAhead()
+	}
 	if _, err := t.conn.exec("COMMIT"); err != nil {
 		t.conn.rollBack()
-		return -1, fmt.Errorf("make a write durable: %w", err)
+		err = fmt.Errorf("make a write durable: %w", err)
+		t.leaveOut(isAhead, err)
+		return -1, err
 	}
 	return -1, nil
 }
@@ -138,6 +143,16 @@ const (
 
 func (t *task) byScan() bool   { return t.tries == 1 || t.tries == triesWithout }
 func (t *task) unlogged() bool { return t.tries >= triesUnlogged }
+
+// letAhead lets the caller of a change go on that was made and not refused, if it is one that does.
+func (t *task) letAhead() {
+	if t.ahead != nil && t.result == nil {
+		t.isAhead = true
+		close(t.ahead)
+	}
+}
+
+func isAhead(j *job) bool { return j.Task.isAhead }
 
 // strip has the task done without what is to be kept, and reports whether there was any.
 func (t *task) strip() bool {
@@ -217,14 +232,11 @@ func (t *transaction) makeRoom(err error) bool {
 				return true
 			}
 		case 2:
-			settles := slices.DeleteFunc(slices.Clone(t.left), func(j *job) bool { return !isSettle(j) })
-			t.refused = slices.DeleteFunc(slices.Clone(t.left), isSettle)
-			_ = failAll(t.refused, err)
-			t.left = settles
-			for _, j := range settles {
+			t.leaveOut(func(j *job) bool { return !isSettle(j) }, err)
+			for _, j := range t.left {
 				j.Task.strip()
 			}
-			return len(settles) > 0
+			return len(t.left) > 0
 		case 3:
 			if t.reserve.release() {
 				return true
@@ -233,6 +245,20 @@ func (t *transaction) makeRoom(err error) bool {
 			return false
 		}
 	}
+}
+
+// leaveOut fails some of the jobs: they are not run again.
+func (t *transaction) leaveOut(some func(*job) bool, err error) {
+	kept := make([]*job, 0, len(t.left))
+	for _, j := range t.left {
+		if some(j) {
+			j.Task.result = err
+			t.refused = append(t.refused, j)
+		} else {
+			kept = append(kept, j)
+		}
+	}
+	t.left = kept
 }
 
 // rewind writes the log back into the database, and reports whether the next transaction can begin at the log's beginning.

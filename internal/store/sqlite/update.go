@@ -22,6 +22,7 @@ func (s *Store) Update(
 	_ = s.ensureReserve(ctx) // the writer refuses a lease without one
 	var decided otp.Decision // not to be touched when ctx has ended
 	j := &job{Task: task{kind: update}}
+	ahead := make(chan struct{})
 	j.Task.change = func(on target) (refusal, failure error) {
 		found, failure := s.readSnapshot(on.conn, account, key)
 		if failure != nil {
@@ -38,13 +39,37 @@ func (s *Store) Update(
 		if w.Response != nil && !j.Task.dropped {
 			j.Task.keep = keeping(w)
 		}
+		if decided.Early {
+			j.Task.ahead = ahead
+		}
 		return on.write(w)
 	}
-	err := s.writer.do(ctx, j)
+	if err := s.writer.queue.Add(ctx, j); err != nil {
+		return otp.Decision{}, untouched(err)
+	}
+	select {
+	case <-ahead:
+		decided.Pending = &pending{s.writer, j}
+		return decided, nil
+	case <-j.Finished():
+	case <-ctx.Done():
+	}
+	err := outcomeOf(ctx, s.writer.queue.Wait(ctx, j))
 	if err != nil && ctx.Err() != nil {
 		return otp.Decision{}, err
 	}
 	return decided, err
+}
+
+// pending is a write in a transaction that is being committed.
+type pending struct {
+	writer *writer
+	job    *job
+}
+
+// Wait is as otp.Pending says.
+func (p *pending) Wait(ctx context.Context) error {
+	return outcomeOf(ctx, p.writer.queue.Wait(ctx, p.job))
 }
 
 // refuses returns why what was decided is not written.

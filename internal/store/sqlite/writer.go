@@ -46,10 +46,12 @@ type task struct {
 	change change            // of any other
 	keep   change            // what is stored with the change when it can be; nil: nothing
 
-	result  error // what the caller is told, once it is known
-	dropped bool  // what was to be kept could not be
-	unkept  bool  // the last try failed at what was to be kept
-	tries   int   // of a settle that met damage: it is done without the indexes of the records, without its audit line, or without both
+	result  error         // what the caller is told, once it is known
+	dropped bool          // what was to be kept could not be
+	unkept  bool          // the last try failed at what was to be kept
+	ahead   chan struct{} // to be closed when the caller may go on before the change is durable; nil: it may not
+	isAhead bool          // the caller goes on: the change must not be made again
+	tries   int           // of a settle that met damage: it is done without the indexes of the records, without its audit line, or without both
 }
 
 type job = storequeue.Job[task]
@@ -135,7 +137,11 @@ func (w *writer) change(ctx context.Context, c change) error {
 // do queues a job, and returns its error when it is done. When ctx ends first, a write may be stored all the same; a settle,
 // which the queue knows by the id of its write, will be.
 func (w *writer) do(ctx context.Context, j *job) error {
-	err := w.queue.Do(ctx, j)
+	return outcomeOf(ctx, w.queue.Do(ctx, j))
+}
+
+// outcomeOf returns the error of a write whose caller waited until ctx ended.
+func outcomeOf(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, storequeue.ErrNotBegun):
 		return untouched(err)

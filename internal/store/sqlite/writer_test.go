@@ -174,6 +174,38 @@ func TestManyFailuresInOneTransaction(t *testing.T) {
 	}
 }
 
+// When a commit fails, a change whose caller has gone on is left out, and the others may be made again.
+func TestCommitFailsAfterACallerWentOn(t *testing.T) {
+	t.Parallel()
+	s, _ := observed(t)
+	nothing := func(target) (refusal, failure error) { return nil, nil }
+	early, plain := &job{Task: task{change: nothing, ahead: make(chan struct{})}}, &job{Task: task{change: nothing}}
+	refused := &job{Task: task{ahead: make(chan struct{}), change: func(target) (refusal, failure error) { return otp.ErrConflict, nil }}}
+	spoiler := &job{Task: task{change: func(on target) (refusal, failure error) { // there is nothing to commit then
+		_, failure = on.exec("ROLLBACK")
+		return nil, failure
+	}}}
+	tried, err := read(t.Context(), s.writer, func(*conn) (transaction, error) {
+		x := transaction{writer: s.writer, left: []*job{early, refused, plain, spoiler}}
+		_, err := x.try()
+		if err == nil {
+			t.Error("the commit has not failed")
+		}
+		return x, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(tried.left, []*job{refused, plain, spoiler}) || !slices.Equal(tried.refused, []*job{early}) || early.Task.result == nil {
+		t.Errorf("%d may be made again, and %d are left out with %v", len(tried.left), len(tried.refused), early.Task.result)
+	}
+	select {
+	case <-refused.Task.ahead:
+		t.Error("the caller of a change that was refused goes on")
+	default:
+	}
+}
+
 func TestFullDatabase(t *testing.T) {
 	t.Parallel()
 	s, _ := observed(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/crashtest"
 )
 
-// When the disk is full, or can only be read from one moment on, calls are refused, and soon; inWebo hears nothing of them.
+// When the disk is full, or can only be read from one moment on, calls are refused, and soon; inWebo is asked for no OTP.
 // With room again, the device is as it was.
 func TestAFullDiskRefuses(t *testing.T) {
 	t.Parallel()
@@ -33,8 +33,8 @@ func TestAFullDiskRefuses(t *testing.T) {
 				t.Errorf("two calls are refused: %t (%v). The log:\n%s", refused, err, log)
 			}
 			expected, err := w.expected()
-			if err != nil || expected.Issued != 3 || expected.Setups != expected.Step {
-				t.Errorf("inWebo was asked %d times and has accepted %d rounds of 3 OTPs (%v)", expected.Setups, expected.Step, err)
+			if err != nil || expected.Issued != 3 || expected.Finalizes != expected.Step {
+				t.Errorf("inWebo has got %d finalizes and accepted %d rounds of 3 OTPs (%v)", expected.Finalizes, expected.Step, err)
 			}
 			f, err := w.inspect(t.Context(), w.dir, func(core *app.Core) (found, error) { return w.check(t.Context(), core, time.Sleep) })
 			if f != foundIdle || err != nil {

@@ -90,7 +90,11 @@ func (p *process) Update(
 			return found, err
 		}, func() {})
 	}
-	return otp.UpdateInSteps(ctx, read, p, decide)
+	d, err := otp.UpdateInSteps(ctx, read, p, decide)
+	if p.h.Late {
+		return d, err
+	}
+	return storetest.ReturnEarly(d, err)
 }
 
 // BySerial is as otp.Store says.

@@ -30,6 +30,7 @@ type history struct {
 	// Enrolls: the device is enrolled here, and otherwise taken over from another client.
 	Enrolls   bool
 	Processes int
+	Late      bool // the store never returns early from a lease
 	Ops       []op
 
 	isDigested bool // its result has a digest
@@ -76,6 +77,7 @@ func drawHistory(t *rapid.T, store string) history {
 		HasPIN:       rapid.Bool().Draw(t, "has PIN"),
 		Enrolls:      rapid.Bool().Draw(t, "enrolls"),
 		Processes:    rapid.IntRange(1, 2).Draw(t, "processes"),
+		Late:         rapid.Bool().Draw(t, "late"),
 	}
 	h.Ops = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) op { return h.drawOp(t, store) }), 1, 16).Draw(t, "ops")
 	if !h.HasPIN && rapid.IntRange(0, 3).Draw(t, "with a move") == 0 {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ type Breaking struct {
 	Store otp.Store
 	// Decide is asked in the goroutine of the caller, so it may also wait, or look at what is stored.
 	Decide func(Call) Fault
+	Late   bool // Update never returns early
 
 	calls atomic.Int64
 }
@@ -65,12 +67,38 @@ func (b *Breaking) Fetch(ctx context.Context, account otp.Account) (otp.Row, tim
 func (b *Breaking) Update(
 	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
 ) (otp.Decision, error) {
-	return otp.UpdateInSteps(ctx, func(ctx context.Context) (otp.Snapshot, error) {
+	d, err := otp.UpdateInSteps(ctx, func(ctx context.Context) (otp.Snapshot, error) {
 		if fault := b.decide(Call{Verb: Update, Account: account, Key: key}); fault.Err != nil {
 			return otp.Snapshot{}, fault.Err
 		}
 		return Snapshot(ctx, b.Store, account, key)
 	}, b, decide)
+	if b.Late {
+		return d, err
+	}
+	return ReturnEarly(d, err)
+}
+
+// ReturnEarly is how a store returns early from an Update that has returned d and err, where the caller of Update allows that: the
+// failure of a write is told by Pending.
+func ReturnEarly(d otp.Decision, err error) (otp.Decision, error) {
+	if d.Write == nil || !d.Early || isConclusive(err) {
+		return d, err
+	}
+	d.Pending = ended{err}
+	return d, nil
+}
+
+// ended is a pending write that has ended with that error.
+type ended struct{ err error }
+
+// Wait returns the error.
+func (e ended) Wait(context.Context) error { return e.err }
+
+// isConclusive reports whether the error refuses a write.
+func isConclusive(err error) bool {
+	return errors.Is(err, otp.ErrConflict) || errors.Is(err, otp.ErrExists) || errors.Is(err, otp.ErrDeviceTaken) ||
+		errors.Is(err, otp.ErrHistoryChanged)
 }
 
 // BySerial asks Decide, then the inner store.

@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) Instance, only ...string) {
 		"writes that name no vault":   testSameVault,
 		"updates at once":             testUpdateTogether,
 		"updates that are canceled":   testUpdateCancelled,
+		"updates that return early":   testUpdateEarly,
 		"replace of another body":     testOver,
 		"what cannot be a write":      testMalformed,
 		"rows come back exactly":      testExactRows,

@@ -129,6 +129,41 @@ func testUpdateTogether(t *testing.T, s Instance) {
 	}
 }
 
+// An Update that may return early decides on what the one before it has written, whether that is durable yet or not, and its write is
+// stored when Pending says so.
+func testUpdateEarly(t *testing.T, s Instance) {
+	ctx := t.Context()
+	var pending []otp.Pending
+	for revision := uint64(1); revision <= 3; revision++ {
+		d, err := s.Update(ctx, "alice", "", func(found otp.Snapshot) otp.Decision {
+			d := next(found)
+			d.Early = true
+			return d
+		})
+		must(t, err)
+		if d.Result != revision {
+			t.Fatalf("the decision is %+v, want one with the result %d", d, revision)
+		}
+		if d.Pending != nil {
+			pending = append(pending, d.Pending)
+		}
+	}
+	for _, p := range pending {
+		must(t, p.Wait(ctx))
+		must(t, p.Wait(ctx))
+	}
+	if got := fetch(t, s, "alice").Revision; got != 3 {
+		t.Errorf("the row has revision %d, want 3", got)
+	}
+	d, err := s.Update(ctx, "alice", "", func(found otp.Snapshot) otp.Decision {
+		w := write("alice", found.Row.Revision+2)
+		return otp.Decision{Write: &w, Early: true}
+	})
+	if d.Pending != nil || !errors.Is(err, otp.ErrConflict) {
+		t.Errorf("a write that does not fit: %v, and pending: %v", err, d.Pending)
+	}
+}
+
 // An Update of a caller that has left stores nothing if it had not begun, and its decision may come late.
 func testUpdateCancelled(t *testing.T, s Instance) {
 	must(t, s.Create(t.Context(), write("alice", 1)))
