@@ -6,7 +6,8 @@
 //
 // The files follow the life of a call: conversation, lease, exchange, settle, with apply and change for what an outcome does to a record.
 // issue, enroll and activation, and admin are the calls. record, guard, quota, history and unread are what is stored of an account, in
-// the form of codec, and commit, store and update write it; pending is a lease that is not durable yet. idempotency, clock, errors and status serve all of them.
+// the form of codec, and commit, store and update write it; pending is about a lease that is not durable yet. idempotency, clock, errors
+// and status serve all of them.
 package otp
 
 import (
