@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +43,8 @@ type running struct {
 	log   *os.File // the reading end of its standard error
 	lines *bufio.Reader
 	end   <-chan error
+
+	passed []logLine // lines that were read while another one was wanted
 }
 
 // serve starts the service, with its standard error in a pipe, and waits until it serves.
@@ -71,19 +74,24 @@ func (h *harness) serveAs(cmd *exec.Cmd) *running {
 	return s
 }
 
-type logLine struct{ Message, Listen, Ops string }
+type logLine struct{ Message, Listen, Ops, Cause, Advice string }
 
-// line reads the log until it has a line with that message.
+// line reads the log until it has a line with that message. Lines that it passes over are found by a later call.
 func (s *running) line(t *testing.T, message string) (line logLine) {
 	t.Helper()
+	if i := slices.IndexFunc(s.passed, func(line logLine) bool { return line.Message == message }); i >= 0 {
+		return s.passed[i]
+	}
 	for {
 		text, err := s.lines.ReadBytes('\n')
 		if err != nil {
 			t.Fatalf("the log ends before %q: %v", message, err)
 		}
+		line = logLine{}
 		if json.Unmarshal(text, &line) == nil && line.Message == message {
 			return line
 		}
+		s.passed = append(s.passed, line)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // OpenSQLite opens the SQLite store of the configuration alone, which must exist. No sealing keys are needed.
 func OpenSQLite(ctx context.Context, c *config.Config) (*sqlite.Store, error) {
-	return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir})
+	return sqlite.Open(ctx, embeddedOf(c))
 }
 
 // StreamBackup writes a copy of the store to a writer, once it is complete and checked. report is called now and then with how many

@@ -92,7 +92,7 @@ func describeStore(ctx context.Context, c *config.Config, store Store, unread er
 	}
 	if older := olderThanBefore(ctx, store); older != "" {
 		return note(theStore, what+" takes writes; "+older, "If it was restored by other means than `pimsd store restore`, prefer that: it "+
-			"takes over what accounts have counted. The next start puts every device in doubt; revoke again the API keys that were revoked since.")
+			"takes over what accounts have counted. The next start puts every device in doubt, and "+adviceOnOlder+".")
 	}
 	inDoubt, err := store.CountDoubt(ctx)
 	switch err := cmp.Or(unread, err); {

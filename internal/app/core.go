@@ -181,11 +181,18 @@ func openStore(ctx context.Context, c *config.Config, how access) (Store, error)
 		return postgres.OpenOrCreate(ctx, databaseOf(c))
 	case !c.DatabaseURL.IsEmpty():
 		return postgres.Open(ctx, databaseOf(c))
-	case how == makeOrUse:
-		return sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: c.DataDir, Now: c.Now})
-	default:
-		return sqlite.Open(ctx, sqlite.Options{Dir: c.DataDir, Now: c.Now, Inspect: how == inspect})
 	}
+	embedded := embeddedOf(c)
+	if how == makeOrUse {
+		return sqlite.OpenOrCreate(ctx, embedded)
+	}
+	embedded.Inspect = how == inspect
+	return sqlite.Open(ctx, embedded)
+}
+
+// embeddedOf returns how the store in the data directory is opened.
+func embeddedOf(c *config.Config) sqlite.Options {
+	return sqlite.Options{Dir: c.DataDir, Now: c.Now, Guard: limits(c).Guard}
 }
 
 // databaseOf returns how the configured database is opened.

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
 // epochWatch logs that the doubt epoch of the store was raised: by another process, or by the store itself after a promotion.
@@ -31,9 +32,17 @@ func (w *epochWatch) check(ctx context.Context) {
 		return
 	}
 	w.logged = epoch.Number
-	w.logger.Warn("the doubt epoch was raised: each device is in doubt until inWebo accepts its next proof",
-		zap.Uint64("epoch", epoch.Number), zap.String("cause", epoch.Cause), zap.Time("since", epoch.Since))
+	fields := []zap.Field{zap.Uint64("epoch", epoch.Number), zap.String("cause", epoch.Cause), zap.Time("since", epoch.Since)}
+	if epoch.Cause == sqlite.ActionOlder {
+		fields = append(fields, zap.String("advice", "an older store "+adviceOnOlder))
+	}
+	w.logger.Warn("the doubt epoch was raised: each device is in doubt until inWebo accepts its next proof", fields...)
 }
+
+// adviceOnOlder is what follows from an older store that was put in the place of the newer one.
+const adviceOnOlder = "leaves each account one guess of its PIN until inWebo accepts one, because what was counted since is not known: " +
+	"disable accounts that were locked (pimsd account disable), revoke again the API keys that were revoked since (pimsd key list), and " +
+	"count the SMS activations since (pimsd account sms ACCOUNT --used N)"
 
 // number returns the doubt epoch of the store, for the metric.
 func (w *epochWatch) number(ctx context.Context) (int, error) {

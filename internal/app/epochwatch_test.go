@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
 // epochs is a store whose reads find one epoch after the other. Of number 0 there is none: the read fails.
@@ -29,16 +30,20 @@ func TestRaisedEpochIsLoggedOnceWithItsCause(t *testing.T) {
 	since := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
 	restored := otp.Epoch{Number: 2, Since: since, Cause: "store-restore"}
 	promoted := otp.Epoch{Number: 3, Since: since, Cause: "promotion"}
-	found := epochs{{Number: 1}, restored, {}, restored, promoted, promoted}
+	older := otp.Epoch{Number: 4, Since: since, Cause: sqlite.ActionOlder}
+	found := epochs{{Number: 1}, restored, {}, restored, promoted, promoted, older}
 	core, logs := observer.New(zap.InfoLevel)
 	w := &epochWatch{store: &found, logger: zap.New(core)}
-	for i, want := range []string{1: "store-restore", 4: "promotion", 5: ""} {
+	for i, want := range []string{1: "store-restore", 4: "promotion", 6: "store-older"} {
 		w.check(t.Context())
 		var got string
 		for _, entry := range logs.TakeAll() {
 			fields := entry.ContextMap()
 			got += fields["cause"].(string)
 			if number := fields["epoch"].(uint64); number < 2 || !fields["since"].(time.Time).Equal(since) {
+				t.Errorf("look %d logs %v", i, fields)
+			}
+			if _, advised := fields["advice"]; advised != (got == "store-older") {
 				t.Errorf("look %d logs %v", i, fields)
 			}
 		}

@@ -31,7 +31,7 @@ type storeWatch struct {
 }
 
 // conditionNotes is how many things of a condition are logged, each once.
-const conditionNotes = 7
+const conditionNotes = 6
 
 func newStoreWatch(store Store, metrics *telemetry.Metrics, logger *zap.Logger) *storeWatch {
 	w := &storeWatch{logger: logger}
@@ -66,8 +66,6 @@ func (w *storeWatch) check(ctx context.Context) {
 		is   bool
 		note string
 	}{
-		{c.Older != "", "the store was replaced by an older one: every device is in doubt, and API keys that were revoked since then must be " +
-			"revoked again (docs/operations.md)"},
 		{c.Unverified != "", "the store was not closed, and not everything of it is verified"},
 		{c.Damage != "", "a part of the store is damaged: calls that need it fail, and the others are served (docs/operations.md)"},
 		{c.ResponsesLost > 0, "a response of a repeatable call could not be stored with its settle: a repeat of the call is refused"},

@@ -82,10 +82,10 @@ func TestOlderStoreBeginsInDoubt(t *testing.T) {
 	closeStore(t, s)
 	p.goBack(t)
 	s = p.open(t, false)
-	if epoch := epochOf(t, s); epoch.Number != 2 || epoch.Cause != actionOlder || epoch.Since.IsZero() {
+	if epoch := epochOf(t, s); epoch.Number != 2 || epoch.Cause != ActionOlder || epoch.Since.IsZero() {
 		t.Errorf("an older store has the epoch %+v", epoch)
 	}
-	if line := newestLine(t, s); line.Action != actionOlder || line.ID <= latest {
+	if line := newestLine(t, s); line.Action != ActionOlder || line.ID <= latest {
 		t.Errorf("its audit log ends with %+v, and the store from before had %d", line, latest)
 	}
 	if s.Condition(t.Context()).Older == "" {
@@ -94,6 +94,24 @@ func TestOlderStoreBeginsInDoubt(t *testing.T) {
 	closeStore(t, s)
 	if epoch := epochOf(t, p.open(t, false)); epoch.Number != 2 {
 		t.Errorf("opened again, it has the epoch %+v", epoch)
+	}
+}
+
+// The doubt epoch of an older store goes on behind the one that the newer store had.
+func TestEpochOfOlderStoreDoesNotFall(t *testing.T) {
+	t.Parallel()
+	p := newPastStore(t)
+	s := p.open(t, false)
+	for range 2 {
+		if err := s.RaiseEpoch(t.Context(), otp.AuditEntry{Action: "doubt-all", Stage: otp.StageOutcome}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newer := epochOf(t, s).Number
+	closeStore(t, s)
+	p.goBack(t)
+	if epoch := epochOf(t, p.open(t, false)); epoch.Number != newer+1 {
+		t.Errorf("the older store has the epoch %d, and the newer one had %d", epoch.Number, newer)
 	}
 }
 

@@ -48,6 +48,8 @@ type Options struct {
 	Now func() time.Time
 	// Inspect is for a caller that changes nothing: an older store is reported by Condition, and not put in doubt.
 	Inspect bool
+	// Guard limits the guesses that accounts of an older store have, about which it is not known what they have counted since.
+	Guard otp.GuardLimits
 }
 
 // Store is a database that is open. Its methods may be called at any time from anywhere.
@@ -138,7 +140,7 @@ func openStore(ctx context.Context, path string, o Options, m migrations) (_ *St
 	if w.health.files, err = identify(path); err != nil {
 		return nil, err
 	}
-	if w.health.older, err = doubtIfOlder(reads, path, o.Inspect); err != nil {
+	if w.health.older, err = doubtIfOlder(ctx, reads, path, o); err != nil {
 		return nil, err
 	}
 	if err := reads.prepare(readerStatements()); err != nil {
