@@ -18,6 +18,7 @@ import (
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
@@ -46,6 +47,13 @@ func TestSealingKeysOfAnOlderStore(t *testing.T) {
 						c.Seal.Keys = newKey(t)
 					}
 					expectStart(t, c, broken)
+					checks := map[string]error{"sqlite": sqlite.Check(t.Context(), c.DataDir)}
+					if name == "postgres" {
+						checks[name] = postgres.Check(t.Context(), databaseOf(c))
+					}
+					if migrated := checks[name] == nil; migrated != (broken == "") {
+						t.Errorf("the store was migrated: %t, which its check says by %v", migrated, checks[name])
+					}
 				})
 			}
 		}

@@ -174,30 +174,32 @@ const (
 	inspect                 // it must exist, and is not changed
 )
 
-// openStore opens PostgreSQL when a database is named, and else SQLite in the data directory.
+// openStore opens PostgreSQL when a database is named, and else SQLite in the data directory. With makeOrUse it refuses wrong sealing keys
+// before it migrates a store: an older pimsd could not go back to it.
 func openStore(ctx context.Context, c *config.Config, how access) (Store, error) {
+	database, embedded := databaseOf(c), embeddedOf(c)
+	database.BeforeMigration = func(ctx context.Context) error { return checkKeys(ctx, c) }
+	embedded.BeforeMigration, embedded.Inspect = database.BeforeMigration, how == inspect
 	switch {
 	case !c.DatabaseURL.IsEmpty() && how == makeOrUse:
-		return postgres.OpenOrCreate(ctx, databaseOf(c))
+		return postgres.OpenOrCreate(ctx, database)
 	case !c.DatabaseURL.IsEmpty():
-		return postgres.Open(ctx, databaseOf(c))
-	}
-	embedded := embeddedOf(c)
-	if how == makeOrUse {
+		return postgres.Open(ctx, database)
+	case how == makeOrUse:
 		return sqlite.OpenOrCreate(ctx, embedded)
+	default:
+		return sqlite.Open(ctx, embedded)
 	}
-	embedded.Inspect = how == inspect
-	return sqlite.Open(ctx, embedded)
-}
-
-// embeddedOf returns how the store in the data directory is opened.
-func embeddedOf(c *config.Config) sqlite.Options {
-	return sqlite.Options{Dir: c.DataDir, Now: c.Now, Guard: limits(c).Guard}
 }
 
 // databaseOf returns how the configured database is opened.
 func databaseOf(c *config.Config) postgres.Options {
 	return postgres.Options{URL: c.DatabaseURL, SynchronousFailover: c.Postgres.SynchronousFailover}
+}
+
+// embeddedOf returns how the store in the data directory is opened.
+func embeddedOf(c *config.Config) sqlite.Options {
+	return sqlite.Options{Dir: c.DataDir, Now: c.Now, Guard: limits(c).Guard}
 }
 
 // storeTimeout bounds one call of the store.

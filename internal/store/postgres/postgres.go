@@ -44,6 +44,8 @@ type Options struct {
 	AnyServer bool
 	// SynchronousFailover means that only synchronous standbys are ever promoted, so that a promotion loses no step.
 	SynchronousFailover bool
+	// BeforeMigration, when it is not nil, is called before an older schema is migrated. After its error nothing is migrated.
+	BeforeMigration func(context.Context) error
 }
 
 // Open opens the database, which must have this version's schema. Every error is a sentence for the operator.
@@ -61,7 +63,15 @@ const migrateTimeout = 15 * time.Minute
 func OpenOrCreate(ctx context.Context, o Options) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	return open(ctx, o, func(ctx context.Context, conn *pgx.Conn) error { return builtIn().bringUpToDate(ctx, conn) })
+	return open(ctx, o, func(ctx context.Context, conn *pgx.Conn) error {
+		m := builtIn()
+		if o.BeforeMigration != nil && errors.Is(m.check(ctx, conn), ErrOldSchema) {
+			if err := o.BeforeMigration(ctx); err != nil {
+				return err
+			}
+		}
+		return m.bringUpToDate(ctx, conn)
+	})
 }
 
 func open(ctx context.Context, o Options, prepare func(context.Context, *pgx.Conn) error) (*Store, error) {

@@ -16,7 +16,7 @@ func TestMigrateClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := builtIn()[:1].bringUpToDate(t.Context(), path); err != nil {
+	if err := builtIn()[:1].bringUpToDate(t.Context(), path, nil); err != nil {
 		t.Fatal(err)
 	}
 	const insert = `INSERT INTO device VALUES (?, 1, 0, NULL, CAST(? AS BLOB), x'00')`

@@ -13,7 +13,7 @@ func TestMigrateDisabled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := builtIn()[:6].bringUpToDate(t.Context(), path); err != nil {
+	if err := builtIn()[:6].bringUpToDate(t.Context(), path, nil); err != nil {
 		t.Fatal(err)
 	}
 	bodies := []struct {

@@ -106,8 +106,8 @@ func (m migrations) version(c *conn, path string) (version int, err error) {
 
 // bringUpToDate makes the tables of a database that is empty, or migrates an older one to the last version. A caller that
 // migrates has the database for himself: a process of an older version that went on using it would not know what it
-// reads and writes.
-func (m migrations) bringUpToDate(ctx context.Context, path string) error {
+// reads and writes. before is called before a migration, unless it is nil.
+func (m migrations) bringUpToDate(ctx context.Context, path string, before func(context.Context) error) error {
 	version := 0
 	err := withConn(ctx, path, standardPragmas(), func(c *conn) (err error) {
 		version, err = m.version(c, path)
@@ -119,7 +119,13 @@ func (m migrations) bringUpToDate(ctx context.Context, path string) error {
 	if err != nil || version == 0 || version == len(m) {
 		return err
 	}
-	if err := checkRoomToMigrate(path); err != nil {
+	if before != nil {
+		err = before(ctx)
+	}
+	if err == nil {
+		err = checkRoomToMigrate(path)
+	}
+	if err != nil {
 		return err
 	}
 	err = withConn(ctx, path, exclusively(standardPragmas()), func(c *conn) error {

@@ -48,6 +48,8 @@ type Options struct {
 	Now func() time.Time
 	// Inspect is for a caller that changes nothing: an older store is reported by Condition, and not put in doubt.
 	Inspect bool
+	// BeforeMigration, when it is not nil, is called before an older schema is migrated. After its error nothing is migrated.
+	BeforeMigration func(context.Context) error
 	// Guard limits the guesses that accounts of an older store have, about which it is not known what they have counted since.
 	Guard otp.GuardLimits
 }
@@ -104,7 +106,7 @@ func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) 
 		remark, err = verify(ctx, path, verifyTimeout)
 	}
 	if err == nil {
-		err = m.bringUpToDate(ctx, path)
+		err = m.bringUpToDate(ctx, path, o.BeforeMigration)
 	}
 	if err != nil {
 		return nil, err
