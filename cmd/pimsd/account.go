@@ -36,9 +36,12 @@ func newAccountList(p process) *cobra.Command {
 		"list only the accounts that need `what`: enrollment, unlock, doubt (to be ended) or sms (few activations left)")
 	completeValues(cmd, "needs", needNames()...)
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
-		isWanted, err := parseNeed(*needs)
-		if err != nil {
-			return err
+		isWanted := func(otp.Status) bool { return true }
+		if cmd.Flags().Changed("needs") {
+			var err error
+			if isWanted, err = parseNeed(*needs); err != nil {
+				return err
+			}
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			all := []otp.Status{}

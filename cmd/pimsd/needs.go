@@ -15,14 +15,11 @@ func needNames() (names []string) {
 	return names
 }
 
-// parseNeed returns which accounts have the need; without a name, all are wanted.
+// parseNeed returns which accounts have the need of that name.
 func parseNeed(name string) (isWanted func(otp.Status) bool, err error) {
-	switch need := otp.Need(name); {
-	case name == "":
-		return func(otp.Status) bool { return true }, nil
-	case slices.Contains(otp.AllNeeds(), need):
-		return func(status otp.Status) bool { return slices.Contains(status.Needs(), need) }, nil
-	default:
+	need := otp.Need(name)
+	if !slices.Contains(otp.AllNeeds(), need) {
 		return nil, usageError{fmt.Errorf("--needs: use one of %s", strings.Join(needNames(), ", "))}
 	}
+	return func(status otp.Status) bool { return slices.Contains(status.Needs(), need) }, nil
 }
