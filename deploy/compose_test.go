@@ -71,6 +71,15 @@ func TestTheDemonstrationIsUnderstood(t *testing.T) {
 	}
 }
 
+// While the image of PostgreSQL initializes its database, the server answers at its socket alone, and is stopped again: the replicas must
+// not be started then.
+func TestDatabaseOfTheDemonstrationIsAskedOverTCP(t *testing.T) {
+	t.Parallel()
+	if asked := demonstration(t).Services["postgres"].HealthCheck.Test; !strings.Contains(strings.Join(asked, " "), " -h 127.0.0.1 ") {
+		t.Errorf("the health check is %q", asked)
+	}
+}
+
 func TestTheDemonstrationIsWatched(t *testing.T) {
 	t.Parallel()
 	there := t.TempDir()
