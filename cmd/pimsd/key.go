@@ -219,6 +219,9 @@ func newKeyRevoke(p process) *cobra.Command {
 			if err := core.RevokeKey(cmd.Context(), otp.Request{Caller: caller}, keys[at], now()); err != nil {
 				return err
 			}
+			if err := core.Store.CheckKeys(cmd.Context()); errors.Is(err, authn.ErrChangesUnnoticed) {
+				_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: the key is revoked, and %v\n", err)
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", *id)
 			return err
 		})

@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
@@ -24,9 +26,11 @@ type conditioned interface {
 // The service goes on in any case.
 type storeWatch struct {
 	store  conditioned // nil: it tells none
+	keys   interface{ CheckKeys(ctx context.Context) error }
 	logger *zap.Logger
 
 	condition atomic.Pointer[sqlite.Condition] // nil before the first look
+	unnoticed atomic.Pointer[error]            // the last result of CheckKeys, if it is ErrChangesUnnoticed
 	logged    [conditionNotes]bool             // only run uses it
 }
 
@@ -34,7 +38,7 @@ type storeWatch struct {
 const conditionNotes = 6
 
 func newStoreWatch(store Store, metrics *telemetry.Metrics, logger *zap.Logger) *storeWatch {
-	w := &storeWatch{logger: logger}
+	w := &storeWatch{keys: store, logger: logger}
 	if w.store, _ = store.(conditioned); w.store != nil {
 		metrics.WatchEmbeddedStore(
 			func() uint64 { return w.current().ResponsesLost }, func() uint64 { return w.current().SettlesByScan },
@@ -52,15 +56,31 @@ func (w *storeWatch) current() sqlite.Condition {
 }
 
 // run looks again and again, until ctx ends.
-func (w *storeWatch) run(ctx context.Context) {
-	if w.store == nil {
-		return
+func (w *storeWatch) run(ctx context.Context) { every(ctx, storeWatchInterval, w.check) }
+
+// check looks at the API keys, and at the condition of a store that reports it.
+func (w *storeWatch) check(ctx context.Context) {
+	w.checkKeys(ctx)
+	if w.store != nil {
+		w.checkCondition(ctx)
 	}
-	every(ctx, storeWatchInterval, w.check)
 }
 
-// check logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
-func (w *storeWatch) check(ctx context.Context) {
+// checkKeys logs once that changes of API keys are not noticed. It logs nothing when the store cannot be read, which readiness reports.
+func (w *storeWatch) checkKeys(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	err := w.keys.CheckKeys(ctx)
+	switch unnoticed := errors.Is(err, authn.ErrChangesUnnoticed); {
+	case err == nil:
+		w.unnoticed.Store(nil)
+	case unnoticed && w.unnoticed.Swap(&err) == nil:
+		w.logger.Error("revoke no API key by SQL", zap.Error(err))
+	}
+}
+
+// checkCondition logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
+func (w *storeWatch) checkCondition(ctx context.Context) {
 	c := w.store.Condition(ctx)
 	for i, found := range [conditionNotes]struct {
 		is   bool
@@ -82,4 +102,10 @@ func (w *storeWatch) check(ctx context.Context) {
 }
 
 // describe returns the text of /readyz?verbose about the condition.
-func (w *storeWatch) describe(context.Context) string { return strings.Join(w.current().Notes(), "; ") }
+func (w *storeWatch) describe(context.Context) string {
+	notes := w.current().Notes()
+	if err := w.unnoticed.Load(); err != nil {
+		notes = append(notes, (*err).Error())
+	}
+	return strings.Join(notes, "; ")
+}

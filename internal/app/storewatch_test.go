@@ -2,15 +2,21 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	zombiezen "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
@@ -38,7 +44,7 @@ func TestTheConditionOfAStoreIsTold(t *testing.T) {
 		7: {"the store's write-ahead log grows"},
 	}
 	for i := range want {
-		w.check(t.Context())
+		w.checkCondition(t.Context())
 		var got []string
 		for _, entry := range logs.TakeAll() {
 			got = append(got, entry.Message)
@@ -74,11 +80,50 @@ func TestTheServiceWatchesItsStore(t *testing.T) {
 	}
 }
 
-// A store that tells no condition is not watched.
-func TestAStoreWithoutACondition(t *testing.T) {
-	w := &storeWatch{logger: zap.NewNop()}
-	w.run(t.Context())
-	if note := w.describe(t.Context()); note != "" {
-		t.Error(note)
+// keysOfAStore is a store whose look-ups of its triggers return one error after the other.
+type keysOfAStore []error
+
+func (k *keysOfAStore) CheckKeys(context.Context) error {
+	next := (*k)[0]
+	*k = (*k)[1:]
+	return next
+}
+
+// A trigger that is dropped while the service runs is logged once, and again when it was there meanwhile; /readyz?verbose says it.
+// Of a store that cannot be read it is not known.
+func TestStoreWatchFindsDroppedTrigger(t *testing.T) {
+	unread := errors.New("the store cannot be read")
+	missing := fmt.Errorf("pimsd.db: %w", authn.ErrChangesUnnoticed)
+	looks := keysOfAStore{nil, missing, unread, missing, nil, missing}
+	core, logs := observer.New(zap.InfoLevel)
+	w := &storeWatch{keys: &looks, logger: zap.New(core)}
+	for i, want := range []struct {
+		logged int
+		noted  bool
+	}{{}, {1, true}, {0, true}, {0, true}, {}, {1, true}} {
+		w.check(t.Context())
+		logged, note := len(logs.TakeAll()), w.describe(t.Context())
+		if noted := strings.Contains(note, "a trigger of the table api_key"); logged != want.logged || noted != want.noted {
+			t.Errorf("look %d logs %d lines, and /readyz?verbose says %q", i, logged, note)
+		}
+	}
+}
+
+// A trigger of a running service is dropped.
+func TestServiceFindsDroppedTrigger(t *testing.T) {
+	a, _, _ := runApp(t, io.Discard)
+	if err := a.Store.CheckKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := zombiezen.OpenConn(filepath.Join(a.config.DataDir, sqlite.FileName), zombiezen.OpenReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sqlitex.ExecuteScript(conn, "DROP TRIGGER key_changed", nil), conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	a.watched.checkKeys(t.Context())
+	if note := a.watched.describe(t.Context()); !strings.Contains(note, "a trigger of the table api_key") {
+		t.Errorf("/readyz?verbose would say %q", note)
 	}
 }

@@ -26,6 +26,8 @@ type KeyStore interface {
 	KeysUsed(ctx context.Context, last map[string]time.Time) error
 	// ListKeys returns all keys, oldest first, and by id among those of one moment. A key that cannot be read has Damage.
 	ListKeys(ctx context.Context) ([]Key, error)
+	// CheckKeys returns ErrChangesUnnoticed when a change of a key by other means than this interface would draw no new Version.
+	CheckKeys(ctx context.Context) error
 }
 
 // Version identifies a state of all keys of a store: where it is the same, no key was added, changed or revoked in between. Noting the use
@@ -37,6 +39,9 @@ type Version int64
 var (
 	ErrNoKey     = errors.New("there is no key with this id")
 	ErrKeyExists = errors.New("there is a key with this id already")
+	// ErrChangesUnnoticed means that a key that an older pimsd or a person with a shell revokes stays good for callers that are known.
+	ErrChangesUnnoticed = errors.New("a trigger of the table api_key, or the row of the table keys_version, is missing, so that not every " +
+		"change of an API key is noticed: make it again as docs/operations.md says under \"When the store fails\"")
 )
 
 // ErrKeyLookup says that the store could not be asked for an API key: nothing is known of the caller.

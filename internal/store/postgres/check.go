@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/authn"
 )
 
 // Check returns why OpenOrCreate would refuse the database, and leaves the database as it is. ErrNoStore means that OpenOrCreate would
@@ -82,18 +84,21 @@ func checkRights(ctx context.Context, tx pgx.Tx) error {
 	return checkKeysVersion(ctx, tx)
 }
 
-// checkKeysVersion refuses a database in which a change of an API key would draw no new version of the keys, perhaps because only its
-// tables were restored: a key that is revoked would stay good for the callers that are known.
-func checkKeysVersion(ctx context.Context, tx pgx.Tx) error {
-	const query = `SELECT EXISTS (SELECT FROM keys_version) AND EXISTS (SELECT FROM pg_trigger
-		WHERE tgrelid = 'api_key'::regclass AND tgname = 'key_changed' AND tgenabled IN ('O', 'A'))`
+// keysDrawn reports whether every change of an API key draws a new version of the keys.
+const keysDrawn = `SELECT EXISTS (SELECT FROM keys_version) AND EXISTS (SELECT FROM pg_trigger
+	WHERE tgrelid = 'api_key'::regclass AND tgname = 'key_changed' AND tgenabled IN ('O', 'A'))`
+
+// checkKeysVersion refuses a database in which a change of an API key draws no new version of the keys, perhaps because only its tables
+// were restored: a key that a person with a shell revokes would stay good for the callers that are known.
+func checkKeysVersion(ctx context.Context, on interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}) error {
 	var drawn bool
-	if err := tx.QueryRow(ctx, query).Scan(&drawn); err != nil {
+	if err := on.QueryRow(ctx, keysDrawn).Scan(&drawn); err != nil {
 		return err
 	}
 	if !drawn {
-		return errors.New("the trigger key_changed of the table api_key, or the row of the table keys_version, is missing: restore the " +
-			"database whole, with its triggers")
+		return authn.ErrChangesUnnoticed
 	}
 	return nil
 }

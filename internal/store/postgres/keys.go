@@ -34,8 +34,17 @@ func keyArgs(key authn.Key) []any {
 
 // RevokeKey is as authn.KeyStore says.
 func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
-	const statement = `UPDATE api_key SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2 AND ` + ownSession
+	// The version is drawn as the trigger does, which may be missing.
+	const statement = `WITH drawn AS (UPDATE keys_version SET version = 1 + (random() * 9e18)::bigint)
+		UPDATE api_key SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2 AND ` + ownSession
 	return s.execOne(ctx, "revoke an API key", authn.ErrNoKey, statement, at.UnixMicro(), id)
+}
+
+// CheckKeys is as authn.KeyStore says.
+func (s *Store) CheckKeys(ctx context.Context) error {
+	return s.do(ctx, s.limits.others, "look for the trigger of the API keys", func(ctx context.Context, conn *pgx.Conn) error {
+		return checkKeysVersion(ctx, conn)
+	})
 }
 
 // execOne runs a statement that changes one row, and returns none when there was no row to change.

@@ -1,6 +1,9 @@
 package postgres_test
 
 import (
+	"errors"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,12 +37,28 @@ func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
 		if err != nil || keyErr != nil || authn.Version(found.KeysVersion) != version || (version == 0) != (loss == "DELETE FROM keys_version") {
 			t.Errorf("%s: the version is %d with the key, %d in a snapshot (%v, %v)", loss, version, found.KeysVersion, keyErr, err)
 		}
+		if err := s.CheckKeys(t.Context()); !errors.Is(err, authn.ErrChangesUnnoticed) {
+			t.Errorf("%s: CheckKeys returns %v", loss, err)
+		}
+		if err := s.RevokeKey(t.Context(), key.ID, time.Now()); err != nil {
+			t.Error(err)
+		}
+		if _, after, err := s.KeyByID(t.Context(), key.ID); err != nil || version != 0 && after == version {
+			t.Errorf("%s: the version of a revoked key is still %d (%v)", loss, after, err)
+		}
 		if err := postgres.Check(t.Context(), postgres.Options{URL: url}); err == nil {
 			t.Errorf("%s: the store is found good", loss)
 		}
 		if s, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: url}); err == nil {
 			t.Errorf("%s: the store is served", loss)
 			s.Close()
+		}
+		server.Exec(t, url.Reveal(), remedy(t))
+		s = open(t, url)
+		_, before, _ := s.KeyByID(t.Context(), key.ID)
+		server.Exec(t, url.Reveal(), "UPDATE api_key SET revoked_at = 7")
+		if _, after, err := s.KeyByID(t.Context(), key.ID); err != nil || before == 0 || after == before {
+			t.Errorf("%s: after the remedy the version was %d and is %d (%v)", loss, before, after, err)
 		}
 	}
 }
@@ -63,4 +82,19 @@ func TestKeysVersionWithoutSearchPath(t *testing.T) {
 	if _, after, err := s.KeyByID(t.Context(), key.ID); err != nil || after == before {
 		t.Errorf("the version was %d and is %d (%v)", before, after, err)
 	}
+}
+
+// remedy is what docs/operations.md says an operator is to run.
+func remedy(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "```postgresql\n")
+	script, _, ended := strings.Cut(after, "```")
+	if !found || !ended {
+		t.Fatal("docs/operations.md has no such block")
+	}
+	return script
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -31,10 +32,33 @@ func (s *Store) AddKey(ctx context.Context, key authn.Key) error {
 
 // RevokeKey is as authn.KeyStore says.
 func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
-	return s.writer.change(ctx, changingOne(authn.ErrNoKey, revokeKey, func(p *params) {
+	revoking := changingOne(authn.ErrNoKey, revokeKey, func(p *params) {
 		p.at(at)
 		p.text(id)
-	}))
+	})
+	return s.writer.change(ctx, func(on target) (refusal, failure error) {
+		if refusal, failure = revoking(on); refusal == nil && failure == nil {
+			_, failure = on.exec(drawKeysVersion) // as the triggers do, which may be missing
+		}
+		return refusal, failure
+	})
+}
+
+// CheckKeys is as authn.KeyStore says.
+func (s *Store) CheckKeys(ctx context.Context) error {
+	drawn, err := list(ctx, s, "look for the triggers of the API keys", func(r *row) (bool, error) { return r.flag(), r.err }, keysDrawn)
+	if err == nil && len(drawn) == 1 && !drawn[0] {
+		err = fmt.Errorf("%s: %w", s.writer.path, authn.ErrChangesUnnoticed)
+	}
+	return err
+}
+
+// refuseUnnoticedChanges returns ErrChangesUnnoticed of CheckKeys. Where the store is damaged, the calls that need what is damaged say so.
+func (s *Store) refuseUnnoticedChanges(ctx context.Context) error {
+	if err := s.CheckKeys(ctx); errors.Is(err, authn.ErrChangesUnnoticed) {
+		return err
+	}
+	return nil
 }
 
 // changingOne returns the change of one row by a statement, which is refused with none when there is no such row.

@@ -1,7 +1,10 @@
 package sqlite
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/authn"
@@ -25,7 +28,19 @@ func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
 		if err != nil || snapshotErr != nil || authn.Version(found.KeysVersion) != version || (version == 0) != (loss == "DELETE FROM keys_version") {
 			t.Errorf("%s: the version is %d with the key, %d in a snapshot (%v, %v)", loss, version, found.KeysVersion, err, snapshotErr)
 		}
+		if err := s.CheckKeys(t.Context()); !errors.Is(err, authn.ErrChangesUnnoticed) {
+			t.Errorf("%s: CheckKeys returns %v", loss, err)
+		}
+		must(t, s.RevokeKey(t.Context(), key.ID, now()))
+		if _, after, err := s.KeyByID(t.Context(), key.ID); err != nil || version != 0 && after == version {
+			t.Errorf("%s: the version of a revoked key is still %d (%v)", loss, after, err)
+		}
 		closeStore(t, s)
+		if s, err := Open(t.Context(), Options{Dir: dir}); err != nil {
+			t.Errorf("%s: no command can revoke a key: %v", loss, err)
+		} else {
+			closeStore(t, s)
+		}
 		if err := Check(t.Context(), dir); err == nil {
 			t.Errorf("%s: the store is found good", loss)
 		}
@@ -33,5 +48,26 @@ func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
 			t.Errorf("%s: the store is served", loss)
 			closeStore(t, s)
 		}
+		must(t, withConn(t.Context(), filepath.Join(dir, FileName), nil, func(c *conn) error { return c.script(remedy(t)) }))
+		s = openWith(t, dir, builtIn())
+		_, before, _ := s.KeyByID(t.Context(), key.ID)
+		execute(t, s, "UPDATE api_key SET revoked_at = 7")
+		if _, after, err := s.KeyByID(t.Context(), key.ID); err != nil || before == 0 || after == before {
+			t.Errorf("%s: after the remedy the version was %d and is %d (%v)", loss, before, after, err)
+		}
+		closeStore(t, s)
 	}
+}
+
+// remedy is what docs/operations.md says an operator is to run.
+func remedy(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/operations.md")
+	must(t, err)
+	_, after, found := strings.Cut(string(text), "```sqlite\n")
+	script, _, ended := strings.Cut(after, "```")
+	if !found || !ended {
+		t.Fatal("docs/operations.md has no such block")
+	}
+	return script
 }

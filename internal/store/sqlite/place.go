@@ -33,7 +33,7 @@ func check(ctx context.Context, dir string, m migrations) error {
 	case err != nil:
 		return err
 	}
-	return errors.Join(store.Writable(ctx), store.Close())
+	return errors.Join(store.Writable(ctx), store.refuseUnnoticedChanges(ctx), store.Close())
 }
 
 // checkMigration returns why an older store could not be migrated: it is verified before, and copied to a file next to it.

@@ -61,24 +61,6 @@ func (m migrations) check(c *conn, path string) error {
 		return fmt.Errorf("%s has %w: version %d, and this pimsd needs %d: start the service of this version, which migrates it",
 			path, ErrOldSchema, version, len(m))
 	}
-	return checkKeysVersion(c, path)
-}
-
-// checkKeysVersion refuses a database in which a change of an API key would draw no new version of the keys, perhaps because only its
-// tables were copied: a key that is revoked would stay good for the callers that are known.
-func checkKeysVersion(c *conn, path string) error {
-	const drawing = `SELECT EXISTS (SELECT 1 FROM keys_version) AND 3 = (SELECT count(*) FROM sqlite_schema
-		WHERE type = 'trigger' AND tbl_name = 'api_key' AND name IN ('key_added', 'key_changed', 'key_deleted'))`
-	drawn, _, err := one(c, (*row).flag, drawing)
-	switch {
-	case isDamage(err):
-		return nil // the calls that need what is damaged say so
-	case err != nil:
-		return fmt.Errorf("read the version of the keys in %s: %w", path, err)
-	case !drawn:
-		return fmt.Errorf("%s lacks a trigger of the table api_key, or the row of the table keys_version: restore a backup with "+
-			"`pimsd store restore`", path)
-	}
 	return nil
 }
 

@@ -115,6 +115,9 @@ func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.refuseUnnoticedChanges(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	s.health.unverified = remark
 	if later {
 		s.verifyMeanwhile()

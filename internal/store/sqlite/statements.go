@@ -15,10 +15,13 @@ const (
 
 // What a job reads on the writer's connection. These are no joins: SQLite prepares a join again for each value that it is run with.
 const (
-	fetchRow        = `SELECT ` + listedColumns + ` FROM device WHERE account = ?`
-	fetchResponse   = `SELECT at, fingerprint, answer FROM answer WHERE account = ? AND key = ?`
-	readEpoch       = `SELECT number, since, cause, ` + keysVersion + ` FROM doubt_epoch`
-	findKey         = `SELECT ` + keyColumns + `, ` + keysVersion + ` FROM api_key WHERE id = ?`
+	fetchRow      = `SELECT ` + listedColumns + ` FROM device WHERE account = ?`
+	fetchResponse = `SELECT at, fingerprint, answer FROM answer WHERE account = ? AND key = ?`
+	readEpoch     = `SELECT number, since, cause, ` + keysVersion + ` FROM doubt_epoch`
+	findKey       = `SELECT ` + keyColumns + `, ` + keysVersion + ` FROM api_key WHERE id = ?`
+	// keysDrawn says whether each change of an API key draws a new version of the keys.
+	keysDrawn = `SELECT EXISTS (SELECT 1 FROM keys_version) AND 3 = (SELECT count(*) FROM sqlite_schema
+		WHERE type = 'trigger' AND tbl_name = 'api_key' AND name IN ('key_added', 'key_changed', 'key_deleted'))`
 	keysVersion     = `coalesce((SELECT version FROM keys_version), 0)`
 	readDataVersion = `PRAGMA data_version`
 )
@@ -80,9 +83,10 @@ const (
 		AND id <= (SELECT max(id) FROM (SELECT id, at FROM audit ORDER BY id LIMIT 4096) WHERE at < ?)
 		AND id < (SELECT max(id) FROM audit)`
 
-	insertKey = `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
-	revokeKey = `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`
-	useKey    = `UPDATE api_key SET last_used_at = max(iif(last_used_at <= ?, last_used_at, 0), ?) WHERE id = ?`
+	insertKey       = `INSERT INTO api_key (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+	revokeKey       = `UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`
+	drawKeysVersion = `UPDATE keys_version SET version = random()`
+	useKey          = `UPDATE api_key SET last_used_at = max(iif(last_used_at <= ?, last_used_at, 0), ?) WHERE id = ?`
 
 	setSealingKey = `INSERT INTO sealing_key (id, name) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`
 	raiseEpoch    = `UPDATE doubt_epoch SET (number, since, cause) = (number + 1, ?, ?)`
@@ -124,10 +128,10 @@ func writerStatements() []string {
 		fetchRow, fetchResponse, readEpoch, findKey, insertDevice, replaceDevice, replaceByScan, insertLine, findWrite, findWriteByScan,
 		findSame, findSameByScan, findClaim, findClaimByScan, updateClaim, updateClaimByScan, updateEpoch, raiseEpoch, keepFormer,
 		listBySerial, keepAnswer, spendAnswer, spendAnswers, ageAnswers,
-		dropAnswers, dropLines, insertKey, revokeKey, useKey, setSealingKey, nameLog, writeProbe, probeLine, probeDevice,
+		dropAnswers, dropLines, insertKey, revokeKey, drawKeysVersion, useKey, setSealingKey, nameLog, writeProbe, probeLine, probeDevice,
 	}
 }
 
 func readerStatements() []string {
-	return []string{listDevices, readEpoch, countDoubt, auditAfter, listBySerial, listFormer, countUnread, listKeys, sealingKey, countAnswers}
+	return []string{listDevices, readEpoch, countDoubt, auditAfter, listBySerial, listFormer, countUnread, listKeys, keysDrawn, sealingKey, countAnswers}
 }
