@@ -25,8 +25,10 @@ type conditioned interface {
 // storeWatch checks, while the service runs, the condition of its store, and logs what operators should know about it.
 // The service goes on in any case.
 type storeWatch struct {
-	store  conditioned // nil: it tells none
-	keys   interface{ CheckKeys(ctx context.Context) error }
+	store conditioned // nil: it tells none
+	keys  interface {
+		CheckKeys(ctx context.Context) error
+	}
 	logger *zap.Logger
 
 	condition atomic.Pointer[sqlite.Condition] // nil before the first look

@@ -81,7 +81,7 @@ func checkRights(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("the user of database_url lacks a right on %s: GRANT ALL ON ALL TABLES IN SCHEMA … TO …, and so "+
 			"ON ALL SEQUENCES, or grant it the role of their owner", missing)
 	}
-	return checkKeysVersion(ctx, tx)
+	return checkKeysVersion(ctx, tx.Conn())
 }
 
 // keysDrawn reports whether every change of an API key draws a new version of the keys.
@@ -90,11 +90,9 @@ const keysDrawn = `SELECT EXISTS (SELECT FROM keys_version) AND EXISTS (SELECT F
 
 // checkKeysVersion refuses a database in which a change of an API key draws no new version of the keys, perhaps because only its tables
 // were restored: a key that a person with a shell revokes would stay good for the callers that are known.
-func checkKeysVersion(ctx context.Context, on interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}) error {
+func checkKeysVersion(ctx context.Context, conn *pgx.Conn) error {
 	var drawn bool
-	if err := on.QueryRow(ctx, keysDrawn).Scan(&drawn); err != nil {
+	if err := conn.QueryRow(ctx, keysDrawn).Scan(&drawn); err != nil {
 		return err
 	}
 	if !drawn {

@@ -42,9 +42,7 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 
 // CheckKeys is as authn.KeyStore says.
 func (s *Store) CheckKeys(ctx context.Context) error {
-	return s.do(ctx, s.limits.others, "look for the trigger of the API keys", func(ctx context.Context, conn *pgx.Conn) error {
-		return checkKeysVersion(ctx, conn)
-	})
+	return s.do(ctx, s.limits.others, "look for the trigger of the API keys", checkKeysVersion)
 }
 
 // execOne runs a statement that changes one row, and returns none when there was no row to change.

@@ -88,7 +88,7 @@ func lastSeenPath(database string) string { return filepath.Join(filepath.Dir(da
 func doubtIfOlder(ctx context.Context, c *conn, path string, o Options) (older string, err error) {
 	seen := readLastSeen(lastSeenPath(path)) // before the database is read, which another process may move on
 	if found, err := readPositionOf(c); err != nil || !found.isOlderThan(seen) {
-		return "", nil //nolint:nilerr // what cannot be read is no proof of anything, and whatever needs it fails
+		return "", nil // what cannot be read is no proof of anything, and whatever needs it fails
 	}
 	older = fmt.Sprintf("the store is older than the one that %s had last", filepath.Dir(path))
 	if o.Inspect {

@@ -133,5 +133,8 @@ func writerStatements() []string {
 }
 
 func readerStatements() []string {
-	return []string{listDevices, readEpoch, countDoubt, auditAfter, listBySerial, listFormer, countUnread, listKeys, keysDrawn, sealingKey, countAnswers}
+	return []string{
+		listDevices, readEpoch, countDoubt, auditAfter, listBySerial, listFormer, countUnread, listKeys, keysDrawn, sealingKey,
+		countAnswers,
+	}
 }
