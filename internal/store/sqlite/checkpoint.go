@@ -2,22 +2,32 @@ package sqlite
 
 import "fmt"
 
-// save writes the log back into the database when there is enough of it, and tries again after the next transaction
-// when readers were in the way. SQLite would do the same by itself, but keep to itself when a sync has failed. While there is no
-// reserve, it returns the room of the log away, too.
+// save writes the log back into the database when there is enough of it, and tries again after the next transaction when readers were
+// in the way, or another process that writes. SQLite would do the same by itself, but keep to itself when a sync has failed. While there
+// is no reserve, it returns the room of the log away, too.
+//
+// A passive checkpoint holds up no other process. But while another one writes, it adds to the log before the next transaction can
+// begin it again: the log would grow for as long as both write. So what is left is written back while no other process can write.
 func (w *writer) save(writes int) {
 	w.unsaved += writes
-	mode := passive
+	modes := []string{passive, restart}
 	if w.reserve.missing.Load() {
-		mode = truncate
+		modes = []string{truncate}
 	} else if w.unsaved < checkpointEvery {
 		return
 	}
-	if w.health.refusal() != nil {
-		return
+	complete := false
+	for _, mode := range modes {
+		if w.health.refusal() != nil {
+			return
+		}
+		var err error
+		complete, err = w.writeBack(mode)
+		w.health.record(err)
 	}
-	_, err := w.writeBack(mode)
-	w.health.record(err)
+	if complete {
+		w.unsaved = 0
+	}
 }
 
 // writeBack makes a checkpoint. After a complete one, the next transaction begins the log again.
@@ -28,16 +38,16 @@ func (w *writer) writeBack(mode string) (complete bool, err error) {
 	}
 	complete, err = checkpoint(w.conn, mode)
 	if complete {
-		w.unsaved = 0
 		w.renewal.prepare(version)
 	}
 	return complete, err
 }
 
-// How a checkpoint is made. The writer's connection does not wait for others in either.
+// How a checkpoint is made. The writer's connection waits for others in none.
 const (
 	passive  = `PRAGMA wal_checkpoint(PASSIVE)`  //nolint:gosec // no credential
-	truncate = `PRAGMA wal_checkpoint(TRUNCATE)` // and cuts the log off
+	restart  = `PRAGMA wal_checkpoint(RESTART)`  // no other process writes meanwhile
+	truncate = `PRAGMA wal_checkpoint(TRUNCATE)` // the same, and cuts the log off
 )
 
 // checkpoint writes as much of the log back into the database as readers allow, and syncs it; complete reports whether

@@ -15,7 +15,8 @@ import (
 const (
 	// maxBatch bounds how many writes one transaction takes in addition to settles, and how many reads are done before it.
 	maxBatch = 512
-	// checkpointEvery is after how many writes the log is written back into the database: 8 to 25 MB of log.
+	// checkpointEvery is after how many writes the log is written back into the database: 8 to 25 MB of log, a little more while another
+	// process writes, too. A file that was longer is cut to journal_size_limit.
 	checkpointEvery = 1024
 	// writerPragmas are room for 8 MiB of pages, which fill as they are needed: the inner ones of the trees of a million accounts
 	// are 3 MiB, and those of the records between lease and settle are wanted again. And the writer itself waits for other
@@ -35,7 +36,7 @@ type writer struct {
 
 	queue   *storequeue.Queue[task]
 	done    chan struct{} // closed when the connection is
-	unsaved int           // writes since the log was last written back
+	unsaved int           // writes since the log could last be begun again
 	renewal renewal
 }
 

@@ -58,7 +58,7 @@ func (r *report) usesOf(p *process) map[string]float64 {
 // cuts it to that, and writes over it otherwise. So the size is that of the greatest burst, and grows when one is greater than those before.
 const (
 	walName  = "WAL (MiB)"
-	walBound = 64
+	walBound = 32
 )
 
 // check logs each slope, and wants them to be flat where the run was long enough for that to mean something. The log of SQLite may grow
