@@ -18,10 +18,11 @@ const (
 	// checkpointEvery is after how many writes the log is written back into the database: 8 to 25 MB of log, a little more while another
 	// process writes, too. A file that was longer is cut to journal_size_limit.
 	checkpointEvery = 1024
-	// writerPragmas are room for 8 MiB of pages, which fill as they are needed: the inner ones of the trees of a million accounts
-	// are 3 MiB, and those of the records between lease and settle are wanted again. And the writer itself waits for other
+	// writerPragmas are room for 4 MiB of pages, which fill as they are needed: the inner ones of the trees of a million accounts
+	// are 3 MiB, and those of the records between lease and settle are wanted again. They take 8 MiB, because the allocator rounds
+	// a page with its header up to 8 KiB. Twice or four times as much makes no OTP cheaper. And the writer itself waits for other
 	// processes.
-	writerPragmas = `PRAGMA cache_size = -8192; PRAGMA busy_timeout = 0`
+	writerPragmas = `PRAGMA cache_size = -4096; PRAGMA busy_timeout = 0`
 )
 
 // writer owns the connection that writes, and that the rows of calls are read on: every commit makes other connections read their
