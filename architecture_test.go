@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -47,6 +48,18 @@ func TestImportsAreThoseOfTheTable(t *testing.T) {
 	packages, _ := readModule(t)
 	for _, fault := range checkImports(rows, packages) {
 		t.Error(fault)
+	}
+}
+
+// A service that holds secrets serves no profiles of itself. Without the package, Go does not sample the heap either, which takes memory.
+func TestCommandHasNoProfiler(t *testing.T) {
+	t.Parallel()
+	imports, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/pimsd").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(strings.Fields(string(imports)), "net/http/pprof") {
+		t.Error("pimsd imports net/http/pprof: `go list -deps -f '{{.ImportPath}} {{.Imports}}' ./cmd/pimsd` shows the package that does")
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/pimsd/pimsd/internal/errcodes"
 )
@@ -35,8 +34,10 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // The page never loads anything from elsewhere, which its content security policy forbids to the browser.
 func PageHandler(try *Try) http.Handler {
 	r := chi.NewRouter()
-	r.Use(middleware.GetHead, middleware.SetHeader("Content-Security-Policy", policy),
-		middleware.SetHeader("X-Content-Type-Options", "nosniff"), middleware.SetHeader("Referrer-Policy", "no-referrer"))
+	get := func(route string, h http.Handler) {
+		r.Method(http.MethodGet, route, h)
+		r.Method(http.MethodHead, route, h)
+	}
 	contract := document
 	if try != nil {
 		contract = strings.Replace(contract, "\n  - url: /\n", "\n  - url: "+tryPath+"\n", 1)
@@ -44,14 +45,23 @@ func PageHandler(try *Try) http.Handler {
 		r.Method(http.MethodPost, keyPath, try.serveKey())
 	}
 	files, _ := fs.Sub(assets, "assets") // the only error is a name that is not valid
-	r.Get("/docs", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, PagePath, http.StatusPermanentRedirect)
+	get("/docs", http.RedirectHandler(PagePath, http.StatusPermanentRedirect))
+	get(PagePath+"page.js", text("text/javascript; charset=utf-8", pageSettings(try != nil)+pageScript))
+	get(PagePath+"openapi.yaml", text("application/yaml; charset=utf-8", contract))
+	get(PagePath+"errors", explainErrors())
+	get(PagePath+"*", http.StripPrefix(PagePath, http.FileServerFS(files)))
+	return withPolicy(r)
+}
+
+// withPolicy sets what a browser must know of every answer before it calls next.
+func withPolicy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
 	})
-	r.Get(PagePath+"page.js", text("text/javascript; charset=utf-8", pageSettings(try != nil)+pageScript))
-	r.Get(PagePath+"openapi.yaml", text("application/yaml; charset=utf-8", contract))
-	r.Get(PagePath+"errors", explainErrors())
-	r.Get(PagePath+"*", http.StripPrefix(PagePath, http.FileServerFS(files)).ServeHTTP)
-	return r
 }
 
 // pageSettings returns the line of JavaScript that page.js expects before it.

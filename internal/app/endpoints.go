@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-chi/chi/v5/middleware"
 	"go.uber.org/zap"
 
 	openapi "github.com/pimsd/pimsd/api"
@@ -57,11 +56,11 @@ func (a *App) listenOps(metrics *telemetry.Metrics, handler http.Handler) (err e
 
 // named lets every answer of the handler say whose service answers.
 func (a *App) named(handler http.Handler) http.Handler {
-	handler = middleware.SetHeader(listensHeader, a.sockets.String())(handler)
+	handler = telemetry.WithHeader(listensHeader, a.sockets.String(), handler)
 	if name := databaseName(a.config); name != "" {
-		handler = middleware.SetHeader(databaseHeader, name)(handler)
+		handler = telemetry.WithHeader(databaseHeader, name, handler)
 	}
-	return middleware.SetHeader(DataDirHeader, ShownDataDir(a.config))(handler)
+	return telemetry.WithHeader(DataDirHeader, ShownDataDir(a.config), handler)
 }
 
 // callerBurst is how many times the requests of a second a caller may send at once after a pause.

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-chi/chi/v5/middleware"
-
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -23,7 +21,7 @@ var errStarting = errors.New("the service is starting: its store is being opened
 // sockets as they were.
 func (a *App) answerWhileStarting(metrics *telemetry.Metrics) (stop func() error, err error) {
 	ready := func(context.Context) error { return errStarting }
-	handler := middleware.SetHeader(startsHeader, "true")(telemetry.OpsHandler(metrics, telemetry.Check{Name: "serving", Ready: ready}))
+	handler := telemetry.WithHeader(startsHeader, "true", telemetry.OpsHandler(metrics, telemetry.Check{Name: "serving", Ready: ready}))
 	ops, listeners := &pausableListener{Listener: a.sockets.ops}, []*pausableListener{{Listener: a.sockets.api}}
 	if a.sockets.admin != nil {
 		listeners = append(listeners, &pausableListener{Listener: a.sockets.admin})

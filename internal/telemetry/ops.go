@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -31,16 +30,27 @@ const (
 // ?verbose a line for each). It asks for no credentials, so it must never share a listener with the API.
 func OpsHandler(m *Metrics, checks ...Check) http.Handler {
 	r := chi.NewRouter()
-	r.Use(middleware.GetHead, middleware.SetHeader("Cache-Control", "no-store"), middleware.SetHeader("X-Content-Type-Options", "nosniff"))
-	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+	get := func(route string, h http.Handler) {
+		r.Method(http.MethodGet, route, h)
+		r.Method(http.MethodHead, route, h)
+	}
+	get("/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: 4,
 		Timeout:             scrapeTimeout,
 	}))
-	r.Get("/", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, opsIndex) })
-	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
-	r.Get("/readyz", readyz(checks))
-	return r
+	get("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, opsIndex) }))
+	get("/livez", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") }))
+	get("/readyz", readyz(checks))
+	return WithHeader("Cache-Control", "no-store", WithHeader("X-Content-Type-Options", "nosniff", r))
+}
+
+// WithHeader returns a handler that sets a header field before it calls next.
+func WithHeader(name, value string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(name, value)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // opsIndex lists what is served.
