@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -75,8 +76,7 @@ func (a *API) adapt(route string, longest int64, h handler) http.HandlerFunc {
 		status, body := a.answer(c, result, err)
 		c.event.ClientGone = r.Context().Err() != nil
 		c.event.Duration = time.Since(began)
-		endSpan(span, c.event)
-		a.config.Observer.Observe(c.event) // before the answer leaves, so that its receiver finds its line in the log
+		a.report(c, span) // before the answer leaves, so that its receiver finds its line in the log
 
 		if r.Method == http.MethodHead { // the server counts the body of any other
 			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -84,6 +84,12 @@ func (a *API) adapt(route string, longest int64, h handler) http.HandlerFunc {
 		w.WriteHeader(status)
 		_, _ = w.Write(body) // who asked has gone when this fails
 	}
+}
+
+// report reports the request to its span and to the observer.
+func (a *API) report(c *call, span trace.Span) {
+	endSpan(span, c.event)
+	a.config.Observer.Observe(c.event)
 }
 
 // maxBody is the longest body that is read, in bytes (docs/contract.md §1).

@@ -26,11 +26,17 @@ type deviceMoved struct {
 	issues bool    // the answer makes an OTP
 }
 
-// proven describes an accepted proof: the keys that it was made with.
+// proven describes a proof, and in a change an accepted one: the keys that it was made with.
 type proven struct {
 	keys ratchet.Keys
 	kma  ratchet.Kma
 	pin  bool // the proof has confirmed the PIN that kma was derived from
+}
+
+// openedBy returns what a proof of the record's device is made with when the user typed that PIN.
+func (r *Record) openedBy(pin secret.Text) *proven {
+	kma := ratchet.NewKma(pin, r.Serial)
+	return &proven{r.Device.State.Open(kma), kma, r.Device.State.NeedsPIN()}
 }
 
 func (m *deviceMoved) apply(r Record, written *Record, now time.Time, leaseRevision uint64) (_ Record, fits bool) {

@@ -122,7 +122,7 @@ func (s *Service) setDeadline(c *conversation) {
 }
 
 // recordLease sets what the outcome of its lease request means for the conversation.
-func (s *Service) recordLease(c *conversation, o leaseOutcome) {
+func (s *Service) recordLease(c *conversation, o *leaseOutcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.storeTime, c.storeTimeAt = o.storeTime, o.readAt

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -113,7 +114,7 @@ var errNoDefi = errors.New("inWebo accepted the proofs and gave nothing to make 
 
 // round is one setup and one finalize.
 func (s *Service) round(ctx context.Context, c *conversation, sid string, pin secret.Text) outcome {
-	device, serial := c.record.Device, c.record.Serial
+	device := c.record.Device
 	challenge, err := s.setup(ctx, device.Identity, sid)
 	if notStored := s.leaseStored(ctx, c); notStored != nil {
 		return outcome{result: notLeased, err: notStored}
@@ -124,20 +125,25 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	if deadline, _ := ctx.Deadline(); time.Until(deadline) < s.limits.FinalizeTimeout {
 		return outcome{result: neverSent, err: ErrLate}
 	}
-	kma := ratchet.NewKma(pin, serial)
-	opened := device.State.Open(kma)
-	answer, err := s.inwebo.OTPFinalize(ctx, device.Identity, sid, ratchet.Prove(challenge.Text, opened, serial, pin))
+	used := c.record.openedBy(pin)
+	proofs := ratchet.Prove(challenge.Text, used.keys, c.record.Serial, pin)
+	answer, err := s.inwebo.OTPFinalize(ctx, device.Identity, sid, proofs)
 	if err != nil {
 		return finalizeFailed(err)
 	}
+	return c.ofOTP(answer, used)
+}
+
+// ofOTP is the outcome of a finalize that inWebo accepted, of which an OTP may be made.
+func (c *conversation) ofOTP(answer inwebo.OTPFinalize, used *proven) outcome {
 	resync := answer.WantsSecondRound && c.rounds == 0
 	makes := !resync && answer.Defi != ""
-	step := &deviceMoved{sync: answer.Sync, proven: &proven{opened, kma, device.State.NeedsPIN()}, issues: makes}
+	step := &deviceMoved{sync: answer.Sync, proven: used, issues: makes}
 	o := ofAnswer(answer.Finalized, step)
 	o.resync = resync
 	switch {
 	case makes: // it leaves the process after the settle only
-		o.otp = step.otpOf(device.State, answer.Defi)
+		o.otp = step.otpOf(c.record.Device.State, answer.Defi)
 	case !resync:
 		o.err = wrapCause(ErrNotUnderstood, errNoDefi)
 	}

@@ -23,8 +23,8 @@ type leasePurpose interface {
 }
 
 // leaseRequest is all that decides about a lease, apart from what the store has. Its method decide must be a pure function, because
-// Store.Update runs it in a goroutine of the store, perhaps several times and after the caller has left. So a leaseRequest is a value
-// that shares nothing with its conversation, and of the clocks it does no more than read them.
+// Store.Update runs it in a goroutine of the store, perhaps several times and after the caller has left. So a leaseRequest shares
+// nothing with its conversation, is not changed after its first run, and of the clocks it does no more than read them.
 type leaseRequest struct {
 	request      Request
 	action       string
@@ -52,18 +52,18 @@ type leaseOutcome struct {
 }
 
 // isLeased reports whether the conversation has the lease.
-func (o leaseOutcome) isLeased() bool { return o.err == nil && o.response == nil }
+func (o *leaseOutcome) isLeased() bool { return o.err == nil && o.response == nil }
 
-func (s *Service) leaseRequest(c *conversation, purpose leasePurpose) leaseRequest {
-	return leaseRequest{
+func (s *Service) leaseRequest(c *conversation, purpose leasePurpose) *leaseRequest {
+	return &leaseRequest{
 		request: c.request, action: c.action, conversation: c.id, writeID: c.nextWriteID(), length: c.timeout + leaseMargin,
 		tolerance: c.tolerance, purpose: purpose, limits: &s.limits, clock: &s.clock, early: true,
 	}
 }
 
-// decide leases the record of the snapshot, or returns why it must not be leased. The Result of the Decision is a leaseOutcome.
-func (q leaseRequest) decide(found Snapshot) Decision {
-	o := leaseOutcome{readAt: q.limits.Now()}
+// decide leases the record of the snapshot, or returns why it must not be leased. The Result of the Decision is a *leaseOutcome.
+func (q *leaseRequest) decide(found Snapshot) Decision {
+	o := &leaseOutcome{readAt: q.limits.Now()}
 	o.storeTime = q.clock.Look(o.readAt, found.Now)
 	now := o.storeTime.Now.Truncate(time.Microsecond)
 	record, err := q.tolerance.decode(found, q.limits)
@@ -106,7 +106,7 @@ func (q leaseRequest) decide(found Snapshot) Decision {
 
 // lease returns r with the lease, and with what the call takes from the account together with it. The error says why the call is refused;
 // the record that comes with it has what was prepared by then, and no lease.
-func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record, error) {
+func (q *leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record, error) {
 	if r.Disabled {
 		return r, ErrDisabled
 	}
@@ -129,11 +129,14 @@ func (q leaseRequest) lease(r Record, now time.Time, clock ClockReading) (Record
 
 // runLease runs the request in the store. The error is that of the store, with which the outcome is not valid. Why the call is refused
 // is in the outcome.
-func (s *Service) runLease(ctx context.Context, q leaseRequest) (leaseOutcome, error) {
+func (s *Service) runLease(ctx context.Context, q *leaseRequest) (*leaseOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.StoreTimeout)
 	defer cancel()
 	d, err := s.store.Update(ctx, q.request.Account, q.request.Idempotency.key(), q.decide)
-	o, _ := d.Result.(leaseOutcome)
+	o, decided := d.Result.(*leaseOutcome)
+	if !decided {
+		o = &leaseOutcome{}
+	}
 	o.pending = d.Pending
 	switch {
 	case o.pending != nil: // leaseStored reports what becomes of it
@@ -155,7 +158,7 @@ func (s *Service) acquireLease(ctx context.Context, c *conversation, purpose lea
 }
 
 // tryLease runs the request once. ErrBusy, ErrConflict and ErrExists mean that another try may succeed.
-func (s *Service) tryLease(ctx context.Context, c *conversation, q leaseRequest) error {
+func (s *Service) tryLease(ctx context.Context, c *conversation, q *leaseRequest) error {
 	s.setDeadline(c)
 	q.noPermit = s.acquirePermit(c)
 	began := time.Now()

@@ -9,7 +9,7 @@ import (
 // pendingLease is a lease that is becoming durable. The zero value is none.
 type pendingLease struct {
 	write   Pending
-	request leaseRequest
+	request *leaseRequest
 	until   time.Time // by this process's clock
 }
 
@@ -34,7 +34,7 @@ func (s *Service) leaseStored(ctx context.Context, c *conversation) error {
 
 // leaseNotStored returns the error of a call whose request ended with an error of the store. Where that leaves open whether the lease was
 // stored, the conversation goes on without its caller. Store describes the kinds of errors.
-func (s *Service) leaseNotStored(c *conversation, q leaseRequest, storeErr error) error {
+func (s *Service) leaseNotStored(c *conversation, q *leaseRequest, storeErr error) error {
 	switch {
 	case isConclusive(storeErr):
 		return storeErr
@@ -48,12 +48,13 @@ func (s *Service) leaseNotStored(c *conversation, q leaseRequest, storeErr error
 // answers. If the device is leased then, no earlier run can lease it any more, because at most one write of the request is stored: the
 // lease is settled as if nothing had been sent. If the request is refused, there is nothing to settle. The caller does not wait for
 // that, but no other call of the account begins until then.
-func (s *Service) recoverLease(c *conversation, q leaseRequest) {
+func (s *Service) recoverLease(c *conversation, q *leaseRequest) {
 	s.detach(c)
-	q.early = false
+	again := *q // an earlier run may still read it
+	again.early = false
 	go func() {
 		defer s.end(c)
-		recovery := leaseRecovery{service: s, request: q}
+		recovery := leaseRecovery{service: s, request: &again}
 		if s.retryUntilStored(false, recovery.try) && recovery.outcome.isLeased() {
 			s.recordLease(c, recovery.outcome)
 			s.settleToCompletion(c, outcome{result: neverSent, err: ErrStore})
@@ -64,8 +65,8 @@ func (s *Service) recoverLease(c *conversation, q leaseRequest) {
 // leaseRecovery runs a request again until the store says what became of it.
 type leaseRecovery struct {
 	service *Service
-	request leaseRequest
-	outcome leaseOutcome // valid when try has returned true
+	request *leaseRequest
+	outcome *leaseOutcome // valid when try has returned true
 }
 
 // try runs the request once and reports whether its outcome is known.
