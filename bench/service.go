@@ -35,7 +35,7 @@ func (l *env) serve(ctx context.Context, pimsd string, s *dataset) (*service, er
 	program := []string{pimsd, "serve"}
 	if l.profileDir != "" {
 		program = []string{l.self, roleService, l.profileDir}
-		environ = append(environ, "GOGC=300") // as the command has it by itself
+		environ = append(environ, "GOGC=300") // what garbageRoom of the command comes to for 64 callers
 	}
 	began := time.Now()
 	p, err := l.start(ctx, "pimsd", environ, program[0], program[1:]...)

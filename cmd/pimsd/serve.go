@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ directory when that is missing or empty. Settings come from the file named by --
 flags. SIGHUP makes it read its TLS certificate again.`,
 	}
 	return withConfig(p, cmd, useSettings, func(cmd *cobra.Command, c *config.Config) error {
-		collectLess(p.environ)
+		defer runtime.KeepAlive(collectLess(p.environ))
 		if c.Maintenance {
 			return p.maintain(cmd.Context(), c)
 		}
@@ -63,23 +64,27 @@ func (p process) maintain(ctx context.Context, c *config.Config) error {
 }
 
 const (
-	// garbagePercent lets the heap grow to four times what lives in it. That is a few megabytes, and by Go's own default
-	// it would be collected dozens of times a second under load.
-	garbagePercent = 300
+	// garbageRoom is how much garbage, in bytes, the heap has room for in addition to as much as is in use, which is Go's default. With
+	// some dozens of callers a few megabytes are in use, and by that default alone they would be collected dozens of times a second.
+	// A percentage that is right for them would let the heap of hundreds of callers grow to several times what is in use.
+	garbageRoom = 8 << 20
 	// memoryLimit, in bytes, is from where on garbage is collected as often as it takes to stay below. Thousands of calls
 	// at once fit under it, and it fits under the limit of a container with 256 MiB.
 	memoryLimit = 192 << 20
 )
 
-// collectLess collects garbage less often than Go does by itself, unless the environment says how often.
-func collectLess(environ []string) {
+// collectLess collects garbage less often than Go does by itself, unless the environment says how often. For that it returns bytes that
+// the caller keeps for as long as the service runs: they count as in use, and take no memory.
+func collectLess(environ []string) (room []byte) {
 	given := func(name string) bool {
 		return slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, name+"=") })
-	}
-	if !given("GOGC") {
-		debug.SetGCPercent(garbagePercent)
 	}
 	if !given("GOMEMLIMIT") {
 		debug.SetMemoryLimit(memoryLimit)
 	}
+	if !given("GOGC") {
+		room = make([]byte, garbageRoom)
+		returnPages(room)
+	}
+	return room
 }
