@@ -46,7 +46,7 @@ func newAccountList(p process) *cobra.Command {
 		return withRecords(cmd, c, func(core *app.Core) error {
 			all := []otp.Status{}
 			err := core.EachAccount(cmd.Context(), func(status otp.Status) error {
-				if isWanted(status) {
+				if status.State != otp.StateUnreadable && isWanted(status) {
 					all = append(all, status)
 				}
 				return nil

@@ -132,7 +132,6 @@ func TestDocumentsNameSettingsThatExist(t *testing.T) {
 
 func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	metrics := telemetry.NewMetrics("test", []string{"0"})
-	metrics.WatchDoubt(func(context.Context) (int, error) { return 0, nil })
 	metrics.WatchEpoch(func(context.Context) (int, error) { return 1, nil })
 	metrics.WatchUnreadAnswers(func(context.Context) (int, error) { return 0, nil })
 	metrics.WatchCertificate(time.Now)

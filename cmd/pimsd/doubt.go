@@ -58,14 +58,12 @@ func doubtAll(ctx context.Context, c *config.Config, out io.Writer) (err error) 
 	if err := core.Store.RaiseEpoch(ctx, line); err != nil {
 		return fmt.Errorf("put every device in doubt: %w", err)
 	}
-	devices, err := core.Store.CountDoubt(ctx)
-	if err != nil {
+	devices, err := core.CountDoubt(ctx)
+	if _, partly := errors.AsType[*app.UnreadableError](err); err != nil && !partly {
 		return fmt.Errorf("every device is in doubt, and they could not be counted: %w", err)
 	}
-	if _, err := fmt.Fprintf(out, "%d in doubt.\n", devices); err != nil {
-		return err
-	}
-	return core.EachAccount(ctx, func(otp.Status) error { return nil })
+	_, printed := fmt.Fprintf(out, "%d in doubt.\n", devices)
+	return errors.Join(printed, err)
 }
 
 // What the audit log says when every device is put in doubt.

@@ -66,7 +66,7 @@ type AdminStore interface {
 type ListedAccount struct {
 	otp.Status
 
-	Unreadable bool // its record cannot be read: nothing is known but Account and Disabled
+	Unreadable bool // its record cannot be read: nothing is known but Account, Disabled and InDoubt
 }
 
 // needs returns what the account waits for.

@@ -15,7 +15,7 @@ import (
 // page is how many rows are read at a time.
 const page = 500
 
-// UnreadableError reports records that were passed over because they cannot be read.
+// UnreadableError reports records that cannot be read.
 type UnreadableError struct {
 	Records []Unreadable
 }
@@ -44,8 +44,8 @@ func (e *UnreadableError) Unwrap() []error {
 	return reasons
 }
 
-// EachAccount calls do with the status of every account, in the order of their names, until one call fails. A record that
-// cannot be read is passed over: when all others have been seen, the error is an *UnreadableError.
+// EachAccount calls do with the status of every account, in the order of their names, until one call fails. The status of an account
+// whose record cannot be read has otp.StateUnreadable. Where there are such records, the error is an *UnreadableError at the end.
 func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error {
 	var after otp.Account
 	var unreadable []Unreadable
@@ -62,7 +62,6 @@ func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error
 			status, err := c.OTP.StatusOf(row, now)
 			if err != nil {
 				unreadable = append(unreadable, Unreadable{row.Account, err})
-				continue
 			}
 			if err := do(status); err != nil {
 				return err
@@ -73,6 +72,18 @@ func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error
 		return &UnreadableError{unreadable}
 	}
 	return nil
+}
+
+// CountDoubt counts the devices in doubt, by reading all accounts. Its errors are those of EachAccount. With an *UnreadableError, the
+// count is complete: it has the devices of records that cannot be read.
+func (c *Core) CountDoubt(ctx context.Context) (count int, err error) {
+	err = c.EachAccount(ctx, func(status otp.Status) error {
+		if status.InDoubt {
+			count++
+		}
+		return nil
+	})
+	return count, err
 }
 
 // AccountsAfter is as api.AdminStore says.

@@ -36,25 +36,29 @@ const (
 	accountsPINLocked  = "pin_locked"
 	accountsQuota      = "quota_used_up"
 	accountsSMS        = "few_sms_activations_left"
-	accountsUnreadable = "unreadable" // their records are passed over, and are under no other condition
+	accountsInDoubt    = "in_doubt"
+	accountsUnreadable = "unreadable" // of their records nothing is known, except whether the device is in doubt
 )
 
 func conditions() []string {
-	return []string{accountsEnrolled, accountsBlocked, accountsPINLocked, accountsQuota, accountsSMS, accountsUnreadable}
+	return []string{accountsEnrolled, accountsBlocked, accountsPINLocked, accountsQuota, accountsSMS, accountsInDoubt, accountsUnreadable}
 }
 
 // collectAccountStats counts accounts and keys at every statsInterval until ctx ends. When a count fails, the metrics keep the
 // previous one.
 func (a *App) collectAccountStats(ctx context.Context) {
-	every(ctx, statsInterval, func(ctx context.Context) {
-		stats, err := a.countAccounts(ctx)
-		switch {
-		case err == nil:
-			a.setAccountStats(stats)
-		case ctx.Err() == nil:
-			a.logger.Warn("accounts and keys could not be counted", zap.Error(err))
-		}
-	})
+	every(ctx, statsInterval, a.countAndPublish)
+}
+
+func (a *App) countAndPublish(ctx context.Context) {
+	stats, err := a.countAccounts(ctx)
+	switch {
+	case err == nil:
+		a.setAccountStats(stats)
+		a.accountStats.Store(&stats)
+	case ctx.Err() == nil:
+		a.logger.Warn("accounts and keys could not be counted", zap.Error(err))
+	}
 }
 
 func (a *App) countAccounts(ctx context.Context) (telemetry.AccountStats, error) {
@@ -75,7 +79,6 @@ func (a *App) countAccounts(ctx context.Context) (telemetry.AccountStats, error)
 		return ctx.Err()
 	})
 	if unreadable, ok := errors.AsType[*UnreadableError](err); ok {
-		c.Accounts[accountsUnreadable] = len(unreadable.Records)
 		a.logger.Error("records of accounts cannot be read: pimsd account list names them", zap.Int("records", len(unreadable.Records)),
 			zap.Error(unreadable.Records[0].Err))
 	} else if err != nil {
@@ -103,11 +106,13 @@ func pause(ctx context.Context, d time.Duration) {
 
 func conditionsOf(status otp.Status) map[string]bool {
 	return map[string]bool{
-		accountsEnrolled:  status.State != otp.StateNotEnrolled,
-		accountsBlocked:   status.Blocking == otp.PINBlocked,
-		accountsPINLocked: status.PINLocked,
-		accountsQuota:     status.OTPsLeft != nil && *status.OTPsLeft <= 0,
-		accountsSMS:       status.FewLeft,
+		accountsEnrolled:   status.Activated,
+		accountsBlocked:    status.Blocking == otp.PINBlocked,
+		accountsPINLocked:  status.PINLocked,
+		accountsQuota:      status.OTPsLeft != nil && *status.OTPsLeft <= 0,
+		accountsSMS:        status.FewLeft,
+		accountsInDoubt:    status.InDoubt,
+		accountsUnreadable: status.State == otp.StateUnreadable,
 	}
 }
 

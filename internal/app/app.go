@@ -49,6 +49,7 @@ type App struct {
 	manager  *telemetry.ServiceManager // nil when there is none
 
 	setAccountStats func(telemetry.AccountStats)
+	accountStats    atomic.Pointer[telemetry.AccountStats] // nil: accounts are not counted yet
 }
 
 // New binds both listeners and then builds everything. While it opens the store, operators are told that the service is not ready, and
@@ -83,7 +84,6 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.keyring = newKeyringWatch(a.Core, logger)
 	metrics.WatchSealingKeys(a.keyring.usable)
 	a.watched = newStoreWatch(a.Store, metrics, logger)
-	metrics.WatchDoubt(a.Store.CountDoubt)
 	a.epoch = &epochWatch{store: a.Store, logger: logger}
 	metrics.WatchEpoch(a.epoch.number)
 	metrics.WatchUnreadAnswers(a.Store.CountUnreadAnswers)

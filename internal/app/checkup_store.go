@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,16 +93,10 @@ func describeStore(ctx context.Context, c *config.Config, store Store, unread er
 		return note(theStore, what+" takes writes; "+older, "If it was restored by other means than `pimsd store restore`, prefer that: it "+
 			"takes over what accounts have counted. The next start puts every device in doubt, and "+adviceOnOlder+".")
 	}
-	inDoubt, err := store.CountDoubt(ctx)
-	switch err := cmp.Or(unread, err); {
-	case err != nil:
-		return fails(theStore, what+" cannot be read: "+err.Error(), adviceOnStore(c))
-	case inDoubt > 0:
-		return note(theStore, fmt.Sprintf("%s takes writes; devices in doubt: %d", what, inDoubt),
-			"pimsd account list shows them; docs/operations.md says what to do.")
-	default:
-		return passes(theStore, what+" takes writes, and no device is in doubt")
+	if unread != nil {
+		return fails(theStore, what+" cannot be read: "+unread.Error(), adviceOnStore(c))
 	}
+	return passes(theStore, what+" takes writes")
 }
 
 // olderThanBefore returns what an SQLite store says when it is older than the one that its data directory had last.
@@ -200,11 +193,14 @@ func unlooked(ctx context.Context, what string, err error) Finding {
 	return fails(what, "the store cannot be read: "+err.Error(), advice)
 }
 
-// recordsOfTheStore names records that cannot be read.
+// recordsOfTheStore names records that cannot be read, and counts the devices in doubt.
 func recordsOfTheStore(ctx context.Context, core *Core) Finding {
-	records := 0
-	err := core.EachAccount(ctx, func(otp.Status) error {
+	records, inDoubt := 0, 0
+	err := core.EachAccount(ctx, func(status otp.Status) error {
 		records++
+		if status.InDoubt {
+			inDoubt++
+		}
 		return nil
 	})
 	unreadable, damaged := errors.AsType[*UnreadableError](err)
@@ -214,8 +210,11 @@ func recordsOfTheStore(ctx context.Context, core *Core) Finding {
 			"pimsd account forget removes what is left of a record.")
 	case err != nil:
 		return unlooked(ctx, theRecords, err)
+	case inDoubt > 0:
+		return note(theRecords, fmt.Sprintf("all can be read: %s; devices in doubt: %d", input.Count(records, "record"), inDoubt),
+			"pimsd account list shows them; docs/operations.md says what to do.")
 	default:
-		return passes(theRecords, "all can be read: "+input.Count(records, "record"))
+		return passes(theRecords, "all can be read: "+input.Count(records, "record")+"; no device is in doubt")
 	}
 }
 

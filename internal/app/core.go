@@ -40,8 +40,6 @@ type Store interface {
 	Epoch(ctx context.Context) (otp.Epoch, error)
 	// RaiseEpoch raises the doubt epoch, so that every device is in doubt, in one write with the audit entry. Its action is the cause.
 	RaiseEpoch(ctx context.Context, line otp.AuditEntry) error
-	// CountDoubt counts the devices in doubt.
-	CountDoubt(ctx context.Context) (int, error)
 	// CountUnreadAnswers counts the answers of inWebo that are kept because they could not be read.
 	CountUnreadAnswers(ctx context.Context) (int, error)
 	Close() error

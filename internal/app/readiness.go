@@ -29,16 +29,12 @@ func (a *App) droppedLines(context.Context) string {
 	return ""
 }
 
-// doubtTimeout bounds how long the question whether the service is ready waits for the number of devices in doubt.
-const doubtTimeout = 100 * time.Millisecond
-
 // doubts says how many devices are in doubt, which is no reason to stop serving the others.
-func (a *App) doubts(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, doubtTimeout)
-	defer cancel()
-	n, err := a.Store.CountDoubt(ctx)
-	if err != nil {
-		return "devices in doubt are not counted yet, or cannot be"
+func (a *App) doubts(context.Context) string {
+	last := a.accountStats.Load()
+	if last == nil {
+		return "devices in doubt are not counted yet"
 	}
-	return input.Count(n, "device") + " in doubt"
+	return input.Count(last.Accounts[accountsInDoubt], "device") + " in doubt when they were counted, " +
+		time.Since(last.At).Round(time.Second).String() + " ago"
 }

@@ -31,8 +31,8 @@ func (c *conditionsOfAStore) Condition(context.Context) sqlite.Condition {
 
 // What is new of the store's condition is logged once, and again when it was good meanwhile; /readyz?verbose says all of it.
 func TestTheConditionOfAStoreIsTold(t *testing.T) {
-	damaged := sqlite.Condition{Damage: "index device_held", ResponsesLost: 1}
-	worse := sqlite.Condition{Damage: "index device_held", ResponsesLost: 7, SettlesByScan: 1, LogIsKept: true, LogBytes: 300 << 20}
+	damaged := sqlite.Condition{Damage: "index device_unread", ResponsesLost: 1}
+	worse := sqlite.Condition{Damage: "index device_unread", ResponsesLost: 7, SettlesByScan: 1, LogIsKept: true, LogBytes: 300 << 20}
 	unverified := sqlite.Condition{Unverified: "the store was not closed, and is too large"}
 	looks := conditionsOfAStore{{}, damaged, damaged, worse, worse, {}, unverified, {LogIsKept: true}}
 	core, logs := observer.New(zap.InfoLevel)
@@ -54,7 +54,7 @@ func TestTheConditionOfAStoreIsTold(t *testing.T) {
 		}
 		if i == 4 {
 			note := w.describe(t.Context())
-			for _, part := range []string{"index device_held", "7 responses", "1 answer of inWebo", "300 MiB, because a reader"} {
+			for _, part := range []string{"index device_unread", "7 responses", "1 answer of inWebo", "300 MiB, because a reader"} {
 				if !strings.Contains(note, part) {
 					t.Errorf("/readyz?verbose says %q, want %q in it", note, part)
 				}

@@ -62,7 +62,7 @@ func (s *Service) Inspect(ctx context.Context, account Account) (Status, Record,
 	record, err := c.tolerance.decode(Snapshot{Row: row, Fault: err}, &s.limits)
 	switch {
 	case errors.Is(err, ErrDamaged):
-		return row.unreadable(), Record{}, wrapCause(ErrStore, err)
+		return row.unreadable(c.now()), Record{}, wrapCause(ErrStore, err)
 	case err != nil:
 		return Status{}, Record{}, wrapCause(ErrStore, err)
 	}
@@ -73,7 +73,7 @@ func (s *Service) Inspect(ctx context.Context, account Account) (Status, Record,
 func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
 	r, err := decodeBody(row)
 	if err != nil {
-		return row.unreadable(), err
+		return row.unreadable(now), err
 	}
 	st := statusOf(r, now, s.limits)
 	st.UnreadAnswers = row.UnreadAnswers
@@ -81,8 +81,17 @@ func (s *Service) StatusOf(row Row, now time.Time) (Status, error) {
 }
 
 // unreadable returns what is known of an account whose row cannot be decoded.
-func (row Row) unreadable() Status {
-	return Status{Account: row.Account, Known: true, State: StateUnreadable, Disabled: row.Disabled, Blocking: BlockingUnknown}
+func (row Row) unreadable(now time.Time) Status {
+	return Status{
+		Account: row.Account, Known: true, State: StateUnreadable, Disabled: row.Disabled, InDoubt: row.isInDoubt(now), Blocking: BlockingUnknown,
+	}
+}
+
+// isInDoubt is Record.InDoubt for a row whose body cannot be decoded.
+func (row Row) isInDoubt(now time.Time) bool {
+	ofEarlierEpoch := row.Epoch > 0 && row.Epoch < row.StoreEpoch.Number
+	leased := Record{Lease: &Lease{Until: row.LeasedUntil}}
+	return row.InDoubt || ofEarlierEpoch || !row.LeasedUntil.IsZero() && !leased.LeasedAt(now)
 }
 
 // HasFutureStamps reports whether the record of a row, whose secrets may still be sealed, has stamps ahead of now, the time of

@@ -98,7 +98,7 @@ var (
 type Row struct {
 	Account  Account
 	Revision uint64 // 1 for the first; each Replace adds one
-	// InDoubt and LeasedUntil repeat two facts of the Body, for counting devices in doubt.
+	// InDoubt and LeasedUntil repeat two facts of the Body, which may be damaged.
 	InDoubt     bool
 	LeasedUntil time.Time    // when the lease of an enrolled device ends, or the zero time; microseconds count
 	Body        []byte       // CBOR, without secrets; JSON if an earlier version of pimsd wrote it

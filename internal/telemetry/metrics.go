@@ -183,16 +183,8 @@ func (m *Metrics) WatchLog(dropped func() uint64) {
 // CountFewActivations counts an enrollment of an account that has few SMS activations left.
 func (m *Metrics) CountFewActivations() { m.fewLeft.Inc() }
 
-// doubtTimeout bounds how long a scrape waits for a count of the store.
-const doubtTimeout = 2 * time.Second
-
-// WatchDoubt publishes how many devices are in doubt, asked for at each scrape; when count fails, NaN. It is called once.
-func (m *Metrics) WatchDoubt(count func(context.Context) (int, error)) {
-	m.watchCount(prometheus.GaugeOpts{
-		Name: "pimsd_devices_in_doubt",
-		Help: "Devices whose last exchange may or may not have moved their keys at inWebo; NaN when the store cannot tell.",
-	}, count)
-}
+// countTimeout bounds how long a scrape waits for a number of the store.
+const countTimeout = 2 * time.Second
 
 // WatchEpoch publishes the doubt epoch of the store, read at each scrape; when read fails, NaN. It is called once.
 func (m *Metrics) WatchEpoch(read func(context.Context) (int, error)) {
@@ -213,7 +205,7 @@ func (m *Metrics) WatchUnreadAnswers(count func(context.Context) (int, error)) {
 
 func (m *Metrics) watchCount(gauge prometheus.GaugeOpts, count func(context.Context) (int, error)) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(gauge, func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), doubtTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 		defer cancel()
 		n, err := count(ctx)
 		if err != nil {

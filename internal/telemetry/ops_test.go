@@ -71,7 +71,6 @@ func TestEachMethodMovesItsMetric(t *testing.T) {
 	m.SettleRetrying(1)
 	m.RequestStarted()
 	m.RequestStarted()()
-	m.WatchDoubt(func(context.Context) (int, error) { return 3, nil })
 	m.WatchEpoch(func(context.Context) (int, error) { return 2, nil })
 	m.WatchThrottles([]string{"quota", "pin_guard"})("quota")
 	set := m.WatchAccountStats([]string{"enrolled", "blocked"})
@@ -90,7 +89,6 @@ func TestEachMethodMovesItsMetric(t *testing.T) {
 		`pimsd_commits_total{outcome="stored",write="settle"} 1`,
 		`pimsd_settles_retrying 1`,
 		`pimsd_requests_in_flight 1`,
-		`pimsd_devices_in_doubt 3`,
 		`pimsd_doubt_epoch 2`,
 		`pimsd_throttled_requests_total{by="quota"} 1`,
 		`pimsd_throttled_requests_total{by="pin_guard"} 0`,
@@ -113,11 +111,11 @@ func TestEachMethodMovesItsMetric(t *testing.T) {
 	}
 }
 
-func TestDevicesInDoubtAreUnknownWhenTheStoreCannotTell(t *testing.T) {
+func TestNumberIsUnknownWhenTheStoreCannotTell(t *testing.T) {
 	t.Parallel()
 	m := newMetrics()
-	m.WatchDoubt(func(context.Context) (int, error) { return 0, errors.New("the store is closed") })
-	expectLines(t, scrape(t, m), "pimsd_devices_in_doubt NaN")
+	m.WatchUnreadAnswers(func(context.Context) (int, error) { return 0, errors.New("the store is closed") })
+	expectLines(t, scrape(t, m), "pimsd_unread_answers NaN")
 }
 
 func passes(context.Context) error { return nil }

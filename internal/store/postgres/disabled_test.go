@@ -16,6 +16,7 @@ import (
 // toSchema6 are statements that undo the later migrations.
 func toSchema6() []string {
 	return []string{
+		"CREATE INDEX device_in_doubt ON device (account) WHERE in_doubt",
 		"DROP FUNCTION draw_keys_version CASCADE", "DROP TABLE keys_version", "ALTER TABLE device DROP COLUMN disabled",
 		"UPDATE pimsd_schema SET version = 6",
 	}

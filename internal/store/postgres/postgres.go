@@ -27,7 +27,6 @@ type Store struct {
 	limits  connLimits
 	writes  *queue[writeTask]
 	reads   *queue[readTask]
-	overdue *cachedCount
 	future  futureLines
 	closing sync.Once
 }
@@ -84,7 +83,6 @@ func open(ctx context.Context, o Options, prepare func(context.Context, *pgx.Con
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	s := &Store{pool: pool, limits: newConnLimits()}
-	s.overdue = newCachedCount(s.countOverdue)
 	s.writes = newQueue(accountOfWrite, s.sendWrites)
 	s.reads = newQueue(noKey, s.sendReads)
 	err = s.run(ctx, s.limits.others, func(ctx context.Context, conn *pgx.Conn) error {
@@ -105,7 +103,6 @@ func open(ctx context.Context, o Options, prepare func(context.Context, *pgx.Con
 // Close ends the store when the verbs under way have been answered. It may be called more than once.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.overdue.cancel()
 		s.writes.close()
 		s.reads.close()
 		s.pool.Close()

@@ -131,8 +131,8 @@ func recordNamed(on target, w otp.Write) (err error) {
 	if w.Claim != nil {
 		_, err = on.exec(on.pick(updateClaim, updateClaimByScan), w.Claim.Serial, w.Claim.Active, string(w.Row.Account))
 	}
-	if err == nil && w.Epoch != nil && !on.byScan { // the column has an index; a device of an earlier epoch stays in doubt
-		_, err = on.exec(updateEpoch, int64(*w.Epoch), string(w.Row.Account))
+	if err == nil && w.Epoch != nil {
+		_, err = on.exec(on.pick(updateEpoch, updateEpochByScan), int64(*w.Epoch), string(w.Row.Account))
 	}
 	return err
 }
@@ -213,13 +213,6 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 		return s.listSingly(ctx, after, limit)
 	}
 	return rows, err
-}
-
-// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock: it has passed, or
-// ends later than any can, so that the clock was set back since.
-func (s *Store) CountDoubt(ctx context.Context) (int, error) {
-	now := s.now()
-	return s.count(ctx, "count the devices in doubt", countDoubt, now.UnixMicro(), now.Add(otp.MaxLease).UnixMicro())
 }
 
 // setDevice sets deviceColumns, and for a row that replaces another one the body of that. checkWrite has seen that the numbers fit.

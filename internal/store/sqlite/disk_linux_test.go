@@ -246,13 +246,13 @@ func expectBroken(ctx context.Context, store *sqlite.Store) error {
 	}
 	_, _, fetch := store.Fetch(ctx, "alice")
 	_, list := store.List(ctx, "", 1)
-	_, count := store.CountDoubt(ctx)
+	_, count := store.CountUnreadAnswers(ctx)
 	_, audit := store.AuditAfter(ctx, 0, 1)
 	_, _, key := store.KeyByID(ctx, "")
 	_, keys := store.ListKeys(ctx)
 	for verb, err := range map[string]error{
 		"Fetch": fetch, "Create": store.Create(ctx, attempt("bob", 1)), "Replace": store.Replace(ctx, attempt("alice", 2)),
-		"List": list, "CountDoubt": count, "AuditAfter": audit, "Writable": store.Writable(ctx),
+		"List": list, "CountUnreadAnswers": count, "AuditAfter": audit, "Writable": store.Writable(ctx),
 		"KeyByID": key, "ListKeys": keys, "AddKey": store.AddKey(ctx, authn.Key{}), "RevokeKey": store.RevokeKey(ctx, "", time.Time{}),
 	} {
 		if !errors.Is(err, otp.ErrBroken) || !strings.Contains(err.Error(), store.Broken().Error()) {

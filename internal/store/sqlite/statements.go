@@ -27,7 +27,7 @@ const (
 )
 
 // What the writer runs for a record. Of the pairs, the second text is for a settle where an index of the records is damaged: it finds
-// them without, and changes no column that has one. What it leaves stale there is for counting alone.
+// them without, and changes no column that has one, unless the write claims a device. What it leaves stale there is for counting alone.
 const (
 	insertDevice = `INSERT INTO device (` + deviceColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(?8, 0))
 		ON CONFLICT (account) DO NOTHING`
@@ -35,8 +35,8 @@ const (
 	fits          = ` WHERE account = ?1 AND revision = ?2 - 1 AND body = coalesce(?9, body)`
 	replaceDevice = `UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, disabled) =
 		(?2, ?3, ?4, ?5, coalesce(?6, vault), coalesce(?7, unread_answers), coalesce(?8, disabled))` + fits
-	replaceByScan = `UPDATE device NOT INDEXED SET (revision, body, vault, disabled) =
-		(?2, ?5, coalesce(?6, vault), coalesce(?8, disabled))` + fits
+	replaceByScan = `UPDATE device NOT INDEXED SET (revision, in_doubt, held_until, body, vault, disabled) =
+		(?2, ?3, ?4, ?5, coalesce(?6, vault), coalesce(?8, disabled))` + fits
 
 	insertLine = `INSERT INTO audit (` + lineColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
@@ -58,7 +58,8 @@ const (
 	updateClaim       = `UPDATE device SET (serial, active) = (?, ?) WHERE account = ?`
 	updateClaimByScan = `UPDATE device NOT INDEXED SET (serial, active) = (?, ?) WHERE account = ?`
 
-	updateEpoch = `UPDATE device SET epoch = ? WHERE account = ?`
+	updateEpoch       = `UPDATE device SET epoch = ? WHERE account = ?`
+	updateEpochByScan = `UPDATE device NOT INDEXED SET epoch = ? WHERE account = ?`
 
 	// keepFormer keeps what the row has counted of its device that a write replaces which claims another one, if it fits.
 	keepFormer = `INSERT INTO former_device (` + formerColumns + `)
@@ -102,12 +103,7 @@ const (
 const (
 	listDevices = `SELECT ` + inEpoch + ` AND account > ? ORDER BY account LIMIT ?`
 	listDevice  = `SELECT ` + inEpoch + ` AND account = ?`
-	countDoubt  = `SELECT (SELECT count(*) FROM device WHERE epoch BETWEEN 1 AND number - 1)
-		+ (SELECT count(*) FROM device WHERE in_doubt = 1 AND epoch NOT BETWEEN 1 AND number - 1)
-		+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until < ? AND epoch NOT BETWEEN 1 AND number - 1)
-		+ (SELECT count(*) FROM device WHERE in_doubt = 0 AND held_until > ? AND epoch NOT BETWEEN 1 AND number - 1)
-		FROM doubt_epoch`
-	auditAfter = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
+	auditAfter  = `SELECT id, at, account, caller, transaction_id, action, stage, outcome, step
 		FROM audit WHERE id > ? ORDER BY id LIMIT ?`
 	listBySerial = `SELECT account, revision, in_doubt, held_until, body, x'' AS vault, unread_answers, disabled, serial, active, epoch,
 		0 AS former FROM device WHERE serial = ?1 AND serial <> ''
@@ -126,15 +122,14 @@ const (
 func writerStatements() []string {
 	return []string{
 		fetchRow, fetchResponse, readEpoch, findKey, insertDevice, replaceDevice, replaceByScan, insertLine, findWrite, findWriteByScan,
-		findSame, findSameByScan, findClaim, findClaimByScan, updateClaim, updateClaimByScan, updateEpoch, raiseEpoch, keepFormer,
-		listBySerial, keepAnswer, spendAnswer, spendAnswers, ageAnswers,
+		findSame, findSameByScan, findClaim, findClaimByScan, updateClaim, updateClaimByScan, updateEpoch, updateEpochByScan, raiseEpoch,
+		keepFormer, listBySerial, keepAnswer, spendAnswer, spendAnswers, ageAnswers,
 		dropAnswers, dropLines, insertKey, revokeKey, drawKeysVersion, useKey, setSealingKey, nameLog, writeProbe, probeLine, probeDevice,
 	}
 }
 
 func readerStatements() []string {
 	return []string{
-		listDevices, readEpoch, countDoubt, auditAfter, listBySerial, listFormer, countUnread, listKeys, keysDrawn, sealingKey,
-		countAnswers,
+		listDevices, readEpoch, auditAfter, listBySerial, listFormer, countUnread, listKeys, keysDrawn, sealingKey, countAnswers,
 	}
 }

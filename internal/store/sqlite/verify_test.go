@@ -27,7 +27,7 @@ func damaged(t *testing.T, part string) (dir string) {
 // A store that was closed and is damaged is not served either, and a look over it names the damage, also while it is open.
 func TestDamageAfterACleanEnd(t *testing.T) {
 	t.Parallel()
-	for _, part := range []string{"device", "audit", "api_key", "device_held"} {
+	for _, part := range []string{"device", "audit", "api_key", "device_unread"} {
 		dir := oldStore(t)
 		if damage, complete, err := Verify(t.Context(), dir); damage != "" || !complete || err != nil {
 			t.Errorf("before it is damaged: %q, %t, %v", damage, complete, err)

@@ -75,7 +75,7 @@ func (w *harness) check(ctx context.Context, core *app.Core, wait func(time.Dura
 		_, enrolling := enroll(ctx, core)
 		return f, errors.Join(err, enrolling, w.nextOTP(ctx, core, false))
 	}
-	count, counting := core.Store.CountDoubt(ctx)
+	count, counting := core.CountDoubt(ctx)
 	if counting != nil || (count == 1) != (f != foundIdle) {
 		err = errors.Join(err, fmt.Errorf("%d devices are counted as in doubt, and this one is %s (%w)", count, f, counting))
 	}

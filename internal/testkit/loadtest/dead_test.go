@@ -132,7 +132,7 @@ func TestInweboIsSilent(t *testing.T) {
 	if took := time.Since(began); took > 5*exchangeTimeout+settling {
 		t.Errorf("with the circuit open, 5 rounds took %v", took)
 	}
-	if n := d.Metrics()["pimsd_devices_in_doubt"]; n != 0 {
+	if n := d.InDoubt(); n != 0 {
 		t.Errorf("%v devices are in doubt, and no finalize was sent", n)
 	}
 	between.cure(t)

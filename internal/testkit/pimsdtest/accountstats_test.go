@@ -12,14 +12,14 @@ func TestAccountsAreCounted(t *testing.T) {
 	t.Parallel()
 	d := pimsdtest.Start(t)
 	d.Enroll("alice", "1234")
-	d.Enroll("bob", "1234")
+	loseAnswer(t, d.Enroll("bob", "1234"), false)
 	d.Restart()
 	var metrics map[string]float64
 	for began := time.Now(); metrics["pimsd_census_timestamp_seconds"] == 0 && time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
 		metrics = d.Metrics()
 	}
 	for series, want := range map[string]float64{
-		`pimsd_accounts{condition="enrolled"}`: 2, `pimsd_accounts{condition="blocked"}`: 0, `pimsd_accounts{condition="few_sms_activations_left"}`: 0,
+		`pimsd_accounts{condition="enrolled"}`: 2, `pimsd_accounts{condition="in_doubt"}`: 1, `pimsd_accounts{condition="blocked"}`: 0, `pimsd_accounts{condition="few_sms_activations_left"}`: 0,
 	} {
 		if got, there := metrics[series]; !there || got != want {
 			t.Errorf("%s is %v", series, got)

@@ -49,8 +49,6 @@ func doubtCauses() []cause {
 	}
 }
 
-const inDoubt = "pimsd_devices_in_doubt"
-
 // A device whose answer was lost is counted, and works again when inWebo takes what is stored.
 func TestDoubtEndsWithTheNextOTP(t *testing.T) {
 	t.Parallel()
@@ -59,11 +57,11 @@ func TestDoubtEndsWithTheNextOTP(t *testing.T) {
 		a := moving(t, d, how)
 		for _, processed := range []bool{false, true} {
 			loseAnswer(t, a, processed)
-			if n := d.Metrics()[inDoubt]; n != 1 {
+			if n := d.InDoubt(); n != 1 {
 				t.Errorf("%s, processed %v: %v devices in doubt", a.Name, processed, n)
 			}
 			wantOTP(t, a)
-			if n := d.Metrics()[inDoubt]; n != 0 {
+			if n := d.InDoubt(); n != 0 {
 				t.Errorf("%s, processed %v: %v devices in doubt after an OTP", a.Name, processed, n)
 			}
 		}
@@ -78,11 +76,11 @@ func TestDoubtEndsWithAnEnrollment(t *testing.T) {
 	if got := a.OTP(aPIN); got.Code != 2316 {
 		t.Errorf("%s", got.Body)
 	}
-	if n := a.Daemon.Metrics()[inDoubt]; n != 1 {
+	if n := a.Daemon.InDoubt(); n != 1 {
 		t.Errorf("%v devices in doubt", n)
 	}
 	again := a.Daemon.Enroll(a.Name, "567890")
-	if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
+	if n := a.Daemon.InDoubt(); n != 0 {
 		t.Errorf("%v devices in doubt after a new enrollment", n)
 	}
 	wantOTP(t, again)

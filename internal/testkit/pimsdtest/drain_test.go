@@ -96,7 +96,7 @@ func TestStoppingEndsThoughInweboIsSilent(t *testing.T) {
 
 	a.Daemon.Inwebo.ClearFaults()
 	a.Daemon.Restart()
-	if n := a.Daemon.Metrics()[inDoubt]; n != 1 {
+	if n := a.Daemon.InDoubt(); n != 1 {
 		t.Errorf("%v devices in doubt", n)
 	}
 	wantOTP(t, a)
@@ -169,7 +169,7 @@ func TestACallerWhoHangsUp(t *testing.T) {
 		if expected := a.Expected(); expected.Step != step+2 || expected.WrongProofs != 0 || expected.Overlaps != 0 {
 			t.Errorf("%s: inWebo has seen %+v", action, expected.Counters)
 		}
-		if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
+		if n := a.Daemon.InDoubt(); n != 0 {
 			t.Errorf("%v devices in doubt", n)
 		}
 	}

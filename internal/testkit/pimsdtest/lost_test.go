@@ -55,7 +55,7 @@ func TestAnswersCutAnywhere(t *testing.T) {
 // was lost is counted as in doubt.
 func cutAnswer(t *testing.T, a *pimsdtest.Account, cut inwebosim.Fault, code int, isLost bool) {
 	t.Helper()
-	before, doubted := a.Expected(), a.Daemon.Metrics()[inDoubt]
+	before, doubted := a.Expected(), a.Daemon.InDoubt()
 	a.Plant(cut)
 	wantFailure(t, a.OTP(aPIN), 502, code, fifteen()[code], false)
 	a.Daemon.Inwebo.ClearFaults()
@@ -66,7 +66,7 @@ func cutAnswer(t *testing.T, a *pimsdtest.Account, cut inwebosim.Fault, code int
 	if n := a.Expected().Finalizes - before.Finalizes; int(n) != want {
 		t.Errorf("%d finalizes were sent, want %d", n, want)
 	}
-	if n := a.Daemon.Metrics()[inDoubt] - doubted; int(n) != want {
+	if n := a.Daemon.InDoubt() - doubted; n != want {
 		t.Errorf("%v devices came into doubt, want %d", n, want)
 	}
 }

@@ -50,6 +50,16 @@ func (d *Daemon) Audit() []otp.AuditRecord {
 	return lines
 }
 
+// InDoubt returns how many devices are in doubt now. The metric is that of the last count.
+func (d *Daemon) InDoubt() int {
+	d.tb.Helper()
+	devices, err := d.app.CountDoubt(d.tb.Context())
+	if err != nil {
+		d.tb.Error(err)
+	}
+	return devices
+}
+
 // Log is what the daemon has written so far, in all of its runs.
 func (d *Daemon) Log() string {
 	if d.app != nil {

@@ -112,7 +112,7 @@ func TestAnAnswerOutlivesAStoreThatFails(t *testing.T) {
 	if expected := a.Expected(); expected.WrongProofs != 0 || expected.Step != 2 {
 		t.Errorf("inWebo has seen %+v", expected.Counters)
 	}
-	if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
+	if n := a.Daemon.InDoubt(); n != 0 {
 		t.Errorf("%v devices in doubt", n)
 	}
 }
@@ -157,7 +157,7 @@ func TestAnAnswerOutlivesTheDaemonToo(t *testing.T) {
 	drained(t, a.Daemon)
 	unlock()
 	a.Daemon.Restart()
-	if n := a.Daemon.Metrics()[inDoubt]; n != 0 {
+	if n := a.Daemon.InDoubt(); n != 0 {
 		t.Errorf("%v devices in doubt", n)
 	}
 	wantOTP(t, a)

@@ -16,7 +16,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pimsd/pimsd/internal/app"
-	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
@@ -118,13 +117,7 @@ func (s *soak) tryBackup() error {
 	if err != nil {
 		return err
 	}
-	found := 0
-	err = core.EachAccount(s.t.Context(), func(status otp.Status) error {
-		if status.InDoubt {
-			found++
-		}
-		return nil
-	})
+	found, err := core.CountDoubt(s.t.Context())
 	if found < want {
 		err = errors.Join(err, fmt.Errorf("a restored backup has %d devices in doubt, want %d", found, want))
 	}

@@ -23,19 +23,6 @@ func (m *Memory) RaiseEpoch(_ context.Context, line otp.AuditEntry) error {
 	return nil
 }
 
-// CountDoubt is as Reader says.
-func (m *Memory) CountDoubt(context.Context) (count int, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, row := range m.rows {
-		left := row.LeasedUntil.Sub(now())
-		if row.InDoubt || row.Epoch > 0 && row.Epoch < m.epoch.Number || !row.LeasedUntil.IsZero() && (left < 0 || left > otp.MaxLease) {
-			count++
-		}
-	}
-	return count, nil
-}
-
 // rowEpoch returns the epoch as rows have it.
 func (m *Memory) rowEpoch() otp.Epoch {
 	epoch := m.epoch

@@ -81,38 +81,3 @@ func testList(t *testing.T, s Instance) {
 		t.Errorf("after the last account, List gives %d rows and %v", len(rows), err)
 	}
 }
-
-func testCountDoubt(t *testing.T, s Instance) {
-	ctx := t.Context()
-	expect := func(want int) {
-		t.Helper()
-		const longest = 3 * time.Minute // a store may return an older number after a slow count
-		for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-			got, err := s.Reader.CountDoubt(ctx)
-			if err == nil && got == want {
-				return
-			}
-			if err != nil || time.Since(began) > longest {
-				t.Errorf("%d devices are in doubt, want %d (%v)", got, want, err)
-				return
-			}
-		}
-	}
-	expect(0)
-	_, now, _ := s.Fetch(ctx, "clock")
-	long, over, ahead := write("in doubt", 1), write("hold over", 1), write("held", 1)
-	both := write("in doubt, hold over", 1)
-	long.Row.InDoubt, both.Row.InDoubt = true, true
-	over.Row.LeasedUntil, both.Row.LeasedUntil = now.Add(-time.Second), now.Add(-time.Hour)
-	ahead.Row.LeasedUntil = now.Add(otp.MaxLease - time.Minute)
-	setBack := write("held when the clock was ahead", 1)
-	setBack.Row.LeasedUntil = now.AddDate(10, 0, 0)
-	for _, w := range []otp.Write{long, over, ahead, both, setBack, write("idle", 1)} {
-		must(t, s.Create(ctx, w))
-	}
-	expect(4)
-	must(t, s.Replace(ctx, write("in doubt", 2)))
-	must(t, s.Replace(ctx, write("hold over", 2)))
-	must(t, s.Replace(ctx, write(setBack.Row.Account, 2)))
-	expect(1)
-}

@@ -18,9 +18,6 @@ import (
 type Reader interface {
 	// List is as otp.Store says.
 	List(ctx context.Context, after otp.Account, limit int) ([]otp.Row, error)
-	// CountDoubt counts the devices that are in doubt, and those whose holder's time is over by the store's clock: it has passed, or
-	// ends later than any can, so that the clock was set back since.
-	CountDoubt(ctx context.Context) (int, error)
 	// CountUnreadAnswers returns the sum of UnreadAnswers over all rows.
 	CountUnreadAnswers(ctx context.Context) (int, error)
 	// AuditAfter returns the lines of the audit log with an id above the one given, in the order of ids, at most limit.
@@ -75,7 +72,6 @@ func Run(t *testing.T, open func(t *testing.T) Instance, only ...string) {
 		"the store's time":            testTime,
 		"reopened":                    testReopen,
 		"list":                        testList,
-		"devices in doubt":            testCountDoubt,
 		"claims of devices":           testClaims,
 		"former devices":              testFormerDevices,
 		"histories of devices":        testHistoryOfDevice,
