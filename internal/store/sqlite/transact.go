@@ -199,7 +199,7 @@ func (w *writer) begin() error {
 
 // beginAlone waits for other processes that write, as long as busyTimeout says. Meanwhile it does the reads that come.
 func (w *writer) beginAlone() error {
-	const pause = time.Millisecond // another process that writes without a rest has the database free for less
+	const pause = 5 * time.Millisecond
 	for deadline := time.Now().Add(busyTimeout); ; {
 		_, err := w.conn.exec("BEGIN IMMEDIATE")
 		if primaryCode(err) != sqlite.ResultBusy || time.Now().After(deadline) {

@@ -53,7 +53,7 @@ type task struct {
 	unkept  bool          // the last try failed at what was to be kept
 	ahead   chan struct{} // to be closed when the caller may go on before the change is durable; nil: it may not
 	isAhead bool          // the caller goes on: the change must not be made again
-	tries   int           // of a settle that met damage: it is done without the indexes of the records, without its audit line, or without both
+	tries   int           // of a settle that met damage: it is done without the indexes, without its audit line, or without both
 }
 
 type job = storequeue.Job[task]
