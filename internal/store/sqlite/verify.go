@@ -151,9 +151,10 @@ func damagedTable(ctx context.Context, c *conn) (table, damage string) {
 func quickCheck(ctx context.Context, c *conn, table string) (damage string, err error) {
 	const most = 3
 	defer c.interruptedBy(ctx)()
+	_, _ = c.exec("PRAGMA cache_size = -128") // KiB, as it reads each page once; the check says what is wrong with the schema
 	names := map[string]string{}
 	_ = c.query(func(r *row) { names[r.anything()] = r.text() + " " + r.text() },
-		"SELECT rootpage, type, name FROM sqlite_schema WHERE rootpage > 0") // the check says what is wrong with the schema
+		"SELECT rootpage, type, name FROM sqlite_schema WHERE rootpage > 0")
 	lines, err := all(c, readName, fmt.Sprintf("PRAGMA quick_check%s", table))
 	var found []string
 	for _, line := range lines {
