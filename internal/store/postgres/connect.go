@@ -28,8 +28,8 @@ const (
 	keepAliveTimeout = 5 * time.Second
 )
 
-// NameOf returns a text that is the same for URLs of one database: a digest of its hosts, ports and name. It is empty for a URL that is
-// not understood.
+// NameOf returns a text that is the same for URLs of one store: a digest of the hosts and ports, the name of the database, and the
+// parameters that name a schema. It is empty for a URL that is not understood.
 func NameOf(o Options) string {
 	config, err := pgxpool.ParseConfig(o.URL.Reveal())
 	if err != nil {
@@ -40,7 +40,8 @@ func NameOf(o Options) string {
 		places = append(places, fmt.Sprintf("%q:%d", other.Host, other.Port))
 	}
 	slices.Sort(places)
-	digest := sha256.Sum256(fmt.Appendf(nil, "%q %q", slices.Compact(places), config.ConnConfig.Database))
+	schema := []string{config.ConnConfig.RuntimeParams["search_path"], config.ConnConfig.RuntimeParams["options"]}
+	digest := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", slices.Compact(places), config.ConnConfig.Database, schema))
 	return hex.EncodeToString(digest[:8])
 }
 

@@ -261,3 +261,21 @@ func serveOldVersion(conn net.Conn) {
 		})
 	}
 }
+
+// Two schemas of one database are two stores.
+func TestNameOfSchemas(t *testing.T) {
+	t.Parallel()
+	name := func(parameters string) string {
+		return postgres.NameOf(postgres.Options{URL: secret.NewText("postgres://pimsd@db/pimsd?sslmode=disable" + parameters)})
+	}
+	if same := name("&application_name=a"); same != name("") || same == "" {
+		t.Errorf("one store has the names %q and %q", same, name(""))
+	}
+	names := map[string]bool{}
+	for _, parameters := range []string{"", "&search_path=a", "&search_path=b", "&options=-csearch_path%3Dc"} {
+		names[name(parameters)] = true
+	}
+	if len(names) != 4 {
+		t.Errorf("four stores have %d names", len(names))
+	}
+}
