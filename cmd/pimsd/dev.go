@@ -53,7 +53,7 @@ with it, a folder that this command has made. The quota is off unless it is set.
 	flags.StringVar(&d.simulator.Listen, "simulator-listen", d.simulator.Listen, "`host:port` of the simulator's protocol and of /FS")
 	flags.StringVar(&d.simulator.Control, "simulator-control", d.simulator.Control, "`host:port` of the simulator's control listener")
 	flags.Uint64Var(&d.simulator.Seed, "seed", 0, "repeat the simulator's run of this `seed`; 0 draws one")
-	addKnobs(flags, &d.simulator.Knobs)
+	addKnobs(cmd, &d.simulator.Knobs)
 	config.FlagsOf(flags, "listen", "ops.listen", "data_dir", "quota.otps_per_day", "log.level")
 	flags.Lookup("quota-otps-per-day").DefValue = strconv.Itoa(demoQuota)
 	flags.Lookup("log-level").DefValue = demoLogLevel

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
 )
@@ -32,7 +31,7 @@ How it answers a client that never saw its last answer (--lost-finalize), and wh
 	flags.StringVar(&options.Control, "control", inwebosim.DefaultControl, "`host:port` of the control listener")
 	flags.BoolVar(&options.BeyondLoopback, "beyond-loopback", false, "listening where other machines reach it is meant")
 	flags.Uint64Var(&options.Seed, "seed", 0, "repeat the run of this `seed`; 0 draws one")
-	addKnobs(flags, &options.Knobs)
+	addKnobs(cmd, &options.Knobs)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		simulator, err := newListeningSimulator(options, "choose other addresses with --listen and --control")
 		if err != nil {
@@ -60,10 +59,13 @@ func newListeningSimulator(options inwebosim.Options, instead string) (*inwebosi
 }
 
 // addKnobs adds the flags of the simulator's knobs.
-func addKnobs(flags *pflag.FlagSet, knobs *inwebosim.Knobs) {
+func addKnobs(cmd *cobra.Command, knobs *inwebosim.Knobs) {
 	set := flag.NewFlagSet("knobs", flag.ContinueOnError)
 	knobs.Flags(set)
-	flags.AddGoFlagSet(set)
+	cmd.Flags().AddGoFlagSet(set)
+	for name, values := range inwebosim.KnobValues() {
+		completeValues(cmd, name, values...)
+	}
 }
 
 // simulatorTimeout is how long a simulator that is told to stop may take.

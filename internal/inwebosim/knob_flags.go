@@ -2,6 +2,7 @@ package inwebosim
 
 import (
 	"flag"
+	"strconv"
 	"time"
 )
 
@@ -32,6 +33,21 @@ func (k *Knobs) Flags(fs *flag.FlagSet) {
 	fs.TextVar(&k.OTPLife, "otp-life", k.OTPLife, "how long an issued password verifies")
 	fs.TextVar(&k.ChallengeLife, "challenge-life", k.ChallengeLife, "how long a challenge waits for its finalize, 0 for ever")
 }
+
+// KnobValues returns, by the names of their flags, the values of the knobs that have few.
+func KnobValues() map[string][]string {
+	modes := []string{PinModeAuto}
+	for mask := range pinModes {
+		modes = append(modes, strconv.Itoa(mask))
+	}
+	return map[string][]string{
+		"ratchet": texts(ratchets()), "second-round": texts(secondRounds()), "lost-finalize": texts(lostFinalizes()),
+		"check-code": texts(codeChecks()), "pin-mode": modes,
+	}
+}
+
+// pinModes is the number of bit masks that are a pinmode.
+const pinModes = 16
 
 // Duration is a [time.Duration] that is written as text, "250ms", in JSON and on the command line.
 type Duration time.Duration

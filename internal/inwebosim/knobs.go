@@ -153,12 +153,13 @@ func oneOf[T ~string](name string, value T, allowed []T) error {
 	return fmt.Errorf("%s is %q, but must be one of %s", name, value, join(allowed))
 }
 
-func join[T ~string](values []T) string {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = string(v)
+func join[T ~string](values []T) string { return strings.Join(texts(values), ", ") }
+
+func texts[T ~string](values []T) (texts []string) {
+	for _, v := range values {
+		texts = append(texts, string(v))
 	}
-	return strings.Join(texts, ", ")
+	return texts
 }
 
 func inRange(name string, value, low, high int) error {

@@ -2,6 +2,7 @@ package inwebosim
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"reflect"
 	"slices"
@@ -112,5 +113,20 @@ func TestKnobsAsJSON(t *testing.T) {
 	var back Knobs
 	if err := json.Unmarshal(text, &back); err != nil || back != DefaultKnobs() || !strings.Contains(string(text), `"otp-life":"30s"`) {
 		t.Errorf("%s read back as %+v, %v", text, back, err)
+	}
+}
+
+// The values that are offered are taken, and no flag lacks them.
+func TestKnobValues(t *testing.T) {
+	t.Parallel()
+	for name, values := range KnobValues() {
+		for _, value := range values {
+			knobs := DefaultKnobs()
+			fs := flag.NewFlagSet("knobs", flag.ContinueOnError)
+			knobs.Flags(fs)
+			if err := errors.Join(fs.Set(name, value), knobs.Validate()); err != nil {
+				t.Errorf("--%s %s: %v", name, value, err)
+			}
+		}
 	}
 }
