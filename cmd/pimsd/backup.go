@@ -92,7 +92,8 @@ func oneCopy(cmd *cobra.Command, args []string) error {
 const (
 	adviceBackup  = "back it up with what you use for PostgreSQL, such as pg_basebackup with an archive of its log, or pg_dump"
 	adviceRestore = "restore it with what it was backed up with, pg_restore for pg_dump, while the service is in maintenance; then run " +
-		"`pimsd account doubt --all` before the first call, because the keys of devices that made OTPs since the backup are gone"
+		"`pimsd account doubt --all` before the first call, because the keys of devices that made OTPs since the backup are gone; API keys " +
+		"that were revoked since must be revoked again, and accounts with wrong PINs since be disabled (docs/operations.md)"
 )
 
 // refusePostgres refuses what is for SQLite alone.

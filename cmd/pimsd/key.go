@@ -220,7 +220,7 @@ func newKeyRevoke(p process) *cobra.Command {
 				return err
 			}
 			if err := core.Store.CheckKeys(cmd.Context()); errors.Is(err, authn.ErrChangesUnnoticed) {
-				_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: the key is revoked, and %v\n", err)
+				_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: the key is revoked, but: %v\n", err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", *id)
 			return err
