@@ -90,7 +90,8 @@ func planOf(r *app.Restore) string {
 			input.Count(c.Spent, "Idempotency-Key"), input.Count(c.Lines, "line"))
 	} else {
 		fmt.Fprintf(&text, "Nothing is taken over from a present store: %v.\nUntil inWebo accepts a PIN, each account has one guess. "+
-			"Revoke again every API key that was revoked since the backup, before the service starts: pimsd key list\n", r.Unknown)
+			"Before the service starts, disable the accounts that were locked since the backup (pimsd account disable), and revoke again every "+
+			"API key that was revoked since (pimsd key list).\n", r.Unknown)
 	}
 	if len(r.Lost) > 0 {
 		fmt.Fprintf(&text, "A new enrollment is needed by %s, whose device is in the present store alone:\n", input.Count(len(r.Lost), "account"))

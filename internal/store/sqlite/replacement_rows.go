@@ -133,10 +133,11 @@ func (r *Replacement) Seal(ctx context.Context, line otp.AuditEntry) error {
 	if r.unreadable != nil {
 		gap = unknownIDs
 	}
+	seen := readLastSeen(lastSeenPath(r.path)) // of the replaced store, which may be unreadable
 	defer r.conn.interruptedBy(ctx)()
 	line.At = now()
 	for query, args := range map[string][]any{
-		`UPDATE new.doubt_epoch SET (number, since, cause) = (number + 1, ?, ?)`:              {line.At.UnixMicro(), line.Action},
+		`UPDATE new.doubt_epoch SET (number, since, cause) = (max(number, ?) + 1, ?, ?)`:      {seen.epoch, line.At.UnixMicro(), line.Action},
 		`UPDATE new.answer SET (fingerprint, answer) = (NULL, NULL) WHERE answer IS NOT NULL`: nil,
 		`UPDATE new.store SET (log, log_before) = (randomblob(16), randomblob(16))`:           nil,
 	} {

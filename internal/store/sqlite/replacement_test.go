@@ -467,6 +467,27 @@ func damageFile(t *testing.T, path string) {
 	must(t, os.WriteFile(path, data, 0o600))
 }
 
+// The doubt epoch goes on also where the replaced store, which had raised it, cannot be read.
+func TestEpochOfUnreadableStoreGoesOn(t *testing.T) {
+	t.Parallel()
+	dir, s := newDir(t)
+	backup := backUpTo(t, s)
+	for range 2 {
+		must(t, s.RaiseEpoch(t.Context(), otp.AuditEntry{Action: "doubt-all", Stage: otp.StageOutcome}))
+	}
+	replaced := epochOf(t, s).Number
+	closeStore(t, s)
+	writeFile(t, dir, FileName, strings.Repeat("garbage", 100))
+	if _, unreadable := install(t, dir, backup); !errors.Is(unreadable, ErrUnreadable) {
+		t.Fatalf("the replaced store: %v", unreadable)
+	}
+	s = openWith(t, dir, builtIn())
+	defer closeStore(t, s)
+	if epoch := epochOf(t, s).Number; epoch != replaced+1 {
+		t.Errorf("the epoch was %d and is %d", replaced, epoch)
+	}
+}
+
 // A copy of a whole data directory is a backup with its log.
 func TestBackupWithItsLog(t *testing.T) {
 	t.Parallel()
