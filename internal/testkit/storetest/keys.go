@@ -114,8 +114,8 @@ func testUsed(t *testing.T, s KeyInstance) {
 		must(t, s.AddKey(ctx, key))
 	}
 	alice.LastUsedAt, bob.LastUsedAt = noon.Add(time.Hour+time.Microsecond), noon.Add(2*time.Hour)
-	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: alice.LastUsedAt, bob.ID: noon, "aaaaaaaaaaaa": noon}))
-	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: noon, bob.ID: bob.LastUsedAt}))
+	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: alice.LastUsedAt, bob.ID: bob.LastUsedAt, "aaaaaaaaaaaa": noon}))
+	must(t, s.KeysUsed(ctx, map[string]time.Time{alice.ID: noon, bob.ID: noon}))
 	must(t, s.KeysUsed(ctx, nil))
 	var all sync.WaitGroup
 	for i := range 16 {

@@ -85,8 +85,12 @@ func testUpdateRefused(t *testing.T, s Instance) {
 			return otp.Decision{Write: &w}
 		}, nil},
 	} {
-		if _, err := s.Update(ctx, "alice", "", test.decide); err == nil || test.want != nil && !errors.Is(err, test.want) {
+		d, err := s.Update(ctx, "alice", "", test.decide)
+		if err == nil || test.want != nil && !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+		if decided := d.Write != nil; decided == (name == "a panic") {
+			t.Errorf("%s: the decision is %+v", name, d)
 		}
 		expectRow(t, fetch(t, s, "alice"), first.Row, true)
 	}

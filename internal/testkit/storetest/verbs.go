@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -38,10 +40,16 @@ func testVerbs(t *testing.T, s Instance) {
 	expect("create repeated after a later one", s.Create(ctx, first), nil)
 	expect("the rival again", s.Replace(ctx, rival), otp.ErrConflict)
 	expectRow(t, fetch(t, s, "alice"), third.Row, true)
+	settle := write("alice", 4)
+	settle.AuditEntry.Stage = otp.StageOutcome
+	expect("settle", s.Replace(ctx, settle), nil)
+	alike := settle
+	alike.ID = uuid.NewString()
+	expect("another write of the same row", s.Replace(ctx, alike), otp.ErrConflict)
 
 	_, _, err = s.Fetch(ctx, "bob")
 	expect("fetch of another account", err, otp.ErrNotFound)
-	expectLines(t, allLines(t, s.Reader), []otp.AuditEntry{first.AuditEntry, second.AuditEntry, third.AuditEntry})
+	expectLines(t, allLines(t, s.Reader), []otp.AuditEntry{first.AuditEntry, second.AuditEntry, third.AuditEntry, settle.AuditEntry})
 }
 
 // A row that was restored, and changed again up to the same revision, is told from the one that a writer has seen by its body.
