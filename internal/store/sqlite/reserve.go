@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -98,13 +99,11 @@ func (r *reserve) make() (err error) {
 	if done, err := preallocate(file, r.size); done || err != nil {
 		return err
 	}
-	const piece = 1 << 20
-	for left := r.size; left > 0; left -= piece {
-		data := make([]byte, min(left, piece))
-		_, _ = rand.Read(data) // what a file system cannot compress; it never fails
-		if _, err := file.Write(data); err != nil {
-			return err
-		}
-	}
-	return file.Sync()
+	return fill(file, r.size)
+}
+
+// fill writes what a file system cannot compress, and syncs it.
+func fill(file *os.File, size int64) error {
+	_, err := io.CopyN(file, rand.Reader, size)
+	return errors.Join(err, file.Sync())
 }

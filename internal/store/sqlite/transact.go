@@ -42,11 +42,11 @@ func (w *writer) transact(batch []*job) error {
 			t.finish(batch)
 			return nil
 		case isFull(err) && t.makeRoom(err):
-		case failed < 0 || !isAlone(err):
+		case failed == nil || !isAlone(err):
 			return failAll(t.left, err)
-		case t.left[failed].Task.retryWithout(err):
+		case failed.Task.retryWithout(err):
 		default:
-			t.left = slices.Concat(t.left[:failed], t.left[failed+1:])
+			t.left = slices.DeleteFunc(slices.Clone(t.left), func(j *job) bool { return j == failed })
 			if alone++; alone == maxAlone {
 				t.singly()
 				return nil
@@ -89,15 +89,15 @@ func failAll(jobs []*job, err error) error {
 }
 
 // try runs the jobs in one transaction, which is durable when it returns nil. After an error nothing of it is in the
-// database for now; failed is the index of the job that failed, or -1.
-func (t *transaction) try() (failed int, err error) {
+// database for now; failed is the job that failed, or nil if none did alone.
+func (t *transaction) try() (failed *job, err error) {
 	if err := t.begin(); err != nil {
-		return -1, fmt.Errorf("begin to write: %w", untouched(err))
+		return nil, fmt.Errorf("begin to write: %w", untouched(err))
 	}
-	for i, j := range t.left {
+	for _, j := range t.left {
 		if err := j.Task.run(t.conn); err != nil {
 			t.conn.rollBack()
-			return i, fmt.Errorf("write: %w", untouched(err))
+			return j, fmt.Errorf("write: %w", untouched(err))
 		}
 	}
 	for _, j := range t.left {
@@ -107,9 +107,9 @@ func (t *transaction) try() (failed int, err error) {
 		t.conn.rollBack()
 		err = fmt.Errorf("make a write durable: %w", err)
 		t.leaveOut(isAhead, err)
-		return -1, err
+		return nil, err
 	}
-	return -1, nil
+	return nil, nil
 }
 
 // isAlone reports whether the failure of a job says nothing of others.

@@ -147,7 +147,7 @@ func outcomeOf(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, storequeue.ErrNotBegun):
 		return untouched(err)
-	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case err != nil && errors.Is(err, ctx.Err()):
 		return fmt.Errorf("whether the write was stored is not known: %w", err)
 	}
 	return err
