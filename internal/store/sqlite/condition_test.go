@@ -28,8 +28,13 @@ func TestALogThatAReaderKeeps(t *testing.T) {
 	for range 5 {
 		write()
 	}
-	if c := s.Condition(t.Context()); c.LogIsKept || len(c.Notes()) != 0 {
+	c := s.Condition(t.Context())
+	if c.LogIsKept || len(c.Notes()) != 0 {
 		t.Errorf("without a reader: %+v", c)
+	}
+	s.health.maxLog = c.LogBytes
+	if s.Condition(t.Context()).LogIsKept {
+		t.Errorf("a log of %d bytes, the largest that there is without a reader, is kept", c.LogBytes)
 	}
 	reader, err := openReadOnly(s.writer.path, withLog)
 	if err == nil {
@@ -41,7 +46,7 @@ func TestALogThatAReaderKeeps(t *testing.T) {
 	for range 5 {
 		write()
 	}
-	c := s.Condition(t.Context())
+	c = s.Condition(t.Context())
 	if !c.LogIsKept || !strings.Contains(strings.Join(c.Notes(), ""), "a reader keeps it") {
 		t.Errorf("while a reader keeps the log: %+v", c)
 	}

@@ -201,7 +201,7 @@ func TestSettleWhereTheAuditLogIsDamaged(t *testing.T) {
 			if err := s.Replace(t.Context(), leased); !errors.Is(err, otp.ErrNotApplied) {
 				t.Errorf("a lease: %v, want it refused", err)
 			}
-			if got := s.Condition(t.Context()); got.SettlesUnlogged == 0 || !strings.Contains(got.Damage, parts[0]) {
+			if got := s.Condition(t.Context()); got.SettlesUnlogged != 2 || !strings.Contains(got.Damage, parts[0]) {
 				t.Errorf("the condition is %+v", got)
 			}
 			if err := s.Broken(); err != nil {

@@ -441,6 +441,10 @@ func fillTheDisk(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	backup := filepath.Join(dir, "backup")
+	if err := store.Backup(ctx, backup, func(int64, int64) {}); err == nil || !strings.Contains(err.Error(), "a copy of the store needs about") {
+		return fmt.Errorf("without room for it and for the service, a backup says %w", err)
+	}
 	ballast := filepath.Join(dir, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 1_000_000), 0o600); err != nil {
 		return err

@@ -97,6 +97,31 @@ func TestOlderStoreBeginsInDoubt(t *testing.T) {
 	}
 }
 
+// An older store whose devices another process has put in doubt meanwhile is not put in doubt again.
+func TestOlderStoreIsPutInDoubtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPastStore(t)
+	s := p.open(t, false)
+	onWriter(t, s, func(c *conn) {
+		if err := doubtOlder(c, s.writer.path, otp.GuardLimits{}); err != nil {
+			t.Error(err)
+		}
+	})
+	if epoch := epochOf(t, s); epoch.Number != 1 {
+		t.Errorf("it has the epoch %+v", epoch)
+	}
+}
+
+// A store that has lost the row of its epoch has none, as its records say, too.
+func TestStoreWithoutEpoch(t *testing.T) {
+	t.Parallel()
+	s := newPastStore(t).open(t, false)
+	execute(t, s, "DELETE FROM doubt_epoch")
+	if epoch, err := s.Epoch(t.Context()); err != nil || epoch != (otp.Epoch{}) {
+		t.Errorf("the epoch is %+v (%v)", epoch, err)
+	}
+}
+
 // The doubt epoch of an older store goes on behind the one that the newer store had.
 func TestEpochOfOlderStoreDoesNotFall(t *testing.T) {
 	t.Parallel()

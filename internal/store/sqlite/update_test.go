@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -82,12 +83,17 @@ func TestUpdateOfCallerThatLeft(t *testing.T) {
 // Without a reserve, an update leases nothing, and still returns what is stored.
 func TestUpdateWithoutReserve(t *testing.T) {
 	t.Parallel()
-	s, _ := observed(t)
+	s, commits := observed(t)
 	r := s.writer.reserve
 	r.path = filepath.Join(t.TempDir(), "missing", ReserveName)
 	r.missing.Store(true)
 	if _, err := s.Update(t.Context(), "account 1", "", next); !errors.Is(err, errNoReserve) || !errors.Is(err, otp.ErrNotApplied) {
 		t.Errorf("a lease: %v", err)
+	}
+	before := len(*commits)
+	err := s.writer.do(t.Context(), &job{Task: task{kind: lease, change: writing(benchWrite(1, 1))}})
+	if !errors.Is(err, errNoReserve) || len(*commits) != before {
+		t.Errorf("a lease that waits when the reserve goes: %v, after %d transactions", err, len(*commits)-before)
 	}
 	settled := withResponse(1)
 	if err := s.Create(t.Context(), settled); err != nil {
@@ -99,6 +105,45 @@ func TestUpdateWithoutReserve(t *testing.T) {
 	if err != nil || d.Result != "response" {
 		t.Errorf("the stored response: %v (%v)", d.Result, err)
 	}
+}
+
+// A broken store decides on nothing, unless it was found to be the same as before: then it decides, and stores nothing.
+func TestUpdateOfBrokenStore(t *testing.T) {
+	t.Parallel()
+	s, _ := observed(t)
+	writeRow(t, s, 1)
+	s.health.breakBy(errors.New("a sync failed"))
+	read := func(found otp.Snapshot) otp.Decision { return otp.Decision{Result: found.Row.Revision} }
+	if d, err := s.Update(t.Context(), "account 1", "", read); !errors.Is(err, otp.ErrBroken) || d.Result != nil {
+		t.Errorf("the decision is %v (%v)", d, err)
+	}
+	s.health.readable.Store(true)
+	if d, err := s.Update(t.Context(), "account 1", "", read); err != nil || d.Result != uint64(1) {
+		t.Errorf("where it can be read, the decision is %v (%v)", d, err)
+	}
+	if _, err := s.Update(t.Context(), "account 1", "", next); !errors.Is(err, otp.ErrBroken) || revision(t, s, "account 1") != 1 {
+		t.Errorf("a lease: %v", err)
+	}
+}
+
+// A caller that leaves while its decision is stored does not get it.
+func TestDecisionOfCallerThatLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := observed(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		release := make(chan struct{})
+		onWriter(t, s, func(*conn) {
+			s.writer.observe = func(int, time.Duration, error) {
+				cancel()
+				<-release
+			}
+		})
+		if d, err := s.Update(ctx, "account 1", "", next); !errors.Is(err, context.Canceled) || d.Write != nil {
+			t.Errorf("the decision is %+v (%v)", d, err)
+		}
+		close(release)
+	})
 }
 
 // preparations counts what SQLite asks about while it prepares statements.

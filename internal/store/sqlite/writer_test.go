@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -153,7 +154,7 @@ func TestFailureIsForOneAlone(t *testing.T) {
 	}
 }
 
-// However many jobs of a transaction fail, the others are stored, and are not run again for each.
+// However many jobs of a transaction fail, the others are stored. They are run again for each of the first failures, and then once.
 func TestManyFailuresInOneTransaction(t *testing.T) {
 	t.Parallel()
 	s, _ := observed(t)
@@ -169,7 +170,7 @@ func TestManyFailuresInOneTransaction(t *testing.T) {
 			t.Errorf("answer %d is %v", i, err)
 		}
 	}
-	if runs > maxAlone+1 || revision(t, s, "account 1") != 1 {
+	if runs != maxAlone+1 || revision(t, s, "account 1") != 1 {
 		t.Errorf("after %d runs the account has revision %d", runs, revision(t, s, "account 1"))
 	}
 }
@@ -206,9 +207,54 @@ func TestCommitFailsAfterACallerWentOn(t *testing.T) {
 	}
 }
 
-func TestFullDatabase(t *testing.T) {
+// Of a commit that fails it is not known for any of its writes whether they are stored.
+func TestCommitThatFails(t *testing.T) {
 	t.Parallel()
 	s, _ := observed(t)
+	execute(t, s, "CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+	execute(t, s, "CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+	orphan := func(on target) (refusal, failure error) {
+		_, failure = on.exec("INSERT INTO child VALUES (1)")
+		return nil, failure
+	}
+	for i, err := range together(t, s, orphan, writing(benchWrite(1, 1))) {
+		if err == nil || errors.Is(err, otp.ErrNotApplied) || !strings.HasPrefix(err.Error(), "make a write durable: ") {
+			t.Errorf("answer %d is %v", i, err)
+		}
+	}
+	if err := s.Create(t.Context(), benchWrite(2, 1)); err != nil || revision(t, s, "account 1") != 0 {
+		t.Errorf("the next write: %v; the account has revision %d", err, revision(t, s, "account 1"))
+	}
+}
+
+// More writes than one transaction takes are all done, although no other call wakes the writer.
+func TestMoreWritesThanOneTransactionTakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, commits := observed(t)
+		hold, reached, release := stuck()
+		var all sync.WaitGroup
+		all.Go(func() { _ = s.writer.change(t.Context(), hold) })
+		<-reached
+		for n := range maxBatch + 1 {
+			all.Go(func() {
+				if err := s.Create(t.Context(), benchWrite(n, 1)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait() // all wait
+		close(release)
+		all.Wait()
+		if want := []commit{{1, nil}, {maxBatch, nil}, {1, nil}}; !slices.Equal(*commits, want) {
+			t.Errorf("the commits were %v, want %v", *commits, want)
+		}
+	})
+}
+
+func TestFullDatabase(t *testing.T) {
+	t.Parallel()
+	s, commits := observed(t)
 	limit := func(pages int) { execute(t, s, fmt.Sprint("PRAGMA max_page_count = ", pages)) }
 	limit(40)
 	w := benchWrite(1, 1)
@@ -222,6 +268,9 @@ func TestFullDatabase(t *testing.T) {
 	}
 	if revision(t, s, w.Row.Account) != 0 || revision(t, s, "account 1") != 1 {
 		t.Error("what did not fit is there, or what did is not")
+	}
+	if last := (*commits)[len(*commits)-1]; !isFull(last.err) {
+		t.Errorf("the last commit was %v, want the error of the write", last)
 	}
 	limit(1 << 20)
 	if err := s.Create(t.Context(), w); err != nil || revision(t, s, w.Row.Account) != 1 {
@@ -251,8 +300,8 @@ func TestACallerWhoGoesAwayDisturbsNobody(t *testing.T) {
 				_, _ = hold(on)
 				return writing(benchWrite(1, 1))(on)
 			})
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("a caller who went away during the transaction: %v", err)
+			if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "is not known") {
+				t.Errorf("a caller who went away during the transaction: %v, want an error that says that the result is not known", err)
 			}
 		})
 		<-reached
@@ -282,6 +331,40 @@ func TestACallerWhoGoesAwayDisturbsNobody(t *testing.T) {
 			t.Errorf("the settle, which is never dropped, has revision %d (%v)", revision(t, s, "account 4"), err)
 		}
 	})
+}
+
+// What cannot be a write is refused in words, before a transaction fails at it. The largest numbers are stored.
+func TestMalformedWrites(t *testing.T) {
+	t.Parallel()
+	s, commits := observed(t)
+	const id, number = "the id of a write must be", "must be less than 2⁶³"
+	for name, test := range map[string]struct {
+		change func(*otp.Write)
+		want   string
+	}{
+		"no id":              {func(w *otp.Write) { w.ID = "" }, id},
+		"an id that is long": {func(w *otp.Write) { w.ID = strings.Repeat("x", maxWriteID+1) }, id},
+		"a large revision":   {func(w *otp.Write) { w.Row.Revision = math.MaxInt64 + 1 }, number},
+		"a large step":       {func(w *otp.Write) { w.AuditEntry.Step = math.MaxInt64 + 1 }, number},
+	} {
+		w := benchWrite(1, 2)
+		test.change(&w)
+		if err := s.Replace(t.Context(), w); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want an error that says %q", name, err, test.want)
+		}
+	}
+	if len(*commits) != 0 {
+		t.Errorf("the commits were %v", *commits)
+	}
+	w := benchWrite(1, 1)
+	w.AuditEntry.Step = math.MaxInt64
+	if err := s.Create(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, s, "UPDATE device SET revision = revision + ?", int64(math.MaxInt64-2))
+	if err := s.Replace(t.Context(), benchWrite(1, math.MaxInt64)); err != nil {
+		t.Error(err)
+	}
 }
 
 // A caller may go on with the row that it has handed over, even when its call ended before the write.
