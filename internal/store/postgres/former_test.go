@@ -3,12 +3,13 @@ package postgres_test
 import (
 	"iter"
 	"testing"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 )
 
-// A store that is filled with the contents of another has its former devices, in their order.
+// A store that is filled with the contents of another has its former devices, in their order, and its epoch.
 func TestLoadFormerDevices(t *testing.T) {
 	former := []otp.Row{
 		{Account: "b", Revision: 3, Body: []byte("{}"), Claim: otp.Claim{Serial: "A/_/1"}, Former: true},
@@ -18,9 +19,13 @@ func TestLoadFormerDevices(t *testing.T) {
 	store := open(t, server.Database(t))
 	contents := postgres.Contents{
 		Rows: func(func(otp.Row, error) bool) {}, Lines: func(func(otp.AuditRecord, error) bool) {}, Former: withoutErrors(former),
+		Epoch: otp.Epoch{Number: 7, Since: time.UnixMicro(5).UTC(), Cause: "restore"},
 	}
 	if err := store.Load(t.Context(), contents); err != nil {
 		t.Fatal(err)
+	}
+	if epoch, err := store.Epoch(t.Context()); err != nil || epoch != contents.Epoch {
+		t.Errorf("its epoch is %+v (%v), want %+v", epoch, err, contents.Epoch)
 	}
 	var after otp.Row
 	for _, want := range former {
