@@ -3,6 +3,7 @@ package authn_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,29 @@ func garage() (head, body object) { return garageAt(noon) }
 func garageAt(now time.Time) (head, body object) {
 	return header("EdDSA", "parts").but("typ", "at+jwt"),
 		object{"iss": partsURL, "aud": []string{"other", "urn:pims"}, "exp": now.Add(time.Hour).Unix(), "garage": "7"}
+}
+
+// The longest token has 8 KiB.
+func TestTheLongestToken(t *testing.T) {
+	t.Parallel()
+	tokens := newTokens(t, newInternet(), at(noon))
+	tried := 0
+	shortest := len(sign(header("EdDSA", "ed"), claims(), edKey()))
+	for padding := (8<<10-shortest)*3/4 - 20; tried < 2 && padding < 8<<10; padding++ {
+		head := header("EdDSA", "ed").but("ver", strings.Repeat("x", padding%3)) // base64 has no text of some lengths
+		token := sign(head, claims().but("jti", strings.Repeat("x", padding)), edKey())
+		switch len(token) {
+		case 8 << 10:
+			expectTaken(t, tokens, token)
+			tried++
+		case 8<<10 + 1:
+			expectRefused(t, tokens, token)
+			tried++
+		}
+	}
+	if tried < 2 {
+		t.Errorf("%d tokens had the length", tried)
+	}
 }
 
 func TestTokensThatAreTaken(t *testing.T) {
