@@ -1,6 +1,7 @@
 package pimsd_test
 
 import (
+	"bufio"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -178,7 +179,7 @@ func (p *plan) measure(t *testing.T) {
 		reached := filepath.Join(t.TempDir(), fmt.Sprint(i))
 		run := exec.Command(p.Binary, "-test.run=^"+name+"$", "-test.timeout="+mutantTimeout.String())
 		run.Dir, run.Env = folder, append(os.Environ(), "MUTANTS_REACHED="+reached)
-		began := time.Now() //nolint:forbidigo // the order of the tests alone depends on it
+		began := time.Now()
 		if text, err := run.CombinedOutput(); err != nil {
 			t.Fatalf("%s fails without a mutant: %v\n%s", name, err, text)
 		}
@@ -234,11 +235,28 @@ func (p plan) trySwitch(number int) (result int) {
 	return mutantLives
 }
 
-// runMutant runs tests of a package in the working directory. Tests that take longer than the timeout hang, and so find the mutant.
+// runMutant runs tests of a package in the working directory until one of them fails: others that run at that time may hang. Tests that
+// take longer than the timeout hang, too, and so find the mutant.
 func runMutant(binary string, number int, timeout time.Duration, args ...string) (result int) {
 	run := exec.Command(binary, append(args, "-test.failfast", "-test.timeout="+timeout.String())...)
 	run.Env = append(os.Environ(), fmt.Sprint("MUTANT=", number))
-	if run.Run() != nil {
+	output, err := run.StdoutPipe()
+	if err == nil {
+		err = run.Start()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return mutantDoesNotCompile
+	}
+	lines := bufio.NewScanner(output)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "--- FAIL") {
+			_ = run.Process.Kill() // what remains is of no interest
+			break
+		}
+	}
+	if run.Wait() != nil {
 		return mutantIsFound
 	}
 	return mutantLives
