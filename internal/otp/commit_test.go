@@ -1,0 +1,107 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// answering is a store that answers its writes and reads with the errors, one after another, and then takes them.
+type answering struct {
+	Store
+	errs  []error
+	tries int
+}
+
+func (s *answering) next() (err error) {
+	s.tries++
+	if len(s.errs) > 0 {
+		err, s.errs = s.errs[0], s.errs[1:]
+	}
+	return err
+}
+
+func (s *answering) Replace(context.Context, Write) error { return s.next() }
+
+func (s *answering) Fetch(context.Context, Account) (Row, time.Time, error) {
+	return Row{}, time.Time{}, s.next()
+}
+
+// TestWriteVerified: a write is repeated as long as it is not known whether the store has it, three times at most.
+func TestWriteVerified(t *testing.T) {
+	t.Parallel()
+	unknown := errors.New("the connection was lost")
+	for name, tc := range map[string]struct {
+		errs  []error
+		tries int
+		want  error
+	}{
+		"stored":               {errs: nil, tries: 1, want: nil},
+		"unknown, then stored": {errs: []error{unknown, unknown}, tries: 3, want: nil},
+		"unknown for good":     {errs: []error{unknown, unknown, unknown}, tries: 3, want: ErrStore},
+		"not applied":          {errs: []error{ErrNotApplied}, tries: 1, want: ErrStore},
+		"broken":               {errs: []error{ErrBroken}, tries: 1, want: ErrStore},
+		"unknown, then known":  {errs: []error{unknown, ErrNotApplied}, tries: 2, want: ErrStore},
+		"refused":              {errs: []error{unknown, ErrConflict}, tries: 2, want: ErrConflict},
+	} {
+		store := &answering{errs: tc.errs}
+		err := New(store, nil, Limits{StoreTimeout: time.Minute}, nil).writeVerified(t.Context(), CommitLease, Write{Row: Row{Revision: 2}})
+		if store.tries != tc.tries || !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v after %d tries, want %v after %d", name, err, store.tries, tc.want, tc.tries)
+		}
+		if tc.want == ErrConflict && errors.Is(err, ErrStore) {
+			t.Errorf("%s: a refusal is told as a failure of the store: %v", name, err)
+		}
+	}
+}
+
+// TestLeaseEndOfAnUndecodedRow: the row keeps the end of its lease, unless the lease was corrected, and gets none that it did not have.
+func TestLeaseEndOfAnUndecodedRow(t *testing.T) {
+	t.Parallel()
+	stored, corrected := time.Unix(100, 0), time.Unix(50, 0)
+	for name, tc := range map[string]struct {
+		stored time.Time
+		lease  *Lease
+		want   time.Time
+	}{
+		"neither":        {},
+		"a lease alone":  {lease: &Lease{Until: corrected}},
+		"an end alone":   {stored: stored, want: stored},
+		"both":           {stored: stored, lease: &Lease{Until: corrected}, want: corrected},
+		"not leased now": {stored: stored, lease: &Lease{Until: stored}, want: stored},
+	} {
+		w := overUndecoded(Row{LeasedUntil: tc.stored}, &Record{Revision: 7, Lease: tc.lease})
+		if !w.Row.LeasedUntil.Equal(tc.want) || w.Row.Revision != 7 || !w.SameSecrets {
+			t.Errorf("%s: %+v, want the end %v", name, w.Row, tc.want)
+		}
+	}
+}
+
+// TestChecksWithoutAStore: a store that cannot be read says nothing about the account.
+func TestChecksWithoutAStore(t *testing.T) {
+	t.Parallel()
+	found := ForeignDevice{
+		Serial: "s", Identity: inwebo.Identity{ID: "i"}, Services: []inwebo.Service{{ID: "s"}},
+		State: ratchet.State{
+			Keys: ratchet.Keys{K0: secret.NewText("0"), K1: secret.NewText("1")}, Secret: secret.NewBytes([]byte("secret")),
+		},
+	}
+	for name, check := range map[string]func(*Service) error{
+		"import": func(s *Service) error { return s.CheckImport(t.Context(), Request{Account: "alice"}, found) },
+		"enroll": func(s *Service) error {
+			_, err := s.CheckEnroll(t.Context(), Request{Account: "alice"}, EnrollRequest{})
+			return err
+		},
+	} {
+		store := &answering{errs: []error{errors.New("the disk is gone")}}
+		service := New(store, nil, Limits{StoreTimeout: time.Minute, Deadline: time.Minute}, nil)
+		if err := check(service); CauseOf(err) != ErrStore {
+			t.Errorf("%s: the error is %v, want %v", name, err, ErrStore)
+		}
+	}
+}

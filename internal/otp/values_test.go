@@ -1,0 +1,154 @@
+package otp
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pimsd/pimsd/internal/inwebo"
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
+	"github.com/pimsd/pimsd/internal/secret"
+)
+
+// TestOutcomeForARestoredRecord: where the record does not know the lease, its steps decide whether a later conversation came first.
+func TestOutcomeForARestoredRecord(t *testing.T) {
+	t.Parallel()
+	written := &Record{Step: 5}
+	for step, want := range map[uint64]bool{4: false, 5: false, 6: true} {
+		_, superseded := Record{Step: step}.applyOutcome(
+			settleParams{conversation: "restored away", written: written, last: true}, outcome{result: neverSent, err: ErrLate}, time.Unix(1, 0))
+		if superseded != want {
+			t.Errorf("written at step %d, settled at step %d: superseded is %v", written.Step, step, superseded)
+		}
+	}
+}
+
+// TestClockTolerance: a store's clock may run ahead by the tolerance, and by no more.
+func TestClockTolerance(t *testing.T) {
+	t.Parallel()
+	began := time.Unix(1_700_000_000, 0)
+	for ahead, want := range map[time.Duration]time.Duration{0: 0, ClockTolerance: 0, ClockTolerance + 1: ClockTolerance + 1} {
+		var clock StoreClock
+		clock.Look(began, began)
+		if got := clock.Look(began.Add(time.Minute), began.Add(time.Minute+ahead)); got.Ahead != want {
+			t.Errorf("a clock that has jumped by %v is taken to run ahead by %v, want %v", ahead, got.Ahead, want)
+		}
+	}
+}
+
+// TestClockProbation: a clock that has jumped is believed when the probation is over, and not before.
+func TestClockProbation(t *testing.T) {
+	t.Parallel()
+	began := time.Unix(1_700_000_000, 0)
+	for passed, want := range map[time.Duration]time.Duration{ClockProbation - 1: time.Hour, ClockProbation: 0} {
+		var clock StoreClock
+		clock.Look(began, began)
+		clock.Look(began, began.Add(time.Hour))
+		if got := clock.Look(began.Add(passed), began.Add(passed+time.Hour)); got.Ahead != want {
+			t.Errorf("%v after the jump, the clock is taken to run ahead by %v, want %v", passed, got.Ahead, want)
+		}
+	}
+}
+
+// TestWholeDevices: a device that lacks a part that an OTP needs, or whose serial no store claims, is not imported.
+func TestWholeDevices(t *testing.T) {
+	t.Parallel()
+	whole := ForeignDevice{
+		Serial: ratchet.Serial(strings.Repeat("s", maxSerial)), Identity: inwebo.Identity{ID: "i"}, Services: []inwebo.Service{{ID: "s"}},
+		State: ratchet.State{
+			Keys: ratchet.Keys{K0: secret.NewText("0"), K1: secret.NewText("1")}, Secret: secret.NewBytes([]byte("secret")),
+		},
+	}
+	if !whole.isWhole() {
+		t.Error("a whole device is refused")
+	}
+	for name, change := range map[string]func(*ForeignDevice){
+		"id":       func(f *ForeignDevice) { f.Identity.ID = "" },
+		"serial":   func(f *ForeignDevice) { f.Serial = "" },
+		"length":   func(f *ForeignDevice) { f.Serial += "s" },
+		"services": func(f *ForeignDevice) { f.Services = nil },
+		"K0":       func(f *ForeignDevice) { f.State.Keys.K0 = secret.Text{} },
+		"K1":       func(f *ForeignDevice) { f.State.Keys.K1 = secret.Text{} },
+		"secret":   func(f *ForeignDevice) { f.State.Secret = secret.Bytes{} },
+		"forms":    func(f *ForeignDevice) { f.State.Unopened = secret.NewText("closed") },
+	} {
+		broken := whole
+		change(&broken)
+		if broken.isWhole() {
+			t.Errorf("a device without a good %s is taken", name)
+		}
+	}
+}
+
+// TestRetryAfterErrorText: the text names whole seconds, and never less than the wait.
+func TestRetryAfterErrorText(t *testing.T) {
+	t.Parallel()
+	for wait, want := range map[time.Duration]string{
+		1: "1s", time.Second: "1s", time.Second + 1: "2s", 90*time.Second - 1: "1m30s",
+	} {
+		if got := (&RetryAfterError{ErrBusy, wait}).Error(); got != "the device is busy; try again in "+want {
+			t.Errorf("%v: %s", wait, got)
+		}
+	}
+}
+
+// TestLeftAfterAJump: a time in the nearer half of a jump of the clock is from after it, and counts by the clock as it runs now.
+func TestLeftAfterAJump(t *testing.T) {
+	t.Parallel()
+	began, life := time.Unix(1_700_000_000, 0), 10*time.Minute
+	var clock StoreClock
+	clock.Look(began, began)
+	reading := clock.Look(began, began.Add(time.Hour))
+	for age, want := range map[time.Duration]time.Duration{
+		5 * time.Minute:  life - 5*time.Minute,
+		15 * time.Minute: life - 15*time.Minute,
+		45 * time.Minute: ClockProbation, // it is not known to be older than the jump
+	} {
+		if got := reading.Left(reading.Now.Add(-age), life); got != want {
+			t.Errorf("%v after a stamp, %v is left of %v, want %v", age, got, life, want)
+		}
+	}
+}
+
+// TestOutcomesThatMayMove: each part of an outcome by which inWebo's device may differ from what is stored is enough.
+func TestOutcomesThatMayMove(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		outcome outcome
+		want    bool
+	}{
+		"never sent":     {outcome{result: neverSent, err: ErrLate}, false},
+		"refused":        {outcome{result: refused, err: ErrPINRefused, wrongPIN: true, finalized: true}, false},
+		"no answer":      {outcome{result: noAnswer, err: ErrLate}, true},
+		"accepted":       {outcome{result: accepted}, true},
+		"effect unknown": {outcome{result: effectUnknown}, true},
+		"with a change":  {outcome{result: refused, err: ErrState, change: displaced{}}, true},
+		"with an answer": {outcome{result: refused, err: ErrState, unread: &UnreadAnswer{}}, true},
+	} {
+		if got := tc.outcome.mayMove(); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// TestCatchPanic: the error names the place of the panic, and nothing of a value that is not the runtime's.
+func TestCatchPanic(t *testing.T) {
+	t.Parallel()
+	for want, do := range map[string]func() error{
+		"panic with a value of type string at ":     func() error { panicAtHome("1234"); return nil },
+		"panic: assignment to entry in nil map at ": func() error { writeToNil(nil); return nil },
+	} {
+		err := CatchPanic(do)
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "1234") ||
+			!strings.Contains(err.Error(), "values_test.go:") {
+			t.Errorf("the error is %v, want one that begins with %q and names values_test.go", err, want)
+		}
+	}
+	if err := CatchPanic(func() error { return ErrBusy }); err != ErrBusy {
+		t.Errorf("without a panic, the error is %v", err)
+	}
+}
+
+func panicAtHome(text string) { panic(text) }
+
+func writeToNil(m map[string]int) { m["a"] = 1 }
