@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,3 +153,37 @@ func TestCatchPanic(t *testing.T) {
 func panicAtHome(text string) { panic(text) }
 
 func writeToNil(m map[string]int) { m["a"] = 1 }
+
+// TestAttemptOfAConversation: a guard gets the one attempt of the conversation, in the order of time, and no second one.
+func TestAttemptOfAConversation(t *testing.T) {
+	t.Parallel()
+	first := Attempt{Conversation: "first", At: epoch}
+	second := Attempt{Conversation: "second", At: epoch.Add(time.Minute)}
+	own := Attempt{Conversation: "own", At: epoch.Add(time.Hour)}
+	other := Guard{Attempts: []Attempt{first, second}}
+	for conversation, want := range map[string][]Attempt{"first": {first, own}, "second": {second, own}, "own": {own}, "none": {own}} {
+		got := Guard{Attempts: []Attempt{own}}.withAttemptOf(conversation, other).withAttemptOf(conversation, other)
+		if !slices.Equal(got.Attempts, want) {
+			t.Errorf("with the attempt of %q: %v, want %v", conversation, got.Attempts, want)
+		}
+	}
+}
+
+// TestCorrectableRecords: there must be a record, and nothing of a damaged one may be lost.
+func TestCorrectableRecords(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		record Record
+		want   bool
+	}{
+		"no record":          {Record{}, false},
+		"a whole one":        {Record{Revision: 1}, true},
+		"what is left":       {Record{Revision: 1, damaged: true}, false},
+		"kept as it is":      {Record{Revision: 1, damaged: true, undecoded: &Row{}}, true},
+		"nothing to be kept": {Record{damaged: true, undecoded: &Row{}}, false},
+	} {
+		if got := tc.record.isCorrectable(); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
