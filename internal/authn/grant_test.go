@@ -94,6 +94,27 @@ func TestNamedAccount(t *testing.T) {
 	}
 }
 
+// TestIncludesAccount: a grant that is bound to an account is good for that one alone, and one that is bound to none for none.
+func TestIncludesAccount(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		grant   authn.Grant
+		account string
+		want    bool
+	}{
+		{authn.Grant{Account: "alice"}, "alice", true},
+		{authn.Grant{Account: "alice"}, "bob", false},
+		{authn.Grant{Account: "alice"}, "", false},
+		{authn.Grant{}, "", false},
+		{authn.Grant{}, "alice", false},
+		{authn.Grant{Backend: true, Account: "alice"}, "bob", true},
+	} {
+		if got := tc.grant.IncludesAccount(tc.account); got != tc.want {
+			t.Errorf("%+v and %q: %v, want %v", tc.grant, tc.account, got, tc.want)
+		}
+	}
+}
+
 // TestCovers: the text names the accounts that the grant is good for, and examples that agree with IncludesAccount.
 func TestCovers(t *testing.T) {
 	t.Parallel()
