@@ -73,8 +73,8 @@ guard: ## HISTORIES (10000) random histories on each store: every verb under eve
 	go test -count=1 -timeout 6h -v -run '^(TestHistories|TestRightPINsNeverLock)$$' ./internal/testkit/historytest -rapid.checks=$(HISTORIES)
 	go test -count=1 -timeout 1h -v -run '^(TestGuardProperty|TestQuotaProperty)$$' ./internal/otp -rapid.checks=$(HISTORIES)
 
-# How far the search goes: 1 is one conversation, 2 another without a fault, 5 two with a fault each, and 7 adds a command and an event (see
-# budgets).
+# How far the search goes: 1 is one conversation with a fault, 2 another without one, 5 two with a fault each, and 7 adds a command and an
+# event (see depths).
 DEPTH ?= 5
 
 .PHONY: search

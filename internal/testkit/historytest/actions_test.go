@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/testkit"
 )
@@ -46,6 +48,9 @@ func (h *harness) issueAlone(p *process, o op) {
 		corrected := h.leapt && after.Revision == before.Revision+1
 		if errBefore != nil || errAfter != nil || !same && !corrected || h.site.Totals().Requests != heard {
 			h.fault("a request that was refused as %v changed something", cause)
+		}
+		if cause == otp.ErrPINHeldBack && len(o.Troubles) == 0 {
+			h.expectStamps(o)
 		}
 	}
 	if o.Other && !p.dead() && !h.anySleeps() {
@@ -92,6 +97,7 @@ func (h *harness) enroll(p *process, o op) {
 }
 
 func (h *harness) enrollAs(p *process, o op, isRight, replace bool) error {
+	h.hasOther(o)
 	_, err := p.service.Enroll(h.on(o), h.ask(o), otp.EnrollRequest{SMSCode: h.code, PIN: pinOf(isRight), Replace: replace, Force: replace})
 	if err != nil || p.dead() {
 		h.mayLag()
@@ -133,15 +139,34 @@ func (h *harness) importDevice(p *process, o op) {
 		file = expected.Device
 		h.imported[file.ID] = expected
 	}
-	h.judgeError(p, o, true, p.service.Import(h.on(o), h.ask(o), testkit.ForeignDevice(file)))
+	found := testkit.ForeignDevice(file)
+	if h.KeepsSecval {
+		found.State.Unopened = ratchet.NewKma(rightPIN, found.Serial).Secval(found.State.Secret)
+		found.State.Secret = secret.Bytes{}
+	}
+	before, _ := h.record(h.accounts[o.Account])
+	h.hasOther(o)
+	err := p.service.Import(h.on(o), h.ask(o), found)
+	if err == nil && before.Device != nil && !p.slept() {
+		h.fault("an import has replaced a device")
+	}
+	h.judgeError(p, o, true, err)
 }
 
 func (h *harness) forget(p *process, o op) {
-	h.judgeError(p, o, true, p.service.Forget(h.on(o), h.ask(o)))
+	err := p.service.Forget(h.on(o), h.ask(o))
+	h.removed(p, o, err)
+	h.judgeError(p, o, true, err)
 }
 
 func (h *harness) forgetDisabled(p *process, o op) {
-	h.judgeError(p, o, true, p.service.ForgetDisabled(h.on(o), h.ask(o)))
+	before, _ := h.record(h.accounts[o.Account])
+	err := p.service.ForgetDisabled(h.on(o), h.ask(o))
+	if err == nil && before.Device != nil && !before.Disabled && !p.slept() {
+		h.fault("the device of an account that is not disabled is forgotten")
+	}
+	h.removed(p, o, err)
+	h.judgeError(p, o, true, err)
 }
 
 // forgetTransferred forgets the device as after a transfer of the row, as it is now, to another store.
@@ -150,14 +175,21 @@ func (h *harness) forgetTransferred(p *process, o op) {
 	if err != nil {
 		return
 	}
-	h.judgeError(p, o, true, p.service.ForgetTransferred(h.on(o), h.ask(o), row.Revision))
+	err = p.service.ForgetTransferred(h.on(o), h.ask(o), row.Revision)
+	h.removed(p, o, err)
+	h.judgeError(p, o, true, err)
 }
 
 func (h *harness) disable(p *process, o op) {
-	h.judgeError(p, o, true, p.service.Disable(h.on(o), h.ask(o)))
+	err := p.service.Disable(h.on(o), h.ask(o))
+	if err == nil && !p.slept() {
+		h.note(h.isDisabled, o, true)
+	}
+	h.judgeError(p, o, true, err)
 }
 
 func (h *harness) enable(p *process, o op) {
+	h.note(h.isDisabled, o, false)
 	h.judgeError(p, o, true, p.service.Enable(h.on(o), h.ask(o)))
 }
 
@@ -173,7 +205,11 @@ func (h *harness) unlock(p *process, o op) {
 
 func (h *harness) clearQuota(p *process, o op) {
 	h.forgetIssued()
-	h.judgeError(p, o, true, p.service.ClearQuota(h.on(o), h.ask(o)))
+	err := p.service.ClearQuota(h.on(o), h.ask(o))
+	if r, _ := h.record(h.accounts[o.Account]); err == nil && len(r.Quota.Issues) > 0 && !p.slept() {
+		h.fault("the quota is cleared, and %d OTPs count", len(r.Quota.Issues))
+	}
+	h.judgeError(p, o, true, err)
 }
 
 func (h *harness) countActivations(p *process, o op) {
@@ -190,7 +226,11 @@ func (h *harness) reread(p *process, o op) {
 }
 
 func (h *harness) askForPIN(p *process, o op) {
+	_, wasKnown := h.record(h.accounts[o.Account])
 	has, err := p.service.HasPIN(h.on(o), h.ask(o), h.code)
+	if _, isKnown := h.record(h.accounts[o.Account]); isKnown && !wasKnown && !p.slept() {
+		h.fault("a look has made a record")
+	}
 	if err == nil && has != h.HasPIN {
 		h.fault("the account has a PIN: %v, and it is told %v", h.HasPIN, has)
 	}
@@ -250,6 +290,9 @@ func (h *harness) restore(_ *process, o op) {
 
 func (h *harness) remove(_ *process, o op) {
 	h.forgetWhatIsKnown(h.accounts[o.Account])
+	for p := range h.asleep {
+		p.remove(h.accounts[o.Account], true)
+	}
 	h.store.restore(h.t, h.accounts[o.Account], nil)
 }
 

@@ -32,7 +32,10 @@ type checker struct {
 	wasSilent bool
 	calls     map[string]*repeated
 	imported  map[string]inwebosim.DeviceState // of a device, when it was last imported as it was then
-	faults    []string
+	// isForgotten and isDisabled are what an operator has done last, and the service has said to be done.
+	isForgotten, isDisabled map[otp.Account]bool
+	hasMoved                map[otp.Account]bool // an accepted answer was stored after the row was deleted
+	faults                  []string
 }
 
 // event is a finalize that inWebo has judged.
@@ -87,6 +90,13 @@ func (j *checker) endSilence(account otp.Account) {
 	j.isSilent[account] = false
 }
 
+// moved notes that an accepted answer was stored whose row had been deleted: the device is there again.
+func (j *checker) moved(account otp.Account) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.hasMoved[account] = true
+}
+
 func (j *checker) forgetIssued() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -124,6 +134,9 @@ func (h *harness) forgetWhatIsKnown(account otp.Account) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.isSilent[account], h.wasSilent, h.lags = true, true, true
+	delete(h.isForgotten, account)
+	delete(h.isDisabled, account)
+	delete(h.hasMoved, account)
 	for _, e := range h.allWrongs() {
 		e.isExcused = true
 	}
@@ -208,6 +221,8 @@ func (h *harness) judgeError(p *process, o op, isRight bool, err error) {
 	if err == nil || p.lost() { // what another conversation has changed in between, it could not see
 		return
 	}
+	h.judgeWait(err)
+	h.judgeReason(err)
 	cause := otp.CauseOf(err)
 	h.mu.Lock()
 	isSilent := h.isSilent[h.accounts[o.Account]]
@@ -256,6 +271,7 @@ func (h *harness) check() {
 	overlaps := 0
 	for _, account := range h.accounts {
 		r, found := h.record(account)
+		h.checkRecord(account, r)
 		if !found || r.Device == nil {
 			h.isSilent[account] = h.isSilent[account] && h.anySleeps() // a sleeper may yet finish the enrollment that a restored row has
 			continue

@@ -36,7 +36,7 @@ func exchange[T any](ctx context.Context, p *process, name inwebo.Exchange, call
 		return none, fmt.Errorf("%w: %w", inwebo.ErrNeverSent, inwebo.ErrLate)
 	case f.name == neverSent:
 		return none, fmt.Errorf("%w: %w", inwebo.ErrNeverSent, inwebo.ErrNetwork)
-	case happens && f.simFault.Kind != "":
+	case happens && f.simFault.Kind != "" && !(f.ofSetup && isFinalize(name)):
 		n := f.simFault
 		n.Match, n.Interval = matches[name], inwebosim.Duration(time.Millisecond)
 		must(p.h.t, p.h.site.Plant(n))
@@ -89,6 +89,9 @@ func (p *process) unread(name inwebo.Exchange, err error) error {
 	if err != nil {
 		return err
 	}
+	p.mu.Lock()
+	p.couldNotRead = true
+	p.mu.Unlock()
 	return &inwebo.Unreadable{Exchange: name, Answer: text, Accepted: true}
 }
 

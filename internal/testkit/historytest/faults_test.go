@@ -28,6 +28,7 @@ type fault struct {
 
 	simFault inwebosim.Fault // of an exchange, at inWebo
 	hasForm  bool            // the fault has one of inwebosim.OddForms
+	ofSetup  bool            // it befalls setups, and no finalize; TestSearch alone tries it
 	store    storetest.Fault // of a read or a write
 	only     string          // the one store that it can befall; empty: each
 }
@@ -63,6 +64,8 @@ var faults = []fault{
 	{name: "web page", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindHTML, Process: &done}},
 	{name: "status 503", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindStatus, Status: 503, Process: &done}},
 	{name: "refusal", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT"}},
+	{name: "setup refused", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:ACCESS"}, ofSetup: true},
+	{name: "setup blocked", place: exchanges, simFault: inwebosim.Fault{Kind: inwebosim.KindErr, Err: "NOK:NOK_BLOCKED"}, ofSetup: true},
 
 	{name: "read fails", place: reads, store: storetest.Fault{Err: errStoreFault}},
 	{name: "write fails before it is applied", place: writes, store: storetest.Fault{Err: errStoreFault}},
@@ -87,7 +90,7 @@ type trouble struct {
 
 // drawTroubles draws what goes wrong while a verb is under way on the store of that name: mostly nothing.
 func drawTroubles(t *rapid.T, store string) (troubles []trouble) {
-	possible := slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return f.only != "" && f.only != store })
+	possible := slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return f.ofSetup || f.only != "" && f.only != store })
 	odd := inwebosim.OddForms()
 	for range rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2, 4}).Draw(t, "troubles") {
 		f := rapid.SampledFrom(possible).Draw(t, "fault")

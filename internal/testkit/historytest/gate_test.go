@@ -67,6 +67,9 @@ func (p *process) written(w otp.Write) {
 		if e.isAccepted && p.replaced[w.Row.Account] {
 			p.h.endSilence(w.Row.Account)
 		}
+		if e.isAccepted && p.removed[w.Row.Account] {
+			p.h.moved(w.Row.Account)
+		}
 	}
 }
 

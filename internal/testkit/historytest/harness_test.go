@@ -74,6 +74,7 @@ func newHarness(t *testing.T, e *env, store store, happens history) *harness {
 			wrongs: map[string][]*event{}, counted: map[string]count{},
 			issued: map[string]uint32{}, issuedAt: map[string][]time.Time{},
 			isSilent: map[otp.Account]bool{}, calls: map[string]*repeated{}, imported: map[string]inwebosim.DeviceState{},
+			isForgotten: map[otp.Account]bool{}, isDisabled: map[otp.Account]bool{}, hasMoved: map[otp.Account]bool{},
 		},
 	}
 	for i := range h.accounts {

@@ -27,6 +27,8 @@ type history struct {
 	// HasPIN: the account has a PIN at inWebo, and an enrollment with another one is refused. Otherwise a second account of
 	// pimsd may take over the device.
 	HasPIN bool
+	// KeepsSecval: the other client, from which a device is taken over, does not have its secret in the clear. No random history has that.
+	KeepsSecval bool
 	// Enrolls: the device is enrolled here, and otherwise taken over from another client.
 	Enrolls   bool
 	Processes int
@@ -47,7 +49,7 @@ type op struct {
 	Other    bool          `json:",omitempty"` // the verb's other form
 	Number   int           `json:",omitempty"` // of a key, or counted back, of a row or a device
 	Crowd    []bool        `json:",omitempty"` // PINs of several callers: true is right
-	Time     time.Duration `json:",omitempty"`
+	Time     time.Duration `json:",omitempty"` // that passes, or by which the clock jumps
 	Troubles []trouble     `json:",omitempty"`
 }
 

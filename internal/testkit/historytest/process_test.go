@@ -23,14 +23,17 @@ type process struct {
 	troubles []trouble // of the verb under way
 	counted  map[faultSite]int
 	isDead   bool
-	hasSlept bool                   // during this verb
-	isAsleep bool                   // until woken is closed
-	isLost   bool                   // a row was replaced while it slept: what it knows of guesses is lost
-	replaced map[otp.Account]bool   // while it slept, by a row that knows of no conversation
-	stopped  chan struct{}          // closed when it falls asleep
-	woken    chan struct{}          // to be closed to wake it
-	leased   int                    // the moment of its last lease
-	answers  map[otp.Account]*event // what inWebo has told it and it has not stored
+	// couldNotRead: an answer to a finalize was for a newer process than this one.
+	couldNotRead bool
+	hasSlept     bool                   // during this verb
+	isAsleep     bool                   // until woken is closed
+	isLost       bool                   // a row was replaced while it slept: what it knows of guesses is lost
+	replaced     map[otp.Account]bool   // while it slept, by a row that knows of no conversation
+	removed      map[otp.Account]bool   // while it slept: the row, and the account was given no other device since
+	stopped      chan struct{}          // closed when it falls asleep
+	woken        chan struct{}          // to be closed to wake it
+	leased       int                    // the moment of its last lease
+	answers      map[otp.Account]*event // what inWebo has told it and it has not stored
 }
 
 func newProcess(h *harness) *process {
@@ -58,8 +61,8 @@ func limits() otp.Limits {
 func (p *process) plan(troubles []trouble) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.troubles, p.counted, p.hasSlept, p.isLost = troubles, map[faultSite]int{}, false, false
-	p.replaced = map[otp.Account]bool{}
+	p.troubles, p.counted, p.hasSlept, p.isLost, p.couldNotRead = troubles, map[faultSite]int{}, false, false, false
+	p.replaced, p.removed = map[otp.Account]bool{}, map[otp.Account]bool{}
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 	return p.stopped
 }
@@ -177,6 +180,13 @@ func (p *process) replace(account otp.Account, knowsOfNone bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.replaced[account] = knowsOfNone
+}
+
+// remove notes whether the account's row is deleted while the process sleeps.
+func (p *process) remove(account otp.Account, isDeleted bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.removed[account] = isDeleted
 }
 
 // lose notes that a row was replaced while the process sleeps.

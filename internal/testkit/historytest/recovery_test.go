@@ -86,7 +86,7 @@ func (h *harness) issuePatiently(o op) (err error) {
 
 // expectRecovered wants that a device which has just given an OTP is in step, and in no doubt.
 func (h *harness) expectRecovered(o op) {
-	if r, found := h.record(h.accounts[o.Account]); !found || !h.inStep(r) || r.Doubt != nil {
+	if r, found := h.record(h.accounts[o.Account]); !found || !h.inStep(r) || r.Doubt != nil || len(r.Unread) > 0 {
 		h.fault("after an OTP in the end the record is %+v", r)
 	}
 }

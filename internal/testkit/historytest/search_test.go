@@ -1,6 +1,7 @@
 package historytest
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -14,7 +15,13 @@ import (
 )
 
 // depth is how far TestSearch goes; `make search` goes farther.
-var depth = flag.Int("depth", 1, "search so far; see budgets")
+var depth = flag.Int("depth", 1, "search so far; see depths")
+
+// budgeted is a budget that TestSearch tries instead of those of a depth.
+var budgeted = flag.String("within", "", "search within this budget, in JSON")
+
+// only names the faults that TestSearch tries, with underscores for blanks.
+var only = flag.String("faults", "", "search with these faults alone, as lost_answer, separated by commas; empty: with all")
 
 // search tries every history within a budget, breadth first: the first fault that it finds has the shortest history.
 type search struct {
@@ -37,32 +44,46 @@ const atATime = 3
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	for name, world := range map[string]history{
-		"a PIN, one key moves, old keys count as wrong PINs": {
+		"old keys are wrong PINs": { // one key moves, the account has a PIN
 			Lost: inwebosim.LostFinalizeStrict, Ratchet: inwebosim.RatchetDK1, SecondRound: inwebosim.SecondRoundNever,
 			ChecksPIN: true, HasPIN: true, Processes: 2,
 		},
-		"no PIN, all keys move, old keys are forbidden, two rounds": {
+		"old keys are forbidden": { // all keys move, an OTP takes two rounds, and wrong PINs are counted of the device
 			Lost: inwebosim.LostFinalizeForbidden, Ratchet: inwebosim.RatchetK0K1dK1, SecondRound: inwebosim.SecondRoundAlways,
-			ChecksPIN: false, Processes: 2,
+			ChecksPIN: true, Processes: 2,
+		},
+		"no PIN is compared": { // and the device comes with its secret as its PIN opens it
+			Lost: inwebosim.LostFinalizeForbidden, Ratchet: inwebosim.RatchetDK1, SecondRound: inwebosim.SecondRoundNever,
+			ChecksPIN: false, KeepsSecval: true, Processes: 2,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			world.isDigested = true
-			s := &search{world: world, seen: map[string]bool{}}
+			s := &search{world: world}
 			for range atATime {
 				e := newEnv(t, stores[0])
 				defer e.close()
 				s.envs = append(s.envs, e)
 			}
-			s.run(t, budgets[*depth])
+			within := depths[*depth]
+			if *budgeted != "" {
+				within = make([]budget, 1)
+				must(t, json.Unmarshal([]byte(*budgeted), &within[0]))
+			}
+			for _, b := range within {
+				s.run(t, b)
+			}
 		})
 	}
 }
 
 func (s *search) run(t *testing.T, within budget) {
 	t.Helper()
+	s.seen, s.tried = map[string]bool{}, 0
 	states := []state{{left: within}}
+	var levels []string // are logged last, so that a fault is the first thing that the test says
+	defer func() { t.Log(strings.Join(levels, "\n")) }()
 	for level := 1; len(states) > 0; level++ {
 		s.next = nil
 		s.expandAll(t.Name(), states)
@@ -70,7 +91,7 @@ func (s *search) run(t *testing.T, within budget) {
 			t.Fatalf("after %d histories: %s", s.tried, strings.Join(s.faults, "\n"))
 		}
 		states = s.next
-		t.Logf("%d ops: %d new states, %d in all, %d histories", level, len(states), len(s.seen), s.tried)
+		levels = append(levels, fmt.Sprintf("%+v, %d ops: %d new states, %d in all, %d histories", within, level, len(states), len(s.seen), s.tried))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
@@ -11,21 +12,22 @@ import (
 
 // budget is how much may still happen after a state.
 type budget struct {
-	Conversations int // of callers, enrollments and imports included
-	Commands      int // of an operator
-	Events        int // of the clock, and rows that are restored or deleted
+	Conversations int // of callers, enrollments included
+	Commands      int // of an operator, imports included
+	Events        int // time that passes, and rows that are restored or deleted
+	Jumps         int // of the store's clock
 	Troubles      int // how many verbs may meet one
 }
 
-// budgets are those of each depth.
-var budgets = []budget{
-	1: {Conversations: 1, Troubles: 1},
-	2: {Conversations: 2, Troubles: 1},
-	3: {Conversations: 1, Commands: 1, Troubles: 1},
-	4: {Conversations: 1, Events: 1, Troubles: 1},
-	5: {Conversations: 2, Troubles: 2},
-	6: {Conversations: 2, Events: 1, Troubles: 2},
-	7: {Conversations: 2, Commands: 1, Events: 1, Troubles: 3},
+// depths are what TestSearch tries at each depth: everything within each of the budgets.
+var depths = [][]budget{
+	1: {{Conversations: 1, Troubles: 1}, {Conversations: 1, Commands: 1}, {Conversations: 3}},
+	2: {{Conversations: 2, Troubles: 1}, {Conversations: 1, Commands: 2}, {Conversations: 1, Jumps: 2}},
+	3: {{Conversations: 1, Commands: 1, Troubles: 1}},
+	4: {{Conversations: 1, Events: 1, Troubles: 1}},
+	5: {{Conversations: 2, Troubles: 2}},
+	6: {{Conversations: 2, Events: 1, Troubles: 2}},
+	7: {{Conversations: 2, Commands: 1, Events: 1, Jumps: 1, Troubles: 3}},
 }
 
 // state is one that a history has reached, by the shortest way.
@@ -67,7 +69,7 @@ func (s state) branches() (all []branch) {
 func everyTrouble() (all [][]trouble) {
 	last := map[faultSite]int{exchanges: 6, reads: 6, writes: 8, steps: 40}
 	for _, f := range faults {
-		if f.only != "" {
+		if f.only != "" || *only != "" && !slices.Contains(strings.Split(*only, ","), strings.ReplaceAll(f.name, " ", "_")) {
 			continue
 		}
 		forms := []inwebosim.Form{""}
@@ -85,30 +87,38 @@ func everyTrouble() (all [][]trouble) {
 	return all
 }
 
-// kinds of what may happen, by the part of the budget that it uses.
+// kinds of what may happen, by the part of the budget that it uses. After a wrong PIN passes the time for which the next is held back.
 var (
 	searchedConversations = []op{
-		{Verb: "otp"}, {Verb: "otp", WrongPIN: true}, {Verb: "repeat"}, {Verb: "enroll", Other: true}, {Verb: "enroll", Other: true, WrongPIN: true},
+		{Verb: "otp"},
+		{Verb: "otp", WrongPIN: true, Time: 6 * time.Second},
+		{Verb: "repeat"},
+		{Verb: "enroll", Other: true},
+		{Verb: "enroll", Other: true, WrongPIN: true, Time: 6 * time.Second},
 	}
 	searchedCommands = []op{
 		{Verb: "import"},
 		{Verb: "import", Other: true},
+		{Verb: "import", Account: 1},
 		{Verb: "forget"},
 		{Verb: "disable"},
 		{Verb: "unlock"},
 		{Verb: "doubt"},
 		{Verb: "reread"},
+		{Verb: "has PIN", Account: 1},
+		{Verb: "forget disabled"},
+		{Verb: "clear quota"},
 		{Verb: "restart"},
 	}
 	searchedEvents = []op{
 		{Verb: "time passes", Time: 6 * time.Second},
 		{Verb: "time passes", Time: 20 * time.Second},
 		{Verb: "time passes", Time: 16 * time.Minute},
-		{Verb: "clock jumps", Time: time.Hour},
-		{Verb: "clock jumps", Time: -time.Hour},
+		{Verb: "restore row", Number: 1},
 		{Verb: "restore row", Number: 1 << 20},
 		{Verb: "delete row"},
 	}
+	searchedJumps = []op{{Verb: "clock jumps", Time: time.Hour}, {Verb: "clock jumps", Time: -time.Hour}}
 )
 
 // possible returns what may happen next. A process does it that is awake: the first, if it can.
@@ -134,6 +144,7 @@ func (s state) possible() (all []op) {
 	add(s.left.Conversations, searchedConversations)
 	add(s.left.Commands, searchedCommands)
 	add(s.left.Events, searchedEvents)
+	add(s.left.Jumps, searchedJumps)
 	return all
 }
 
@@ -149,6 +160,8 @@ func (s state) after(o op, r result) state {
 		to.left.Commands--
 	case slices.ContainsFunc(searchedEvents, is):
 		to.left.Events--
+	case slices.ContainsFunc(searchedJumps, is):
+		to.left.Jumps--
 	}
 	to.left.Troubles -= len(o.Troubles)
 	text, err := json.Marshal(o)

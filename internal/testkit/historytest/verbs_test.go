@@ -132,6 +132,10 @@ func (h *harness) happen(o op) {
 	}
 	if len(o.Troubles) > 0 {
 		h.comeToRest(p, returned)
+		h.expectUnread(p, o)
+	}
+	if o.Time > 0 && !h.anySleeps() {
+		h.pass(o.Time)
 	}
 }
 
