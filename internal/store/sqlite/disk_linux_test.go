@@ -118,7 +118,11 @@ func TestWritesThatFailPass(t *testing.T) {
 
 // failToWrite is a process whose log may not grow any more for a while.
 func failToWrite(ctx context.Context, dir string) error {
-	store, err := sqlite.OpenOrCreate(ctx, sqlite.Options{Dir: dir})
+	var observed error
+	store, err := sqlite.OpenOrCreate(ctx, sqlite.Options{
+		Dir:           dir,
+		ObserveCommit: func(_ int, _ time.Duration, err error) { observed = err },
+	})
 	if err != nil {
 		return err
 	}
@@ -129,13 +133,19 @@ func failToWrite(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := limitFiles(uint64(info.Size() + 1<<20)); err != nil { // the database fits, and its log does not for long
+		return err
+	}
+	if err := leaseAlone(ctx, store, &observed); err != nil {
+		return err
+	}
 	if err := limitFiles(uint64(info.Size() + 10_000)); err != nil {
 		return err
 	}
+	refused := leaseTogether(ctx, store)
 	if err := many(ctx, store, 1000, func(otp.Write) {}); err == nil || store.Broken() != nil {
 		return fmt.Errorf("the writes that the disk refuses say %w; broken: %w", err, store.Broken())
 	}
-	refused := leaseTogether(ctx, store)
 	if err := limitFiles(unix.RLIM_INFINITY); err != nil {
 		return err
 	}
@@ -156,6 +166,24 @@ func leaseEarly(ctx context.Context, store otp.Store, account otp.Account) error
 		return errors.New("the update has not returned early")
 	}
 	return d.Pending.Wait(ctx)
+}
+
+// leaseAlone leases rows early, one after the other, until the disk refuses one, and fails unless that is what was observed of its
+// transaction.
+func leaseAlone(ctx context.Context, store otp.Store, observed *error) error {
+	const most = 1000
+	for n := range most {
+		account := otp.Account(fmt.Sprint("alone", n))
+		err := leaseEarly(ctx, store, account)
+		switch {
+		case err == nil:
+		case *observed == nil:
+			return fmt.Errorf("the transaction of a lease that ended with %w was observed without an error", err)
+		default: // the next one begins the log again
+			return leaseEarly(ctx, store, account)
+		}
+	}
+	return errors.New("the disk has refused no lease of a lone caller")
 }
 
 // leaseTogether leases rows early, many at a time, between settles, and fails unless each lease is stored, or is not, as its caller was told.

@@ -42,6 +42,9 @@ func (w *writer) transact(batch []*job) error {
 			t.finish(batch)
 			return nil
 		case isFull(err) && t.makeRoom(err):
+			if len(t.left) == 0 { // the callers of all have gone on
+				return err
+			}
 		case failed == nil || !isAlone(err):
 			return failAll(t.left, err)
 		case failed.Task.retryWithout(err):

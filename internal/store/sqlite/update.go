@@ -24,6 +24,7 @@ func (s *Store) Update(
 	j := &job{Task: task{kind: update}}
 	ahead := make(chan struct{})
 	j.Task.change = func(on target) (refusal, failure error) {
+		j.Task.keep, j.Task.ahead = nil, nil // an earlier run may have decided otherwise
 		found, failure := s.readSnapshot(on.conn, account, key)
 		if failure != nil {
 			return nil, failure

@@ -146,6 +146,41 @@ func TestDecisionOfCallerThatLeft(t *testing.T) {
 	})
 }
 
+// Where an update is decided again, because another job of its transaction has failed, the last decision says whether it returns early.
+func TestOnlyTheLastDecisionReturnsEarly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := observed(t)
+		hold, reached, release := stuck()
+		var all sync.WaitGroup
+		all.Go(func() { _ = s.writer.change(t.Context(), hold) })
+		<-reached
+		for caller, isEarly := range []bool{true, false} {
+			runs := 0 // in the writer's goroutine
+			all.Go(func() {
+				d, err := s.Update(t.Context(), "", "", func(otp.Snapshot) otp.Decision {
+					runs++
+					w := benchWrite(caller, 1)
+					return otp.Decision{Write: &w, Early: isEarly == (runs > 1)}
+				})
+				if err != nil || (d.Pending != nil) != isEarly {
+					t.Errorf("the update of which the last of %d decisions says %t: pending %v, %v", runs, isEarly, d.Pending, err)
+				}
+			})
+		}
+		synctest.Wait() // they wait
+		all.Go(func() {
+			bad := func(target) (refusal, failure error) { return nil, errors.New("bad") }
+			if err := s.writer.change(t.Context(), bad); !errors.Is(err, otp.ErrNotApplied) {
+				t.Errorf("the job that fails: %v", err)
+			}
+		})
+		synctest.Wait()
+		close(release)
+		all.Wait()
+	})
+}
+
 // preparations counts what SQLite asks about while it prepares statements.
 type preparations struct{ asked int }
 
