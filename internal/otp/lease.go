@@ -153,7 +153,11 @@ func (s *Service) runLease(ctx context.Context, q *leaseRequest) (*leaseOutcome,
 func (s *Service) acquireLease(ctx context.Context, c *conversation, purpose leasePurpose) error {
 	ctx, end := tracing.Start(ctx, "lease")
 	err := s.retryUntilFree(ctx, c, func() error { return s.tryLease(ctx, c, s.leaseRequest(c, purpose)) })
-	end(err)
+	if err == nil && c.pending.write != nil {
+		c.pending.end = end
+	} else {
+		end(err)
+	}
 	return err
 }
 
@@ -169,7 +173,7 @@ func (s *Service) tryLease(ctx context.Context, c *conversation, q *leaseRequest
 	}
 	s.recordLease(c, o)
 	if o.isLeased() {
-		c.pending = pendingLease{o.pending, q, began.Add(s.limits.StoreTimeout)}
+		c.pending = pendingLease{write: o.pending, request: q, until: began.Add(s.limits.StoreTimeout)}
 		return nil
 	}
 	s.releasePermit(c) // the next try may have to wait

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/tracing"
 )
 
 // pendingLease is a lease that is becoming durable. The zero value is none.
 type pendingLease struct {
 	write   Pending
 	request *leaseRequest
-	until   time.Time // by this process's clock
+	until   time.Time   // by this process's clock
+	end     tracing.End // of the lease
 }
 
 // leaseStored waits until the conversation's lease is durable. With an error there is none, or it is ended without the caller: nothing
@@ -24,6 +27,7 @@ func (s *Service) leaseStored(ctx context.Context, c *conversation) error {
 	ctx, cancel := context.WithDeadline(ctx, p.until)
 	defer cancel()
 	err := p.write.Wait(ctx)
+	p.end(err)
 	s.observer.Committed(CommitLease, err)
 	if err == nil {
 		return nil
