@@ -16,13 +16,10 @@ import (
 )
 
 // runApp runs a service on loopback that logs to w, until the test ends it.
-func runApp(t *testing.T, w io.Writer, change ...func(*config.Config)) (a *App, interrupt func(), ended <-chan error) {
+func runApp(t *testing.T, w io.Writer) (a *App, interrupt func(), ended <-chan error) {
 	t.Helper()
 	c := config.Default()
 	c.Listen, c.Ops.Listen, c.DataDir = "127.0.0.1:0", "127.0.0.1:0", filepath.Join(t.TempDir(), "data")
-	for _, f := range change {
-		f(c)
-	}
 	a, err := New(t.Context(), c, w)
 	if err != nil {
 		t.Fatal(err)
