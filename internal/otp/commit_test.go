@@ -14,6 +14,7 @@ import (
 // answering is a store that answers its writes and reads with the errors, one after another, and then takes them.
 type answering struct {
 	Store
+	row   Row
 	errs  []error
 	tries int
 }
@@ -29,7 +30,7 @@ func (s *answering) next() (err error) {
 func (s *answering) Replace(context.Context, Write) error { return s.next() }
 
 func (s *answering) Fetch(context.Context, Account) (Row, time.Time, error) {
-	return Row{}, time.Time{}, s.next()
+	return s.row, time.Time{}, s.next()
 }
 
 // TestWriteVerified: a write is repeated as long as it is not known whether the store has it, three times at most.
@@ -102,6 +103,36 @@ func TestChecksWithoutAStore(t *testing.T) {
 		service := New(store, nil, Limits{StoreTimeout: time.Minute, Deadline: time.Minute}, nil)
 		if err := check(service); CauseOf(err) != ErrStore {
 			t.Errorf("%s: the error is %v, want %v", name, err, ErrStore)
+		}
+	}
+}
+
+// TestCheckEnroll: it says why an enrollment would be refused.
+func TestCheckEnroll(t *testing.T) {
+	t.Parallel()
+	row, err := Encode(Record{Account: "alice", Revision: 1, Serial: "s", Activations: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		refuse   int
+		stopping bool
+		force    bool
+		want     error
+	}{
+		"none":                {refuse: 4, want: nil},
+		"no activation left":  {refuse: 3, want: ErrActivations},
+		"forced":              {refuse: 3, force: true, want: nil},
+		"a service that ends": {refuse: 4, stopping: true, want: ErrStopping},
+	} {
+		limits := Limits{StoreTimeout: time.Minute, Deadline: time.Minute, Activations: ActivationLimits{Refuse: tc.refuse}}
+		service := New(&answering{row: row}, nil, limits, nil)
+		if tc.stopping {
+			service.Refuse()
+		}
+		_, err := service.CheckEnroll(t.Context(), Request{Account: "alice"}, EnrollRequest{Force: tc.force})
+		if CauseOf(err) != tc.want || (err == nil) != (tc.want == nil) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}
 }

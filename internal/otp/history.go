@@ -132,7 +132,7 @@ func RestoredUnknown(row Row, now time.Time, limits GuardLimits) (Row, error) {
 		return Row{}, err
 	}
 	// With a limit of 1 there is nothing to add: the guard never forwards more than one.
-	if least := limits.Attempts - 1; least > 0 && r.Guard.Wrong < least {
+	if least := limits.Attempts - 1; r.Guard.Wrong < least {
 		r.Guard.Wrong, r.Guard.WrongAt = least, now
 	}
 	return r.recovered(row)

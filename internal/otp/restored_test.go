@@ -65,13 +65,17 @@ func TestRestoredRowsForgetNothing(t *testing.T) {
 func TestRestoredRowsHaveOneGuess(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
-	for _, tc := range []struct{ attempts, wrong, want int }{{0, 0, 0}, {1, 0, 0}, {2, 0, 1}, {3, 0, 2}, {2, 2, 2}} {
-		backup := Record{Account: "alice", Revision: 1, Device: &Device{}, Guard: Guard{Wrong: tc.wrong}}
+	for _, tc := range []struct{ attempts, wrong, want int }{{0, 0, 0}, {1, 0, 0}, {2, 0, 1}, {3, 0, 2}, {2, 1, 1}, {2, 2, 2}} {
+		wrongAt := now.Add(-time.Hour)
+		backup := Record{Account: "alice", Revision: 1, Device: &Device{}, Guard: Guard{Wrong: tc.wrong, WrongAt: wrongAt}}
 		row, err := RestoredUnknown(rowOf(t, backup), now, GuardLimits{Attempts: tc.attempts})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := recordOf(t, row); r.Guard.Wrong != tc.want {
+		if tc.want > tc.wrong {
+			wrongAt = now
+		}
+		if r := recordOf(t, row); r.Guard.Wrong != tc.want || !r.Guard.WrongAt.Equal(wrongAt) {
 			t.Errorf("%+v: the guard is %+v", tc, r.Guard)
 		}
 	}
