@@ -250,6 +250,27 @@ func TestRotateFindsWhatWasOnItsWay(t *testing.T) {
 	})
 }
 
+// A record that is deleted after it was listed is done.
+func TestRotateOfADeletedRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := storetest.NewMemory()
+		_, err := put(t, seal.New(memory, keyringOf(t, line(1))), "alice", 1, 0, time.Time{})
+		must(t, err)
+		deleting := &storetest.Breaking{Store: memory, Decide: func(storetest.Call) storetest.Fault {
+			memory.Delete("alice")
+			return storetest.Fault{}
+		}}
+		var last seal.Progress
+		must(t, seal.Rotation{
+			Rows: memory, Store: deleting, Keyring: keyringOf(t, line(2), line(1)), Progress: func(p seal.Progress) { last = p },
+		}.Run(t.Context()))
+		if want := (seal.Progress{Found: 1, Sealed: 1}); last != want {
+			t.Errorf("the progress ends with %+v, want %+v", last, want)
+		}
+	})
+}
+
 // A record that somebody else changes under the rotation's hands is looked at again.
 func TestRotateAfterAConflict(t *testing.T) {
 	t.Parallel()
