@@ -497,10 +497,17 @@ func fillTheDisk(ctx context.Context, dir string) error {
 	if err != nil || settles < 4 {
 		return fmt.Errorf("after %d leases found no room, %d settles did: %w", leases, settles, err)
 	}
+	if _, err := os.Stat(reserve); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("after settles found no room, the reserve is there: %w", err)
+	}
+	rest := filepath.Join(dir, "rest") // the log was cut off when the last settle had failed, and with that room the reserve would be made again
+	if err := os.WriteFile(rest, make([]byte, 4<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		return fmt.Errorf("filling the rest of the disk: %w", err)
+	}
 	if err := store.Create(ctx, attempt("bob", 1)); !errors.Is(err, otp.ErrNotApplied) || !strings.Contains(err.Error(), "reserve") {
 		return fmt.Errorf("without a reserve, a lease says %w", err)
 	}
-	return errors.Join(os.Remove(ballast), store.Create(ctx, attempt("bob", 1)), store.Writable(ctx), store.Close())
+	return errors.Join(os.Remove(ballast), os.Remove(rest), store.Create(ctx, attempt("bob", 1)), store.Writable(ctx), store.Close())
 }
 
 func attempt(account otp.Account, revision uint64) otp.Write {
