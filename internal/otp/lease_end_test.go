@@ -13,7 +13,7 @@ func TestBefore(t *testing.T) {
 		"":        "",
 		"b":       Account("a" + strings.Repeat("~", 127)),
 		"ab":      Account("aa" + strings.Repeat("~", 126)),
-		"ab ":     "ab",
+		"ab\x20":  "ab",
 		"ab!":     Account("ab " + strings.Repeat("~", 125)),
 		"account": Account("accouns" + strings.Repeat("~", 121)),
 	} {
