@@ -50,10 +50,14 @@ func (s *Store) Update(
 	}
 	select {
 	case <-ahead:
-		decided.Pending = &pending{s.writer, j}
-		return decided, nil
 	case <-j.Finished():
 	case <-ctx.Done():
+	}
+	select {
+	case <-ahead: // whatever has happened since
+		decided.Pending = &pending{s.writer, j}
+		return decided, nil
+	default:
 	}
 	err := outcomeOf(ctx, s.writer.queue.Wait(ctx, j))
 	if err != nil && ctx.Err() != nil {
