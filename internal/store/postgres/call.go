@@ -83,7 +83,7 @@ func (s *Store) run(ctx context.Context, l connLimit, work func(context.Context,
 	if _, reported := state[notReplicated]; reported && err == nil {
 		err = errNotReplicated
 	}
-	s.release(conn, err)
+	s.release(ctx, conn, err)
 	return err
 }
 
@@ -166,16 +166,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // release makes the connection available to the next call, if it still works. A server that says of a write that it can
 // only be read has been demoted: all connections are given up, so that the next ones are made to the host that takes
-// writes.
-func (s *Store) release(conn *pgxpool.Conn, err error) {
-	demoted := isReadOnly(err)
-	if demoted || conn.Conn().IsClosed() {
+// writes. So they are when a connection has ended before ctx: a server that stops ends all of them.
+func (s *Store) release(ctx context.Context, conn *pgxpool.Conn, err error) {
+	demoted, ended := isReadOnly(err), conn.Conn().IsClosed()
+	if demoted || ended {
 		discard(conn)
 	} else {
 		markUsed(conn.Conn())
 		conn.Release()
 	}
-	if demoted {
+	if demoted || ended && ctx.Err() == nil {
 		s.pool.Reset()
 	}
 }

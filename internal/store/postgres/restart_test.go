@@ -1,6 +1,28 @@
 package postgres_test
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
+
+// Of the calls after a restart of the server, one meets a connection of the time before: the others are given up with it.
+func TestOneCallFailsAfterARestart(t *testing.T) {
+	own := ownServer(t)
+	store := open(t, own.Database(t))
+	useAllConnections(t, store)
+	if err := errors.Join(own.Stop(), own.StartAgain()); err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for range 10 {
+		if _, err := store.ListKeys(t.Context()); err != nil {
+			failed++
+		}
+	}
+	if failed > 1 {
+		t.Errorf("%d calls failed", failed)
+	}
+}
 
 // A server that crashed and came back has every write that it acknowledged, and the store goes on by itself.
 func TestCrashOfTheServer(t *testing.T) {
