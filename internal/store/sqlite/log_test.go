@@ -12,10 +12,10 @@ import (
 
 // While a command seals every record again, one after the other, the service goes on writing the same database. Either adds to the log
 // while the other one writes it back, and the log stays bounded all the same. The bound has room for a process that is stopped for a
-// moment while it reads; without the second checkpoint the log of this test has 60 to 100 MiB.
+// moment while it reads; without the second checkpoint the log of this test has 30 to 90 MiB.
 func TestLogIsBoundedInRotation(t *testing.T) {
 	t.Parallel()
-	const records, callers, bound = 6_000, 8, 40 << 20
+	const records, callers, bound = 4_000, 8, 28 << 20
 	dir := t.TempDir()
 	service, err := OpenOrCreate(t.Context(), Options{Dir: dir})
 	if err != nil {
