@@ -2,9 +2,10 @@ package inwebosim
 
 import (
 	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
-
-	"github.com/pimsd/pimsd/internal/testkit/vectors"
 )
 
 // vector is a recorded conversation of a public client with another server.
@@ -34,9 +35,25 @@ type vectorStep struct {
 	} `json:"state"`
 }
 
-func readVectors(t *testing.T) map[string]vector {
+func vectors(t *testing.T) map[string]vector {
 	t.Helper()
-	return vectors.Read[vector](t, "testdata/vectors")
+	files, err := filepath.Glob("testdata/vectors/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no vectors: %v", err)
+	}
+	all := map[string]vector{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v vector
+		if err := json.Unmarshal(text, &v); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all[filepath.Base(file)] = v
+	}
+	return all
 }
 
 func mustKey(t testing.TB, text string) key {
@@ -51,7 +68,7 @@ func mustKey(t testing.TB, text string) key {
 // TestVectors holds the service's arithmetic against the recorded conversations: Kma, secval, proofs,
 // the movement of the keys, passwords.
 func TestVectors(t *testing.T) {
-	for name, v := range readVectors(t) {
+	for name, v := range vectors(t) {
 		t.Run(name, func(t *testing.T) {
 			kma := pinKey(v.PIN, v.Serial)
 			secval := kma.encrypt(mustKey(t, v.Secret))
@@ -136,7 +153,7 @@ func (v vector) checkProofs(t *testing.T, i int, d *device, mode, challenge stri
 
 // TestReferenceUnseal makes sure that the tests' own client opens what the other server sealed.
 func TestReferenceUnseal(t *testing.T) {
-	for name, v := range readVectors(t) {
+	for name, v := range vectors(t) {
 		r, err := parseReply("ActionSetup", []byte(v.Activation.Exchanges[0].Response))
 		if err != nil {
 			t.Fatal(err)
