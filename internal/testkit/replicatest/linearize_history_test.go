@@ -266,14 +266,13 @@ func (h *history) count() {
 	}
 }
 
-// operations returns the calls for the check. An unlock is told whether a PIN was under way at the same time, or just before: it knows its
-// own beginning by the store's clock only as well as an answer of the store takes (Service.Unlock), which is not longer than itself.
+// operations returns the calls for the check. An unlock is told which PINs were under way at the same time.
 func (h *history) operations() []porcupine.Operation {
 	all := slices.Clone(h.done)
 	for i, op := range all {
 		in := op.Input.(input)
 		in.mayKeep = in.verb == unlock && slices.ContainsFunc(all, func(other porcupine.Operation) bool {
-			return other.Input.(input).verb == issue && other.Call < op.Return && op.Call-(op.Return-op.Call) < other.Return
+			return other.Input.(input).verb == issue && other.Call < op.Return && op.Call < other.Return
 		})
 		in.outdated = in.recalls && slices.ContainsFunc(all, func(other porcupine.Operation) bool {
 			return other.Input.(input).verb == revoke && other.Output.(output).cause == nil && other.Return < op.Call

@@ -40,7 +40,7 @@ type input struct {
 	key      int  // of a call that may be repeated, from 1; 0 for one that may not
 	body     int  // of that call
 	recalls  bool // the call for an OTP is that of an API key
-	// mayKeep means that a PIN was under way at the same time as the unlock, or just before. If it is counted then, it goes on to count.
+	// mayKeep means that a PIN was under way at the same time as the unlock. If it is counted meanwhile, it goes on to count.
 	mayKeep bool
 	// outdated means that the key had been revoked before the call for an OTP began. The lease finds out whether it is good, and the settle
 	// has the effect: a key that is revoked between the two is used for the last time.
