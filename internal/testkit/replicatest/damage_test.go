@@ -48,7 +48,7 @@ func TestDamagedIndexOfDevicesOnPostgres(t *testing.T) {
 				t.Fatal(err)
 			}
 			before = w.expected(accounts[1])
-			told := w.ask(p, accounts[1]) // its outcome is a doubt, which is in another index
+			told := w.ask(p, accounts[1]) // its outcome is an answer that was not read, which changes another index
 			asked := w.expected(accounts[1]).Finalizes > before.Finalizes
 			if want := map[bool]int{true: 2316, false: 2000}[asked]; told.code != want {
 				t.Errorf("told %v, want %d", told, want)
