@@ -19,6 +19,14 @@ func recallBench(t *testing.T) *bench {
 	return b
 }
 
+// issueUnlessRecalled answers a call of a recalled caller that the keys have changed, and any other with an OTP.
+func (b *bench) issueUnlessRecalled(context.Context) (otp.Issued, error) {
+	if b.domain.asked[len(b.domain.asked)-1].KeysVersion != 0 {
+		return otp.Issued{}, otp.ErrKeysChanged
+	}
+	return otp.Issued{OTP: secret.NewText(anOTP), Step: 7, Rounds: 1}, nil
+}
+
 // TestARecalledCallerIsNotLookedUp: the domain is asked for the version of the keys in which the caller is known, and no other way is
 // taken to find out who that is.
 func TestARecalledCallerIsNotLookedUp(t *testing.T) {
@@ -49,12 +57,7 @@ func TestKeysThatHaveChanged(t *testing.T) {
 	} {
 		b := recallBench(t)
 		b.callers.err = tc.found
-		b.domain.issue = func(context.Context) (otp.Issued, error) {
-			if b.domain.asked[len(b.domain.asked)-1].KeysVersion != 0 {
-				return otp.Issued{}, otp.ErrKeysChanged
-			}
-			return otp.Issued{OTP: secret.NewText(anOTP), Step: 7, Rounds: 1}, nil
-		}
+		b.domain.issue = b.issueUnlessRecalled
 		if got := b.send(t, request{body: aBody}); tc.status != 200 {
 			got.is(t, tc.status, tc.code, tc.label)
 		} else if got.status != 200 {
@@ -137,12 +140,7 @@ func TestAKeyThatIsGoodForOthers(t *testing.T) {
 	} {
 		b := recallBench(t)
 		b.callers.recalled = tc.token
-		b.domain.issue = func(context.Context) (otp.Issued, error) {
-			if b.domain.asked[len(b.domain.asked)-1].KeysVersion != 0 {
-				return otp.Issued{}, otp.ErrKeysChanged
-			}
-			return otp.Issued{OTP: secret.NewText(anOTP), Step: 7, Rounds: 1}, nil
-		}
+		b.domain.issue = b.issueUnlessRecalled
 		header := "Authorization: Bearer " + tc.token
 		if tc.account != "" {
 			header += "\nX-Pims-Account: " + tc.account

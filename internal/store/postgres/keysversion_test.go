@@ -12,6 +12,19 @@ import (
 	"github.com/pimsd/pimsd/internal/store/postgres"
 )
 
+// addKey adds a key for alice.
+func addKey(t *testing.T, s *postgres.Store) authn.Key {
+	t.Helper()
+	key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddKey(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // A store whose keys change without a new version is not served, and not found good; one that loses its version while it is served says
 // that it knows none.
 func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
@@ -20,16 +33,10 @@ func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
 	} {
 		url := server.Database(t)
 		s := open(t, url)
-		key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.AddKey(t.Context(), key); err != nil {
-			t.Fatal(err)
-		}
+		key := addKey(t, s)
 		server.Exec(t, url.Reveal(), loss)
 		var found otp.Snapshot
-		_, err = s.Update(t.Context(), "alice", "", func(is otp.Snapshot) otp.Decision {
+		_, err := s.Update(t.Context(), "alice", "", func(is otp.Snapshot) otp.Decision {
 			found = is
 			return otp.Decision{}
 		})
@@ -67,13 +74,7 @@ func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
 func TestKeysVersionWithoutSearchPath(t *testing.T) {
 	url := server.Database(t)
 	s := open(t, url)
-	key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, time.Now(), time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.AddKey(t.Context(), key); err != nil {
-		t.Fatal(err)
-	}
+	key := addKey(t, s)
 	_, before, err := s.KeyByID(t.Context(), key.ID)
 	if err != nil {
 		t.Fatal(err)
