@@ -23,20 +23,22 @@ const (
 )
 
 // Unlock lets the PIN guard of the account forward attempts again, as after a success. The caller must make sure of the PIN
-// first: inWebo's own count goes on. A wrong PIN that is counted after the call began, and before it is done, goes on to count. So may
-// one that was counted just before: by the store's clock, Unlock knows its own beginning only as well as an answer of the store takes.
+// first: inWebo's own count goes on. Unlock reads the record as it begins, and forgives what is counted there. A wrong PIN that is counted
+// after that, and before the unlock is stored, goes on to count.
 // ErrDisabled means that the account is disabled: enable it first.
 func (s *Service) Unlock(ctx context.Context, request Request) error {
-	began := s.limits.Now() // by the clock of this process
-	return s.administer(ctx, request, actionUnlock, keepsSecrets, func(r Record, now time.Time) (Record, error) {
+	known, err := s.fetch(ctx, &conversation{request: request, clock: s.limits.Now, tolerance: keepsSecrets})
+	if err != nil {
+		return wrapCause(ErrStore, err)
+	}
+	return s.administer(ctx, request, actionUnlock, keepsSecrets, func(r Record, _ time.Time) (Record, error) {
 		switch {
 		case r.isFirst():
 			return r, ErrNoDevice
 		case r.Disabled:
 			return r, ErrDisabled
 		}
-		passed := s.limits.Now().Sub(began)
-		r.Guard = r.Guard.since(now.Add(-passed)) // when the call began, by the clock of the store
+		r.Guard = r.Guard.without(known.Guard)
 		return r, nil
 	})
 }

@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,12 +11,12 @@ import (
 	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
-// An unlock forgives what was counted until it was asked for. A wrong PIN that another process counts meanwhile goes on to count:
-// inWebo counts it, too.
+// A wrong PIN that another process counts while an unlock is under way goes on to count: inWebo counts it, too. The next unlock
+// forgives it.
 func TestUnlockForgivesNothingThatComesLater(t *testing.T) {
 	t.Parallel()
 	sim := started(t, func(*inwebosim.Knobs) {})
-	for _, at := range []storetest.Verb{storetest.Fetch, storetest.Replace} {
+	for _, at := range []storetest.Call{{N: 2, Verb: storetest.Fetch}, {N: 3, Verb: storetest.Replace}} {
 		synctest.Test(t, func(t *testing.T) {
 			d := plant(t, sim, inwebosim.Override{})
 			other := otp.New(d.memory, newBridge(d.sim), limits(), nil)
@@ -29,7 +30,7 @@ func TestUnlockForgivesNothingThatComesLater(t *testing.T) {
 			time.Sleep(limits().Guard.Pause)
 			interrupted := false
 			store := &storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
-				if c.Verb == at && !interrupted {
+				if c.N == at.N && c.Verb == at.Verb {
 					interrupted = true
 					wrong()
 				}
@@ -37,8 +38,8 @@ func TestUnlockForgivesNothingThatComesLater(t *testing.T) {
 			}}
 			service := otp.New(store, nil, limits(), nil)
 			must(t, service.Unlock(t.Context(), d.request()))
-			if r := d.record(t); r.Guard.Wrong == 0 {
-				t.Errorf("with a wrong PIN before the %s, the guard is %+v", at, r.Guard)
+			if r := d.record(t); r.Guard.Wrong == 0 || !interrupted {
+				t.Errorf("with a wrong PIN (%t) before the %s, the guard is %+v", interrupted, at.Verb, r.Guard)
 			}
 			time.Sleep(time.Second)
 			must(t, service.Unlock(t.Context(), d.request()))
@@ -49,4 +50,31 @@ func TestUnlockForgivesNothingThatComesLater(t *testing.T) {
 			drained(t, service)
 		})
 	}
+}
+
+// slowAnswers is a store whose answers take a second to arrive.
+type slowAnswers struct{ otp.Store }
+
+func (s slowAnswers) Fetch(ctx context.Context, account otp.Account) (otp.Row, time.Time, error) {
+	row, now, err := s.Store.Fetch(ctx, account)
+	time.Sleep(time.Second)
+	return row, now, err
+}
+
+// What was counted before an unlock is forgiven, however short a time before, and however late the store's clock is known.
+func TestUnlockForgivesWhatCameJustBefore(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{})
+		service := otp.New(slowAnswers{d.memory}, newBridge(d.sim), limits(), nil)
+		if _, err := service.IssueOTP(t.Context(), d.request(), wrongPIN); otp.CauseOf(err) != otp.ErrPINRefused {
+			t.Errorf("a wrong PIN is told %v", err)
+		}
+		must(t, service.Unlock(t.Context(), d.request()))
+		if r := d.record(t); r.Guard.Wrong != 0 || len(r.Guard.Attempts) != 0 {
+			t.Errorf("an unlock leaves the guard %+v", r.Guard)
+		}
+		drained(t, service)
+	})
 }
