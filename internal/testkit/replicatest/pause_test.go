@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // nap is a moment at which a process that holds a device falls asleep.
@@ -73,6 +74,8 @@ func (w *harness) sleepAndTakeOver(n nap, lock func() (unlock func())) {
 	first := make(chan answer, 1)
 	go func() { first <- w.ask(holder, account) }()
 	<-c.reached
+	// The challenge may be asked for before the lease is stored, and a process that sleeps in a commit keeps SQLite's lock.
+	until(w.t, "the lease is stored", func() bool { return w.status(account).State == otp.StateLeased })
 	if n.inHand {
 		heard := holder.heard()
 		unlock := lock()
