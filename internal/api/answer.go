@@ -43,8 +43,8 @@ type reply struct {
 	body        []byte
 }
 
-// reply makes the reply of a result, or of the error when there is none. What an error says goes not into it.
-func (a *API) reply(transaction string, result any, err error) reply {
+// replyOf makes the reply of a result, or of the error when there is none. What an error says goes not into it.
+func replyOf(transaction string, result any, err error) reply {
 	r := reply{errorMapping: errorMapping{code: errcodes.OK, status: http.StatusOK}, contentType: "application/json"}
 	short := transaction[:transactionLength]
 	if err == nil {
@@ -52,13 +52,13 @@ func (a *API) reply(transaction string, result any, err error) reply {
 		case document:
 			r.contentType, r.body = "application/yaml; charset=utf-8", []byte(result)
 		case storedReply:
-			r.errorMapping, r.body = a.mappingOf(result), []byte(result.Body)
+			r.errorMapping, r.body = result.mapping(), []byte(result.Body)
 		default:
 			r.body, err = json.Marshal(succeeded{short, "SUCCEEDED", result})
 		}
 	}
 	if err != nil {
-		r.errorMapping = a.lookupMapping(err)
+		r.errorMapping = lookupMapping(err)
 		entry, _ := errcodes.Lookup(r.code)
 		//nolint:errchkjson // texts and a number do not fail
 		r.body, _ = json.Marshal(failed{short, "FAILED", failure{r.code, entry.LabelFor(r.parameterOf(err))}})
@@ -76,7 +76,7 @@ func (v errorMapping) parameterOf(err error) string {
 
 // answer makes the answer of what came of the call: status, body, and in the call its header and the event's end.
 func (a *API) answer(c *call, result any, err error) (status int, body []byte) {
-	r := a.reply(c.event.Transaction, result, err)
+	r := replyOf(c.event.Transaction, result, err)
 	h := c.header
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", r.contentType)

@@ -20,7 +20,6 @@ import (
 
 	"github.com/pimsd/pimsd/internal/admission"
 	"github.com/pimsd/pimsd/internal/authn"
-	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
@@ -69,15 +68,13 @@ type Config struct {
 
 // API is the handler of the API listener. It is safe for concurrent use.
 type API struct {
-	config    Config
-	router    chi.Router
-	rules     *validator.Validate
-	mappings  map[errcodes.Reason]errorMapping
-	ownCauses []ownCause
-	closing   atomic.Bool   // every answer is the last one of its connection
-	draining  atomic.Bool   // and no call is taken any more
-	ending    chan struct{} // closed when draining
-	endOnce   sync.Once
+	config   Config
+	router   chi.Router
+	rules    *validator.Validate
+	closing  atomic.Bool   // every answer is the last one of its connection
+	draining atomic.Bool   // and no call is taken any more
+	ending   chan struct{} // closed when draining
+	endOnce  sync.Once
 }
 
 // New returns the handler of the calls of docs/contract.md §1 and §4.
@@ -94,7 +91,7 @@ func New(config Config) *API {
 // newAPI returns an API that has nothing but its contract.
 func newAPI(config Config) *API {
 	a := &API{
-		config: config, router: chi.NewRouter(), rules: newRules(), mappings: errorMappings(), ownCauses: ownCauses(),
+		config: config, router: chi.NewRouter(), rules: newRules(),
 		ending: make(chan struct{}),
 	}
 	a.handle(http.MethodGet, RouteContract, maxBody, func(*call) (any, error) { return document(config.Contract), nil })

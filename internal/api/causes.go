@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"errors"
 	"time"
 
@@ -48,47 +47,33 @@ const (
 	soon = time.Second
 )
 
-// errorMappings returns the mapping of every reason: what the catalog says, and what it does not.
-func errorMappings() map[errcodes.Reason]errorMapping {
-	all := map[errcodes.Reason]errorMapping{}
-	for _, entry := range errcodes.All() {
-		for _, cause := range entry.Causes {
-			v := errorMapping{reason: cause.Reason, code: entry.Code, status: cause.HTTP, advice: cause.Advice}
-			if cause.RetryAfter {
-				v.retry = soon
-			}
-			all[cause.Reason] = v
-		}
+// mappingOf returns the mapping of a reason: what the catalog says, and what it does not.
+func mappingOf(reason errcodes.Reason) errorMapping {
+	entry, cause, _ := errcodes.ForReason(reason)
+	m := errorMapping{reason: cause.Reason, code: entry.Code, status: cause.HTTP, advice: cause.Advice}
+	if cause.RetryAfter {
+		m.retry = soon
 	}
-	for reason, parameter := range map[errcodes.Reason]string{
-		errcodes.ReasonIdempotencyKeyReused:   idempotencyHeader,
-		errcodes.ReasonSMSCodeFormatRefused:   "smsCode",
-		errcodes.ReasonPINFormatRefused:       "pinCode",
-		errcodes.ReasonContentTypeInvalid:     "Content-Type",
-		errcodes.ReasonContentEncodingInvalid: "Content-Encoding",
-		errcodes.ReasonBodyTooLarge:           "body",
-		errcodes.ReasonBodyInvalid:            "body",
-		errcodes.ReasonDeviceFileInvalid:      "body",
-		errcodes.ReasonDeviceFileForeign:      "body",
-	} {
-		v := all[reason]
-		v.parameter = parameter
-		all[reason] = v
+	switch reason { //nolint:exhaustive // the catalog says all of the others
+	case errcodes.ReasonIdempotencyKeyReused:
+		m.parameter = idempotencyHeader
+	case errcodes.ReasonSMSCodeFormatRefused:
+		m.parameter = "smsCode"
+	case errcodes.ReasonPINFormatRefused:
+		m.parameter = "pinCode"
+	case errcodes.ReasonServiceStopping:
+		m.retry, m.closes = restart, true
+	case errcodes.ReasonIssuerKeysUnavailable:
+		m.retry = restart
 	}
-	stopping := all[errcodes.ReasonServiceStopping]
-	stopping.retry, stopping.closes = restart, true
-	all[errcodes.ReasonServiceStopping] = stopping
-	keys := all[errcodes.ReasonIssuerKeysUnavailable]
-	keys.retry = restart
-	all[errcodes.ReasonIssuerKeysUnavailable] = keys
-	return all
+	return m
 }
 
 // ownCause is a cause outside of the domain, with its reason.
 type ownCause struct {
 	cause     error
 	reason    errcodes.Reason
-	parameter string // of the label, where the reason has several; a *fault names its own
+	parameter string // of the label; a *fault names its own
 }
 
 func ownCauses() []ownCause {
@@ -105,14 +90,14 @@ func ownCauses() []ownCause {
 
 		{errNoSuchPath, errcodes.ReasonNoSuchPath, ""},
 		{errNoSuchMethod, errcodes.ReasonNoSuchMethod, ""},
-		{errContentType, errcodes.ReasonContentTypeInvalid, ""},
-		{errNotOctets, errcodes.ReasonContentTypeInvalid, ""},
+		{errContentType, errcodes.ReasonContentTypeInvalid, "Content-Type"},
+		{errNotOctets, errcodes.ReasonContentTypeInvalid, "Content-Type"},
 		{errNoSuchKey, errcodes.ReasonNoSuchKey, ""},
-		{ErrDeviceFile, errcodes.ReasonDeviceFileInvalid, ""},
-		{ErrForeignDevice, errcodes.ReasonDeviceFileForeign, ""},
-		{errContentEncoding, errcodes.ReasonContentEncodingInvalid, ""},
-		{errTooLarge, errcodes.ReasonBodyTooLarge, ""},
-		{errBody, errcodes.ReasonBodyInvalid, ""},
+		{ErrDeviceFile, errcodes.ReasonDeviceFileInvalid, "body"},
+		{ErrForeignDevice, errcodes.ReasonDeviceFileForeign, "body"},
+		{errContentEncoding, errcodes.ReasonContentEncodingInvalid, "Content-Encoding"},
+		{errTooLarge, errcodes.ReasonBodyTooLarge, "body"},
+		{errBody, errcodes.ReasonBodyInvalid, "body"},
 		{errUnknownName, errcodes.ReasonParameterInvalid, ""},
 		{errMissing, errcodes.ReasonParameterMissing, ""},
 		{errInvalid, errcodes.ReasonParameterInvalid, ""},
@@ -122,16 +107,16 @@ func ownCauses() []ownCause {
 }
 
 // lookupMapping returns the mapping of an error. A cause of the domain comes first. An error that has no mapping is an internal one.
-func (a *API) lookupMapping(err error) errorMapping {
+func lookupMapping(err error) errorMapping {
 	if reason := otp.ReasonOf(err); reason != "" {
-		return a.mappings[reason]
+		return mappingOf(reason)
 	}
-	for _, own := range a.ownCauses {
+	for _, own := range ownCauses() {
 		if errors.Is(err, own.cause) {
-			v := a.mappings[own.reason]
-			v.parameter = cmp.Or(own.parameter, v.parameter)
-			return v
+			m := mappingOf(own.reason)
+			m.parameter = own.parameter
+			return m
 		}
 	}
-	return a.mappings[errcodes.ReasonInternalError]
+	return mappingOf(errcodes.ReasonInternalError)
 }

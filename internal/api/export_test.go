@@ -60,7 +60,7 @@ func OwnCauses() (all []error) {
 }
 
 // LookupMapping returns the reason that an error is answered with.
-func LookupMapping(err error) errcodes.Reason { return New(Config{}).lookupMapping(err).reason }
+func LookupMapping(err error) errcodes.Reason { return lookupMapping(err).reason }
 
 // WholeSeconds is what a Retry-After says.
 func WholeSeconds(d time.Duration) int64 { return wholeSeconds(d) }

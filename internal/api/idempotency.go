@@ -29,10 +29,10 @@ type storedReply struct {
 	Body   string          `json:"body"`
 }
 
-// mappingOf returns the mapping that the first answer had.
-func (a *API) mappingOf(r storedReply) errorMapping {
-	v := a.mappings[r.Reason]
-	return errorMapping{reason: v.reason, advice: v.advice, code: r.Code, status: r.Status}
+// mapping returns the mapping that the first answer had.
+func (r storedReply) mapping() errorMapping {
+	m := mappingOf(r.Reason)
+	return errorMapping{reason: m.reason, advice: m.advice, code: r.Code, status: r.Status}
 }
 
 // readStoredReply reads what the Answer of idempotentCall wrote.
@@ -56,7 +56,7 @@ func idempotentCall[Req any](a *API, c *call, req Req) (*otp.IdempotentCall, err
 		Key:  key,
 		Body: a.config.Fingerprints(account, key, canonical(req)),
 		Answer: func(text secret.Text, err error) secret.Bytes {
-			r := a.reply(e.Transaction, otpResult{text.Reveal()}, err)
+			r := replyOf(e.Transaction, otpResult{text.Reveal()}, err)
 			stored, _ := json.Marshal(storedReply{r.code, r.reason, r.status, string(r.body)})
 			return secret.NewBytes(stored)
 		},

@@ -1,17 +1,20 @@
 // Package errcodes is the catalog of the codes that pimsd answers with: the type and label of each, letter for letter those of the PIMS
 // mobile SDK, its HTTP statuses, its causes, and what a caller should do then.
 //
-// It is data. Which code an error has is decided by one table in package api. The catalog is append-only: a code must never be removed,
-// renumbered or relabeled, because released apps compare them; a test pins that. The package must not depend on another package of
-// pimsd.
+// It is data, in catalog.json. Which code an error has is decided by one table in package api. The catalog is append-only: a code must
+// never be removed, renumbered or relabeled, because released apps compare them; a test pins that. The package must not depend on another
+// package of pimsd.
 //
 // Source: docs/contract.md §2; what inWebo's refusals become: docs/protocol.md §7.
 package errcodes
 
 import (
+	_ "embed"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Code is a number of the catalogue. In an answer it is a JSON number.
@@ -20,53 +23,28 @@ type Code int
 // OK is success where a code is counted rather than answered: in metrics, the log and the audit. It is no entry.
 const OK Code = 0
 
-// The codes. The entry of each says the rest.
+// The codes that programs and tests name. The entry of each says the rest; those of the catalog that are not here are only answered.
 const (
 	UnknownError           Code = 2000
 	FacadeNotInitialized   Code = 2001
 	APINotSupported        Code = 2002
-	DuplicateCommand       Code = 2005
 	CoreNotConfigured      Code = 2006
 	MissingParameter       Code = 2101
 	InvalidParameter       Code = 2102
-	NoInternet             Code = 2202
 	AuthenticationRequired Code = 2301
-	InvalidSMSCode         Code = 2305
 	AccessRefused          Code = 2308
-	VersionError           Code = 2309
-	AccountBlocked         Code = 2310
 	StateNotCorrect        Code = 2311
-	UnknownDevice          Code = 2312
-	ActivationRequired     Code = 2313
-	NoService              Code = 2314
-	PasswordReused         Code = 2315
 	PostSyncFailed         Code = 2316
-	ForbiddenOperation     Code = 2317
 	QuotaReached           Code = 2348
-	AlreadyEnrolled        Code = 2349
 )
 
 // String is the number in decimal, as logs and metrics carry it: "2310", and "0" for OK.
 func (c Code) String() string { return strconv.Itoa(int(c)) }
 
-// The types into which the SDK sorts its codes, in its own spelling.
-const (
-	genericError = "Generic error"
-	inputError   = "Input error"
-	outputError  = "Output Error"
-	pimsError    = "PIMS specific error"
-)
-
-// Where an entry was taken from.
-const (
-	fromContract = "docs/contract.md §2"
-	fromWire     = "docs/contract.md §2; docs/protocol.md §7"
-)
-
 // Entry is what the catalogue says about one code.
 type Entry struct {
 	Code  Code   `json:"code"`
-	Type  string `json:"type"`
+	Type  string `json:"type"`  // into which the SDK sorts the code, in its own spelling
 	Label string `json:"label"` // may hold [PARAMETER]; LabelFor fills it in
 
 	WithPIN  bool     `json:"withPIN"`        // one of the fifteen that the SDK publishes for pims.authentication.otp
@@ -74,7 +52,6 @@ type Entry struct {
 	Wire     []string `json:"wire,omitempty"` // the refusals of inWebo that become this code
 	Caller   string   `json:"caller"`         // what the app, and the person in front of it, should do
 	Operator string   `json:"operator"`       // what the operator should do
-	Source   string   `json:"-"`              // where the entry was taken from
 }
 
 // Cause is one reason for a code, and how the answer then travels.
@@ -86,18 +63,19 @@ type Cause struct {
 	When       string `json:"when"` // completes "pimsd answers it when …"
 }
 
-// All returns the whole catalogue in ascending order of the codes: a new slice, the caller's own.
-func All() []Entry {
-	return []Entry{
-		unknownError(), facadeNotInitialized(), apiNotSupported(), duplicateCommand(), coreNotConfigured(),
-		missingParameter(), invalidParameter(),
-		noInternet(),
-		authenticationRequired(), invalidSMSCode(),
-		accessRefused(), versionError(), accountBlocked(), stateNotCorrect(), unknownDevice(), activationRequired(),
-		noService(), passwordReused(), postSyncFailed(), forbiddenOperation(),
-		quotaReached(), alreadyEnrolled(),
+//go:embed catalog.json
+var catalogText []byte
+
+//nolint:gochecknoglobals // it is read once, and never changes
+var catalog = sync.OnceValue(func() (all []Entry) {
+	if err := json.Unmarshal(catalogText, &all); err != nil {
+		panic("errcodes: catalog.json: " + err.Error())
 	}
-}
+	return all
+})
+
+// All returns the whole catalogue in ascending order of the codes. The caller must not change it.
+func All() []Entry { return catalog() }
 
 // Lookup returns the entry of c; false when the catalogue has none, as for OK.
 func Lookup(c Code) (Entry, bool) {

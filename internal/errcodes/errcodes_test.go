@@ -1,6 +1,7 @@
 package errcodes
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"net/http"
@@ -46,8 +47,13 @@ func TestCatalogueIsAppendOnly(t *testing.T) {
 }
 
 func TestEntriesAreWhole(t *testing.T) {
+	strict := json.NewDecoder(bytes.NewReader(catalogText))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&[]Entry{}); err != nil {
+		t.Errorf("catalog.json: %v", err)
+	}
 	var codes []Code
-	types := map[Code]string{20: genericError, 21: inputError, 22: outputError, 23: pimsError}
+	types := map[Code]string{20: "Generic error", 21: "Input error", 22: "Output Error", 23: "PIMS specific error"}
 	for _, e := range All() {
 		codes = append(codes, e.Code)
 		if e.Type != types[e.Code/100] {
@@ -67,15 +73,14 @@ func TestEntriesAreWhole(t *testing.T) {
 		if !strings.HasSuffix(e.Caller, ".") || !strings.HasSuffix(e.Operator, ".") {
 			t.Errorf("%v: advice that is no sentence: %q, %q", e.Code, e.Caller, e.Operator)
 		}
-		if e.Source != fromWire && (e.Source != fromContract || len(e.Wire) > 0) {
-			t.Errorf("%v: source %q", e.Code, e.Source)
-		}
 	}
 	if !slices.IsSorted(codes) || len(slices.Compact(slices.Clone(codes))) != len(codes) {
 		t.Errorf("not in ascending order, or twice: %v", codes)
 	}
-	if declared := declaredCodes(t); !slices.Equal(codes, declared) {
-		t.Errorf("the catalogue has %v, the constants are %v", codes, declared)
+	for _, declared := range declaredCodes(t) {
+		if !slices.Contains(codes, declared) {
+			t.Errorf("the catalogue has no %v, of which there is a constant", declared)
+		}
 	}
 }
 
@@ -160,25 +165,25 @@ func TestCatalogueKeepsTheContract(t *testing.T) {
 		{UnknownError, true, []int{500}},
 		{FacadeNotInitialized, true, []int{503, 429}},
 		{APINotSupported, false, []int{404, 405}},
-		{DuplicateCommand, false, []int{409}},
+		{2005, false, []int{409}},
 		{CoreNotConfigured, true, []int{500}},
 		{MissingParameter, true, []int{400}},
 		{InvalidParameter, true, []int{400, 413, 415, 422}},
-		{NoInternet, true, []int{502, 504}},
+		{2202, true, []int{502, 504}},
 		{AuthenticationRequired, false, []int{401, 403}},
-		{InvalidSMSCode, false, []int{422}},
+		{2305, false, []int{422}},
 		{AccessRefused, true, []int{403, 429, 423}},
-		{VersionError, true, []int{502}},
-		{AccountBlocked, true, []int{423}},
+		{2309, true, []int{502}},
+		{2310, true, []int{423}},
 		{StateNotCorrect, true, []int{409}},
-		{UnknownDevice, true, []int{404}},
-		{ActivationRequired, true, []int{409}},
-		{NoService, true, []int{409}},
-		{PasswordReused, false, []int{409}},
+		{2312, true, []int{404}},
+		{2313, true, []int{409}},
+		{2314, true, []int{409}},
+		{2315, false, []int{409}},
 		{PostSyncFailed, true, []int{502}},
-		{ForbiddenOperation, true, []int{403}},
+		{2317, true, []int{403}},
 		{QuotaReached, false, []int{409, 429}},
-		{AlreadyEnrolled, false, []int{409}},
+		{2349, false, []int{409}},
 	}
 	if len(want) != len(All()) {
 		t.Errorf("%d codes, want %d", len(All()), len(want))
@@ -199,23 +204,23 @@ func TestCatalogueKeepsTheContract(t *testing.T) {
 // inWebo's refusals, by docs/protocol.md §7.
 func TestEveryRefusalHasItsCode(t *testing.T) {
 	for refusal, want := range map[string][]Code{
-		"NOK:CODE":          {InvalidSMSCode},
+		"NOK:CODE":          {2305},
 		"NOK:SN":            {UnknownError, InvalidParameter},
 		"NOK:ACCESS":        {AccessRefused, PostSyncFailed},
-		"NOK:VERSION":       {VersionError},
-		"NOK:NOK_BLOCKED":   {AccountBlocked},
-		"NOK:BLOCKED":       {AccountBlocked},
+		"NOK:VERSION":       {2309},
+		"NOK:NOK_BLOCKED":   {2310},
+		"NOK:BLOCKED":       {2310},
 		"NOK:STATE":         {StateNotCorrect, PostSyncFailed},
-		"NOK:NODEVICE":      {UnknownDevice},
-		"NOK:NOCA":          {ActivationRequired},
-		"NOK:NOSRV":         {NoService},
-		"NOK:PINREUSED":     {PasswordReused},
+		"NOK:NODEVICE":      {2312},
+		"NOK:NOCA":          {2313},
+		"NOK:NOSRV":         {2314},
+		"NOK:PINREUSED":     {2315},
 		"NOK:SYNCHROFAILED": {PostSyncFailed},
-		"NOK:FORBIDDEN":     {PostSyncFailed, ForbiddenOperation},
+		"NOK:FORBIDDEN":     {PostSyncFailed, 2317},
 		"NOK:PINREFUSED":    {InvalidParameter},
 		"NOK:TIMEOUT":       {StateNotCorrect},
 		"NOK:MAXNBTOOLS":    {QuotaReached},
-		"NOK:BIOKEY":        {AccountBlocked},
+		"NOK:BIOKEY":        {2310},
 		"NOK:SAT":           {UnknownError},
 		"NOK:URL":           {UnknownError},
 		"NOK:ERR1":          {UnknownError},
@@ -236,7 +241,7 @@ func TestEveryRefusalHasItsCode(t *testing.T) {
 
 func TestLabelFor(t *testing.T) {
 	missing, _ := Lookup(MissingParameter)
-	blocked, _ := Lookup(AccountBlocked)
+	blocked, _ := Lookup(2310)
 	long := strings.Repeat("x", 64)
 	for _, tt := range []struct {
 		entry           Entry
@@ -265,11 +270,11 @@ func TestLabelFor(t *testing.T) {
 }
 
 func TestCodeIsANumberInJSON(t *testing.T) {
-	got, err := json.Marshal(map[string]any{"code": AccountBlocked})
+	got, err := json.Marshal(map[string]any{"code": Code(2310)})
 	if err != nil || string(got) != `{"code":2310}` {
 		t.Errorf("%s, %v", got, err)
 	}
-	if s := AccountBlocked.String() + OK.String(); s != "23100" {
+	if s := Code(2310).String() + OK.String(); s != "23100" {
 		t.Errorf("as text: %q", s)
 	}
 }
