@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // installationSettings begin the names of the variables that say where an installation keeps its devices and whom it talks to.
@@ -54,11 +56,9 @@ func makeDevStore(environ []string) (string, error) {
 	if err == nil {
 		return dir, nil
 	}
-	for _, entry := range environ {
-		if installed, ok := strings.CutPrefix(entry, "PIMSD_DATA_DIR="); ok {
-			if dir, err := os.MkdirTemp(installed, "pimsd-dev-"); err == nil {
-				return dir, nil
-			}
+	if installed, given := input.LookupEnv(environ, "PIMSD_DATA_DIR"); given {
+		if dir, err := os.MkdirTemp(installed, "pimsd-dev-"); err == nil {
+			return dir, nil
 		}
 	}
 	return "", fmt.Errorf("make a temporary data directory: %w; name a folder that can be written to with --data-dir", err)

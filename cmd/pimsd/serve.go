@@ -6,13 +6,12 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
 
@@ -76,13 +75,10 @@ const (
 // collectLess collects garbage less often than Go does by itself, unless the environment says how often. For that it returns bytes that
 // the caller keeps for as long as the service runs: they count as in use, and take no memory.
 func collectLess(environ []string) (room []byte) {
-	given := func(name string) bool {
-		return slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, name+"=") })
-	}
-	if !given("GOMEMLIMIT") {
+	if _, given := input.LookupEnv(environ, "GOMEMLIMIT"); !given {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	if !given("GOGC") {
+	if _, given := input.LookupEnv(environ, "GOGC"); !given {
 		room = make([]byte, garbageRoom)
 		returnPages(room)
 	}

@@ -186,14 +186,10 @@ func (l *loader) changedFlag(name string) *pflag.Flag {
 	return l.in.Flags.Lookup(name)
 }
 
-// environ returns the value of an environment variable; the last one counts.
+// environ returns the value of an environment variable; empty without one.
 func (l *loader) environ(name string) string {
-	for _, entry := range slices.Backward(l.in.Environ) {
-		if text, ok := strings.CutPrefix(entry, name+"="); ok {
-			return text
-		}
-	}
-	return ""
+	text, _ := input.LookupEnv(l.in.Environ, name)
+	return text
 }
 
 // resolveDataDir chooses the data directory when none is set.

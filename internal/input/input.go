@@ -11,6 +11,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,6 +47,17 @@ func trimEnd[T string | []byte](text T) T {
 		}
 	}
 	return text[:end]
+}
+
+// LookupEnv returns the value of a variable of the environment, and whether it is there. environ is as os.Environ returns it; the last
+// entry of a name counts.
+func LookupEnv(environ []string, name string) (value string, ok bool) {
+	for _, entry := range slices.Backward(environ) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 // ReadFile returns the content of the file at path, which may have up to limit bytes, as it is: the caller trims it.

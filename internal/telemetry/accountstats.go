@@ -17,23 +17,18 @@ type AccountStats struct {
 // WatchAccountStats publishes what the function that it returns is called with. It is called once. Before the first count, and of what
 // was not counted, the metrics say NaN, which alerts on nothing.
 func (m *Metrics) WatchAccountStats(conditions []string) (set func(AccountStats)) {
-	accounts := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	accounts := m.add.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "pimsd_accounts",
 		Help: "Accounts by a condition that holds of them, as counted last; one account may be counted under several.",
 	}, []string{"condition"})
 	for _, condition := range conditions {
 		accounts.WithLabelValues(condition).Set(math.NaN())
 	}
-	expiry := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "pimsd_api_key_next_expiry_timestamp_seconds",
-		Help: "When the API key that expires first does, in seconds since 1970; +Inf when none does, NaN before the first count.",
-	})
+	expiry := m.gauge("pimsd_api_key_next_expiry_timestamp_seconds",
+		"When the API key that expires first does, in seconds since 1970; +Inf when none does, NaN before the first count.")
 	expiry.Set(math.NaN())
-	counted := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "pimsd_census_timestamp_seconds",
-		Help: "When accounts and keys were counted last, in seconds since 1970; 0 before the first time.",
-	})
-	m.registry.MustRegister(accounts, expiry, counted)
+	counted := m.gauge("pimsd_census_timestamp_seconds",
+		"When accounts and keys were counted last, in seconds since 1970; 0 before the first time.")
 	return func(c AccountStats) {
 		for _, condition := range conditions {
 			accounts.WithLabelValues(condition).Set(float64(c.Accounts[condition]))

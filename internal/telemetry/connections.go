@@ -12,22 +12,20 @@ type Connections struct {
 // WatchConnections publishes the connections of a listener, which is called once for each.
 func (m *Metrics) WatchConnections(listener string) Connections {
 	labels := prometheus.Labels{"listener": listener}
-	c := Connections{
-		open: prometheus.NewGauge(prometheus.GaugeOpts{
+	return Connections{
+		open: m.add.NewGauge(prometheus.GaugeOpts{
 			Name: "pimsd_connections", ConstLabels: labels,
 			Help: "Open connections, by listener.",
 		}),
-		shed: prometheus.NewCounter(prometheus.CounterOpts{
+		shed: m.add.NewCounter(prometheus.CounterOpts{
 			Name: "pimsd_connections_shed_total", ConstLabels: labels,
 			Help: "Connections without a request that were closed for new ones, since the listener had all that it may have.",
 		}),
-		failed: prometheus.NewCounter(prometheus.CounterOpts{
+		failed: m.add.NewCounter(prometheus.CounterOpts{
 			Name: "pimsd_accept_errors_total", ConstLabels: labels,
 			Help: "Connections that could not be accepted.",
 		}),
 	}
-	m.registry.MustRegister(c.open, c.shed, c.failed)
-	return c
 }
 
 // Changed counts connections that were opened, or, below 0, closed.

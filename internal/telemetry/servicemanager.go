@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // ServiceManager receives the state of the service, as sd_notify(3) describes: over the socket that systemd names in the environment
@@ -21,27 +22,19 @@ type ServiceManager struct {
 // ServiceManagerOf returns the service manager that systemd has named in the environment of the process with that id; nil when it
 // has named none.
 func ServiceManagerOf(environ []string, pid int) *ServiceManager {
-	address := lookup(environ, "NOTIFY_SOCKET")
+	address, _ := input.LookupEnv(environ, "NOTIFY_SOCKET")
 	if address == "" {
 		return nil
 	}
 	s := &ServiceManager{address: address}
-	if of := lookup(environ, "WATCHDOG_PID"); of != "" && of != strconv.Itoa(pid) {
+	if of, _ := input.LookupEnv(environ, "WATCHDOG_PID"); of != "" && of != strconv.Itoa(pid) {
 		return s
 	}
-	if µs, err := strconv.ParseInt(lookup(environ, "WATCHDOG_USEC"), 10, 64); err == nil && µs > 0 {
+	every, _ := input.LookupEnv(environ, "WATCHDOG_USEC")
+	if µs, err := strconv.ParseInt(every, 10, 64); err == nil && µs > 0 {
 		s.watchdog = time.Duration(µs) * time.Microsecond
 	}
 	return s
-}
-
-func lookup(environ []string, name string) string {
-	for _, entry := range slices.Backward(environ) {
-		if value, ok := strings.CutPrefix(entry, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // Interval is how often Alive must be called: half of what systemd waits before it ends the service; 0 when it does not wait.
