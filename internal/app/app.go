@@ -36,7 +36,6 @@ type App struct {
 	lines       *requestLines
 	keyring     *keyringWatch
 	watched     *storeWatch
-	epoch       *epochWatch
 	certificate *certificate // nil: no TLS
 	api, ops    *listener
 
@@ -84,8 +83,6 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.keyring = newKeyringWatch(a.Core, logger)
 	metrics.WatchSealingKeys(a.keyring.usable)
 	a.watched = newStoreWatch(a.Store, metrics, logger)
-	a.epoch = &epochWatch{store: a.Store, logger: logger}
-	metrics.WatchEpoch(a.epoch.number)
 	metrics.WatchUnreadAnswers(a.Store.CountUnreadAnswers)
 	a.denied = newDeniedCallers(a.Store, logger, metrics)
 	metrics.ExpectRefusedCallers(lineRecorded, lineDropped, lineFailed)
@@ -156,7 +153,6 @@ func (a *App) Run(ctx context.Context) error {
 	a.inBackground(ctx, taskKeyUses, a.followKeys)
 	a.inBackground(ctx, taskSealingKeys, a.keyring.run)
 	a.inBackground(ctx, taskStoreWatch, a.watched.run)
-	a.inBackground(ctx, taskDoubtEpoch, a.epoch.run)
 	if a.certificate != nil {
 		a.inBackground(ctx, taskCertificate, a.certificate.run)
 	}

@@ -21,7 +21,6 @@ const (
 	taskKeyUses        = "key_uses"
 	taskSealingKeys    = "sealing_keys"
 	taskStoreWatch     = "store_watch"
-	taskDoubtEpoch     = "doubt_epoch"
 	taskCertificate    = "certificate"
 	taskAccountStats   = "census"
 	taskWatchdog       = "watchdog"
@@ -31,7 +30,7 @@ const (
 
 func tasks() []string {
 	return []string{
-		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch, taskDoubtEpoch,
+		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch,
 		taskCertificate, taskAccountStats, taskWatchdog, taskOperators, taskListener,
 	}
 }
@@ -112,14 +111,20 @@ func (a *App) recovering(task string, next http.Handler) http.Handler {
 
 // every calls check at once, and again at each interval until ctx ends.
 func every(ctx context.Context, interval time.Duration, check func(context.Context)) {
+	check(ctx)
+	afterEach(ctx, interval, check)
+}
+
+// afterEach calls check after each interval until ctx ends.
+func afterEach(ctx context.Context, interval time.Duration, check func(context.Context)) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		check(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			check(ctx)
 		}
 	}
 }

@@ -43,16 +43,7 @@ const keyFlush = time.Minute
 
 // followKeys has the store note when keys were last used, from time to time until ctx ends.
 func (a *App) followKeys(ctx context.Context) {
-	tick := time.NewTicker(keyFlush)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			a.flushKeys(storeTimeout)
-		case <-ctx.Done():
-			return
-		}
-	}
+	afterEach(ctx, keyFlush, func(context.Context) { a.flushKeys(storeTimeout) })
 }
 
 // flushKeys logs when the store does not take it, and returns no error: no call depends on it.

@@ -22,17 +22,8 @@ const (
 // cleanup removes stored responses and audit entries that are older than their retention, until ctx ends. The next round repeats what
 // failed.
 func (a *App) cleanup(ctx context.Context) {
-	ticker := time.NewTicker(cleanupInterval)
-	defer ticker.Stop()
 	var clock otp.StoreClock
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			a.cleanupOnce(ctx, &clock)
-		}
-	}
+	afterEach(ctx, cleanupInterval, func(ctx context.Context) { a.cleanupOnce(ctx, &clock) })
 }
 
 // cleanupOnce is one round of cleanup. Soon after a start it is not known whether the store's clock is right, and one that is ahead

@@ -65,15 +65,8 @@ func (l *requestLines) allows(e api.Event) bool {
 
 // run says from time to time how many lines were left out, until ctx ends.
 func (l *requestLines) run(ctx context.Context) {
-	ticker := time.NewTicker(leftOutInterval)
-	defer ticker.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-		}
-		l.logLeftOut()
-	}
+	afterEach(ctx, leftOutInterval, func(context.Context) { l.logLeftOut() })
+	l.logLeftOut()
 }
 
 func (l *requestLines) logLeftOut() {

@@ -25,23 +25,25 @@ type conditioned interface {
 // storeWatch checks, while the service runs, the condition of its store, and logs what operators should know about it.
 // The service goes on in any case.
 type storeWatch struct {
-	store conditioned // nil: it tells none
-	keys  interface {
-		CheckKeys(ctx context.Context) error
-	}
-	logger *zap.Logger
+	store    Store
+	embedded conditioned // the same store; nil: it reports no condition
+	logger   *zap.Logger
 
 	condition atomic.Pointer[sqlite.Condition] // nil before the first look
 	unnoticed atomic.Pointer[error]            // the last result of CheckKeys, if it is ErrChangesUnnoticed
-	logged    [conditionNotes]bool             // only run uses it
+
+	// Only run uses these.
+	logged [conditionNotes]bool
+	epoch  uint64 // the last epoch that was logged
 }
 
 // conditionNotes is how many things of a condition are logged, each once.
 const conditionNotes = 6
 
 func newStoreWatch(store Store, metrics *telemetry.Metrics, logger *zap.Logger) *storeWatch {
-	w := &storeWatch{keys: store, logger: logger}
-	if w.store, _ = store.(conditioned); w.store != nil {
+	w := &storeWatch{store: store, logger: logger}
+	metrics.WatchEpoch(w.number)
+	if w.embedded, _ = store.(conditioned); w.embedded != nil {
 		metrics.WatchEmbeddedStore(
 			func() uint64 { return w.current().ResponsesLost }, func() uint64 { return w.current().SettlesByScan },
 			func() int64 { return w.current().LogBytes }, func() time.Time { return w.current().LastBackup })
@@ -60,10 +62,11 @@ func (w *storeWatch) current() sqlite.Condition {
 // run looks again and again, until ctx ends.
 func (w *storeWatch) run(ctx context.Context) { every(ctx, storeWatchInterval, w.check) }
 
-// check looks at the API keys, and at the condition of a store that reports it.
+// check looks at the API keys, at the doubt epoch, and at the condition of a store that reports it.
 func (w *storeWatch) check(ctx context.Context) {
 	w.checkKeys(ctx)
-	if w.store != nil {
+	w.checkEpoch(ctx)
+	if w.embedded != nil {
 		w.checkCondition(ctx)
 	}
 }
@@ -72,7 +75,7 @@ func (w *storeWatch) check(ctx context.Context) {
 func (w *storeWatch) checkKeys(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	err := w.keys.CheckKeys(ctx)
+	err := w.store.CheckKeys(ctx)
 	switch unnoticed := errors.Is(err, authn.ErrChangesUnnoticed); {
 	case err == nil:
 		w.unnoticed.Store(nil)
@@ -81,9 +84,26 @@ func (w *storeWatch) checkKeys(ctx context.Context) {
 	}
 }
 
+// checkEpoch logs each epoch once per start of the service, except the first epoch, which no cause has raised. It logs nothing when the
+// store cannot be read, which readiness reports.
+func (w *storeWatch) checkEpoch(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	epoch, err := w.store.Epoch(ctx)
+	if err != nil || epoch.Number <= max(1, w.epoch) {
+		return
+	}
+	w.epoch = epoch.Number
+	fields := []zap.Field{zap.Uint64("epoch", epoch.Number), zap.String("cause", epoch.Cause), zap.Time("since", epoch.Since)}
+	if epoch.Cause == sqlite.ActionOlder {
+		fields = append(fields, zap.String("advice", "an older store "+adviceOnOlder))
+	}
+	w.logger.Warn("the doubt epoch was raised: each device is in doubt until inWebo accepts its next proof", fields...)
+}
+
 // checkCondition logs what is new, each kind once; a log that a reader keeps is logged again when it was good meanwhile.
 func (w *storeWatch) checkCondition(ctx context.Context) {
-	c := w.store.Condition(ctx)
+	c := w.embedded.Condition(ctx)
 	for i, found := range [conditionNotes]struct {
 		is   bool
 		note string
@@ -110,4 +130,15 @@ func (w *storeWatch) describe(context.Context) string {
 		notes = append(notes, (*err).Error())
 	}
 	return strings.Join(notes, "; ")
+}
+
+// adviceOnOlder is what follows from an older store that was put in the place of the newer one.
+const adviceOnOlder = "leaves each account one guess of its PIN until inWebo accepts one, because what was counted since is not known: " +
+	"disable accounts that were locked (pimsd account disable), revoke again the API keys that were revoked since (pimsd key list), and " +
+	"count the SMS activations since (pimsd account sms ACCOUNT --used N)"
+
+// number returns the doubt epoch of the store, for the metric.
+func (w *storeWatch) number(ctx context.Context) (int, error) {
+	epoch, err := w.store.Epoch(ctx)
+	return int(epoch.Number), err
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -17,6 +18,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
@@ -36,7 +38,7 @@ func TestTheConditionOfAStoreIsTold(t *testing.T) {
 	unverified := sqlite.Condition{Unverified: "the store was not closed, and is too large"}
 	looks := conditionsOfAStore{{}, damaged, damaged, worse, worse, {}, unverified, {LogIsKept: true}}
 	core, logs := observer.New(zap.InfoLevel)
-	w := &storeWatch{store: &looks, logger: zap.New(core)}
+	w := &storeWatch{embedded: &looks, logger: zap.New(core)}
 	want := [][]string{
 		1: {"a part of the store is damaged", "a response of a repeatable call"},
 		3: {"an answer of inWebo was stored without", "the store's write-ahead log grows"},
@@ -81,11 +83,14 @@ func TestTheServiceWatchesItsStore(t *testing.T) {
 }
 
 // keysOfAStore is a store whose look-ups of its triggers return one error after the other.
-type keysOfAStore []error
+type keysOfAStore struct {
+	Store
+	looks []error
+}
 
 func (k *keysOfAStore) CheckKeys(context.Context) error {
-	next := (*k)[0]
-	*k = (*k)[1:]
+	next := k.looks[0]
+	k.looks = k.looks[1:]
 	return next
 }
 
@@ -94,14 +99,14 @@ func (k *keysOfAStore) CheckKeys(context.Context) error {
 func TestStoreWatchFindsDroppedTrigger(t *testing.T) {
 	unread := errors.New("the store cannot be read")
 	missing := fmt.Errorf("pimsd.db: %w", authn.ErrChangesUnnoticed)
-	looks := keysOfAStore{nil, missing, unread, missing, nil, missing}
+	looks := keysOfAStore{looks: []error{nil, missing, unread, missing, nil, missing}}
 	core, logs := observer.New(zap.InfoLevel)
-	w := &storeWatch{keys: &looks, logger: zap.New(core)}
+	w := &storeWatch{store: &looks, logger: zap.New(core)}
 	for i, want := range []struct {
 		logged int
 		noted  bool
 	}{{}, {1, true}, {0, true}, {0, true}, {}, {1, true}} {
-		w.check(t.Context())
+		w.checkKeys(t.Context())
 		logged, note := len(logs.TakeAll()), w.describe(t.Context())
 		if noted := strings.Contains(note, "a trigger of the table api_key"); logged != want.logged || noted != want.noted {
 			t.Errorf("look %d logs %d lines, and /readyz?verbose says %q", i, logged, note)
@@ -125,5 +130,48 @@ func TestServiceFindsDroppedTrigger(t *testing.T) {
 	a.watched.checkKeys(t.Context())
 	if note := a.watched.describe(t.Context()); !strings.Contains(note, "a trigger of the table api_key") {
 		t.Errorf("/readyz?verbose would say %q", note)
+	}
+}
+
+// epochs is a store whose reads find one epoch after the other. Of number 0 there is none: the read fails.
+type epochs struct {
+	Store
+	reads []otp.Epoch
+}
+
+func (e *epochs) Epoch(context.Context) (otp.Epoch, error) {
+	next := e.reads[0]
+	e.reads = e.reads[1:]
+	if next.Number == 0 {
+		return otp.Epoch{}, errors.New("the store cannot be read")
+	}
+	return next, nil
+}
+
+func TestRaisedEpochIsLoggedOnceWithItsCause(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
+	restored := otp.Epoch{Number: 2, Since: since, Cause: "store-restore"}
+	promoted := otp.Epoch{Number: 3, Since: since, Cause: "promotion"}
+	older := otp.Epoch{Number: 4, Since: since, Cause: sqlite.ActionOlder}
+	found := epochs{reads: []otp.Epoch{{Number: 1}, restored, {}, restored, promoted, promoted, older}}
+	core, logs := observer.New(zap.InfoLevel)
+	w := &storeWatch{store: &found, logger: zap.New(core)}
+	for i, want := range []string{1: "store-restore", 4: "promotion", 6: "store-older"} {
+		w.checkEpoch(t.Context())
+		var got string
+		for _, entry := range logs.TakeAll() {
+			fields := entry.ContextMap()
+			got += fields["cause"].(string)
+			if number := fields["epoch"].(uint64); number < 2 || !fields["since"].(time.Time).Equal(since) {
+				t.Errorf("look %d logs %v", i, fields)
+			}
+			if _, advised := fields["advice"]; advised != (got == "store-older") {
+				t.Errorf("look %d logs %v", i, fields)
+			}
+		}
+		if got != want {
+			t.Errorf("look %d logs the cause %q, want %q", i, got, want)
+		}
 	}
 }

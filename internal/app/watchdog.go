@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -29,20 +28,13 @@ func (a *App) watchdog(ctx context.Context) {
 		return
 	}
 	client := &http.Client{Timeout: interval, Transport: &http.Transport{DisableKeepAlives: true}}
-	ticks := time.NewTicker(interval)
-	defer ticks.Stop()
-	for {
+	every(ctx, interval, func(ctx context.Context) {
 		if err := a.probeSelf(ctx, client); err != nil && ctx.Err() == nil {
 			a.logger.Error("the operators' listener does not answer: the watchdog is not told that the service lives", zap.Error(err))
 		} else {
 			a.logManagerError(a.manager.Alive())
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks.C:
-		}
-	}
+	})
 }
 
 func (a *App) probeSelf(ctx context.Context, client *http.Client) error {
