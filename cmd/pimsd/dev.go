@@ -113,7 +113,7 @@ func (d *dev) adapt(c *config.Config, simulator *inwebosim.Simulator) (err error
 	if c.Inwebo.URL, err = url.Parse(simulator.ProtocolURL()); err != nil {
 		return err
 	}
-	c.Ops.Try = true
+	c.Ops.Try, c.Maintenance = true, false
 	if !c.IsSet("quota.otps_per_day") {
 		c.Quota.OTPsPerDay = demoQuota
 	}

@@ -28,15 +28,14 @@ flags. SIGHUP makes it read its TLS certificate again.`,
 	}
 	return withConfig(p, cmd, useSettings, func(cmd *cobra.Command, c *config.Config) error {
 		defer runtime.KeepAlive(collectLess(p.environ))
-		if c.Maintenance {
-			return p.maintain(cmd.Context(), c)
-		}
 		a, err := app.New(cmd.Context(), c, p.log)
 		if err != nil {
 			return startError(cmd.Context(), err)
 		}
-		release := p.signals.Protect(a.StillStopping)
-		defer release()
+		if !c.Maintenance {
+			release := p.signals.Protect(a.StillStopping)
+			defer release()
+		}
 		p.signals.OnHangup(a.Reload)
 		a.ReportTo(telemetry.ServiceManagerOf(p.environ, os.Getpid()))
 		return a.Run(cmd.Context())
@@ -49,17 +48,6 @@ func startError(ctx context.Context, err error) error {
 		return err
 	}
 	return fmt.Errorf("startup was interrupted by a signal, and no call was taken: %w", err)
-}
-
-// maintain runs the service without a store.
-func (p process) maintain(ctx context.Context, c *config.Config) error {
-	m, err := app.NewMaintenance(ctx, c, p.log)
-	if err != nil {
-		return startError(ctx, err)
-	}
-	p.signals.OnHangup(m.Reload)
-	m.ReportTo(telemetry.ServiceManagerOf(p.environ, os.Getpid()))
-	return m.Run(ctx)
 }
 
 const (

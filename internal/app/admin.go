@@ -101,7 +101,7 @@ func (a *App) openAdmin(listener api.Config, accounts api.AdminAccounts, store a
 	times.write += api.MaxPoll
 	a.admin, err = openListener(listenerOptions{
 		setting: "admin.listen", bound: a.sockets.admin, handler: counted(a.metrics, a.adminAPI), timeouts: times,
-		connections: adminConnections, observe: a.watchConnections(a.metrics, "admin", adminConnections), logger: a.logger,
+		connections: adminConnections, observe: a.watchConnections("admin", adminConnections), logger: a.logger,
 	})
 	if err != nil {
 		return err

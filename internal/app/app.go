@@ -23,7 +23,7 @@ import (
 
 // App is a running pimsd. New binds its listeners, Run serves and stops.
 type App struct {
-	*Core
+	*Core // nil in maintenance
 
 	config      *config.Config
 	log         *telemetry.Log
@@ -51,35 +51,54 @@ type App struct {
 	accountStats    atomic.Pointer[telemetry.AccountStats] // nil: accounts are not counted yet
 }
 
-// New binds both listeners and then builds everything. While it opens the store, operators are told that the service is not ready, and
+// New binds the listeners and then builds everything. While it opens the store, operators are told that the service is not ready, and
 // callers are refused; nothing else is answered before Run. The log goes to w. What it opened is closed again when it fails.
+//
+// In maintenance, the service opens no store and takes no calls: it answers each with code 2001. While it runs, commands that need the
+// service to be stopped can be run where the service runs, with its user, settings and volumes, and the supervisor of the process has
+// nothing to restart.
 func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error) {
 	log, err := newLog(c, w)
 	if err != nil {
 		return nil, err
 	}
-	logger := log.Logger
-	a := &App{config: c, log: log, logger: logger, lines: newRequestLines(logger)}
+	a := &App{
+		config: c, log: log, logger: log.Logger, lines: newRequestLines(log.Logger), metrics: telemetry.NewMetrics(Build().Version, codes()),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.closers.all())
 			log.Flush()
 		}
 	}()
-	if err = checkBefore(ctx, c); err != nil {
-		return nil, err
+	if !c.Maintenance {
+		if err = checkBefore(ctx, c); err != nil {
+			return nil, err
+		}
 	}
 	if a.sockets, err = bindSockets(ctx, c); err != nil {
 		return nil, err
 	}
 	a.closers.push("sockets", a.sockets.close)
-	metrics := telemetry.NewMetrics(Build().Version, codes())
-	metrics.ExpectPanics(tasks()...)
-	a.metrics = metrics
-	if err = a.openCore(ctx, metrics); err != nil {
+	a.metrics.ExpectPanics(tasks()...)
+	a.metrics.WatchLog(log.Dropped)
+	if c.Maintenance {
+		err = a.openMaintenance()
+	} else {
+		err = a.openService(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
-	metrics.WatchLog(log.Dropped)
+	return a, nil
+}
+
+// openService opens the store, and the listeners for what is built on it.
+func (a *App) openService(ctx context.Context) error {
+	metrics, logger := a.metrics, a.logger
+	if err := a.openCore(ctx); err != nil {
+		return err
+	}
 	a.keyring = newKeyringWatch(a.Core, logger)
 	metrics.WatchSealingKeys(a.keyring.usable)
 	a.watched = newStoreWatch(a.Store, metrics, logger)
@@ -87,23 +106,20 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 	a.denied = newDeniedCallers(a.Store, logger, metrics)
 	metrics.ExpectRefusedCallers(lineRecorded, lineDropped, lineFailed)
 	a.setAccountStats = metrics.WatchAccountStats(conditions())
-	if err = a.openOps(metrics); err != nil {
-		return nil, err
+	if err := a.openOps(); err != nil {
+		return err
 	}
-	if err = a.openAPI(ctx, metrics); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return a.openAPI(ctx)
 }
 
 // openCore opens the store and the domain on it.
-func (a *App) openCore(ctx context.Context, metrics *telemetry.Metrics) (err error) {
-	stop, err := a.answerWhileStarting(metrics)
+func (a *App) openCore(ctx context.Context) (err error) {
+	stop, err := a.answerWhileStarting()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if a.Core, err = OpenCore(ctx, a.config, true, observeMetrics(metrics, a.logger)); err != nil {
+	if a.Core, err = OpenCore(ctx, a.config, true, observeMetrics(a.metrics, a.logger)); err != nil {
 		return err
 	}
 	a.closers.push("store", a.Core.Close)
@@ -146,23 +162,25 @@ func (a *App) OpsAddress() string { return a.ops.address() }
 // Run serves until ctx ends or a listener fails, and then stops: it returns when nothing of the service runs any more.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 3)
-	a.inBackground(ctx, taskIssuerKeys, a.warmTokens)
-	a.inBackground(ctx, taskHousekeeping, a.cleanup)
-	a.inBackground(ctx, taskRefusedCallers, a.denied.run)
 	a.inBackground(ctx, taskRequestLines, a.lines.run)
-	a.inBackground(ctx, taskKeyUses, a.followKeys)
-	a.inBackground(ctx, taskSealingKeys, a.keyring.run)
-	a.inBackground(ctx, taskStoreWatch, a.watched.run)
 	if a.certificate != nil {
 		a.inBackground(ctx, taskCertificate, a.certificate.run)
 	}
-	a.inBackground(ctx, taskAccountStats, a.collectAccountStats)
+	if a.Core != nil {
+		a.inBackground(ctx, taskIssuerKeys, a.warmTokens)
+		a.inBackground(ctx, taskHousekeeping, a.cleanup)
+		a.inBackground(ctx, taskRefusedCallers, a.denied.run)
+		a.inBackground(ctx, taskKeyUses, a.followKeys)
+		a.inBackground(ctx, taskSealingKeys, a.keyring.run)
+		a.inBackground(ctx, taskStoreWatch, a.watched.run)
+		a.inBackground(ctx, taskAccountStats, a.collectAccountStats)
+	}
 	a.serveInBackground(a.ops, failed)
-	a.serveCallers(failed)
-	build := Build()
-	a.logger.Info("serving", zap.String("version", build.Version), zap.String("revision", build.Revision),
-		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()), zap.String("admin", a.AdminAddress()))
-	a.logManagerError(a.manager.Ready("serving at " + a.APIAddress()))
+	a.serveInBackground(a.api, failed)
+	if a.admin != nil {
+		a.serveInBackground(a.admin, failed)
+	}
+	a.logServing()
 	a.inBackground(ctx, taskWatchdog, a.watchdog)
 	select {
 	case <-ctx.Done():
@@ -172,12 +190,20 @@ func (a *App) Run(ctx context.Context) error {
 	}
 }
 
-// serveCallers answers at the listeners that callers reach.
-func (a *App) serveCallers(failed chan<- error) {
-	a.serveInBackground(a.api, failed)
-	if a.admin != nil {
-		a.serveInBackground(a.admin, failed)
+// logServing logs that the service serves, and tells it to the service manager.
+func (a *App) logServing() {
+	build := Build()
+	fields := []zap.Field{
+		zap.String("version", build.Version), zap.String("revision", build.Revision),
+		zap.String("listen", a.APIAddress()), zap.String("ops", a.OpsAddress()), zap.String("admin", a.AdminAddress()),
 	}
+	if a.Core == nil {
+		a.logger.Warn(errMaintenance.Error(), fields...)
+		a.logManagerError(a.manager.Ready("in maintenance"))
+		return
+	}
+	a.logger.Info("serving", fields...)
+	a.logManagerError(a.manager.Ready("serving at " + a.APIAddress()))
 }
 
 // closeConnections makes every answer to callers the last one of its connection.
@@ -207,6 +233,17 @@ func (a *App) stop(why error) error {
 	a.stopping.Store(true)
 	a.logger.Info("stopping", zap.Error(why))
 	a.logManagerError(a.manager.Stopping("waiting for conversations with inWebo to end"))
+	if a.Core != nil {
+		a.endConversations(why)
+	}
+	err := errors.Join(why, a.closers.all())
+	a.logger.Info("stopped", zap.Error(err))
+	a.log.Flush()
+	return err
+}
+
+// endConversations refuses new calls, after a delay unless a listener has failed, and waits until those under way are stored.
+func (a *App) endConversations(why error) {
 	a.closeConnections()
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
@@ -218,8 +255,4 @@ func (a *App) stop(why error) error {
 	for _, account := range a.OTP.Drain(limit) {
 		a.logger.Error("gave up storing how a conversation ended: the device is in doubt", zap.String("account", string(account)))
 	}
-	err := errors.Join(why, a.closers.all())
-	a.logger.Info("stopped", zap.Error(err))
-	a.log.Flush()
-	return err
 }

@@ -30,8 +30,8 @@ func opsTimeouts() timeouts {
 	return timeouts{header: opsReadTimeout, read: opsReadTimeout, write: opsWriteTimeout, idle: opsIdleTimeout}
 }
 
-func (a *App) openOps(metrics *telemetry.Metrics) error {
-	return a.listenOps(metrics, telemetry.OpsHandler(metrics,
+func (a *App) openOps() error {
+	return a.listenOps(telemetry.OpsHandler(a.metrics,
 		telemetry.Check{Name: "serving", Ready: a.serving},
 		telemetry.Check{Name: "store", Ready: a.Store.Writable, Note: a.doubts},
 		telemetry.Check{Name: "store's condition", Ready: alwaysReady, Note: a.watched.describe},
@@ -41,11 +41,11 @@ func (a *App) openOps(metrics *telemetry.Metrics) error {
 }
 
 // listenOps opens the operators' listener for the handler.
-func (a *App) listenOps(metrics *telemetry.Metrics, handler http.Handler) (err error) {
+func (a *App) listenOps(handler http.Handler) (err error) {
 	handler = a.named(a.withDocs(handler))
 	a.ops, err = openListener(listenerOptions{
 		setting: "ops.listen", bound: a.sockets.ops, handler: a.recovering(taskOperators, handler), timeouts: opsTimeouts(),
-		connections: opsConnections, observe: a.watchConnections(metrics, "ops", opsConnections), logger: a.logger,
+		connections: opsConnections, observe: a.watchConnections("ops", opsConnections), logger: a.logger,
 	})
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (a *App) named(handler http.Handler) http.Handler {
 // callerBurst is how many times the requests of a second a caller may send at once after a pause.
 const callerBurst = 10
 
-func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err error) {
+func (a *App) openAPI(ctx context.Context) (err error) {
 	callers, err := a.callers()
 	if err != nil {
 		return err
@@ -82,14 +82,14 @@ func (a *App) openAPI(ctx context.Context, metrics *telemetry.Metrics) (err erro
 		Accounts:       a.OTP,
 		Callers:        callers,
 		Fingerprints:   a.Keyring.Body,
-		Observer:       requestObserver{a.logger, metrics, a.denied, metrics.WatchThrottles(throttles()), a.lines},
+		Observer:       requestObserver{a.logger, a.metrics, a.denied, a.metrics.WatchThrottles(throttles()), a.lines},
 		Contract:       openapi.Document(),
 		Gate:           admission.NewGate(load.InFlight, load.Waiting, load.Wait),
 		Rates:          admission.NewRates(load.CallerRate, callerBurst*load.CallerRate),
 		TrustedProxies: h.TrustedProxies,
 	}
 	a.callerAPI = api.New(listener)
-	if err := a.listenAPI(metrics); err != nil {
+	if err := a.listenAPI(); err != nil {
 		return err
 	}
 	listener.Callers = a.keys // no token administers anything
@@ -123,7 +123,7 @@ func ShownDataDir(c *config.Config) string {
 }
 
 // listenAPI opens the API's listener for a.callerAPI.
-func (a *App) listenAPI(metrics *telemetry.Metrics) error {
+func (a *App) listenAPI() error {
 	openFiles, err := openFileLimit()
 	if err != nil {
 		return err
@@ -133,14 +133,14 @@ func (a *App) listenAPI(metrics *telemetry.Metrics) error {
 		return err
 	}
 	a.api, err = openListener(listenerOptions{
-		setting: "listen", bound: a.sockets.api, handler: counted(metrics, a.callerAPI), timeouts: a.apiTimeouts(),
-		connections: most, observe: a.watchConnections(metrics, "api", most), logger: a.logger,
+		setting: "listen", bound: a.sockets.api, handler: counted(a.metrics, a.callerAPI), timeouts: a.apiTimeouts(),
+		connections: most, observe: a.watchConnections("api", most), logger: a.logger,
 	})
 	if err != nil {
 		return err
 	}
 	a.closers.push("API listener", a.api.close)
-	return a.openTLS(metrics)
+	return a.openTLS()
 }
 
 // apiTimeouts are those of the listeners that callers reach.
@@ -154,14 +154,14 @@ func (a *App) apiTimeouts() timeouts {
 }
 
 // openTLS makes the API's listener speak TLS, when a certificate is configured.
-func (a *App) openTLS(metrics *telemetry.Metrics) (err error) {
+func (a *App) openTLS() (err error) {
 	if a.config.TLS.CertFile == "" {
 		return nil
 	}
 	if a.certificate, err = openCertificate(a.config.TLS, a.logger); err != nil {
 		return err
 	}
-	metrics.WatchCertificate(a.certificate.expiry)
+	a.metrics.WatchCertificate(a.certificate.expiry)
 	a.api.secure(a.certificate.config())
 	return nil
 }
@@ -181,8 +181,8 @@ func counted(metrics *telemetry.Metrics, next http.Handler) http.Handler {
 const connectionLogInterval = 10 * time.Second
 
 // watchConnections returns what counts and logs the connections of a listener.
-func (a *App) watchConnections(metrics *telemetry.Metrics, listener string, limit int) func(connectionEvent) {
-	counts := metrics.WatchConnections(listener)
+func (a *App) watchConnections(listener string, limit int) func(connectionEvent) {
+	counts := a.metrics.WatchConnections(listener)
 	full, failed := admission.NewLimiter(connectionLogInterval, 1), admission.NewLimiter(connectionLogInterval, 1)
 	return func(e connectionEvent) {
 		switch {

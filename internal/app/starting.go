@@ -19,9 +19,9 @@ var errStarting = errors.New("the service is starting: its store is being opened
 // answerWhileStarting answers at the bound addresses while the store is opened: operators are told that the service is alive and not
 // ready, and connections of callers are closed at once. Otherwise both would wait without an answer. stop ends it, and leaves the
 // sockets as they were.
-func (a *App) answerWhileStarting(metrics *telemetry.Metrics) (stop func() error, err error) {
+func (a *App) answerWhileStarting() (stop func() error, err error) {
 	ready := func(context.Context) error { return errStarting }
-	handler := telemetry.WithHeader(startsHeader, "true", telemetry.OpsHandler(metrics, telemetry.Check{Name: "serving", Ready: ready}))
+	handler := telemetry.WithHeader(startsHeader, "true", telemetry.OpsHandler(a.metrics, telemetry.Check{Name: "serving", Ready: ready}))
 	ops, listeners := &pausableListener{Listener: a.sockets.ops}, []*pausableListener{{Listener: a.sockets.api}}
 	if a.sockets.admin != nil {
 		listeners = append(listeners, &pausableListener{Listener: a.sockets.admin})
