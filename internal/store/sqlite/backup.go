@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -59,7 +58,7 @@ func (s *Store) OpenBackup(ctx context.Context, report func(done, total int64)) 
 }
 
 // copyTo makes a checked copy of the store. The file is open, and no other process makes a copy under its name before it is closed.
-func (s *Store) copyTo(ctx context.Context, partial string, report func(done, total int64)) (_ *os.File, err error) {
+func (s *Store) copyTo(ctx context.Context, partial string, report func(done, total int64)) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, backupTimeout)
 	defer cancel()
 	c, err := openReadOnly(s.writer.path, withLog)
@@ -67,7 +66,6 @@ func (s *Store) copyTo(ctx context.Context, partial string, report func(done, to
 		return nil, err
 	}
 	defer c.Close() //nolint:errcheck // it was only read
-	defer c.interruptedBy(ctx)()
 	total, _, err := one(c, (*row).integer, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
 	if err != nil {
 		return nil, s.readError("look how large the store is", err)
@@ -75,29 +73,39 @@ func (s *Store) copyTo(ctx context.Context, partial string, report func(done, to
 	if err := checkRoom(filepath.Dir(partial), "a copy of the store", total+largestReserve); err != nil {
 		return nil, err
 	}
-	file, err := openPartial(partial)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, removePartial(partial), file.Close())
-		}
-	}()
-	stop := reportGrowth(file, total, report)
-	err = c.copyInto(partial)
+	stop := reportGrowth(partial, total, report)
+	file, err := c.copyTo(ctx, partial)
 	stop()
 	if err != nil {
 		return nil, s.readError("copy the store", err)
 	}
 	if _, err := builtIn().checkCopy(ctx, partial, asWritten); err != nil {
-		return nil, fmt.Errorf("the copy is not good: %w", err)
+		return nil, errors.Join(fmt.Errorf("the copy is not good: %w", err), removePartial(partial), file.Close())
 	}
-	return file, file.Sync()
+	return file, nil
 }
 
-// reportGrowth calls report every few seconds, until stop is called.
-func reportGrowth(file *os.File, total int64, report func(done, total int64)) (stop func()) {
+// copyTo writes a copy of the database to a new file that only its owner can read, and syncs it, which SQLite leaves to us. The file is
+// open, and no other process makes a copy under its name before it is closed.
+func (c *conn) copyTo(ctx context.Context, partial string) (*os.File, error) {
+	file, err := openPartial(partial)
+	if err != nil {
+		return nil, err
+	}
+	end := c.interruptedBy(ctx)
+	_, err = c.exec("VACUUM INTO ?", partial) // which writes into a file that is there as long as it is empty
+	end()
+	if err == nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		return nil, errors.Join(err, removePartial(partial), file.Close())
+	}
+	return file, nil
+}
+
+// reportGrowth calls report with the size of a file every few seconds, until stop is called.
+func reportGrowth(path string, total int64, report func(done, total int64)) (stop func()) {
 	const interval = 2 * time.Second
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -109,7 +117,7 @@ func reportGrowth(file *os.File, total int64, report func(done, total int64)) (s
 			case <-quit:
 				return
 			case <-ticks.C:
-				if info, err := file.Stat(); err == nil {
+				if info, err := os.Stat(path); err == nil {
 					report(info.Size(), total)
 				}
 			}
@@ -175,56 +183,17 @@ func (m migrations) checkOpenCopy(ctx context.Context, c *conn, path string) (ve
 }
 
 // backUp writes a copy of the database into the same folder, named by its version and the time, and durable when it returns nil.
-// A copy that is not whole never has that name, and those of processes that died are removed: a service that is killed and
-// starts again and again must not fill the disk. The caller must have the database exclusively.
+// A copy that is not whole never has that name, and the next one takes its place: a service that is killed and starts again and again
+// must not fill the disk. The caller must have the database exclusively.
 func backUp(ctx context.Context, c *conn, path string, version int) (name string, err error) {
-	name = fmt.Sprintf("%s%s%d-%s", path, backupSuffix, version, now().Format("20060102T150405Z"))
-	partial := name + partialSuffix
-	removeAbandoned(path)
-	if err := writeCopy(ctx, c, partial); err != nil {
-		_ = os.Remove(partial) // what is left of it is told from a backup by its name
+	file, err := c.copyTo(ctx, path+".backup"+partialSuffix)
+	if err != nil {
 		return "", err
 	}
-	if err := os.Rename(partial, name); err != nil {
+	defer file.Close() //nolint:errcheck // it is synced
+	name = fmt.Sprintf("%s.backup-v%d-%s", path, version, now().Format("20060102T150405Z"))
+	if err := os.Rename(file.Name(), name); err != nil {
 		return "", err
 	}
 	return name, syncDirectory(filepath.Dir(path))
-}
-
-// What follows the name of the database in that of a backup, before its version, and what ends the name of one that is not whole.
-const (
-	backupSuffix  = ".backup-v"
-	partialSuffix = ".partial"
-)
-
-// removeAbandoned removes the copies that are not whole. One that cannot be removed is left to the next backup.
-func removeAbandoned(path string) {
-	dir, prefix := filepath.Dir(path), filepath.Base(path)+backupSuffix
-	entries, _ := os.ReadDir(dir) // the backup will say what is wrong with the directory
-	for _, entry := range entries {
-		if name := entry.Name(); strings.HasPrefix(name, prefix) && strings.HasSuffix(name, partialSuffix) {
-			_ = os.Remove(filepath.Join(dir, name))
-		}
-	}
-}
-
-// writeCopy makes a file with a copy of the database in it, and syncs it, which SQLite leaves to us. SQLite writes into
-// a file that is there as long as it is empty; made here, only its owner can read it.
-func writeCopy(ctx context.Context, c *conn, path string) (err error) {
-	defer c.interruptedBy(ctx)()
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := c.copyInto(path); err != nil {
-		return err
-	}
-	return file.Sync()
-}
-
-// copyInto copies the database into a file, which must be empty.
-func (c *conn) copyInto(path string) error {
-	_, err := c.exec("VACUUM INTO ?", path)
-	return err
 }

@@ -53,7 +53,7 @@ func TestProgressOfBackup(t *testing.T) {
 		defer file.Close()
 		must(t, file.Truncate(3))
 		var reports [][2]int64
-		stop := reportGrowth(file, 10, func(done, total int64) { reports = append(reports, [2]int64{done, total}) })
+		stop := reportGrowth(file.Name(), 10, func(done, total int64) { reports = append(reports, [2]int64{done, total}) })
 		time.Sleep(5 * time.Second) // by the clock of the test
 		stop()
 		if want := [][2]int64{{3, 10}, {3, 10}}; !slices.Equal(reports, want) {
@@ -84,22 +84,12 @@ func TestCopyThatEnds(t *testing.T) {
 	defer c.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := writeCopy(ctx, c, filepath.Join(t.TempDir(), "copy")); !errors.Is(err, context.Canceled) {
+	dir := t.TempDir()
+	if _, err := c.copyTo(ctx, filepath.Join(dir, "copy")); !errors.Is(err, context.Canceled) {
 		t.Errorf("it returns %v", err)
 	}
-}
-
-// Of the files next to a database, those that killed migrations have left are removed, and no other.
-func TestAbandonedCopiesAreRemoved(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	kept := []string{FileName, FileName + ".backup-v1-20260101T000000Z", FileName + ".received.partial"}
-	for _, name := range append(kept, FileName+".backup-v1-20260102T000000Z.partial") {
-		writeFile(t, dir, name, "")
-	}
-	removeAbandoned(filepath.Join(dir, FileName))
-	if got := namesIn(t, dir); !slices.Equal(got, kept) {
-		t.Errorf("left is %v, want %v", got, kept)
+	if left := namesIn(t, dir); len(left) != 0 {
+		t.Errorf("it leaves %v", left)
 	}
 }
 

@@ -66,6 +66,9 @@ func NewReceived(dir string) (*os.File, error) {
 	return openPartial(filepath.Join(dir, FileName+".received"+partialSuffix))
 }
 
+// partialSuffix ends the name of a file that is not whole.
+const partialSuffix = ".partial"
+
 func removePartial(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -199,7 +199,7 @@ func (r *Replacement) build(ctx context.Context) error {
 	if err := checkRoom(filepath.Dir(r.path), "a copy of the store", info.Size()+largestReserve); err != nil {
 		return err
 	}
-	if err := copyDatabase(ctx, r.backup, r.howToRead(), r.temp); err != nil {
+	if err := r.copyBackup(ctx); err != nil {
 		return fmt.Errorf("copy the backup into the data directory: %w", err)
 	}
 	pragmas := []pragma{{"journal_mode", "MEMORY", "memory"}, {"temp_store", "MEMORY", "2"}, {"synchronous", "OFF", "0"}}
@@ -214,20 +214,17 @@ func (r *Replacement) build(ctx context.Context) error {
 	return r.conn.script("PRAGMA new.journal_mode = MEMORY; PRAGMA new.synchronous = OFF")
 }
 
-// copyDatabase copies a database into a new file that only its owner can read.
-func copyDatabase(ctx context.Context, from, how, to string) error {
-	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer file.Close() //nolint:errcheck // SQLite writes it
-	c, err := openReadOnly(from, how)
+func (r *Replacement) copyBackup(ctx context.Context) error {
+	c, err := openReadOnly(r.backup, r.howToRead())
 	if err != nil {
 		return err
 	}
 	defer c.Close() //nolint:errcheck // it was only read
-	defer c.interruptedBy(ctx)()
-	return c.copyInto(to)
+	file, err := c.copyTo(ctx, r.temp)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // compareStores returns ErrUnreadable when the replaced database is not the store that the backup was made of.

@@ -66,7 +66,7 @@ func TestMigrationFilesAreNumberedWithoutGaps(t *testing.T) {
 func TestMigrated(t *testing.T) {
 	t.Parallel()
 	dir := oldStore(t)
-	abandoned := filepath.Join(dir, FileName+".backup-v1-20260101T000000Z.partial") // by a process that was killed
+	abandoned := filepath.Join(dir, FileName+".backup"+partialSuffix) // by a process that was killed
 	if err := os.WriteFile(abandoned, []byte("half of it"), 0o600); err != nil {
 		t.Fatal(err)
 	}
