@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -89,15 +90,11 @@ func (s *Store) findDamage(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	found, err := runWithin(ctx, func() (string, error) {
-		c, err := openReadOnly(s.writer.path, "")
-		if err != nil {
-			return "", err
+		damage, complete, err := Verify(ctx, filepath.Dir(s.writer.path))
+		if damage == "" && !complete {
+			err = errors.Join(err, ctx.Err())
 		}
-		defer c.Close() //nolint:errcheck // it was only read
-		if found, err := quickCheck(ctx, c, ""); err == nil {
-			return found, nil
-		}
-		return checkEachTable(ctx, c)
+		return damage, err
 	})
 	switch {
 	case err != nil:
@@ -108,12 +105,14 @@ func (s *Store) findDamage(ctx context.Context) string {
 	return "the store is damaged: " + found
 }
 
-// checkEachTable is quickCheck where that cannot go on: one table after the other.
-func checkEachTable(ctx context.Context, c *conn) (damage string, err error) {
-	tables, err := all(c, readName, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+// checkTables is quickCheck of one table after the other. What was not looked at when ctx ends is not damaged: to be slow is no damage.
+func checkTables(ctx context.Context, c *conn, tables []string) (damage string) {
 	var found []string
 	for _, table := range tables {
 		damage, err := quickCheck(ctx, c, "('"+table+"')")
+		if ctx.Err() != nil {
+			break
+		}
 		if err != nil {
 			damage = "table " + table + ": " + err.Error()
 		}
@@ -121,7 +120,7 @@ func checkEachTable(ctx context.Context, c *conn) (damage string, err error) {
 			found = append(found, damage)
 		}
 	}
-	return strings.Join(found, "; "), err
+	return strings.Join(found, "; ")
 }
 
 // treePattern finds the number by which SQLite names a table or an index that is damaged: that of its root page.

@@ -126,23 +126,15 @@ func findOrMakeDatabase(dir string) (string, error) {
 	return path, makeFile(path)
 }
 
-// makeDirectory makes the data directory durably, or finds it empty.
+// makeDirectory makes the data directory durably, unless it is there.
 func makeDirectory(dir string) error {
 	switch err := os.Mkdir(dir, 0o700); {
-	case err == nil:
-		if err := syncDirectory(filepath.Dir(dir)); err != nil {
-			return err
-		}
-	case errors.Is(err, fs.ErrNotExist):
-		return errNoParent(dir)
-	case !errors.Is(err, fs.ErrExist):
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	return checkContents(dir)
-}
-
-func errNoParent(dir string) error {
-	return fmt.Errorf("the data directory cannot be made, %s is not there: make it, or correct PIMSD_DATA_DIR", filepath.Dir(dir))
+	return syncDirectory(filepath.Dir(dir))
 }
 
 // checkContents refuses a directory in which no store may be made: one that is not empty, or on a file system that cannot carry it.

@@ -44,21 +44,15 @@ func checkMigration(ctx context.Context, path string) error {
 	return cmp.Or(checkMayWrite(filepath.Dir(path)), checkRoomToMigrate(path))
 }
 
-// checkPlace returns why no store could be made in a directory that has none.
+// checkPlace returns why no store could be made in a directory that has none, and that checkDirectory accepts.
 func checkPlace(dir string) error {
 	path, err := databasePath(dir)
 	if err != nil {
 		return err
 	}
 	dir = filepath.Dir(path)
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if !isThere(dir) {
 		return checkParent(dir)
-	case err != nil:
-		return fmt.Errorf("look for the data directory: %w", err)
-	case !info.IsDir():
-		return fmt.Errorf("%s is not a directory: remove it, or name another one in PIMSD_DATA_DIR", dir)
 	}
 	if err := checkContents(dir); err != nil {
 		return err
@@ -68,14 +62,11 @@ func checkPlace(dir string) error {
 
 // checkParent returns why a data directory that is missing could not be made.
 func checkParent(dir string) error {
-	if _, err := os.Lstat(dir); err == nil {
-		return fmt.Errorf("%s is a symbolic link to nothing: make its target, or correct PIMSD_DATA_DIR", dir)
-	}
 	parent := filepath.Dir(dir)
 	info, err := os.Stat(parent)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return errNoParent(dir)
+		return fmt.Errorf("the data directory cannot be made, %s is not there: make it, or correct PIMSD_DATA_DIR", parent)
 	case err != nil:
 		return fmt.Errorf("look for the data directory: %w", err)
 	case !info.IsDir():

@@ -90,10 +90,10 @@ func verify(ctx context.Context, path string, timeout time.Duration) (remark str
 	case err != nil:
 		damage = err.Error()
 	}
-	switch table, found := damagedTable(bounded, c); {
+	switch found := checkTables(bounded, c, irreplaceable()); {
 	case found != "":
-		return "", fmt.Errorf("%s %s damaged (%s: %s). Nothing was changed: restore a backup with "+
-			"`pimsd store restore FILE`; or see what `sqlite3 %[1]s .recover` can save", path, state, table, found)
+		return "", fmt.Errorf("%s %s damaged (%s). Nothing was changed: restore a backup with "+
+			"`pimsd store restore FILE`; or see what `sqlite3 %[1]s .recover` can save", path, state, found)
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case bounded.Err() != nil:
@@ -120,30 +120,13 @@ func Verify(ctx context.Context, dir string) (damage string, complete bool, err 
 	case ctx.Err() != nil:
 		return damage, false, nil // it was not found damaged so far
 	case isDamage(err):
-		if damage, err = checkEachTable(ctx, c); err != nil {
-			damage = err.Error()
+		tables, err := all(c, readName, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+		if err != nil {
+			return err.Error(), true, nil
 		}
-		return damage, true, nil
+		return checkTables(ctx, c, tables), true, nil
 	}
 	return damage, err == nil, err
-}
-
-// damagedTable returns the first irreplaceable table that is damaged, and what is; both are empty when there is none, or none that was
-// found before ctx ended: to be slow is no damage.
-func damagedTable(ctx context.Context, c *conn) (table, damage string) {
-	for _, table := range irreplaceable() {
-		damage, err := quickCheck(ctx, c, "('"+table+"')")
-		if ctx.Err() != nil {
-			return "", ""
-		}
-		if err != nil {
-			damage = err.Error()
-		}
-		if damage != "" {
-			return table, damage
-		}
-	}
-	return "", ""
 }
 
 // quickCheck returns the first lines of what SQLite finds damaged, of the whole database or of one table, with the names of
