@@ -3,6 +3,7 @@ package pimsd_test
 import (
 	"bufio"
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -10,6 +11,7 @@ import (
 	"go/scanner"
 	"go/token"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/testkit"
+	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
 
 // mutantPlan names the file that tells TestOneMutant how to try a mutant.
@@ -35,22 +40,31 @@ type plan struct {
 	Original string         // a tree without mutants
 	Binary   string         // the tests of the package that has all mutants
 	Switches map[string]int // which MUTANT turns one on, by the names that switchName returns
+	Startup  time.Duration  // of the binary without a test
 	Tests    []measuredTest // the quickest first
+	Memory   string         // a folder for temporary files; gremlins changes TMPDIR
+	Results  string         // a folder with a file for each mutant that was tried: its result, and the tests that had it
 }
 
-// A measuredTest is a test of a package, the time that it took, and the mutants that it reached.
+// A measuredTest is a test of a package, the time that it took after the start of the binary, and the mutants that it reached.
 type measuredTest struct {
 	Name    string
 	Took    time.Duration
 	Reached []int
 }
 
-// The results of a try, as gremlins reads them from the status of `go test`.
+// The results of a try. gremlins reads the first three from the status of `go test`.
 const (
 	mutantLives = iota
 	mutantIsFound
 	mutantDoesNotCompile
+	mutantHangs // which finds it
 )
+
+// noSwitch is the number of a mutant that is compiled into its binary, and that of none.
+const noSwitch = 0
+
+var resultNames = []string{"lives", "found", "does not compile", "hangs"}
 
 // fakeGo makes a folder with a command that gremlins runs instead of go, and returns it. It differs from go in three ways. It compiles few
 // mutants, since addSwitches has compiled the others before, and of those the changed package alone. It reports a mutant that does not
@@ -67,7 +81,15 @@ func fakeGo(t *testing.T, pkg string) (folder string) {
 		p.Folders = append(p.Folders, one.folder)
 	}
 	p.Original = b.tree
+	if p.Memory, err = os.MkdirTemp(testkit.MemoryDir(), "mutants-"); err != nil { //nolint:usetesting // in memory, for servers of another user
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(p.Memory) })
+	if err := os.Chmod(p.Memory, 0o711); err != nil { // servers of tests can run as another user
+		t.Fatal(err)
+	}
 	p.buildSwitches(t)
+	p.keepResults(t)
 	p.measure(t)
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -130,7 +152,11 @@ func TestOneMutant(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := strings.TrimSuffix(dir, "/"+p.Package)
-	os.Exit(p.try(root))
+	result := p.try(root)
+	if result == mutantHangs {
+		result = mutantIsFound
+	}
+	os.Exit(result)
 }
 
 // files returns the files that the package is compiled of on this system, relative to the tree.
@@ -165,6 +191,36 @@ func (p *plan) buildSwitches(t *testing.T) {
 	}
 }
 
+// keepResults chooses the folder of results by what they depend on: the package, its tests and the files that these read. A run that was
+// interrupted goes on with the results that it has.
+func (p *plan) keepResults(t *testing.T) {
+	t.Helper()
+	hash := sha256.New()
+	add := func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		if err == nil {
+			hash.Write(text)
+		}
+		return nil // a folder
+	}
+	testdata := filepath.Join(p.Original, p.Package, "testdata")
+	err := errors.Join(add(p.Binary, nil, nil), filepath.WalkDir(testdata, add))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	p.Results, err = filepath.Abs(filepath.Join("bin", "mutants", p.Package, fmt.Sprintf("%.8x", hash.Sum(nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(p.Results, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d operators can be switched; results are in %s", len(p.Switches), p.Results)
+}
+
 // measure runs each test of the package alone and without a mutant.
 func (p *plan) measure(t *testing.T) {
 	t.Helper()
@@ -175,89 +231,142 @@ func (p *plan) measure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, name := range strings.Fields(string(names)) {
-		reached := filepath.Join(t.TempDir(), fmt.Sprint(i))
-		run := exec.Command(p.Binary, "-test.run=^"+name+"$", "-test.timeout="+mutantTimeout.String())
-		run.Dir, run.Env = folder, append(os.Environ(), "MUTANTS_REACHED="+reached)
-		began := time.Now()
-		if text, err := run.CombinedOutput(); err != nil {
-			t.Fatalf("%s fails without a mutant: %v\n%s", name, err, text)
-		}
-		measured := measuredTest{Name: name, Took: time.Since(began)}
-		text, err := os.ReadFile(reached)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-		for number := range strings.FieldsSeq(string(text)) {
-			n, _ := strconv.Atoi(number) // it was written from a number
-			measured.Reached = append(measured.Reached, n)
-		}
-		p.Tests = append(p.Tests, measured)
+	p.Startup, _ = p.measureTest(t, "none")
+	for name := range strings.FieldsSeq(string(names)) {
+		took, reached := p.measureTest(t, name)
+		p.Tests = append(p.Tests, measuredTest{Name: name, Took: max(0, took-p.Startup), Reached: reached})
 	}
 	slices.SortFunc(p.Tests, func(a, b measuredTest) int { return cmp.Compare(a.Took, b.Took) })
 }
 
-// try returns what becomes of the mutant in the tree.
+// measureTest returns how long the test takes, and which mutants it reaches.
+func (p *plan) measureTest(t *testing.T, name string) (took time.Duration, mutants []int) {
+	t.Helper()
+	reached := filepath.Join(t.TempDir(), "reached")
+	run := exec.Command(p.Binary, "-test.run=^"+name+"$", "-test.timeout="+mutantTimeout.String())
+	run.Dir, run.Env = filepath.Join(p.Original, p.Package), append(p.environment(), "MUTANTS_REACHED="+reached)
+	began := time.Now()
+	if text, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("%s fails without a mutant: %v\n%s", name, err, text)
+	}
+	took = time.Since(began)
+	text, err := os.ReadFile(reached)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for number := range strings.FieldsSeq(string(text)) {
+		n, _ := strconv.Atoi(number) // it was written from a number
+		mutants = append(mutants, n)
+	}
+	return took, mutants
+}
+
+// environment returns the variables of every run.
+func (p *plan) environment() []string {
+	return append(os.Environ(), pgtest.TemplateVariable+"="+p.Memory+"/cluster")
+}
+
+// try returns what becomes of the mutant in the tree, and keeps it.
 func (p plan) try(root string) (result int) {
 	name, err := p.difference(root)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return mutantDoesNotCompile
 	}
-	if number, ok := p.Switches[name]; ok {
-		return p.trySwitch(number)
+	file := filepath.Join(p.Results, url.PathEscape(name))
+	if text, err := os.ReadFile(file); err == nil {
+		kept, _, _ := strings.Cut(string(text), ":")
+		if i := slices.Index(resultNames, kept); i >= 0 {
+			return i
+		}
 	}
-	pkg := "./" + p.Package
-	tree := &testTree{path: root, built: &built{tests: map[string][]builtPackage{pkg: p.Packages}}}
-	binary := filepath.Join(root, binaryOf(pkg))
-	if tree.compile(binary, pkg, p.files()) != nil {
-		return mutantDoesNotCompile
+	binary, number := p.Binary, p.Switches[name]
+	if number == noSwitch {
+		pkg := "./" + p.Package
+		tree := &testTree{path: root, built: &built{tests: map[string][]builtPackage{pkg: p.Packages}}}
+		binary = filepath.Join(root, binaryOf(pkg))
+		if tree.compile(binary, pkg, p.files()) != nil {
+			result = mutantDoesNotCompile
+		}
 	}
-	return runMutant(binary, 0, mutantTimeout)
+	var tests string
+	if result != mutantDoesNotCompile {
+		result, tests = p.runTests(binary, number)
+	}
+	if err := os.WriteFile(file, []byte(resultNames[result]+": "+tests+"\n"), 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return result
 }
 
-// trySwitch tries the mutant of that number. Tests that do not reach it are not run, and the slowest last.
-func (p plan) trySwitch(number int) (result int) {
-	const atOnce = time.Second // the time of tests that are run together
+// runTests tries the mutant of that number, or that of a binary without switches, and returns the tests that decided. Tests that do not reach
+// a switch are not run, and the slowest last.
+func (p plan) runTests(binary string, number int) (result int, tests string) {
+	atOnce := time.Second // the time of tests that are run together
 	var names []string
 	var took time.Duration
 	for i, test := range p.Tests {
-		if slices.Contains(test.Reached, number) {
+		if number == noSwitch || slices.Contains(test.Reached, number) {
 			names, took = append(names, test.Name), took+test.Took
 		}
 		if len(names) > 0 && (took > atOnce || i == len(p.Tests)-1) {
-			if runMutant(p.Binary, number, time.Minute+20*took, "-test.run=^("+strings.Join(names, "|")+")$") == mutantIsFound {
-				return mutantIsFound
+			tests = "^(" + strings.Join(names, "|") + ")$"
+			if result = p.run(binary, number, took, tests); result != mutantLives {
+				return result, tests
 			}
-			names, took = nil, 0
+			names, took, atOnce = nil, 0, 2*atOnce
+		}
+	}
+	return mutantLives, ""
+}
+
+// run runs tests of the binary, which take that long without a mutant. Tests that take twenty times as long hang, which finds the mutant, if
+// they take less than a third of that without it at that time.
+func (p plan) run(binary string, number int, took time.Duration, tests string) (result int) {
+	for timeout := 20*time.Second + 20*(p.Startup+took); timeout < time.Hour; timeout *= 2 {
+		result := p.runOnce(binary, number, timeout, tests)
+		if result != mutantHangs || p.runOnce(p.Binary, noSwitch, timeout/3, tests) == mutantLives {
+			return result
 		}
 	}
 	return mutantLives
 }
 
-// runMutant runs tests of a package in the working directory until one of them fails: others that run at that time may hang. Tests that
-// take longer than the timeout hang, too, and so find the mutant.
-func runMutant(binary string, number int, timeout time.Duration, args ...string) (result int) {
-	run := exec.Command(binary, append(args, "-test.failfast", "-test.timeout="+timeout.String())...)
-	run.Env = append(os.Environ(), fmt.Sprint("MUTANT=", number))
+// runOnce runs tests of the binary in the working directory until one of them fails: others that run at that time may hang.
+func (p plan) runOnce(binary string, number int, timeout time.Duration, tests string) (result int) {
+	folder, err := os.MkdirTemp(p.Memory, "mutant-") // a process that is killed leaves files
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return mutantDoesNotCompile
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	_ = os.Chmod(folder, 0o711)
+	run := exec.Command(binary, "-test.run="+tests, "-test.failfast", "-test.timeout="+timeout.String())
+	run.Env = append(p.environment(), fmt.Sprint("MUTANT=", number), "TMPDIR="+folder)
 	output, err := run.StdoutPipe()
 	if err == nil {
+		run.Stderr = run.Stdout
 		err = run.Start()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return mutantDoesNotCompile
 	}
+	result = mutantIsFound
 	lines := bufio.NewScanner(output)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		if strings.HasPrefix(lines.Text(), "--- FAIL") {
+		hangs := strings.HasPrefix(lines.Text(), "panic: test timed out")
+		if hangs {
+			result = mutantHangs
+		}
+		if hangs || strings.HasPrefix(lines.Text(), "--- FAIL") {
 			_ = run.Process.Kill() // what remains is of no interest
 			break
 		}
 	}
 	if run.Wait() != nil {
-		return mutantIsFound
+		return result
 	}
 	return mutantLives
 }

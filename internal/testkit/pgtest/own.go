@@ -1,7 +1,10 @@
 package pgtest
 
 import (
+	"cmp"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/testkit"
@@ -20,6 +23,15 @@ func (s *Server) Twin(tb testing.TB) *Server {
 	tb.Helper()
 	twin, err := start(testkit.MemoryDir(), func(twin *Server) error { return run(exec.Command("cp", "-a", s.template(), twin.data())) })
 	return twin.removedAfter(tb, err)
+}
+
+// TemplateVariable is the environment variable with the directory of an empty cluster, for servers of Main in many processes. The first
+// process makes the cluster, which takes longer than all that the others do to start.
+const TemplateVariable = "PIMSD_TEST_CLUSTER"
+
+// template returns the directory of a copy of the cluster as it was before the server first ran.
+func (s *Server) template() string {
+	return cmp.Or(os.Getenv(TemplateVariable), filepath.Join(s.dir, "template"))
 }
 
 // Standby starts a standby of the server, which is removed when the test ends. Its name for synchronous_standby_names is "standby".

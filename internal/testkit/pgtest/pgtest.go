@@ -40,6 +40,9 @@ type Server struct {
 // Main is a TestMain with a server: it starts one, lets use have it before the tests run, and stops it after them. The server can have twins.
 func Main(m *testing.M, use func(*Server)) (status int) {
 	server, err := start(testkit.MemoryDir(), func(s *Server) error {
+		if _, err := os.Stat(s.template()); err == nil {
+			return run(exec.Command("cp", "-a", s.template(), s.data()))
+		}
 		if err := s.initialize(); err != nil {
 			return err
 		}
@@ -141,9 +144,6 @@ func (s *Server) giveUpRoot() error {
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
-
-// template returns the directory of a copy of the cluster as it was before the server first ran.
-func (s *Server) template() string { return filepath.Join(s.dir, "template") }
 
 // Dir is the folder of all that the server writes: its log, and in "data" what it keeps.
 func (s *Server) Dir() string { return s.dir }
