@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,16 +16,9 @@ import (
 )
 
 func newAccount(p process) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "account",
-		Short: "See accounts, and change what pimsd keeps of them",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountDisable(p),
-		newAccountEnable(p), newAccountSMS(p),
-		newAccountForget(p), newAccountReread(p))
-	return cmd
+	return newGroup("account", "See accounts, and change what pimsd keeps of them",
+		newAccountList(p), newAccountShow(p), newAccountUnlock(p), newAccountDoubt(p), newAccountDisable(p), newAccountEnable(p),
+		newAccountSMS(p), newAccountForget(p), newAccountReread(p))
 }
 
 func newAccountList(p process) *cobra.Command {
@@ -36,17 +31,14 @@ func newAccountList(p process) *cobra.Command {
 		"list only the accounts that need `what`: enrollment, unlock, doubt (to be ended) or sms (few activations left)")
 	completeValues(cmd, "needs", needNames()...)
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
-		isWanted := func(otp.Status) bool { return true }
-		if cmd.Flags().Changed("needs") {
-			var err error
-			if isWanted, err = parseNeed(*needs); err != nil {
-				return err
-			}
+		need := otp.Need(*needs)
+		if cmd.Flags().Changed("needs") && !slices.Contains(otp.AllNeeds(), need) {
+			return usageError{fmt.Errorf("--needs: use one of %s", strings.Join(needNames(), ", "))}
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
 			all := []otp.Status{}
 			err := core.EachAccount(cmd.Context(), func(status otp.Status) error {
-				if status.State != otp.StateUnreadable && isWanted(status) {
+				if status.State != otp.StateUnreadable && (need == "" || slices.Contains(status.Needs(), need)) {
 					all = append(all, status)
 				}
 				return nil
@@ -54,16 +46,16 @@ func newAccountList(p process) *cobra.Command {
 			if _, partly := errors.AsType[*app.UnreadableError](err); err != nil && !partly {
 				return err
 			}
-			show := printAccounts
-			if *asJSON {
-				show = func(w io.Writer, all []otp.Status) error { return printJSON(w, all) }
-			}
-			if printed := show(cmd.OutOrStdout(), all); printed != nil {
-				return printed
-			}
-			return err
+			return errors.Join(show(cmd.OutOrStdout(), *asJSON, all, printAccounts), err)
 		})
 	})
+}
+
+func needNames() (names []string) {
+	for _, need := range otp.AllNeeds() {
+		names = append(names, string(need))
+	}
+	return names
 }
 
 // inspection is what account show prints as JSON: the status, and the record as it is stored, without secrets.
@@ -77,25 +69,20 @@ func newAccountShow(p process) *cobra.Command {
 		Use:   "show ACCOUNT",
 		Short: "Show what is known of one account, without asking inWebo",
 	}
-	account := addAccount(cmd, otp.ParseStoredAccount)
+	who := addAccount(cmd, otp.ParseStoredAccount)
 	asJSON := cmd.Flags().Bool("json", false, "as JSON")
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
-		who, err := account()
-		if err != nil {
-			return err
-		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			status, record, err := core.OTP.Inspect(cmd.Context(), who)
+			status, record, err := core.OTP.Inspect(cmd.Context(), *who)
 			switch {
 			case err != nil:
 				return err
 			case !status.Known:
-				return errUnknown(who)
+				return errUnknown(*who)
 			}
-			if *asJSON {
-				return printJSON(cmd.OutOrStdout(), inspection{status, record})
-			}
-			return printAccount(p.hints(cmd.OutOrStdout()), status)
+			return show(cmd.OutOrStdout(), *asJSON, inspection{status, record}, func(w io.Writer, shown inspection) error {
+				return printAccount(p.hints(w), shown.Status)
+			})
 		})
 	})
 }
@@ -161,17 +148,13 @@ const maxActivations = 100
 
 // changing makes a command that changes the record of one account.
 func changing(p process, cmd *cobra.Command, change func(*otp.Service, context.Context, otp.Request) error, done string) *cobra.Command {
-	account := addAccount(cmd, otp.ParseStoredAccount)
+	who := addAccount(cmd, otp.ParseStoredAccount)
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
-		who, err := account()
-		if err != nil {
-			return err
-		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			if err := change(core.OTP, cmd.Context(), otp.Request{Account: who, Caller: caller}); err != nil {
-				return orUnknown(cmd.Context(), core.OTP, who, err)
+			if err := change(core.OTP, cmd.Context(), otp.Request{Account: *who, Caller: caller}); err != nil {
+				return orUnknown(cmd.Context(), core.OTP, *who, err)
 			}
-			_, err := fmt.Fprintf(p.hints(cmd.OutOrStdout()), done, who, word(who))
+			_, err := fmt.Fprintf(p.hints(cmd.OutOrStdout()), done, *who, word(*who))
 			return err
 		})
 	})

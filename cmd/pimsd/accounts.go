@@ -2,11 +2,9 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
@@ -14,8 +12,7 @@ import (
 
 // printAccounts writes a table, an account a line.
 func printAccounts(w io.Writer, all []otp.Status) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ACCOUNT\tSTATE\tDOUBT\tBLOCKED\tSERVICE\tDEVICE\tENROLLED\tLAST OTP\tLEFT\tWRONG PINS\tSMS CODES")
+	table := newTable(w, "ACCOUNT\tSTATE\tDOUBT\tBLOCKED\tSERVICE\tDEVICE\tENROLLED\tLAST OTP\tLEFT\tWRONG PINS\tSMS CODES")
 	for _, s := range all {
 		printRow(table, accountName(s.Account), stateWord(s), orDash(s.DoubtSince), s.Blocking,
 			cmp.Or(s.Service, "-"), cmp.Or(s.DeviceName, "-"), orDash(s.EnrolledAt), orDash(s.LastOTPAt), left(s), wrongPINs(s), activations(s))
@@ -25,7 +22,7 @@ func printAccounts(w io.Writer, all []otp.Status) error {
 
 // printAccount writes what is known of one account, a fact a line.
 func printAccount(w io.Writer, s otp.Status) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table := newTable(w, "")
 	for _, fact := range [][2]string{
 		{"account", accountName(s.Account)},
 		{"state", stateWord(s)},

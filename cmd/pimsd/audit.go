@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,14 +18,8 @@ import (
 )
 
 func newAudit(p process) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "audit",
-		Short: "Read the audit log",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newAuditList(p))
-	return cmd
+	return newGroup("audit", "Read the audit log",
+		newAuditList(p))
 }
 
 // auditPage is how many lines are read at a time.
@@ -154,11 +147,12 @@ func countDamaged(w io.Writer, lines []otp.AuditRecord) (damaged int) {
 type auditTable struct{ isHeaded bool }
 
 func (t *auditTable) print(w io.Writer, lines []otp.AuditRecord) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	heading := ""
 	if !t.isHeaded && len(lines) > 0 {
 		t.isHeaded = true
-		_, _ = fmt.Fprintln(table, "LINE\tTIME\tACCOUNT\tACTION\tSTAGE\tOUTCOME\tCALLER\tSTEP\tTRANSACTION")
+		heading = "LINE\tTIME\tACCOUNT\tACTION\tSTAGE\tOUTCOME\tCALLER\tSTEP\tTRANSACTION"
 	}
+	table := newTable(w, heading)
 	for _, l := range lines {
 		printRow(table, l.ID, l.At.Format(time.RFC3339), accountName(l.Account), l.Action, l.Stage, l.Outcome, l.Caller, l.Step, l.Transaction)
 	}

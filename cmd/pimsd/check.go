@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -30,20 +29,17 @@ Exit status 0: nothing failed. 1: something did. 2: the configuration cannot be 
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(p.settingsOf(cmd))
-		r := report{Findings: []app.Finding{}, Settings: []shownSetting{}}
+		r := report{Findings: []app.Finding{}, Settings: []config.Effective{}}
 		if err == nil {
 			r.Findings = append(r.Findings, configurationFound(c))
 			r.Findings = append(r.Findings, app.Inspect(cmd.Context(), c)...)
-			r.Settings = settingsOf(c.Effective())
+			r.Settings = c.Effective()
 		} else {
 			r.Findings = append(r.Findings, configurationFaults(err)...)
 		}
 		r.Passed = app.Passed(r.Findings)
-		show := func(w io.Writer, r report) error { return printReport(p.hints(w), r) }
-		if *asJSON {
-			show = func(w io.Writer, r report) error { return printJSON(w, r) }
-		}
-		if printed := show(cmd.OutOrStdout(), r); printed != nil {
+		human := func(w io.Writer, r report) error { return printReport(p.hints(w), r) }
+		if printed := show(cmd.OutOrStdout(), *asJSON, r, human); printed != nil {
 			return printed
 		}
 		switch {
@@ -65,9 +61,9 @@ var (
 
 // report is all that a check says.
 type report struct {
-	Passed   bool           `json:"passed"`
-	Findings []app.Finding  `json:"findings"`
-	Settings []shownSetting `json:"settings"`
+	Passed   bool               `json:"passed"`
+	Findings []app.Finding      `json:"findings"`
+	Settings []config.Effective `json:"settings"`
 }
 
 const theConfiguration = "configuration"
@@ -100,7 +96,7 @@ func configurationFaults(err error) (findings []app.Finding) {
 
 // printReport writes a line for each finding, and below the configuration's one for each setting that was given.
 func printReport(w io.Writer, r report) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table := newTable(w, "")
 	for _, f := range r.Findings {
 		printRow(table, f.Outcome, f.What, joinSentences(oneLine(f.Detail), f.Advice))
 		if f.What != theConfiguration {
@@ -108,7 +104,7 @@ func printReport(w io.Writer, r report) error {
 		}
 		for _, s := range r.Settings {
 			if s.Origin != "default" {
-				printRow(table, "", "  "+s.Key, orEmptyText(s.Value)+", from "+s.Origin)
+				printRow(table, "", "  "+s.Key, orEmptyText(s.Text)+", from "+s.Origin)
 			}
 		}
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -37,32 +35,13 @@ With --default it prints a file with every setting at its default and what it me
 			return err
 		}
 		p.warn(app.SecretWarnings(c)...)
-		if *asJSON {
-			return printJSON(out, settingsOf(c.Effective()))
-		}
-		return printSettings(out, c.Effective())
+		return show(out, *asJSON, c.Effective(), printSettings)
 	}
 	return cmd
 }
 
-// shownSetting is a setting in a listing.
-type shownSetting struct {
-	Key    string `json:"key"`
-	Value  string `json:"value"`
-	Origin string `json:"origin"`
-}
-
-func settingsOf(effective []config.Effective) []shownSetting {
-	shown := []shownSetting{}
-	for _, e := range effective {
-		shown = append(shown, shownSetting{e.Key, e.Text, e.Origin})
-	}
-	return shown
-}
-
 func printSettings(w io.Writer, effective []config.Effective) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "SETTING\tVALUE\tORIGIN")
+	table := newTable(w, "SETTING\tVALUE\tORIGIN")
 	for _, e := range effective {
 		printRow(table, e.Key, orEmptyText(e.Text), e.Origin)
 	}

@@ -27,21 +27,17 @@ On PostgreSQL this also accepts the cluster that has the database by now, which 
 used last.`,
 	}
 	all := cmd.Flags().Bool("all", false, "every account that has a device")
-	account := addAccountOrAll(cmd, all)
+	who := addAccountOrAll(cmd, all)
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
-		who, err := account()
-		if err != nil {
-			return err
-		}
 		if *all {
 			return doubtAll(cmd.Context(), c, cmd.OutOrStdout())
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
-			err := core.OTP.Doubt(cmd.Context(), otp.Request{Account: who, Caller: caller})
+			err := core.OTP.Doubt(cmd.Context(), otp.Request{Account: *who, Caller: caller})
 			if err == nil {
 				_, err = io.WriteString(cmd.OutOrStdout(), "1 in doubt.\n")
 			}
-			return orUnknown(cmd.Context(), core.OTP, who, err)
+			return orUnknown(cmd.Context(), core.OTP, *who, err)
 		})
 	})
 }

@@ -31,7 +31,7 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 	}
 	e := &enrollment{process: p}
 	flags := cmd.Flags()
-	account := addAccount(cmd, func(name string) (otp.Account, error) {
+	who := addAccount(cmd, func(name string) (otp.Account, error) {
 		if e.Replace {
 			return otp.ParseStoredAccount(name)
 		}
@@ -46,10 +46,7 @@ With several services, say which one OTPs are for by the setting inwebo.service;
 	dryRun := flags.Bool("dry-run", false, "say whether an enrollment would begin, and ask inWebo nothing; no SMS code and no PIN are needed")
 	flags.BoolVar(&e.noCheck, "no-check", false, "make no OTP at the end")
 	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) (err error) {
-		if e.ask.Account, err = account(); err != nil {
-			return err
-		}
-		e.ask.Caller = caller
+		e.ask = otp.Request{Account: *who, Caller: caller}
 		if *dryRun {
 			return withCore(cmd, c, func(core *app.Core) error { return e.dryRun(cmd.Context(), core) })
 		}

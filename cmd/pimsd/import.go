@@ -39,29 +39,29 @@ goes on past lines that fail, and passes over devices that are there: run it aga
   pimsd import alice otp.bin --dry-run
   pimsd import alice otp.bin`,
 	}
-	account := addNamed(cmd, 1)
+	var who otp.Account
 	dryRun := cmd.Flags().Bool("dry-run", false, "say what would be taken over, and change nothing")
 	list := cmd.Flags().String("list", "", "a CSV `file` of accounts and the files of their devices")
-	account.optional = true
-	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
-		name, files, err := account.read()
+	addNamed(cmd, 1, func(name string, files []string) (err error) {
 		switch {
-		case err != nil:
-			return err
 		case *list != "" && (name != "" || len(files) > 0):
 			return usageError{errors.New("name either --list, or an account and its file")}
 		case *list != "":
-			return p.importAll(cmd, c, *list, *dryRun)
+			return nil
 		case name == "":
-			return usageError{fmt.Errorf("the account is missing: %s", cmd.UseLine())}
+			return errAccountMissing(cmd)
 		case len(files) == 0:
 			return usageError{fmt.Errorf("the FILE in which the other client keeps its device is missing: %s", cmd.UseLine())}
 		}
-		who, err := parseName(name, otp.ParseAccount)
-		if err != nil {
-			return err
+		who, err = parseName(name, otp.ParseAccount)
+		return err
+	})
+	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
+		if *list != "" {
+			return p.importAll(cmd, c, *list, *dryRun)
 		}
-		return p.importOne(cmd, c, who, files[0], *dryRun)
+		files := cmd.Flags().Args()
+		return p.importOne(cmd, c, who, files[len(files)-1], *dryRun)
 	})
 }
 
@@ -94,8 +94,16 @@ func (p process) importOne(cmd *cobra.Command, c *config.Config, account otp.Acc
 		return err
 	}
 	return withCore(cmd, c, func(core *app.Core) error {
-		t := takeover{process: p, ask: otp.Request{Account: account, Caller: caller}, device: device, found: found}
-		return t.run(cmd.Context(), core, dryRun)
+		err := importFound(cmd.Context(), core, account, found, dryRun)
+		switch {
+		case errors.Is(err, otp.ErrAlreadyEnrolled), errors.Is(err, errIsThere):
+			return advised{otp.ErrAlreadyEnrolled, adviceBeforeImport}
+		case errors.Is(err, otp.ErrDeviceTaken):
+			return deviceTaken(cmd.Context(), core, found, err)
+		case err != nil:
+			return err
+		}
+		return p.reportImport(account, device, dryRun)
 	})
 }
 
@@ -122,63 +130,36 @@ func readDevice(name string) (devicefile.Device, error) {
 	return devicefile.Read(content)
 }
 
-// takeover is one run of the command, when the file has been read.
-type takeover struct {
-	process
-	ask    otp.Request
-	device devicefile.Device
-	found  otp.ForeignDevice
-}
-
-func (t takeover) run(ctx context.Context, core *app.Core, dryRun bool) error {
-	if err := t.mayBegin(ctx, core); err != nil {
-		return err
-	}
+func (p process) reportImport(account otp.Account, device devicefile.Device, dryRun bool) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "A device of %s, for %s", t.device.Client, input.Printable(strings.Join(t.device.Services(), ", ")))
-	if t.device.PIN.IsEmpty() {
+	fmt.Fprintf(&out, "A device of %s, for %s", device.Client, input.Printable(strings.Join(device.Services(), ", ")))
+	if device.PIN.IsEmpty() {
 		out.WriteString("; the file has no PIN: the first one that inWebo accepts counts")
 	}
 	out.WriteString(".\n")
 	if dryRun {
-		fmt.Fprintf(&out, importDryRun, t.device.Client)
+		fmt.Fprintf(&out, importDryRun, device.Client)
 	} else {
-		if err := core.OTP.Import(ctx, t.ask, t.found); err != nil {
-			return err
-		}
-		fmt.Fprintf(&out, importDone, t.ask.Account, t.device.Client, word(t.ask.Account))
+		fmt.Fprintf(&out, importDone, account, device.Client, word(account))
 	}
-	_, err := io.WriteString(t.hints(t.stdout), out.String())
+	_, err := io.WriteString(p.hints(p.stdout), out.String())
 	return err
 }
 
-// mayBegin refuses an account that has a device, and a device that an account has: two accounts that make OTPs of one
-// device tear its keys apart as two clients do.
-func (t takeover) mayBegin(ctx context.Context, core *app.Core) error {
-	err := core.EachAccount(ctx, func(status otp.Status) error {
-		switch {
-		case status.Account == t.ask.Account && status.Activated:
-			return advised{otp.ErrAlreadyEnrolled, adviceBeforeImport}
-		case status.DeviceID == t.found.Identity.ID:
-			return advised{
+// deviceTaken names the account that has the device: two accounts that make OTPs of one device tear its keys apart as two clients do. It
+// returns err where that account cannot be found.
+func deviceTaken(ctx context.Context, core *app.Core, found otp.ForeignDevice, err error) error {
+	_ = core.EachAccount(ctx, func(status otp.Status) error {
+		if status.DeviceID == found.Identity.ID {
+			err = advised{
 				fmt.Errorf("the account %q has the device in the file already", status.Account),
 				fmt.Sprintf("Two accounts of one device tear its keys apart. Use that account, or remove the device there first: "+
 					"pimsd account forget %s", word(status.Account)),
 			}
-		default:
-			return nil
 		}
+		return nil
 	})
-	unreadable, partly := errors.AsType[*app.UnreadableError](err)
-	if !partly {
-		return err
-	}
-	for _, record := range unreadable.Records { // the store itself knows the devices of the others
-		if record.Account == t.ask.Account {
-			return record.Err
-		}
-	}
-	return nil
+	return err
 }
 
 const adviceBeforeImport = "An account has one device. Import into another account, or remove this one first: pimsd account forget ACCOUNT"

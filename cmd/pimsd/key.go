@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,14 +20,8 @@ import (
 )
 
 func newKey(p process) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "key",
-		Short: "Manage the API keys of callers",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newKeyCreate(p), newKeyList(p), newKeyRevoke(p))
-	return cmd
+	return newGroup("key", "Manage the API keys of callers",
+		newKeyCreate(p), newKeyList(p), newKeyRevoke(p))
 }
 
 func newKeyCreate(p process) *cobra.Command {
@@ -45,8 +38,10 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 	}
 	var grant authn.Grant
 	flags := cmd.Flags()
-	account := addNamed(cmd, 0)
-	account.optional = true
+	addNamed(cmd, 0, func(name string, _ []string) error {
+		grant.Account = name
+		return nil
+	})
 	flags.BoolVar(&grant.Backend, "backend", false, "a backend's key, for many accounts")
 	flags.StringVar(&grant.Prefix, "prefix", "",
 		"what the names of a backend's accounts begin with; empty: any; fleet-1 does not include fleet-10")
@@ -54,9 +49,6 @@ on with another character: fleet-1 covers fleet-1 and fleet-1-a, and not fleet-1
 	expires := durationFlag(flags, "expires-in", "how long the key is good for, such as 30d; left out: until it is revoked")
 	completeValues(cmd, "scope", authn.AllScopes().Names()...)
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) (err error) {
-		if grant.Account, _, err = account.read(); err != nil {
-			return err
-		}
 		if grant.Scopes, err = authn.ParseScopes(*scopes); err != nil {
 			return usageError{fmt.Errorf("--scope: %w", err)}
 		}
@@ -151,11 +143,7 @@ stops.`,
 					key.ID, whomFor(key), key.Scopes, key.State(now()), key.CreatedAt, key.ExpiresAt, key.LastUsedAt,
 				})
 			}
-			show := printKeys
-			if *asJSON {
-				show = func(w io.Writer, all []listedKey) error { return printJSON(w, all) }
-			}
-			if err := show(cmd.OutOrStdout(), listed); err != nil || damaged == 0 {
+			if err := show(cmd.OutOrStdout(), *asJSON, listed, printKeys); err != nil || damaged == 0 {
 				return err
 			}
 			return fmt.Errorf("keys that cannot be read, and are good for nothing: %d; revoke them with pimsd key revoke ID", damaged)
@@ -177,8 +165,7 @@ func whomFor(key authn.Key) string {
 }
 
 func printKeys(w io.Writer, keys []listedKey) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tFOR\tSCOPES\tSTATE\tCREATED\tEXPIRES\tLAST USED")
+	table := newTable(w, "KEY\tFOR\tSCOPES\tSTATE\tCREATED\tEXPIRES\tLAST USED")
 	for _, key := range keys {
 		printRow(table, key.ID, key.For, strings.Join(key.Scopes.Names(), " "), key.State,
 			orDash(key.CreatedAt), orDash(key.ExpiresAt), orDash(key.LastUsedAt))
@@ -194,12 +181,7 @@ func newKeyRevoke(p process) *cobra.Command {
 	}
 	id := cmd.Flags().String("key", "", "the `id` of the key, instead of the argument")
 	_ = cmd.Flags().MarkHidden("key") // it exists
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 1 {
-			return noArgs(cmd, args)
-		}
-		return nil
-	}
+	cmd.Args = atMostOne
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
 		if args := cmd.Flags().Args(); len(args) == 1 && *id == "" {
 			*id = args[0]

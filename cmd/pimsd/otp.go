@@ -20,20 +20,16 @@ It works beside a running service, and spends the account's quota as any call do
 		Example: `  pimsd otp alice
   pimsd otp alice < pin.txt`,
 	}
-	account := addAccount(cmd, otp.ParseStoredAccount)
+	who := addAccount(cmd, otp.ParseStoredAccount)
 	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
-		who, err := account()
-		if err != nil {
-			return err
-		}
 		pin, err := p.readPIN(cmd.Context())
 		if err != nil {
 			return err
 		}
 		return p.withConversation(cmd, c, func(core *app.Core) error {
-			issued, err := core.OTP.IssueOTP(cmd.Context(), otp.Request{Account: who, Caller: caller}, pin)
+			issued, err := core.OTP.IssueOTP(cmd.Context(), otp.Request{Account: *who, Caller: caller}, pin)
 			if err != nil {
-				return advised{orUnknown(cmd.Context(), core.OTP, who, err), adviceFor(err)}
+				return advised{orUnknown(cmd.Context(), core.OTP, *who, err), adviceFor(err)}
 			}
 			if _, err := fmt.Fprintln(cmd.OutOrStdout(), issued.OTP.Reveal()); err != nil {
 				return advised{

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
@@ -49,6 +50,23 @@ func printJSON(w io.Writer, listing any) error {
 	return err
 }
 
+// show writes a listing as JSON, or as human writes it.
+func show[T any](w io.Writer, asJSON bool, listing T, human func(io.Writer, T) error) error {
+	if asJSON {
+		return printJSON(w, listing)
+	}
+	return human(w, listing)
+}
+
+// newTable returns a table for printRow, with a heading unless that is empty. It is written by its Flush.
+func newTable(w io.Writer, heading string) *tabwriter.Writer {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if heading != "" {
+		_, _ = fmt.Fprintln(table, heading)
+	}
+	return table
+}
+
 // printRow writes a line of a table. A cell shows characters that are not printable as escapes, so that no name from
 // outside can write into another cell, or control the terminal.
 func printRow(table io.Writer, cells ...any) {
@@ -65,4 +83,10 @@ func accountName(account otp.Account) string {
 		return strconv.Quote(string(account))
 	}
 	return string(account)
+}
+
+// wrapped returns the text in lines of at most width characters. The first begins with lead, the others with as many blanks.
+func wrapped(lead, text string, width int) string {
+	lines := input.Wrap(text, width-len(lead))
+	return lead + strings.Join(lines, "\n"+strings.Repeat(" ", len(lead))) + "\n"
 }

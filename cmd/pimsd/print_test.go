@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/pimsd/pimsd/internal/app"
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
@@ -53,5 +54,25 @@ func TestNamesFromOutsideControlNothing(t *testing.T) {
 	}
 	if strings.ContainsAny(out.String(), "\x1b\u009b\u202e") {
 		t.Errorf("the JSON is %q", out.String())
+	}
+}
+
+func TestPrintCodes(t *testing.T) {
+	var got strings.Builder
+	if err := printCodes(&got, errcodes.All()); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")
+	if len(lines) != 1+len(errcodes.All()) {
+		t.Fatalf("%d lines for %d codes", len(lines), len(errcodes.All()))
+	}
+	for i, want := range map[int]string{
+		0: "CODE  HTTP             TYPE                 LABEL",
+		7: "2102  400 413 415 422  Input error          Invalid [PARAMETER] parameter",
+		8: "2202  502 504          Output Error         Network problem : No internet",
+	} {
+		if lines[i] != want {
+			t.Errorf("line %d is %q, want %q", i, lines[i], want)
+		}
 	}
 }

@@ -24,17 +24,13 @@ An answer is applied only if the device has not gone on since. No PIN is needed.
 state from before, until inWebo accepts an OTP's proof. The answer itself is never shown, and is deleted then.`,
 	}
 	all := cmd.Flags().Bool("all", false, "every account that has such answers")
-	account := addAccountOrAll(cmd, all)
+	who := addAccountOrAll(cmd, all)
 	return withConfig(p, cmd, useKeys, func(cmd *cobra.Command, c *config.Config) error {
-		who, err := account()
-		if err != nil {
-			return err
-		}
 		return withCore(cmd, c, func(core *app.Core) error {
 			if *all {
 				return rereadAll(cmd.Context(), core, cmd.OutOrStdout())
 			}
-			return orUnknown(cmd.Context(), core.OTP, who, reread(cmd.Context(), core, cmd.OutOrStdout(), who))
+			return orUnknown(cmd.Context(), core.OTP, *who, reread(cmd.Context(), core, cmd.OutOrStdout(), *who))
 		})
 	})
 }

@@ -113,6 +113,24 @@ Try it with "pimsd dev": it needs nothing and touches no real account.`,
 	return root
 }
 
+// atMostOne refuses more than one argument.
+func atMostOne(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return noArgs(cmd, args)
+	}
+	return nil
+}
+
+// newGroup returns a command that has others, and does nothing itself.
+func newGroup(name, short string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{
+		Use: name, Short: short, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	group.AddCommand(commands...)
+	return group
+}
+
 // meantFlag asks whether the flag was meant that an unknown one is likely to be a misspelling of; empty when there is none.
 func meantFlag(cmd *cobra.Command, err error) string {
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -17,14 +16,8 @@ import (
 )
 
 func newSeal(p process) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "seal",
-		Short: "See and rotate the keys that seal the devices at rest",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newSealList(p), newSealRotate(p), newSealRemove(p))
-	return cmd
+	return newGroup("seal", "See and rotate the keys that seal the devices at rest",
+		newSealList(p), newSealRotate(p), newSealRemove(p))
 }
 
 // sealingKey is one key in the listing.
@@ -56,11 +49,7 @@ or cannot be read, it lists those that the records need, and ends with status 1.
 				known = keyring.Keys()
 			}
 			keys := sealingKeys(known, usage)
-			show := printSealingKeys
-			if *asJSON {
-				show = func(w io.Writer, keys []sealingKey) error { return printJSON(w, keys) }
-			}
-			if err := show(cmd.OutOrStdout(), keys); err != nil {
+			if err := show(cmd.OutOrStdout(), *asJSON, keys, printSealingKeys); err != nil {
 				return err
 			}
 			return missingKeys(keys, unread)
@@ -116,8 +105,7 @@ func unknownKey(id seal.KeyID, records int) sealingKey {
 }
 
 func printSealingKeys(w io.Writer, keys []sealingKey) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tUSE\tRECORDS")
+	table := newTable(w, "KEY\tUSE\tRECORDS")
 	for _, key := range keys {
 		printRow(table, key.ID, key.Use, key.Records)
 	}

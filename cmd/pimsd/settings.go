@@ -114,23 +114,11 @@ func settingsUsage(cmd *cobra.Command) error {
 
 // flagNames returns lines of the names of flags that the command has, no wider than the help.
 func flagNames(cmd *cobra.Command, names []string) string {
-	var text strings.Builder
-	column := 0
+	var flags []string
 	for _, name := range names {
-		if cmd.Flags().Lookup(name) == nil {
-			continue
+		if cmd.Flags().Lookup(name) != nil {
+			flags = append(flags, "--"+name)
 		}
-		name = "--" + name
-		if column > 0 && column+len(name)+1 > helpWidth {
-			text.WriteString("\n")
-			column = 0
-		}
-		if column == 0 {
-			text.WriteString("     ")
-			column = 5
-		}
-		text.WriteString(" " + name)
-		column += 1 + len(name)
 	}
-	return text.String() + "\n"
+	return wrapped("      ", strings.Join(flags, " "), helpWidth)
 }

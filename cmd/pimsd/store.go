@@ -14,14 +14,8 @@ import (
 )
 
 func newStore(p process) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "store",
-		Short: "Back up, restore and move what pimsd keeps",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newStoreBackup(p), newStoreRestore(p), newStoreCopy(p))
-	return cmd
+	return newGroup("store", "Back up, restore and move what pimsd keeps",
+		newStoreBackup(p), newStoreRestore(p), newStoreCopy(p))
 }
 
 func newStoreCopy(p process) *cobra.Command {

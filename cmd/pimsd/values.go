@@ -41,8 +41,3 @@ func (d *duration) Type() string { return "duration" }
 func completeValues(cmd *cobra.Command, flag string, words ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 }
-
-// completeNothing keeps shells from offering files where an argument is the name of an account, which only the store knows.
-func completeNothing(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return nil, cobra.ShellCompDirectiveNoFileComp
-}

@@ -14,35 +14,37 @@ import (
 // caller is the name of commands in the audit log.
 const caller = "command"
 
-// addAccount makes the command take the name of an account as its argument, and returns a function that reads it. parse is
-// otp.ParseAccount where an account may come into being, and otp.ParseStoredAccount where it must exist.
-func addAccount(cmd *cobra.Command, parse func(string) (otp.Account, error)) (read func() (otp.Account, error)) {
-	named := addNamed(cmd, 0)
-	return func() (otp.Account, error) {
-		name, _, err := named.read()
-		if err != nil {
-			return "", err
+// addAccount makes the command take the name of an account as its argument, and returns the account, which is read before the command
+// runs. parse is otp.ParseAccount where an account may come into being, and otp.ParseStoredAccount where it must exist.
+func addAccount(cmd *cobra.Command, parse func(string) (otp.Account, error)) *otp.Account {
+	who := new(otp.Account)
+	addNamed(cmd, 0, func(name string, _ []string) (err error) {
+		if name == "" {
+			return errAccountMissing(cmd)
 		}
-		return parseName(name, parse)
-	}
+		*who, err = parseName(name, parse)
+		return err
+	})
+	return who
 }
 
 // addAccountOrAll is addAccount for a command with the flag --all, which takes the place of the name.
-func addAccountOrAll(cmd *cobra.Command, all *bool) (read func() (otp.Account, error)) {
-	named := addNamed(cmd, 0)
-	named.optional = true
-	return func() (otp.Account, error) {
-		name, _, err := named.read()
-		switch {
-		case err != nil:
-			return "", err
-		case (name != "") == *all:
-			return "", usageError{fmt.Errorf("name one account, or give --all; see %q", cmd.CommandPath()+" --help")}
-		case *all:
-			return "", nil
+func addAccountOrAll(cmd *cobra.Command, all *bool) *otp.Account {
+	who := new(otp.Account)
+	addNamed(cmd, 0, func(name string, _ []string) (err error) {
+		if (name != "") == *all {
+			return usageError{fmt.Errorf("name one account, or give --all; see %q", cmd.CommandPath()+" --help")}
 		}
-		return parseName(name, otp.ParseStoredAccount)
-	}
+		if !*all {
+			*who, err = parseName(name, otp.ParseStoredAccount)
+		}
+		return err
+	})
+	return who
+}
+
+func errAccountMissing(cmd *cobra.Command) error {
+	return usageError{fmt.Errorf("the account is missing: %s", cmd.UseLine())}
 }
 
 func parseName(name string, parse func(string) (otp.Account, error)) (otp.Account, error) {
@@ -53,47 +55,31 @@ func parseName(name string, parse func(string) (otp.Account, error)) (otp.Accoun
 	return account, nil
 }
 
-// named is a command that takes the name of an account as its first argument. Scripts may use --account instead.
-type named struct {
-	cmd      *cobra.Command
-	flag     *string
-	others   int // arguments after the name
-	optional bool
-}
-
-func addNamed(cmd *cobra.Command, others int) *named {
-	n := &named{cmd: cmd, flag: cmd.Flags().String("account", "", "the `name` of the account, instead of the argument"), others: others}
+// addNamed makes the command take the name of an account as its first argument, and so many others at most. The flag --account,
+// for scripts, takes the place of the first. check is called before the command runs; the name is empty when there is none. Errors
+// must not repeat an argument, which may be a secret.
+func addNamed(cmd *cobra.Command, others int, check func(name string, others []string) error) {
+	flag := cmd.Flags().String("account", "", "the `name` of the account, instead of the argument")
 	_ = cmd.Flags().MarkHidden("account") // it exists
-	cmd.Args = cobra.ArbitraryArgs        // read checks them
 	if others == 0 {
-		cmd.ValidArgsFunction = completeNothing
+		cmd.ValidArgsFunction = cobra.NoFileCompletions // only the store knows the names
 	}
-	return n
-}
-
-// read returns the name and the other arguments. Its errors do not repeat an argument, which may be a secret.
-func (n *named) read() (name string, others []string, err error) {
-	args := n.cmd.Flags().Args()
-	given := n.cmd.Flags().Changed("account")
-	switch {
-	case given:
-		name, others = *n.flag, args
-	case len(args) > 0:
-		name, others = args[0], args[1:]
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		name, given := *flag, cmd.Flags().Changed("account")
+		if !given && len(args) > 0 {
+			name, given, args = args[0], true, args[1:]
+		}
+		switch {
+		case name == "" && given:
+			return usageError{errors.New("the name of the account is empty")}
+		case len(args) > others:
+			return usageError{fmt.Errorf("%q takes no other arguments but flags; see %q", cmd.CommandPath(), cmd.CommandPath()+" --help")}
+		}
+		if given {
+			cmd.Annotations = map[string]string{namedAccount: name}
+		}
+		return check(name, args)
 	}
-	switch {
-	case name == "" && (given || len(args) > 0):
-		return "", nil, usageError{errors.New("the name of the account is empty")}
-	case name == "" && !n.optional:
-		return "", nil, usageError{fmt.Errorf("the account is missing: %s", n.cmd.UseLine())}
-	case len(others) > n.others:
-		return "", nil, usageError{fmt.Errorf("%q takes no other arguments but flags; see %q",
-			n.cmd.CommandPath(), n.cmd.CommandPath()+" --help")}
-	}
-	if name != "" {
-		n.cmd.Annotations = map[string]string{namedAccount: name}
-	}
-	return name, others, nil
 }
 
 // namedAccount is the annotation of a command that has the name of its account.

@@ -189,9 +189,9 @@ const (
 
 // Effective is a setting as it stands.
 type Effective struct {
-	Key    string // as in the file
-	Text   string // of a secret the placeholder, or nothing when it is empty
-	Origin string // "default", or where it was set: "pimsd.yaml:3 listen", "PIMSD_LISTEN", "--listen"
+	Key    string `json:"key"`    // as in the file
+	Text   string `json:"value"`  // of a secret the placeholder, or nothing when it is empty
+	Origin string `json:"origin"` // "default", or where it was set: "pimsd.yaml:3 listen", "PIMSD_LISTEN", "--listen"
 }
 
 // Effective lists every setting in the order of the manual.

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pimsd/pimsd/internal/input"
 )
 
 // Example returns a file of settings that says what each is. Every setting is commented out, so that the file keeps none at a
@@ -74,7 +76,7 @@ func writeComment(b *strings.Builder, indent string, s setting) {
 	if s.secret {
 		text += " The file that holds it can be named instead, as " + s.inFile().key + "."
 	}
-	for _, line := range wrap(text, 110) {
+	for _, line := range input.Wrap(text, 110) {
 		fmt.Fprintf(b, "%s# %s\n", indent, line)
 	}
 }
@@ -85,18 +87,6 @@ func yamlScalar(text string) string {
 		return text
 	}
 	return fmt.Sprintf("%q", text)
-}
-
-func wrap(text string, width int) (lines []string) {
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		line = strings.TrimSpace(line + " " + word)
-	}
-	return append(lines, line)
 }
 
 // sentence makes one of a phrase.

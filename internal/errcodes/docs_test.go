@@ -39,23 +39,3 @@ func statuses(e Entry) string {
 	}
 	return strings.Join(s, ", ")
 }
-
-func TestWriteTable(t *testing.T) {
-	var got strings.Builder
-	if err := WriteTable(&got); err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")
-	if len(lines) != 1+len(All()) {
-		t.Fatalf("%d lines for %d codes", len(lines), len(All()))
-	}
-	for i, want := range map[int]string{
-		0: "CODE  HTTP             TYPE                 LABEL",
-		7: "2102  400 413 415 422  Input error          Invalid [PARAMETER] parameter",
-		8: "2202  502 504          Output Error         Network problem : No internet",
-	} {
-		if lines[i] != want {
-			t.Errorf("line %d is %q, want %q", i, lines[i], want)
-		}
-	}
-}

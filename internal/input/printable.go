@@ -41,6 +41,19 @@ func Count[N int | int64 | uint64](n N, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// Wrap returns the words of a text in lines of at most width characters. A longer word has a line of its own.
+func Wrap(text string, width int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	return append(lines, line)
+}
+
 // PrintableLines is Printable for a text of several lines, whose line breaks it keeps.
 func PrintableLines(text string) string {
 	lines := strings.Split(text, "\n")
