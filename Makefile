@@ -20,8 +20,8 @@ run: ## the same, and keep serving; FLAGS=--free-ports chooses ports that are fr
 # Packages of the service that start goroutines or share values between them; makefile_test.go compares the list with the code. The
 # longest are first, so that both cores are busy to the end.
 RACED := ./internal/store/postgres ./internal/store/sqlite ./internal/otp ./internal/inwebosim ./internal/inwebo ./internal/authn \
-	./internal/api ./internal/app ./internal/store/seal ./internal/admission ./internal/errcodes ./internal/storequeue ./internal/telemetry \
-	./internal/testkit/storetest
+	./internal/api ./internal/app ./internal/store/seal ./internal/admission ./internal/config ./internal/errcodes \
+	./internal/storequeue ./internal/telemetry ./internal/testkit/storetest
 # Tests of whole daemons, which take several times as long with the race detector: `make test-all` runs them with it. Of cmd/pimsd it
 # runs those of serve, dev, prompts and signals: no other command starts a goroutine.
 DAEMONS := ./internal/testkit/pimsdtest ./internal/testkit/replicatest ./internal/testkit/loadtest

@@ -1,7 +1,7 @@
 // Package config has every setting of pimsd, with its names, unit, default and consequence, and makes one Config of the configuration
 // file, the environment and the flags.
 //
-// The tables in settings.go and inwebo.go are the reference: docs/configuration.md, pimsd.example.yaml and the flags are made from them.
+// settings.json is the reference: docs/configuration.md, pimsd.example.yaml and the flags are made from it.
 // A Config depends on the Input alone. The package must never read the process's environment or arguments itself, never put a secret
 // into an error, and never have a setting that the program does not use.
 package config
@@ -154,8 +154,8 @@ func Default() *Config {
 	c := &Config{origins: map[string]string{}, files: map[string]string{}}
 	c.fix()
 	for _, s := range c.settings() {
-		if err := s.value.set(s.preset); err != nil {
-			panic("config: the default of " + s.key + " " + err.Error())
+		if err := s.value.set(s.Preset); err != nil {
+			panic("config: the default of " + s.Key + " " + err.Error())
 		}
 	}
 	c.derive()
@@ -169,6 +169,10 @@ func (c *Config) fix() {
 	c.Inwebo.Language, c.Inwebo.UserAgent, c.Inwebo.DeviceName = "fr", inweboUserAgent, "pimsd"
 	c.Inwebo.CircuitFaults, c.Inwebo.CircuitTimeout, c.Inwebo.SetupRepeats = 5, circuitTimeout, 10
 }
+
+// inweboUserAgent is the User-Agent header of every request to inWebo, whose server is only known to answer agents that look
+// like an Android phone.
+const inweboUserAgent = "Dalvik/2.1.0 (Linux; U; Android 13; Pixel 6 Build/TQ3A.230901.001)"
 
 // derive sets what follows from settings.
 func (c *Config) derive() {
@@ -198,8 +202,8 @@ type Effective struct {
 func (c *Config) Effective() []Effective {
 	var all []Effective
 	for _, s := range c.settings() {
-		e := Effective{Key: s.key, Text: s.value.text(), Origin: c.origin(s.key)}
-		if s.secret && (e.Text != "" || c.files[s.key] != "") {
+		e := Effective{Key: s.Key, Text: s.value.text(), Origin: c.origin(s.Key)}
+		if s.Secret && (e.Text != "" || c.files[s.Key] != "") {
 			e.Text = secret.Placeholder
 		}
 		all = append(all, e)
@@ -221,8 +225,8 @@ type SecretFile struct{ Setting, Path string }
 // SecretFiles returns the files of secrets that settings name, private keys among them.
 func (c *Config) SecretFiles() (all []SecretFile) {
 	for _, s := range c.settings() {
-		if file := c.files[s.key]; file != "" {
-			all = append(all, SecretFile{s.inFile().key, file})
+		if file := c.files[s.Key]; file != "" {
+			all = append(all, SecretFile{s.inFile().Key, file})
 		}
 	}
 	for _, key := range []SecretFile{{"tls.key_file", c.TLS.KeyFile}, {"inwebo.client_key_file", c.Inwebo.ClientKeyFile}} {

@@ -35,10 +35,10 @@ func Manual() string {
 	var b strings.Builder
 	b.WriteString(strings.NewReplacer("«", "`", "»", "`").Replace(manualHead))
 	for _, g := range Default().groups() {
-		fmt.Fprintf(&b, "\n## %s\n\n| setting | value | default | what it is, and what follows from it |\n|---|---|---|---|\n", g.title)
+		fmt.Fprintf(&b, "\n## %s\n\n| setting | value | default | what it is, and what follows from it |\n|---|---|---|---|\n", g.Title)
 		for _, s := range g.inFileOrder() {
 			names := strings.Join(s.names(), "<br>")
-			fmt.Fprintf(&b, "| %s | %s | %s | %s %s |\n", names, s.unit, orEmpty(s.preset), sentence(s.what), s.effect)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s %s |\n", names, s.Unit, orEmpty(s.Preset), sentence(s.What), s.Effect)
 		}
 	}
 	b.WriteString(issuersManual())
@@ -47,9 +47,9 @@ func Manual() string {
 
 // names returns all names of a setting, formatted as code.
 func (s setting) names() []string {
-	names := []string{s.key, s.env()}
-	if s.secret {
-		names = append(names, s.inFile().key, s.inFile().env(), "--"+s.inFile().flag())
+	names := []string{s.Key, s.env()}
+	if s.Secret {
+		names = append(names, s.inFile().Key, s.inFile().env(), "--"+s.inFile().flag())
 	} else {
 		names = append(names, "--"+s.flag())
 	}
@@ -115,7 +115,7 @@ func Schemas(elsewhere []string) map[string]any {
 		case form == nil || n.isFile:
 			form = jsonSchema{"type": "string"}
 		}
-		described := jsonSchema{"description": sentence(strings.ReplaceAll(n.what, "`", ""))}
+		described := jsonSchema{"description": sentence(strings.ReplaceAll(n.What, "`", ""))}
 		maps.Copy(described, form)
 		section, name, nested := strings.Cut(n.inYAML, ".")
 		if !nested {

@@ -23,7 +23,7 @@ func (c *Config) render(explained bool) string {
 	var b strings.Builder
 	for _, g := range c.groups() {
 		if explained {
-			fmt.Fprintf(&b, "\n\n# === %s ===\n", g.title)
+			fmt.Fprintf(&b, "\n\n# === %s ===\n", g.Title)
 		}
 		renderGroup(&b, g, explained)
 	}
@@ -37,8 +37,8 @@ func renderGroup(b *strings.Builder, g group, explained bool) {
 	}
 	section := ""
 	for _, s := range g.inFileOrder() {
-		indent, name, gap := "", s.key, "\n"
-		if before, after, nested := strings.Cut(s.key, "."); nested {
+		indent, name, gap := "", s.Key, "\n"
+		if before, after, nested := strings.Cut(s.Key, "."); nested {
 			indent, name = "  ", after
 			if before != section {
 				section, gap = before, ""
@@ -57,24 +57,24 @@ func renderGroup(b *strings.Builder, g group, explained bool) {
 // together.
 func (g group) inFileOrder() []setting {
 	sectionOf := func(s setting) string {
-		section, _, nested := strings.Cut(s.key, ".")
+		section, _, nested := strings.Cut(s.Key, ".")
 		if !nested {
 			return ""
 		}
 		return section
 	}
 	sections := []string{""}
-	for _, s := range g.settings {
+	for _, s := range g.Settings {
 		sections = append(sections, sectionOf(s))
 	}
 	place := func(s setting) int { return slices.Index(sections, sectionOf(s)) }
-	return slices.SortedStableFunc(slices.Values(g.settings), func(a, b setting) int { return place(a) - place(b) })
+	return slices.SortedStableFunc(slices.Values(g.Settings), func(a, b setting) int { return place(a) - place(b) })
 }
 
 func writeComment(b *strings.Builder, indent string, s setting) {
-	text := strings.ReplaceAll(sentence(s.what)+" "+s.effect, "`", "")
-	if s.secret {
-		text += " The file that holds it can be named instead, as " + s.inFile().key + "."
+	text := strings.ReplaceAll(sentence(s.What)+" "+s.Effect, "`", "")
+	if s.Secret {
+		text += " The file that holds it can be named instead, as " + s.inFile().Key + "."
 	}
 	for _, line := range input.Wrap(text, 110) {
 		fmt.Fprintf(b, "%s# %s\n", indent, line)

@@ -24,14 +24,4 @@ type Issuer struct {
 	Origin string // where it stands: "issuers.yaml:3"
 }
 
-func (c *Config) jwtSettings() []setting {
-	return []setting{
-		{
-			key: issuersKey, unit: "file", value: path(&c.JWT.IssuersFile),
-			what:   "the issuers whose tokens (JWT) authenticate a caller, in the form that `docs/configuration.md` describes",
-			effect: "Empty: no token is taken, API keys alone are. It is read at the start.",
-		},
-	}
-}
-
 const issuersKey = "jwt.issuers_file"

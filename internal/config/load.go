@@ -68,14 +68,14 @@ type loader struct {
 // apply sets a setting to the text that a source gave under that name. A setting of a higher source replaces that of a lower one; a
 // secret that one source gives twice, by value and by file, is a fault.
 func (l *loader) apply(s settingName, src source, origin, text string) {
-	if before := l.config.origins[s.key]; s.secret && l.from[s.key] == src {
+	if before := l.config.origins[s.Key]; s.Secret && l.from[s.Key] == src {
 		l.fault(origin, "and %s both set the same setting: keep one", before)
 		return
 	}
-	l.from[s.key], l.config.origins[s.key] = src, origin
-	delete(l.config.files, s.key)
+	l.from[s.Key], l.config.origins[s.Key] = src, origin
+	delete(l.config.files, s.Key)
 	if s.isFile {
-		l.config.files[s.key] = text
+		l.config.files[s.Key] = text
 		var ok bool
 		if text, ok = l.readSecret(s.setting, origin, text); !ok {
 			return
@@ -83,7 +83,7 @@ func (l *loader) apply(s settingName, src source, origin, text string) {
 	}
 	text = input.Trim(text)
 	if err := s.value.set(text); err != nil {
-		l.broken[s.key] = true
+		l.broken[s.Key] = true
 		l.fault(origin, "%v%s", err, adviceIfEmpty(text))
 	}
 }
@@ -99,11 +99,11 @@ func adviceIfEmpty(text string) string {
 // readSecret returns the content of the file of a secret, and reports whether it can be used. An empty file is a fault, because the
 // empty setting may mean something else, such as another store.
 func (l *loader) readSecret(s setting, origin, path string) (text string, ok bool) {
-	if s.key == sealKeys && l.in.WithoutKeys {
+	if s.Key == sealKeys && l.in.WithoutKeys {
 		return "", true
 	}
 	if path == "" {
-		l.broken[s.key] = true
+		l.broken[s.Key] = true
 		l.fault(origin, "is empty: name the file, or leave it out")
 		return "", false
 	}
@@ -116,7 +116,7 @@ func (l *loader) readSecret(s setting, origin, path string) (text string, ok boo
 	default:
 		return string(content), true
 	}
-	l.broken[s.key] = true
+	l.broken[s.Key] = true
 	return "", false
 }
 
@@ -162,11 +162,11 @@ var serviceLink = regexp.MustCompile(`^PIMSD(_\w+)?_(SERVICE_HOST=|SERVICE_PORT(
 func (l *loader) readFlags() {
 	for _, s := range l.names {
 		f := l.changedFlag(s.onLine)
-		if f == nil || s.secret != s.isFile { // the value of a secret is never a flag: a command may have another flag of that name
+		if f == nil || s.Secret != s.isFile { // the value of a secret is never a flag: a command may have another flag of that name
 			continue
 		}
-		if s.key == "data_dir" && f.Value.String() == "" {
-			l.broken[s.key] = true
+		if s.Key == "data_dir" && f.Value.String() == "" {
+			l.broken[s.Key] = true
 			l.fault("--"+s.onLine, emptyFlag)
 			continue
 		}
@@ -220,7 +220,7 @@ func (l *loader) resolveDataDir() {
 // every user of the machine.
 func Flags(fs *pflag.FlagSet, except ...string) {
 	fs.String(FlagFile, "", fileUsage)
-	addFlags(fs, func(s setting) bool { return !slices.Contains(except, s.key) })
+	addFlags(fs, func(s setting) bool { return !slices.Contains(except, s.Key) })
 }
 
 // StoreFlags adds the flags that say where the file of settings and the store are.
@@ -231,19 +231,19 @@ func StoreFlags(fs *pflag.FlagSet) {
 
 // FlagsOf adds the flags of some settings.
 func FlagsOf(fs *pflag.FlagSet, keys ...string) {
-	addFlags(fs, func(s setting) bool { return slices.Contains(keys, s.key) })
+	addFlags(fs, func(s setting) bool { return slices.Contains(keys, s.Key) })
 }
 
 const fileUsage = "the `file` of settings (" + EnvFile + ")"
 
 func addFlags(fs *pflag.FlagSet, wanted func(setting) bool) {
 	for _, s := range Default().settings() {
-		switch what := strings.ReplaceAll(s.what, "`", ""); { // pflag reads backquotes as the name of the value
+		switch what := strings.ReplaceAll(s.What, "`", ""); { // pflag reads backquotes as the name of the value
 		case !wanted(s):
-		case s.secret:
-			fs.String(s.inFile().flag(), "", fmt.Sprintf("the `file` that holds %s (%s)", s.key, s.inFile().env()))
+		case s.Secret:
+			fs.String(s.inFile().flag(), "", fmt.Sprintf("the `file` that holds %s (%s)", s.Key, s.inFile().env()))
 		default:
-			fs.Var(&flagValue{s.preset, s.unit}, s.flag(), fmt.Sprintf("%s (%s)", what, s.env()))
+			fs.Var(&flagValue{s.Preset, s.Unit}, s.flag(), fmt.Sprintf("%s (%s)", what, s.env()))
 		}
 	}
 }
@@ -282,13 +282,13 @@ type FlagGroup struct {
 func FlagGroups() (groups []FlagGroup) {
 	for _, g := range Default().groups() {
 		names := []string{}
-		for _, s := range g.settings {
-			if s.secret {
+		for _, s := range g.Settings {
+			if s.Secret {
 				s = s.inFile()
 			}
 			names = append(names, s.flag())
 		}
-		groups = append(groups, FlagGroup{g.title, names})
+		groups = append(groups, FlagGroup{g.Title, names})
 	}
 	groups[0].Flags = append([]string{FlagFile}, groups[0].Flags...)
 	return groups

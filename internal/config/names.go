@@ -17,9 +17,9 @@ type settingName struct {
 // namesOf returns all names of the settings, in their order.
 func namesOf(settings []setting) (all []settingName) {
 	for _, s := range settings {
-		all = append(all, settingName{s, false, s.key, s.env(), s.flag()})
-		if f := s.inFile(); s.secret {
-			all = append(all, settingName{s, true, f.key, f.env(), f.flag()})
+		all = append(all, settingName{s, false, s.Key, s.env(), s.flag()})
+		if f := s.inFile(); s.Secret {
+			all = append(all, settingName{s, true, f.Key, f.env(), f.flag()})
 		}
 	}
 	return all

@@ -24,47 +24,6 @@ type Overload struct {
 	Wait       time.Duration `setting:"none"` // of each of them
 }
 
-// tlsSettings say what the API's listener shows to callers.
-func (c *Config) tlsSettings() []setting {
-	return []setting{
-		{
-			key: "tls.cert_file", unit: "file", value: path(&c.TLS.CertFile),
-			what: "the certificate that the API's listener shows, PEM, those that vouch for it behind it",
-			effect: "Empty: no TLS; let a proxy in front do it, or stay on loopback. It is read again when it changes and on SIGHUP; " +
-				"one that cannot be used changes nothing, and the log says so.",
-		},
-		{
-			key: "tls.key_file", unit: "file", value: path(&c.TLS.KeyFile),
-			what:   "the private key of that certificate, PEM",
-			effect: "Goes with `tls.cert_file`.",
-		},
-	}
-}
-
-// httpSettings say how callers reach the API.
-func (c *Config) httpSettings() []setting {
-	return []setting{
-		{
-			key: plainHTTPKey, unit: "yes or no", preset: "no", value: yesNo(&c.HTTP.AllowPlain),
-			what: "whether the API may be served without TLS where other machines reach it",
-			effect: "Yes: PINs, OTPs and API keys cross the network readable, unless a proxy or a mesh in front ends TLS next to this process. " +
-				"No: without `tls.cert_file`, `listen` must be on loopback.",
-		},
-		{
-			key: "http.idle_timeout", unit: "duration", preset: "1m30s", value: duration(&c.HTTP.IdleTimeout, time.Second, time.Hour),
-			what: "how long a caller's connection stays open without a request",
-			effect: "Set it above the idle time-out of a load balancer in front, or that one sends requests into closed connections. " +
-				"60s is what most of them use.",
-		},
-		{
-			key: "http.trusted_proxies", unit: "CIDRs", value: prefixes(&c.HTTP.TrustedProxies),
-			what: "the proxies in front, such as `10.0.0.0/8, 192.0.2.7/32`, whose `X-Forwarded-For` names the caller",
-			effect: "It is for the log alone: no caller is let in or kept out by an address. Empty: the log has the other end of the " +
-				"connection.",
-		},
-	}
-}
-
 // The settings that say that plain HTTP is meant.
 const (
 	plainHTTPKey   = "http.allow_plain"

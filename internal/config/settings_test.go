@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"reflect"
 	"strings"
@@ -10,27 +11,35 @@ import (
 
 func TestSettingsAreWhole(t *testing.T) {
 	t.Parallel()
+	strict := json.NewDecoder(bytes.NewReader(manualText))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&[]group{}); err != nil {
+		t.Errorf("settings.json: %v", err)
+	}
+	if settings, values := Default().settings(), Default().values(); len(settings) != len(values) {
+		t.Errorf("settings.json has %d settings, %d have a place", len(settings), len(values))
+	}
 	seen := map[string]string{}
 	for _, s := range Default().settings() {
-		if s.unit == "" || s.what == "" || !strings.HasSuffix(s.effect, ".") || strings.HasSuffix(s.what, ".") {
-			t.Errorf("%s: a setting has a unit, a phrase that says what it is, and sentences that say what follows from it", s.key)
+		if s.Unit == "" || s.What == "" || !strings.HasSuffix(s.Effect, ".") || strings.HasSuffix(s.What, ".") {
+			t.Errorf("%s: a setting has a unit, a phrase that says what it is, and sentences that say what follows from it", s.Key)
 		}
-		if strings.Contains(s.what+s.effect, "|") {
-			t.Errorf("%s: a | would end the cell of the manual's table", s.key)
+		if strings.Contains(s.What+s.Effect, "|") {
+			t.Errorf("%s: a | would end the cell of the manual's table", s.Key)
 		}
 		for _, name := range s.names() {
 			if other, ok := seen[name]; ok {
-				t.Errorf("%s and %s share the name %s", s.key, other, name)
+				t.Errorf("%s and %s share the name %s", s.Key, other, name)
 			}
-			seen[name] = s.key
+			seen[name] = s.Key
 		}
 	}
 }
 
 func TestNamesOfASetting(t *testing.T) {
 	t.Parallel()
-	s := setting{key: "quota.otps_per_day"}
-	if got := [3]string{s.key, s.env(), s.flag()}; got != [3]string{"quota.otps_per_day", "PIMSD_QUOTA_OTPS_PER_DAY", "quota-otps-per-day"} {
+	s := setting{Key: "quota.otps_per_day"}
+	if got := [3]string{s.Key, s.env(), s.flag()}; got != [3]string{"quota.otps_per_day", "PIMSD_QUOTA_OTPS_PER_DAY", "quota-otps-per-day"} {
 		t.Errorf("names are %q", got)
 	}
 }

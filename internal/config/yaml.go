@@ -112,7 +112,7 @@ func mapNode(node ast.Node) ast.MapNode {
 }
 
 func (l *loader) isSection(key string) bool {
-	return slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") })
+	return slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.Key, key+".") })
 }
 
 func (l *loader) readSetting(name, origin, key, word string, node ast.Node) {
@@ -130,7 +130,7 @@ func (l *loader) readSetting(name, origin, key, word string, node ast.Node) {
 			"in quotes when it is empty or has special characters, or leave the line out", word)
 		return
 	}
-	if s.secret && !s.isFile && text != "" {
+	if s.Secret && !s.isFile && text != "" {
 		l.config.fileWithSecrets = name
 	}
 	l.apply(s, fromFile, origin, text)
