@@ -111,20 +111,25 @@ func (a *App) recovering(task string, next http.Handler) http.Handler {
 
 // every calls check at once, and again at each interval until ctx ends.
 func every(ctx context.Context, interval time.Duration, check func(context.Context)) {
-	check(ctx)
-	afterEach(ctx, interval, check)
-}
-
-// afterEach calls check after each interval until ctx ends.
-func afterEach(ctx context.Context, interval time.Duration, check func(context.Context)) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
+		check(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			check(ctx)
 		}
 	}
+}
+
+// afterEach calls check after each interval until ctx ends.
+func afterEach(ctx context.Context, interval time.Duration, check func(context.Context)) {
+	isDue := false
+	every(ctx, interval, func(ctx context.Context) {
+		if isDue {
+			check(ctx)
+		}
+		isDue = true
+	})
 }

@@ -27,9 +27,9 @@ func inspectStore(whole context.Context, c *config.Config) ([]Finding, reading) 
 	defer cancel()
 	core, err := inspectRecords(ctx, c)
 	switch {
-	case errors.Is(err, sqlite.ErrNoStore), errors.Is(err, postgres.ErrNoStore):
+	case errors.Is(err, otp.ErrNoStore):
 		return []Finding{noStore(ctx, c), keysBeforeTheStore(c), skipped(theStamps, "there is no store")}, reading{}
-	case errors.Is(err, sqlite.ErrOldSchema), errors.Is(err, postgres.ErrOldSchema):
+	case errors.Is(err, otp.ErrOldSchema):
 		const old = "the store is migrated first"
 		return []Finding{
 			note(theStore, err.Error(), "Back it up before."), keysOfOlderStore(ctx, c), skipped(theRecords, old), skipped(theStamps, old),
@@ -69,12 +69,12 @@ func adviceOnStore(c *config.Config) string {
 // noStore is good news before the first start: unless the service could not make one.
 func noStore(ctx context.Context, c *config.Config) Finding {
 	if !c.DatabaseURL.IsEmpty() {
-		if err := postgres.Check(ctx, databaseOf(c)); err != nil && !errors.Is(err, postgres.ErrNoStore) {
+		if err := postgres.Check(ctx, databaseOf(c)); err != nil && !errors.Is(err, otp.ErrNoStore) {
 			return fails(theStore, err.Error(), adviceOnStore(c))
 		}
 		return note(theStore, "the PostgreSQL database answers and is empty", "The service makes the store when it starts.")
 	}
-	if err := sqlite.Check(ctx, c.DataDir); err != nil && !errors.Is(err, sqlite.ErrNoStore) {
+	if err := sqlite.Check(ctx, c.DataDir); err != nil && !errors.Is(err, otp.ErrNoStore) {
 		return fails(theStore, "there is none yet: "+err.Error(), adviceOnStore(c))
 	}
 	return note(theStore, "there is none yet in "+c.DataDir, "The service makes it when it starts.")

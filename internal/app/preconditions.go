@@ -11,6 +11,7 @@ import (
 
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
@@ -108,10 +109,8 @@ func checkStore(ctx context.Context, c *config.Config) (err error) {
 	} else {
 		err = postgres.Check(ctx, databaseOf(c))
 	}
-	for _, served := range []error{sqlite.ErrNoStore, sqlite.ErrOldSchema, postgres.ErrNoStore, postgres.ErrOldSchema} {
-		if errors.Is(err, served) {
-			return nil
-		}
+	if errors.Is(err, otp.ErrNoStore) || errors.Is(err, otp.ErrOldSchema) {
+		return nil
 	}
 	return err
 }
@@ -125,7 +124,7 @@ func checkKeys(ctx context.Context, c *config.Config) error {
 	}
 	store, errStore := openSealed(ctx, c)
 	switch {
-	case errStore != nil && missing && !errors.Is(errStore, sqlite.ErrNoStore):
+	case errStore != nil && missing && !errors.Is(errStore, otp.ErrNoStore):
 		return err
 	case errStore != nil: // which checkStore reports
 		return nil
@@ -150,10 +149,11 @@ type sealed interface {
 func openSealed(ctx context.Context, c *config.Config) (sealed, error) {
 	store, err := openStore(ctx, c, inspect)
 	switch {
-	case errors.Is(err, sqlite.ErrOldSchema):
+	case !errors.Is(err, otp.ErrOldSchema):
+		return store, err
+	case c.DatabaseURL.IsEmpty():
 		return sqlite.OpenOlder(c.DataDir)
-	case errors.Is(err, postgres.ErrOldSchema):
+	default:
 		return postgres.OpenOlder(ctx, databaseOf(c))
 	}
-	return store, err
 }

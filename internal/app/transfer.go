@@ -78,7 +78,7 @@ func (c *Core) TransferPrefix(ctx context.Context, settings *config.Config, t Tr
 // service, whose replicas may be of an older version that does not understand them any more.
 func openTarget(ctx context.Context, url secret.Text) (*postgres.Store, error) {
 	to, err := postgres.Open(ctx, postgres.Options{URL: url})
-	if errors.Is(err, postgres.ErrNoStore) {
+	if errors.Is(err, otp.ErrNoStore) {
 		to, err = postgres.OpenOrCreate(ctx, postgres.Options{URL: url})
 	}
 	if err != nil {

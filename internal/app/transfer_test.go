@@ -277,7 +277,7 @@ func refuseOlderSchema(t *testing.T, server *pgtest.Server) {
 	must(t, to.Close())
 	server.Exec(t, older.Reveal(), "UPDATE pimsd_schema SET version = version - 1")
 	ask := Transfer{URL: older, Prefix: movedPrefix}
-	if _, err := (&Core{Store: store}).TransferPrefix(t.Context(), config.Default(), ask); !errors.Is(err, postgres.ErrOldSchema) {
+	if _, err := (&Core{Store: store}).TransferPrefix(t.Context(), config.Default(), ask); !errors.Is(err, otp.ErrOldSchema) {
 		t.Errorf("it says %v", err)
 	}
 	must(t, store.Close())

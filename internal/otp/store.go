@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -83,6 +85,10 @@ var (
 	// ErrHistoryChanged means that what other accounts have counted of the claimed device is not what the Write was decided on. Nothing
 	// was stored: read the History again.
 	ErrHistoryChanged = errors.New("the history of the device was changed by another writer")
+	// ErrNoStore means that there is no store where one must be, and ErrOldSchema that an older pimsd has made it: the service makes and
+	// migrates stores.
+	ErrNoStore   = errors.New("there is no store")
+	ErrOldSchema = errors.New("an older schema")
 	// ErrNotApplied means that the store failed, nothing of the write was stored, and nothing of it ever will be unless it
 	// is repeated: no room, no connection, a statement that was rolled back.
 	ErrNotApplied = errors.New("the store failed and stored nothing")
@@ -175,6 +181,21 @@ type Write struct {
 	AuditEntry AuditEntry
 	// Response is stored for a repeat of the call; nil for most writes. A Create has one where the row was deleted meanwhile.
 	Response *KeyedResponse
+}
+
+// maxWriteID is the longest ID of a Write.
+const maxWriteID = 64
+
+// Check refuses a write that a store cannot have.
+func (w *Write) Check() error {
+	if w.ID == "" || len(w.ID) > maxWriteID {
+		return fmt.Errorf("the id of a write must be 1 to %d characters, not %d", maxWriteID, len(w.ID))
+	}
+	if w.Row.Revision > math.MaxInt64 || w.AuditEntry.Step > math.MaxInt64 {
+		return errors.New("a revision and a ratchet step must be less than 2⁶³")
+	}
+	_, err := ParseStoredAccount(string(w.Row.Account))
+	return err
 }
 
 // KeyedResponse is a response together with the key of its call.

@@ -11,6 +11,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 )
 
 var (
@@ -19,6 +20,29 @@ var (
 	// ErrClosed means that the queue takes no more jobs. It comes with ErrNotBegun.
 	ErrClosed = errors.New("the store is closed")
 )
+
+// stepRests is for how many times its own length each step of InSteps leaves the store to others.
+const stepRests = 2
+
+// InSteps repeats a step of housekeeping until it reports that there is no more to do, or ctx ends. A ctx that ends after the first step is
+// no error: the next call goes on.
+func InSteps(ctx context.Context, step func(context.Context) (more bool, err error)) error {
+	for n := 0; ; n++ {
+		began := time.Now()
+		more, err := step(ctx)
+		switch {
+		case n > 0 && ctx.Err() != nil:
+			return nil //nolint:nilerr // the next call goes on
+		case err != nil || !more:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(stepRests * time.Since(began)):
+		}
+	}
+}
 
 // All is a bound for Take that all jobs are within.
 const All = math.MaxInt

@@ -8,10 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pimsd/pimsd/internal/authn"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Check returns why OpenOrCreate would refuse the database, and leaves the database as it is. ErrNoStore means that OpenOrCreate would
-// make the store, and ErrOldSchema that it would migrate it.
+// Check returns why OpenOrCreate would refuse the database, and leaves the database as it is. otp.ErrNoStore means that OpenOrCreate would
+// make the store, and otp.ErrOldSchema that it would migrate it.
 func Check(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -29,16 +30,16 @@ var errRollback = errors.New("nothing was done")
 // that exists are not migrated on trial, because other replicas may use them.
 func (m migrations) try(ctx context.Context, conn *pgx.Conn) error {
 	unusable := m.check(ctx, conn)
-	if unusable != nil && !errors.Is(unusable, ErrNoStore) && !errors.Is(unusable, ErrOldSchema) {
+	if unusable != nil && !errors.Is(unusable, otp.ErrNoStore) && !errors.Is(unusable, otp.ErrOldSchema) {
 		return unusable
 	}
 	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		switch {
-		case errors.Is(unusable, ErrNoStore):
+		case errors.Is(unusable, otp.ErrNoStore):
 			if err := m.migrate(ctx, tx); err != nil {
 				return err
 			}
-		case errors.Is(unusable, ErrOldSchema):
+		case errors.Is(unusable, otp.ErrOldSchema):
 			if err := checkOwner(ctx, tx); err != nil {
 				return err
 			}

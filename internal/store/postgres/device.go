@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pimsd/pimsd/internal/otp"
 )
-
-// maxWriteID is the longest id of a write (otp.Write).
-const maxWriteID = 64
 
 const (
 	deviceColumns = `account, revision, in_doubt, held_until, body, vault, unread_answers, serial, active, epoch, disabled`
@@ -80,7 +76,7 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 	if w.Row.Revision < 2 {
 		return otp.ErrConflict // there is no row of revision 0
 	}
-	if err := checkWrite(w); err != nil {
+	if err := w.Check(); err != nil {
 		return err
 	}
 	if w.Claim == nil { // which may be another account's, and then all others would be undone
@@ -104,7 +100,7 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 
 // write runs the one statement of a writing verb. refusal is the answer to a write that does not fit.
 func (s *Store) write(ctx context.Context, l connLimit, what, statement string, w otp.Write, refusal error) error {
-	if err := checkWrite(w); err != nil {
+	if err := w.Check(); err != nil {
 		return err
 	}
 	args := append(rowArgs(&w), nil, nil, overOf(w), w.Epoch, w.Disabled)
@@ -181,17 +177,6 @@ func (s *Store) waitForReplication(ctx context.Context) error {
 		return fmt.Errorf("it is stored, and whether that is durable is not known: %w", explain(err))
 	}
 	return nil
-}
-
-func checkWrite(w otp.Write) error {
-	if w.ID == "" || len(w.ID) > maxWriteID {
-		return fmt.Errorf("the id of a write must be 1 to %d characters, not %d", maxWriteID, len(w.ID))
-	}
-	if w.Row.Revision > math.MaxInt64 || w.AuditEntry.Step > math.MaxInt64 {
-		return errors.New("a revision and a ratchet step must be less than 2⁶³")
-	}
-	_, err := otp.ParseStoredAccount(string(w.Row.Account))
-	return err
 }
 
 func microsOrNull(t time.Time) *int64 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/postgres"
 )
@@ -75,12 +76,12 @@ func TestMigrationNeedsTheRightsThatCheckAsksFor(t *testing.T) {
 	migrator := secret.NewText(strings.Replace(url.Reveal(), "pimsd@", "migrator@", 1))
 	for _, table := range tables {
 		server.Exec(t, url.Reveal(), "ALTER TABLE "+table+" OWNER TO pimsd")
-		if err := postgres.Check(t.Context(), postgres.Options{URL: migrator}); err == nil || errors.Is(err, postgres.ErrOldSchema) {
+		if err := postgres.Check(t.Context(), postgres.Options{URL: migrator}); err == nil || errors.Is(err, otp.ErrOldSchema) {
 			t.Errorf("another owner of %s: Check says %v", table, err)
 		}
 		server.Exec(t, url.Reveal(), "ALTER TABLE "+table+" OWNER TO migrator")
 	}
-	if err := postgres.Check(t.Context(), postgres.Options{URL: migrator}); !errors.Is(err, postgres.ErrOldSchema) {
+	if err := postgres.Check(t.Context(), postgres.Options{URL: migrator}); !errors.Is(err, otp.ErrOldSchema) {
 		t.Fatal(err)
 	}
 	rows, err := open(t, migrator).List(t.Context(), "", 1)

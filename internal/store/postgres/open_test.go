@@ -35,8 +35,8 @@ func TestOpenRefusesWhatIsNotDurable(t *testing.T) {
 
 func TestOpenMakesNothingForACommand(t *testing.T) {
 	url := server.Database(t)
-	if _, err := postgres.Open(t.Context(), postgres.Options{URL: url}); !errors.Is(err, postgres.ErrNoStore) {
-		t.Errorf("%v; want ErrNoStore", err)
+	if _, err := postgres.Open(t.Context(), postgres.Options{URL: url}); !errors.Is(err, otp.ErrNoStore) {
+		t.Errorf("%v; want otp.ErrNoStore", err)
 	}
 	open(t, url)
 	store, err := postgres.Open(t.Context(), postgres.Options{URL: url})
@@ -70,7 +70,7 @@ func TestCheckRefusesWhatOpenOrCreateRefuses(t *testing.T) {
 	}
 	server.Exec(t, admin, "UPDATE pimsd_schema SET version = version - 1")
 	expectBothRefuse(t, "an older schema of another owner", limited)
-	if err := postgres.Check(t.Context(), postgres.Options{URL: made}); !errors.Is(err, postgres.ErrOldSchema) {
+	if err := postgres.Check(t.Context(), postgres.Options{URL: made}); !errors.Is(err, otp.ErrOldSchema) {
 		t.Errorf("an older schema: %v", err)
 	}
 
@@ -79,7 +79,7 @@ func TestCheckRefusesWhatOpenOrCreateRefuses(t *testing.T) {
 	limited = secret.NewText(strings.Replace(empty.Reveal(), "pimsd@", "limited@", 1))
 	expectBothRefuse(t, "no right to make tables", limited)
 	expectBothRefuse(t, "no schema to make tables in", secret.NewText(empty.Reveal()+"&search_path=elsewhere"))
-	if err := postgres.Check(t.Context(), postgres.Options{URL: empty}); !errors.Is(err, postgres.ErrNoStore) {
+	if err := postgres.Check(t.Context(), postgres.Options{URL: empty}); !errors.Is(err, otp.ErrNoStore) {
 		t.Errorf("an empty database: %v", err)
 	}
 	if left := tablesOf(t, empty.Reveal()); len(left) > 0 {
@@ -89,7 +89,7 @@ func TestCheckRefusesWhatOpenOrCreateRefuses(t *testing.T) {
 
 func expectBothRefuse(t *testing.T, what string, url secret.Text) {
 	t.Helper()
-	if err := postgres.Check(t.Context(), postgres.Options{URL: url}); err == nil || errors.Is(err, postgres.ErrNoStore) || errors.Is(err, postgres.ErrOldSchema) {
+	if err := postgres.Check(t.Context(), postgres.Options{URL: url}); err == nil || errors.Is(err, otp.ErrNoStore) || errors.Is(err, otp.ErrOldSchema) {
 		t.Errorf("%s: Check says %v", what, err)
 	}
 	store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: url})

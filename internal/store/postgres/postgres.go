@@ -27,7 +27,6 @@ type Store struct {
 	limits  connLimits
 	writes  *queue[writeTask]
 	reads   *queue[readTask]
-	future  futureLines
 	closing sync.Once
 }
 
@@ -64,7 +63,7 @@ func OpenOrCreate(ctx context.Context, o Options) (*Store, error) {
 	defer cancel()
 	return open(ctx, o, func(ctx context.Context, conn *pgx.Conn) error {
 		m := builtIn()
-		if o.BeforeMigration != nil && errors.Is(m.check(ctx, conn), ErrOldSchema) {
+		if o.BeforeMigration != nil && errors.Is(m.check(ctx, conn), otp.ErrOldSchema) {
 			if err := o.BeforeMigration(ctx); err != nil {
 				return err
 			}

@@ -3,23 +3,18 @@ package postgres
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 //go:embed migrations/*.sql
 var embedded embed.FS
-
-// ErrNoStore says that the database has no tables of pimsd.
-var ErrNoStore = errors.New("there is no store in this database: start the service, which makes it")
-
-// ErrOldSchema means that the store was made by an older pimsd: OpenOrCreate migrates it.
-var ErrOldSchema = errors.New("an older schema")
 
 // migrationLock is the advisory lock that one replica has while it migrates: "pims".
 const migrationLock = 0x70696d73
@@ -46,10 +41,10 @@ func (m migrations) check(ctx context.Context, conn *pgx.Conn) error {
 	case err != nil:
 		return err
 	case version == 0:
-		return ErrNoStore
+		return fmt.Errorf("%w in this database: start the service, which makes it", otp.ErrNoStore)
 	case version < len(m):
 		return fmt.Errorf("the database has %w: version %d, and this pimsd needs %d: start the service of this version, which migrates it",
-			ErrOldSchema, version, len(m))
+			otp.ErrOldSchema, version, len(m))
 	}
 	return nil
 }

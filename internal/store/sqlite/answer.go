@@ -48,7 +48,7 @@ func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Dura
 			return false, failure
 		}
 		now := s.now()
-		aged, failure := on.exec(ageAnswers, now.UnixMicro(), now.Add(clockTolerance).UnixMicro(), stepRows)
+		aged, failure := on.exec(ageAnswers, now.UnixMicro(), now.Add(otp.ClockTolerance).UnixMicro(), stepRows)
 		if failure != nil {
 			return false, failure
 		}
@@ -56,6 +56,3 @@ func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Dura
 		return max(dropped, aged, spent) == stepRows, failure
 	})
 }
-
-// clockTolerance is how far in the future of the store's clock the time of a stored response may be.
-const clockTolerance = 2 * time.Second

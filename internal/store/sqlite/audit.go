@@ -51,7 +51,7 @@ func (c *conn) insertLine(writeID string, line otp.AuditEntry) error {
 	return err
 }
 
-// setLine sets lineColumns; checkWrite has seen that the number fits.
+// setLine sets lineColumns; otp.Write.Check has seen that the number fits.
 func setLine(p *params, writeID string, line otp.AuditEntry) {
 	p.text(writeID)
 	p.at(line.At)

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -13,9 +11,6 @@ import (
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
-
-// maxWriteID is the longest id of a write (otp.Write).
-const maxWriteID = 64
 
 // Create is as otp.Store says.
 func (s *Store) Create(ctx context.Context, w otp.Write) error {
@@ -35,7 +30,7 @@ func (s *Store) Replace(ctx context.Context, w otp.Write) error {
 
 // put has a write of a record done.
 func (s *Store) put(ctx context.Context, w otp.Write) error {
-	if err := checkWrite(w); err != nil {
+	if err := w.Check(); err != nil {
 		return err
 	}
 	t, id := task{kind: settle, change: writing(w)}, w.ID
@@ -56,18 +51,6 @@ func (s *Store) put(ctx context.Context, w otp.Write) error {
 		t.tries = triesUnlogged // it may be stored without its line, by which a repeat is known otherwise
 		err = s.writer.do(ctx, &job{Task: t, ID: id})
 	}
-	return err
-}
-
-// checkWrite refuses what would fail in the database.
-func checkWrite(w otp.Write) error {
-	if w.ID == "" || len(w.ID) > maxWriteID {
-		return fmt.Errorf("the id of a write must be 1 to %d characters, not %d", maxWriteID, len(w.ID))
-	}
-	if w.Row.Revision > math.MaxInt64 || w.AuditEntry.Step > math.MaxInt64 {
-		return errors.New("a revision and a ratchet step must be less than 2⁶³")
-	}
-	_, err := otp.ParseStoredAccount(string(w.Row.Account))
 	return err
 }
 
@@ -215,7 +198,7 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 	return rows, err
 }
 
-// setDevice sets deviceColumns, and for a row that replaces another one the body of that. checkWrite has seen that the numbers fit.
+// setDevice sets deviceColumns, and for a row that replaces another one the body of that. Write.Check has seen that the numbers fit.
 func setDevice(p *params, w otp.Write) {
 	setRow(p, w.Row, w.SameSecrets)
 	p.all([]any{flagOrNil(w.Disabled)})

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 func databasePath(dir string) (string, error) {
@@ -33,7 +35,7 @@ func findDatabase(dir string) (string, error) {
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w in %s, it has no %s: the service makes one when it starts in an empty directory, "+
-			"commands only use it; is PIMSD_DATA_DIR the service's?", ErrNoStore, filepath.Dir(path), FileName)
+			"commands only use it; is PIMSD_DATA_DIR the service's?", otp.ErrNoStore, filepath.Dir(path), FileName)
 	}
 	if err != nil {
 		return "", fmt.Errorf("look for the store: %w", err)
@@ -111,7 +113,7 @@ func findOrMakeDatabase(dir string) (string, error) {
 		}
 	}
 	path, err := findDatabase(dir)
-	if !errors.Is(err, ErrNoStore) {
+	if !errors.Is(err, otp.ErrNoStore) {
 		return path, err
 	}
 	if path, err = databasePath(dir); err != nil {

@@ -13,7 +13,7 @@ import (
 func TestSealingKeyOfOlderStore(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	if _, err := OpenOlder(dir); !errors.Is(err, ErrNoStore) {
+	if _, err := OpenOlder(dir); !errors.Is(err, otp.ErrNoStore) {
 		t.Errorf("without a store: %v", err)
 	}
 	path, err := findOrMakeDatabase(dir)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 )
 
@@ -60,7 +61,7 @@ func TestWhereAStoreIsOpenedOrMade(t *testing.T) {
 			tc.prepare(t, dir)
 			store, err := sqlite.Open(t.Context(), sqlite.Options{Dir: dir})
 			expectRefusal(t, "Open", store, err, tc.open)
-			if errors.Is(err, sqlite.ErrNoStore) != (strings.Contains(tc.open, "pimsd.db") || strings.Contains(tc.open, "finish")) {
+			if errors.Is(err, otp.ErrNoStore) != (strings.Contains(tc.open, "pimsd.db") || strings.Contains(tc.open, "finish")) {
 				t.Errorf("whether there is no store: %v", err)
 			}
 			expectCheck(t, dir, tc.open, tc.create)
@@ -89,11 +90,11 @@ func expectCheck(t *testing.T, dir, open, create string) {
 	t.Helper()
 	before, _ := os.ReadDir(dir)
 	switch err := sqlite.Check(t.Context(), dir); {
-	case create != "" && (err == nil || errors.Is(err, sqlite.ErrNoStore) || !strings.Contains(err.Error(), create)):
+	case create != "" && (err == nil || errors.Is(err, otp.ErrNoStore) || !strings.Contains(err.Error(), create)):
 		t.Errorf("Check: %v, want an error that says %q", err, create)
 	case create == "" && open == "" && err != nil:
 		t.Errorf("Check of a store: %v", err)
-	case create == "" && open != "" && !errors.Is(err, sqlite.ErrNoStore):
+	case create == "" && open != "" && !errors.Is(err, otp.ErrNoStore):
 		t.Errorf("Check without a store: %v", err)
 	}
 	if after, _ := os.ReadDir(dir); open != "" && len(after) != len(before) {

@@ -10,10 +10,11 @@ import (
 	"path/filepath"
 
 	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// Check returns why OpenOrCreate would refuse the data directory, and changes nothing. ErrNoStore means that OpenOrCreate would make the
-// store, ErrOldSchema that it would migrate it; nil means that Open opened it, and that it takes writes.
+// Check returns why OpenOrCreate would refuse the data directory, and changes nothing. otp.ErrNoStore means that OpenOrCreate would make
+// the store, otp.ErrOldSchema that it would migrate it; nil means that Open opened it, and that it takes writes.
 func Check(ctx context.Context, dir string) error { return check(ctx, dir, builtIn()) }
 
 func check(ctx context.Context, dir string, m migrations) error {
@@ -26,9 +27,9 @@ func check(ctx context.Context, dir string, m migrations) error {
 		store, err = openStore(ctx, path, Options{Dir: dir, Inspect: true}, m)
 	}
 	switch {
-	case errors.Is(err, ErrNoStore):
+	case errors.Is(err, otp.ErrNoStore):
 		return cmp.Or(checkPlace(dir), err)
-	case errors.Is(err, ErrOldSchema):
+	case errors.Is(err, otp.ErrOldSchema):
 		return cmp.Or(checkMigration(ctx, path), err)
 	case err != nil:
 		return err

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"zombiezen.com/go/sqlite"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 //go:embed migrations/*.sql
@@ -56,10 +58,10 @@ func (m migrations) check(c *conn, path string) error {
 		return err
 	case version == 0:
 		return fmt.Errorf("%w in %s, it is empty: the service did not finish making it; start the service, and then this",
-			ErrNoStore, path)
+			otp.ErrNoStore, path)
 	case version < len(m):
 		return fmt.Errorf("%s has %w: version %d, and this pimsd needs %d: start the service of this version, which migrates it",
-			path, ErrOldSchema, version, len(m))
+			path, otp.ErrOldSchema, version, len(m))
 	}
 	return nil
 }

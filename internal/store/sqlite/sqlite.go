@@ -31,12 +31,6 @@ const (
 	closeTimeout = 10 * time.Second // the longest that Close takes
 )
 
-// ErrNoStore says that there is no store where one must be.
-var ErrNoStore = errors.New("there is no store")
-
-// ErrOldSchema means that the store was made by an older pimsd: OpenOrCreate migrates it.
-var ErrOldSchema = errors.New("an older schema")
-
 // Options are what a store is opened with.
 type Options struct {
 	// Dir is the data directory.
@@ -74,7 +68,7 @@ var (
 	_ authn.KeyStore = (*Store)(nil)
 )
 
-// Open opens the store in the data directory, which must be there and have this version's schema. ErrNoStore says that
+// Open opens the store in the data directory, which must be there and have this version's schema. otp.ErrNoStore says that
 // it is not there; every error is a sentence for the operator.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	path, err := findDatabase(o.Dir)

@@ -82,7 +82,7 @@ func (w *writer) refuses(decided otp.Write) error {
 	if decided.AuditEntry.Stage == otp.StageAttempt && w.reserve.missing.Load() {
 		return untouched(errNoReserve)
 	}
-	return checkWrite(decided)
+	return decided.Check()
 }
 
 // snapshot reads what an Update decides on, in a transaction of its own.

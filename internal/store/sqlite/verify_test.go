@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // damaged is what a process leaves that was killed, with a damaged page.
@@ -49,7 +51,7 @@ func TestCheckOfDamagedOlderStore(t *testing.T) {
 	t.Parallel()
 	dir := oldStore(t)
 	newer := later("SELECT 1;")
-	if err := check(t.Context(), dir, newer); !errors.Is(err, ErrOldSchema) {
+	if err := check(t.Context(), dir, newer); !errors.Is(err, otp.ErrOldSchema) {
 		t.Errorf("before it is damaged: %v", err)
 	}
 	damage(t, dir, "device")

@@ -343,7 +343,7 @@ func TestMalformedWrites(t *testing.T) {
 		want   string
 	}{
 		"no id":              {func(w *otp.Write) { w.ID = "" }, id},
-		"an id that is long": {func(w *otp.Write) { w.ID = strings.Repeat("x", maxWriteID+1) }, id},
+		"an id that is long": {func(w *otp.Write) { w.ID = strings.Repeat("x", 65) }, id},
 		"a large revision":   {func(w *otp.Write) { w.Row.Revision = math.MaxInt64 + 1 }, number},
 		"a large step":       {func(w *otp.Write) { w.AuditEntry.Step = math.MaxInt64 + 1 }, number},
 	} {

@@ -173,16 +173,13 @@ func (m *Memory) DiscardResponse(ctx context.Context, account otp.Account, key s
 	return ctx.Err()
 }
 
-// clockTolerance is how far in the future a response may be.
-const clockTolerance = 2 * time.Second
-
 // ForgetAnswers is as Reader says.
 func (m *Memory) ForgetAnswers(_ context.Context, answerLife, keyLife time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for at, k := range m.kept {
 		switch age := now().Sub(k.At); {
-		case age < -clockTolerance:
+		case age < -otp.ClockTolerance:
 			k.At, k.Fingerprint, k.Answer = now(), nil, secret.Bytes{}
 			m.kept[at] = k
 		case age >= keyLife:
