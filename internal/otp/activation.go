@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
@@ -113,7 +112,7 @@ func (a *activation) activate(ctx context.Context, kiw ratchet.PublicKey) (answe
 	if err != nil {
 		return answer, fresh, a.fail(notUnderstood(neverSent, err))
 	}
-	if deadline, _ := ctx.Deadline(); time.Until(deadline) < 2*a.service.limits.FinalizeTimeout { // for the ms finalize, too
+	if !hasTime(ctx, 2*a.service.limits.FinalizeTimeout) { // for the ms finalize, too
 		return answer, fresh, a.fail(outcome{result: neverSent, err: ErrLate})
 	}
 	if answer, err = a.service.inwebo.ActivateFinalize(ctx, request); err != nil {
@@ -178,7 +177,7 @@ func (a *activation) deliverSecret(
 	if err != nil {
 		return a.fail(notUnderstood(noAnswer, err))
 	}
-	if deadline, _ := ctx.Deadline(); time.Until(deadline) < a.service.limits.FinalizeTimeout {
+	if !hasTime(ctx, a.service.limits.FinalizeTimeout) {
 		return a.fail(outcome{result: noAnswer, err: ErrLate})
 	}
 	opened := fresh.State.Open(a.kma)

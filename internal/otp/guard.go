@@ -58,12 +58,9 @@ func (g Guard) isLocked(limits GuardLimits) bool {
 	return limits.Attempts > 0 && g.Wrong >= limits.Attempts
 }
 
-// wait returns how long the next attempt must wait, for a guard that is not locked.
+// wait returns how long the next attempt must wait, for a guard that is not locked: zero or less if it need not.
 func (g Guard) wait(clock ClockReading, limits GuardLimits) time.Duration {
-	var wait time.Duration
-	if g.Wrong > 0 {
-		wait = clock.Left(g.WrongAt, limits.Pause)
-	}
+	wait := clock.Left(g.WrongAt, limits.Pause) // WrongAt is zero where Wrong is
 	// Of the attempts without an answer, excess+1 must be too old to count before there is room for another. There are as many, because
 	// Wrong is below the limit.
 	if excess := g.Wrong + len(g.Attempts) - limits.Attempts; excess >= 0 {

@@ -59,7 +59,9 @@ func TestGuardHoldsBackForGuessesWithoutAnswer(t *testing.T) {
 	if wait := waitOf(t, err, ErrPINHeldBack); wait != 13*time.Minute {
 		t.Errorf("wait %v, want 13m", wait)
 	}
-	mustTake(t, g, "c", epoch.Add(15*time.Minute))
+	if g := mustTake(t, g, "c", epoch.Add(15*time.Minute)); len(g.Attempts) != 2 {
+		t.Errorf("%+v are counted; want those of b and c", g.Attempts)
+	}
 	mustTake(t, g.release("b"), "c", epoch.Add(2*time.Minute))
 }
 

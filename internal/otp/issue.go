@@ -122,7 +122,7 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 	if err != nil {
 		return setupFailed(err)
 	}
-	if deadline, _ := ctx.Deadline(); time.Until(deadline) < s.limits.FinalizeTimeout {
+	if !hasTime(ctx, s.limits.FinalizeTimeout) {
 		return outcome{result: neverSent, err: ErrLate}
 	}
 	used := c.record.openedBy(pin)
@@ -132,6 +132,12 @@ func (s *Service) round(ctx context.Context, c *conversation, sid string, pin se
 		return finalizeFailed(err)
 	}
 	return c.ofOTP(answer, used)
+}
+
+// hasTime reports whether at least that much is left until the deadline of ctx.
+func hasTime(ctx context.Context, needed time.Duration) bool {
+	deadline, _ := ctx.Deadline()
+	return time.Until(deadline) >= needed
 }
 
 // ofOTP is the outcome of a finalize that inWebo accepted, of which an OTP may be made.

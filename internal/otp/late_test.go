@@ -26,6 +26,7 @@ func TestTooLateForAFinalize(t *testing.T) {
 		remain    remains
 	}{
 		"in time":                  {9 * time.Second, 1, nil, remains{1, false, 0, 1, 1}},
+		"just in time":             {9*time.Second + 500*time.Millisecond, 1, nil, remains{1, false, 0, 1, 1}},
 		"too late":                 {10 * time.Second, 1, otp.ErrLate, remains{}},
 		"too late for a second":    {8 * time.Second, 2, otp.ErrSecondRound, remains{1, false, 0, 1, 1}},
 		"in time for a second":     {4 * time.Second, 2, nil, remains{2, false, 0, 1, 2}},

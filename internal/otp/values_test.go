@@ -187,3 +187,43 @@ func TestCorrectableRecords(t *testing.T) {
 		}
 	}
 }
+
+// TestAllowance: an OTP counts for 24 hours, and no longer.
+func TestAllowance(t *testing.T) {
+	t.Parallel()
+	q := Quota{Issues: []Issue{{Conversation: "a", At: epoch}, {Conversation: "b", At: epoch.Add(time.Hour)}}}
+	for passed, want := range map[time.Duration]Allowance{
+		quotaWindow - 1:         {PerDay: 6, Left: 4, Renews: 1},
+		quotaWindow:             {PerDay: 6, Left: 5, Renews: time.Hour},
+		quotaWindow + time.Hour: {PerDay: 6, Left: 6},
+	} {
+		if got := q.allowance(epoch.Add(passed), 6); got != want {
+			t.Errorf("after %v, the allowance is %+v, want %+v", passed, got, want)
+		}
+	}
+}
+
+// TestInheritingFromOwnRows: a record does not inherit from the rows that it was made of.
+func TestInheritingFromOwnRows(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		revision uint64
+		former   bool
+		want     int
+	}{
+		"its row":                     {4, false, 0},
+		"its former device":           {4, true, 0},
+		"one of an earlier life":      {5, true, 1},
+		"a later one of earlier life": {6, true, 1},
+	} {
+		row, err := Encode(Record{Account: "alice", Revision: tc.revision, Serial: "s", Tenure: 1, Guard: Guard{Wrong: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		row.Former = tc.former
+		r := Record{Account: "alice", Revision: 5, Serial: "s", Tenure: 1}
+		if r, err = r.inheriting(History{"s", []Row{row}}, guardLimits); err != nil || r.Guard.Wrong != tc.want {
+			t.Errorf("%s: %d wrong PINs are inherited (%v), want %d", name, r.Guard.Wrong, err, tc.want)
+		}
+	}
+}
