@@ -154,7 +154,7 @@ func panicAtHome(text string) { panic(text) }
 
 func writeToNil(m map[string]int) { m["a"] = 1 }
 
-// TestAttemptOfAConversation: a guard gets the one attempt of the conversation, in the order of time, and no second one.
+// TestAttemptOfAConversation: a guard gets the one attempt of the conversation, in the order of time, and no second one. A quota gets its OTP.
 func TestAttemptOfAConversation(t *testing.T) {
 	t.Parallel()
 	first := Attempt{Conversation: "first", At: epoch}
@@ -166,6 +166,53 @@ func TestAttemptOfAConversation(t *testing.T) {
 		if !slices.Equal(got.Attempts, want) {
 			t.Errorf("with the attempt of %q: %v, want %v", conversation, got.Attempts, want)
 		}
+		if got := issuesAt(own).withIssueOf(conversation, issuesAt(first, second)); !slices.Equal(got.Issues, issuesAt(want...).Issues) {
+			t.Errorf("with the OTP of %q: %v, want those of %v", conversation, got.Issues, want)
+		}
+	}
+}
+
+// issuesAt returns a quota with an OTP for each attempt.
+func issuesAt(attempts ...Attempt) (q Quota) {
+	for _, attempt := range attempts {
+		q.Issues = append(q.Issues, Issue{Conversation: attempt.Conversation, At: attempt.At})
+	}
+	return q
+}
+
+// TestForgiveUntil: a success of the past forgives the attempts that were over by then, as far as they are.
+func TestForgiveUntil(t *testing.T) {
+	t.Parallel()
+	under := Attempt{Conversation: "under way", At: epoch.Add(-1)}
+	later := Attempt{Conversation: "later", At: epoch.Add(1), Over: true}
+	g := Guard{Attempts: []Attempt{{Conversation: "over", At: epoch, Over: true}, under, later}}
+	if got := g.forgiveUntil(epoch).Attempts; !slices.Equal(got, []Attempt{under, later}) {
+		t.Errorf("%+v are left", got)
+	}
+}
+
+// TestWithoutLease: of the conversations that a record remembers, it forgets the one alone.
+func TestWithoutLease(t *testing.T) {
+	t.Parallel()
+	r := Record{Lease: &Lease{Conversation: "c"}, Overtaken: []Overtaken{{Conversation: "a"}, {Conversation: "b"}}}
+	if got := r.withoutLease("a"); got.Lease != r.Lease || !slices.Equal(got.Overtaken, r.Overtaken[1:]) {
+		t.Errorf("without that of a: %+v", got)
+	}
+	if got := r.withoutLease("c"); got.Lease != nil || !slices.Equal(got.Overtaken, r.Overtaken) {
+		t.Errorf("without that of c: %+v", got)
+	}
+}
+
+// TestRecreated: a record that begins again keeps a doubt, which a proof of any lease ends, and makes none.
+func TestRecreated(t *testing.T) {
+	t.Parallel()
+	r := Record{Revision: 7, Lease: &Lease{Revision: 6, Until: epoch.Add(time.Second)}}
+	if got := r.recreated(epoch); got.Doubt != nil || got.Lease == nil || got.Lease.Revision != 1 {
+		t.Errorf("without a doubt: %+v", got)
+	}
+	r.Doubt = &Doubt{Since: epoch, By: 5}
+	if got := r.recreated(epoch.Add(time.Second)); got.Doubt == nil || *got.Doubt != (Doubt{Since: epoch}) || got.Lease != nil {
+		t.Errorf("with a doubt: %+v", got)
 	}
 }
 
