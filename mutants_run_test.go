@@ -64,7 +64,7 @@ const (
 // noSwitch is the number of a mutant that is compiled into its binary, and that of none.
 const noSwitch = 0
 
-var resultNames = []string{"lives", "found", "does not compile", "hangs"}
+var resultNames = []string{"lives", "found", "uncompilable", "hangs"}
 
 // fakeGo makes a folder with a command that gremlins runs instead of go, and returns it. It differs from go in three ways. It compiles few
 // mutants, since addSwitches has compiled the others before, and of those the changed package alone. It reports a mutant that does not
@@ -275,11 +275,15 @@ func (p plan) try(root string) (result int) {
 	}
 	file := filepath.Join(p.Results, url.PathEscape(name))
 	if text, err := os.ReadFile(file); err == nil {
-		kept, _, _ := strings.Cut(string(text), ":")
+		kept, _, _ := strings.Cut(string(text), " ")
 		if i := slices.Index(resultNames, kept); i >= 0 {
 			return i
 		}
 	}
+	inFile, _, _ := strings.Cut(name, ":")
+	finders := filepath.Join(filepath.Dir(p.Results), inFile+".finders")
+	found, _ := os.ReadFile(finders) // there is none at first
+	p.preferTests(strings.Fields(string(found)))
 	binary, number := p.Binary, p.Switches[name]
 	if number == noSwitch {
 		pkg := "./" + p.Package
@@ -289,20 +293,38 @@ func (p plan) try(root string) (result int) {
 			result = mutantDoesNotCompile
 		}
 	}
-	var tests string
+	var finder string
 	if result != mutantDoesNotCompile {
-		result, tests = p.runTests(binary, number)
+		result, finder = p.runTests(binary, number)
 	}
-	if err := os.WriteFile(file, []byte(resultNames[result]+": "+tests+"\n"), 0o600); err != nil {
+	if result == mutantIsFound {
+		err = os.WriteFile(finders, append(found, finder+"\n"...), 0o600)
+	}
+	if err = errors.Join(err, os.WriteFile(file, []byte(resultNames[result]+" "+finder+"\n"), 0o600)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	return result
 }
 
-// runTests tries the mutant of that number, or that of a binary without switches, and returns the tests that decided. Tests that do not reach
-// a switch are not run, and the slowest last.
-func (p plan) runTests(binary string, number int) (result int, tests string) {
-	atOnce := time.Second // the time of tests that are run together
+// preferTests moves quick tests that have found other mutants of a file to the front, the last of them first.
+func (p *plan) preferTests(found []string) {
+	const quick = 2 * time.Second
+	place := map[string]int{} // from the end; 0 for any other
+	for i, name := range found {
+		place[strings.Trim(name, "^$")] = -i - 1
+	}
+	slices.SortStableFunc(p.Tests, func(a, b measuredTest) int {
+		if a.Took > quick || b.Took > quick {
+			return cmp.Compare(a.Took, b.Took)
+		}
+		return cmp.Compare(place[a.Name], place[b.Name])
+	})
+}
+
+// runTests tries the mutant of that number, or that of a binary without switches, and returns the test that decided, or those that hang. Tests
+// that do not reach a switch are not run, and the slowest last.
+func (p plan) runTests(binary string, number int) (result int, finder string) {
+	atOnce := 200 * time.Millisecond // the time of tests that are run together
 	var names []string
 	var took time.Duration
 	for i, test := range p.Tests {
@@ -310,9 +332,9 @@ func (p plan) runTests(binary string, number int) (result int, tests string) {
 			names, took = append(names, test.Name), took+test.Took
 		}
 		if len(names) > 0 && (took > atOnce || i == len(p.Tests)-1) {
-			tests = "^(" + strings.Join(names, "|") + ")$"
-			if result = p.run(binary, number, took, tests); result != mutantLives {
-				return result, tests
+			tests := "^(" + strings.Join(names, "|") + ")$"
+			if result, finder = p.run(binary, number, took, tests); result != mutantLives {
+				return result, finder
 			}
 			names, took, atOnce = nil, 0, 2*atOnce
 		}
@@ -320,24 +342,35 @@ func (p plan) runTests(binary string, number int) (result int, tests string) {
 	return mutantLives, ""
 }
 
-// run runs tests of the binary, which take that long without a mutant. Tests that take twenty times as long hang, which finds the mutant, if
-// they take less than a third of that without it at that time.
-func (p plan) run(binary string, number int, took time.Duration, tests string) (result int) {
+// run runs tests of the binary, which take that long without a mutant. A test that fails finds the mutant if it fails again alone. Tests that
+// take twenty times as long hang, which finds it too, if they take less than a third of that without it at that time.
+func (p plan) run(binary string, number int, took time.Duration, tests string) (result int, finder string) {
 	for timeout := 20*time.Second + 20*(p.Startup+took); timeout < time.Hour; timeout *= 2 {
-		result := p.runOnce(binary, number, timeout, tests)
-		if result != mutantHangs || p.runOnce(p.Binary, noSwitch, timeout/3, tests) == mutantLives {
-			return result
+		result, finder = p.runOnce(binary, number, timeout, tests)
+		again := mutantLives
+		switch result {
+		case mutantIsFound:
+			again, _ = p.runOnce(binary, number, timeout, finder)
+		case mutantHangs:
+			if without, _ := p.runOnce(p.Binary, noSwitch, timeout/3, tests); without == mutantLives {
+				again = mutantHangs
+			}
+		default:
+			return result, ""
+		}
+		if again != mutantLives {
+			return result, finder
 		}
 	}
-	return mutantLives
+	return mutantLives, ""
 }
 
 // runOnce runs tests of the binary in the working directory until one of them fails: others that run at that time may hang.
-func (p plan) runOnce(binary string, number int, timeout time.Duration, tests string) (result int) {
+func (p plan) runOnce(binary string, number int, timeout time.Duration, tests string) (result int, finder string) {
 	folder, err := os.MkdirTemp(p.Memory, "mutant-") // a process that is killed leaves files
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return mutantDoesNotCompile
+		return mutantDoesNotCompile, ""
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	_ = os.Chmod(folder, 0o711)
@@ -350,25 +383,29 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return mutantDoesNotCompile
+		return mutantDoesNotCompile, ""
 	}
-	result = mutantIsFound
+	result, finder = mutantIsFound, tests
 	lines := bufio.NewScanner(output)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
+		failed, fails := strings.CutPrefix(lines.Text(), "--- FAIL: ")
 		hangs := strings.HasPrefix(lines.Text(), "panic: test timed out")
-		if hangs {
+		if fails {
+			name, _, _ := strings.Cut(failed, " ")
+			finder = "^" + name + "$"
+		} else if hangs {
 			result = mutantHangs
 		}
-		if hangs || strings.HasPrefix(lines.Text(), "--- FAIL") {
+		if fails || hangs {
 			_ = run.Process.Kill() // what remains is of no interest
 			break
 		}
 	}
 	if run.Wait() != nil {
-		return result
+		return result, finder
 	}
-	return mutantLives
+	return mutantLives, ""
 }
 
 // difference returns the name of the mutant in the tree: gremlins changes one token, and prints the file again.
