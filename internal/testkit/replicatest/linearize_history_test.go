@@ -44,9 +44,12 @@ type history struct {
 	keyID   string
 	began   time.Time
 
+	device string // its id at inWebo, which enrollments keep
+
 	mu   sync.Mutex
-	file inwebosim.Device // the device of the account, as another client has saved it
 	done []porcupine.Operation
+	// isOutdated means that a device was imported with keys from before an enrollment, so that inWebo refuses right PINs.
+	isOutdated bool
 }
 
 // newHistory makes an account that has imported its device, and a key.
@@ -55,19 +58,20 @@ func newHistory(s *site) *history {
 	h := &history{site: s, account: otp.Account(fmt.Sprintf("account-%d", n)), code: secret.NewText(fmt.Sprintf("%08d", n)), began: time.Now()}
 	login := fmt.Sprintf("login-%d", n)
 	must(s.t, s.inwebo.AddAccount(inwebosim.Account{Login: login, Codes: []inwebosim.Code{{Value: h.code.Reveal()}}}))
-	h.file = inwebosim.Device{
-		ID: fmt.Sprintf("%016x", n), Serial: fmt.Sprintf("test/_/%032x", n), Login: login, PIN: rightPIN.Reveal(),
+	h.device = fmt.Sprintf("%016x", n)
+	file := inwebosim.Device{
+		ID: h.device, Serial: fmt.Sprintf("test/_/%032x", n), Login: login, PIN: rightPIN.Reveal(),
 		Secret: fmt.Sprintf("%032x", 7*n), K0: fmt.Sprintf("%032x", 3*n), K1: fmt.Sprintf("%032x", 5*n),
 		Services: s.inwebo.ServiceIDs(), Tsync: 1_700_000_000,
 	}
-	must(s.t, s.inwebo.PlantDevice(h.file))
+	must(s.t, s.inwebo.PlantDevice(file))
 	scopes, err := authn.ParseScopes(nil)
 	must(s.t, err)
 	key, text, err := authn.NewKey(authn.Grant{Backend: true, Scopes: scopes}, time.Now(), time.Time{})
 	must(s.t, err)
 	h.key, h.keyID = text, key.ID
 	h.insist(func(r replica) error { return r.store.AddKey(s.t.Context(), key) })
-	h.insist(func(r replica) error { return r.service.Import(s.t.Context(), h.ask(), testkit.ForeignDevice(h.file)) })
+	h.insist(func(r replica) error { return r.service.Import(s.t.Context(), h.ask(), testkit.ForeignDevice(file)) })
 	return h
 }
 
@@ -150,9 +154,7 @@ func (h *history) make(in input, r replica) (out output) {
 	case status:
 		out.seen, err = look(ctx, r, h.account)
 	case unlock:
-		h.mu.Lock()
-		must(h.t, h.inwebo.Unblock(h.file.ID)) // by an operator who is sure of the PIN
-		h.mu.Unlock()
+		must(h.t, h.inwebo.Unblock(h.device)) // by an operator who is sure of the PIN
 		err = r.service.Unlock(ctx, ask)
 	case doubt:
 		err = r.service.Doubt(ctx, ask)
@@ -165,12 +167,9 @@ func (h *history) make(in input, r replica) (out output) {
 	case forgetDisabled:
 		err = r.service.ForgetDisabled(ctx, ask)
 	case importDevice:
-		h.mu.Lock()
-		file := h.file
-		h.mu.Unlock()
-		err = r.service.Import(ctx, ask, testkit.ForeignDevice(file))
+		err = h.importDevice(ctx, r)
 	case enroll:
-		err = h.enroll(ctx, r)
+		_, err = r.service.Enroll(ctx, ask, otp.EnrollRequest{SMSCode: h.code, PIN: rightPIN, PINAnyway: true})
 	case countActivations:
 		err = r.service.CountActivations(ctx, ask, 1)
 	case clearQuota:
@@ -234,20 +233,20 @@ func (b body) Fingerprint() []byte { return []byte(b) }
 // Has is as otp.Fingerprinted says.
 func (b body) Has(fingerprint []byte) (bool, error) { return bytes.Equal(fingerprint, []byte(b)), nil }
 
-// enroll makes a device, where the account has none.
-func (h *history) enroll(ctx context.Context, r replica) error {
-	_, err := r.service.Enroll(ctx, h.ask(), otp.EnrollRequest{SMSCode: h.code, PIN: rightPIN, PINAnyway: true})
-	if err != nil {
-		return err
+// importDevice imports the device as another client has it, with the keys that inWebo knows.
+func (h *history) importDevice(ctx context.Context, r replica) error {
+	before, err := h.inwebo.DeviceState(h.device)
+	must(h.t, err)
+	imported := r.service.Import(ctx, h.ask(), testkit.ForeignDevice(before.Device))
+	after, err := h.inwebo.DeviceState(h.device)
+	must(h.t, err)
+	if causeOf(imported) == nil || isOpen(importDevice, causeOf(imported)) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		isCurrent := before.Activated && before.K0 == after.K0 && before.K1 == after.K1
+		h.isOutdated = h.isOutdated || !isCurrent
 	}
-	if st, err := r.service.Status(ctx, h.account); err == nil {
-		if file, err := h.inwebo.Export(st.DeviceID); err == nil {
-			h.mu.Lock()
-			h.file = file
-			h.mu.Unlock()
-		}
-	}
-	return nil
+	return imported
 }
 
 func look(ctx context.Context, r replica, account otp.Account) (seen, error) {
