@@ -25,7 +25,7 @@ func (a *App) callers() (authn.Authenticator, error) {
 	}
 	tokens, err := authn.NewTokens(authn.TokenConfig{
 		Issuers: issuers(a.config.JWT.Issuers), Leeway: a.config.JWT.Leeway, Now: time.Now,
-		Transport: keyTransport(), Observer: newTokenLog(a.logger),
+		Transport: keyTransport(), KeysFetched: newTokenLog(a.logger).KeysFetched,
 	})
 	if err != nil {
 		return nil, issuerFaults(a.config.JWT, err)

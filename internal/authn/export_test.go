@@ -8,5 +8,5 @@ const MaxAccepted = maxAccepted
 // ReadKeys returns the usable keys of a JWKS, and those that are left out.
 func ReadKeys(body []byte) ([]jose.JSONWebKey, []LeftOutKey, error) {
 	set, err := readKeys(body)
-	return set.usable, set.leftOut, err
+	return set.usable, set.LeftOut, err
 }

@@ -32,8 +32,10 @@ func (g Grant) ResolveAccount(header []string) (account string, err error) {
 	switch {
 	case named != "" && !isAccount(named):
 		return "", ErrAccountInvalid
+	case !g.Backend && (g.Account == "" || named != "" && named != g.Account):
+		return "", ErrAccountForbidden
 	case !g.Backend:
-		return g.boundAccount(named)
+		return g.Account, nil
 	case named == "":
 		return "", ErrAccountMissing
 	case !covers(g.Prefix, named):
@@ -99,13 +101,6 @@ func (g Grant) Covers() string {
 	}
 }
 
-func (g Grant) boundAccount(named string) (string, error) {
-	if g.Account == "" || named != "" && named != g.Account {
-		return "", ErrAccountForbidden
-	}
-	return g.Account, nil
-}
-
 // check says in a sentence why nothing can be granted like that.
 func (g Grant) check() error {
 	switch {
@@ -119,8 +114,6 @@ func (g Grant) check() error {
 		return errors.New("the account of a key must be 1 to 128 printable ASCII characters, without a blank at either end")
 	case g.Prefix != "" && !isPrefix(g.Prefix):
 		return errors.New("the prefix of accounts must be at most 128 printable ASCII characters, and begin with no blank")
-	case len(g.Scopes) == 0:
-		return errors.New("a key needs at least one scope")
 	case !g.Backend && slices.Contains(g.Scopes, ScopeAdmin):
 		return errors.New("only a backend's key can have the scope admin: an account's key cannot administer accounts")
 	}

@@ -114,7 +114,7 @@ func (n *internet) requests(t testing.TB) int {
 	return len(n.asked)
 }
 
-// reasons is a TokenObserver that keeps what the last fetch returned.
+// reasons keeps what the last fetch returned.
 type reasons struct {
 	mu   sync.Mutex
 	keys authn.FetchedKeys

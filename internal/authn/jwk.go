@@ -14,8 +14,9 @@ const minRSABits = 2048
 
 // jwks is what a JWKS has for checking signatures.
 type jwks struct {
-	usable  []jose.JSONWebKey
-	leftOut []LeftOutKey
+	FetchedKeys
+
+	usable []jose.JSONWebKey
 }
 
 // FetchedKeys is what a fetch of an issuer's keys brought.
@@ -23,8 +24,6 @@ type FetchedKeys struct {
 	Usable  int
 	LeftOut []LeftOutKey
 }
-
-func (s jwks) summary() FetchedKeys { return FetchedKeys{len(s.usable), s.leftOut} }
 
 // LeftOutKey is a key of a JWKS that is meant for signatures, or may be, and cannot be used: tokens that are signed with it
 // are refused.
@@ -55,11 +54,12 @@ func readKeys(body []byte) (jwks, error) {
 		key, why := readKey(raw)
 		switch {
 		case why != "":
-			read.leftOut = append(read.leftOut, LeftOutKey{kidOf(raw), why})
+			read.LeftOut = append(read.LeftOut, LeftOutKey{kidOf(raw), why})
 		case key != nil:
 			read.usable = append(read.usable, *key)
 		}
 	}
+	read.Usable = len(read.usable)
 	return read, nil
 }
 

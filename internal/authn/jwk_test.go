@@ -56,7 +56,7 @@ func TestCertificatesOfKeysAreIgnored(t *testing.T) {
 			t.Parallel()
 			network, heard := newInternet(), &reasons{}
 			network.keys[loginJWKS] = []any{published("rsa", rsaKey().Public(), member), published("ed", edKey().Public())}
-			tokens := newTokens(t, network, at(noon), func(c *authn.TokenConfig) { c.Observer = heard })
+			tokens := newTokens(t, network, at(noon), func(c *authn.TokenConfig) { c.KeysFetched = heard.KeysFetched })
 			expectTaken(t, tokens, sign(header("RS256", "rsa"), claims(), rsaKey()))
 			expectRefused(t, tokens, sign(header("ES256", "rsa"), claims(), ecKey()))
 			if heard.keys.Usable != 2 || len(heard.keys.LeftOut) != 0 {

@@ -18,7 +18,7 @@ func atServer(t *testing.T, server *httptest.Server, heard *reasons) *authn.Toke
 	t.Helper()
 	t.Cleanup(server.Close)
 	return newTokens(t, server.Client().Transport, at(noon), func(c *authn.TokenConfig) {
-		c.Issuers[0].JWKSURL, c.Observer = server.URL+"/keys", heard
+		c.Issuers[0].JWKSURL, c.KeysFetched = server.URL+"/keys", heard.KeysFetched
 	})
 }
 

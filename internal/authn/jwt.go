@@ -21,13 +21,9 @@ type TokenConfig struct {
 	Leeway    time.Duration     // how far an issuer's clock may be off
 	Transport http.RoundTripper // fetches keys; its redirects are not followed
 	Now       func() time.Time
-	Observer  TokenObserver // may be nil
-}
-
-// TokenObserver is called after fetches. Its methods are called from many goroutines and must not block.
-type TokenObserver interface {
-	// KeysFetched is called after every fetch of an issuer's keys: with what it returned, or why it returned nothing.
-	KeysFetched(issuer string, keys FetchedKeys, err error)
+	// KeysFetched, when set, is called after every fetch of an issuer's keys: with what it returned, or why it returned nothing. It is
+	// called from many goroutines and must not block.
+	KeysFetched func(issuer string, keys FetchedKeys, err error)
 }
 
 // Tokens authenticates callers by signed tokens (JWT) of configured issuers. It never asks an address that a token names,
@@ -55,8 +51,8 @@ func NewTokens(config TokenConfig) (*Tokens, error) {
 	if err := CheckIssuers(config.Issuers); err != nil {
 		return nil, err
 	}
-	if config.Observer == nil {
-		config.Observer = unobserved{}
+	if config.KeysFetched == nil {
+		config.KeysFetched = func(string, FetchedKeys, error) {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	client := newKeyClient(config.Transport)
@@ -65,11 +61,11 @@ func NewTokens(config TokenConfig) (*Tokens, error) {
 		scopes, _ := ParseScopes(issuer.Scopes) // checked above
 		added := &tokenIssuer{
 			Issuer: issuer, algorithms: issuer.signatureAlgorithms(), scopes: scopes,
-			keys: newKeySet(func() (jwks, error) {
+			keys: &keySet{fetch: func() (jwks, error) {
 				keys, err := fetchKeys(ctx, client, issuer.JWKSURL)
-				config.Observer.KeysFetched(issuer.Name, keys.summary(), err)
+				config.KeysFetched(issuer.Name, keys.FetchedKeys, err)
 				return keys, err
-			}),
+			}},
 		}
 		if added.AccountClaim == "" {
 			added.AccountClaim = "sub"
@@ -160,7 +156,7 @@ func FetchKeys(ctx context.Context, transport http.RoundTripper, issuer Issuer) 
 	client := newKeyClient(transport)
 	defer client.CloseIdleConnections()
 	keys, err := fetchKeys(ctx, client, issuer.JWKSURL)
-	return keys.summary(), err
+	return keys.FetchedKeys, err
 }
 
 // Warm fetches the keys of all issuers, so that the first callers need not wait for them. The error names the issuers
@@ -186,7 +182,3 @@ func (t *Tokens) Close() {
 	}
 	t.client.CloseIdleConnections()
 }
-
-type unobserved struct{}
-
-func (unobserved) KeysFetched(string, FetchedKeys, error) {}

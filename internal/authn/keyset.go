@@ -67,8 +67,6 @@ type keySet struct {
 	closed  bool
 }
 
-func newKeySet(fetch func() (jwks, error)) *keySet { return &keySet{fetch: fetch} }
-
 // find returns the keys that a token with that kid may be signed with, at least one. Without a kid, it is the only key of the
 // issuer. The error is a RetryAfterError with ErrKeysUnavailable, or errKeyUnknown, or errKeyMissing.
 //
@@ -88,7 +86,9 @@ func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error
 	ctx, cancel := context.WithTimeout(ctx, KeyWaitTimeout)
 	defer cancel()
 	for ; wait != nil; keys, wait, err = s.lookup(kid, need) {
-		if !wait.until(ctx) {
+		select {
+		case <-wait:
+		case <-ctx.Done():
 			return nil, s.keysUnavailableNow()
 		}
 	}
@@ -112,33 +112,6 @@ func (s *keySet) removeWaiter() {
 	s.waiting--
 }
 
-// keyWait says what a caller must wait for: the end of the running fetch, or the time at which the next one may start.
-type keyWait struct {
-	ended <-chan struct{} // nil: wait for the time
-	delay time.Duration
-}
-
-// until waits, and reports whether that came before ctx ended.
-func (w *keyWait) until(ctx context.Context) bool {
-	ended := w.ended
-	if ended == nil {
-		timer := time.NewTimer(w.delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
-	select {
-	case <-ended:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // nextFetch returns the number of the fetch that starts next.
 func (s *keySet) nextFetch() int {
 	s.mu.Lock()
@@ -147,9 +120,9 @@ func (s *keySet) nextFetch() int {
 }
 
 // lookup decides about a token with that kid from what is known now, and starts a fetch when the token needs one. need is the
-// number of the first fetch that started after the token arrived. One of the three results is set: the keys, what to wait for before
-// lookup is called again, or the error.
-func (s *keySet) lookup(kid string, need int) ([]jose.JSONWebKey, *keyWait, error) {
+// number of the first fetch that started after the token arrived. One of the three results is set: the keys; what is closed when lookup
+// must be called again, because the running fetch has ended or the next one may start; or the error.
+func (s *keySet) lookup(kid string, need int) (_ []jose.JSONWebKey, wait <-chan struct{}, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now() //nolint:forbidigo // the monotonic clock, for ages alone
@@ -164,14 +137,21 @@ func (s *keySet) lookup(kid string, need int) ([]jose.JSONWebKey, *keyWait, erro
 	case len(keys) > 0 && kid == "":
 		return nil, nil, errKeyMissing
 	case s.running != nil:
-		return nil, &keyWait{ended: s.running}, nil
+		return nil, s.running, nil
 	case s.started < need && s.lastErr == nil && !s.closed:
-		return nil, &keyWait{delay: s.nextAt.Sub(now)}, nil
+		return nil, after(s.nextAt.Sub(now)), nil
 	case s.lastErr != nil || len(keys) == 0:
 		return nil, nil, s.keysUnavailable(now)
 	default:
 		return nil, nil, errKeyUnknown
 	}
+}
+
+// after returns a channel that is closed after d.
+func after(d time.Duration) <-chan struct{} {
+	passed := make(chan struct{})
+	time.AfterFunc(d, func() { close(passed) })
+	return passed
 }
 
 // prefetch starts a fetch, if one may start.
