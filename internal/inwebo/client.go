@@ -82,7 +82,7 @@ func New(config Config) *Client {
 }
 
 // Close gives up the idle connections.
-func (c *Client) Close() { c.idle.close() }
+func (c *Client) Close() { c.idle.close(0) }
 
 // call is one exchange while it is made.
 type call struct {
@@ -92,6 +92,7 @@ type call struct {
 	conn     *conn
 
 	response *http.Response // the head of the answer; nil until it has arrived
+	began    time.Time      // when that was
 	body     *body          // nil until it is read
 	read     *source        // what was read of the body; nil until it is read
 }

@@ -67,64 +67,47 @@ func (d *dialer) isForward() bool {
 
 // dial makes a connection. Looking up the name, connecting, and each step through a proxy and of TLS end with ctx.
 func (d *dialer) dial(ctx context.Context) (*conn, error) {
-	var way journey
-	err := d.reach(ctx, &way)
-	if err == nil && d.tls != nil {
-		err = d.secure(ctx, &way, d.tls)
+	address := d.address
+	if d.proxy != nil {
+		address = d.proxyAddress
 	}
+	tcp, err := (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		way.abandon()
 		return nil, err
 	}
-	return newConn(way.conn, way.tcp), nil
+	way, err := d.reach(ctx, tcp)
+	if err != nil {
+		_ = way.Close()
+		return nil, err
+	}
+	return newConn(way, tcp), nil
 }
 
-// journey is a connection while it is made.
-type journey struct {
-	tcp  net.Conn // nil at first
-	conn net.Conn // what has been made of it
-}
-
-func (j *journey) abandon() {
-	if j.conn != nil {
-		_ = j.conn.Close()
-	}
-}
-
-// reach connects to inWebo, or to the proxy and through it.
-func (d *dialer) reach(ctx context.Context, way *journey) error {
-	if d.proxy == nil {
-		return d.connect(ctx, way, d.address)
-	}
-	if err := d.connect(ctx, way, d.proxyAddress); err != nil {
-		return err
-	}
+// reach returns the way to inWebo over a connection to it, or to the proxy and through it. On an error it is as far as it came.
+func (d *dialer) reach(ctx context.Context, way net.Conn) (_ net.Conn, err error) {
 	if d.proxyTLS != nil {
-		if err := d.secure(ctx, way, d.proxyTLS); err != nil {
-			return err
+		if way, err = d.secure(ctx, way, d.proxyTLS); err != nil {
+			return way, err
 		}
 	}
-	if d.isForward() {
-		return nil
+	if d.proxy != nil && !d.isForward() {
+		if err := d.tunnel(ctx, way); err != nil {
+			return way, err
+		}
 	}
-	return d.tunnel(ctx, way)
+	if d.tls != nil {
+		return d.secure(ctx, way, d.tls)
+	}
+	return way, nil
 }
 
-func (d *dialer) connect(ctx context.Context, way *journey, address string) (err error) {
-	if way.tcp, err = (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, "tcp", address); err == nil {
-		way.conn = way.tcp
-	}
-	return err
-}
-
-// secure makes a TLS handshake over the connection.
-func (d *dialer) secure(ctx context.Context, way *journey, config *tls.Config) error {
+// secure makes a TLS handshake over the connection, which it returns as it was when that fails.
+func (d *dialer) secure(ctx context.Context, way net.Conn, config *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	secured := tls.Client(way.conn, config)
+	secured := tls.Client(way, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		return err
+		return way, err
 	}
-	way.conn = secured
-	return nil
+	return secured, nil
 }

@@ -33,9 +33,14 @@ func (d *document) Fields() map[string][]string {
 	return fields
 }
 
+// Exchanges lists them all.
+func Exchanges() []Exchange {
+	return []Exchange{ExchangeActivateSetup, ExchangeActivateFinalize, ExchangeMSFinalize, ExchangeOTPSetup, ExchangeOTPFinalize}
+}
+
 // Request returns what goes out; parameters are names and values by turns.
 func (c *Client) Request(parameters ...string) []byte {
-	q := c.newQuery()
+	q := &query{text: []byte(c.head)}
 	for pair := range slices.Chunk(parameters, 2) {
 		q.Set(pair[0], pair[1])
 	}
@@ -74,4 +79,4 @@ func (p *Pool) Len() int {
 }
 
 // Close closes them.
-func (p *Pool) Close() { p.close() }
+func (p *Pool) Close() { p.close(0) }

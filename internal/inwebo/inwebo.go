@@ -25,11 +25,6 @@ const (
 	ExchangeOTPFinalize      Exchange = "otp_finalize"
 )
 
-// Exchanges lists them all.
-func Exchanges() []Exchange {
-	return []Exchange{ExchangeActivateSetup, ExchangeActivateFinalize, ExchangeMSFinalize, ExchangeOTPSetup, ExchangeOTPFinalize}
-}
-
 // Identity is how a device introduces itself in every request.
 type Identity struct {
 	ID       string `json:"id"`       // given by inWebo; empty before the activation

@@ -43,7 +43,7 @@ func (p *pool) pop() *conn {
 	return c
 }
 
-// put keeps a connection whose last exchange was read to its end.
+// put keeps a connection whose last exchange was read to its end, or closes it when there is no room for it.
 func (p *pool) put(c *conn) {
 	if !p.keep(c) {
 		_ = c.Close()
@@ -60,48 +60,33 @@ func (p *pool) keep(c *conn) bool {
 	c.since = time.Now()
 	p.idle = append(p.idle, c)
 	if p.timer == nil {
-		p.timer = time.AfterFunc(idleTimeout, p.expire)
+		p.timer = time.AfterFunc(idleTimeout, func() { p.close(idleTimeout) })
 	}
 	return true
 }
 
-// expire closes the connections that have been idle for too long.
-func (p *pool) expire() { closeAll(p.takeOld()) }
+// close closes the connections that have been idle for so long; that of TLS may take a moment.
+func (p *pool) close(idleFor time.Duration) {
+	for _, c := range p.take(idleFor) {
+		_ = c.Close()
+	}
+}
 
-// takeOld returns the connections that have been idle for too long, which are in the pool no more.
-func (p *pool) takeOld() []*conn {
+// take returns the connections that have been idle for so long, which are in the pool no more.
+func (p *pool) take(idleFor time.Duration) []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := 0
-	for old < len(p.idle) && time.Since(p.idle[old].since) >= idleTimeout {
+	for old < len(p.idle) && time.Since(p.idle[old].since) >= idleFor {
 		old++
 	}
 	taken := slices.Clone(p.idle[:old])
 	p.idle = slices.Delete(p.idle, 0, old)
-	if p.timer = nil; len(p.idle) > 0 {
-		p.timer = time.AfterFunc(idleTimeout-time.Since(p.idle[0].since), p.expire)
-	}
-	return taken
-}
-
-// close closes the idle connections.
-func (p *pool) close() { closeAll(p.takeAll()) }
-
-func (p *pool) takeAll() []*conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	taken := p.idle
-	p.idle = nil
 	if p.timer != nil {
 		p.timer.Stop()
-		p.timer = nil
+	}
+	if p.timer = nil; len(p.idle) > 0 {
+		p.timer = time.AfterFunc(idleTimeout-time.Since(p.idle[0].since), func() { p.close(idleTimeout) })
 	}
 	return taken
-}
-
-// closeAll closes connections; that of TLS may take a moment.
-func closeAll(conns []*conn) {
-	for _, c := range conns {
-		_ = c.Close()
-	}
 }

@@ -51,13 +51,10 @@ func (c *Client) Probe(ctx context.Context) Probe {
 	if secured, ok := conn.Conn.(*tls.Conn); ok && c.dialer.tls != nil {
 		p.TLS = new(secured.ConnectionState())
 	}
-	x.response, err = conn.send(c.request(query)) //nolint:bodyclose // the connection is closed instead
-	p.Clock = time.Now()
-	if err != nil {
-		_, err = x.receiveOdd(ctx, err)
-	} else {
+	_, _, err = x.send(ctx, c.request(query))
+	p.Clock = x.began
+	if x.response != nil {
 		p.Date, _ = http.ParseTime(x.response.Header.Get("Date")) // zero when there is none
-		_, _, err = x.receive(ctx)
 	}
 	if _, refused := errors.AsType[*Refusal](err); !refused {
 		p.Err = err

@@ -22,17 +22,12 @@ func (q *query) Set(name, value string) {
 	q.text = append(q.text, url.QueryEscape(value)...)
 }
 
-// newQuery begins a request.
-func (c *Client) newQuery() *query {
-	return &query{text: append(make([]byte, 0, requestBytes), c.head...)}
-}
-
 // request is the whole request with those parameters: a GET without a body.
 func (c *Client) request(q *query) []byte { return append(q.text, c.tail...) }
 
 // query has the parameters common to all requests of the mode.
 func (c *Client) query(action, mode string, who Identity) *query {
-	q := c.newQuery()
+	q := &query{text: append(make([]byte, 0, requestBytes), c.head...)}
 	q.Set("action", action)
 	q.Set("mode", mode)
 	q.Set("id", who.ID)

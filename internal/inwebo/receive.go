@@ -15,7 +15,9 @@ const drainTimeout = time.Second
 
 // send writes the request and reads its answer. usable reports whether the connection can be used again.
 func (x *call) send(ctx context.Context, request []byte) (_ answer, usable bool, err error) {
-	if x.response, err = x.conn.send(request); err != nil { //nolint:bodyclose // the connection is closed instead
+	x.response, err = x.conn.send(request) //nolint:bodyclose // the connection is closed instead
+	x.began = time.Now()
+	if err != nil {
 		a, err := x.receiveOdd(ctx, err)
 		return a, false, err
 	}

@@ -5,18 +5,19 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
 )
 
 // tunnel asks the HTTP proxy at the other end for a connection to inWebo.
-func (d *dialer) tunnel(ctx context.Context, way *journey) error {
+func (d *dialer) tunnel(ctx context.Context, way net.Conn) error {
 	deadline := time.Now().Add(d.timeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
 		deadline = sooner
 	}
-	c := &conn{Conn: way.conn}
+	c := &conn{Conn: way}
 	c.reader = bufio.NewReader(c)
 	_ = c.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, c.interrupt)
