@@ -434,6 +434,7 @@ type placedToken struct {
 	is token.Token
 }
 
+// tokensOf returns the tokens of a file, without parentheses.
 func tokensOf(name string) (all []placedToken, err error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -447,6 +448,8 @@ func tokensOf(name string) (all []placedToken, err error) {
 		if is == token.EOF {
 			return all, nil
 		}
-		all = append(all, placedToken{positions.Position(at), is})
+		if is != token.LPAREN && is != token.RPAREN { // gremlins prints those that the tree of the expression needs
+			all = append(all, placedToken{positions.Position(at), is})
+		}
 	}
 }
