@@ -32,7 +32,7 @@ type ClockReading struct {
 	Ahead time.Duration
 
 	from   time.Time     // what the clock would have shown when it was first seen to run ahead
-	doubts time.Duration // for how long Ahead counts at most
+	doubts time.Duration // for how long Ahead counts at most; not at all if it is zero or less
 }
 
 // Look returns the reading of a store's time that has just arrived; here is the time of this process. A clock that goes back is
@@ -66,10 +66,7 @@ func (w *StoreClock) Watched(here time.Time) time.Duration {
 
 // At returns the reading that follows r when that much time has passed.
 func (r ClockReading) At(passed time.Duration) ClockReading {
-	r.Now = r.Now.Add(passed)
-	if r.doubts -= passed; r.doubts <= 0 {
-		return ClockReading{Now: r.Now}
-	}
+	r.Now, r.doubts = r.Now.Add(passed), r.doubts-passed
 	return r
 }
 

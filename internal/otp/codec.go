@@ -138,7 +138,7 @@ func secretsOf(r *Record) (v recordSecrets) {
 
 // unmarshal reads what encoding wrote, or the JSON that earlier versions wrote, and reports which it was.
 func unmarshal(text []byte, to any) (legacy bool, err error) {
-	if len(text) > 0 && text[0] == '{' {
+	if bytes.HasPrefix(text, []byte("{")) {
 		return true, json.Unmarshal(text, to)
 	}
 	return false, decoding.Unmarshal(text, to)

@@ -82,10 +82,35 @@ func TestWritesNameAVaultOnlyWhenItMoved(t *testing.T) {
 			t.Errorf("%s: the vault stays %v, want %v (%v)", name, w.SameSecrets, test.same, err)
 		}
 	}
+	kept, read := stored, stored
+	kept.Unread = []UnreadAnswer{{Step: 1}}
+	read.Revision++
+	if w, err := writeOver("id", &kept, &read, AuditEntry{}); err != nil || w.SameSecrets {
+		t.Errorf("an answer that is not kept any more stays (%v)", err)
+	}
 	first := stored
 	first.Revision = 1
 	if w, err := writeOver("id", &Record{}, &first, AuditEntry{}); err != nil || w.SameSecrets || w.Row.Secrets.IsEmpty() {
 		t.Errorf("the first write of an account lacks its vault (%v)", err)
+	}
+}
+
+// A record without keys and kept answers has no vault.
+func TestRecordsWithoutAVault(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		record Record
+		want   bool
+	}{
+		"nothing":          {Record{}, false},
+		"a serial":         {Record{Serial: "s"}, false},
+		"a device":         {Record{Device: &Device{}}, true},
+		"an enrollment":    {Record{Enrollment: &Enrollment{}}, true},
+		"an unread answer": {Record{Unread: []UnreadAnswer{{Step: 1}}}, true},
+	} {
+		if row, err := encode(&tc.record, false); err != nil || row.Secrets.IsEmpty() == tc.want {
+			t.Errorf("%s: there is a vault: %v, want %v (%v)", name, !row.Secrets.IsEmpty(), tc.want, err)
+		}
 	}
 }
 

@@ -14,6 +14,10 @@ func TestLeasedAt(t *testing.T) {
 			t.Errorf("with %v left, it is leased: %v, want %v", left, got, want)
 		}
 	}
+	longest := (&Service{}).leaseRequest(&conversation{timeout: EnrollmentDeadlines * MaxDeadline}, forOTP{}).length
+	if !(&Record{Lease: &Lease{Until: epoch.Add(longest)}}).LeasedAt(epoch) {
+		t.Error("the lease of the longest enrollment is over when it begins")
+	}
 	if (&Record{}).LeasedAt(epoch) {
 		t.Error("a record without a lease is leased")
 	}

@@ -191,6 +191,19 @@ func TestForgiveUntil(t *testing.T) {
 	}
 }
 
+// TestSameDevice: a device is known by its origin, and none is the same as none.
+func TestSameDevice(t *testing.T) {
+	t.Parallel()
+	devices := []*Device{nil, {}, {Origin: "a"}, {Origin: "b"}}
+	for i, a := range devices {
+		for j, b := range devices {
+			if got := sameDevice(a, b); got != (i == j) {
+				t.Errorf("%+v is the same device as %+v: %v", a, b, got)
+			}
+		}
+	}
+}
+
 // TestWithoutLease: of the conversations that a record remembers, it forgets the one alone.
 func TestWithoutLease(t *testing.T) {
 	t.Parallel()
