@@ -221,9 +221,14 @@ func (p *plan) keepResults(t *testing.T) {
 	t.Logf("%d operators can be switched; results are in %s", len(p.Switches), p.Results)
 }
 
-// measure runs each test of the package alone and without a mutant.
+// measure runs each test of the package alone and without a mutant. An interrupted run goes on with what was measured.
 func (p *plan) measure(t *testing.T) {
 	t.Helper()
+	file, before := filepath.Join(p.Results, "measured"), plan{}
+	if text, err := os.ReadFile(file); err == nil && json.Unmarshal(text, &before) == nil {
+		p.Startup, p.Tests = before.Startup, before.Tests
+		return
+	}
 	folder := filepath.Join(p.Original, p.Package)
 	list := exec.Command(p.Binary, "-test.list=^(Test|Fuzz|Example)")
 	list.Dir = folder
@@ -237,6 +242,13 @@ func (p *plan) measure(t *testing.T) {
 		p.Tests = append(p.Tests, measuredTest{Name: name, Took: max(0, took-p.Startup), Reached: reached})
 	}
 	slices.SortFunc(p.Tests, func(a, b measuredTest) int { return cmp.Compare(a.Took, b.Took) })
+	text, err := json.Marshal(plan{Startup: p.Startup, Tests: p.Tests})
+	if err == nil {
+		err = os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // measureTest returns how long the test takes, and which mutants it reaches.
