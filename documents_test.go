@@ -70,7 +70,7 @@ func readTexts(t *testing.T) map[string]string {
 			return err
 		case d.IsDir() && (d.Name() == "testdata" || path != "." && strings.HasPrefix(d.Name(), ".")):
 			return filepath.SkipDir
-		case d.IsDir() || !slices.Contains([]string{".go", ".md", ".yaml", ".sql"}, filepath.Ext(path)):
+		case d.IsDir() || !slices.Contains([]string{".go", ".md", ".yaml", ".sql", ".json"}, filepath.Ext(path)):
 			return nil
 		}
 		text, err := os.ReadFile(path)

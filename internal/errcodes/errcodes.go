@@ -61,6 +61,8 @@ type Cause struct {
 	RetryAfter bool   `json:"retryAfter"` // the answer carries the header Retry-After: waiting so long helps
 	Advice     Advice `json:"advice"`
 	When       string `json:"when"` // completes "pimsd answers it when …"
+	// Command is what a command of pimsd that fails for this reason advises; empty for what no command fails for.
+	Command string `json:"command,omitempty"`
 }
 
 //go:embed catalog.json
