@@ -287,3 +287,23 @@ func TestInheritingFromOwnRows(t *testing.T) {
 		}
 	}
 }
+
+// TestAccountLocks: a lock lasts while a call has it, whatever other calls waited in vain for it, and leaves nothing behind.
+func TestAccountLocks(t *testing.T) {
+	t.Parallel()
+	locks := newAccountLocks()
+	for range 2 {
+		unlock, err := locks.lock(t.Context(), "a", time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := locks.lock(t.Context(), "a", time.Time{}); err == nil {
+				t.Fatal("two calls have the lock of an account")
+			}
+		}
+		if unlock(); len(locks.locks) != 0 {
+			t.Errorf("%d locks are left", len(locks.locks))
+		}
+	}
+}
