@@ -357,7 +357,7 @@ func (p plan) runTests(binary string, number int) (result int, finder string) {
 // run runs tests of the binary, which take that long without a mutant. A test that fails finds the mutant if it fails again alone. Tests that
 // take twenty times as long hang, which finds it too, if they take less than a third of that without it at that time.
 func (p plan) run(binary string, number int, took time.Duration, tests string) (result int, finder string) {
-	for timeout := 20*time.Second + 20*(p.Startup+took); timeout < time.Hour; timeout *= 2 {
+	for timeout := 10*time.Second + 20*(p.Startup+took); timeout < time.Hour; timeout *= 2 {
 		result, finder = p.runOnce(binary, number, timeout, tests)
 		again := mutantLives
 		switch result {

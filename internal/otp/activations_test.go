@@ -1,13 +1,17 @@
 package otp_test
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // An activation is counted when inWebo may have heard of it: not before its finalize is sent, and whatever comes of it.
@@ -132,6 +136,43 @@ func TestHasPINOfAnAccountWithARecord(t *testing.T) {
 	r := e.record(t)
 	if r.Activations != before.Activations || r.Lease != nil || r.InDoubt(time.Now()) || r.Blocking != otp.PINBlocked {
 		t.Errorf("it leaves %+v", r)
+	}
+}
+
+// timed is an inWebo that records how much time an activate setup has.
+type timed struct {
+	otp.Inwebo
+	left time.Duration
+}
+
+func (c *timed) ActivateSetup(ctx context.Context, code secret.Text) (inwebo.ActivateSetup, error) {
+	deadline, _ := ctx.Deadline()
+	c.left = time.Until(deadline)
+	return c.Inwebo.ActivateSetup(ctx, code)
+}
+
+// What inWebo says by an SMS code is told only if it is audited, and there is time for that after the last answer.
+func TestHasPINIsAudited(t *testing.T) {
+	t.Parallel()
+	e := newEnrollee(t, usual)
+	audited := 0
+	store := &storetest.Breaking{Store: e.memory, Decide: func(c storetest.Call) storetest.Fault {
+		if c.Verb != storetest.AppendAudit {
+			return storetest.Fault{}
+		}
+		if audited++; audited == 1 {
+			return storetest.Fault{}
+		}
+		return storetest.Fault{Err: errStoreFault}
+	}}
+	client := &timed{Inwebo: wire(t, e.sim.ProtocolURL(), time.Minute)}
+	service := otp.New(store, client, limits(), nil)
+	defer drained(t, service)
+	if _, err := service.HasPIN(t.Context(), e.request(), smsCode); otp.CauseOf(err) != otp.ErrStore {
+		t.Errorf("%v", err)
+	}
+	if client.left >= limits().Deadline {
+		t.Errorf("inWebo has %v to answer", client.left)
 	}
 }
 

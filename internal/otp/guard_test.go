@@ -79,6 +79,9 @@ func TestGuardOff(t *testing.T) {
 	if g, err := g.take("a", rightClock(epoch), GuardLimits{}); err != nil || len(g.Attempts) != 0 {
 		t.Errorf("%+v, %v", g, err)
 	}
+	if g.isLocked(GuardLimits{}) {
+		t.Error("it is locked")
+	}
 }
 
 // Whatever happens, the PINs forwarded since the last success that may have been wrong never exceed the attempts, unless the answer of one
