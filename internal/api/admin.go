@@ -103,51 +103,96 @@ type administration struct {
 func NewAdmin(config Config, accounts AdminAccounts, store AdminStore) *API {
 	a := newAPI(config)
 	ad := &administration{API: a, accounts: accounts, store: store, polls: admission.NewGate(maxPolls, 0, 0)}
-	for _, r := range []struct {
-		method, route string
-		longest       int64 // body, in bytes
-		handler       handler
-	}{
-		{http.MethodGet, RouteAccounts, maxBody, ad.listAccounts},
-		{http.MethodGet, RouteOneAccount, maxBody, ad.showAccount},
-		{http.MethodPost, RouteOneAccount, maxBody, ad.changeAccount},
-		{http.MethodPut, RouteDevice, MaxDeviceFile, ad.importDevice},
-		{http.MethodGet, RouteKeys, maxBody, ad.listKeys},
-		{http.MethodPost, RouteKeys, maxBody, ad.createKey},
-		{http.MethodDelete, RouteOneKey, maxBody, ad.revokeKey},
-		{http.MethodGet, RouteAudit, maxBody, ad.readAudit},
+	for _, r := range []adminRoute{
+		{method: http.MethodGet, route: RouteAccounts, query: []string{"after", "limit", "needs"}, do: ad.listAccounts},
+		{method: http.MethodGet, route: RouteOneAccount, of: otp.ParseStoredAccount, do: ad.showAccount},
+		{method: http.MethodPost, route: RouteOneAccount, of: otp.ParseStoredAccount, read: readJSON, do: ad.changeAccount},
+		{method: http.MethodPut, route: RouteDevice, of: otp.ParseAccount, read: readOctets, query: []string{"dryRun"}, do: ad.importDevice},
+		{method: http.MethodGet, route: RouteKeys, do: ad.listKeys},
+		{method: http.MethodPost, route: RouteKeys, read: readJSON, do: ad.createKey},
+		{method: http.MethodDelete, route: RouteOneKey, do: ad.revokeKey},
+		{method: http.MethodGet, route: RouteAudit, query: []string{"after", "limit", "wait"}, polls: true, do: ad.readAudit},
 	} {
-		a.handle(r.method, r.route, r.longest, r.handler)
+		longest := int64(maxBody)
+		if r.route == RouteDevice {
+			longest = MaxDeviceFile
+		}
+		a.handle(r.method, r.route, longest, ad.checked(r))
 	}
 	return a
 }
 
-// admitAdmin returns the caller, who administers the accounts of its prefix, and takes a place.
-func (ad *administration) admitAdmin(c *call) (authn.Principal, error) {
-	principal, err := ad.authenticate(c, authn.ScopeAdmin, noneNamed)
-	if err != nil {
-		return authn.Principal{}, err
-	}
-	return principal, ad.acquirePlace(c)
+// adminRoute is a call of administration.
+type adminRoute struct {
+	method, route string
+	of            func(string) (otp.Account, error) // parses the account in the path; nil: the call is about none
+	read          func(c *call) error               // checks the body; nil: none is read
+	query         []string                          // the parameters that there may be
+	polls         bool                              // it takes a place itself, unless it polls
+	do            func(c *adminCall) (any, error)
 }
 
-// admitFor is admitAdmin for the account in the path, which the event then has. parse is otp.ParseStoredAccount, or
-// otp.ParseAccount where the account may come into being.
-func (ad *administration) admitFor(c *call, parse func(string) (otp.Account, error)) error {
+// adminCall is a call whose caller administers what it is about, and whose query is known.
+type adminCall struct {
+	*call
+
+	principal authn.Principal
+	query     url.Values
+}
+
+// checked puts a call of administration behind the checks that all of them have, in the order in which docs/contract.md §1 names faults.
+func (ad *administration) checked(r adminRoute) handler {
+	return func(c *call) (any, error) {
+		principal, err := ad.admitAdmin(c, r.of)
+		if err == nil && !r.polls {
+			err = ad.acquirePlace(c)
+		}
+		if err == nil && r.read != nil {
+			err = r.read(c)
+		}
+		if err != nil {
+			return nil, err
+		}
+		query, err := queryOf(c.request, r.query...)
+		if err != nil {
+			return nil, err
+		}
+		return r.do(&adminCall{c, principal, query})
+	}
+}
+
+func readJSON(c *call) error {
+	_, err := readBody(c)
+	return err
+}
+
+func readOctets(c *call) error {
+	if !hasMediaType(c.request, "application/octet-stream") {
+		return errNotOctets
+	}
+	return c.wholeBody()
+}
+
+// admitAdmin returns the caller, who administers the accounts of its prefix. Where the call is about the account in the path, parse reads
+// its name, and the event has it.
+func (ad *administration) admitAdmin(c *call, parse func(string) (otp.Account, error)) (authn.Principal, error) {
+	if parse == nil {
+		return ad.authenticate(c, authn.ScopeAdmin, noneNamed)
+	}
 	name, errName := pathParameter(c.request, "account")
 	account, errParse := parse(name)
 	principal, err := ad.authenticate(c, authn.ScopeAdmin, func(authn.Principal) string { return string(account) })
 	switch {
 	case err != nil:
-		return err
+		return principal, err
 	case errName != nil:
-		return errName
+		return principal, errName
 	case errParse != nil:
-		return &fault{errInvalid, "account"}
+		return principal, &fault{errInvalid, "account"}
 	case !principal.IncludesAccount(name):
-		return authn.ErrAccountForbidden
+		return principal, authn.ErrAccountForbidden
 	}
-	return ad.acquirePlace(c)
+	return principal, nil
 }
 
 // pathParameter returns a parameter of the path, which may contain any character when it is percent-encoded.
@@ -181,19 +226,6 @@ func queryOf(r *http.Request, names ...string) (url.Values, error) {
 	return values, nil
 }
 
-// readRequest returns the request in the body of a call whose query has no parameters.
-func readRequest[Req any](ad *administration, c *call) (Req, error) {
-	var none Req
-	body, err := readBody(c)
-	if err != nil {
-		return none, err
-	}
-	if _, err := queryOf(c.request); err != nil {
-		return none, err
-	}
-	return bind[Req](ad.rules, body)
-}
-
 // Bounds of a page.
 const (
 	defaultPage = 100
@@ -202,14 +234,20 @@ const (
 	maxScan = 10_000
 )
 
-// limitIn reads the parameter limit.
-func limitIn(query url.Values) (int, error) {
-	if !query.Has("limit") {
-		return defaultPage, nil
+// limit reads the parameter limit.
+func (c *adminCall) limit() (int, error) {
+	n, err := c.number("limit", defaultPage, 1, maxPage)
+	return int(n), err
+}
+
+// number reads a parameter that is a number from least to most; usual, if it is not there.
+func (c *adminCall) number(name string, usual, least, most int64) (int64, error) {
+	if !c.query.Has(name) {
+		return usual, nil
 	}
-	limit, err := strconv.Atoi(query.Get("limit"))
-	if err != nil || limit < 1 || limit > maxPage {
-		return 0, &fault{errInvalid, "limit"}
+	n, err := strconv.ParseInt(c.query.Get(name), 10, 64)
+	if err != nil || n < least || n > most {
+		return 0, &fault{errInvalid, name}
 	}
-	return limit, nil
+	return n, nil
 }

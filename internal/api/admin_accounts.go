@@ -37,30 +37,22 @@ func describeAccount(listed ListedAccount) adminAccount {
 
 // listAccounts returns a page of the accounts that the caller administers. Pages go by the names of accounts: one that is there
 // all the time is in exactly one of them, whatever is inserted meanwhile.
-func (ad *administration) listAccounts(c *call) (any, error) {
-	principal, err := ad.admitAdmin(c)
+func (ad *administration) listAccounts(c *adminCall) (any, error) {
+	limit, err := c.limit()
 	if err != nil {
 		return nil, err
 	}
-	query, err := queryOf(c.request, "after", "limit", "needs")
-	if err != nil {
-		return nil, err
-	}
-	limit, err := limitIn(query)
-	if err != nil {
-		return nil, err
-	}
-	need := otp.Need(query.Get("needs"))
-	if query.Has("needs") && !slices.Contains(append(otp.AllNeeds(), otp.NeedRepair), need) {
+	need := otp.Need(c.query.Get("needs"))
+	if c.query.Has("needs") && !slices.Contains(append(otp.AllNeeds(), otp.NeedRepair), need) {
 		return nil, &fault{errInvalid, "needs"}
 	}
-	after := otp.Account(query.Get("after"))
+	after := otp.Account(c.query.Get("after"))
 	if after != "" {
 		if after, err = otp.ParseStoredAccount(string(after)); err != nil {
 			return nil, &fault{errInvalid, "after"}
 		}
 	}
-	return ad.pageOf(c.request.Context(), principal.Grant, after, limit, need)
+	return ad.pageOf(c.request.Context(), c.principal.Grant, after, limit, need)
 }
 
 // pageOf reads on until the page is full, the accounts of the prefix end, or maxScan of them have been looked at.
@@ -102,13 +94,7 @@ func (ad *administration) pageOf(
 	return page, nil
 }
 
-func (ad *administration) showAccount(c *call) (any, error) {
-	if err := ad.admitFor(c, otp.ParseStoredAccount); err != nil {
-		return nil, err
-	}
-	if _, err := queryOf(c.request); err != nil {
-		return nil, err
-	}
+func (ad *administration) showAccount(c *adminCall) (any, error) {
 	account := c.domainRequest().Account
 	status, err := ad.accounts.Status(c.request.Context(), account)
 	switch {
@@ -122,11 +108,8 @@ func (ad *administration) showAccount(c *call) (any, error) {
 	return describeAccount(ListedAccount{Status: status}), nil
 }
 
-func (ad *administration) changeAccount(c *call) (any, error) {
-	if err := ad.admitFor(c, otp.ParseStoredAccount); err != nil {
-		return nil, err
-	}
-	req, err := readRequest[accountRequest](ad, c)
+func (ad *administration) changeAccount(c *adminCall) (any, error) {
+	req, err := bind[accountRequest](ad.rules, c.body.Reveal())
 	if err != nil {
 		return nil, err
 	}
@@ -138,19 +121,7 @@ func (ad *administration) changeAccount(c *call) (any, error) {
 }
 
 // importDevice never replaces a device. It takes the PIN that the file has.
-func (ad *administration) importDevice(c *call) (any, error) {
-	if err := ad.admitFor(c, otp.ParseAccount); err != nil {
-		return nil, err
-	}
-	if !hasMediaType(c.request, "application/octet-stream") {
-		return nil, errNotOctets
-	}
-	if err := c.wholeBody(); err != nil {
-		return nil, err
-	}
-	if _, err := queryOf(c.request, "dryRun"); err != nil {
-		return nil, err
-	}
+func (ad *administration) importDevice(c *adminCall) (any, error) {
 	dryRun, err := c.flag("dryRun")
 	if err != nil {
 		return nil, err

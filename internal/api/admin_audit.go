@@ -2,8 +2,8 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,32 +28,24 @@ type auditPage struct {
 
 // readAudit returns the lines of the audit log that concern the caller. With `wait` it waits for the first of them; it holds
 // no place then, since it does nothing but wait, and ends when the service drains.
-func (ad *administration) readAudit(c *call) (any, error) {
-	principal, err := ad.authenticate(c, authn.ScopeAdmin, noneNamed)
+func (ad *administration) readAudit(c *adminCall) (any, error) {
+	limit, err := c.limit()
 	if err != nil {
 		return nil, err
 	}
-	query, err := queryOf(c.request, "after", "limit", "wait")
+	after, err := c.number("after", 0, 0, math.MaxInt64)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := limitIn(query)
-	if err != nil {
-		return nil, err
-	}
-	after, err := lineIn(query)
-	if err != nil {
-		return nil, err
-	}
-	wait, err := waitIn(query)
+	wait, err := waitIn(c.query)
 	if err != nil {
 		return nil, err
 	}
 	if wait == 0 {
-		if err := ad.acquirePlace(c); err != nil {
+		if err := ad.acquirePlace(c.call); err != nil {
 			return nil, err
 		}
-		page, _, err := ad.auditPageOf(c.request.Context(), principal, after, limit)
+		page, _, err := ad.auditPageOf(c.request.Context(), c.principal, after, limit)
 		return page, err
 	}
 	release, ok := ad.polls.Acquire(c.request.Context(), admission.Call{Caller: c.event.Caller})
@@ -61,7 +53,7 @@ func (ad *administration) readAudit(c *call) (any, error) {
 		return nil, errOverload
 	}
 	defer release()
-	return ad.poll(c, principal, after, limit, wait)
+	return ad.poll(c.call, c.principal, after, limit, wait)
 }
 
 // poll looks at the log again and again until it has a line for the caller. Each time it looks at the caller's key, too: one that
@@ -162,18 +154,6 @@ func (c *concern) readKeys(ctx context.Context) error {
 		c.keys[key.PrincipalName()] = administers(c.who.Grant, key)
 	}
 	return nil
-}
-
-// lineIn reads the parameter after.
-func lineIn(query url.Values) (int64, error) {
-	if !query.Has("after") {
-		return 0, nil
-	}
-	after, err := strconv.ParseInt(query.Get("after"), 10, 64)
-	if err != nil || after < 0 {
-		return 0, &fault{errInvalid, "after"}
-	}
-	return after, nil
 }
 
 // waitIn reads the parameter wait.

@@ -71,21 +71,14 @@ func administers(grant authn.Grant, key authn.Key) bool {
 	return grant.Includes(key.Grant)
 }
 
-func (ad *administration) listKeys(c *call) (any, error) {
-	principal, err := ad.admitAdmin(c)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := queryOf(c.request); err != nil {
-		return nil, err
-	}
+func (ad *administration) listKeys(c *adminCall) (any, error) {
 	keys, err := ad.store.ListKeys(c.request.Context())
 	if err != nil {
 		return nil, err
 	}
 	shown, now := []keyDescription{}, time.Now()
 	for _, key := range keys {
-		if administers(principal.Grant, key) {
+		if administers(c.principal.Grant, key) {
 			shown = append(shown, describeKey(key, now))
 		}
 	}
@@ -93,12 +86,8 @@ func (ad *administration) listKeys(c *call) (any, error) {
 }
 
 // createKey makes a key that can do no more than the one that asks for it, expires no later, and cannot administer.
-func (ad *administration) createKey(c *call) (any, error) {
-	principal, err := ad.admitAdmin(c)
-	if err != nil {
-		return nil, err
-	}
-	req, err := readRequest[keyRequest](ad, c)
+func (ad *administration) createKey(c *adminCall) (any, error) {
+	req, err := bind[keyRequest](ad.rules, c.body.Reveal())
 	if err != nil {
 		return nil, err
 	}
@@ -106,12 +95,12 @@ func (ad *administration) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !principal.Includes(grant) {
+	if !c.principal.Includes(grant) {
 		c.event.Account = grant.Account
 		return nil, authn.ErrAccountForbidden
 	}
 	for _, scope := range grant.Scopes {
-		if !principal.Has(scope) {
+		if !c.principal.Has(scope) {
 			return nil, &scopeError{scope}
 		}
 	}
@@ -120,7 +109,7 @@ func (ad *administration) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if last := principal.ExpiresAt; !last.IsZero() && (expires.IsZero() || expires.After(last)) {
+	if last := c.principal.ExpiresAt; !last.IsZero() && (expires.IsZero() || expires.After(last)) {
 		expires = last
 	}
 	key, text, err := authn.NewKey(grant, now, expires)
@@ -166,14 +155,7 @@ func (r keyRequest) expiry(now time.Time) (time.Time, error) {
 	return now.Add(lifetime), nil
 }
 
-func (ad *administration) revokeKey(c *call) (any, error) {
-	principal, err := ad.admitAdmin(c)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := queryOf(c.request); err != nil {
-		return nil, err
-	}
+func (ad *administration) revokeKey(c *adminCall) (any, error) {
 	id, err := pathParameter(c.request, "id")
 	if err != nil {
 		return nil, err
@@ -182,7 +164,7 @@ func (ad *administration) revokeKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(keys, func(key authn.Key) bool { return key.ID == id && administers(principal.Grant, key) })
+	at := slices.IndexFunc(keys, func(key authn.Key) bool { return key.ID == id && administers(c.principal.Grant, key) })
 	if at < 0 {
 		return nil, errNoSuchKey
 	}
