@@ -17,8 +17,7 @@ import (
 type baselineOrder struct {
 	Inwebo  string // its base URL
 	Journal string // a file that it makes
-	Intent  int    // bytes of the write before the exchanges …
-	Result  int    // … and of that after them
+	Write   int    // bytes of the write before the exchanges, and of that after them
 	Profile profile
 }
 
@@ -35,7 +34,7 @@ func runBaseline(ctx context.Context, orders io.Reader, answers io.Writer) error
 		return err
 	}
 	f := &baseline{
-		memory: memory, intent: make([]byte, order.Intent), result: make([]byte, order.Result),
+		memory: memory, write: make([]byte, order.Write),
 		base: order.Inwebo + "/iwws/MAC?", devices: make(map[string]*baselineDevice, order.Profile.Count),
 		transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute, DisableCompression: true},
 	}
@@ -62,11 +61,11 @@ func runBaseline(ctx context.Context, orders io.Reader, answers io.Writer) error
 
 // baseline is the service.
 type baseline struct {
-	memory         *journal
-	intent, result []byte
-	base           string
-	transport      *http.Transport
-	devices        map[string]*baselineDevice
+	memory    *journal
+	write     []byte
+	base      string
+	transport *http.Transport
+	devices   map[string]*baselineDevice
 }
 
 // constantAnswer has the size of a real one.
@@ -92,7 +91,7 @@ func (f *baseline) otp(r *http.Request) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := f.memory.append(r.Context(), account, f.intent); err != nil {
+	if err := f.memory.append(f.write); err != nil {
 		return err
 	}
 	answer, err := f.exchange(r.Context(), d.setup())
@@ -104,7 +103,7 @@ func (f *baseline) otp(r *http.Request) error {
 		return err
 	}
 	d.step(textOf(answer, "dK1"))
-	return f.memory.append(r.Context(), account, f.result)
+	return f.memory.append(f.write)
 }
 
 // exchange asks inWebo one question. An answer that is not OK is an error.

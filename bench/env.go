@@ -10,13 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
-	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -42,9 +40,9 @@ type env struct {
 
 // model is the device that all others are copies of.
 type model struct {
-	device         inwebosim.Device // as inWebo knows it
-	row            otp.Row          // as pimsd knows it, the vault in the clear
-	intent, result int              // bytes of the two writes of its last OTP
+	device inwebosim.Device // as inWebo knows it
+	row    otp.Row          // as pimsd knows it, its secrets in the clear
+	write  int              // bytes of a write of its record
 }
 
 func (l *env) log(format string, args ...any) {
@@ -96,7 +94,7 @@ func (l *env) close() error {
 // enrolModel enrolls a device as pimsd does, and has it make its first OTPs.
 func (l *env) enrolModel(ctx context.Context) (m model, err error) {
 	c := config.Default()
-	c.DataDir = filepath.Join(l.scratch, "model")
+	c.DataDir, c.Quota.OTPsPerDay = filepath.Join(l.scratch, "model"), 0
 	if c.Inwebo.URL, err = url.Parse(l.inwebo.addresses.Protocol); err != nil {
 		return m, err
 	}
@@ -105,30 +103,22 @@ func (l *env) enrolModel(ctx context.Context) (m model, err error) {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, core.Close()) }()
-	weighed := &sizeRecorder{Store: core.Store}
-	store := seal.New(weighed, core.Keyring)
-	service := otp.New(store, inwebo.New(inwebo.Config{
-		BaseURL: c.Inwebo.URL, Path: c.Inwebo.Path, MacID: c.Inwebo.MacID, Version: c.Inwebo.Version, UserAgent: c.Inwebo.UserAgent,
-		DeviceName: c.Inwebo.DeviceName, Language: c.Inwebo.Language,
-		ExchangeTimeout: c.Inwebo.ExchangeTimeout, DialTimeout: c.Inwebo.DialTimeout,
-	}), otp.Limits{
-		Deadline: c.Conversation.Deadline, QueueWait: c.Conversation.QueueWait, StoreTimeout: time.Second,
-		FinalizeTimeout: c.Inwebo.ExchangeTimeout, Guard: otp.GuardLimits{Attempts: c.Guard.Attempts, Unanswered: c.Guard.Unanswered},
-	}, nil)
 	ask := otp.Request{ // as long as those of real requests
 		Account: otp.Account(profile{Name: "0000"}.account(0)), Caller: "key:0123456789ab", Transaction: "01234567-89ab-cdef-0123-456789abcdef",
 	}
 	enrolling := otp.EnrollRequest{SMSCode: secret.NewText(inwebosim.DefaultCode), PIN: secret.NewText(pin)}
-	if _, err := service.Enroll(ctx, ask, enrolling); err != nil {
+	if _, err := core.OTP.Enroll(ctx, ask, enrolling); err != nil {
 		return m, err
 	}
 	for range 2 {
-		if _, err := service.IssueOTP(ctx, ask, secret.NewText(pin)); err != nil {
+		if _, err := core.OTP.IssueOTP(ctx, ask, secret.NewText(pin)); err != nil {
 			return m, err
 		}
 	}
-	m.intent, m.result = weighed.last[0], weighed.last[1]
-	if m.row, _, err = store.Fetch(ctx, ask.Account); err != nil {
+	if m.write, err = sizeOfWrite(ctx, core.Store, ask.Account); err != nil {
+		return m, err
+	}
+	if m.row, _, err = seal.New(core.Store, core.Keyring).Fetch(ctx, ask.Account); err != nil {
 		return m, err
 	}
 	if m.row.Body, err = asFirst(m.row.Body); err != nil {
@@ -161,18 +151,18 @@ func (l *env) onlyDevice(ctx context.Context) (d inwebosim.Device, err error) {
 	return d, err
 }
 
-// sizeRecorder is a store that weighs the last two writes.
-type sizeRecorder struct {
-	otp.Store
-	last [2]int
-}
-
-// Replace stores the write and notes how many bytes it has.
-func (s *sizeRecorder) Replace(ctx context.Context, w otp.Write) error {
-	const numbers = 6 * 8 // revision, flag, and times
-	l := w.AuditEntry
-	bytes := numbers + len(w.ID) + len(w.Row.Account) + len(w.Row.Body) + len(w.Row.Secrets.Reveal()) +
-		len(l.Account) + len(l.Caller) + len(l.Transaction) + len(l.Action) + len(l.Stage) + len(l.Outcome)
-	s.last = [2]int{s.last[1], bytes}
-	return s.Store.Replace(ctx, w)
+// sizeOfWrite returns how many bytes the last write of the account had: its record, sealed, and its entry in the audit log.
+func sizeOfWrite(ctx context.Context, store app.Store, account otp.Account) (int, error) {
+	const numbers, id = 6 * 8, 36 // revision, flag, and times; the ID of the write
+	row, _, err := store.Fetch(ctx, account)
+	if err != nil {
+		return 0, err
+	}
+	lines, err := store.AuditAfter(ctx, 0, 100)
+	if err != nil {
+		return 0, err
+	}
+	l := lines[len(lines)-1]
+	return numbers + id + len(row.Account) + len(row.Body) + len(row.Secrets.Reveal()) +
+		len(l.Account) + len(l.Caller) + len(l.Transaction) + len(l.Action) + len(l.Stage) + len(l.Outcome), nil
 }

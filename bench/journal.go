@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"runtime"
 )
@@ -46,7 +45,7 @@ func openJournal(name string) (*journal, error) {
 }
 
 // append makes text durable.
-func (j *journal) append(_ context.Context, _ string, text []byte) error {
+func (j *journal) append(text []byte) error {
 	done := make(chan error, 1)
 	j.jobs <- job{text, done}
 	return <-done

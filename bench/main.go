@@ -113,6 +113,7 @@ func (o options) measure(ctx context.Context, progress, table io.Writer) (err er
 		if err != nil {
 			return fmt.Errorf("row %s: %w", row.name, err)
 		}
+		figures.Row, figures.What = row.name, row.what
 		printFigures(table, figures)
 		if o.length < 1 || o.profiles+o.pimsd+o.against != "" {
 			continue

@@ -13,18 +13,8 @@ import (
 type row struct {
 	name, what string
 	slow       bool // it fills a store with a million accounts, and is measured only when it is asked for
-	how        measurer
-}
-
-type measurer interface {
 	// measure measures in length times the usual time.
-	measure(ctx context.Context, l *env, length float64) (figures, error)
-}
-
-func (r row) measure(ctx context.Context, l *env, length float64) (figures, error) {
-	f, err := r.how.measure(ctx, l, length)
-	f.Row, f.What = r.name, r.what
-	return f, err
+	measure func(ctx context.Context, l *env, length float64) (figures, error)
 }
 
 // How many accounts a store has.
@@ -55,18 +45,16 @@ func rows() (all []row) {
 		{"postgres-one-1ms", inDistantPostgres, 1, 1, 2_000, 0, "one caller, on PostgreSQL that is 1 ms away"},
 		{"postgres-one-standby", inReplicatedPostgres, 1, 1, 2_000, 0, "one caller, on PostgreSQL with a synchronous standby"},
 	} {
-		targets := againstFloor(r.kind)
-		all = append(all, row{r.name, r.what, false, comparisonRun{
-			callers: r.callers, delay: r.delay, otpsPerTurn: r.turn, pairs: r.pairs, targets: targets,
-		}})
+		run := comparisonRun{callers: r.callers, delay: r.delay, otpsPerTurn: r.turn, pairs: r.pairs, targets: againstFloor(r.kind)}
+		all = append(all, row{r.name, r.what, false, run.measure})
 	}
 	for _, r := range []struct{ name, kind string }{{"sqlite-1m", inSQLite}, {"postgres-1m", inPostgres}} {
-		compare := func(hot bool) comparisonRun {
-			return comparisonRun{callers: 256, otpsPerTurn: 1_024, pairs: enough, targets: againstFew(r.kind, hot)}
-		}
-		all = append(all, row{r.name + "-start", "from the start of the service", true, starts{r.kind}},
-			row{r.name + "-even", "256 callers, all accounts alike", true, compare(false)},
-			row{r.name + "-hot", "256 callers, nine of ten calls to 1 % of the accounts", true, compare(true)})
+		even := comparisonRun{callers: 256, otpsPerTurn: 1_024, pairs: enough, targets: againstFew(r.kind, false)}
+		hot := even
+		hot.targets = againstFew(r.kind, true)
+		all = append(all, row{r.name + "-start", "from the start of the service", true, starts{r.kind}.measure},
+			row{r.name + "-even", "256 callers, all accounts alike", true, even.measure},
+			row{r.name + "-hot", "256 callers, nine of ten calls to 1 % of the accounts", true, hot.measure})
 	}
 	return all
 }

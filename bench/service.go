@@ -73,8 +73,7 @@ func (v *service) findDoors() bool {
 }
 
 func isReady(ctx context.Context, ops string) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ops+"/readyz", nil)
-	return err == nil && call(request, nil) == nil
+	return call(ctx, http.MethodGet, "http://"+ops+"/readyz", nil, readJSON(nil)) == nil
 }
 
 // counted is what a service has counted of itself since its start.
@@ -87,16 +86,11 @@ type counted struct {
 
 // count reads the service's metrics.
 func (v *service) count(ctx context.Context) (c counted, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.ops+"/metrics", nil)
-	if err != nil {
-		return c, err
-	}
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
-	if err != nil {
-		return c, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	return readMetrics(response.Body)
+	err = call(ctx, http.MethodGet, "http://"+v.ops+"/metrics", nil, func(text io.Reader) (err error) {
+		c, err = readMetrics(text)
+		return err
+	})
+	return c, err
 }
 
 func readMetrics(text io.Reader) (c counted, err error) {

@@ -96,21 +96,31 @@ func (s *simulator) issued(ctx context.Context) (int, error) {
 	return int(totals.Issued), err
 }
 
-// control calls the simulator's control door.
+// control calls the simulator's control listener.
 func (s *simulator) control(ctx context.Context, method, path string, body, answer any) error {
+	return call(ctx, method, s.addresses.Control+path, body, readJSON(answer))
+}
+
+// readJSON returns what reads an answer; nothing where none is wanted.
+func readJSON(answer any) func(io.Reader) error {
+	return func(body io.Reader) error {
+		if answer == nil {
+			return nil
+		}
+		return json.NewDecoder(body).Decode(answer)
+	}
+}
+
+// call makes a request with a body of JSON, and has the answer read unless that is an error.
+func call(ctx context.Context, method, url string, body any, read func(io.Reader) error) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, s.addresses.Control+path, bytes.NewReader(text))
+	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}
-	return call(request, answer)
-}
-
-// call makes a request and reads the JSON that answers it, if any is wanted.
-func call(request *http.Request, answer any) error {
 	client := &http.Client{Timeout: processTimeout}
 	defer client.CloseIdleConnections()
 	response, err := client.Do(request)
@@ -119,10 +129,7 @@ func call(request *http.Request, answer any) error {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s %s answers %s", request.Method, request.URL.Path, response.Status)
+		return fmt.Errorf("%s %s answers %s", method, request.URL.Path, response.Status)
 	}
-	if answer == nil {
-		return nil
-	}
-	return json.NewDecoder(response.Body).Decode(answer)
+	return read(response.Body)
 }

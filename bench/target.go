@@ -53,7 +53,7 @@ func (l *env) baselineTarget(ctx context.Context, accounts, callers int) (*targe
 	}
 	order := baselineOrder{
 		Inwebo: l.inwebo.addresses.Protocol, Journal: filepath.Join(l.scratch, fmt.Sprintf("journal-%d", l.started)),
-		Intent: l.model.intent, Result: l.model.result, Profile: f,
+		Write: l.model.write, Profile: f,
 	}
 	if err := json.NewEncoder(p.stdin).Encode(order); err != nil {
 		return nil, errors.Join(err, p.stop())
@@ -63,11 +63,7 @@ func (l *env) baselineTarget(ctx context.Context, accounts, callers int) (*targe
 		return nil, errors.Join(fmt.Errorf("the baseline does not start: %w", err), p.stop())
 	}
 	d := &target{name: "baseline", process: p, profile: f, count: func(ctx context.Context) (c counted, err error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/allocations", nil)
-		if err != nil {
-			return c, err
-		}
-		return c, call(request, &c.allocations)
+		return c, call(ctx, http.MethodGet, "http://"+address+"/allocations", nil, readJSON(&c.allocations))
 	}}
 	return d.addCallers(address, "pims_unused", callers), nil
 }
