@@ -3,6 +3,7 @@ package otp
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -133,6 +134,96 @@ func TestCheckEnroll(t *testing.T) {
 		_, err := service.CheckEnroll(t.Context(), Request{Account: "alice"}, EnrollRequest{Force: tc.force})
 		if CauseOf(err) != tc.want || (err == nil) != (tc.want == nil) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+	}
+}
+
+// updating is a store whose Update answers with the decision and the error.
+type updating struct {
+	Store
+	decision Decision
+	err      error
+}
+
+func (s updating) Update(context.Context, Account, string, func(Snapshot) Decision) (Decision, error) {
+	return s.decision, s.err
+}
+
+// committed records the writes that an Observer is told of.
+type committed struct {
+	unobserved
+	what []Commit
+}
+
+func (o *committed) Committed(what Commit, _ error) { o.what = append(o.what, what) }
+
+// TestObservedLeases: the observer is told of each try to write a lease, and of stamps that are corrected instead.
+func TestObservedLeases(t *testing.T) {
+	t.Parallel()
+	leased, refused := &leaseOutcome{}, &leaseOutcome{err: ErrQuota}
+	for name, tc := range map[string]struct {
+		store updating
+		want  []Commit
+	}{
+		"stored":           {updating{decision: Decision{Write: &Write{}, Result: leased}}, []Commit{CommitLease}},
+		"on its way":       {updating{decision: Decision{Write: &Write{}, Result: leased, Pending: waiting{}}}, nil},
+		"corrected stamps": {updating{decision: Decision{Write: &Write{}, Result: refused}}, []Commit{CommitAdmin}},
+		"refused":          {updating{decision: Decision{Result: refused}}, nil},
+		"not applied":      {updating{err: ErrNotApplied}, nil},
+		"not known":        {updating{err: context.DeadlineExceeded}, []Commit{CommitLease}},
+	} {
+		observer := &committed{}
+		service := New(tc.store, nil, Limits{StoreTimeout: time.Minute}, observer)
+		o, err := service.runLease(t.Context(), &leaseRequest{request: Request{Account: "alice"}})
+		if !slices.Equal(observer.what, tc.want) || err != tc.store.err || o.pending != tc.store.decision.Pending {
+			t.Errorf("%s: the observer is told of %v, want %v (%v)", name, observer.what, tc.want, err)
+		}
+	}
+}
+
+// waiting is a write that does not end.
+type waiting struct{}
+
+func (waiting) Wait(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+
+// TestLeaseThatWasStoredBefore: a request that finds its own lease knows whether the device was in doubt before.
+func TestLeaseThatWasStoredBefore(t *testing.T) {
+	t.Parallel()
+	for _, inDoubt := range []bool{false, true} {
+		r := enrolledRecord()
+		if inDoubt {
+			r = r.withDoubt(epoch, 1)
+		}
+		row, err := encode(new(heldRecord(t, r, "c", epoch)), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := &leaseRequest{conversation: "c", limits: &Limits{Now: time.Now}, clock: &StoreClock{}}
+		d := q.decide(Snapshot{Row: row, Now: epoch})
+		if o, ok := d.Result.(*leaseOutcome); !ok || d.Write != nil || !o.isLeased() || o.inDoubt != inDoubt {
+			t.Errorf("in doubt %v: %+v", inDoubt, d.Result)
+		}
+	}
+}
+
+// TestOTPAnswers: an OTP is made of an answer that is the last one, and has what it takes.
+func TestOTPAnswers(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answer inwebo.OTPFinalize
+		issues bool
+		err    error
+	}{
+		"whole":                 {inwebo.OTPFinalize{Defi: "0123"}, true, nil},
+		"nothing to make it of": {inwebo.OTPFinalize{}, false, ErrNotUnderstood},
+		"second round":          {inwebo.OTPFinalize{WantsSecondRound: true}, false, nil},
+		"second round, with it": {inwebo.OTPFinalize{WantsSecondRound: true, Defi: "0123"}, false, nil},
+	} {
+		c := &conversation{record: enrolledRecord()}
+		o := c.ofOTP(tc.answer, c.record.openedBy(secret.NewText("1234")))
+		moved, ok := o.change.(*deviceMoved)
+		if !ok || moved.issues != tc.issues || o.otp.IsEmpty() == tc.issues || !errors.Is(o.err, tc.err) || o.resync != tc.answer.WantsSecondRound {
+			t.Errorf("%s: %+v", name, o)
 		}
 	}
 }

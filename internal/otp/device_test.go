@@ -153,10 +153,13 @@ func started(t testing.TB, turn func(*inwebosim.Knobs)) *inwebosim.Simulator {
 // mustVerify wants that the OTP was given, and that the simulator takes it.
 func mustVerify(t testing.TB, d *device, issued otp.Issued, err error) {
 	t.Helper()
-	if err != nil {
+	switch {
+	case err != nil:
 		t.Errorf("no OTP: %v", err)
-	} else if !d.sim.Verify(issued.OTP.Reveal()) {
+	case !d.sim.Verify(issued.OTP.Reveal()):
 		t.Error("the OTP does not verify")
+	case issued.Blocked:
+		t.Error("the account is said to be blocked")
 	}
 }
 

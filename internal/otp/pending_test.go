@@ -166,3 +166,16 @@ func TestLeaseThatIsBeingCommitted(t *testing.T) {
 		})
 	}
 }
+
+// The span of a lease that is stored at once ends with it.
+func TestSpanOfALease(t *testing.T) {
+	t.Parallel()
+	d := plant(t, started(t, func(*inwebosim.Knobs) {}), inwebosim.Override{})
+	service := otp.New(d.memory, newBridge(d.sim), limits(), nil)
+	ctx, spans := tracedCall(t)
+	issued, err := service.IssueOTP(ctx, d.request(), rightPIN)
+	mustVerify(t, d, issued, err)
+	if got, want := spans(), []string{"lease", "settle"}; !slices.Equal(got, want) {
+		t.Errorf("the spans are %q, want %q", got, want)
+	}
+}

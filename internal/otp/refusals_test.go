@@ -3,11 +3,14 @@ package otp_test
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/testkit/storetest"
 )
 
 // A device in doubt that is refused with ACCESS, STATE or FORBIDDEN is told so; every other refusal keeps its own cause.
@@ -147,6 +150,34 @@ func TestTooSlowBetweenSetupAndFinalize(t *testing.T) {
 			d.mustGoOn(t, client, false)
 		})
 	}
+}
+
+// After keys that a refusal carried and the store does not take, no second try follows.
+func TestTooSlowWhoseKeysAreNotStored(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	d, processed := plant(t, sim, inwebosim.Override{}), true
+	must(t, sim.Plant(inwebosim.Fault{
+		Kind: inwebosim.KindErr, Err: "NOK:TIMEOUT", Match: d.match("ActionFinalize"), Times: 1, Process: &processed,
+	}))
+	synctest.Test(t, func(t *testing.T) {
+		var ended atomic.Bool
+		store := &storetest.Breaking{Store: d.memory, Decide: func(c storetest.Call) storetest.Fault {
+			if c.N >= settle1.nth && !ended.Load() {
+				return storetest.Fault{Err: errStoreFault}
+			}
+			return storetest.Fault{}
+		}}
+		service := otp.New(store, newBridge(sim), limits(), nil)
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrNotStored {
+			t.Errorf("told %v", err)
+		}
+		if got := d.truth(t).Finalizes; got != 1 {
+			t.Errorf("inWebo has got %d finalizes, want 1", got)
+		}
+		ended.Store(true)
+		drained(t, service)
+	})
 }
 
 // A setup that the network broke off is tried once more, unseen by the caller.

@@ -233,6 +233,29 @@ func TestAHoldThatHangs(t *testing.T) {
 	})
 }
 
+// A lease whose outcome is unknown, and which is refused when the store answers again, leaves nothing to settle.
+func TestAHoldThatIsRefusedInTheEnd(t *testing.T) {
+	t.Parallel()
+	sim := started(t, func(*inwebosim.Knobs) {})
+	synctest.Test(t, func(t *testing.T) {
+		d := plant(t, sim, inwebosim.Override{})
+		store := &valve{Store: d.memory}
+		service := otp.New(store, newBridge(sim), limits(), nil)
+		store.turn(true)
+		if _, err := service.IssueOTP(t.Context(), d.request(), rightPIN); otp.CauseOf(err) != otp.ErrStore {
+			t.Errorf("told %v", err)
+		}
+		must(t, otp.New(d.memory, newBridge(sim), limits(), nil).Disable(t.Context(), d.request()))
+		before, lines := d.record(t).Revision, d.lines(t)
+		store.turn(false)
+		drained(t, service)
+		if r := d.record(t); r.Revision != before {
+			t.Errorf("it has written %+v", r)
+		}
+		mustHaveLines(t, d, lines...)
+	})
+}
+
 // A caller who hangs up never puts a device in doubt, whenever it is.
 func TestACallerHangsUp(t *testing.T) {
 	t.Parallel()

@@ -329,3 +329,28 @@ func TestAccountLocks(t *testing.T) {
 		}
 	}
 }
+
+// TestActivationLimitsAtTheirEdges: from a limit on it counts, and zero is no limit.
+func TestActivationLimitsAtTheirEdges(t *testing.T) {
+	t.Parallel()
+	limits := ActivationLimits{Warn: 2, Refuse: 3}
+	for tried, want := range map[int]Activations{
+		0: {}, 1: {Tried: 1}, 2: {Tried: 2, FewLeft: true}, 3: {Tried: 3, FewLeft: true, Exhausted: true},
+	} {
+		if got := limits.check(tried); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		if got := (ActivationLimits{}).check(tried); got != (Activations{Tried: tried}) {
+			t.Errorf("without limits: %+v", got)
+		}
+	}
+}
+
+// TestDoubtOfAnEpoch: only a lease that is taken after the epoch was raised ends its doubt.
+func TestDoubtOfAnEpoch(t *testing.T) {
+	t.Parallel()
+	row := Row{Epoch: 1, StoreEpoch: Epoch{Number: 2, Since: epoch}}
+	if got := enrolledRecord().inEpochOf(row).Doubt; got == nil || *got != (Doubt{Since: epoch, By: enrolledRecord().Revision + 1}) {
+		t.Errorf("%+v", got)
+	}
+}
