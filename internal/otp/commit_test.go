@@ -3,7 +3,9 @@ package otp
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -224,6 +226,49 @@ func TestOTPAnswers(t *testing.T) {
 		moved, ok := o.change.(*deviceMoved)
 		if !ok || moved.issues != tc.issues || o.otp.IsEmpty() == tc.issues || !errors.Is(o.err, tc.err) || o.resync != tc.answer.WantsSecondRound {
 			t.Errorf("%s: %+v", name, o)
+		}
+	}
+}
+
+// TestRefetchOfASettle: the next try is a new write only if the record was restored or deleted since the last one.
+func TestRefetchOfASettle(t *testing.T) {
+	t.Parallel()
+	for revision, isNew := range map[uint64]bool{4: true, 5: false, 6: false} {
+		row, err := Encode(Record{Account: "alice", Revision: revision, Serial: "s"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &conversation{id: "c", request: Request{Account: "alice"}, clock: time.Now}
+		service := New(&answering{row: row}, nil, Limits{StoreTimeout: time.Minute}, nil)
+		p := &settlement{service: service, conversation: c, writeID: c.nextWriteID(), triedRevision: 5}
+		before := p.writeID
+		p.refetch(time.Now().Add(time.Minute))
+		if p.base.Revision != revision || (p.writeID != before) != isNew {
+			t.Errorf("at revision %d: the write is %q after %q, over revision %d", revision, p.writeID, before, p.base.Revision)
+		}
+	}
+}
+
+// TestWritesThatNoStoreCanHave: the numbers of a write fit into a database, and its ID is neither empty nor too long.
+func TestWritesThatNoStoreCanHave(t *testing.T) {
+	t.Parallel()
+	const most = math.MaxInt64
+	longest := strings.Repeat("i", maxWriteID)
+	for name, tc := range map[string]struct {
+		id             string
+		revision, step uint64
+		isGood         bool
+	}{
+		"the largest":   {longest, most, most, true},
+		"no id":         {"", 1, 1, false},
+		"a long id":     {longest + "i", 1, 1, false},
+		"a revision":    {"i", most + 1, 1, false},
+		"a step":        {"i", 1, most + 1, false},
+		"the first one": {"i", 1, 0, true},
+	} {
+		w := Write{ID: tc.id, Row: Row{Account: "alice", Revision: tc.revision}, AuditEntry: AuditEntry{Step: tc.step}}
+		if err := w.Check(); (err == nil) != tc.isGood {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -352,5 +353,85 @@ func TestDoubtOfAnEpoch(t *testing.T) {
 	row := Row{Epoch: 1, StoreEpoch: Epoch{Number: 2, Since: epoch}}
 	if got := enrolledRecord().inEpochOf(row).Doubt; got == nil || *got != (Doubt{Since: epoch, By: enrolledRecord().Revision + 1}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestDoubtOfARowThatCannotBeDecoded: each fact that is stored next to the body is enough.
+func TestDoubtOfARowThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		row  Row
+		want bool
+	}{
+		"nothing":               {Row{}, false},
+		"a flag":                {Row{InDoubt: true}, true},
+		"an earlier epoch":      {Row{Epoch: 1, StoreEpoch: Epoch{Number: 2}}, true},
+		"the epoch of today":    {Row{Epoch: 2, StoreEpoch: Epoch{Number: 2}}, false},
+		"no device in an epoch": {Row{StoreEpoch: Epoch{Number: 2}}, false},
+		"a lease":               {Row{LeasedUntil: epoch.Add(1)}, false},
+		"a lease that is over":  {Row{LeasedUntil: epoch}, true},
+	} {
+		if got := tc.row.isInDoubt(epoch); got != tc.want {
+			t.Errorf("%s: in doubt %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// TestStatusOf: of a row that cannot be decoded, what is known is returned with the error.
+func TestStatusOf(t *testing.T) {
+	t.Parallel()
+	row, err := Encode(Record{Account: "alice", Revision: 1, Step: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := New(nil, nil, Limits{}, nil)
+	if st, err := service.StatusOf(row, epoch); err != nil || st.State != StateNotEnrolled || st.Step != 3 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	row.Body = []byte{0x05}
+	if st, err := service.StatusOf(row, epoch); !errors.Is(err, ErrDamaged) || st.State != StateUnreadable {
+		t.Errorf("of a damaged row: %+v, %v", st, err)
+	}
+	if _, err := HasFutureStamps(row, epoch); !errors.Is(err, ErrDamaged) {
+		t.Errorf("stamps of a damaged row: %v", err)
+	}
+}
+
+// TestStatusOfARecord: a record is known when it was stored, and its status has what is known of it.
+func TestStatusOfARecord(t *testing.T) {
+	t.Parallel()
+	if st := statusOf(Record{}, epoch, Limits{}); st.Known || st.UnreadAnswers != 0 || st.Blocking != BlockingUnknown || st.OTPsLeft != nil {
+		t.Errorf("of none: %+v", st)
+	}
+	r := enrolledRecord()
+	r.Unread, r.sealedUnread = []UnreadAnswer{{Step: 1}}, 1
+	r.Device.Services = append(r.Device.Services, inwebo.Service{ID: "2", Name: "other"})
+	st := statusOf(r, epoch, Limits{ServiceID: "1", OTPsPerDay: 1})
+	if !st.Known || st.UnreadAnswers != 2 || st.Blocking != NotBlocked || st.OTPsLeft == nil || *st.OTPsLeft != 1 || st.Service != "PSA" {
+		t.Errorf("of one with kept answers: %+v", st)
+	}
+}
+
+// TestHistoryHolds: a history does not hold when a row of another account has changed in any way.
+func TestHistoryHolds(t *testing.T) {
+	t.Parallel()
+	row := Row{Account: "bob", Revision: 1, Claim: Claim{Serial: "s"}, Body: []byte("body")}
+	own := Row{Account: "alice", Revision: 1}
+	for name, tc := range map[string]struct {
+		change func(*Row)
+		want   bool
+	}{
+		"nothing":      {func(*Row) {}, true},
+		"the account":  {func(r *Row) { r.Account = "carol" }, false},
+		"the device":   {func(r *Row) { r.Former = true }, false},
+		"the revision": {func(r *Row) { r.Revision++ }, false},
+		"the claim":    {func(r *Row) { r.Claim.Active = true }, false},
+		"the body":     {func(r *Row) { r.Body = nil }, false},
+	} {
+		changed := row
+		tc.change(&changed)
+		if got := (History{"s", []Row{row, own}}).Holds([]Row{changed}, "alice"); got != tc.want {
+			t.Errorf("with a change of %s, it holds: %v", name, got)
+		}
 	}
 }
