@@ -15,26 +15,20 @@ func Example() string {
 	return "# Settings of pimsd. Name this file with " + EnvFile + " or --" + FlagFile + ".\n" +
 		"# The environment wins over it, and flags win over both; docs/configuration.md has all names.\n" +
 		"# What is commented out is at its default. To change a setting of a section, uncomment both lines.\n" +
-		Default().render(true)
+		Default().render()
 }
 
-// render returns c as a file of settings, secrets and all. With explained, each setting is commented out below what it is.
-func (c *Config) render(explained bool) string {
+// render returns c as a file of settings, secrets and all, in which each setting is commented out below what it is.
+func (c *Config) render() string {
 	var b strings.Builder
 	for _, g := range c.groups() {
-		if explained {
-			fmt.Fprintf(&b, "\n\n# === %s ===\n", g.Title)
-		}
-		renderGroup(&b, g, explained)
+		fmt.Fprintf(&b, "\n\n# === %s ===\n", g.Title)
+		renderGroup(&b, g)
 	}
 	return b.String()
 }
 
-func renderGroup(b *strings.Builder, g group, explained bool) {
-	off := ""
-	if explained {
-		off = "#"
-	}
+func renderGroup(b *strings.Builder, g group) {
 	section := ""
 	for _, s := range g.inFileOrder() {
 		indent, name, gap := "", s.Key, "\n"
@@ -42,14 +36,12 @@ func renderGroup(b *strings.Builder, g group, explained bool) {
 			indent, name = "  ", after
 			if before != section {
 				section, gap = before, ""
-				fmt.Fprintf(b, "\n%s%s:\n", off, section)
+				fmt.Fprintf(b, "\n#%s:\n", section)
 			}
 		}
-		if explained {
-			b.WriteString(gap)
-			writeComment(b, indent, s)
-		}
-		fmt.Fprintf(b, "%s%s%s: %s\n", off, indent, name, yamlScalar(s.value.text()))
+		b.WriteString(gap)
+		writeComment(b, indent, s)
+		fmt.Fprintf(b, "#%s%s: %s\n", indent, name, yamlScalar(s.value.text()))
 	}
 }
 
