@@ -31,11 +31,8 @@ type Breaker struct {
 }
 
 // NewBreaker returns a breaker that is open for openTimeout when the host could not be reached limit times in a row; with a limit
-// of 0 it never opens. It calls observe on every change, in order; observe must not block or use the Breaker. It may be nil.
+// of 0 it never opens. It calls observe on every change, in order; observe must not block or use the Breaker.
 func NewBreaker(limit int, openTimeout time.Duration, observe func(State)) *Breaker {
-	if observe == nil {
-		observe = func(State) {}
-	}
 	return &Breaker{limit: limit, openTimeout: openTimeout, observe: observe}
 }
 

@@ -129,7 +129,7 @@ func TestThoseWhoCameBefore(t *testing.T) {
 
 func TestALimitOfNothingNeverOpens(t *testing.T) {
 	t.Parallel()
-	b := admission.NewBreaker(0, openTimeout, nil)
+	b := admission.NewBreaker(0, openTimeout, func(admission.State) {})
 	for range 100 {
 		permit, _ := b.Acquire()
 		if permit == nil {

@@ -82,18 +82,6 @@ func isPIN(s string) bool {
 // reader reads fields until one has a form that it should not have.
 type reader struct{ err error }
 
-func (r *reader) text(o *object, name string) string {
-	t, err := text(o, name)
-	r.err = cmp.Or(r.err, err)
-	return t
-}
-
-func (r *reader) texts(o *object, name string) []string {
-	all, err := texts(o, name)
-	r.err = cmp.Or(r.err, err)
-	return all
-}
-
 // services returns the list of services. Names enter no proof: a service whose name cannot be used is called by its id.
 func (r *reader) services(o *object) []inwebo.Service {
 	ids, names := r.texts(o, "iwsrvid"), serviceNames(o)
@@ -129,56 +117,47 @@ func serviceNames(o *object) (names []string) {
 }
 
 // text returns a field that is a text or a number; empty when it is absent or None.
-func text(o *object, name string) (string, error) {
+func (r *reader) text(o *object, name string) string {
 	v, _ := o.get(name)
 	switch v := v.(type) {
 	case nil:
-		return "", nil
-	case string:
-		return plain(v, name)
+		return ""
 	case int64:
-		return strconv.FormatInt(v, 10), nil
+		return strconv.FormatInt(v, 10)
 	default:
-		return "", lacking(name)
+		return r.plain(v, name)
 	}
 }
 
 // texts returns a field that is a list of texts, or one text when there is one service. A list may be empty.
-func texts(o *object, name string) ([]string, error) {
+func (r *reader) texts(o *object, name string) (all []string) {
 	v, _ := o.get(name)
+	items := []value{v}
 	switch v := v.(type) {
 	case nil:
-		return nil, nil
-	case string:
-		one, err := plain(v, name)
-		return []string{one}, err
+		return nil
 	case *list:
-		if len(v.items) > maxServices {
-			return nil, lacking(name)
-		}
-		all := make([]string, len(v.items))
-		for i, item := range v.items {
-			text, ok := item.(string)
-			if !ok {
-				return nil, lacking(name)
-			}
-			var err error
-			if all[i], err = plain(text, name); err != nil {
-				return nil, err
-			}
-		}
-		return all, nil
-	default:
-		return nil, lacking(name)
+		items = v.items
 	}
+	if len(items) > maxServices {
+		r.err = cmp.Or(r.err, lacking(name))
+		return nil
+	}
+	for _, item := range items {
+		all = append(all, r.plain(item, name))
+	}
+	return all
 }
 
-// plain refuses a text that could play tricks on the terminal on which it is shown, or that is longer than any of a device.
-func plain(text, name string) (string, error) {
-	if len(text) > maxText || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return "", lacking(name)
+// plain refuses what is no text, and a text that could play tricks on the terminal on which it is shown, or that is longer than any of a
+// device.
+func (r *reader) plain(v value, name string) string {
+	text, ok := v.(string)
+	if !ok || len(text) > maxText || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		r.err = cmp.Or(r.err, lacking(name))
+		return ""
 	}
-	return text, nil
+	return text
 }
 
 // lacking says which field is not of the form that the known clients write.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -27,9 +26,6 @@ func LoadKeyPair(certificateFile, keyFile string) (tls.Certificate, error) {
 	}
 	files := pairFiles{certificateFile, keyFile, Trim(chain), Trim(key.Content)}
 	pair, err := tls.X509KeyPair(files.chain, files.key)
-	if err == nil && pair.Leaf == nil {
-		err = errors.New("the certificate cannot be read")
-	}
 	if err != nil {
 		return tls.Certificate{}, files.explain(err)
 	}
