@@ -44,12 +44,7 @@ func adviceOn(err error) string {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return adviceOnCode(refused.Code)
 	}
-	for _, known := range adviceByCause() {
-		if known.holds(err) {
-			return known.advice
-		}
-	}
-	return ""
+	return adviceOnCause(err)
 }
 
 // adviceOnCode returns what to do about an error to which PostgreSQL returns the code.
@@ -92,42 +87,42 @@ func adviceOnCode(code string) string {
 	}
 }
 
-// advised is what to do about a kind of cause.
-type advised struct {
-	holds  func(error) bool
-	advice string
-}
-
-// adviceByCause is what to do about errors that do not come from PostgreSQL, the more specific first.
-func adviceByCause() []advised {
-	return []advised{
-		{isOfType[x509.UnknownAuthorityError], "the server's certificate is of no authority that is known here: give that authority's " +
-			"certificate as sslrootcert=FILE in database_url"},
-		{isOfType[x509.HostnameError], "the server's certificate is for another name than the host in database_url: correct the host, " +
-			"or the certificate"},
-		{isOfType[x509.CertificateInvalidError], "the server's certificate is not valid: renew it, and check the clocks of both machines"},
-		{isOfType[tls.AlertError], "the server refused the TLS connection: check sslcert and sslkey in database_url, and the server's log"},
-		{isOfType[tls.RecordHeaderError], "the server does not speak TLS at this port: check host and port in database_url"},
-		{says("server refused TLS connection"), "the server offers no TLS: set ssl = on at the server, or sslmode=disable in " +
-			"database_url where the network between may be trusted"},
-		{isOfType[*net.DNSError], "the name of the host in database_url cannot be looked up: correct it, or see the resolver"},
-		{is(syscall.ECONNREFUSED), "nothing listens at the host and port of database_url: start PostgreSQL, or see its " +
-			"listen_addresses"},
-		{is(fs.ErrNotExist), "there is no socket in the folder that database_url names as host: start PostgreSQL, or see its " +
-			"unix_socket_directories"},
-		{is(fs.ErrPermission), "this user may not use the socket of the server: see unix_socket_permissions"},
-		{is(context.DeadlineExceeded), "the database did not answer in time: see whether its machine, and the network to it, work"},
+// adviceOnCause returns what to do about an error that does not come from PostgreSQL. The more specific causes are first.
+func adviceOnCause(err error) string {
+	switch {
+	case isOfType[x509.UnknownAuthorityError](err):
+		return "the server's certificate is of no authority that is known here: give that authority's " +
+			"certificate as sslrootcert=FILE in database_url"
+	case isOfType[x509.HostnameError](err):
+		return "the server's certificate is for another name than the host in database_url: correct the host, " +
+			"or the certificate"
+	case isOfType[x509.CertificateInvalidError](err):
+		return "the server's certificate is not valid: renew it, and check the clocks of both machines"
+	case isOfType[tls.AlertError](err):
+		return "the server refused the TLS connection: check sslcert and sslkey in database_url, and the server's log"
+	case isOfType[tls.RecordHeaderError](err):
+		return "the server does not speak TLS at this port: check host and port in database_url"
+	case strings.Contains(err.Error(), "server refused TLS connection"): // the driver has no type for it
+		return "the server offers no TLS: set ssl = on at the server, or sslmode=disable in " +
+			"database_url where the network between may be trusted"
+	case isOfType[*net.DNSError](err):
+		return "the name of the host in database_url cannot be looked up: correct it, or see the resolver"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens at the host and port of database_url: start PostgreSQL, or see its " +
+			"listen_addresses"
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no socket in the folder that database_url names as host: start PostgreSQL, or see its " +
+			"unix_socket_directories"
+	case errors.Is(err, fs.ErrPermission):
+		return "this user may not use the socket of the server: see unix_socket_permissions"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the database did not answer in time: see whether its machine, and the network to it, work"
+	default:
+		return ""
 	}
 }
 
 func isOfType[T error](err error) bool {
 	_, ok := errors.AsType[T](err)
 	return ok
-}
-
-func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
-
-// says recognizes an error of the driver that has no type.
-func says(text string) func(error) bool {
-	return func(err error) bool { return strings.Contains(err.Error(), text) }
 }

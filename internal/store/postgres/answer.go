@@ -19,10 +19,6 @@ const (
 		` + orReplaceAnswer + ` RETURNING 1`
 )
 
-func keepArgs(k *otp.KeyedResponse) []any {
-	return []any{k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal()}
-}
-
 // CountAnswersUnder counts the answers that are kept, and were sealed or fingerprinted with that text at the start.
 func (s *Store) CountAnswersUnder(ctx context.Context, start []byte) (count int, err error) {
 	const countAnswers = `SELECT count(*) FROM answer WHERE answer IS NOT NULL

@@ -32,12 +32,14 @@ const (
 	// writeBatch stores the rows that fit, with their audit lines and responses, and returns their accounts. It passes over a
 	// row that another session writes: no two batches wait for each other, and no row makes the others wait.
 	writeBatch = `WITH new AS (
-		SELECT * FROM unnest($1::text[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bytea[], $6::bytea[], $7::integer[],
-			$8::text[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[],
-			$17::text[], $18::bigint[], $19::boolean[], $20::bytea[], $21::bytea[], $22::bytea[], $23::bigint[], $24::boolean[])
-		AS new (account, revision, in_doubt, held_until, body, vault, unread_answers,
+		SELECT * FROM unnest($1::text[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bytea[], $6::bytea[],
+			$7::text[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[],
+			$16::integer[], $17::bytea[], $18::bigint[], $19::boolean[], $20::text[], $21::boolean[],
+			$22::text[], $23::bigint[], $24::boolean[], $25::bytea[], $26::bytea[])
+		AS new (account, revision, in_doubt, held_until, body, vault,
 			write_id, at, line_account, caller, transaction_id, action, stage, outcome, step,
-			key, answered_at, is_otp, fingerprint, answer, over, epoch, disabled)
+			unread_answers, over, epoch, disabled, serial, active,
+			key, answered_at, is_otp, fingerprint, answer)
 	), free AS (
 		SELECT d.ctid AS place, d.account FROM new JOIN device d ON d.account = new.account AND d.revision = new.revision - 1
 			AND (new.over IS NULL OR d.body = new.over)
@@ -76,10 +78,9 @@ func (s *Store) sendWrites(batch []*job[writeTask]) {
 		s.sendWrite(ctx, j)
 		return
 	}
-	args := writeArgs(batch)
 	var stored []string
 	err := s.run(ctx, s.limits.batches, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, writeBatch, args...)
+		rows, err := conn.Query(ctx, writeBatch, batchArgs(batch)...)
 		if err == nil {
 			stored, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		}
@@ -101,7 +102,7 @@ func (s *Store) sendWrites(batch []*job[writeTask]) {
 // sendWrite is sendWrites for one write without a response.
 func (s *Store) sendWrite(ctx context.Context, j *job[writeTask]) {
 	w := &j.task.write
-	args := append(rowArgs(w), overOf(*w), w.Epoch, w.Disabled)
+	args := writeArgs(*w)[:argsOfClaim]
 	err := s.run(ctx, s.limits.batches, func(ctx context.Context, conn *pgx.Conn) error {
 		result, err := conn.Exec(ctx, writeOne, args...)
 		j.task.stored = err == nil && result.RowsAffected() == 1
@@ -112,49 +113,17 @@ func (s *Store) sendWrite(ctx context.Context, j *job[writeTask]) {
 	}
 }
 
-// writeArgs returns the arguments of writeBatch: for each column an array with a value for each write.
-func writeArgs(batch []*job[writeTask]) []any {
-	var (
-		accounts, ids, lineAccounts, callers, transactions, actions, stages, outcomes []string
-		revisions, ats, steps                                                         []int64
-		doubts                                                                        []bool
-		until, answeredAt                                                             []*int64
-		bodies, vaults, fingerprints, answers, overs                                  [][]byte
-		unread                                                                        []*int32
-		keys                                                                          []*string
-		areOTPs                                                                       []*bool
-		epochs                                                                        []*uint64
-		disabled                                                                      []*bool
-	)
+// batchArgs returns the arguments of writeBatch: for each of the arguments of a write an array with the values of all writes.
+func batchArgs(batch []*job[writeTask]) []any {
+	columns := make([][]any, argsOfResponse+responseArgs)
 	for _, j := range batch {
-		w := &j.task.write
-		accounts, revisions = append(accounts, string(w.Row.Account)), append(revisions, int64(w.Row.Revision))
-		doubts, until = append(doubts, w.Row.InDoubt), append(until, microsOrNull(w.Row.LeasedUntil))
-		bodies, overs = append(bodies, nonNil(w.Row.Body)), append(overs, overOf(*w))
-		if w.SameSecrets {
-			vaults, unread = append(vaults, nil), append(unread, nil)
-		} else {
-			count := int32(w.Row.UnreadAnswers)
-			vaults, unread = append(vaults, nonNil(w.Row.Secrets.Reveal())), append(unread, &count)
-		}
-		epochs, disabled = append(epochs, w.Epoch), append(disabled, w.Disabled)
-		l := &w.AuditEntry
-		ids, ats = append(ids, w.ID), append(ats, l.At.UnixMicro())
-		lineAccounts, callers = append(lineAccounts, string(l.Account)), append(callers, l.Caller)
-		transactions, actions = append(transactions, l.Transaction), append(actions, l.Action)
-		stages, outcomes, steps = append(stages, string(l.Stage)), append(outcomes, l.Outcome), append(steps, int64(l.Step))
-		if k := w.Response; k != nil {
-			at := k.At.UnixMicro()
-			keys, answeredAt, areOTPs = append(keys, &k.Key), append(answeredAt, &at), append(areOTPs, &k.IsOTP)
-			fingerprints, answers = append(fingerprints, k.Fingerprint), append(answers, k.Answer.Reveal())
-		} else {
-			keys, answeredAt, areOTPs = append(keys, nil), append(answeredAt, nil), append(areOTPs, nil)
-			fingerprints, answers = append(fingerprints, nil), append(answers, nil)
+		for i, value := range writeArgs(j.task.write) {
+			columns[i] = append(columns[i], value)
 		}
 	}
-	return []any{
-		accounts, revisions, doubts, until, bodies, vaults, unread,
-		ids, ats, lineAccounts, callers, transactions, actions, stages, outcomes, steps,
-		keys, answeredAt, areOTPs, fingerprints, answers, overs, epochs, disabled,
+	args := make([]any, len(columns))
+	for i, column := range columns {
+		args[i] = column
 	}
+	return args
 }

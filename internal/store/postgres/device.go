@@ -23,25 +23,25 @@ const (
 	noteInTurn = ` INSERT INTO audit (` + lineColumns + `)
 		SELECT nextval('audit_id'), $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM written, turn`
 
-	// insertRow never has a $19: there is no row that it could replace.
+	// insertRow never has a $17: there is no row that it could replace.
 	insertRow = `WITH written AS (
 		INSERT INTO device (` + deviceColumns + `)
-		SELECT $1, $2, $3, $4, $5, $6, $16, coalesce($17, ''), coalesce($18, false), coalesce($20, 1), coalesce($21, false)
-		WHERE $19::bytea IS NULL
+		SELECT $1, $2, $3, $4, $5, $6, $16, coalesce($20, ''), coalesce($21, false), coalesce($18, 1), coalesce($19, false)
+		WHERE $17::bytea IS NULL
 		ON CONFLICT (account) DO NOTHING RETURNING 1), `
 
-	// updateRow leaves the claim as it is when $17 and $18 are null, the epoch when $20 is, and disabled when $21 is.
-	// It replaces a row of any body when $19 is null.
+	// updateRow leaves the claim as it is when $20 and $21 are null, the epoch when $18 is, and disabled when $19 is.
+	// It replaces a row of any body when $17 is null.
 	updateRow = `WITH written AS (
 		UPDATE device SET (revision, in_doubt, held_until, body, vault, unread_answers, serial, active, epoch, disabled)
-		= ($2, $3, $4, $5, coalesce($6, vault), coalesce($16, unread_answers), coalesce($17, serial), coalesce($18, active),
-			coalesce($20, epoch), coalesce($21, disabled))
-		WHERE account = $1 AND revision = $2 - 1 AND ($19::bytea IS NULL OR body = $19) RETURNING 1), former AS (` + keepFormer + `), `
+		= ($2, $3, $4, $5, coalesce($6, vault), coalesce($16, unread_answers), coalesce($20, serial), coalesce($21, active),
+			coalesce($18, epoch), coalesce($19, disabled))
+		WHERE account = $1 AND revision = $2 - 1 AND ($17::bytea IS NULL OR body = $17) RETURNING 1), former AS (` + keepFormer + `), `
 
 	// keepFormer keeps what the row that is written over has counted of its device, when the write claims another one.
 	keepFormer = `INSERT INTO former_device (` + formerColumns + `)
 		SELECT d.serial, d.account, d.revision, d.body FROM written, device d
-		WHERE d.account = $1 AND d.revision = $2 - 1 AND d.serial NOT IN ('', $17)
+		WHERE d.account = $1 AND d.revision = $2 - 1 AND d.serial NOT IN ('', $20)
 		ON CONFLICT (serial, account) DO UPDATE SET (revision, body) = (excluded.revision, excluded.body)`
 
 	createRow  = insertRow + noteWrite
@@ -103,12 +103,9 @@ func (s *Store) write(ctx context.Context, l connLimit, what, statement string, 
 	if err := w.Check(); err != nil {
 		return err
 	}
-	args := append(rowArgs(&w), nil, nil, overOf(w), w.Epoch, w.Disabled)
-	if w.Claim != nil {
-		args[16], args[17] = w.Claim.Serial, w.Claim.Active
-	}
-	if w.Response != nil {
-		args = append(args, keepArgs(w.Response)...)
+	args := writeArgs(w)
+	if w.Response == nil {
+		args = args[:argsOfResponse]
 	}
 	lines, err := s.execAfterHistory(ctx, l, what, w, statement, args...)
 	switch {
@@ -127,18 +124,33 @@ func (s *Store) write(ctx context.Context, l connLimit, what, statement string, 
 	}
 }
 
-// rowArgs returns the arguments $1 to $16 of the statements for one row: those of the row and of its audit line.
-func rowArgs(w *otp.Write) []any {
+// The arguments of the statements that store a write: those of the row and of its audit line, of the claim, and of the response.
+const (
+	argsOfClaim    = 19 // how many are before
+	argsOfResponse = 21
+	responseArgs   = 5
+)
+
+// writeArgs returns the arguments. What a write leaves as it is stored is null, and so is all of a response that it does not have.
+func writeArgs(w otp.Write) []any {
 	line := w.AuditEntry
 	args := []any{
 		string(w.Row.Account), w.Row.Revision, w.Row.InDoubt, microsOrNull(w.Row.LeasedUntil), nonNil(w.Row.Body), nonNil(w.Row.Secrets.Reveal()),
 		w.ID, line.At.UnixMicro(), string(line.Account), line.Caller, line.Transaction, line.Action, string(line.Stage), line.Outcome,
-		line.Step, w.Row.UnreadAnswers,
+		line.Step, w.Row.UnreadAnswers, overOf(w), w.Epoch, w.Disabled,
 	}
 	if w.SameSecrets {
 		args[5], args[15] = nil, nil
 	}
-	return args
+	if w.Claim != nil {
+		args = append(args, w.Claim.Serial, w.Claim.Active)
+	} else {
+		args = append(args, nil, nil)
+	}
+	if k := w.Response; k != nil {
+		return append(args, k.Key, k.At.UnixMicro(), k.IsOTP, k.Fingerprint, k.Answer.Reveal())
+	}
+	return append(args, make([]any, responseArgs)...)
 }
 
 // unlessRepeated finds out why a write does not fit: it is stored already, which is well, or it is refused. It looks
