@@ -272,3 +272,38 @@ func TestWritesThatNoStoreCanHave(t *testing.T) {
 		}
 	}
 }
+
+func (s *answering) Create(context.Context, Write) error { return s.next() }
+
+// TestUpdateInSteps: a write that meets another one is decided again, three times in all, and the error of a read says that nothing is stored.
+func TestUpdateInSteps(t *testing.T) {
+	t.Parallel()
+	unknown := errors.New("the connection was lost")
+	for name, tc := range map[string]struct {
+		revision uint64
+		read     error
+		errs     []error
+		tries    int
+		want     error
+		applied  bool
+	}{
+		"stored":            {revision: 2, tries: 1, applied: true},
+		"created":           {revision: 1, tries: 1, applied: true},
+		"a conflict":        {revision: 2, errs: []error{ErrConflict, ErrConflict}, tries: 3, applied: true},
+		"an account":        {revision: 1, errs: []error{ErrExists}, tries: 2, applied: true},
+		"a lasting one":     {revision: 2, errs: []error{ErrConflict, ErrConflict, ErrConflict}, tries: 3, want: ErrConflict, applied: true},
+		"not known":         {revision: 2, errs: []error{unknown}, tries: 1, want: unknown, applied: true},
+		"not read":          {revision: 2, read: unknown, want: unknown},
+		"not read, told so": {revision: 2, read: ErrNotApplied, want: ErrNotApplied},
+		"broken":            {revision: 2, read: ErrBroken, want: ErrBroken, applied: true},
+	} {
+		store := &answering{errs: tc.errs}
+		read := func(context.Context) (Snapshot, error) { return Snapshot{}, tc.read }
+		_, err := UpdateInSteps(t.Context(), read, store, func(Snapshot) Decision {
+			return Decision{Write: &Write{Row: Row{Revision: tc.revision}}}
+		})
+		if !errors.Is(err, tc.want) || errors.Is(err, ErrNotApplied) == tc.applied || store.tries != tc.tries {
+			t.Errorf("%s: %v after %d tries, want %v after %d", name, err, store.tries, tc.want, tc.tries)
+		}
+	}
+}

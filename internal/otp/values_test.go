@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/errcodes"
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -432,6 +433,60 @@ func TestHistoryHolds(t *testing.T) {
 		tc.change(&changed)
 		if got := (History{"s", []Row{row, own}}).Holds([]Row{changed}, "alice"); got != tc.want {
 			t.Errorf("with a change of %s, it holds: %v", name, got)
+		}
+	}
+}
+
+// TestRereadWord: the audit log says what became of kept answers, the best first.
+func TestRereadWord(t *testing.T) {
+	t.Parallel()
+	for did, want := range map[Reread]string{
+		{}:                                          "nothing to apply",
+		{Unread: 2, Refusals: 1, Outdated: 1}:       "nothing to apply",
+		{Applied: 1, Unreadable: 1, NeedsPIN: 1}:    outcomeDone,
+		{Unreadable: 1, Refusals: 1}:                string(errcodes.ReasonAnswerUnreadable),
+		{NeedsPIN: 1, Refusals: 1}:                  string(errcodes.ReasonAnswerUnreadable),
+		{Unread: 1, Applied: 1, Enrolled: true}:     outcomeDone,
+		{Unreadable: 1, NeedsPIN: 1, Outdated: 100}: string(errcodes.ReasonAnswerUnreadable),
+	} {
+		if got := did.word(); got != want {
+			t.Errorf("%+v: %q, want %q", did, got, want)
+		}
+	}
+}
+
+// TestAnswersThatMoveNoDevice: an answer moves a device on that the account has, unless it is the first one to an activation.
+func TestAnswersThatMoveNoDevice(t *testing.T) {
+	t.Parallel()
+	r := enrolledRecord()
+	for exchange, want := range map[inwebo.Exchange]bool{
+		inwebo.ExchangeOTPFinalize: true, inwebo.ExchangeMSFinalize: true, inwebo.ExchangeActivateFinalize: false,
+	} {
+		answer := UnreadAnswer{Exchange: exchange, Step: r.Step}
+		if _, got := r.movedOn(answer, inwebo.Reading{}, epoch); got != want {
+			t.Errorf("%s: it moves the device: %v, want %v", exchange, got, want)
+		}
+		if _, got := (Record{Step: r.Step}).movedOn(answer, inwebo.Reading{}, epoch); got {
+			t.Errorf("%s: it moves a device that is not there", exchange)
+		}
+	}
+	r.Unread = []UnreadAnswer{{Exchange: inwebo.ExchangeOTPFinalize, Step: r.Step, Answer: secret.NewBytes([]byte("no document"))}}
+	if _, did := r.reread(epoch, "name"); did != (Reread{Unread: 1, Unreadable: 1}) {
+		t.Errorf("of no document: %+v", did)
+	}
+}
+
+// TestConfirmed: an accepted proof ends what is open about a device, and forgets the answers of an account that has none.
+func TestConfirmed(t *testing.T) {
+	t.Parallel()
+	unread := []UnreadAnswer{{Step: 1}}
+	if got := (Record{Unread: unread}).confirmed(); got.Unread != nil {
+		t.Errorf("without a device: %+v", got)
+	}
+	for _, device := range []Device{{}, {Unconfirmed: true}, {Fallback: &Fallback{}}} {
+		r := Record{Device: &device, Unread: unread}
+		if got := r.confirmed(); got.Unread != nil || got.Device.Unconfirmed || got.Device.Fallback != nil {
+			t.Errorf("of %+v: %+v", device, got)
 		}
 	}
 }
