@@ -24,7 +24,7 @@ func (a *App) callers() (authn.Authenticator, error) {
 		return keys, nil
 	}
 	tokens, err := authn.NewTokens(authn.TokenConfig{
-		Issuers: issuers(a.config.JWT.Issuers), Leeway: a.config.JWT.Leeway, Now: time.Now,
+		Issuers: a.config.JWT.Issuers, Leeway: a.config.JWT.Leeway, Now: time.Now,
 		Transport: keyTransport(), KeysFetched: newTokenLog(a.logger).KeysFetched,
 	})
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *App) flushKeys(timeout time.Duration) {
 
 // checkIssuers returns what is wrong with the issuers of tokens, as faults of the configuration.
 func checkIssuers(c config.JWT) error {
-	if err := authn.CheckIssuers(issuers(c.Issuers)); err != nil {
+	if err := authn.CheckIssuers(c.Issuers); err != nil {
 		return issuerFaults(c, err)
 	}
 	return nil
@@ -74,15 +74,4 @@ func issuerFaults(c config.JWT, err error) error {
 		faults = append(faults, config.Fault{Setting: c.Issuers[fault.Index].Origin, Problem: fault.Problem})
 	}
 	return faults
-}
-
-func issuers(configured []config.Issuer) []authn.Issuer {
-	trusted := make([]authn.Issuer, len(configured))
-	for i, c := range configured {
-		trusted[i] = authn.Issuer{
-			Name: c.Name, URL: c.URL, JWKSURL: c.JWKSURL, Audiences: c.Audiences, Algorithms: c.Algorithms, Type: c.Type,
-			AccountClaim: c.AccountClaim, AccountPrefix: c.AccountPrefix, Scopes: c.Scopes,
-		}
-	}
-	return trusted
 }

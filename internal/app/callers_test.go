@@ -27,7 +27,7 @@ func TestTheManualsIssuersCanBeUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if trusted := issuers(c.JWT.Issuers); len(trusted) < 2 || authn.CheckIssuers(trusted) != nil {
+	if trusted := c.JWT.Issuers; len(trusted) < 2 || authn.CheckIssuers(trusted) != nil {
 		t.Errorf("%d issuers: %v", len(trusted), authn.CheckIssuers(trusted))
 	}
 }

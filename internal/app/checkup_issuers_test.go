@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 )
 
@@ -37,7 +38,7 @@ func TestKeysOfIssuersAreLookedAt(t *testing.T) {
 			}))
 			defer server.Close()
 			c := config.Default()
-			c.JWT.Issuers = []config.Issuer{{Name: "login", URL: "https://login.example/", JWKSURL: server.URL, Audiences: []string{"pimsd"}}}
+			c.JWT.Issuers = []authn.Issuer{{Name: "login", URL: "https://login.example/", JWKSURL: server.URL, Audiences: []string{"pimsd"}}}
 			findings := inspectIssuers(t.Context(), c)
 			if len(findings) != 2 || findings[1].What != "keys of issuer login" || findings[1].Outcome != tc.outcome || findings[1].Detail != tc.detail ||
 				(findings[1].Advice == "") != (tc.outcome == OutcomeOK) || strings.Contains(findings[1].Detail, "\n") {

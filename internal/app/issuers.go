@@ -101,7 +101,7 @@ type IssuerKeys struct {
 func fetchIssuerKeys(ctx context.Context, c config.JWT) []IssuerKeys {
 	found := make([]IssuerKeys, len(c.Issuers))
 	var all sync.WaitGroup
-	for i, issuer := range issuers(c.Issuers) {
+	for i, issuer := range c.Issuers {
 		all.Go(func() {
 			keys, err := authn.FetchKeys(ctx, keyTransport(), issuer)
 			found[i] = IssuerKeys{Issuer: issuer.Name, Usable: keys.Usable, LeftOut: describeLeftOut(keys.LeftOut), Err: err}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
@@ -76,7 +77,7 @@ func breakers() map[string]map[string]breaker {
 		preconditionInwebo:      {"no CA file": func(_ *testing.T, c *config.Config) { c.Inwebo.CAFile = "none" }},
 		"transcript":            transcriptBreakers(),
 		preconditionCertificate: {"no file": func(_ *testing.T, c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = "none", "none" }},
-		preconditionIssuers:     {"nothing given": func(_ *testing.T, c *config.Config) { c.JWT.Issuers = []config.Issuer{{}} }},
+		preconditionIssuers:     {"nothing given": func(_ *testing.T, c *config.Config) { c.JWT.Issuers = []authn.Issuer{{}} }},
 		"addresses":             addressBreakers(),
 		preconditionStore:       storeBreakers(),
 		preconditionKeys:        keyBreakers(),

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/pimsd/pimsd/internal/authn"
-	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
@@ -39,7 +38,7 @@ func trusting(t *testing.T, server *httptest.Server) *pimsdtest.Account {
 	d := pimsdtest.Start(t, func(s *pimsdtest.Setup) {
 		s.Config.JWT.Leeway = 0
 		for path, i := range map[string]authn.Issuer{"/login": login(), "/parts": parts()} {
-			s.Config.JWT.Issuers = append(s.Config.JWT.Issuers, config.Issuer{
+			s.Config.JWT.Issuers = append(s.Config.JWT.Issuers, authn.Issuer{
 				Name: i.Name, URL: i.URL, JWKSURL: server.URL + path, Audiences: i.Audiences, Algorithms: i.Algorithms, Type: i.Type,
 				AccountClaim: i.AccountClaim, AccountPrefix: i.AccountPrefix, Scopes: i.Scopes,
 			})

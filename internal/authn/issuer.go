@@ -22,6 +22,7 @@ type Issuer struct {
 	AccountClaim  string   // the claim that names the account; empty: sub
 	AccountPrefix string   // what the account's name has before that; needed as soon as there are several issuers
 	Scopes        []string // what its tokens allow; empty: otp
+	Origin        string   // where it was configured, for errors: "issuers.yaml:3"; may be empty
 }
 
 // IssuerFault is one thing that is wrong with an issuer.

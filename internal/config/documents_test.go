@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/pimsd/pimsd/internal/authn"
 )
 
 // This file makes the documents that are kept in the repository from the settings: docs/configuration.md and the schemas of the chart.
@@ -96,7 +98,7 @@ known is an error here as well.
 func issuersManual() string {
 	var b strings.Builder
 	b.WriteString(strings.ReplaceAll(issuersManualHead, "«««", "```"))
-	for _, field := range new(Issuer).fields() {
+	for _, field := range fieldsOf(new(authn.Issuer)) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", field.name, field.preset, field.what)
 	}
 	return strings.NewReplacer("«", "`", "»", "`").Replace(b.String())
@@ -138,7 +140,7 @@ func closed(properties jsonSchema) jsonSchema {
 
 func issuersSchema() jsonSchema {
 	properties, required := jsonSchema{}, []string{}
-	for _, field := range new(Issuer).fields() {
+	for _, field := range fieldsOf(new(authn.Issuer)) {
 		form := jsonSchema{"type": "string"}
 		if field.list != nil {
 			form = jsonSchema{"type": "array", "items": jsonSchema{"type": "string"}, "minItems": 1}

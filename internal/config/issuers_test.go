@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 )
 
@@ -23,27 +24,27 @@ const minimal = "- name: a\n  url: https://a\n  jwks_url: https://a/keys\n  audi
 
 func TestIssuers(t *testing.T) {
 	t.Parallel()
-	full := config.Issuer{
+	full := authn.Issuer{
 		Name: "a", URL: "https://a", JWKSURL: "https://a/keys", Audiences: []string{"p", "q"}, Algorithms: []string{"RS256"}, Type: "at+jwt",
 		AccountClaim: "garage", AccountPrefix: "a/", Scopes: []string{"otp", "enroll"},
 	}
-	least := config.Issuer{Name: "a", URL: "https://a", JWKSURL: "https://a/keys", Audiences: []string{"pimsd"}}
-	at := func(i config.Issuer, origin string) config.Issuer {
+	least := authn.Issuer{Name: "a", URL: "https://a", JWKSURL: "https://a/keys", Audiences: []string{"pimsd"}}
+	at := func(i authn.Issuer, origin string) authn.Issuer {
 		i.Origin = origin
 		return i
 	}
 	for name, tc := range map[string]struct {
 		content string
-		want    []config.Issuer
+		want    []authn.Issuer
 	}{
-		"least": {minimal, []config.Issuer{at(least, "issuers.yaml:1")}},
-		"two":   {"# ours\n" + minimal + "\n" + minimal, []config.Issuer{at(least, "issuers.yaml:2"), at(least, "issuers.yaml:7")}},
+		"least": {minimal, []authn.Issuer{at(least, "issuers.yaml:1")}},
+		"two":   {"# ours\n" + minimal + "\n" + minimal, []authn.Issuer{at(least, "issuers.yaml:2"), at(least, "issuers.yaml:7")}},
 		"JSON": {
 			`[{"name": "a", "url": "https://a", "jwks_url": "https://a/keys", "audiences": ["p", "q"], "algorithms": ["RS256"],` + "\n" +
 				`"typ": "at+jwt", "account_claim": "garage", "account_prefix": "a/", "scopes": ["otp", "enroll"]}]`,
-			[]config.Issuer{at(full, "issuers.yaml:1")},
+			[]authn.Issuer{at(full, "issuers.yaml:1")},
 		},
-		"one name": {"- account_prefix: 0987\n", []config.Issuer{{AccountPrefix: "0987", Origin: "issuers.yaml:1"}}},
+		"one name": {"- account_prefix: 0987\n", []authn.Issuer{{AccountPrefix: "0987", Origin: "issuers.yaml:1"}}},
 	} {
 		if got := withIssuers(tc.content).mustLoad(t).JWT.Issuers; !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, tc.want)

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/pimsd/pimsd/internal/authn"
 )
 
 // issuerField is a name in an entry of the issuers' file, bound to its place in an Issuer: a text or a list.
@@ -14,7 +16,7 @@ type issuerField struct {
 	list               *[]string
 }
 
-func (i *Issuer) fields() []issuerField {
+func fieldsOf(i *authn.Issuer) []issuerField {
 	return []issuerField{
 		{name: "name", text: &i.Name, preset: "required", what: "A name for logs and audit: 1 to 32 of `a-z`, `0-9` and `-`."},
 		{name: "url", text: &i.URL, preset: "required", what: "What the `iss` claim of its tokens says, to the letter."},
@@ -72,13 +74,13 @@ func (l *loader) readIssuers() {
 }
 
 func (l *loader) readIssuer(file string, entry ast.Node) {
-	issuer := Issuer{Origin: fmt.Sprintf("%s:%d", file, entry.GetToken().Position.Line)}
+	issuer := authn.Issuer{Origin: fmt.Sprintf("%s:%d", file, entry.GetToken().Position.Line)}
 	section := mapNode(entry)
 	if section == nil {
 		l.fault(issuer.Origin, "is not an issuer: write lines of `name: value`")
 		return
 	}
-	fields := issuer.fields()
+	fields := fieldsOf(&issuer)
 	seen := map[string]bool{}
 	for entries := section.MapRange(); entries.Next(); {
 		key := entries.Key().GetToken()

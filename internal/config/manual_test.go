@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 )
 
@@ -117,7 +118,7 @@ func TestEveryFieldHasASetting(t *testing.T) {
 	visit = func(typ reflect.Type) {
 		for field := range typ.Fields() {
 			switch {
-			case !field.IsExported() || field.Tag.Get("setting") == "none" || field.Type == reflect.TypeFor[[]config.Issuer]():
+			case !field.IsExported() || field.Tag.Get("setting") == "none" || field.Type == reflect.TypeFor[[]authn.Issuer]():
 			case field.Type.Kind() == reflect.Struct && strings.HasSuffix(field.Type.PkgPath(), "/config"):
 				visit(field.Type)
 			default:

@@ -14,7 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
 
@@ -126,7 +126,7 @@ func TestTokensOfAnUnknownKeyLeavePlaces(t *testing.T) {
 
 // slowIssuer publishes a key, and does not answer when it is asked again.
 type slowIssuer struct {
-	config.Issuer
+	authn.Issuer
 
 	good  string          // signed with the key that is published
 	token string          // signed with another one
@@ -154,14 +154,14 @@ func newSlowIssuer(t *testing.T) slowIssuer {
 		}
 	}))
 	t.Cleanup(server.Close)
-	slow := slowIssuer{asked: asked, Issuer: config.Issuer{
+	slow := slowIssuer{asked: asked, Issuer: authn.Issuer{
 		Name: "slow", URL: "https://slow.example/", JWKSURL: server.URL, Audiences: []string{"pimsd"},
 	}}
 	slow.good, slow.token = signed(t, slow.Issuer, "known", private), signed(t, slow.Issuer, "unknown", another)
 	return slow
 }
 
-func signed(t *testing.T, i config.Issuer, kid string, private ed25519.PrivateKey) string {
+func signed(t *testing.T, i authn.Issuer, kid string, private ed25519.PrivateKey) string {
 	t.Helper()
 	key := jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: private, KeyID: kid}}
 	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))

@@ -11,12 +11,12 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"github.com/pimsd/pimsd/internal/config"
+	"github.com/pimsd/pimsd/internal/authn"
 )
 
 // issuer is one of tokens, which publishes its key.
 type issuer struct {
-	config.Issuer
+	authn.Issuer
 
 	t      *testing.T
 	signer jose.Signer
@@ -39,7 +39,7 @@ func newIssuer(t *testing.T) *issuer {
 		_ = json.NewEncoder(w).Encode(set)
 	}))
 	t.Cleanup(server.Close)
-	return &issuer{t: t, signer: signer, Issuer: config.Issuer{
+	return &issuer{t: t, signer: signer, Issuer: authn.Issuer{
 		Name: "canaries", URL: "https://issuer.example/", JWKSURL: server.URL, Audiences: []string{"pimsd"},
 	}}
 }
