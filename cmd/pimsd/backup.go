@@ -11,6 +11,7 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // standardStream is the argument that names standard input or output instead of a file.
@@ -49,7 +50,7 @@ The copy does not contain the sealing keys (seal.keys): back them up apart from 
 		report := func(done, total int64) {
 			_, _ = fmt.Fprintf(p.stderr, "pimsd: %d of about %d MiB copied\n", done>>20, total>>20)
 		}
-		return audited(ctx, &app.Core{Store: store}, actionStoreBackup, func() error {
+		return (&app.Core{Store: store}).Audited(ctx, otp.Request{Caller: caller}, "store-backup", func() error {
 			began := time.Now()
 			if args[0] == standardStream {
 				warnIfShared(p.stderr, p.stdout)

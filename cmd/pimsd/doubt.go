@@ -50,7 +50,7 @@ func doubtAll(ctx context.Context, c *config.Config, out io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, core.Close()) }()
-	line := otp.AuditEntry{Caller: caller, Action: actionDoubtAll, Stage: otp.StageOutcome, Outcome: outcomeDone}
+	line := otp.AuditEntry{Caller: caller, Action: "doubt-all", Stage: otp.StageOutcome, Outcome: "done"}
 	if err := core.Store.RaiseEpoch(ctx, line); err != nil {
 		return fmt.Errorf("put every device in doubt: %w", err)
 	}
@@ -61,9 +61,3 @@ func doubtAll(ctx context.Context, c *config.Config, out io.Writer) (err error) 
 	_, printed := fmt.Fprintf(out, "%d in doubt.\n", devices)
 	return errors.Join(printed, err)
 }
-
-// What the audit log says when every device is put in doubt.
-const (
-	actionDoubtAll = "doubt-all"
-	outcomeDone    = "done"
-)

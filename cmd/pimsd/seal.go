@@ -12,6 +12,7 @@ import (
 	"github.com/pimsd/pimsd/internal/app"
 	"github.com/pimsd/pimsd/internal/config"
 	"github.com/pimsd/pimsd/internal/input"
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/store/seal"
 )
 
@@ -90,18 +91,14 @@ func sealingKeys(known []seal.KeyID, usage seal.KeyUsage) []sealingKey {
 	}
 	for _, id := range usage.Keys() {
 		if !slices.Contains(known, id) {
-			keys = append(keys, unknownKey(id, usage[id]))
+			key := sealingKey{id, useMissing, usage[id]}
+			if id == seal.Unsealed {
+				key.ID, key.Use = "-", "damaged, or not sealed"
+			}
+			keys = append(keys, key)
 		}
 	}
 	return keys
-}
-
-// unknownKey is what records need and the keyring does not have.
-func unknownKey(id seal.KeyID, records int) sealingKey {
-	if id == seal.Unsealed {
-		return sealingKey{"-", "damaged, or not sealed", records}
-	}
-	return sealingKey{id, useMissing, records}
 }
 
 func printSealingKeys(w io.Writer, keys []sealingKey) error {
@@ -135,7 +132,7 @@ run this with --no-new-key.`,
 					_, _ = fmt.Fprintf(p.stderr, "pimsd: sealed %d of %d found, %d held or just changed\n", done.Sealed, done.Found, done.Waiting)
 				},
 			}
-			err := audited(cmd.Context(), core, actionSealRotate, func() error {
+			err := core.Audited(cmd.Context(), otp.Request{Caller: caller}, "seal-rotate", func() error {
 				if !*noNewKey {
 					if err := addKey(core.Keyring); err != nil {
 						return err
@@ -198,7 +195,7 @@ them. The command takes some seconds after a change of the key file, for writes 
 					return err
 				}
 			}
-			err := audited(cmd.Context(), core, actionSealRemove+" "+args[0], func() error {
+			err := core.Audited(cmd.Context(), otp.Request{Caller: caller}, "seal-remove "+args[0], func() error {
 				return core.Keyring.RemoveUnused(cmd.Context(), core.Store, id)
 			})
 			switch {

@@ -86,6 +86,9 @@ func (p process) readURLFile(file string) (secret.Text, error) {
 	return url, nil
 }
 
+// actionStoreCopy is the audit log's word for both kinds of copies.
+const actionStoreCopy = "store-copy"
+
 // copyStore copies the store into another database.
 func copyStore(cmd *cobra.Command, c *config.Config, to secret.Text) error {
 	if err := app.CheckStopped(cmd.Context(), c); err != nil {
@@ -93,7 +96,7 @@ func copyStore(cmd *cobra.Command, c *config.Config, to secret.Text) error {
 	}
 	return withRecords(cmd, c, func(core *app.Core) error {
 		var copied app.Copied
-		err := audited(cmd.Context(), core, actionStoreCopy, func() (err error) {
+		err := core.Audited(cmd.Context(), otp.Request{Caller: caller}, actionStoreCopy, func() (err error) {
 			copied, err = core.CopyToPostgres(cmd.Context(), to)
 			return err
 		})
@@ -118,7 +121,7 @@ func (p process) movePrefix(cmd *cobra.Command, c *config.Config, t app.Transfer
 	}
 	return withRecords(cmd, c, func(core *app.Core) error {
 		var moved int
-		err := audited(cmd.Context(), core, actionStoreCopy, func() (err error) {
+		err := core.Audited(cmd.Context(), otp.Request{Caller: caller}, actionStoreCopy, func() (err error) {
 			moved, err = core.TransferPrefix(cmd.Context(), c, t)
 			return err
 		})

@@ -93,10 +93,8 @@ type printableLines struct {
 
 // Write is as io.Writer says.
 func (l printableLines) Write(line []byte) (int, error) {
-	if _, err := l.LineQueue.Write(l.printable(line)); err != nil {
-		return 0, err
-	}
-	return len(line), nil
+	_, err := l.LineQueue.Write(l.printable(line))
+	return len(line), err
 }
 
 // Dropped is how many lines were dropped since the start.
