@@ -61,8 +61,10 @@ const (
 	mutantHangs // which finds it
 )
 
-// noSwitch is the number of a mutant that is compiled into its binary, and that of none.
-const noSwitch = 0
+const (
+	noSwitch = 0  // the number of a mutant that is compiled into its binary, and that of none
+	noMutant = -1 // that of one that does not compile: texts have no difference
+)
 
 var resultNames = []string{"lives", "found", "uncompilable", "hangs"}
 
@@ -297,7 +299,10 @@ func (p plan) try(root string) (result int) {
 	found, _ := os.ReadFile(finders) // there is none at first
 	p.preferTests(strings.Fields(string(found)))
 	binary, number := p.Binary, p.Switches[name]
-	if number == noSwitch {
+	switch number {
+	case noMutant:
+		result = mutantDoesNotCompile
+	case noSwitch:
 		pkg := "./" + p.Package
 		tree := &testTree{path: root, built: &built{tests: map[string][]builtPackage{pkg: p.Packages}}}
 		binary = filepath.Join(root, binaryOf(pkg))

@@ -122,6 +122,10 @@ func (s *switches) rewrite(n ast.Node) {
 			s.edit(n.End(), n.End(), fill.Replace(r.after))
 			return
 		}
+		if n.Op == token.ADD && isText(s.types[n].Type) {
+			at := s.positions.Position(n.OpPos)
+			s.numbers[switchName(at.Filename, at, token.SUB)] = noMutant
+		}
 	case *ast.IncDecStmt:
 		other, assign := token.DEC, "+="
 		if n.Tok == token.DEC {
@@ -143,8 +147,13 @@ func (s *switches) rewrite(n ast.Node) {
 // has reports whether a function can do what the operator does: it is neither a part of a constant, nor one of texts, which have no other.
 func (s *switches) has(e *ast.BinaryExpr) bool {
 	of := s.types[e]
-	basic, ok := of.Type.Underlying().(*types.Basic)
-	return of.Value == nil && ok && basic.Info()&types.IsString == 0
+	_, ok := of.Type.Underlying().(*types.Basic)
+	return of.Value == nil && ok && !isText(of.Type)
+}
+
+func isText(of types.Type) bool {
+	basic, ok := of.Underlying().(*types.Basic)
+	return ok && basic.Info()&types.IsString != 0
 }
 
 func (s *switches) number(place token.Pos, other token.Token) int {
