@@ -45,6 +45,19 @@ func TestKeysAreFetchedOnce(t *testing.T) {
 	})
 }
 
+// A token that does not say which of several keys it is signed with cannot make pimsd fetch them again.
+func TestATokenWithoutAKidFetchesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
+		expectTaken(t, tokens, good(time.Now(), "ed"))
+		time.Sleep(time.Minute)
+		withoutKid := sign(header("EdDSA", "").but("kid", nil), claimsAt(time.Now()), edKey())
+		if _, err := authenticate(t.Context(), tokens, withoutKid); authn.ReasonOf(err) != authn.ReasonNoKeyID {
+			t.Errorf("%v", err)
+		}
+		expectRequests(t, network, 1)
+	})
+}
+
 func TestWarmFetchesAllKeys(t *testing.T) {
 	bubble(t, func(t *testing.T, network *internet, tokens *authn.Tokens) {
 		network.set(func(n *internet) { n.delay = 2 * time.Second })
