@@ -96,45 +96,60 @@ const outcomeClock = "stamps from the future were corrected"
 // was one. Such stamps are left behind by a clock that was wrong for a while. What they bind then ends after one setting.
 func (r Record) corrected(now time.Time) (_ Record, wasAhead bool) {
 	leaseAhead := r.LeasedAt(now) && r.Lease.Since.After(now)
-	wasAhead = leaseAhead
-	r.visitStamps(now, func(stamp *time.Time, latest time.Time) { wasAhead = wasAhead || stamp.After(latest) })
-	if !wasAhead {
+	look := stampVisit{now: now}
+	r.visitStamps(&look)
+	if !leaseAhead && !look.wasAhead {
 		return r, false
 	}
 	r = r.cloned()
 	if leaseAhead { // its conversation may be under way, so it keeps its length
 		r.Lease.Since, r.Lease.Until = now, now.Add(r.Lease.Until.Sub(r.Lease.Since))
 	}
-	r.visitStamps(now, func(stamp *time.Time, latest time.Time) {
-		if stamp.After(latest) {
-			*stamp = now
-		}
-	})
+	r.visitStamps(&stampVisit{now: now, corrects: true})
 	return r, true
 }
 
-// visitStamps calls visit for every stamp of the record, with the latest value that it can rightly have.
-func (r *Record) visitStamps(now time.Time, visit func(stamp *time.Time, latest time.Time)) {
-	visit(&r.Guard.WrongAt, now)
+// stampVisit looks at stamps, and sets those that are ahead to now if it corrects. It is no function that is passed on, so that the record
+// stays on the stack.
+type stampVisit struct {
+	now      time.Time
+	corrects bool
+	wasAhead bool // one of the stamps was
+}
+
+// visit looks at a stamp that can rightly be as late as latest.
+func (v *stampVisit) visit(stamp *time.Time, latest time.Time) {
+	if !stamp.After(latest) {
+		return
+	}
+	v.wasAhead = true
+	if v.corrects {
+		*stamp = v.now
+	}
+}
+
+// visitStamps visits every stamp of the record.
+func (r *Record) visitStamps(v *stampVisit) {
+	v.visit(&r.Guard.WrongAt, v.now)
 	for i := range r.Guard.Attempts {
-		visit(&r.Guard.Attempts[i].At, now)
+		v.visit(&r.Guard.Attempts[i].At, v.now)
 	}
 	for i := range r.Quota.Issues {
-		visit(&r.Quota.Issues[i].At, now.Add(MaxLease)) // an OTP has the latest time at which inWebo may count it
+		v.visit(&r.Quota.Issues[i].At, v.now.Add(MaxLease)) // an OTP has the latest time at which inWebo may count it
 	}
-	if r.Lease != nil && !r.LeasedAt(now) {
-		visit(&r.Lease.Since, now)
-		visit(&r.Lease.Until, now)
+	if r.Lease != nil && !r.LeasedAt(v.now) {
+		v.visit(&r.Lease.Since, v.now)
+		v.visit(&r.Lease.Until, v.now)
 	}
 	if r.Doubt != nil {
-		visit(&r.Doubt.Since, now)
+		v.visit(&r.Doubt.Since, v.now)
 	}
 	for i := range r.Unread {
-		visit(&r.Unread[i].At, now)
+		v.visit(&r.Unread[i].At, v.now)
 	}
 	if r.Device != nil {
-		visit(&r.Device.EnrolledAt, now)
-		visit(&r.Device.LastOTPAt, now)
+		v.visit(&r.Device.EnrolledAt, v.now)
+		v.visit(&r.Device.LastOTPAt, v.now)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 type conn struct {
 	*sqlite.Conn
 	params params // of the statement that is run
+	row    row    // of its result
 
 	//nolint:containedctx // the one that interrupts statements; nil when none does
 	ctx context.Context
@@ -186,7 +187,8 @@ func (c *conn) run(text string, set func(*params), use func(*row)) (err error) {
 		case !found:
 			return nil
 		case use != nil:
-			use(&row{statement: statement})
+			c.row = row{statement: statement}
+			use(&c.row)
 		}
 	}
 }
