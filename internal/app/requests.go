@@ -52,8 +52,8 @@ func levelOf(e api.Event) zapcore.Level {
 }
 
 func fieldsOf(e api.Event) []zap.Field {
-	const most = 20
-	fields := append(make([]zap.Field, 0, most),
+	const usual = 12 // of an OTP
+	fields := append(make([]zap.Field, 0, usual),
 		zap.String("transaction", e.Transaction), zap.String("method", e.Method), zap.String("route", e.Route),
 		zap.String("remote", e.Remote), zap.Int("code", int(e.Code)), zap.Int("status", e.Status), zap.Duration("took", e.Duration),
 	)

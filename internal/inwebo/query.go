@@ -10,7 +10,7 @@ type query struct {
 }
 
 // requestBytes is more than the request of an OTP has.
-const requestBytes = 1 << 10
+const requestBytes = 768
 
 // Set adds a parameter. Each is set once.
 func (q *query) Set(name, value string) {

@@ -21,9 +21,10 @@ type scanner struct {
 
 // room is enough for the answers to an OTP, so that reading one allocates little. It has no pointers in it, and so it is cheap.
 type room struct {
-	body, text, buffer [512]byte
-	open               [4]textSpan
-	children           [12]child
+	body, text [320]byte
+	buffer     [256]byte
+	open       [4]textSpan
+	children   [12]child
 }
 
 func newScanner(from io.Reader) *scanner {
