@@ -99,9 +99,9 @@ type Move struct {
 
 // NewMove reads the fields K0, K1 and dK1 of an answer, each empty when the answer has none.
 func NewMove(k0, k1, dK1 string) (Move, error) {
-	for name, key := range map[string]string{"K0": k0, "K1": k1} {
-		if key != "" && !isKey(key) {
-			return Move{}, fmt.Errorf("%s is not %d hex digits", name, KeyDigits)
+	for _, key := range [...]struct{ name, text string }{{"K0", k0}, {"K1", k1}} {
+		if key.text != "" && !isKey(key.text) {
+			return Move{}, fmt.Errorf("%s is not %d hex digits", key.name, KeyDigits)
 		}
 	}
 	move := Move{K0: secret.NewText(k0), K1: secret.NewText(k1)}
@@ -163,10 +163,14 @@ func hash(parts ...string) string {
 		text = append(text, part...)
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	return string(hex.AppendEncode(text[:0], sum[:]))
 }
 
 func isKey(s string) bool {
-	_, err := hex.DecodeString(s)
-	return err == nil && len(s) == KeyDigits
+	if len(s) != KeyDigits {
+		return false
+	}
+	var key [KeyDigits / 2]byte
+	_, err := hex.Decode(key[:], []byte(s))
+	return err == nil
 }
