@@ -66,14 +66,14 @@ func (k Key) Text() secret.Text {
 	return secret.NewText(string(k.id) + ":" + base64.StdEncoding.EncodeToString(k.text.Reveal()))
 }
 
-// aead returns the cipher for what is sealed of one account for one purpose. Its key is derived for them alone.
+// aead returns the cipher for what is sealed of one account for one purpose, which info names. Its key is derived for them alone.
 //
 // Nonces are random, 96 bits: after 2³² seals under one key the chance that two of them were alike reaches 2⁻³², which
 // is where NIST SP 800-38D ends. Derived keys make that a bound for each account, and no account gets there.
-func (k Key) aead(purpose Purpose, account otp.Account) cipher.AEAD {
+func (k Key) aead(info string) cipher.AEAD {
 	// A key of the right length cannot be refused, so the errors are nil. The key is random throughout: HKDF need not
 	// extract (RFC 5869 §3.3).
-	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd seal 1:"+derivationInfo(purpose, account), keyBytes)
+	subkey, _ := hkdf.Expand(sha256.New, k.text.Reveal(), "pimsd seal 1:"+info, keyBytes)
 	block, _ := aes.NewCipher(subkey)
 	aead, _ := cipher.NewGCMWithRandomNonce(block)
 	return aead

@@ -35,10 +35,10 @@ const (
 // open it.
 func (r *Keyring) Seal(purpose Purpose, account otp.Account, plaintext secret.Bytes) []byte {
 	key, text := r.current(), plaintext.Reveal()
-	header := headerOf(key.id)
+	header, info := headerOf(key.id), derivationInfo(purpose, account)
 	sealed := slices.Grow(header, extraBytes-headerBytes+len(text))
 	//nolint:gosec // no nonce is given here: the cipher draws it
-	return key.aead(purpose, account).Seal(sealed, nil, text, associated(header, purpose, account))
+	return key.aead(info).Seal(sealed, nil, text, associated(header, info))
 }
 
 // Open undoes Seal. An error that wraps otp.ErrSealed names the key that is missing; one that wraps ErrDamaged, account
@@ -52,7 +52,8 @@ func (r *Keyring) Open(purpose Purpose, account otp.Account, sealed []byte) (sec
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("the %s of account %q is sealed under %w", purpose, account, err)
 	}
-	text, err := key.aead(purpose, account).Open(nil, nil, body, associated(sealed[:headerBytes], purpose, account))
+	info := derivationInfo(purpose, account)
+	text, err := key.aead(info).Open(nil, nil, body, associated(sealed[:headerBytes], info))
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("the %s of account %q does not open under key %s: %w", purpose, account, id, ErrDamaged)
 	}
@@ -95,6 +96,6 @@ func cutHeader(sealed []byte, least int) (id KeyID, rest []byte, ok bool) {
 }
 
 // associated is what GCM authenticates in addition to the text: version, key, purpose and account.
-func associated(header []byte, purpose Purpose, account otp.Account) []byte {
-	return slices.Concat(header, []byte(derivationInfo(purpose, account)))
+func associated(header []byte, info string) []byte {
+	return slices.Concat(header, []byte(info))
 }
