@@ -29,6 +29,9 @@ func (a *API) startSpan(r *http.Request, e *Event) (*http.Request, trace.Span) {
 
 // endSpan says how the request ended.
 func endSpan(span trace.Span, e Event) {
+	if !span.IsRecording() {
+		return
+	}
 	span.SetAttributes(attribute.String("http.route", e.Route), attribute.Int("http.response.status_code", e.Status),
 		attribute.Int("pimsd.code", int(e.Code)))
 	if e.Code != errcodes.OK {

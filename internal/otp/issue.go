@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/pimsd/pimsd/internal/inwebo"
 	"github.com/pimsd/pimsd/internal/inwebo/ratchet"
 	"github.com/pimsd/pimsd/internal/secret"
@@ -40,6 +42,7 @@ func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text
 		return Issued{}, err
 	}
 	defer s.finish(c)
+	ctx = trace.ContextWithSpan(ctx, c.span)                // on top, where it is looked for in every step
 	if err = s.acquireLease(ctx, c, forOTP{}); err != nil { // c may be another goroutine's now: see recoverLease
 		return Issued{}, err
 	}
