@@ -18,9 +18,10 @@ func TestExamplesUseKnownReasons(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{}
-	for _, reason := range errcodes.Reasons() {
-		_, cause, _ := errcodes.ForReason(reason)
-		known[string(reason)], known[string(cause.Advice)] = true, true
+	for _, entry := range errcodes.All() {
+		for _, cause := range entry.Causes {
+			known[string(cause.Reason)], known[string(cause.Advice)] = true, true
+		}
 	}
 	decision := regexp.MustCompile(`(?m)^ *(?:case \((?:"(\w+)"|_), (?:"(\w+)"|_)\):|"(\w+)" ->)`)
 	header := regexp.MustCompile(`"(X-Pims-[\w-]+|Idempotency-Key|Retry-After)"`)

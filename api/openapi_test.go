@@ -39,19 +39,19 @@ func TestDocumentListsTheWholeCatalogue(t *testing.T) {
 // The document lists every reason, and for each code those that it can have.
 func TestDocumentListsEveryReason(t *testing.T) {
 	schemas := load(t).Components.Schemas
-	of := map[string][]errcodes.Reason{}
+	of, all := map[string][]errcodes.Reason{}, []errcodes.Reason{}
 	for _, e := range errcodes.All() {
 		for _, c := range e.Causes {
 			if !slices.Contains(of[e.Code.String()], c.Reason) {
-				of[e.Code.String()] = append(of[e.Code.String()], c.Reason)
+				of[e.Code.String()], all = append(of[e.Code.String()], c.Reason), append(all, c.Reason)
 			}
 		}
 	}
 	if got := schemas["Code"].Value.Extensions["x-pims-reasons"]; fmt.Sprint(got) != fmt.Sprint(of) {
 		t.Errorf("the schema Code says %v, the catalogue %v", got, of)
 	}
-	if got := schemas["Reason"].Value.Enum; fmt.Sprint(got) != fmt.Sprint(errcodes.Reasons()) {
-		t.Errorf("the schema Reason lists %v, the catalogue has %v", got, errcodes.Reasons())
+	if got := schemas["Reason"].Value.Enum; fmt.Sprint(got) != fmt.Sprint(all) {
+		t.Errorf("the schema Reason lists %v, the catalogue has %v", got, all)
 	}
 }
 

@@ -139,9 +139,11 @@ func TestEveryReasonIsKnown(t *testing.T) {
 	for _, found := range regexp.MustCompile(`(?m)^\tReason\w+ +Reason = "(\w+)"$`).FindAllStringSubmatch(string(text), -1) {
 		known[found[1]] = true
 	}
-	for _, reason := range errcodes.Reasons() {
-		if !known[string(reason)] {
-			t.Errorf("the client does not know %s", reason)
+	for _, entry := range errcodes.All() {
+		for _, cause := range entry.Causes {
+			if !known[string(cause.Reason)] {
+				t.Errorf("the client does not know %s", cause.Reason)
+			}
 		}
 	}
 }

@@ -72,11 +72,11 @@ func TestWhatHeldARequestBack(t *testing.T) {
 		want  string
 	}{
 		{api.Event{}, ""},
-		{api.Event{Err: otp.ErrPINRefused, Code: errcodes.AccessRefused, Status: 403}, ""},
-		{api.Event{Err: otp.ErrPINHeldBack, Code: errcodes.AccessRefused, Status: 429}, "pin_guard"},
-		{api.Event{Err: otp.ErrPINLocked, Code: errcodes.AccessRefused, Status: 423}, "pin_locked"},
-		{api.Event{Err: &otp.RetryAfterError{Cause: otp.ErrQuota}, Code: errcodes.QuotaReached, Status: 429}, "quota"},
-		{api.Event{Err: otp.ErrBusy, Code: errcodes.StateNotCorrect, Status: 409}, "busy_device"},
+		{api.Event{Err: otp.ErrPINRefused, Code: 2308, Status: 403}, ""},
+		{api.Event{Err: otp.ErrPINHeldBack, Code: 2308, Status: 429}, "pin_guard"},
+		{api.Event{Err: otp.ErrPINLocked, Code: 2308, Status: 423}, "pin_locked"},
+		{api.Event{Err: &otp.RetryAfterError{Cause: otp.ErrQuota}, Code: 2348, Status: 429}, "quota"},
+		{api.Event{Err: otp.ErrBusy, Code: 2311, Status: 409}, "busy_device"},
 		{api.Event{Err: otp.ErrStopping, Code: errcodes.FacadeNotInitialized, Status: 503}, ""},
 		{api.Event{Err: authn.ErrKeysUnavailable, Code: errcodes.FacadeNotInitialized, Status: 503}, ""},
 		{api.Event{Code: errcodes.FacadeNotInitialized, Status: 429}, "caller_rate"},

@@ -30,11 +30,11 @@ func TestLogLinesOfRefusedRequestsAreBounded(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go o.lines.run(ctx)
 		events := map[string]api.Event{
-			"stranger":  {Route: api.RouteOTP, Code: errcodes.AuthenticationRequired, Status: http.StatusUnauthorized},
-			"no route":  {Route: api.RouteNone, Code: errcodes.AuthenticationRequired, Status: http.StatusNotFound},
+			"stranger":  {Route: api.RouteOTP, Code: 2301, Status: http.StatusUnauthorized},
+			"no route":  {Route: api.RouteNone, Code: 2301, Status: http.StatusNotFound},
 			"fault":     {Route: api.RouteOTP, Code: errcodes.UnknownError, Status: http.StatusInternalServerError},
 			"too fast":  {Route: api.RouteOTP, Caller: "key:1", Code: errcodes.FacadeNotInitialized, Status: http.StatusTooManyRequests},
-			"wrong PIN": {Route: api.RouteOTP, Caller: "key:1", Code: errcodes.AccessRefused, Status: http.StatusForbidden, Err: otp.ErrPINRefused},
+			"wrong PIN": {Route: api.RouteOTP, Caller: "key:1", Code: 2308, Status: http.StatusForbidden, Err: otp.ErrPINRefused},
 			"done":      {Route: api.RouteOTP, Caller: "key:1", Code: errcodes.OK, Status: http.StatusOK},
 		}
 		const times = 10 * lineBurst

@@ -23,19 +23,14 @@ type Code int
 // OK is success where a code is counted rather than answered: in metrics, the log and the audit. It is no entry.
 const OK Code = 0
 
-// The codes that programs and tests name. The entry of each says the rest; those of the catalog that are not here are only answered.
+// The codes that the program names. The others are only answered.
 const (
-	UnknownError           Code = 2000
-	FacadeNotInitialized   Code = 2001
-	APINotSupported        Code = 2002
-	CoreNotConfigured      Code = 2006
-	MissingParameter       Code = 2101
-	InvalidParameter       Code = 2102
-	AuthenticationRequired Code = 2301
-	AccessRefused          Code = 2308
-	StateNotCorrect        Code = 2311
-	PostSyncFailed         Code = 2316
-	QuotaReached           Code = 2348
+	UnknownError         Code = 2000
+	FacadeNotInitialized Code = 2001
+	CoreNotConfigured    Code = 2006
+	MissingParameter     Code = 2101
+	InvalidParameter     Code = 2102
+	PostSyncFailed       Code = 2316
 )
 
 // String is the number in decimal, as logs and metrics carry it: "2310", and "0" for OK.

@@ -63,6 +63,9 @@ func TestEntriesAreWhole(t *testing.T) {
 			t.Errorf("%v: the label is %q, the causes are %d", e.Code, e.Label, len(e.Causes))
 		}
 		for _, c := range e.Causes {
+			if !slices.Contains([]Advice{"retry", "ask_pin", "enroll", "operator", "fix_request", "give_up"}, c.Advice) {
+				t.Errorf("%v: advice %q", e.Code, c.Advice)
+			}
 			if c.HTTP < 400 || http.StatusText(c.HTTP) == "" || !isClause(c.When) {
 				t.Errorf("%v: cause %+v", e.Code, c)
 			}
@@ -104,7 +107,7 @@ func TestReasonsSayOneThing(t *testing.T) {
 			if !regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`).MatchString(string(c.Reason)) {
 				t.Errorf("%q is not a lower-case word", c.Reason)
 			}
-			if c.RetryAfter && c.Advice != AdviceRetry {
+			if c.RetryAfter && c.Advice != "retry" {
 				t.Errorf("%s comes with Retry-After, and its advice is %s", c.Reason, c.Advice)
 			}
 		}
@@ -164,25 +167,25 @@ func TestCatalogueKeepsTheContract(t *testing.T) {
 	}{
 		{UnknownError, true, []int{500}},
 		{FacadeNotInitialized, true, []int{503, 429}},
-		{APINotSupported, false, []int{404, 405}},
+		{2002, false, []int{404, 405}},
 		{2005, false, []int{409}},
 		{CoreNotConfigured, true, []int{500}},
 		{MissingParameter, true, []int{400}},
 		{InvalidParameter, true, []int{400, 413, 415, 422}},
 		{2202, true, []int{502, 504}},
-		{AuthenticationRequired, false, []int{401, 403}},
+		{2301, false, []int{401, 403}},
 		{2305, false, []int{422}},
-		{AccessRefused, true, []int{403, 429, 423}},
+		{2308, true, []int{403, 429, 423}},
 		{2309, true, []int{502}},
 		{2310, true, []int{423}},
-		{StateNotCorrect, true, []int{409}},
+		{2311, true, []int{409}},
 		{2312, true, []int{404}},
 		{2313, true, []int{409}},
 		{2314, true, []int{409}},
 		{2315, false, []int{409}},
 		{PostSyncFailed, true, []int{502}},
 		{2317, true, []int{403}},
-		{QuotaReached, false, []int{409, 429}},
+		{2348, false, []int{409, 429}},
 		{2349, false, []int{409}},
 	}
 	if len(want) != len(All()) {
@@ -206,11 +209,11 @@ func TestEveryRefusalHasItsCode(t *testing.T) {
 	for refusal, want := range map[string][]Code{
 		"NOK:CODE":          {2305},
 		"NOK:SN":            {UnknownError, InvalidParameter},
-		"NOK:ACCESS":        {AccessRefused, PostSyncFailed},
+		"NOK:ACCESS":        {2308, PostSyncFailed},
 		"NOK:VERSION":       {2309},
 		"NOK:NOK_BLOCKED":   {2310},
 		"NOK:BLOCKED":       {2310},
-		"NOK:STATE":         {StateNotCorrect, PostSyncFailed},
+		"NOK:STATE":         {2311, PostSyncFailed},
 		"NOK:NODEVICE":      {2312},
 		"NOK:NOCA":          {2313},
 		"NOK:NOSRV":         {2314},
@@ -218,8 +221,8 @@ func TestEveryRefusalHasItsCode(t *testing.T) {
 		"NOK:SYNCHROFAILED": {PostSyncFailed},
 		"NOK:FORBIDDEN":     {PostSyncFailed, 2317},
 		"NOK:PINREFUSED":    {InvalidParameter},
-		"NOK:TIMEOUT":       {StateNotCorrect},
-		"NOK:MAXNBTOOLS":    {QuotaReached},
+		"NOK:TIMEOUT":       {2311},
+		"NOK:MAXNBTOOLS":    {2348},
 		"NOK:BIOKEY":        {2310},
 		"NOK:SAT":           {UnknownError},
 		"NOK:URL":           {UnknownError},

@@ -1,23 +1,18 @@
 package errcodes
 
-import "slices"
-
 // Reason is why a call failed, in one word for programs: the header X-Pims-Reason, the log, the audit log. The SDK's codes have
 // several meanings each; a reason has one. Reasons are append-only, as codes are.
 type Reason string
 
-// Advice is what a client can do that does not know the reason: the header X-Pims-Advice.
+// Advice is what a client can do that does not know the reason: the header X-Pims-Advice. It is one of these:
+//
+//   - retry: repeat the request unchanged, after Retry-After where there is one
+//   - ask_pin: ask the person for the PIN
+//   - enroll: enroll the account, with a new SMS code
+//   - operator: only the operator of pimsd can help
+//   - fix_request: the client must send something else
+//   - give_up: the brand's app or its support must help
 type Advice string
-
-// The advices.
-const (
-	AdviceRetry      Advice = "retry"       // repeat the request unchanged, after Retry-After where there is one
-	AdviceAskPIN     Advice = "ask_pin"     // ask the person for the PIN
-	AdviceEnroll     Advice = "enroll"      // enroll the account, with a new SMS code
-	AdviceOperator   Advice = "operator"    // only the operator of pimsd can help
-	AdviceFixRequest Advice = "fix_request" // the client must send something else
-	AdviceGiveUp     Advice = "give_up"     // the brand's app or its support must help
-)
 
 // The reasons. The entry of the code says the rest.
 const (
@@ -100,16 +95,4 @@ func ForReason(reason Reason) (Entry, Cause, bool) {
 		}
 	}
 	return Entry{}, Cause{}, false
-}
-
-// Reasons returns every reason once, in the order of the catalogue.
-func Reasons() (all []Reason) {
-	for _, entry := range All() {
-		for _, cause := range entry.Causes {
-			if !slices.Contains(all, cause.Reason) {
-				all = append(all, cause.Reason)
-			}
-		}
-	}
-	return all
 }
