@@ -122,10 +122,4 @@ func (h tokenHeader) hasType(want string) bool {
 
 func isType(typ, want string) bool { return strings.EqualFold(bareType(typ), bareType(want)) }
 
-func bareType(typ string) string {
-	const prefix = "application/"
-	if len(typ) > len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) {
-		return typ[len(prefix):]
-	}
-	return typ
-}
+func bareType(typ string) string { return strings.TrimPrefix(strings.ToLower(typ), "application/") }
