@@ -144,7 +144,7 @@ func (tree *testTree) compilePackage(p builtPackage, object string, packages []b
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(tree.path, p.folder)
+	dir := filepath.Join(tree.path, p.Folder)
 	args := []string{
 		"tool", "compile", "-o", object, "-p", p.path(), "-lang=go" + p.Module.language(), "-complete", "-pack",
 		"-trimpath", dir + "=>" + p.path(), "-importcfg", imports,
@@ -166,7 +166,7 @@ func (tree *testTree) embedConfig(p builtPackage) (file string, err error) {
 	}
 	config.Patterns, config.Files = map[string][]string{}, map[string]string{}
 	for _, embedded := range p.EmbedFiles {
-		config.Files[embedded] = filepath.Join(tree.path, p.folder, embedded)
+		config.Files[embedded] = filepath.Join(tree.path, p.Folder, embedded)
 		for _, pattern := range p.EmbedPatterns {
 			if matches, _ := path.Match(pattern, embedded); matches || strings.HasPrefix(embedded, pattern+"/") {
 				config.Patterns[pattern] = append(config.Patterns[pattern], embedded)
@@ -228,7 +228,7 @@ type builtPackage struct {
 	GoFiles, EmbedPatterns, EmbedFiles, Deps []string
 	Module                                   *ofModule
 
-	folder string // relative to the tree, if it is of the tree
+	Folder string // relative to the tree, if it is of the tree; go list leaves it empty
 }
 
 type ofModule struct{ GoVersion string }
@@ -246,7 +246,7 @@ func (p builtPackage) path() string {
 
 // has reports whether the package is compiled of the file, whose name is relative to the tree. Tests outside of a package are another one.
 func (p builtPackage) has(file string) bool {
-	return path.Dir(file) == p.folder && slices.Contains(p.GoFiles, path.Base(file))
+	return path.Dir(file) == p.Folder && slices.Contains(p.GoFiles, path.Base(file))
 }
 
 // packages returns those that the test binary of a package is linked of, each after those that it imports; the last is its main package.
@@ -273,7 +273,7 @@ func (b *built) packages(pkg string) ([]builtPackage, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		p.folder, _ = filepath.Rel(b.tree, p.Dir)
+		p.Folder, _ = filepath.Rel(b.tree, p.Dir)
 		all = append(all, p)
 	}
 	main := all[len(all)-1]

@@ -35,7 +35,6 @@ const mutantTimeout = 3 * time.Minute
 type plan struct {
 	Package  string // relative to the tree
 	Packages []builtPackage
-	Folders  []string // of the packages, relative to the tree
 
 	Original string         // a tree without mutants
 	Binary   string         // the tests of the package that has all mutants
@@ -79,9 +78,6 @@ func fakeGo(t *testing.T, pkg string) (folder string) {
 		t.Fatal(err)
 	}
 	p := plan{Package: pkg, Packages: packages}
-	for _, one := range packages {
-		p.Folders = append(p.Folders, one.folder)
-	}
 	p.Original = b.tree
 	if p.Memory, err = os.MkdirTemp(testkit.MemoryDir(), "mutants-"); err != nil { //nolint:usetesting // in memory, for servers of another user
 		t.Fatal(err)
@@ -146,9 +142,6 @@ func TestOneMutant(t *testing.T) {
 	if err := json.Unmarshal(text, &p); err != nil {
 		t.Fatal(err)
 	}
-	for i, folder := range p.Folders {
-		p.Packages[i].folder = folder
-	}
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -163,15 +156,15 @@ func TestOneMutant(t *testing.T) {
 
 // files returns the files that the package is compiled of on this system, relative to the tree.
 func (p plan) files() (names []string) {
-	for i, folder := range p.Folders {
-		if folder != p.Package {
+	for _, built := range p.Packages {
+		if built.Folder != p.Package {
 			continue
 		}
-		for _, name := range p.Packages[i].GoFiles {
+		for _, name := range built.GoFiles {
 			if filepath.IsAbs(name) || strings.HasSuffix(name, "_test.go") { // the main function of the tests is made elsewhere
 				continue
 			}
-			if name = folder + "/" + name; !slices.Contains(names, name) {
+			if name = built.Folder + "/" + name; !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

@@ -115,7 +115,7 @@ func mutate(t *testing.T, pkg string) (killed, lived int, survivors map[mutant][
 	}
 	// TestOneMutant gives up a mutant that makes a test wait, not gremlins, which would leave the test running.
 	gremlins := exec.Command(strings.TrimSpace(string(path)), "unleash", "./"+pkg,
-		"--workers=1", "--invert-logical", "--timeout-coefficient=1200", "--output="+report)
+		"--workers=2", "--invert-logical", "--timeout-coefficient=1200", "--output="+report)
 	gremlins.Env = append(os.Environ(), "PATH="+fakeGo(t, pkg)+":"+os.Getenv("PATH"))
 	gremlins.Stdout, gremlins.Stderr = os.Stdout, os.Stderr // each mutant when it was tried
 	if err := gremlins.Run(); err != nil {
