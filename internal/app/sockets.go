@@ -92,6 +92,33 @@ func (s sockets) String() string {
 	return text
 }
 
+// duplicate returns the same sockets, which stay open when those that it returns are closed.
+func (s sockets) duplicate() (same sockets, err error) {
+	if same.ops, err = duplicate(s.ops); err == nil {
+		same.api, err = duplicate(s.api)
+	}
+	if err == nil && s.admin != nil {
+		same.admin, err = duplicate(s.admin)
+	}
+	if err != nil {
+		return sockets{}, errors.Join(err, same.close())
+	}
+	return same, nil
+}
+
+func duplicate(socket net.Listener) (net.Listener, error) {
+	bound, ok := socket.(*net.TCPListener)
+	if !ok {
+		return nil, errors.New("the listener is none of TCP")
+	}
+	file, err := bound.File()
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s while the service starts: %w", bound.Addr(), err)
+	}
+	defer file.Close() //nolint:errcheck // it is not written
+	return net.FileListener(file)
+}
+
 // close closes what no listener has closed.
 func (s sockets) close() (err error) {
 	for _, socket := range []net.Listener{s.ops, s.api, s.admin} {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/telemetry"
@@ -22,72 +21,33 @@ var errStarting = errors.New("the service is starting: its store is being opened
 func (a *App) answerWhileStarting() (stop func() error, err error) {
 	ready := func(context.Context) error { return errStarting }
 	handler := telemetry.WithHeader(startsHeader, "true", telemetry.OpsHandler(a.metrics, telemetry.Check{Name: "serving", Ready: ready}))
-	ops, listeners := &pausableListener{Listener: a.sockets.ops}, []*pausableListener{{Listener: a.sockets.api}}
-	if a.sockets.admin != nil {
-		listeners = append(listeners, &pausableListener{Listener: a.sockets.admin})
+	same, err := a.sockets.duplicate()
+	if err != nil {
+		return nil, err
 	}
 	operators, err := openListener(listenerOptions{
-		setting: "ops.listen", bound: ops, handler: a.recovering(taskOperators, a.named(handler)), timeouts: opsTimeouts(),
+		setting: "ops.listen", bound: same.ops, handler: a.recovering(taskOperators, a.named(handler)), timeouts: opsTimeouts(),
 		connections: opsConnections, observe: func(connectionEvent) {}, logger: a.logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, same.close())
 	}
 	var answering sync.WaitGroup
 	failed := make(chan error, 1) // what is wrong with the socket shows again when the service is there
 	answering.Go(func() { operators.serve(failed) })
-	for _, listener := range listeners {
-		answering.Go(listener.refuse)
+	answering.Go(func() { refuse(same.api) })
+	if same.admin != nil {
+		answering.Go(func() { refuse(same.admin) })
 	}
 	return func() error {
-		err := operators.close()
-		for _, listener := range listeners {
-			err = errors.Join(err, listener.Close())
-		}
+		err := errors.Join(operators.close(), same.close())
 		answering.Wait()
-		for _, socket := range append(listeners, ops) {
-			err = errors.Join(err, socket.resume())
-		}
 		return err
 	}, nil
 }
 
-// pausableListener is a listener whose Close ends its use, and leaves its socket open.
-type pausableListener struct {
-	net.Listener
-
-	closed atomic.Bool
-}
-
-// Accept is as net.Listener says.
-func (l *pausableListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil && l.closed.Load() {
-		err = net.ErrClosed
-	}
-	return c, err
-}
-
-// Close ends what waits in Accept.
-func (l *pausableListener) Close() error {
-	if l.closed.Swap(true) {
-		return net.ErrClosed
-	}
-	return l.setDeadline(time.Unix(1, 0))
-}
-
-// resume makes the socket accept connections again.
-func (l *pausableListener) resume() error { return l.setDeadline(time.Time{}) }
-
-func (l *pausableListener) setDeadline(at time.Time) error {
-	if socket, ok := l.Listener.(interface{ SetDeadline(at time.Time) error }); ok {
-		return socket.SetDeadline(at)
-	}
-	return errors.New("the listener is none of TCP")
-}
-
-// refuse closes each connection that arrives, until Close.
-func (l *pausableListener) refuse() {
+// refuse closes each connection that arrives, until the listener is closed.
+func refuse(l net.Listener) {
 	for {
 		c, err := l.Accept()
 		switch {
