@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/input"
@@ -47,25 +46,18 @@ func (e *UnreadableError) Unwrap() []error {
 // EachAccount calls do with the status of every account, in the order of their names, until one call fails. The status of an account
 // whose record cannot be read has otp.StateUnreadable. Where there are such records, the error is an *UnreadableError at the end.
 func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error {
-	var after otp.Account
+	accounts := paged(otp.Account(""), func(after otp.Account) ([]listedAccount, error) { return c.listAccounts(ctx, after, page) },
+		func(a listedAccount) otp.Account { return a.account })
 	var unreadable []Unreadable
-	for {
-		rows, now, err := c.listAccounts(ctx, after, page)
+	for a, err := range accounts {
 		if err != nil {
 			return err
 		}
-		if len(rows) == 0 {
-			break
+		if a.err != nil {
+			unreadable = append(unreadable, Unreadable{a.account, a.err})
 		}
-		for _, row := range rows {
-			after = row.Account
-			status, err := c.OTP.StatusOf(row, now)
-			if err != nil {
-				unreadable = append(unreadable, Unreadable{row.Account, err})
-			}
-			if err := do(status); err != nil {
-				return err
-			}
+		if err := do(a.status); err != nil {
+			return err
 		}
 	}
 	if len(unreadable) > 0 {
@@ -88,29 +80,40 @@ func (c *Core) CountDoubt(ctx context.Context) (count int, err error) {
 
 // AccountsAfter is as api.AdminStore says.
 func (c *Core) AccountsAfter(ctx context.Context, after otp.Account, limit int) ([]api.ListedAccount, error) {
-	rows, now, err := c.listAccounts(ctx, after, limit)
+	accounts, err := c.listAccounts(ctx, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("%w: list accounts: %w", otp.ErrStore, err)
 	}
-	all := make([]api.ListedAccount, len(rows))
-	for i, row := range rows {
-		status, err := c.OTP.StatusOf(row, now)
-		all[i] = api.ListedAccount{Status: status, Unreadable: err != nil}
+	all := make([]api.ListedAccount, len(accounts))
+	for i, a := range accounts {
+		all[i] = api.ListedAccount{Status: a.status, Unreadable: a.err != nil}
 	}
 	return all, nil
 }
 
-// listAccounts reads the next accounts, and the store's time. It takes no longer than one call of the store may.
-func (c *Core) listAccounts(ctx context.Context, after otp.Account, limit int) ([]otp.Row, time.Time, error) {
+// listedAccount is an account with its status, and why its record cannot be read.
+type listedAccount struct {
+	account otp.Account
+	status  otp.Status
+	err     error
+}
+
+// listAccounts reads the next accounts. It takes no longer than one call of the store may.
+func (c *Core) listAccounts(ctx context.Context, after otp.Account, limit int) ([]listedAccount, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	rows, err := c.Store.List(ctx, after, limit)
 	if err != nil || len(rows) == 0 {
-		return nil, time.Time{}, err
+		return nil, err
 	}
 	_, now, err := c.Store.Fetch(ctx, noAccount) // a record that is there may be damaged
 	if err != nil && !errors.Is(err, otp.ErrNotFound) {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	return rows, now, nil
+	accounts := make([]listedAccount, len(rows))
+	for i, row := range rows {
+		status, err := c.OTP.StatusOf(row, now)
+		accounts[i] = listedAccount{row.Account, status, err}
+	}
+	return accounts, nil
 }

@@ -26,18 +26,13 @@ func inspectStamps(ctx context.Context, store Store, now time.Time) Finding {
 		return skipped(theStamps, "the store's clock cannot be read")
 	}
 	var ahead future
-	for after, more := otp.Account(""), true; more; {
-		const page = 256
-		rows, err := store.List(ctx, after, page)
+	rows := paged(otp.Account(""), func(after otp.Account) ([]otp.Row, error) { return store.List(ctx, after, page) }, accountOf)
+	for row, err := range rows {
 		if err != nil {
 			return unlooked(ctx, theStamps, err)
 		}
-		more = len(rows) > 0
-		for _, row := range rows {
-			if is, err := otp.HasFutureStamps(row, now); err == nil && is {
-				ahead.add(fmt.Sprintf("account %q", row.Account))
-			}
-			after = row.Account
+		if is, err := otp.HasFutureStamps(row, now); err == nil && is {
+			ahead.add(fmt.Sprintf("account %q", row.Account))
 		}
 	}
 	keys, err := store.ListKeys(ctx)

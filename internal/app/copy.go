@@ -54,9 +54,10 @@ func (c *Core) CopyToPostgres(ctx context.Context, url secret.Text) (Copied, err
 
 // allRows returns every row, a page at a time.
 func allRows(ctx context.Context, store Store) iter.Seq2[otp.Row, error] {
-	return paged(otp.Account(""), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) },
-		func(row otp.Row) otp.Account { return row.Account })
+	return paged(otp.Account(""), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) }, accountOf)
 }
+
+func accountOf(row otp.Row) otp.Account { return row.Account }
 
 // allFormer returns the row of every device that an account had before another one, a page at a time.
 func allFormer(ctx context.Context, store Store) iter.Seq2[otp.Row, error] {

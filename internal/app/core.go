@@ -93,25 +93,12 @@ func openRecords(ctx context.Context, c *config.Config, how access) (*Core, erro
 	if err != nil {
 		return nil, err
 	}
-	return recordsOf(store, c), nil
+	return &Core{Store: store, OTP: otp.New(seal.NewUnopened(store), nil, limits(c), nil)}, nil
 }
 
 // OpenMovedRecords is OpenRecords also when another PostgreSQL cluster has the database by now. The caller must put every device in doubt.
 func OpenMovedRecords(ctx context.Context, c *config.Config) (*Core, error) {
-	if c.DatabaseURL.IsEmpty() {
-		return OpenRecords(ctx, c)
-	}
-	database := databaseOf(c)
-	database.AnyServer = true
-	store, err := postgres.Open(ctx, database)
-	if err != nil {
-		return nil, err
-	}
-	return recordsOf(store, c), nil
-}
-
-func recordsOf(store Store, c *config.Config) *Core {
-	return &Core{Store: store, OTP: otp.New(seal.NewUnopened(store), nil, limits(c), nil)}
+	return openRecords(ctx, c, useMoved)
 }
 
 // open opens what the core has besides a transcript.
@@ -168,6 +155,7 @@ type access int
 
 const (
 	use       access = iota // it must exist
+	useMoved                // the same, also where another PostgreSQL cluster has it by now
 	makeOrUse               // it is made where there is none, and migrated
 	inspect                 // it must exist, and is not changed
 )
@@ -177,6 +165,7 @@ const (
 func openStore(ctx context.Context, c *config.Config, how access) (Store, error) {
 	database, embedded := databaseOf(c), embeddedOf(c)
 	database.BeforeMigration = func(ctx context.Context) error { return checkKeys(ctx, c) }
+	database.AnyServer = how == useMoved
 	embedded.BeforeMigration, embedded.Inspect = database.BeforeMigration, how == inspect
 	switch {
 	case !c.DatabaseURL.IsEmpty() && how == makeOrUse:

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/store/sqlite"
 	"github.com/pimsd/pimsd/internal/telemetry"
 )
@@ -45,7 +46,8 @@ func TestDevicesInDoubtAreCounted(t *testing.T) {
 				}
 				metrics := telemetry.NewMetrics("test", nil)
 				a := &App{
-					Core: recordsOf(store, goodConfig(t)), logger: zap.NewNop(), metrics: metrics,
+					Core:   &Core{Store: store, OTP: otp.New(seal.NewUnopened(store), nil, limits(goodConfig(t)), nil)},
+					logger: zap.NewNop(), metrics: metrics,
 					setAccountStats: metrics.WatchAccountStats(conditions()),
 				}
 				a.countAndPublish(t.Context())

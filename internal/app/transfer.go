@@ -127,8 +127,7 @@ func (t *transfer) run(ctx context.Context) (done int, err error) {
 
 // prefixRows returns the rows of the accounts whose names begin with the prefix.
 func prefixRows(ctx context.Context, store Store, prefix string) iter.Seq2[otp.Row, error] {
-	rows := paged(otp.Account(prefix).Before(), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) },
-		func(row otp.Row) otp.Account { return row.Account })
+	rows := paged(otp.Account(prefix).Before(), func(after otp.Account) ([]otp.Row, error) { return wholeRows(ctx, store, after) }, accountOf)
 	return func(yield func(otp.Row, error) bool) {
 		for row, err := range rows {
 			if err == nil && !strings.HasPrefix(string(row.Account), prefix) || !yield(row, err) {
