@@ -30,7 +30,7 @@ func TestPgBouncerThatPoolsTransactions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			database := server.Database(t)
-			pooled := server.StartPooler(t, database, c.mode, c.settings...)
+			pooled := server.StartPooler(t, database, c.mode, c.settings...).URL
 			store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: secret.NewText(pooled.Reveal() + c.more)})
 			if err == nil {
 				_ = store.Close()
@@ -48,7 +48,7 @@ func TestPgBouncerThatPoolsTransactions(t *testing.T) {
 // One that has too few sessions says so, instead of waiting.
 func TestPgBouncerWithTooFewSessions(t *testing.T) {
 	t.Parallel()
-	pooled := server.StartPooler(t, server.Database(t), "session", "default_pool_size = 1")
+	pooled := server.StartPooler(t, server.Database(t), "session", "default_pool_size = 1").URL
 	_, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: pooled})
 	if err == nil || !strings.Contains(err.Error(), "default_pool_size") {
 		t.Errorf("%v", err)
@@ -67,14 +67,14 @@ func TestPgBouncerThatPoolsSessions(t *testing.T) {
 		only = nil
 	}
 	storetest.Run(t, func(t *testing.T) storetest.Instance {
-		return instance(t, server.StartPooler(t, server.Database(t), "session", "default_pool_size = 100"))
+		return instance(t, server.StartPooler(t, server.Database(t), "session", "default_pool_size = 100").URL)
 	}, only...)
 }
 
 // A write that is not replicated is noticed through a pooler as well.
 func TestAStandbyBehindPgBouncer(t *testing.T) {
 	own := ownServer(t)
-	store := open(t, own.StartPooler(t, own.Database(t), "session", "default_pool_size = 40"))
+	store := open(t, own.StartPooler(t, own.Database(t), "session", "default_pool_size = 40").URL)
 	if err := store.Create(t.Context(), write(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestPgBouncerThatIsReloadedToPoolTransactions(t *testing.T) {
 			t.Parallel()
 			own := ownServer(t)
 			database := own.Database(t)
-			pooler := own.NewPooler(t, database, "session", "default_pool_size = 40")
+			pooler := own.StartPooler(t, database, "session", "default_pool_size = 40")
 			store := open(t, secret.NewText(pooler.URL.Reveal()+more))
 			if err := store.Create(t.Context(), write(1)); err != nil {
 				t.Fatal(err)

@@ -164,9 +164,6 @@ func freePort() (string, error) {
 	return port, errors.Join(err, listener.Close())
 }
 
-// startPatience is how long a server may take until it answers.
-const startPatience = time.Minute
-
 // StartAgain starts the server on the same data and port.
 func (s *Server) StartAgain() error {
 	log, err := os.Create(filepath.Join(s.dir, "log"))

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -42,15 +41,8 @@ func (p *Pooler) ReloadAs(t testing.TB, from, to string) {
 	}
 }
 
-// StartPooler starts PgBouncer in front of the server, with that pool_mode and more settings, and returns the URL by which
-// a database of the server is reached through it. It ends with the test.
-func (s *Server) StartPooler(t testing.TB, database secret.Text, mode string, settings ...string) secret.Text {
-	t.Helper()
-	return s.NewPooler(t, database, mode, settings...).URL
-}
-
-// NewPooler is StartPooler for a test that does more with the pooler.
-func (s *Server) NewPooler(t testing.TB, database secret.Text, mode string, settings ...string) *Pooler {
+// StartPooler starts PgBouncer in front of a database of the server, with that pool_mode and more settings. It ends with the test.
+func (s *Server) StartPooler(t testing.TB, database secret.Text, mode string, settings ...string) *Pooler {
 	t.Helper()
 	program, err := findPgBouncer()
 	if err != nil {
@@ -86,7 +78,15 @@ func (s *Server) NewPooler(t testing.TB, database secret.Text, mode string, sett
 		_ = process.Process.Kill()
 		_ = process.Wait() // its status for being killed
 	})
-	waitForListener(t, port)
+	if err := poll(t.Context(), func(ctx context.Context) error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	}); err != nil {
+		t.Fatal("nothing listens at the port of the pooler: ", err)
+	}
 	through := secret.NewText(fmt.Sprintf("postgres://pimsd@127.0.0.1:%s/%s?sslmode=disable", port, target.Database))
 	return &Pooler{URL: through, file: file, process: process}
 }
@@ -101,22 +101,4 @@ func findPgBouncer() (string, error) {
 		return "", errors.New("PgBouncer is not installed: run `make test`, which sees to it, or install it")
 	}
 	return path, nil
-}
-
-func waitForListener(t testing.TB, port string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
-	defer cancel()
-	for {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+port)
-		if err == nil {
-			_ = conn.Close()
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatal("nothing listens at the port of the pooler: ", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -3,26 +3,13 @@ package pgtest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// WaitForStandby is RequireStandby for a test.
-func (s *Server) WaitForStandby(t testing.TB) {
-	t.Helper()
-	if err := s.RequireStandby(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // RequireStandby makes every commit of the server wait for its standby from now on, and returns when the standby is up to date.
 // Neither the standby nor a copy of it has that setting, so that one that is promoted takes writes without a standby.
 func (s *Server) RequireStandby(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
 	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
 		return err
@@ -33,11 +20,12 @@ func (s *Server) RequireStandby(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for synchronous := false; !synchronous; time.Sleep(20 * time.Millisecond) {
+	return poll(ctx, func(ctx context.Context) error {
+		var synchronous bool
 		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')").Scan(&synchronous)
-		if err != nil {
-			return fmt.Errorf("no standby becomes synchronous: %w", err)
+		if err == nil && !synchronous {
+			err = errors.New("no standby becomes synchronous")
 		}
-	}
-	return nil
+		return err
+	})
 }

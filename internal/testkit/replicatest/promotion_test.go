@@ -26,7 +26,9 @@ func TestPromotion(t *testing.T) {
 
 	load := w.load(processes, accounts)
 	for round := range rounds + 1 { // the last one has the servers at their old places
-		c.primary.WaitForStandby(t)
+		if err := c.primary.RequireStandby(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		load.wantProgress() // so that each account has a commit that waited for the standby
 		time.Sleep(rand.N(50 * time.Millisecond))
 		c.failOver(t)
@@ -58,7 +60,9 @@ func TestPromotionOfALaggingStandby(t *testing.T) {
 	for _, p := range processes {
 		w.wantAllOn(p, accounts)
 	}
-	c.primary.WaitForStandby(t)
+	if err := c.primary.RequireStandby(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	w.wantAllOn(processes[0], accounts) // the standby has what it has made so far
 	c.primary.Exec(t, c.primary.URL("postgres"), "ALTER SYSTEM RESET synchronous_standby_names")
 	if err := c.standby.Stop(); err != nil {

@@ -60,26 +60,35 @@ func disabled(w otp.Write, is bool) otp.Write {
 // wantDisabled checks what every read returns of the account.
 func wantDisabled(t *testing.T, s Instance, account otp.Account, want bool) {
 	t.Helper()
-	check := func(how string, row otp.Row) {
+	rows := everyRead(t, s, account)
+	if serial := rows["fetch"].Claim.Serial; serial != "" {
+		same, err := s.BySerial(t.Context(), serial)
+		must(t, err)
+		for _, row := range same {
+			if row.Account == account && !row.Former {
+				rows["find by serial"] = row
+			}
+		}
+	}
+	for how, row := range rows {
 		if row.Disabled != want {
 			t.Errorf("%s of %s returns disabled: %v, want %v", how, account, row.Disabled, want)
 		}
 	}
-	row := fetch(t, s, account)
-	check("fetch", row)
+}
+
+// everyRead returns the row of the account as each way to read it returns it.
+func everyRead(t *testing.T, s Instance, account otp.Account) map[string]otp.Row {
+	t.Helper()
 	found, err := Snapshot(t.Context(), s, account, "key")
 	must(t, err)
-	check("update", found.Row)
+	reads := map[string]otp.Row{"fetch": fetch(t, s, account), "update": found.Row}
 	rows, err := s.Reader.List(t.Context(), "", 10)
 	must(t, err)
-	if row.Claim.Serial != "" {
-		same, err := s.BySerial(t.Context(), row.Claim.Serial)
-		must(t, err)
-		rows = append(rows, same...)
-	}
 	for _, row := range rows {
-		if row.Account == account && !row.Former {
-			check("list", row)
+		if row.Account == account {
+			reads["list"] = row
 		}
 	}
+	return reads
 }

@@ -69,20 +69,9 @@ func wantRowEpoch(t *testing.T, s Instance, account otp.Account, want uint64) {
 	epoch, err := s.Reader.Epoch(t.Context())
 	must(t, err)
 	epoch.Cause = ""
-	check := func(how string, row otp.Row) {
+	for how, row := range everyRead(t, s, account) {
 		if row.Epoch != want || row.StoreEpoch != epoch {
 			t.Errorf("%s of %s returns epoch %d in %+v, want %d in %+v", how, account, row.Epoch, row.StoreEpoch, want, epoch)
-		}
-	}
-	check("fetch", fetch(t, s, account))
-	found, err := Snapshot(t.Context(), s, account, "key")
-	must(t, err)
-	check("update", found.Row)
-	rows, err := s.Reader.List(t.Context(), "", 10)
-	must(t, err)
-	for _, row := range rows {
-		if row.Account == account {
-			check("list", row)
 		}
 	}
 	missing, _, err := s.Fetch(t.Context(), "unknown")
