@@ -18,13 +18,12 @@ type connections struct {
 
 	limit   int
 	observe func(connectionEvent)
-	closed  chan struct{}
-	freed   chan struct{} // has a token when a place may be free
 
-	mu    sync.Mutex
-	open  int
-	idle  list.List // of *connection without a request, that which has been so for longest first
-	ended bool
+	mu      sync.Mutex
+	changed *sync.Cond // what is below, so that a new connection may have a place
+	open    int
+	idle    list.List // of *connection without a request, that which has been so for longest first
+	ended   bool
 }
 
 // connectionEvent is what a listener reports about its connections. Exactly one field is set.
@@ -36,9 +35,9 @@ type connectionEvent struct {
 
 // limitConnections puts a limit on a listener. observe must not block.
 func limitConnections(l net.Listener, limit int, heard func(connectionEvent)) *connections {
-	return &connections{
-		Listener: l, limit: limit, observe: heard, closed: make(chan struct{}), freed: make(chan struct{}, 1),
-	}
+	c := &connections{Listener: l, limit: limit, observe: heard}
+	c.changed = sync.NewCond(&c.mu)
+	return c
 }
 
 // connection is one of them. Its place is free when it is closed.
@@ -65,65 +64,51 @@ func (l *connections) Accept() (net.Conn, error) {
 		return nil, errors.Join(errors.New("the listener is none of TCP"), accepted.Close())
 	}
 	c := &connection{TCPConn: tcp, owner: l}
-	for !l.add(c) {
-		if l.shed() {
-			continue
-		}
-		select {
-		case <-l.freed:
-		case <-l.closed:
-			return nil, errors.Join(net.ErrClosed, tcp.Close())
-		}
+	if !l.add(c) {
+		return nil, errors.Join(net.ErrClosed, tcp.Close())
 	}
 	l.observe(connectionEvent{Change: +1})
 	return c, nil
 }
 
-// add counts the connection as open, and reports whether the limit allows it.
+// add counts the connection as open, once the limit allows it, and reports false when the listener is closed before. It closes the
+// connection that has been without a request for longest, if there is one.
 func (l *connections) add(c *connection) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open >= l.limit {
-		return false
+	for l.open >= l.limit {
+		oldest := l.idle.Front()
+		switch {
+		case oldest != nil:
+			l.shed(oldest)
+		case l.ended:
+			return false
+		default:
+			l.changed.Wait()
+		}
 	}
 	l.open++
 	c.element = l.idle.PushBack(c)
 	return true
 }
 
-// shed closes the connection that has been without a request for longest, and reports whether there was one.
-func (l *connections) shed() bool {
-	c := l.removeOldestIdle()
-	if c == nil {
-		return false
-	}
-	l.observe(connectionEvent{Shed: true})
-	_ = c.Close() // whatever its peer thinks of it
-	return true
-}
-
-// removeOldestIdle returns the connection to close, or nil. None of its requests starts from then on.
-func (l *connections) removeOldestIdle() *connection {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	oldest := l.idle.Front()
-	if oldest == nil {
-		return nil
-	}
-	c, _ := oldest.Value.(*connection) // nothing else is ever put there
+// shed closes a connection without a request, of which none starts from then on. l.mu is locked, and is not meanwhile.
+func (l *connections) shed(element *list.Element) {
+	c, _ := element.Value.(*connection) // nothing else is ever put there
 	c.closed = true
 	l.removeFromIdle(c)
-	return c
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	l.observe(connectionEvent{Shed: true})
+	_ = c.Close() // whatever its peer thinks of it
 }
 
 // Close is as net.Listener says. Connections stay open.
 func (l *connections) Close() error {
 	l.mu.Lock()
-	if !l.ended {
-		l.ended = true
-		close(l.closed)
-	}
+	l.ended = true
 	l.mu.Unlock()
+	l.changed.Broadcast()
 	return l.Listener.Close()
 }
 
@@ -143,7 +128,7 @@ func (l *connections) remove(c *connection) {
 	l.open--
 	c.closed = true
 	l.removeFromIdle(c)
-	l.signal()
+	l.changed.Signal()
 }
 
 // markBusy records that the connection has a request, and reports whether that can be answered.
@@ -163,20 +148,13 @@ func (l *connections) markIdle(c *connection) {
 	}
 	l.removeFromIdle(c)
 	c.element = l.idle.PushBack(c)
-	l.signal()
+	l.changed.Signal()
 }
 
 func (l *connections) removeFromIdle(c *connection) {
 	if c.element != nil {
 		l.idle.Remove(c.element)
 		c.element = nil
-	}
-}
-
-func (l *connections) signal() {
-	select {
-	case l.freed <- struct{}{}:
-	default: // a waiting goroutine looks anyhow
 	}
 }
 

@@ -192,17 +192,23 @@ func TestManyMoreConnectionsThanPlaces(t *testing.T) {
 
 // A request of a connection that is about to be closed is not begun: no client would get its answer.
 func TestNoRequestBeginsOnAConnectionThatIsShed(t *testing.T) {
-	l := limitConnections(nil, 1, func(connectionEvent) {})
-	c := &connection{owner: l}
-	if !l.add(c) || l.add(&connection{owner: l}) {
-		t.Fatal("the limit is not 1")
+	var l *connections
+	c, shed := &connection{TCPConn: &net.TCPConn{}}, 0
+	l = limitConnections(nil, 1, func(e connectionEvent) {
+		if !e.Shed {
+			return
+		}
+		if shed++; l.markBusy(c) {
+			t.Error("a request begins")
+		}
+		l.markIdle(c)
+	})
+	c.owner = l
+	if !l.add(c) || !l.add(&connection{TCPConn: &net.TCPConn{}, owner: l}) || shed != 1 {
+		t.Errorf("at the limit, %d connections are shed", shed)
 	}
-	if l.removeOldestIdle() != c || l.markBusy(c) {
-		t.Error("a request begins")
-	}
-	l.markIdle(c)
-	if l.removeOldestIdle() != nil {
-		t.Error("it is shed twice")
+	if l.markBusy(c) || l.idle.Len() != 1 || l.open != 1 {
+		t.Errorf("%d connections are open, and %d of them idle, want 1", l.open, l.idle.Len())
 	}
 }
 
