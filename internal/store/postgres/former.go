@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pimsd/pimsd/internal/otp"
-	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // formerAsListed are a former device in deviceColumns, and that it is one.
@@ -89,10 +88,6 @@ func (s *Store) ListFormer(ctx context.Context, after otp.Row, limit int) ([]otp
 
 // scanFound reads deviceColumns, and whether the row is a former one.
 func scanFound(from pgx.CollectableRow) (row otp.Row, err error) {
-	var heldUntil *int64
-	var vault []byte
-	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
-		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.Disabled, &row.Former)
-	row.LeasedUntil, row.Secrets = timeOrZero(heldUntil), secret.NewBytes(vault)
+	err = scanDevice(from, &row, &row.Former)
 	return row, err
 }

@@ -50,15 +50,8 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 		return ErrNotEmpty
 	}
 	err := errors.Join(
-		load(ctx, tx, "device", deviceColumns, c.Rows, func(r otp.Row) []any {
-			return []any{
-				string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.LeasedUntil), nonNil(r.Body), nonNil(r.Secrets.Reveal()),
-				r.UnreadAnswers, r.Claim.Serial, r.Claim.Active, r.Epoch, r.Disabled,
-			}
-		}),
-		load(ctx, tx, "former_device", formerColumns, c.Former, func(r otp.Row) []any {
-			return []any{r.Claim.Serial, string(r.Account), r.Revision, nonNil(r.Body)}
-		}),
+		load(ctx, tx, "device", deviceColumns, c.Rows, deviceArgs),
+		load(ctx, tx, "former_device", formerColumns, c.Former, formerArgs),
 		load(ctx, tx, "audit", lineColumns, c.Lines, func(l otp.AuditRecord) []any {
 			copied := fmt.Sprintf("copied/%d", l.ID) // the writes of the other store are over, and are not repeated here
 			return []any{l.ID, copied, l.At.UnixMicro(), string(l.Account), l.Caller, l.Transaction, l.Action, string(l.Stage), l.Outcome, l.Step}
@@ -77,6 +70,19 @@ func loadAll(ctx context.Context, tx pgx.Tx, c Contents) error {
 		return fmt.Errorf("load the doubt epoch: %w", err)
 	}
 	return raiseAuditIDs(ctx, tx)
+}
+
+// deviceArgs are the values of deviceColumns.
+func deviceArgs(r otp.Row) []any {
+	return []any{
+		string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.LeasedUntil), nonNil(r.Body), nonNil(r.Secrets.Reveal()),
+		r.UnreadAnswers, r.Claim.Serial, r.Claim.Active, r.Epoch, r.Disabled,
+	}
+}
+
+// formerArgs are the values of formerColumns.
+func formerArgs(r otp.Row) []any {
+	return []any{r.Claim.Serial, string(r.Account), r.Revision, nonNil(r.Body)}
 }
 
 // load copies the items into a table.

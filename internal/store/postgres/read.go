@@ -66,12 +66,20 @@ func (s *Store) List(ctx context.Context, after otp.Account, limit int) ([]otp.R
 }
 
 func scanRow(from pgx.CollectableRow) (row otp.Row, err error) {
-	var heldUntil *int64
 	var since int64
-	var vault []byte
-	err = from.Scan(&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
-		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.Disabled, &row.StoreEpoch.Number, &since)
+	err = scanDevice(from, &row, &row.StoreEpoch.Number, &since)
 	row.StoreEpoch.Since = sinceOf(since)
-	row.LeasedUntil, row.Secrets = timeOrZero(heldUntil), secret.NewBytes(vault)
 	return row, err
+}
+
+// scanDevice reads deviceColumns into the row, and what is behind them.
+func scanDevice(from pgx.CollectableRow, row *otp.Row, behind ...any) error {
+	var heldUntil *int64
+	var vault []byte
+	err := from.Scan(append([]any{
+		&row.Account, &row.Revision, &row.InDoubt, &heldUntil, &row.Body, &vault,
+		&row.UnreadAnswers, &row.Claim.Serial, &row.Claim.Active, &row.Epoch, &row.Disabled,
+	}, behind...)...)
+	row.LeasedUntil, row.Secrets = timeOrZero(heldUntil), secret.NewBytes(vault)
+	return err
 }

@@ -71,11 +71,9 @@ func (s *Store) AddAccount(ctx context.Context, c AccountContents, entry otp.Aud
 		note      = `WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(` + turnLock + `)) INSERT INTO audit (` + lineColumns + `)
 			SELECT nextval('audit_id'), $1, ` + clock + `, $2, $3, '', $4, $5, $6, $7 FROM turn`
 	)
-	r := c.Row
 	return s.do(ctx, s.limits.others, "add an account", func(ctx context.Context, conn *pgx.Conn) error {
 		return inTransaction(ctx, conn, func() (*pgx.Batch, error) {
-			added, err := conn.Exec(ctx, addRow, string(r.Account), r.Revision, r.InDoubt, microsOrNull(r.LeasedUntil), nonNil(r.Body),
-				nonNil(r.Secrets.Reveal()), r.UnreadAnswers, r.Claim.Serial, r.Claim.Active, r.Epoch, r.Disabled)
+			added, err := conn.Exec(ctx, addRow, deviceArgs(c.Row)...)
 			switch {
 			case isTaken(err):
 				return nil, errors.Join(otp.ErrDeviceTaken, err)
@@ -86,10 +84,10 @@ func (s *Store) AddAccount(ctx context.Context, c AccountContents, entry otp.Aud
 			}
 			rest := &pgx.Batch{}
 			for _, f := range c.Former {
-				rest.Queue(addFormer, f.Claim.Serial, string(f.Account), f.Revision, nonNil(f.Body))
+				rest.Queue(addFormer, formerArgs(f)...)
 			}
 			for _, a := range c.Answers {
-				rest.Queue(addAnswer, string(r.Account), a.Key, a.At, a.IsOTP, a.Fingerprint, a.Answer)
+				rest.Queue(addAnswer, string(c.Row.Account), a.Key, a.At, a.IsOTP, a.Fingerprint, a.Answer)
 			}
 			rest.Queue(note, uuid.NewString(), string(entry.Account), entry.Caller, entry.Action, string(entry.Stage), entry.Outcome, entry.Step)
 			return rest, nil

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,7 +19,8 @@ func databasePath(dir string) (string, error) {
 	return path, nil
 }
 
-// findDatabase returns the absolute path of the database in dir. It must be there, under one name, on a file system that can carry it.
+// findDatabase returns the absolute path of the database in dir. It must be there, under one name, on a file system that can carry it, and
+// with no log but its own. otp.ErrNoStore comes with the path.
 func findDatabase(dir string) (string, error) {
 	path, err := databasePath(dir)
 	if err != nil {
@@ -34,7 +36,7 @@ func findDatabase(dir string) (string, error) {
 			"a backup with `pimsd store restore FILE`; for a new store, empty the directory", path, trace)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%w in %s, it has no %s: the service makes one when it starts in an empty directory, "+
+		return path, fmt.Errorf("%w in %s, it has no %s: the service makes one when it starts in an empty directory, "+
 			"commands only use it; is PIMSD_DATA_DIR the service's?", otp.ErrNoStore, filepath.Dir(path), FileName)
 	}
 	if err != nil {
@@ -43,7 +45,7 @@ func findDatabase(dir string) (string, error) {
 	if err := checkFile(path, info); err != nil {
 		return "", err
 	}
-	return path, errors.Join(checkInterrupted(path), checkFileSystem(filepath.Dir(path)))
+	return path, cmp.Or(errors.Join(checkInterrupted(path), checkFileSystem(filepath.Dir(path))), checkPairing(path))
 }
 
 // checkDirectory refuses a data directory that is something else, or that cannot be reached. It need not be there.
@@ -107,16 +109,11 @@ func checkFile(path string, info fs.FileInfo) error {
 
 // findOrMakeDatabase does the same, and makes directory and file when there is nothing yet.
 func findOrMakeDatabase(dir string) (string, error) {
-	if path, err := databasePath(dir); err == nil {
-		if err := dropSecondNames(path); err != nil {
-			return "", err
-		}
-	}
 	path, err := findDatabase(dir)
-	if !errors.Is(err, otp.ErrNoStore) {
-		return path, err
-	}
-	if path, err = databasePath(dir); err != nil {
+	switch {
+	case err == nil:
+		return path, dropSecondNames(path)
+	case !errors.Is(err, otp.ErrNoStore):
 		return "", err
 	}
 	if err := checkPlace(filepath.Dir(path)); err != nil {

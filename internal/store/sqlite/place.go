@@ -19,16 +19,13 @@ func Check(ctx context.Context, dir string) error { return check(ctx, dir, built
 
 func check(ctx context.Context, dir string, m migrations) error {
 	path, err := findDatabase(dir)
-	if err == nil {
-		err = checkPairing(path)
-	}
 	var store *Store
 	if err == nil {
 		store, err = openStore(ctx, path, Options{Dir: dir, Inspect: true}, m)
 	}
 	switch {
 	case errors.Is(err, otp.ErrNoStore):
-		return cmp.Or(checkPlace(dir), err)
+		return cmp.Or(checkPlace(filepath.Dir(path)), err)
 	case errors.Is(err, otp.ErrOldSchema):
 		return cmp.Or(checkMigration(ctx, path), err)
 	case err != nil:
@@ -47,11 +44,6 @@ func checkMigration(ctx context.Context, path string) error {
 
 // checkPlace returns why no store could be made in a directory that has none, and that checkDirectory accepts.
 func checkPlace(dir string) error {
-	path, err := databasePath(dir)
-	if err != nil {
-		return err
-	}
-	dir = filepath.Dir(path)
 	if !isThere(dir) {
 		return checkParent(dir)
 	}

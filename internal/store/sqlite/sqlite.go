@@ -72,9 +72,6 @@ var (
 // it is not there; every error is a sentence for the operator.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	path, err := findDatabase(o.Dir)
-	if err == nil {
-		err = checkPairing(path)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +86,6 @@ func OpenOrCreate(ctx context.Context, o Options) (*Store, error) {
 
 func openOrCreate(ctx context.Context, o Options, m migrations) (*Store, error) {
 	path, err := findOrMakeDatabase(o.Dir)
-	if err == nil {
-		err = checkPairing(path)
-	}
 	if err != nil {
 		return nil, err
 	}

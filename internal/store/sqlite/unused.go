@@ -10,9 +10,6 @@ import (
 // CheckUnused fails when this or another process has the store of the data directory open.
 func CheckUnused(ctx context.Context, dir string) error {
 	path, err := findDatabase(dir)
-	if err == nil {
-		err = checkPairing(path)
-	}
 	if err != nil {
 		return err
 	}
