@@ -106,26 +106,22 @@ func (g Guard) forgive() Guard {
 }
 
 // forgiveUntil is forgive for a success of the past that is known only now, because the answer was read again: what was counted after that
-// time still counts. Of the wrong PINs only the time of the last one is known: if that is later, all of them count.
-func (g Guard) forgiveUntil(at time.Time) (later Guard) {
+// time still counts.
+func (g Guard) forgiveUntil(at time.Time) Guard {
+	forgiven := g.since(at)
+	forgiven.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool {
+		return attempt.Over && !attempt.At.After(at)
+	})
+	return forgiven
+}
+
+// since returns a guard with what g has counted after that time. Of the wrong PINs only the time of the last one is known: if that is
+// later, all of them count.
+func (g Guard) since(at time.Time) (later Guard) {
 	if g.WrongAt.After(at) {
 		later.Wrong, later.WrongAt = g.Wrong, g.WrongAt
 	}
-	later.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool {
-		return attempt.Over && !attempt.At.After(at)
-	})
-	return later
-}
-
-// without returns g without what known, an earlier guard of the same account, has counted too. Of the wrong PINs only the time of the last
-// one is known: if another one was counted since, all of them count.
-func (g Guard) without(known Guard) (later Guard) {
-	if g.Wrong != known.Wrong || g.WrongAt.After(known.WrongAt) {
-		later.Wrong, later.WrongAt = g.Wrong, g.WrongAt
-	}
-	later.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool {
-		return slices.ContainsFunc(known.Attempts, func(other Attempt) bool { return other.Conversation == attempt.Conversation })
-	})
+	later.Attempts = slices.DeleteFunc(slices.Clone(g.Attempts), func(attempt Attempt) bool { return !attempt.At.After(at) })
 	return later
 }
 

@@ -193,28 +193,6 @@ func TestForgiveUntil(t *testing.T) {
 	}
 }
 
-// TestGuardWithout: what was counted since an earlier guard remains, also by a clock that was set back.
-func TestGuardWithout(t *testing.T) {
-	t.Parallel()
-	a, b := Attempt{Conversation: "a", At: epoch}, Attempt{Conversation: "b", At: epoch}
-	known := Guard{Wrong: 1, WrongAt: epoch, Attempts: []Attempt{a}}
-	for name, tc := range map[string]struct {
-		wrong int
-		at    time.Time
-		want  int
-	}{
-		"none":              {1, epoch, 0},
-		"one more":          {2, epoch.Add(1), 2},
-		"one more, earlier": {2, epoch.Add(-1), 2},
-		"one since another": {1, epoch.Add(1), 1},
-	} {
-		g := Guard{Wrong: tc.wrong, WrongAt: tc.at, Attempts: []Attempt{a, b}}
-		if got := g.without(known); got.Wrong != tc.want || !slices.Equal(got.Attempts, []Attempt{b}) {
-			t.Errorf("%s: %+v remains, want %d wrong PINs and the attempt of b", name, got, tc.want)
-		}
-	}
-}
-
 // TestSameDevice: a device is known by its origin, and none is the same as none.
 func TestSameDevice(t *testing.T) {
 	t.Parallel()
