@@ -111,6 +111,10 @@ func TestLeftAfterAJump(t *testing.T) {
 			t.Errorf("%v after a stamp, %v is left of %v, want %v", age, got, life, want)
 		}
 	}
+	const passed = time.Minute
+	if got, want := reading.At(passed).Left(reading.Now.Add(-45*time.Minute), life), ClockProbation-passed; got != want {
+		t.Errorf("%v later, %v is left, want %v", passed, got, want)
+	}
 }
 
 // TestOutcomesThatMayMove: each part of an outcome by which inWebo's device may differ from what is stored is enough.
