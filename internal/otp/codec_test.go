@@ -47,6 +47,13 @@ func TestRecordOfAnEarlierVersionIsMigrated(t *testing.T) {
 	if next.legacy = false; err != nil || !reflect.DeepEqual(again, next) {
 		t.Errorf("read again as %+v (%v), want %+v", again, err, next)
 	}
+	body, vault := w.Row, w.Row
+	body.Secrets, vault.Body = earlierRow(t).Secrets, earlierRow(t).Body
+	for name, row := range map[string]Row{"body": body, "vault": vault} {
+		if r, err := Decode(row); err != nil || !r.legacy {
+			t.Errorf("of a record with the %s of today, the other is not written again (%v)", name, err)
+		}
+	}
 }
 
 // Only a write that moves a key, or an answer that is kept, names a vault.
