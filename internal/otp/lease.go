@@ -210,7 +210,7 @@ func (s *Service) retryUntilFree(ctx context.Context, c *conversation, try func(
 
 // jittered returns a time between half the pause and the pause, so that processes that met once do not meet again.
 func jittered(pause time.Duration) time.Duration {
-	return pause/2 + rand.N(pause/2+1) //nolint:gosec // no secret depends on it
+	return pause/2 + rand.N(pause/2) //nolint:gosec // no secret depends on it
 }
 
 // withLease returns r with a lease for the conversation, or ErrBusy with a RetryAfterError.

@@ -472,3 +472,13 @@ func TestConfirmed(t *testing.T) {
 		}
 	}
 }
+
+// TestJittered: a pause is half as long at least, and never longer.
+func TestJittered(t *testing.T) {
+	t.Parallel()
+	for range 1000 {
+		if got := jittered(firstPause); got < firstPause/2 || got > firstPause {
+			t.Fatalf("%v becomes %v", firstPause, got)
+		}
+	}
+}
