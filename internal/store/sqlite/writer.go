@@ -38,6 +38,7 @@ type writer struct {
 	queue   *storequeue.Queue[task]
 	done    chan struct{} // closed when the connection is
 	unsaved int           // writes since the log could last be begun again
+	crowded bool          // the last transaction had several writes
 	renewal renewal
 }
 
@@ -192,21 +193,23 @@ func (w *writer) closeConn() error {
 	return w.conn.Close()
 }
 
-// yields is how often the writer yields before a transaction. After a single time, another processor may take it up again before the
-// callers that can run. Ten times more often costs more than it brings.
-const yields = 6
+// crowdYields is how often the writer yields before a transaction while several callers write. After a single time, another processor may
+// take it up again before the callers that can run. Ten times more often costs more than it brings.
+const crowdYields = 6
 
 // step does what waits, and reports whether anything did. Between the reads and the transaction it yields to callers that can run: those
 // that have just been answered may be about to come back, and then share the next sync. It waits for no other.
 func (w *writer) step() bool {
 	reads := w.readAll()
-	for range yields {
+	runtime.Gosched()
+	for yields := 1; w.crowded && yields < crowdYields; yields++ {
 		runtime.Gosched()
 	}
 	reads += w.readAll()
 	batch := w.queue.Take(storequeue.All, isSettle)
 	batch = append(batch, w.queue.Take(maxBatch, isChange)...)
 	if len(batch) > 0 {
+		w.crowded = len(batch) > 1
 		w.write(batch)
 	}
 	return reads+len(batch) > 0
