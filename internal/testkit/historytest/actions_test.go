@@ -169,13 +169,22 @@ func (h *harness) forgetDisabled(p *process, o op) {
 	h.judgeError(p, o, true, err)
 }
 
-// forgetTransferred forgets the device as after a transfer of the row, as it is now, to another store.
+// forgetTransferred forgets the device as after a transfer of the row to another store: as the row is now, or, if o.Other, as it was before
+// it was last written.
 func (h *harness) forgetTransferred(p *process, o op) {
 	row, _, err := h.store.Fetch(h.t.Context(), h.accounts[o.Account])
 	if err != nil {
 		return
 	}
-	err = p.service.ForgetTransferred(h.on(o), h.ask(o), row.Revision)
+	copied := row.Revision
+	if o.Other {
+		copied--
+	}
+	before, _ := h.record(h.accounts[o.Account])
+	err = p.service.ForgetTransferred(h.on(o), h.ask(o), copied)
+	if err == nil && before.Device != nil && copied != row.Revision && !p.slept() {
+		h.fault("a device is forgotten whose record has changed since it was copied")
+	}
 	h.removed(p, o, err)
 	h.judgeError(p, o, true, err)
 }
@@ -221,7 +230,11 @@ func (h *harness) doubt(p *process, o op) {
 }
 
 func (h *harness) reread(p *process, o op) {
-	_, err := p.service.Reread(h.on(o), h.ask(o))
+	before, _ := h.record(h.accounts[o.Account])
+	done, err := p.service.Reread(h.on(o), h.ask(o))
+	if err == nil && !p.slept() {
+		h.expectReread(o, before, done)
+	}
 	h.judgeError(p, o, true, err)
 }
 

@@ -41,6 +41,7 @@ type checker struct {
 // event is a finalize that inWebo has judged.
 type event struct {
 	at        time.Time // by the store's clock
+	here      time.Time // by the time of the processes
 	settled   int       // the moment at which some process stored what came of it; 0: none has
 	isOld     bool      // its guess is held back no more
 	isExcused bool      // the store was made to forget it
@@ -145,7 +146,7 @@ func (h *harness) forgetWhatIsKnown(account otp.Account) {
 // finalized notes what became of a finalize that inWebo has just processed for the process.
 func (p *process) finalized() *event {
 	p.mu.Lock()
-	e, leased := &event{at: p.h.now(), isExcused: p.isLost}, p.leased
+	e, leased := &event{at: p.h.now(), here: p.h.processNow(), isExcused: p.isLost}, p.leased
 	p.mu.Unlock()
 	p.h.recount(e)
 	p.h.judgeCounts(leased)
@@ -208,7 +209,11 @@ func (h *harness) judgeCounts(leased int) {
 // for longer than they are held back, as far as was known at that moment. The caller must hold h.mu.
 func (h *harness) unknown(name string, moment int) (count int) {
 	for _, e := range h.wrongs[name] {
-		e.isOld = e.isOld || h.now().Sub(e.at) >= limits().Guard.Unanswered-time.Minute
+		age := h.now().Sub(e.at)
+		if h.isWatched() {
+			age = min(age, h.processNow().Sub(e.here))
+		}
+		e.isOld = e.isOld || age >= limits().Guard.Unanswered-time.Minute
 		if e.isExcused || e.isOld && (e.settled == 0 || e.settled > moment) {
 			count++
 		}
@@ -216,12 +221,19 @@ func (h *harness) unknown(name string, moment int) (count int) {
 	return count
 }
 
+// isWatched reports whether one process alone sees the store's clock, which never goes back: it notices each jump.
+func (h *harness) isWatched() bool {
+	return !slices.ContainsFunc(h.Ops, func(o op) bool {
+		return o.Process != 0 || o.Crowd != nil || o.isFatal() || o.Verb == "clock jumps" && o.Time < 0
+	})
+}
+
 // judgeError wants that an error of the process has a cause, and that a right PIN is never told to be wrong.
 func (h *harness) judgeError(p *process, o op, isRight bool, err error) {
 	if err == nil || p.lost() { // what another conversation has changed in between, it could not see
 		return
 	}
-	h.judgeWait(err)
+	h.judgeWait(o, err)
 	h.judgeReason(err)
 	cause := otp.CauseOf(err)
 	h.mu.Lock()

@@ -42,7 +42,7 @@ func (h *harness) digest() string {
 	defer h.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(h.wrongs)) {
 		for _, e := range h.wrongs[name] {
-			d.add("wrong", name, e.at, e.settled != 0, e.isOld, e.isExcused)
+			d.add("wrong", name, e.at, e.at.Sub(e.here), e.settled != 0, e.isOld, e.isExcused)
 		}
 	}
 	d.add("checker", h.issuedAt, h.leapt, h.lags, h.wasSilent, h.imported, h.files)

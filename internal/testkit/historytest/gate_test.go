@@ -58,7 +58,7 @@ func (p *process) written(w otp.Write) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.AuditEntry.Stage == otp.StageAttempt {
-		p.leased = moment
+		p.leased, p.hasLeased = moment, true
 		return
 	}
 	if e := p.answers[w.Row.Account]; e != nil {

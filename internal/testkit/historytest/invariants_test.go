@@ -27,16 +27,24 @@ func (h *harness) checkRecord(account otp.Account, r otp.Record) {
 		h.fault("a device that was forgotten is back: %+v", r)
 	case !r.Disabled && isDisabled:
 		h.fault("an account that was disabled is not: %+v", r)
+	case r.LeasedAt(h.now()) && r.Lease.Until.Sub(h.now()) > otp.MaxLease:
+		h.fault("a lease lasts longer than any can: %+v", r)
+	case len(r.Unread) > mostUnread:
+		h.fault("%d unread answers are kept: %+v", len(r.Unread), r)
 	case h.isUntroubled() && (r.Lease != nil || len(r.Guard.Attempts) > 0):
 		h.fault("nothing was lost, and a lease or an attempt is left: %+v", r)
 	}
 	h.checkTransfer(account)
 }
 
-// isUntroubled reports whether every verb was done as it should be, and no row and no clock was changed.
+// mostUnread is how many unread answers a record may have.
+const mostUnread = 2
+
+// isUntroubled reports whether every exchange was answered and every write was stored, and no row and no clock was changed.
 func (h *harness) isUntroubled() bool {
 	return !slices.ContainsFunc(h.Ops, func(o op) bool {
-		return len(o.Troubles) > 0 || slices.Contains([]string{"restore row", "delete row", "clock jumps"}, o.Verb)
+		isLoss := func(t trouble) bool { return t.Fault != "refusal" } // which inWebo answers instead of counting a PIN
+		return slices.ContainsFunc(o.Troubles, isLoss) || slices.Contains([]string{"restore row", "delete row", "clock jumps"}, o.Verb)
 	})
 }
 
@@ -82,9 +90,13 @@ func (h *harness) hasOther(o op) {
 	}
 }
 
-// anyEnrolls reports whether a process that sleeps may make a device for the account.
+// anyEnrolls reports whether a process that sleeps may make a device for the account. One whose lease is in the record may not: what is
+// done after the end of that lease comes later.
 func (h *harness) anyEnrolls() bool {
-	return h.anySleeps() && slices.ContainsFunc(h.Ops, func(o op) bool { return o.Verb == "enroll" || o.Verb == "import" })
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	mayLease := func(p *process) bool { return !p.hasLeased || h.wasSilent }
+	return slices.ContainsFunc(slices.Collect(maps.Keys(h.asleep)), mayLease) && slices.ContainsFunc(h.Ops, func(o op) bool { return o.Verb == "enroll" || o.Verb == "import" })
 }
 
 func (h *harness) note(what map[otp.Account]bool, o op, is bool) {
@@ -94,13 +106,18 @@ func (h *harness) note(what map[otp.Account]bool, o op, is bool) {
 }
 
 // judgeWait wants that no caller waits for longer than what it waits for can last, whatever the clock did.
-func (h *harness) judgeWait(err error) {
+func (h *harness) judgeWait(o op, err error) {
 	wait, isWait := errors.AsType[*otp.RetryAfterError](err)
 	if !isWait {
 		return
 	}
+	quota := otp.ClockProbation
+	if r, _ := h.record(h.accounts[o.Account]); len(r.Quota.Issues) > 0 {
+		latest := slices.MaxFunc(r.Quota.Issues, func(a, b otp.Issue) int { return a.At.Compare(b.At) })
+		quota = max(quota, 24*time.Hour-h.now().Sub(latest.At))
+	}
 	longest := map[error]time.Duration{
-		otp.ErrPINHeldBack: max(limits().Guard.Unanswered, otp.ClockProbation), otp.ErrBusy: otp.MaxLease,
+		otp.ErrPINHeldBack: max(limits().Guard.Unanswered, otp.ClockProbation), otp.ErrBusy: otp.MaxLease, otp.ErrQuota: quota,
 	}
 	if bound := longest[otp.CauseOf(err)]; bound > 0 && wait.For > bound+time.Second {
 		h.fault("a wait of %v for %v", wait.For, wait.Cause)
@@ -123,6 +140,23 @@ func (h *harness) expectStamps(o op) {
 	}
 	if isAhead {
 		h.fault("a call was refused, and left stamps of the future: %+v", r)
+	}
+}
+
+// expectReread wants that an answer which was read again moves on only the step that it belongs to, and that the state before it is kept.
+func (h *harness) expectReread(o op, before otp.Record, done otp.Reread) {
+	if done.Applied == 0 {
+		return
+	}
+	step := before.Step
+	if before.Device != nil && before.Device.Fallback != nil {
+		step = before.Device.Fallback.Step
+	}
+	if !slices.ContainsFunc(before.Unread, func(answer otp.UnreadAnswer) bool { return answer.Step == step }) {
+		h.fault("an answer to an earlier step was applied: %+v", before)
+	}
+	if r, _ := h.record(h.accounts[o.Account]); r.Device == nil || r.Device.Fallback == nil {
+		h.fault("an answer was read again, and the state before it is not kept: %+v", r)
 	}
 }
 

@@ -33,6 +33,7 @@ type process struct {
 	stopped      chan struct{}          // closed when it falls asleep
 	woken        chan struct{}          // to be closed to wake it
 	leased       int                    // the moment of its last lease
+	hasLeased    bool                   // during this verb
 	answers      map[otp.Account]*event // what inWebo has told it and it has not stored
 }
 
@@ -61,7 +62,7 @@ func limits() otp.Limits {
 func (p *process) plan(troubles []trouble) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.troubles, p.counted, p.hasSlept, p.isLost, p.couldNotRead = troubles, map[faultSite]int{}, false, false, false
+	p.troubles, p.counted, p.hasSlept, p.isLost, p.couldNotRead, p.hasLeased = troubles, map[faultSite]int{}, false, false, false, false
 	p.replaced, p.removed = map[otp.Account]bool{}, map[otp.Account]bool{}
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 	return p.stopped

@@ -23,6 +23,14 @@ var budgeted = flag.String("within", "", "search within this budget, in JSON")
 // only names the faults that TestSearch tries, with underscores for blanks.
 var only = flag.String("faults", "", "search with these faults alone, as lost_answer, separated by commas; empty: with all")
 
+// verbsTried names the verbs that TestSearch tries, with underscores for blanks.
+var verbsTried = flag.String("verbs", "", "search with these verbs alone, as clear_quota, separated by commas; empty: with all")
+
+// isNamed reports whether a flag names what has that name, or names nothing.
+func isNamed(names, name string) bool {
+	return names == "" || slices.Contains(strings.Split(names, ","), strings.ReplaceAll(name, " ", "_"))
+}
+
 // search tries every history within a budget, breadth first: the first fault that it finds has the shortest history.
 type search struct {
 	envs  []*env

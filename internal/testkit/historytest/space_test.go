@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
@@ -69,7 +68,7 @@ func (s state) branches() (all []branch) {
 func everyTrouble() (all [][]trouble) {
 	last := map[faultSite]int{exchanges: 6, reads: 6, writes: 8, steps: 40}
 	for _, f := range faults {
-		if f.only != "" || *only != "" && !slices.Contains(strings.Split(*only, ","), strings.ReplaceAll(f.name, " ", "_")) {
+		if f.only != "" || !isNamed(*only, f.name) {
 			continue
 		}
 		forms := []inwebosim.Form{""}
@@ -107,6 +106,7 @@ var (
 		{Verb: "reread"},
 		{Verb: "has PIN", Account: 1},
 		{Verb: "forget disabled"},
+		{Verb: "forget transferred", Other: true},
 		{Verb: "clear quota"},
 		{Verb: "restart"},
 	}
@@ -135,7 +135,7 @@ func (s state) possible() (all []op) {
 			if s.asleep[0] && !v.isIdle {
 				o.Process = 1
 			}
-			if s.asleep[o.Process] && !v.isIdle || v.byOperator && (s.asleep[0] || s.asleep[1]) {
+			if !isNamed(*verbsTried, o.Verb) || s.asleep[o.Process] && !v.isIdle || v.byOperator && (s.asleep[0] || s.asleep[1]) {
 				continue
 			}
 			all = append(all, o)
