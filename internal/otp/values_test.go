@@ -482,3 +482,26 @@ func TestJittered(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswersThatCompleteAnEnrollment: it is the answer to the ms finalize of an activation, at the record's step.
+func TestAnswersThatCompleteAnEnrollment(t *testing.T) {
+	t.Parallel()
+	activated := &Enrollment{Phase: PhaseActivated}
+	for name, tc := range map[string]struct {
+		exchange   inwebo.Exchange
+		step       uint64
+		enrollment *Enrollment
+		want       bool
+	}{
+		"its answer":       {inwebo.ExchangeMSFinalize, 3, activated, true},
+		"another exchange": {inwebo.ExchangeOTPFinalize, 3, activated, false},
+		"another step":     {inwebo.ExchangeMSFinalize, 2, activated, false},
+		"no enrollment":    {inwebo.ExchangeMSFinalize, 3, nil, false},
+		"not activated":    {inwebo.ExchangeMSFinalize, 3, &Enrollment{Phase: PhaseEnrolling}, false},
+	} {
+		r := Record{Step: 3, Enrollment: tc.enrollment}
+		if got := r.isCompletedBy(UnreadAnswer{Exchange: tc.exchange, Step: tc.step}); got != tc.want {
+			t.Errorf("%s: it completes the enrollment: %v, want %v", name, got, tc.want)
+		}
+	}
+}
