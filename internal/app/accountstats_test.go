@@ -118,7 +118,7 @@ func TestCountAccountsWhenStoreIsSilent(t *testing.T) {
 			defer close(done)
 			a.collectAccountStats(ctx)
 		}()
-		time.Sleep(3*statsInterval + storeTimeout)
+		time.Sleep(3*statsInterval + storeTimeout/2) // during the fourth count
 		if n := store.lists.Load(); n != 4 {
 			t.Errorf("%d counts were begun, want 4", n)
 		}
