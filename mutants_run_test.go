@@ -67,10 +67,11 @@ const (
 
 var resultNames = []string{"lives", "found", "uncompilable", "hangs"}
 
-// fakeGo makes a folder with a command that gremlins runs instead of go, and returns it. It differs from go in three ways. It compiles few
-// mutants, since addSwitches has compiled the others before, and of those the changed package alone. It reports a mutant that does not
-// compile, which gremlins takes for one that is found. And it reports every line as covered: to gremlins no condition of a case is.
-func fakeGo(t *testing.T, pkg string) (folder string) {
+// fakeGo makes a folder with a command that gremlins runs instead of go, and returns it with a copy of the tree. It differs from go in three
+// ways. It compiles few mutants, since addSwitches has compiled the others before, and of those the changed package alone. It reports a
+// mutant that does not compile, which gremlins takes for one that is found. And it reports every line as covered: to gremlins no condition
+// of a case is.
+func fakeGo(t *testing.T, pkg string) (folder, tree string) {
 	t.Helper()
 	b := newBuilt(t)
 	packages, err := b.packages("./" + pkg)
@@ -125,7 +126,7 @@ esac
 	if err := os.WriteFile(filepath.Join(folder, "go"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return folder
+	return folder, p.Original
 }
 
 // TestOneMutant tries the mutant in the working directory, a package of a copy of the tree that gremlins has made, and ends the process with

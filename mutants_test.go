@@ -116,7 +116,9 @@ func mutate(t *testing.T, pkg string) (killed, lived int, survivors map[mutant][
 	// TestOneMutant gives up a mutant that makes a test wait, not gremlins, which would leave the test running.
 	gremlins := exec.Command(strings.TrimSpace(string(path)), "unleash", "./"+pkg,
 		"--workers=2", "--invert-logical", "--timeout-coefficient=1200", "--output="+report)
-	gremlins.Env = append(os.Environ(), "PATH="+fakeGo(t, pkg)+":"+os.Getenv("PATH"))
+	folder, tree := fakeGo(t, pkg)
+	gremlins.Dir = tree // gremlins reads each file when it changes it, and this tree may be edited meanwhile
+	gremlins.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"))
 	gremlins.Stdout, gremlins.Stderr = os.Stdout, os.Stderr // each mutant when it was tried
 	if err := gremlins.Run(); err != nil {
 		t.Fatal(err)
