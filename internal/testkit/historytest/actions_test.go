@@ -147,6 +147,9 @@ func (h *harness) importDevice(p *process, o op) {
 	before, _ := h.record(h.accounts[o.Account])
 	h.hasOther(o)
 	err := p.service.Import(h.on(o), h.ask(o), found)
+	if p.slept() { // the file may be an old one by now
+		h.mayLag()
+	}
 	if err == nil && before.Device != nil && !p.slept() {
 		h.fault("an import has replaced a device")
 	}
