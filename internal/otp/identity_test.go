@@ -205,7 +205,7 @@ func TestADeletedRowTakesNoDeviceBack(t *testing.T) {
 		t.Errorf("told %v", err)
 	}
 	m.account = "alice"
-	if r := m.record(t); r.Device != nil || len(r.Quota.Issues) != 1 {
+	if r := m.record(t); r.Device != nil || r.Doubt != nil || len(r.Quota.Issues) != 1 {
 		t.Errorf("the deleted record is %+v", r)
 	}
 	m.account = "bob"

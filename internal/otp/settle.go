@@ -194,7 +194,7 @@ func (p *settlement) applied() (next Record, callerErr error) {
 		base = c.record.recreated(now)
 	}
 	if p.deviceTaken {
-		base.Device, base.Enrollment, o.change = nil, nil, displaced{}
+		base.Device, base.Enrollment, base.Doubt, o.change = nil, nil, nil, displaced{}
 	}
 	next, superseded := base.applyOutcome(params, o, now)
 	if wasDeleted { // other conversations may have moved the device on before the record was deleted
