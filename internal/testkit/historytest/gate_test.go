@@ -82,7 +82,9 @@ func (p *process) Fetch(ctx context.Context, account otp.Account) (otp.Row, time
 	return row, p.h.now(), err
 }
 
-// Update is as otp.Store says, with the time of the history's clock. Faults come before the snapshot and with the write.
+// Update is as otp.Store says, with the time of the history's clock. Faults come before the snapshot and with the write. It does not return
+// early from a write that has failed while other processes ask for a lease: in a store, the write fails after the early return, and no other
+// process has a lease before that.
 func (p *process) Update(
 	ctx context.Context, account otp.Account, key string, decide func(otp.Snapshot) otp.Decision,
 ) (otp.Decision, error) {
@@ -94,7 +96,7 @@ func (p *process) Update(
 		}, func() {})
 	}
 	d, err := otp.UpdateInSteps(ctx, read, p, decide)
-	if p.h.Late {
+	if p.h.Late || err != nil && p.isCrowded {
 		return d, err
 	}
 	return storetest.ReturnEarly(d, err)

@@ -99,6 +99,11 @@ func (h *harness) anyEnrolls() bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(h.asleep)), mayLease) && slices.ContainsFunc(h.Ops, func(o op) bool { return o.Verb == "enroll" || o.Verb == "import" })
 }
 
+// anyEnables reports whether a process that sleeps may enable the account.
+func (h *harness) anyEnables() bool {
+	return h.anySleeps() && slices.ContainsFunc(h.Ops, func(o op) bool { return o.Verb == "enable" })
+}
+
 func (h *harness) note(what map[otp.Account]bool, o op, is bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -116,6 +121,7 @@ func (h *harness) judgeWait(o op, err error) {
 		latest := slices.MaxFunc(r.Quota.Issues, func(a, b otp.Issue) int { return a.At.Compare(b.At) })
 		quota = max(quota, 24*time.Hour-h.now().Sub(latest.At))
 	}
+	quota += otp.MaxLease // an OTP that is under way has the latest time at which inWebo may count it
 	longest := map[error]time.Duration{
 		otp.ErrPINHeldBack: max(limits().Guard.Unanswered, otp.ClockProbation), otp.ErrBusy: otp.MaxLease, otp.ErrQuota: quota,
 	}

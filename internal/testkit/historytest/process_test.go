@@ -34,6 +34,7 @@ type process struct {
 	woken        chan struct{}          // to be closed to wake it
 	leased       int                    // the moment of its last lease
 	hasLeased    bool                   // during this verb
+	isCrowded    bool                   // during this verb, other processes may ask for a lease at the same time
 	answers      map[otp.Account]*event // what inWebo has told it and it has not stored
 }
 
@@ -44,7 +45,7 @@ func newProcess(h *harness) *process {
 	settings := limits()
 	settings.Now = h.processNow
 	p.service = otp.New(seal.New(p, keyring), p, settings, nil)
-	p.plan(nil)
+	p.plan(op{})
 	return p
 }
 
@@ -59,10 +60,11 @@ func limits() otp.Limits {
 
 // plan sets what goes wrong during the next verb, and returns the channel that is closed when the process falls asleep in it. The
 // process must not be asleep.
-func (p *process) plan(troubles []trouble) (stopped chan struct{}) {
+func (p *process) plan(o op) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.troubles, p.counted, p.hasSlept, p.isLost, p.couldNotRead, p.hasLeased = troubles, map[faultSite]int{}, false, false, false, false
+	p.troubles, p.counted, p.hasSlept, p.isLost, p.couldNotRead, p.hasLeased = o.Troubles, map[faultSite]int{}, false, false, false, false
+	p.isCrowded = o.Crowd != nil
 	p.replaced, p.removed = map[otp.Account]bool{}, map[otp.Account]bool{}
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 	return p.stopped

@@ -120,7 +120,7 @@ func (h *harness) happen(o op) {
 		v.run(h, p, o)
 		return
 	}
-	stopped := p.plan(o.Troubles)
+	stopped := p.plan(o)
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
