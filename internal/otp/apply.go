@@ -188,6 +188,7 @@ func (r Record) advance(p settleParams, o outcome, leaseRevision uint64, now tim
 		}
 		if r = next; o.change.isStep() {
 			r.Step, r.MovedBy = max(r.Step, p.written.Step)+1, max(r.MovedBy, leaseRevision)
+			r = r.withKeptAnswersOutdated()
 		}
 	}
 	switch {

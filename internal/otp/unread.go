@@ -3,6 +3,7 @@ package otp
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -68,7 +69,7 @@ type Fallback struct {
 	State ratchet.State
 	// Before reports that this state, and not the device's own, is the state before the answer.
 	Before bool
-	Step   uint64 // of the record, before the answer
+	Step   uint64 // of the record, before the answer; noStep when an answer to a later proof has moved the device
 }
 
 // confirmed returns r after inWebo accepted a proof of the device's state: unread answers and another state are not needed any more.
@@ -78,6 +79,20 @@ func (r Record) confirmed() Record {
 		device := *r.Device
 		device.Fallback, device.Unconfirmed = nil, false
 		r.Device = &device
+	}
+	return r
+}
+
+// noStep is the Step of a Fallback whose device has moved on since: no kept answer fits.
+const noStep = math.MaxUint64
+
+// withKeptAnswersOutdated returns r, whose device has just made a step, so that no kept answer is applied to the state before the step in
+// its place.
+func (r Record) withKeptAnswersOutdated() Record {
+	if r.Device != nil && r.Device.Fallback != nil {
+		device, other := *r.Device, *r.Device.Fallback
+		other.Step = noStep
+		device.Fallback, r.Device = &other, &device
 	}
 	return r
 }
