@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/inwebosim"
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // While the database can only be read, as a standby's or one that was set so, calls are refused before inWebo hears of
@@ -35,6 +36,10 @@ func TestADatabaseThatCanOnlyBeRead(t *testing.T) {
 	for _, p := range processes {
 		until(t, "the store is written again", func() bool { return w.verifies(account, w.ask(p, account)) })
 	}
+	until(t, "the test reads the store again", func() bool {
+		_, err := w.core.OTP.Status(t.Context(), otp.Account(account))
+		return err == nil
+	})
 	if status := w.status(account); status.InDoubt {
 		t.Error("the device is in doubt")
 	}
