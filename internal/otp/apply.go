@@ -172,10 +172,10 @@ func (r Record) applyOutcome(p settleParams, o outcome, now time.Time) (_ Record
 	return r, superseded
 }
 
-// mayConcern reports whether an answer to the conversation may be about the device of r. An activation gives other keys to every
-// device that has its serial.
+// mayConcern reports whether an answer to the conversation may be about the device of r. inWebo has one set of keys for a serial, however
+// often that device was imported or enrolled here.
 func (p settleParams) mayConcern(r Record) bool {
-	return r.Device != nil && (sameDevice(r.Device, p.written.Device) || p.enrolls && r.Serial == p.written.Serial)
+	return r.Device != nil && r.Serial == p.written.Serial
 }
 
 // advance returns r with what the outcome changes of the device, and of the doubt about it. It reports superseded, and changes

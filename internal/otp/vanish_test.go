@@ -49,9 +49,12 @@ func interferences() []interference {
 		}, otp.ErrSuperseded, false, false},
 		{"replaced by another device", func(t *testing.T, d *device, _ otp.Row) {
 			d.changeRecord(t, func(r *otp.Record) {
-				r.Lease, r.Device.Origin, r.Device.State.Keys.K1 = nil, "another", r.Device.State.Keys.K0
+				r.Serial, r.Lease, r.Device.Origin, r.Device.State.Keys.K1 = "another/_/device", nil, "another", r.Device.State.Keys.K0
 			})
 		}, otp.ErrSuperseded, false, false},
+		{"replaced by the same device of another import", func(t *testing.T, d *device, _ otp.Row) {
+			d.changeRecord(t, func(r *otp.Record) { r.Lease, r.Device.Origin = nil, "another" })
+		}, otp.ErrSuperseded, false, true},
 		{"without its device", func(t *testing.T, d *device, _ otp.Row) {
 			d.changeRecord(t, func(r *otp.Record) { r.Device = nil })
 		}, otp.ErrSuperseded, false, false},

@@ -23,3 +23,21 @@ func TestRereadAfterALaterStep(t *testing.T) {
 		},
 	})
 }
+
+// The row that a conversation has leased is replaced by one of an earlier import of the same device: what inWebo accepts meanwhile must put
+// that device in doubt.
+func TestRestoredRowOfAnEarlierImport(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, stores[0])
+	defer e.close()
+	e.mustHappen(t, history{
+		Lost: inwebosim.LostFinalizeLenient, Ratchet: inwebosim.RatchetK1, SecondRound: inwebosim.SecondRoundEveryOther,
+		Enrolls: true, Processes: 2,
+		Ops: []op{
+			{Verb: "delete row"},
+			{Verb: "import"},
+			{Verb: "otp", Troubles: []trouble{{Fault: sleep, At: 8}}},
+			{Verb: "restore row", Number: 3},
+		},
+	})
+}
