@@ -214,6 +214,47 @@ func TestADeletedRowTakesNoDeviceBack(t *testing.T) {
 	}
 }
 
+// inTheWay is a store that calls back, once, after a device was refused to an account because another account has it.
+type inTheWay struct {
+	otp.Store
+	once sync.Once
+	then func()
+}
+
+func (s *inTheWay) Create(ctx context.Context, w otp.Write) error {
+	err := s.Store.Create(ctx, w)
+	if errors.Is(err, otp.ErrDeviceTaken) {
+		s.once.Do(s.then)
+	}
+	return err
+}
+
+// While a settle finds that another account has the device, that account forgets it, and the first account imports it again: the next try
+// keeps the device.
+func TestALateAnswerTakesNoImportedDeviceAway(t *testing.T) {
+	t.Parallel()
+	m := newMoving(t)
+	must(t, m.service.Import(t.Context(), m.as("alice"), m.found))
+	others := otp.New(m.memory, nil, limits(), nil)
+	client := &afterFinalize{Inwebo: wire(t, m.sim.ProtocolURL(), time.Minute), then: func() {
+		m.memory.Delete("alice")
+		must(t, others.Import(t.Context(), m.as("bob"), m.found))
+	}}
+	store := &inTheWay{Store: m.memory, then: func() {
+		must(t, others.Forget(t.Context(), m.as("bob")))
+		must(t, others.Import(t.Context(), m.as("alice"), m.found))
+	}}
+	service := otp.New(store, client, limits(), nil)
+	defer drained(t, service)
+	if _, err := service.IssueOTP(t.Context(), m.as("alice"), rightPIN); otp.CauseOf(err) != otp.ErrSuperseded {
+		t.Errorf("told %v", err)
+	}
+	m.account = "alice"
+	if r := m.record(t); r.Device == nil || r.Doubt == nil {
+		t.Errorf("the record is %+v", r)
+	}
+}
+
 // A success or an unlock in the account that has the device ends what was counted, also for an account that had it before and
 // gets it back.
 func TestADeviceThatComesBackBringsTheNewestCounts(t *testing.T) {

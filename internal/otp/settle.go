@@ -232,6 +232,7 @@ func (p *settlement) refetch(until time.Time) {
 	}
 	p.base = found
 	p.baseBody = p.conversation.fetchedBody // which fetch has set
+	p.deviceTaken = false                   // another account may have forgotten the device since
 	if found.Revision < p.triedRevision {
 		p.writeID = p.conversation.nextWriteID()
 	}
