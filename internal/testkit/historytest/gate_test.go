@@ -54,23 +54,31 @@ func (p *process) put(ctx context.Context, w otp.Write, verb func(context.Contex
 
 // written notes a lease, and an outcome with which an answer of inWebo became durable.
 func (p *process) written(w otp.Write) {
-	moment := p.h.moment()
+	// The device stays with an account that has it by now.
+	if p.noted(w, p.h.moment()) && !p.h.isWithAnother(w.Row.Account) {
+		p.h.moved(w.Row.Account)
+	}
+}
+
+// noted is written, but for what follows from the deletion of a row. It reports whether an accepted answer was stored whose row had been
+// deleted.
+func (p *process) noted(w otp.Write, moment int) (wasRemoved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.AuditEntry.Stage == otp.StageAttempt {
 		p.leased, p.hasLeased = moment, true
-		return
+		return false
 	}
-	if e := p.answers[w.Row.Account]; e != nil {
-		delete(p.answers, w.Row.Account)
-		p.h.settled(e, moment)
-		if e.isAccepted && p.replaced[w.Row.Account] {
-			p.h.endSilence(w.Row.Account)
-		}
-		if e.isAccepted && p.removed[w.Row.Account] {
-			p.h.moved(w.Row.Account)
-		}
+	e := p.answers[w.Row.Account]
+	if e == nil {
+		return false
 	}
+	delete(p.answers, w.Row.Account)
+	p.h.settled(e, moment)
+	if e.isAccepted && p.replaced[w.Row.Account] {
+		p.h.endSilence(w.Row.Account)
+	}
+	return e.isAccepted && p.removed[w.Row.Account]
 }
 
 // Fetch is as otp.Store says, with the time of the history's clock.

@@ -90,6 +90,17 @@ func (h *harness) hasOther(o op) {
 	}
 }
 
+// isWithAnother reports whether the other account has the device with the account's serial, or an enrollment of it under way.
+func (h *harness) isWithAnother(account otp.Account) bool {
+	first, _ := h.record(h.accounts[0])
+	second, _ := h.record(h.accounts[1])
+	other := first
+	if account == h.accounts[0] {
+		other = second
+	}
+	return first.Serial == second.Serial && (other.Device != nil || other.Enrollment != nil)
+}
+
 // anyEnrolls reports whether a process that sleeps may make a device for the account. One whose lease is in the record may not: what is
 // done after the end of that lease comes later.
 func (h *harness) anyEnrolls() bool {

@@ -41,3 +41,21 @@ func TestRestoredRowOfAnEarlierImport(t *testing.T) {
 		},
 	})
 }
+
+// The row of an account is deleted during a conversation, and another account imports the device: the answer brings no device back.
+func TestDeletedRowWhoseDeviceIsElsewhere(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, stores[0])
+	defer e.close()
+	e.mustHappen(t, history{
+		Lost: inwebosim.LostFinalizeLenient, Ratchet: inwebosim.RatchetK1, SecondRound: inwebosim.SecondRoundNever, ChecksPIN: true,
+		Processes: 2,
+		Ops: []op{
+			{Verb: "otp", Troubles: []trouble{{Fault: sleep, At: 6}}},
+			{Verb: "delete row"},
+			{Verb: "import", Process: 1, Account: 1},
+			{Verb: "delete row"},
+			{Verb: "wake"},
+		},
+	})
+}
