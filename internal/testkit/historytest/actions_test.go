@@ -194,7 +194,7 @@ func (h *harness) forgetTransferred(p *process, o op) {
 
 func (h *harness) disable(p *process, o op) {
 	err := p.service.Disable(h.on(o), h.ask(o))
-	if err == nil && !p.slept() && !h.anyEnables() {
+	if err == nil && !p.slept() && !h.anyEnables(o) {
 		h.note(h.isDisabled, o, true)
 	}
 	h.judgeError(p, o, true, err)

@@ -110,9 +110,16 @@ func (h *harness) anyEnrolls() bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(h.asleep)), mayLease) && slices.ContainsFunc(h.Ops, func(o op) bool { return o.Verb == "enroll" || o.Verb == "import" })
 }
 
-// anyEnables reports whether a process that sleeps may enable the account.
-func (h *harness) anyEnables() bool {
-	return h.anySleeps() && slices.ContainsFunc(h.Ops, func(o op) bool { return o.Verb == "enable" })
+// anyEnables reports whether a process that sleeps may enable the account of the op.
+func (h *harness) anyEnables(o op) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p := range h.asleep {
+		if p.op.Verb == "enable" && p.op.Account == o.Account {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *harness) note(what map[otp.Account]bool, o op, is bool) {
@@ -120,6 +127,9 @@ func (h *harness) note(what map[otp.Account]bool, o op, is bool) {
 	defer h.mu.Unlock()
 	what[h.accounts[o.Account]] = is
 }
+
+// leaseMargin is by how much a lease outlasts the deadline of its conversation.
+const leaseMargin = 2 * time.Second
 
 // judgeWait wants that no caller waits for longer than what it waits for can last, whatever the clock did.
 func (h *harness) judgeWait(o op, err error) {
@@ -132,7 +142,7 @@ func (h *harness) judgeWait(o op, err error) {
 		latest := slices.MaxFunc(r.Quota.Issues, func(a, b otp.Issue) int { return a.At.Compare(b.At) })
 		quota = max(quota, 24*time.Hour-h.now().Sub(latest.At))
 	}
-	quota += otp.MaxLease // an OTP that is under way has the latest time at which inWebo may count it
+	quota += limits().Deadline + leaseMargin // an OTP that was under way had the latest time at which inWebo might count it
 	longest := map[error]time.Duration{
 		otp.ErrPINHeldBack: max(limits().Guard.Unanswered, otp.ClockProbation), otp.ErrBusy: otp.MaxLease, otp.ErrQuota: quota,
 	}

@@ -20,6 +20,7 @@ type process struct {
 	ended   chan struct{} // closed when nothing of a dead process goes on
 
 	mu       sync.Mutex
+	op       op        // under way, or the last one
 	troubles []trouble // of the verb under way
 	counted  map[faultSite]int
 	isDead   bool
@@ -64,7 +65,7 @@ func (p *process) plan(o op) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.troubles, p.counted, p.hasSlept, p.isLost, p.couldNotRead, p.hasLeased = o.Troubles, map[faultSite]int{}, false, false, false, false
-	p.isCrowded = o.Crowd != nil
+	p.op, p.isCrowded = o, o.Crowd != nil
 	p.replaced, p.removed = map[otp.Account]bool{}, map[otp.Account]bool{}
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 	return p.stopped
