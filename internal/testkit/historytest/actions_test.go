@@ -25,7 +25,7 @@ func (h *harness) issue(p *process, o op, isRight bool) error {
 	if p.dead() {
 		return errDead
 	}
-	if err == nil && isRight && !h.site.Verify(issued.OTP.Reveal()) && !p.lost() { // another conversation has moved the restored row on
+	if err == nil && isRight && !h.site.Verify(issued.OTP.Reveal()) && !p.isOvertaken() { // another conversation has moved the restored row on
 		h.fault("an OTP does not verify")
 	}
 	h.judgeError(p, o, isRight, err)

@@ -29,6 +29,7 @@ type process struct {
 	hasSlept     bool                   // during this verb
 	isAsleep     bool                   // until woken is closed
 	isLost       bool                   // a row was replaced while it slept: what it knows of guesses is lost
+	meetsLost    bool                   // when it fell asleep, one slept that was lost: they wake together
 	replaced     map[otp.Account]bool   // while it slept, by a row that knows of no conversation
 	removed      map[otp.Account]bool   // while it slept: the row, and the account was given no other device since
 	stopped      chan struct{}          // closed when it falls asleep
@@ -65,7 +66,7 @@ func (p *process) plan(o op) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.troubles, p.counted, p.hasSlept, p.isLost, p.couldNotRead, p.hasLeased = o.Troubles, map[faultSite]int{}, false, false, false, false
-	p.op, p.isCrowded = o, o.Crowd != nil
+	p.op, p.isCrowded, p.meetsLost = o, o.Crowd != nil, false
 	p.replaced, p.removed = map[otp.Account]bool{}, map[otp.Account]bool{}
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 	return p.stopped
@@ -155,6 +156,21 @@ func (p *process) lost() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.isLost
+}
+
+// isOvertaken reports whether another conversation may have moved the device in spite of the lease of the process: a row was replaced while
+// one of the two slept, so it knows of one of them alone.
+func (p *process) isOvertaken() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.isLost || p.meetsLost
+}
+
+// meetLost notes that the process wakes together with one that is lost.
+func (p *process) meetLost() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.meetsLost = true
 }
 
 // close ends a process in order, or waits for the end of a dead one.

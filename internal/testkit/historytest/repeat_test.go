@@ -66,7 +66,7 @@ func (h *harness) repeat(p *process, o op) {
 		h.fault("a call is told %q, and then %q", before.told, told)
 	}
 	given, isOTP := strings.CutPrefix(told, otpAnswer)
-	if isOTP && before.told == "" && !o.WrongPIN && !h.site.Verify(given) && !p.lost() { // another conversation has moved the restored row on
+	if isOTP && before.told == "" && !o.WrongPIN && !h.site.Verify(given) && !p.isOvertaken() { // another conversation has moved the restored row on
 		h.fault("the OTP of a call that may be repeated does not verify")
 	}
 }

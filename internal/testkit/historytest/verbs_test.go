@@ -1,6 +1,7 @@
 package historytest
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -146,8 +147,12 @@ func (h *harness) comeToRest(p *process, returned chan struct{}) {
 	time.Sleep(settleTime)
 	if !p.calm() {
 		h.mu.Lock()
+		others := maps.Clone(h.asleep)
 		h.asleep[p] = returned
 		h.mu.Unlock()
+		if slices.ContainsFunc(slices.Collect(maps.Keys(others)), (*process).lost) {
+			p.meetLost()
+		}
 		return
 	}
 	h.background.Wait()
