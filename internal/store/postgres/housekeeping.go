@@ -43,15 +43,18 @@ func (s *Store) ForgetAnswers(ctx context.Context, answerLife, keyLife time.Dura
 	})
 }
 
+// forgetLines looks at a page of the lines that are not from the future, and deletes up to the last that is old, before the first that is
+// not. It reads the page once for each aggregate: a comparison of each line with each other one takes longer than all the rest.
+const forgetLines = `WITH now AS MATERIALIZED (SELECT ` + clock + ` AS now, ` + clock + ` - $1 AS before),
+	past AS MATERIALIZED (SELECT id, at < (SELECT before FROM now) AS old FROM audit WHERE at <= (SELECT now FROM now) ORDER BY id LIMIT $2)
+	DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT max(id) FROM past
+		WHERE old AND id < coalesce((SELECT min(id) FROM past WHERE NOT old), 9223372036854775807))
+		ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)`
+
 // ForgetLines deletes the oldest lines of the audit log, as far as they are older than age, as storequeue.InSteps says. A line from
 // the future, written when the clock was wrong, goes with the first line behind it that is old enough.
 func (s *Store) ForgetLines(ctx context.Context, age time.Duration) error {
-	const forget = `WITH now AS MATERIALIZED (SELECT ` + clock + ` AS now, ` + clock + ` - $1 AS before),
-		past AS MATERIALIZED (SELECT id, at < (SELECT before FROM now) AS old FROM audit WHERE at <= (SELECT now FROM now) ORDER BY id LIMIT $2)
-		DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT max(id) FROM past
-			WHERE old AND NOT EXISTS (SELECT 1 FROM past young WHERE NOT young.old AND young.id < past.id))
-			ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)`
 	return storequeue.InSteps(ctx, func(ctx context.Context) (bool, error) {
-		return s.change(ctx, "forget old lines of the audit log", forget, age.Microseconds(), stepRows)
+		return s.change(ctx, "forget old lines of the audit log", forgetLines, age.Microseconds(), stepRows)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pimsd/pimsd/internal/secret"
+	"github.com/pimsd/pimsd/internal/store/postgres"
 )
 
 // One call removes all that is due, however much it is.
@@ -86,6 +87,40 @@ func TestLinesFromTheFuture(t *testing.T) {
 				t.Errorf("when the young lines are old, %d lines are left", left)
 			}
 		})
+	}
+}
+
+// The lines of a step are not each compared with all others, which would take longer than all the rest of the step.
+func TestForgetLinesReadsThePageOnce(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	open(t, url)
+	fill(t, url, 1500, -48*time.Hour)
+	conn, err := pgx.Connect(t.Context(), url.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	rows, _ := conn.Query(t.Context(), "EXPLAIN ANALYZE "+postgres.ForgetLinesStatement, time.Hour.Microseconds(), 1000)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	scans := 0
+	for _, line := range plan {
+		if !strings.Contains(line, "CTE Scan on past") {
+			continue
+		}
+		scans++
+		if !strings.Contains(line, "loops=1)") {
+			t.Errorf("the page is read again and again: %s", line)
+		}
+	}
+	if scans == 0 {
+		t.Errorf("the plan reads no page:\n%s", strings.Join(plan, "\n"))
+	}
+	if left := count(t, url, "SELECT count(*) FROM audit"); left != 500 {
+		t.Errorf("after a step, %d lines are left", left)
 	}
 }
 

@@ -1,0 +1,4 @@
+package postgres
+
+// ForgetLinesStatement is the statement of one step of ForgetLines.
+const ForgetLinesStatement = forgetLines
