@@ -232,8 +232,10 @@ func (a *App) StillStopping() {
 func (a *App) stop(why error) error {
 	a.stopping.Store(true)
 	a.logger.Info("stopping", zap.Error(why))
-	a.logManagerError(a.manager.Stopping("waiting for conversations with inWebo to end"))
-	if a.Core != nil {
+	if a.Core == nil {
+		a.logManagerError(a.manager.Stopping("in maintenance"))
+	} else {
+		a.logManagerError(a.manager.Stopping("waiting for conversations with inWebo to end"))
 		a.endConversations(why)
 	}
 	err := errors.Join(why, a.closers.all())
