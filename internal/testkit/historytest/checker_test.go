@@ -233,7 +233,7 @@ func (h *harness) judgeError(p *process, o op, isRight bool, err error) {
 	if err == nil || p.lost() { // what another conversation has changed in between, it could not see
 		return
 	}
-	h.judgeWait(o, err)
+	h.judgeWait(p, o, err)
 	h.judgeReason(err)
 	cause := otp.CauseOf(err)
 	h.mu.Lock()

@@ -131,8 +131,9 @@ func (h *harness) note(what map[otp.Account]bool, o op, is bool) {
 // leaseMargin is by how much a lease outlasts the deadline of its conversation.
 const leaseMargin = 2 * time.Second
 
-// judgeWait wants that no caller waits for longer than what it waits for can last, whatever the clock did.
-func (h *harness) judgeWait(o op, err error) {
+// judgeWait wants that no caller waits for longer than what it waits for can last, whatever the clock did. A process that
+// slept may have decided before it did.
+func (h *harness) judgeWait(p *process, o op, err error) {
 	wait, isWait := errors.AsType[*otp.RetryAfterError](err)
 	if !isWait {
 		return
@@ -146,7 +147,7 @@ func (h *harness) judgeWait(o op, err error) {
 	longest := map[error]time.Duration{
 		otp.ErrPINHeldBack: max(limits().Guard.Unanswered, otp.ClockProbation), otp.ErrBusy: otp.MaxLease, otp.ErrQuota: quota,
 	}
-	if bound := longest[otp.CauseOf(err)]; bound > 0 && wait.For > bound+time.Second {
+	if bound := longest[otp.CauseOf(err)]; bound > 0 && wait.For > bound+p.sleptFor()+time.Second {
 		h.fault("a wait of %v for %v", wait.For, wait.Cause)
 	}
 }

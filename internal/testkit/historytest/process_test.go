@@ -21,6 +21,7 @@ type process struct {
 
 	mu       sync.Mutex
 	op       op        // under way, or the last one
+	begun    time.Time // when that began, by the time of the processes
 	troubles []trouble // of the verb under way
 	counted  map[faultSite]int
 	isDead   bool
@@ -66,7 +67,7 @@ func (p *process) plan(o op) (stopped chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.troubles, p.counted, p.hasSlept, p.isLost, p.couldNotRead, p.hasLeased = o.Troubles, map[faultSite]int{}, false, false, false, false
-	p.op, p.isCrowded, p.meetsLost = o, o.Crowd != nil, false
+	p.op, p.begun, p.isCrowded, p.meetsLost = o, p.h.processNow(), o.Crowd != nil, false
 	p.replaced, p.removed = map[otp.Account]bool{}, map[otp.Account]bool{}
 	p.stopped, p.woken = make(chan struct{}), make(chan struct{})
 	return p.stopped
@@ -149,6 +150,16 @@ func (p *process) slept() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hasSlept
+}
+
+// sleptFor returns how long the verb under way has taken, if the process slept in it, and otherwise zero.
+func (p *process) sleptFor() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.hasSlept {
+		return 0
+	}
+	return p.h.processNow().Sub(p.begun)
 }
 
 // lost reports whether a row was replaced while the process slept in the verb under way.
