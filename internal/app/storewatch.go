@@ -33,8 +33,8 @@ type storeWatch struct {
 	unnoticed atomic.Pointer[error]            // the last result of CheckKeys, if it is ErrChangesUnnoticed
 
 	// Only run uses these.
-	logged [conditionNotes]bool
-	epoch  uint64 // the last epoch that was logged
+	logged      [conditionNotes]bool
+	loggedEpoch uint64
 }
 
 // conditionNotes is how many things of a condition are logged, each once.
@@ -42,7 +42,7 @@ const conditionNotes = 6
 
 func newStoreWatch(store Store, metrics *telemetry.Metrics, logger *zap.Logger) *storeWatch {
 	w := &storeWatch{store: store, logger: logger}
-	metrics.WatchEpoch(w.number)
+	metrics.WatchEpoch(w.epochNumber)
 	if w.embedded, _ = store.(conditioned); w.embedded != nil {
 		metrics.WatchEmbeddedStore(
 			func() uint64 { return w.current().ResponsesLost }, func() uint64 { return w.current().SettlesByScan },
@@ -90,10 +90,10 @@ func (w *storeWatch) checkEpoch(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	epoch, err := w.store.Epoch(ctx)
-	if err != nil || epoch.Number <= max(1, w.epoch) {
+	if err != nil || epoch.Number <= max(1, w.loggedEpoch) {
 		return
 	}
-	w.epoch = epoch.Number
+	w.loggedEpoch = epoch.Number
 	fields := []zap.Field{zap.Uint64("epoch", epoch.Number), zap.String("cause", epoch.Cause), zap.Time("since", epoch.Since)}
 	if epoch.Cause == sqlite.ActionOlder {
 		fields = append(fields, zap.String("advice", "an older store "+adviceOnOlder))
@@ -137,8 +137,8 @@ const adviceOnOlder = "leaves each account one guess of its PIN until inWebo acc
 	"disable accounts that were locked (pimsd account disable), revoke again the API keys that were revoked since (pimsd key list), and " +
 	"count the SMS activations since (pimsd account sms ACCOUNT --used N)"
 
-// number returns the doubt epoch of the store, for the metric.
-func (w *storeWatch) number(ctx context.Context) (int, error) {
+// epochNumber returns the doubt epoch of the store, for the metric.
+func (w *storeWatch) epochNumber(ctx context.Context) (int, error) {
 	epoch, err := w.store.Epoch(ctx)
 	return int(epoch.Number), err
 }

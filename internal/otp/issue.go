@@ -42,7 +42,8 @@ func (s *Service) IssueOTP(ctx context.Context, request Request, pin secret.Text
 		return Issued{}, err
 	}
 	defer s.finish(c)
-	ctx = trace.ContextWithSpan(ctx, c.span)                // on top, where it is looked for in every step
+	// Each exchange and each write looks for the span. As the topmost value of the context it is found at once.
+	ctx = trace.ContextWithSpan(ctx, c.span)
 	if err = s.acquireLease(ctx, c, forOTP{}); err != nil { // c may be another goroutine's now: see recoverLease
 		return Issued{}, err
 	}
