@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +32,11 @@ var mutantPlan = flag.String("mutant-plan", "", "a file that TestMutants writes:
 // mutantTimeout is how long all tests of a package may take.
 const mutantTimeout = 3 * time.Minute
 
+const (
+	mutantWorkers = 2 // so many mutants are tried at a time
+	mutantTests   = 4 // so many tests of each, because many of them wait
+)
+
 // A plan is how TestOneMutant tries a mutant of a package.
 type plan struct {
 	Package  string // relative to the tree
@@ -41,6 +47,7 @@ type plan struct {
 	Switches map[string]int // which MUTANT turns one on, by the names that switchName returns
 	Startup  time.Duration  // of the binary without a test
 	Tests    []measuredTest // the quickest first
+	Servers  []string       // the folders of PostgreSQL servers, one for each worker; none if the tests use no server
 	Memory   string         // a folder for temporary files; gremlins changes TMPDIR
 	Results  string         // a folder with a file for each mutant that was tried: its result, and the tests that had it
 }
@@ -89,6 +96,7 @@ func fakeGo(t *testing.T, pkg string) (folder, tree string) {
 	}
 	p.buildSwitches(t)
 	p.keepResults(t)
+	p.startServers(t)
 	p.measure(t)
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -217,6 +225,47 @@ func (p *plan) keepResults(t *testing.T) {
 	t.Logf("%d operators can be switched; results are in %s", len(p.Switches), p.Results)
 }
 
+// startServers starts a PostgreSQL server for each worker, if the tests use one: to start one for each run would take most of the time.
+func (p *plan) startServers(t *testing.T) {
+	t.Helper()
+	const support = "/internal/testkit/pgtest"
+	if !slices.ContainsFunc(p.Packages, func(b builtPackage) bool { return strings.HasSuffix(b.ImportPath, support) }) {
+		return
+	}
+	for range mutantWorkers {
+		server, err := pgtest.StartShared(p.Memory, p.template())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := server.Remove(); err != nil {
+				t.Error(err)
+			}
+		})
+		p.Servers = append(p.Servers, server.Dir())
+	}
+}
+
+func (p *plan) template() string { return filepath.Join(p.Memory, "cluster") }
+
+// takeServer waits for a server that no other process uses, and returns its folder, or "" if the tests need none.
+func (p *plan) takeServer() (folder string, release func(), err error) {
+	for len(p.Servers) > 0 {
+		for _, folder := range p.Servers {
+			lock, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+			if err != nil {
+				return "", nil, err
+			}
+			if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+				return folder, func() { _ = lock.Close() }, nil
+			}
+			_ = lock.Close() // another process has it
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return "", func() {}, nil
+}
+
 // measure runs each test of the package alone and without a mutant. An interrupted run goes on with what was measured.
 func (p *plan) measure(t *testing.T) {
 	t.Helper()
@@ -250,16 +299,28 @@ func (p *plan) measure(t *testing.T) {
 // measureTest returns how long the test takes, and which mutants it reaches.
 func (p *plan) measureTest(t *testing.T, name string) (took time.Duration, mutants []int) {
 	t.Helper()
-	reached := filepath.Join(t.TempDir(), "reached")
+	reached := filepath.Join(p.Memory, "reached")
+	err := os.WriteFile(reached, nil, 0o666)
+	if err == nil {
+		err = os.Chmod(reached, 0o666) // processes of the test can run as another user
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, release, err := p.takeServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
 	run := exec.Command(p.Binary, "-test.run=^"+name+"$", "-test.timeout="+mutantTimeout.String())
-	run.Dir, run.Env = filepath.Join(p.Original, p.Package), append(p.environment(), "MUTANTS_REACHED="+reached)
+	run.Dir, run.Env = filepath.Join(p.Original, p.Package), append(p.environment(server), "MUTANTS_REACHED="+reached)
 	began := time.Now()
 	if text, err := run.CombinedOutput(); err != nil {
 		t.Fatalf("%s fails without a mutant: %v\n%s", name, err, text)
 	}
 	took = time.Since(began)
 	text, err := os.ReadFile(reached)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		t.Fatal(err)
 	}
 	for number := range strings.FieldsSeq(string(text)) {
@@ -269,9 +330,9 @@ func (p *plan) measureTest(t *testing.T, name string) (took time.Duration, mutan
 	return took, mutants
 }
 
-// environment returns the variables of every run.
-func (p *plan) environment() []string {
-	return append(os.Environ(), pgtest.TemplateVariable+"="+p.Memory+"/cluster")
+// environment returns the variables of a run that uses the server in that folder.
+func (p *plan) environment(server string) []string {
+	return append(os.Environ(), pgtest.TemplateVariable+"="+p.template(), pgtest.SharedVariable+"="+server)
 }
 
 // try returns what becomes of the mutant in the tree, and keeps it.
@@ -291,7 +352,7 @@ func (p plan) try(root string) (result int) {
 	inFile, _, _ := strings.Cut(name, ":")
 	finders := filepath.Join(filepath.Dir(p.Results), inFile+".finders")
 	found, _ := os.ReadFile(finders) // there is none at first
-	p.preferTests(strings.Fields(string(found)))
+	finder := p.preferTests(string(found), name)
 	binary, number := p.Binary, p.Switches[name]
 	switch number {
 	case noMutant:
@@ -304,12 +365,11 @@ func (p plan) try(root string) (result int) {
 			result = mutantDoesNotCompile
 		}
 	}
-	var finder string
 	if result != mutantDoesNotCompile {
-		result, finder = p.runTests(binary, number)
+		result, finder = p.runTests(binary, number, finder)
 	}
 	if result == mutantIsFound {
-		err = os.WriteFile(finders, append(found, finder+"\n"...), 0o600)
+		err = appendLine(finders, finder+" "+name)
 	}
 	if err = errors.Join(err, os.WriteFile(file, []byte(resultNames[result]+" "+finder+"\n"), 0o600)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -317,12 +377,28 @@ func (p plan) try(root string) (result int) {
 	return result
 }
 
-// preferTests moves quick tests that have found other mutants of a file to the front, the last of them first.
-func (p *plan) preferTests(found []string) {
+// appendLine adds a line to a file that other processes may add to at the same time.
+func appendLine(name, line string) error {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(line + "\n")
+	return errors.Join(err, file.Close())
+}
+
+// preferTests moves quick tests that have found other mutants of a file to the front, the last of them first. It returns the test that found
+// the mutant of that name in an earlier version of the package or of its tests, or "".
+func (p *plan) preferTests(found, name string) (before string) {
 	const quick = 2 * time.Second
 	place := map[string]int{} // from the end; 0 for any other
-	for i, name := range found {
-		place[strings.Trim(name, "^$")] = -i - 1
+	for line := range strings.Lines(found) {
+		finder, mutant, _ := strings.Cut(strings.TrimSpace(line), " ")
+		finder = strings.Trim(finder, "^$")
+		place[finder] = -len(place) - 1
+		if mutant == name {
+			before = finder
+		}
 	}
 	slices.SortStableFunc(p.Tests, func(a, b measuredTest) int {
 		if a.Took > quick || b.Took > quick {
@@ -330,16 +406,29 @@ func (p *plan) preferTests(found []string) {
 		}
 		return cmp.Compare(place[a.Name], place[b.Name])
 	})
+	return before
+}
+
+// reaches reports whether the test may have reached the mutant of that number.
+func (m measuredTest) reaches(number int) bool {
+	return number == noSwitch || slices.Contains(m.Reached, number)
 }
 
 // runTests tries the mutant of that number, or that of a binary without switches, and returns the test that decided, or those that hang. Tests
-// that do not reach a switch are not run, and the slowest last.
-func (p plan) runTests(binary string, number int) (result int, finder string) {
-	atOnce := 200 * time.Millisecond // the time of tests that are run together
+// that do not reach a switch are not run, the test that is named first, if any, is run first, and the slowest last.
+func (p plan) runTests(binary string, number int, first string) (result int, finder string) {
+	atOnce := 400 * time.Millisecond // the time of tests that are run together
 	var names []string
 	var took time.Duration
+	for _, test := range p.Tests {
+		if test.Name == first && test.reaches(number) {
+			if result, finder = p.run(binary, number, test.Took, "^"+first+"$"); result != mutantLives {
+				return result, finder
+			}
+		}
+	}
 	for i, test := range p.Tests {
-		if number == noSwitch || slices.Contains(test.Reached, number) {
+		if test.Name != first && test.reaches(number) {
 			names, took = append(names, test.Name), took+test.Took
 		}
 		if len(names) > 0 && (took > atOnce || i == len(p.Tests)-1) {
@@ -385,8 +474,15 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	_ = os.Chmod(folder, 0o711)
-	run := exec.Command(binary, "-test.run="+tests, "-test.failfast", "-test.timeout="+timeout.String())
-	run.Env = append(p.environment(), fmt.Sprint("MUTANT=", number), "TMPDIR="+folder)
+	server, release, err := p.takeServer()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return mutantDoesNotCompile, ""
+	}
+	defer release()
+	parallel := fmt.Sprint("-test.parallel=", mutantTests)
+	run := exec.Command(binary, "-test.run="+tests, "-test.failfast", parallel, "-test.timeout="+timeout.String())
+	run.Env = append(p.environment(server), fmt.Sprint("MUTANT=", number), "TMPDIR="+folder)
 	output, err := run.StdoutPipe()
 	if err == nil {
 		run.Stderr = run.Stdout

@@ -15,13 +15,16 @@ import (
 )
 
 // switches rewrites a package so that it has all mutants of its operators, of which the environment variable MUTANT turns one on. To
-// compile that once is much quicker than to compile each mutant. Operators in constants and of texts are left as they are.
+// compile that once is much quicker than to compile each mutant. Operators of texts are left as they are, and those of constants where
+// the language or a test needs a constant.
 type switches struct {
-	positions *token.FileSet
-	types     map[ast.Expr]types.TypeAndValue
-	numbers   map[string]int // of the mutants, by the name that switchName returns
-	text      []byte         // of the file that is being rewritten
-	edits     []edit         // of it
+	positions  *token.FileSet
+	info       *types.Info
+	declared   map[types.Object]ast.Expr // of which expressions constants are declared
+	numbers    map[string]int            // of the mutants, by the name that switchName returns
+	incomplete map[string]bool           // mutants that the rewritten package does not have everywhere
+	text       []byte                    // of the file that is being rewritten
+	edits      []edit                    // of it
 }
 
 // An edit replaces a part of a text.
@@ -61,7 +64,12 @@ func switchName(file string, place token.Position, other token.Token) string {
 // addSwitches rewrites the files of a package of the tree, which are named relative to it. packages are those that it imports, and others.
 // It returns the numbers of the mutants by their names.
 func addSwitches(tree, pkg string, files []string, packages []builtPackage) (map[string]int, error) {
-	s := &switches{positions: token.NewFileSet(), types: map[ast.Expr]types.TypeAndValue{}, numbers: map[string]int{}}
+	s := &switches{
+		positions: token.NewFileSet(), declared: map[types.Object]ast.Expr{}, numbers: map[string]int{}, incomplete: map[string]bool{},
+		info: &types.Info{
+			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
+		},
+	}
 	var parsed []*ast.File
 	for _, name := range files {
 		file, err := parser.ParseFile(s.positions, filepath.Join(tree, name), nil, parser.SkipObjectResolution)
@@ -77,13 +85,22 @@ func addSwitches(tree, pkg string, files []string, packages []builtPackage) (map
 		}
 		return os.Open(packages[i].Export)
 	})}
-	if _, err := config.Check(pkg, s.positions, parsed, &types.Info{Types: s.types}); err != nil {
+	if _, err := config.Check(pkg, s.positions, parsed, s.info); err != nil {
+		return nil, err
+	}
+	for _, file := range parsed {
+		s.findConstants(file)
+	}
+	if err := s.keepTested(filepath.Join(tree, pkg)); err != nil {
 		return nil, err
 	}
 	for i, file := range parsed {
 		if err := s.rewriteFile(filepath.Join(tree, files[i]), file); err != nil {
 			return nil, err
 		}
+	}
+	for name := range s.incomplete {
+		delete(s.numbers, name)
 	}
 	helpers := strings.Replace(switchHelpers, "PACKAGE", parsed[0].Name.Name, 1)
 	return s.numbers, os.WriteFile(filepath.Join(tree, pkg, "mutants.go"), []byte(helpers), 0o600)
@@ -107,7 +124,23 @@ func (s *switches) rewriteFile(name string, file *ast.File) (err error) {
 
 // rewrite adds the edits of a node and of those below it, in the order of the text where they are at the same place.
 func (s *switches) rewrite(n ast.Node) {
+	if e, ok := n.(ast.Expr); ok && s.info.Types[e].Value != nil {
+		s.dropTexts(e)
+		s.rewriteConstant(e)
+		return
+	}
 	switch n := n.(type) {
+	case *ast.GenDecl:
+		if n.Tok == token.CONST {
+			s.dropTexts(n)
+			return
+		}
+	case *ast.ArrayType:
+		if n.Len != nil {
+			s.keepConstant(n.Len)
+		}
+		s.rewrite(n.Elt)
+		return
 	case *ast.BinaryExpr:
 		if r, ok := rewritings[n.Op]; ok && s.has(n) {
 			var numbers []string
@@ -122,10 +155,7 @@ func (s *switches) rewrite(n ast.Node) {
 			s.edit(n.End(), n.End(), fill.Replace(r.after))
 			return
 		}
-		if n.Op == token.ADD && isText(s.types[n].Type) {
-			at := s.positions.Position(n.OpPos)
-			s.numbers[switchName(at.Filename, at, token.SUB)] = noMutant
-		}
+		s.dropText(n)
 	case *ast.IncDecStmt:
 		other, assign := token.DEC, "+="
 		if n.Tok == token.DEC {
@@ -144,9 +174,25 @@ func (s *switches) rewrite(n ast.Node) {
 	})
 }
 
+// dropTexts notes that texts have no difference, nor have those below the node.
+func (s *switches) dropTexts(n ast.Node) {
+	ast.Inspect(n, func(below ast.Node) bool {
+		if e, ok := below.(*ast.BinaryExpr); ok {
+			s.dropText(e)
+		}
+		return true
+	})
+}
+
+func (s *switches) dropText(e *ast.BinaryExpr) {
+	if e.Op == token.ADD && isText(s.info.Types[e].Type) {
+		s.numbers[s.nameOf(e.OpPos, token.SUB)] = noMutant
+	}
+}
+
 // has reports whether a function can do what the operator does: it is neither a part of a constant, nor one of texts, which have no other.
 func (s *switches) has(e *ast.BinaryExpr) bool {
-	of := s.types[e]
+	of := s.info.Types[e]
 	_, ok := of.Type.Underlying().(*types.Basic)
 	return of.Value == nil && ok && !isText(of.Type)
 }
@@ -156,10 +202,18 @@ func isText(of types.Type) bool {
 	return ok && basic.Info()&types.IsString != 0
 }
 
-func (s *switches) number(place token.Pos, other token.Token) int {
+func (s *switches) nameOf(place token.Pos, other token.Token) string {
 	at := s.positions.Position(place)
-	s.numbers[switchName(at.Filename, at, other)] = len(s.numbers) + 1
-	return len(s.numbers)
+	return switchName(at.Filename, at, other)
+}
+
+// number returns the number of a mutant, of which a constant can have more than one place.
+func (s *switches) number(place token.Pos, other token.Token) int {
+	name := s.nameOf(place, other)
+	if _, ok := s.numbers[name]; !ok {
+		s.numbers[name] = len(s.numbers) + 1
+	}
+	return s.numbers[name]
 }
 
 func (s *switches) edit(from, to token.Pos, text string) {
@@ -188,7 +242,7 @@ var (
 func mutant(number int) bool {
 	if mutantsFile != "" {
 		if _, known := mutantsKnown.Swap(number, true); !known {
-			file, err := os.OpenFile(mutantsFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+			file, err := os.OpenFile(mutantsFile, os.O_WRONLY|os.O_APPEND, 0)
 			if err != nil {
 				panic(err)
 			}
@@ -209,6 +263,8 @@ func mutantLSS[T cmp.Ordered](m int, a, b T) bool { if mutant(m) { return a <= b
 func mutantLEQ[T cmp.Ordered](m int, a, b T) bool { if mutant(m) { return a < b }; return a <= b }
 func mutantGTR[T cmp.Ordered](m int, a, b T) bool { if mutant(m) { return a >= b }; return a > b }
 func mutantGEQ[T cmp.Ordered](m int, a, b T) bool { if mutant(m) { return a > b }; return a >= b }
+
+func mutantConstant[T any](m int, a, b T) T { if mutant(m) { return b }; return a }
 
 func mutantLAND(m int, a bool, b func() bool) bool { if mutant(m) { return a || b() }; return a && b() }
 func mutantLOR(m int, a bool, b func() bool) bool { if mutant(m) { return a && b() }; return a || b() }

@@ -115,7 +115,7 @@ func mutate(t *testing.T, pkg string) (killed, lived int, survivors map[mutant][
 	}
 	// TestOneMutant gives up a mutant that makes a test wait, not gremlins, which would leave the test running.
 	gremlins := exec.Command(strings.TrimSpace(string(path)), "unleash", "./"+pkg,
-		"--workers=2", "--invert-logical", "--timeout-coefficient=1200", "--output="+report)
+		fmt.Sprint("--workers=", mutantWorkers), "--invert-logical", "--timeout-coefficient=1200", "--output="+report)
 	folder, tree := fakeGo(t, pkg)
 	gremlins.Dir = tree // gremlins reads each file when it changes it, and this tree may be edited meanwhile
 	gremlins.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"))

@@ -38,26 +38,23 @@ type Server struct {
 }
 
 // Main is a TestMain with a server: it starts one, lets use have it before the tests run, and stops it after them. The server can have twins.
+// With SharedVariable it uses the server that runs already.
 func Main(m *testing.M, use func(*Server)) (status int) {
-	server, err := start(testkit.MemoryDir(), func(s *Server) error {
-		if _, err := os.Stat(s.template()); err == nil {
-			return run(exec.Command("cp", "-a", s.template(), s.data()))
+	server, err := attach(os.Getenv(SharedVariable))
+	if errors.Is(err, errNotShared) {
+		if server, err = start(testkit.MemoryDir(), (*Server).copyTemplate); err == nil {
+			defer func() {
+				if err := server.Remove(); err != nil {
+					fmt.Fprintln(os.Stderr, "pgtest:", err)
+					status = 1
+				}
+			}()
 		}
-		if err := s.initialize(); err != nil {
-			return err
-		}
-		return run(exec.Command("cp", "-a", s.data(), s.template()))
-	})
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
 		return 1
 	}
-	defer func() {
-		if err := server.Remove(); err != nil {
-			fmt.Fprintln(os.Stderr, "pgtest:", err)
-			status = 1
-		}
-	}()
 	use(server)
 	return m.Run()
 }
