@@ -95,11 +95,35 @@ known is an error here as well.
 |---|---|---|
 `
 
+// issuerManual is what the manual says of a field of an issuer: its default, and what it is.
+type issuerManual struct{ preset, what string }
+
+func issuerManuals() map[string]issuerManual {
+	return map[string]issuerManual{
+		"name": {"required", "A name for logs and audit: 1 to 32 of `a-z`, `0-9` and `-`."},
+		"url":  {"required", "What the `iss` claim of its tokens says, to the letter."},
+		"jwks_url": {"required", "Where it publishes its keys (JWKS), `https://`; `http://` on loopback alone. Redirects are not followed. " +
+			"Certificates of keys (`x5c`, `x5t`, `x5u`) are not looked at. Signing keys that cannot be used are left out; the log and " +
+			"`pimsd check` name them. For tokens with an unknown `kid` the keys are fetched again, at most once in 3 seconds."},
+		"audiences": {"required", "A list: the `aud` claim of a token must name one of these. It keeps out tokens that are meant for others, " +
+			"ID tokens among them."},
+		"algorithms": {"`[RS256, PS256, ES256, EdDSA]`", "A list of what its tokens may be signed with: `RS`, `PS` or `ES` with `256`, `384` or " +
+			"`512`, and `EdDSA`."},
+		"typ":           {"`JWT`, `at+jwt` or none", "What the `typ` header of its access tokens says, when it sets one: `at+jwt` keeps ID tokens out."},
+		"account_claim": {"`sub`", "The claim that names the account, a text."},
+		"account_prefix": {"empty", "What comes before that in the account's name. It ends with a character that is neither letter nor digit, " +
+			"since `fleet-1` and a subject `0x` would name an account of `fleet-10`. Several issuers need different ones, none of which another " +
+			"begins with."},
+		"scopes": {"`[otp]`", "A list of what its tokens allow: `otp`, `enroll`, `unlock`."},
+	}
+}
+
 func issuersManual() string {
 	var b strings.Builder
 	b.WriteString(strings.ReplaceAll(issuersManualHead, "«««", "```"))
 	for _, field := range fieldsOf(new(authn.Issuer)) {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", field.name, field.preset, field.what)
+		manual := issuerManuals()[field.name]
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", field.name, manual.preset, manual.what)
 	}
 	return strings.NewReplacer("«", "`", "»", "`").Replace(b.String())
 }
@@ -146,7 +170,7 @@ func issuersSchema() jsonSchema {
 			form = jsonSchema{"type": "array", "items": jsonSchema{"type": "string"}, "minItems": 1}
 		}
 		properties[field.name] = form
-		if field.preset == "required" {
+		if issuerManuals()[field.name].preset == "required" {
 			required = append(required, field.name)
 		}
 	}

@@ -11,40 +11,22 @@ import (
 
 // issuerField is a name in an entry of the issuers' file, bound to its place in an Issuer: a text or a list.
 type issuerField struct {
-	name, preset, what string
-	text               *string
-	list               *[]string
+	name string
+	text *string
+	list *[]string
 }
 
 func fieldsOf(i *authn.Issuer) []issuerField {
 	return []issuerField{
-		{name: "name", text: &i.Name, preset: "required", what: "A name for logs and audit: 1 to 32 of `a-z`, `0-9` and `-`."},
-		{name: "url", text: &i.URL, preset: "required", what: "What the `iss` claim of its tokens says, to the letter."},
-		{
-			name: "jwks_url", text: &i.JWKSURL, preset: "required",
-			what: "Where it publishes its keys (JWKS), `https://`; `http://` on loopback alone. Redirects are not followed. " +
-				"Certificates of keys (`x5c`, `x5t`, `x5u`) are not looked at. Signing keys that cannot be used are left out; the log and " +
-				"`pimsd check` name them. For tokens with an unknown `kid` the keys are fetched again, at most once in 3 seconds.",
-		},
-		{
-			name: "audiences", list: &i.Audiences, preset: "required",
-			what: "A list: the `aud` claim of a token must name one of these. It keeps out tokens that are meant for others, ID tokens among them.",
-		},
-		{
-			name: "algorithms", list: &i.Algorithms, preset: "`[RS256, PS256, ES256, EdDSA]`",
-			what: "A list of what its tokens may be signed with: `RS`, `PS` or `ES` with `256`, `384` or `512`, and `EdDSA`.",
-		},
-		{
-			name: "typ", text: &i.Type, preset: "`JWT`, `at+jwt` or none",
-			what: "What the `typ` header of its access tokens says, when it sets one: `at+jwt` keeps ID tokens out.",
-		},
-		{name: "account_claim", text: &i.AccountClaim, preset: "`sub`", what: "The claim that names the account, a text."},
-		{
-			name: "account_prefix", text: &i.AccountPrefix, preset: "empty",
-			what: "What comes before that in the account's name. It ends with a character that is neither letter nor digit, since `fleet-1` " +
-				"and a subject `0x` would name an account of `fleet-10`. Several issuers need different ones, none of which another begins with.",
-		},
-		{name: "scopes", list: &i.Scopes, preset: "`[otp]`", what: "A list of what its tokens allow: `otp`, `enroll`, `unlock`."},
+		{name: "name", text: &i.Name},
+		{name: "url", text: &i.URL},
+		{name: "jwks_url", text: &i.JWKSURL},
+		{name: "audiences", list: &i.Audiences},
+		{name: "algorithms", list: &i.Algorithms},
+		{name: "typ", text: &i.Type},
+		{name: "account_claim", text: &i.AccountClaim},
+		{name: "account_prefix", text: &i.AccountPrefix},
+		{name: "scopes", list: &i.Scopes},
 	}
 }
 
