@@ -7,13 +7,14 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/config"
 )
 
 // sockets are the bound addresses of the listeners; admin is nil where administration has none. They are bound before anything
 // else is opened or made: a service that has no address must not leave a store behind.
-type sockets struct{ api, ops, admin net.Listener }
+type sockets struct{ api, ops, admin *net.TCPListener }
 
 func bindSockets(ctx context.Context, c *config.Config) (s sockets, err error) {
 	if s.ops, err = bind(ctx, "ops.listen", c.Ops.Listen); err != nil {
@@ -32,11 +33,12 @@ func bindSockets(ctx context.Context, c *config.Config) (s sockets, err error) {
 }
 
 // bind binds the address of a setting. Its error names the setting and its flag.
-func bind(ctx context.Context, setting, address string) (net.Listener, error) {
+func bind(ctx context.Context, setting, address string) (*net.TCPListener, error) {
 	bound, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	tcp, _ := bound.(*net.TCPListener) // as every listener of that network is
 	switch {
 	case err == nil:
-		return bound, nil
+		return tcp, nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, addressInUseError{setting, address}
 	case errors.Is(err, syscall.EACCES):
@@ -92,36 +94,17 @@ func (s sockets) String() string {
 	return text
 }
 
-// duplicate returns the same sockets, which stay open when those that it returns are closed.
-func (s sockets) duplicate() (same sockets, err error) {
-	if same.ops, err = duplicate(s.ops); err == nil {
-		same.api, err = duplicate(s.api)
-	}
-	if err == nil && s.admin != nil {
-		same.admin, err = duplicate(s.admin)
-	}
-	if err != nil {
-		return sockets{}, errors.Join(err, same.close())
-	}
-	return same, nil
-}
+// lent is a socket for a while. To close it ends the wait for a connection alone, until takeBack is called.
+type lent struct{ *net.TCPListener }
 
-func duplicate(socket net.Listener) (net.Listener, error) {
-	bound, ok := socket.(*net.TCPListener)
-	if !ok {
-		return nil, errors.New("the listener is none of TCP")
-	}
-	file, err := bound.File()
-	if err != nil {
-		return nil, fmt.Errorf("listen at %s while the service starts: %w", bound.Addr(), err)
-	}
-	defer file.Close() //nolint:errcheck // it is not written
-	return net.FileListener(file)
-}
+// Close makes Accept fail with os.ErrDeadlineExceeded.
+func (l lent) Close() error { return l.SetDeadline(time.Unix(1, 0)) }
+
+func (l lent) takeBack() error { return l.SetDeadline(time.Time{}) }
 
 // close closes what no listener has closed.
 func (s sockets) close() (err error) {
-	for _, socket := range []net.Listener{s.ops, s.api, s.admin} {
+	for _, socket := range []*net.TCPListener{s.ops, s.api, s.admin} {
 		if socket == nil {
 			continue
 		}

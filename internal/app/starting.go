@@ -3,7 +3,7 @@ package app
 import (
 	"context"
 	"errors"
-	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -21,39 +21,44 @@ var errStarting = errors.New("the service is starting: its store is being opened
 func (a *App) answerWhileStarting() (stop func() error, err error) {
 	ready := func(context.Context) error { return errStarting }
 	handler := telemetry.WithHeader(startsHeader, "true", telemetry.OpsHandler(a.metrics, telemetry.Check{Name: "serving", Ready: ready}))
-	same, err := a.sockets.duplicate()
-	if err != nil {
-		return nil, err
+	borrowed := []lent{{a.sockets.ops}, {a.sockets.api}}
+	if a.sockets.admin != nil {
+		borrowed = append(borrowed, lent{a.sockets.admin})
 	}
 	operators, err := openListener(listenerOptions{
-		setting: "ops.listen", bound: same.ops, handler: a.recovering(taskOperators, a.named(handler)), timeouts: opsTimeouts(),
+		setting: "ops.listen", bound: borrowed[0], handler: a.recovering(taskOperators, a.named(handler)), timeouts: opsTimeouts(),
 		connections: opsConnections, observe: func(connectionEvent) {}, logger: a.logger,
 	})
 	if err != nil {
-		return nil, errors.Join(err, same.close())
+		return nil, err
 	}
 	var answering sync.WaitGroup
 	failed := make(chan error, 1) // what is wrong with the socket shows again when the service is there
 	answering.Go(func() { operators.serve(failed) })
-	answering.Go(func() { refuse(same.api) })
-	if same.admin != nil {
-		answering.Go(func() { refuse(same.admin) })
+	for _, callers := range borrowed[1:] {
+		answering.Go(func() { refuse(callers) })
 	}
 	return func() error {
-		err := errors.Join(operators.close(), same.close())
+		err := operators.close()
+		for _, socket := range borrowed {
+			err = errors.Join(err, socket.Close())
+		}
 		answering.Wait()
+		for _, socket := range borrowed {
+			err = errors.Join(err, socket.takeBack())
+		}
 		return err
 	}, nil
 }
 
-// refuse closes each connection that arrives, until the listener is closed.
-func refuse(l net.Listener) {
+// refuse closes each connection that arrives, until the socket is closed.
+func refuse(l lent) {
 	for {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
 			_ = c.Close()
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default:
 			time.Sleep(refusePause) // no file descriptor is left, for example
