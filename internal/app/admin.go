@@ -96,11 +96,12 @@ func (a *App) openAdmin(listener api.Config, accounts api.AdminAccounts, store a
 		return nil
 	}
 	listener.Gate = admission.NewGate(adminPlaces, adminWaiting, a.config.Load.Wait)
-	a.adminAPI = api.NewAdmin(listener, accounts, store)
+	administration := api.NewAdmin(listener, accounts, store)
+	a.apis = append(a.apis, administration)
 	times := a.apiTimeouts()
 	times.write += api.MaxPoll
 	a.admin, err = openListener(listenerOptions{
-		setting: "admin.listen", bound: a.sockets.admin, handler: counted(a.metrics, a.adminAPI), timeouts: times,
+		setting: "admin.listen", bound: a.sockets.admin, handler: counted(a.metrics, administration), timeouts: times,
 		connections: adminConnections, observe: a.watchConnections("admin", adminConnections), logger: a.logger,
 	})
 	if err != nil {

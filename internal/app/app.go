@@ -29,7 +29,7 @@ type App struct {
 	log         *telemetry.Log
 	logger      *zap.Logger // of log
 	metrics     *telemetry.Metrics
-	callerAPI   *api.API
+	apis        []*api.API // that callers reach: the API, and administration where it has a listener
 	keys        *authn.Keys
 	tokens      *authn.Tokens // nil: no issuer is trusted
 	denied      *deniedCallers
@@ -39,8 +39,7 @@ type App struct {
 	certificate *certificate // nil: no TLS
 	api, ops    *listener
 
-	adminAPI *api.API // nil: administration has no listener
-	admin    *listener
+	admin *listener // nil: administration has none
 
 	closers  closers
 	stopping atomic.Bool
@@ -80,7 +79,7 @@ func New(ctx context.Context, c *config.Config, w io.Writer) (_ *App, err error)
 		return nil, err
 	}
 	a.closers.push("sockets", a.sockets.close)
-	a.metrics.ExpectPanics(tasks()...)
+	a.metrics.ExpectPanics(taskOperators, taskListener)
 	a.metrics.WatchLog(log.Dropped)
 	if c.Maintenance {
 		err = a.openMaintenance()
@@ -162,18 +161,18 @@ func (a *App) OpsAddress() string { return a.ops.address() }
 // Run serves until ctx ends or a listener fails, and then stops: it returns when nothing of the service runs any more.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 3)
-	a.inBackground(ctx, taskRequestLines, a.lines.run)
+	a.inBackground(ctx, "request_lines", a.lines.run)
 	if a.certificate != nil {
-		a.inBackground(ctx, taskCertificate, a.certificate.run)
+		a.inBackground(ctx, "certificate", a.certificate.run)
 	}
 	if a.Core != nil {
-		a.inBackground(ctx, taskIssuerKeys, a.warmTokens)
-		a.inBackground(ctx, taskHousekeeping, a.cleanup)
-		a.inBackground(ctx, taskRefusedCallers, a.denied.run)
-		a.inBackground(ctx, taskKeyUses, a.followKeys)
-		a.inBackground(ctx, taskSealingKeys, a.keyring.run)
-		a.inBackground(ctx, taskStoreWatch, a.watched.run)
-		a.inBackground(ctx, taskAccountStats, a.collectAccountStats)
+		a.inBackground(ctx, "issuer_keys", a.warmTokens)
+		a.inBackground(ctx, "housekeeping", a.cleanup)
+		a.inBackground(ctx, "refused_callers", a.denied.run)
+		a.inBackground(ctx, "key_uses", a.followKeys)
+		a.inBackground(ctx, "sealing_keys", a.keyring.run)
+		a.inBackground(ctx, "store_watch", a.watched.run)
+		a.inBackground(ctx, "census", a.collectAccountStats)
 	}
 	a.serveInBackground(a.ops, failed)
 	a.serveInBackground(a.api, failed)
@@ -181,7 +180,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.serveInBackground(a.admin, failed)
 	}
 	a.logServing()
-	a.inBackground(ctx, taskWatchdog, a.watchdog)
+	a.inBackground(ctx, "watchdog", a.watchdog)
 	select {
 	case <-ctx.Done():
 		return a.stop(nil)
@@ -206,19 +205,10 @@ func (a *App) logServing() {
 	a.logManagerError(a.manager.Ready("serving at " + a.APIAddress()))
 }
 
-// closeConnections makes every answer to callers the last one of its connection.
-func (a *App) closeConnections() {
-	a.callerAPI.CloseConnections()
-	if a.adminAPI != nil {
-		a.adminAPI.CloseConnections()
-	}
-}
-
 // drain makes every call from now on answer that the service is stopping.
 func (a *App) drain() {
-	a.callerAPI.Drain()
-	if a.adminAPI != nil {
-		a.adminAPI.Drain()
+	for _, one := range a.apis {
+		one.Drain()
 	}
 }
 
@@ -246,7 +236,9 @@ func (a *App) stop(why error) error {
 
 // endConversations refuses new calls, after a delay unless a listener has failed, and waits until those under way are stored.
 func (a *App) endConversations(why error) {
-	a.closeConnections()
+	for _, one := range a.apis {
+		one.CloseConnections()
+	}
 	if why == nil {
 		time.Sleep(a.config.Stop.DrainDelay)
 	}

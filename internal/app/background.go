@@ -12,34 +12,19 @@ import (
 	"go.uber.org/zap"
 )
 
-// The tasks of the service, as log and metric name them.
+// What answers requests, as log and metric name it where it panics, as they name a task.
 const (
-	taskIssuerKeys     = "issuer_keys"
-	taskHousekeeping   = "housekeeping"
-	taskRefusedCallers = "refused_callers"
-	taskRequestLines   = "request_lines"
-	taskKeyUses        = "key_uses"
-	taskSealingKeys    = "sealing_keys"
-	taskStoreWatch     = "store_watch"
-	taskCertificate    = "certificate"
-	taskAccountStats   = "census"
-	taskWatchdog       = "watchdog"
-	taskOperators      = "operators"
-	taskListener       = "listener"
+	taskOperators = "operators"
+	taskListener  = "listener"
 )
-
-func tasks() []string {
-	return []string{
-		taskIssuerKeys, taskHousekeeping, taskRefusedCallers, taskRequestLines, taskKeyUses, taskSealingKeys, taskStoreWatch,
-		taskCertificate, taskAccountStats, taskWatchdog, taskOperators, taskListener,
-	}
-}
 
 // restartPause is how long after a panic a task is begun again.
 const restartPause = 10 * time.Second
 
-// inBackground runs work until the service stops, and again after a panic. It ends before what was built before it is taken down.
+// inBackground runs work until the service stops, and again after a panic. It ends before what was built before it is taken down. Log and
+// metric name it as task.
 func (a *App) inBackground(ctx context.Context, task string, work func(context.Context)) {
+	a.metrics.ExpectPanics(task)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	go func() {

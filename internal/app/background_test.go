@@ -36,7 +36,7 @@ func TestATaskThatPanicsIsBegunAgain(t *testing.T) {
 		var log bytes.Buffer
 		a := newBareApp(t, &log)
 		var begun []time.Time
-		a.inBackground(t.Context(), taskAccountStats, func(ctx context.Context) {
+		a.inBackground(t.Context(), "census", func(ctx context.Context) {
 			begun = append(begun, time.Now())
 			switch len(begun) {
 			case 1:
@@ -69,7 +69,7 @@ func TestATaskThatPanicsIsBegunAgain(t *testing.T) {
 func TestATaskThatPanickedEndsWithTheService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newBareApp(t, new(bytes.Buffer))
-		a.inBackground(t.Context(), taskAccountStats, func(context.Context) { panic(1) })
+		a.inBackground(t.Context(), "census", func(context.Context) { panic(1) })
 		synctest.Wait()
 		began := time.Now()
 		if err := a.closers.all(); err != nil || time.Since(began) != 0 {

@@ -88,8 +88,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 		Rates:          admission.NewRates(load.CallerRate, callerBurst*load.CallerRate),
 		TrustedProxies: h.TrustedProxies,
 	}
-	a.callerAPI = api.New(listener)
-	if err := a.listenAPI(); err != nil {
+	if err := a.listenAPI(api.New(listener)); err != nil {
 		return err
 	}
 	listener.Callers = a.keys // no token administers anything
@@ -122,8 +121,9 @@ func ShownDataDir(c *config.Config) string {
 	return strconv.QuoteToASCII(path)
 }
 
-// listenAPI opens the API's listener for a.callerAPI.
-func (a *App) listenAPI() error {
+// listenAPI opens the API's listener.
+func (a *App) listenAPI(callers *api.API) error {
+	a.apis = append(a.apis, callers)
 	openFiles, err := openFileLimit()
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (a *App) listenAPI() error {
 		return err
 	}
 	a.api, err = openListener(listenerOptions{
-		setting: "listen", bound: a.sockets.api, handler: counted(a.metrics, a.callerAPI), timeouts: a.apiTimeouts(),
+		setting: "listen", bound: a.sockets.api, handler: counted(a.metrics, callers), timeouts: a.apiTimeouts(),
 		connections: most, observe: a.watchConnections("api", most), logger: a.logger,
 	})
 	if err != nil {

@@ -24,8 +24,7 @@ func (a *App) openMaintenance() error {
 		},
 		Contract: openapi.Document(), TrustedProxies: a.config.HTTP.TrustedProxies,
 	}
-	a.callerAPI = api.New(listener)
-	if err := a.listenAPI(); err != nil {
+	if err := a.listenAPI(api.New(listener)); err != nil {
 		return err
 	}
 	if err := a.openAdmin(listener, nil, nil); err != nil {
