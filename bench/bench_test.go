@@ -105,7 +105,7 @@ func TestPrefillClaimsDevices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		core, err := app.OpenRecords(t.Context(), c)
+		core, err := app.OpenRecords(t.Context(), c, app.Use)
 		if err != nil {
 			t.Fatal(err)
 		}

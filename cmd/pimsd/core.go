@@ -24,7 +24,7 @@ func withCore(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) 
 
 // withRecords is withCore for a body that opens no secret of a device. It needs no sealing keys.
 func withRecords(cmd *cobra.Command, c *config.Config, body func(*app.Core) error) error {
-	core, err := app.OpenRecords(cmd.Context(), c)
+	core, err := app.OpenRecords(cmd.Context(), c, app.Use)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ used last.`,
 // doubtAll puts every device in doubt, and writes how many there are. Its error names the records that cannot be read: their devices are in
 // doubt too, and need a repair.
 func doubtAll(ctx context.Context, c *config.Config, out io.Writer) (err error) {
-	core, err := app.OpenMovedRecords(ctx, c)
+	core, err := app.OpenRecords(ctx, c, app.UseMoved)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,20 +31,11 @@ const (
 	pauseTimeout = 30 * time.Second
 )
 
-// The conditions that accounts are counted under.
-const (
-	accountsEnrolled   = "enrolled"
-	accountsBlocked    = "blocked"
-	accountsPINLocked  = "pin_locked"
-	accountsQuota      = "quota_used_up"
-	accountsSMS        = "few_sms_activations_left"
-	accountsInDoubt    = "in_doubt"
-	accountsUnreadable = "unreadable" // of their records nothing is known, except whether the device is in doubt
-)
+// accountsInDoubt is the condition of which readiness tells the count.
+const accountsInDoubt = "in_doubt"
 
-func conditions() []string {
-	return []string{accountsEnrolled, accountsBlocked, accountsPINLocked, accountsQuota, accountsSMS, accountsInDoubt, accountsUnreadable}
-}
+// conditions returns the names of all conditions that accounts are counted under.
+func conditions() []string { return slices.Sorted(maps.Keys(conditionsOf(otp.Status{}))) }
 
 // collectAccountStats counts accounts and keys at every statsInterval until ctx ends. When a count fails, the metrics keep the
 // previous one.
@@ -104,15 +97,17 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// conditionsOf returns which of the conditions hold of an account, by their names. Of a record that is unreadable nothing is known, except
+// whether the device is in doubt.
 func conditionsOf(status otp.Status) map[string]bool {
 	return map[string]bool{
-		accountsEnrolled:   status.Activated,
-		accountsBlocked:    status.Blocking == otp.PINBlocked,
-		accountsPINLocked:  status.PINLocked,
-		accountsQuota:      status.OTPsLeft != nil && *status.OTPsLeft <= 0,
-		accountsSMS:        status.FewLeft,
-		accountsInDoubt:    status.InDoubt,
-		accountsUnreadable: status.State == otp.StateUnreadable,
+		"enrolled":                 status.Activated,
+		"blocked":                  status.Blocking == otp.PINBlocked,
+		"pin_locked":               status.PINLocked,
+		"quota_used_up":            status.OTPsLeft != nil && *status.OTPsLeft <= 0,
+		"few_sms_activations_left": status.FewLeft,
+		accountsInDoubt:            status.InDoubt,
+		"unreadable":               status.State == otp.StateUnreadable,
 	}
 }
 

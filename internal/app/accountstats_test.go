@@ -23,19 +23,16 @@ func TestAccountsAreCountedUnderWhatHoldsOfThem(t *testing.T) {
 		want   []string
 	}{
 		"nothing":          {otp.Status{State: otp.StateNotEnrolled, OTPsLeft: left(6)}, nil},
-		"idle":             {otp.Status{State: otp.StateIdle, Activated: true}, []string{accountsEnrolled}},
-		"held, and used":   {otp.Status{State: otp.StateLeased, Activated: true, OTPsLeft: left(0)}, []string{accountsEnrolled, accountsQuota}},
-		"in doubt":         {otp.Status{State: otp.StateIdle, Activated: true, InDoubt: true}, []string{accountsEnrolled, accountsInDoubt}},
-		"unreadable":       {otp.Status{State: otp.StateUnreadable, Blocking: otp.BlockingUnknown}, []string{accountsUnreadable}},
-		"blocked, locked":  {otp.Status{State: otp.StateNotEnrolled, Blocking: otp.PINBlocked, PINLocked: true}, []string{accountsBlocked, accountsPINLocked}},
-		"nearly no more":   {otp.Status{State: otp.StateNotEnrolled, FewLeft: true}, []string{accountsSMS}},
+		"idle":             {otp.Status{State: otp.StateIdle, Activated: true}, []string{"enrolled"}},
+		"held, and used":   {otp.Status{State: otp.StateLeased, Activated: true, OTPsLeft: left(0)}, []string{"enrolled", "quota_used_up"}},
+		"in doubt":         {otp.Status{State: otp.StateIdle, Activated: true, InDoubt: true}, []string{"enrolled", accountsInDoubt}},
+		"unreadable":       {otp.Status{State: otp.StateUnreadable, Blocking: otp.BlockingUnknown}, []string{"unreadable"}},
+		"blocked, locked":  {otp.Status{State: otp.StateNotEnrolled, Blocking: otp.PINBlocked, PINLocked: true}, []string{"blocked", "pin_locked"}},
+		"nearly no more":   {otp.Status{State: otp.StateNotEnrolled, FewLeft: true}, []string{"few_sms_activations_left"}},
 		"one OTP is left":  {otp.Status{State: otp.StateNotEnrolled, OTPsLeft: left(1)}, nil},
 		"blocking unknown": {otp.Status{State: otp.StateNotEnrolled, Blocking: otp.BlockingUnknown}, nil},
 	} {
 		holding := conditionsOf(tc.status)
-		if len(holding) != len(conditions()) {
-			t.Errorf("%s: %d conditions are looked at, %d published", name, len(holding), len(conditions()))
-		}
 		for _, want := range tc.want {
 			if !holding[want] {
 				t.Errorf("%s: %s does not hold", name, want)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -87,9 +86,7 @@ func (c *certificate) reloadNow() {
 	}
 }
 
-func (c *certificate) expiry() time.Time { return c.leaf().NotAfter }
-
-func (c *certificate) leaf() *x509.Certificate { return c.current.Load().Leaf }
+func (c *certificate) expiry() time.Time { return c.current.Load().Leaf.NotAfter }
 
 // config is that of a listener. HTTP/2 is not offered: time-outs and the end of a connection are those of HTTP/1.1, which
 // are known.

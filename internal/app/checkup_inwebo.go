@@ -33,7 +33,7 @@ func inspectInwebo(ctx context.Context, c *config.Config) ([]Finding, reading) {
 
 // stages goes the way as far as the probe came. The stage at which it ended has failed, and those after it are left out.
 func stages(c config.Inwebo, p inwebo.Probe) (findings []Finding) {
-	target, via := hostOf(c), ""
+	target, via := c.URL.Host, ""
 	if !c.ProxyURL.IsEmpty() {
 		via = "the proxy of inwebo.proxy_url, for " // its address is not shown: it may hold a password
 	}
@@ -84,6 +84,3 @@ func describeTLS(state *tls.ConnectionState) string {
 	}
 	return text
 }
-
-// hostOf is host and port that inwebo.url names.
-func hostOf(c config.Inwebo) string { return c.URL.Host }

@@ -10,7 +10,7 @@ func inspectPlainHTTP(c *config.Config) (findings []Finding) {
 			"Make sure that TLS ends in front of it: PINs and OTPs can be read on the way otherwise."))
 	}
 	if c.Inwebo.PlainBeyondLoopback() {
-		findings = append(findings, note(what, "inWebo is asked without TLS at "+hostOf(c.Inwebo)+", as inwebo.allow_plain says",
+		findings = append(findings, note(what, "inWebo is asked without TLS at "+c.Inwebo.URL.Host+", as inwebo.allow_plain says",
 			"Give inwebo.url a URL that begins with https://, unless this is a simulator."))
 	}
 	return findings

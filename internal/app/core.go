@@ -78,17 +78,7 @@ func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers
 
 // OpenRecords opens the configured store, which must exist, and the domain on it for what needs no secret of a device: it reads
 // no sealing keys, and opens no secrets. OTPs, enrollments and imports are not possible on it.
-func OpenRecords(ctx context.Context, c *config.Config) (*Core, error) {
-	return openRecords(ctx, c, use)
-}
-
-// inspectRecords is OpenRecords for a caller that changes nothing: a store that is older than the one that was there last is not put
-// in doubt.
-func inspectRecords(ctx context.Context, c *config.Config) (*Core, error) {
-	return openRecords(ctx, c, inspect)
-}
-
-func openRecords(ctx context.Context, c *config.Config, how access) (*Core, error) {
+func OpenRecords(ctx context.Context, c *config.Config, how Access) (*Core, error) {
 	store, err := openStore(ctx, c, how)
 	if err != nil {
 		return nil, err
@@ -96,17 +86,12 @@ func openRecords(ctx context.Context, c *config.Config, how access) (*Core, erro
 	return &Core{Store: store, OTP: otp.New(seal.NewUnopened(store), nil, limits(c), nil)}, nil
 }
 
-// OpenMovedRecords is OpenRecords also when another PostgreSQL cluster has the database by now. The caller must put every device in doubt.
-func OpenMovedRecords(ctx context.Context, c *config.Config) (*Core, error) {
-	return openRecords(ctx, c, useMoved)
-}
-
 // open opens what the core has besides a transcript.
 func (c *Core) open(ctx context.Context, settings *config.Config, create bool, hear Observers) (err error) {
 	if c.inwebo, err = newInwebo(settings.Inwebo, hear.Exchange, c.samples()); err != nil {
 		return err
 	}
-	how := use
+	how := Use
 	if create {
 		how = makeOrUse
 	}
@@ -150,22 +135,23 @@ func (c *Core) Close() error {
 	return c.Store.Close()
 }
 
-// access is the purpose for which a store is opened.
-type access int
+// Access is the purpose for which a store is opened.
+type Access int
 
+// The purposes.
 const (
-	use       access = iota // it must exist
-	useMoved                // the same, also where another PostgreSQL cluster has it by now
+	Use       Access = iota // it must exist
+	UseMoved                // the same, also where another PostgreSQL cluster has it by now: the caller must put every device in doubt
 	makeOrUse               // it is made where there is none, and migrated
-	inspect                 // it must exist, and is not changed
+	inspect                 // it must exist, and is not changed: one that is older than the one that was there last is not put in doubt
 )
 
 // openStore opens PostgreSQL when a database is named, and else SQLite in the data directory. With makeOrUse it refuses wrong sealing keys
 // before it migrates a store: an older pimsd could not go back to it.
-func openStore(ctx context.Context, c *config.Config, how access) (Store, error) {
+func openStore(ctx context.Context, c *config.Config, how Access) (Store, error) {
 	database, embedded := databaseOf(c), embeddedOf(c)
 	database.BeforeMigration = func(ctx context.Context) error { return checkKeys(ctx, c) }
-	database.AnyServer = how == useMoved
+	database.AnyServer = how == UseMoved
 	embedded.BeforeMigration, embedded.Inspect = database.BeforeMigration, how == inspect
 	switch {
 	case !c.DatabaseURL.IsEmpty() && how == makeOrUse:

@@ -114,7 +114,7 @@ func (o onPostgresSoaked) restore(s *soak, _ bool) (settings, error) {
 		}
 	}
 	o.server.Exec(s.t, to.url, useClock)
-	core, err := app.OpenMovedRecords(s.t.Context(), s.w.configOf(s.w.with(to.settings())))
+	core, err := app.OpenRecords(s.t.Context(), s.w.configOf(s.w.with(to.settings())), app.UseMoved)
 	if err != nil {
 		return nil, err
 	}
