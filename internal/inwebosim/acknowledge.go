@@ -37,7 +37,7 @@ func carriesKeys(ans answer) bool {
 // keepsStep reports whether a client can use the step of an answer that the fault befalls.
 func (n *Fault) keepsStep(ans answer) bool {
 	switch n.Kind {
-	case "", KindDelay, KindDrip, KindTrailing:
+	case "", KindDelay, KindDrip:
 		return true
 	case KindErr, KindExtra:
 		return !slices.ContainsFunc(stepFields(), n.touches)

@@ -40,20 +40,10 @@ func (n *Fault) body(ans answer) []byte {
 		return doc[:position(at, len(doc))]
 	case KindOtherRoot:
 		return answer{"ActionNothing", ans.fields}.document()
-	case KindNested:
-		return wrapped(doc, ans.root, "<answer>", "</answer>")
-	case KindDuplicate:
-		return answer{ans.root, twice(ans.fields)}.document()
-	case KindTrailing:
-		return append(doc, "<"+ans.root+"><err>OK</err></"+ans.root+">"...)
-	case KindDoctype:
-		return afterDeclaration(doc, "<!DOCTYPE "+ans.root+` SYSTEM "http://127.0.0.1:1/nothing.dtd">`)
 	case KindEntityBomb:
 		bombed := append(slices.Clone(ans.fields), Field{"m_text", "BOMB"})
 		doc = answer{ans.root, bombed}.document()
 		return bytes.Replace(afterDeclaration(doc, bomb(ans.root)), []byte(">BOMB<"), []byte(">&z9;<"), 1)
-	case KindHuge:
-		return answer{ans.root, append(slices.Clone(ans.fields), Field{"m_text", strings.Repeat("x", 8<<20)})}.document()
 	case KindEmpty:
 		return nil
 	case KindHTML:
@@ -63,19 +53,6 @@ func (n *Fault) body(ans answer) []byte {
 	default:
 		return doc
 	}
-}
-
-// twice repeats each element with another value, err as OK.
-func twice(fields []Field) []Field {
-	var out []Field
-	for _, f := range fields {
-		again := Field{f.Name, f.Value + "0"}
-		if f.Name == "err" {
-			again.Value = errOK
-		}
-		out = append(out, f, again)
-	}
-	return out
 }
 
 // wrapped puts an element between the root and its children.

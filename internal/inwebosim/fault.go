@@ -30,17 +30,10 @@ const (
 	// KindTruncated ends the document after Bytes, the HTTP answer being whole; it exposes a parser that
 	// is content with an unclosed element.
 	KindTruncated Kind = "truncated"
-	// KindOtherRoot, KindNested, KindDuplicate and KindTrailing send a document of another shape; they
-	// expose a parser that looks for known names anywhere, or takes the first or last of two.
+	// KindOtherRoot sends a document of another root; it exposes a parser that looks for known names anywhere.
 	KindOtherRoot Kind = "other-root"
-	KindNested    Kind = "nested"
-	KindDuplicate Kind = "duplicate"
-	KindTrailing  Kind = "trailing"
-	// KindDoctype and KindEntityBomb declare a document type; they expose a parser that expands entities.
-	KindDoctype    Kind = "doctype"
+	// KindEntityBomb declares a document type whose entities have 10 GB; it exposes a parser that expands entities.
 	KindEntityBomb Kind = "entity-bomb"
-	// KindHuge sends a document of 8 MiB; it exposes a client that reads without a bound.
-	KindHuge Kind = "huge"
 	// KindEmpty sends status 200 without a body; it exposes a client that takes nothing for OK.
 	KindEmpty Kind = "empty"
 	// KindHTML sends a web page with status 200; it exposes a client that trusts the status.
@@ -66,8 +59,8 @@ const (
 
 func kinds() []Kind {
 	return []Kind{
-		KindDelay, KindLostRequest, KindLostAnswer, KindCut, KindTruncated, KindOtherRoot, KindNested,
-		KindDuplicate, KindTrailing, KindDoctype, KindEntityBomb, KindHuge, KindEmpty, KindHTML,
+		KindDelay, KindLostRequest, KindLostAnswer, KindCut, KindTruncated, KindOtherRoot,
+		KindEntityBomb, KindEmpty, KindHTML,
 		KindStatus, KindDrip, KindErr, KindSynchroFailed, KindExtra, KindForm,
 	}
 }

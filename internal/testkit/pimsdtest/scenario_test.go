@@ -75,15 +75,20 @@ func everythingGoesWrong(t *testing.T, a *pimsdtest.Account, wrong string, note 
 		note(a.Repeatable(fmt.Sprint("key ", i), a.PIN))
 	}
 	note(a.OTP(wrong))
+	faults := []inwebosim.Fault{{Kind: inwebosim.KindForm, Form: "doctype"}, {Kind: inwebosim.KindForm, Form: "K1-different"}}
 	for _, kind := range []inwebosim.Kind{
-		inwebosim.KindLostAnswer, inwebosim.KindCut, inwebosim.KindTruncated, inwebosim.KindOtherRoot, inwebosim.KindDuplicate,
-		inwebosim.KindDoctype, inwebosim.KindHTML, inwebosim.KindEmpty, inwebosim.KindErr, inwebosim.KindExtra, inwebosim.KindStatus,
+		inwebosim.KindLostAnswer, inwebosim.KindCut, inwebosim.KindTruncated, inwebosim.KindOtherRoot, inwebosim.KindHTML,
+		inwebosim.KindEmpty, inwebosim.KindErr, inwebosim.KindExtra, inwebosim.KindStatus,
 	} {
+		faults = append(faults, inwebosim.Fault{
+			Kind: kind, Err: "NOK:" + a.SMSCode, Bytes: -9,
+			Status: http.StatusFound, Location: a.Daemon.Inwebo.ProtocolURL() + "/iwws/MAC?code=" + a.SMSCode,
+		})
+	}
+	for _, fault := range faults {
 		for _, action := range []string{pimsdtest.ActionSetup, pimsdtest.ActionFinalize} {
-			a.Plant(inwebosim.Fault{
-				Kind: kind, Match: inwebosim.Match{Action: action}, Err: "NOK:" + a.SMSCode, Bytes: -9,
-				Status: http.StatusFound, Location: a.Daemon.Inwebo.ProtocolURL() + "/iwws/MAC?code=" + a.SMSCode,
-			})
+			fault.Match = inwebosim.Match{Action: action}
+			a.Plant(fault)
 			note(a.OTP(a.PIN))
 			note(a.OTP(a.PIN))
 		}
