@@ -38,7 +38,7 @@ func TestSealingKeysOfAnOlderStore(t *testing.T) {
 		},
 	} {
 		for _, version := range []int{2, 6} {
-			for keys, broken := range map[string]string{"its keys": "", "other keys": preconditionKeys} {
+			for keys, broken := range map[string]string{"its keys": "", "other keys": theKeys} {
 				t.Run(fmt.Sprintf("%s/version %d/%s", name, version, keys), func(t *testing.T) {
 					c := goodConfig(t)
 					c.Seal.Keys = newKey(t)

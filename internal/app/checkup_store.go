@@ -30,12 +30,12 @@ func inspectStore(whole context.Context, c *config.Config) ([]Finding, reading) 
 	case errors.Is(err, otp.ErrOldSchema):
 		const old = "the store is migrated first"
 		return []Finding{
-			note(preconditionStore, err.Error(), "Back it up before."), keysOfOlderStore(ctx, c), skipped(theRecords, old), skipped(theStamps, old),
+			note(theStore, err.Error(), "Back it up before."), keysOfOlderStore(ctx, c), skipped(theRecords, old), skipped(theStamps, old),
 		}, reading{}
 	case err != nil:
 		const closed = "the store cannot be opened"
 		return []Finding{
-			fails(preconditionStore, err.Error(), adviceOnOpening(c, err)), skipped(preconditionKeys, closed), skipped(theRecords, closed), skipped(theStamps, closed),
+			fails(theStore, err.Error(), adviceOnOpening(c, err)), skipped(theKeys, closed), skipped(theRecords, closed), skipped(theStamps, closed),
 		}, reading{}
 	}
 	defer func() { _ = core.Close() }()
@@ -68,14 +68,14 @@ func adviceOnStore(c *config.Config) string {
 func noStore(ctx context.Context, c *config.Config) Finding {
 	if !c.DatabaseURL.IsEmpty() {
 		if err := postgres.Check(ctx, databaseOf(c)); err != nil && !errors.Is(err, otp.ErrNoStore) {
-			return fails(preconditionStore, err.Error(), adviceOnStore(c))
+			return fails(theStore, err.Error(), adviceOnStore(c))
 		}
-		return note(preconditionStore, "the PostgreSQL database answers and is empty", "The service makes the store when it starts.")
+		return note(theStore, "the PostgreSQL database answers and is empty", "The service makes the store when it starts.")
 	}
 	if err := sqlite.Check(ctx, c.DataDir); err != nil && !errors.Is(err, otp.ErrNoStore) {
-		return fails(preconditionStore, "there is none yet: "+err.Error(), adviceOnStore(c))
+		return fails(theStore, "there is none yet: "+err.Error(), adviceOnStore(c))
 	}
-	return note(preconditionStore, "there is none yet in "+c.DataDir, "The service makes it when it starts.")
+	return note(theStore, "there is none yet in "+c.DataDir, "The service makes it when it starts.")
 }
 
 // describeStore looks at a store that is open; unread is the error of a read.
@@ -85,16 +85,16 @@ func describeStore(ctx context.Context, c *config.Config, store Store, unread er
 		what = "PostgreSQL"
 	}
 	if err := store.Writable(ctx); err != nil {
-		return fails(preconditionStore, what+" takes no writes: "+err.Error(), adviceOnStore(c))
+		return fails(theStore, what+" takes no writes: "+err.Error(), adviceOnStore(c))
 	}
 	if older := olderThanBefore(ctx, store); older != "" {
-		return note(preconditionStore, what+" takes writes; "+older, "If it was restored by other means than `pimsd store restore`, prefer that: it "+
+		return note(theStore, what+" takes writes; "+older, "If it was restored by other means than `pimsd store restore`, prefer that: it "+
 			"takes over what accounts have counted. The next start puts every device in doubt, and "+adviceOnOlder+".")
 	}
 	if unread != nil {
-		return fails(preconditionStore, what+" cannot be read: "+unread.Error(), adviceOnStore(c))
+		return fails(theStore, what+" cannot be read: "+unread.Error(), adviceOnStore(c))
 	}
-	return passes(preconditionStore, what+" takes writes")
+	return passes(theStore, what+" takes writes")
 }
 
 // olderThanBefore returns what an SQLite store says when it is older than the one that its data directory had last.
@@ -132,53 +132,53 @@ const adviceOnKeys = "Without the keys the devices cannot be read: give seal.key
 
 func keysBeforeTheStore(c *config.Config) Finding {
 	if c.DatabaseURL.IsEmpty() && c.Seal.Keys.IsEmpty() && c.FileOf("seal.keys") == "" {
-		return note(preconditionKeys, "there are none yet", "The service makes them with the store, in the data directory: back them up, apart from it.")
+		return note(theKeys, "there are none yet", "The service makes them with the store, in the data directory: back them up, apart from it.")
 	}
 	keyring, err := OpenKeyring(c)
 	if err != nil {
-		return fails(preconditionKeys, err.Error(), "Correct seal.keys or seal.keys_file.")
+		return fails(theKeys, err.Error(), "Correct seal.keys or seal.keys_file.")
 	}
-	return passes(preconditionKeys, describe(keyring, 0))
+	return passes(theKeys, describe(keyring, 0))
 }
 
 func keysOfTheStore(ctx context.Context, c *config.Config, store Store) Finding {
 	keyring, err := OpenKeyring(c)
 	if err != nil {
-		return fails(preconditionKeys, err.Error(), adviceOnKeys)
+		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
 	switch err := keyring.CheckCurrent(ctx, store); {
 	case errors.Is(err, seal.ErrCurrentKeyMissing):
-		return fails(preconditionKeys, err.Error(), adviceOnKeys)
+		return fails(theKeys, err.Error(), adviceOnKeys)
 	case err != nil:
-		return unlooked(ctx, preconditionKeys, err)
+		return unlooked(ctx, theKeys, err)
 	}
 	usage, err := seal.Count(ctx, store)
 	if err != nil {
-		return unlooked(ctx, preconditionKeys, err)
+		return unlooked(ctx, theKeys, err)
 	}
 	if err := keyring.Check(usage); err != nil {
-		return fails(preconditionKeys, err.Error(), adviceOnKeys)
+		return fails(theKeys, err.Error(), adviceOnKeys)
 	}
 	records := 0
 	for _, n := range usage {
 		records += n
 	}
 	if damaged := usage[seal.Unsealed]; damaged > 0 {
-		return fails(preconditionKeys, fmt.Sprintf("damaged, or not sealed: %d of %s", damaged, input.Count(records, "record")),
+		return fails(theKeys, fmt.Sprintf("damaged, or not sealed: %d of %s", damaged, input.Count(records, "record")),
 			"Restore them from a backup, as docs/operations.md says.")
 	}
-	return passes(preconditionKeys, describe(keyring, records))
+	return passes(theKeys, describe(keyring, records))
 }
 
 // keysOfOlderStore looks at the keys of a store that the service migrates first.
 func keysOfOlderStore(ctx context.Context, c *config.Config) Finding {
 	switch err := checkKeys(ctx, c); {
 	case ctx.Err() != nil:
-		return unlooked(ctx, preconditionKeys, err)
+		return unlooked(ctx, theKeys, err)
 	case err != nil:
-		return fails(preconditionKeys, err.Error(), adviceOnKeys)
+		return fails(theKeys, err.Error(), adviceOnKeys)
 	default:
-		return passes(preconditionKeys, "the store needs none that is missing")
+		return passes(theKeys, "the store needs none that is missing")
 	}
 }
 

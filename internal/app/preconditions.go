@@ -28,8 +28,8 @@ type precondition struct {
 
 // The preconditions that `pimsd check` describes in more detail.
 const (
-	preconditionStore       = "store"
-	preconditionKeys        = "sealing keys"
+	theStore                = "store"
+	theKeys                 = "sealing keys"
 	preconditionCertificate = "certificate of the API"
 	preconditionInwebo      = "inWebo client"
 	preconditionIssuers     = "issuers of tokens"
@@ -45,8 +45,8 @@ func preconditions() []precondition {
 		{What: preconditionCertificate, Check: checkCertificate},
 		{What: preconditionIssuers, Check: func(_ context.Context, c *config.Config) error { return checkIssuers(c.JWT) }},
 		{What: "addresses", Check: checkAddresses, byOpening: true},
-		{What: preconditionStore, Check: checkStore, byOpening: true},
-		{What: preconditionKeys, Check: checkKeys, byOpening: true},
+		{What: theStore, Check: checkStore, byOpening: true},
+		{What: theKeys, Check: checkKeys, byOpening: true},
 	}
 }
 

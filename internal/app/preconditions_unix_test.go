@@ -79,8 +79,8 @@ func breakers() map[string]map[string]breaker {
 		preconditionCertificate: {"no file": func(_ *testing.T, c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = "none", "none" }},
 		preconditionIssuers:     {"nothing given": func(_ *testing.T, c *config.Config) { c.JWT.Issuers = []authn.Issuer{{}} }},
 		"addresses":             addressBreakers(),
-		preconditionStore:       storeBreakers(),
-		preconditionKeys:        keyBreakers(),
+		theStore:                storeBreakers(),
+		theKeys:                 keyBreakers(),
 	}
 }
 
