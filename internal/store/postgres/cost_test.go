@@ -5,10 +5,13 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/pimsd/pimsd/internal/otp"
 	"github.com/pimsd/pimsd/internal/secret"
 )
 
@@ -49,6 +52,33 @@ func TestCostOfAWrite(t *testing.T) {
 		t.Errorf("%d writes took %d flushes", writes, n)
 	}
 	t.Logf("%d writes: %d transactions and %d flushes", writes, transactionsThen-transactions, flushesThen-flushes)
+}
+
+// A write that keeps a response is one round trip, too.
+func TestTripsOfAWriteWithAResponse(t *testing.T) {
+	t.Parallel()
+	const warm, writes = 10, 20
+	trips, through := countTrips(t, server.Database(t))
+	store := open(t, through)
+	if err := store.Create(t.Context(), write(1)); err != nil {
+		t.Fatal(err)
+	}
+	var before int64
+	for i := range uint64(warm + writes) {
+		if i == warm {
+			before = trips.Load()
+		}
+		w := write(i + 2)
+		w.Response = &otp.KeyedResponse{Key: strings.Repeat("a", 64), StoredResponse: otp.StoredResponse{
+			At: time.Now(), Fingerprint: []byte("f"), Answer: secret.NewBytes([]byte("response")),
+		}}
+		if err := store.Replace(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := trips.Load() - before; n != writes {
+		t.Errorf("%d writes with a response took %d round trips", writes, n)
+	}
 }
 
 // spent returns how many transactions and flushes the server has counted. It counts those of a session when the session ends, at the

@@ -2,11 +2,15 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	lib "modernc.org/sqlite/lib"
 	"zombiezen.com/go/sqlite"
+
+	"github.com/pimsd/pimsd/internal/otp"
 )
 
 // What is passed over, and what must never be: see faultOf.
@@ -26,5 +30,24 @@ func TestWhichErrorsBreakTheStore(t *testing.T) {
 	}
 	if got := faultOf(fmt.Errorf("read: %w", context.Canceled)); got != faultNone {
 		t.Errorf("a caller who went away is %d", got)
+	}
+}
+
+// A lease that a broken store refuses does not make its reserve again: the directory may be that of another store by now.
+func TestLeaseOfBrokenStoreMakesNoReserve(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, t.TempDir()+"/data", builtIn())
+	if err := s.Create(t.Context(), benchWrite(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	s.health.breakBy(errors.New("the test breaks it"))
+	s.writer.reserve.release()
+	lease := benchWrite(1, 2)
+	lease.AuditEntry.Stage = otp.StageAttempt
+	if err := s.Replace(t.Context(), lease); !errors.Is(err, otp.ErrBroken) {
+		t.Errorf("a lease of a broken store: %v", err)
+	}
+	if _, err := os.Stat(s.writer.reserve.path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the reserve is made again: %v", err)
 	}
 }
