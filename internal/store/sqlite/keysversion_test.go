@@ -59,6 +59,19 @@ func TestStoreWithoutAVersionOfTheKeys(t *testing.T) {
 	}
 }
 
+// A key that cannot be revoked is not reported as revoked.
+func TestRevocationThatFails(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, filepath.Join(t.TempDir(), "data"), builtIn())
+	key, _, err := authn.NewKey(authn.Grant{Account: "alice"}, now(), now().AddDate(1, 0, 0))
+	must(t, err)
+	must(t, s.AddKey(t.Context(), key))
+	execute(t, s, "CREATE TRIGGER refuse BEFORE UPDATE ON api_key BEGIN SELECT RAISE(ABORT, 'refused by the test'); END")
+	if err := s.RevokeKey(t.Context(), key.ID, now()); err == nil {
+		t.Error("a key that cannot be changed is said to be revoked")
+	}
+}
+
 // remedy is what docs/operations.md says an operator is to run.
 func remedy(t *testing.T) string {
 	t.Helper()

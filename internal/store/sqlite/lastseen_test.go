@@ -4,11 +4,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/pimsd/pimsd/internal/otp"
+	"github.com/pimsd/pimsd/internal/secret"
 )
 
 // pastStore is a data directory with a store that has an older copy of itself.
@@ -94,6 +96,53 @@ func TestOlderStoreBeginsInDoubt(t *testing.T) {
 	closeStore(t, s)
 	if epoch := epochOf(t, p.open(t, false)); epoch.Number != 2 {
 		t.Errorf("opened again, it has the epoch %+v", epoch)
+	}
+}
+
+// Of an older store each account has one guess, because what was counted since is not known. A record that cannot be read stays as it is.
+func TestAccountsOfOlderStoreHaveOneGuess(t *testing.T) {
+	t.Parallel()
+	const accounts, attempts = 2*olderPage + 1, 3
+	p := pastStore{dir: filepath.Join(t.TempDir(), "data"), copied: filepath.Join(t.TempDir(), "copy.db")}
+	s := openWith(t, p.dir, builtIn())
+	unreadable := benchWrite(0, 1) // whose body is no record
+	must(t, s.Create(t.Context(), unreadable))
+	for n := range accounts {
+		w := benchWrite(1000+n, 1)
+		w.Row.Body, w.Row.Secrets = []byte(`{"schema":1}`), secret.Bytes{}
+		must(t, s.Create(t.Context(), w))
+	}
+	must(t, s.Backup(t.Context(), p.copied, quiet))
+	writeRow(t, s, 0)
+	closeStore(t, s)
+	p.goBack(t)
+	s, err := Open(t.Context(), Options{Dir: p.dir, Guard: otp.GuardLimits{Attempts: attempts}})
+	must(t, err)
+	defer closeStore(t, s)
+	rows, err := s.List(t.Context(), "", accounts+1)
+	if err != nil || len(rows) != accounts+1 || rows[0].Account != unreadable.Row.Account || rows[0].Revision != 1 {
+		t.Fatalf("there are %d records, the first of which is %+v (%v)", len(rows), rows[0], err)
+	}
+	for _, row := range rows[1:] {
+		if r, err := otp.Decode(row); err != nil || r.Guard.Wrong != attempts-1 || r.Revision != 2 {
+			t.Fatalf("%s has %+v left (%v)", row.Account, r.Guard, err)
+		}
+	}
+}
+
+// An older store whose devices cannot be put in doubt is not opened, and nothing of it is changed.
+func TestOlderStoreThatCannotBePutInDoubt(t *testing.T) {
+	t.Parallel()
+	p := newPastStore(t)
+	executing("CREATE TRIGGER refuse BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'refused by the test'); END")(t, p.copied)
+	p.goBack(t)
+	if s, err := Open(t.Context(), Options{Dir: p.dir}); err == nil || !strings.Contains(err.Error(), "cannot be put in doubt") {
+		t.Errorf("opening it: %v", err)
+		closeStore(t, s)
+	}
+	executing("DROP TRIGGER refuse")(t, filepath.Join(p.dir, FileName))
+	if epoch := epochOf(t, p.open(t, false)); epoch.Number != 2 {
+		t.Errorf("opened after that, it has the epoch %+v", epoch)
 	}
 }
 

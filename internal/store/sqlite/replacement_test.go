@@ -233,6 +233,9 @@ func TestReplacingAStore(t *testing.T) {
 	if err != nil || len(after) != len(before)+1 || !slices.Equal(after[:len(before)], before) || after[len(before)].Action != "restore" {
 		t.Errorf("the audit log is %+v (%v), want %+v and a line", after, err, before)
 	}
+	if last, want := after[len(after)-1].ID, before[len(before)-1].ID+1; last != want {
+		t.Errorf("the line has the id %d, want %d", last, want)
+	}
 }
 
 // A restore enables no account that was disabled after the backup, in whatever state its record is.
@@ -341,6 +344,9 @@ func TestReplacingWhatCannotBeRead(t *testing.T) {
 			closeStore(t, s)
 			must(t, os.Rename(s.writer.path, filepath.Join(dir, FileName)))
 		}, 1},
+		"a store of a later pimsd": {func(t *testing.T, dir string) {
+			executing("PRAGMA user_version = 99")(t, filepath.Join(dir, FileName))
+		}, 1},
 		"a second name of it": {func(t *testing.T, dir string) {
 			must(t, os.Link(filepath.Join(dir, FileName), filepath.Join(dir, FileName+asideInfix+"1")))
 		}, -1},
@@ -354,6 +360,7 @@ func TestReplacingWhatCannotBeRead(t *testing.T) {
 			closeStore(t, s)
 			tc.spoil(t, dir)
 			aside, unreadable := install(t, dir, backup)
+			known := unreadable == nil
 			if tc.kept < 0 {
 				tc.kept, unreadable = 1, ErrUnreadable
 			}
@@ -369,6 +376,9 @@ func TestReplacingWhatCannotBeRead(t *testing.T) {
 			defer closeStore(t, s)
 			if n := revision(t, s, benchWrite(1, 1).Row.Account); n != 1 {
 				t.Errorf("the account has revision %d, want that of the backup", n)
+			}
+			if line := newestLine(t, s); (line.ID <= unknownIDs) != known {
+				t.Errorf("the line of the restore has the id %d, and the ids before it are known: %t", line.ID, known)
 			}
 		})
 	}
@@ -554,7 +564,7 @@ func TestReplacingAfterAnInterruptedReplacement(t *testing.T) {
 }
 
 // A restore that was killed while the database had a second name costs nothing: a check passes it, commands open it, and the start of the
-// service removes that name. A name from elsewhere is refused beside it, too.
+// service removes that name, and no other file. A name from elsewhere is refused beside it, too.
 func TestSecondNamesOfKilledRestore(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{asideInfix + "1", replacementSuffix} {
@@ -562,6 +572,9 @@ func TestSecondNamesOfKilledRestore(t *testing.T) {
 		closeStore(t, s)
 		path := filepath.Join(dir, FileName)
 		must(t, os.Link(path, path+suffix))
+		must(t, os.Link(path, path+asideInfix+"2")) // of another restore that was killed
+		replaced := FileName + asideInfix + "0"
+		writeFile(t, dir, replaced, "of a restore that ended")
 		other := filepath.Join(t.TempDir(), "other")
 		must(t, os.Link(path, other))
 		if err := Check(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "has another name") {
@@ -577,8 +590,8 @@ func TestSecondNamesOfKilledRestore(t *testing.T) {
 		}
 		closeStore(t, opened)
 		closeStore(t, openWith(t, dir, builtIn()))
-		if isThere(path + suffix) {
-			t.Errorf("the start leaves %s", suffix)
+		if names := namesIn(t, dir); !slices.Contains(names, replaced) || isThere(path+suffix) || isThere(path+asideInfix+"2") {
+			t.Errorf("%s: the start leaves %q", suffix, names)
 		}
 	}
 }
