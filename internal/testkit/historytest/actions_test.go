@@ -88,7 +88,7 @@ func (h *harness) crowd(_ *process, o op) {
 // enroll makes a device for the first account, and replaces the one that it has if o.Other. Where inWebo knows no PIN, an
 // enrollment chooses it.
 func (h *harness) enroll(p *process, o op) {
-	o.Account = 0
+	o = o.atItsAccount()
 	isRight := !o.WrongPIN || !h.HasPIN
 	err := h.enrollAs(p, o, isRight, o.Other)
 	if err == nil && !isRight {
@@ -137,7 +137,7 @@ func (h *harness) importDevice(p *process, o op) {
 		h.mayLag()
 	} else {
 		file = expected.Device
-		h.imported[file.ID] = expected
+		h.inStepAt[file.ID] = keysIn(expected)
 	}
 	found := testkit.ForeignDevice(file)
 	if h.KeepsSecval {
@@ -307,7 +307,7 @@ func (h *harness) restore(_ *process, o op) {
 func (h *harness) remove(_ *process, o op) {
 	h.forgetWhatIsKnown(h.accounts[o.Account])
 	for p := range h.asleep {
-		p.remove(h.accounts[o.Account], true)
+		p.remove(h.accounts[o.Account], !h.anyOther(o))
 	}
 	h.store.restore(h.t, h.accounts[o.Account], nil)
 }

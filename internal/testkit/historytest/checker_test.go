@@ -31,7 +31,7 @@ type checker struct {
 	isSilent  map[otp.Account]bool // the account's row was replaced, and may lag behind without a doubt
 	wasSilent bool
 	calls     map[string]*repeated
-	imported  map[string]inwebosim.DeviceState // of a device, when it was last imported as it was then
+	inStepAt  map[string]inwebosim.DeviceState // the keys of a device when the store last had them, by an import or an answer
 	// isForgotten and isDisabled are what an operator has done last, and the service has said to be done.
 	isForgotten, isDisabled map[otp.Account]bool
 	hasMoved                map[otp.Account]bool // an accepted answer was stored after the row was deleted
@@ -81,6 +81,17 @@ func (j *checker) settled(e *event, moment int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e.settled = moment
+}
+
+// beginSilence notes that inWebo has given new keys to a device that the account had, and others may have.
+func (h *harness) beginSilence(account otp.Account) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, other := range h.accounts {
+		if other != account {
+			h.isSilent[other] = true
+		}
+	}
 }
 
 // endSilence notes that an accepted answer was stored in a row that knew nothing of its conversation: the device that stays there is in
@@ -260,15 +271,23 @@ func keysOf(r otp.Record, state ratchet.State) ratchet.Keys {
 	return state.Open(ratchet.NewKma(rightPIN, r.Serial))
 }
 
-// hasStep reports whether no step is lost that inWebo has seen acknowledged: the device has it, or its other state has. An import
-// may bring a state that is newer than the last answer that was acknowledged, and lasts until the next one is.
-func hasStep(r otp.Record, expected, imported inwebosim.DeviceState) bool {
-	isCurrent := imported.AcknowledgedK0 == expected.AcknowledgedK0 && imported.AcknowledgedK1 == expected.AcknowledgedK1
+// hasStep reports whether no step is lost that inWebo has seen acknowledged: the device has it, or its other state has. An import,
+// or an answer of odd form, may bring a state that is newer than the last answer that was acknowledged, and lasts until the next one is.
+func hasStep(r otp.Record, expected, inStepAt inwebosim.DeviceState) bool {
+	isCurrent := inStepAt.AcknowledgedK0 == expected.AcknowledgedK0 && inStepAt.AcknowledgedK1 == expected.AcknowledgedK1
 	has := func(state ratchet.State) bool {
 		k0, k1 := keysOf(r, state).K0.Reveal(), keysOf(r, state).K1.Reveal()
-		return expected.HasStep(k0, k1) || isCurrent && k0 == imported.K0 && k1 == imported.K1
+		return expected.HasStep(k0, k1) || isCurrent && k0 == inStepAt.K0 && k1 == inStepAt.K1
 	}
 	return has(r.Device.State) || r.Device.Fallback != nil && has(r.Device.Fallback.State)
+}
+
+// keysIn returns what inWebo knows of a device, with its keys alone.
+func keysIn(state inwebosim.DeviceState) inwebosim.DeviceState {
+	return inwebosim.DeviceState{
+		Device:         inwebosim.Device{K0: state.K0, K1: state.K1},
+		AcknowledgedK0: state.AcknowledgedK0, AcknowledgedK1: state.AcknowledgedK1,
+	}
 }
 
 // inStep reports whether what is stored of the device is what inWebo has.
@@ -314,10 +333,11 @@ func (h *harness) checkDevice(account otp.Account, r otp.Record) {
 	}
 	switch isBehind := !h.inStep(r); {
 	case !isBehind:
+		h.inStepAt[id] = keysIn(expected)
 		h.isSilent[account] = h.isSilent[account] && h.anySleeps() // a sleeper may yet move the device that a restored row has
 	case !r.InDoubt(h.now()) && r.Lease == nil && !h.isSilent[account]:
 		h.fault("the device lags behind, and is not in doubt: %+v", r)
-	case !hasStep(r, expected, h.imported[id]) && !h.lags && !h.anySleeps():
+	case !hasStep(r, expected, h.inStepAt[id]) && !h.lags && !h.anySleeps():
 		h.fault("a step is lost that inWebo has seen acknowledged: %+v", r)
 	}
 	name := id

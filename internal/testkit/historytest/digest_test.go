@@ -45,7 +45,7 @@ func (h *harness) digest() string {
 			d.add("wrong", name, e.at, e.at.Sub(e.here), e.settled != 0, e.isOld, e.isExcused)
 		}
 	}
-	d.add("checker", h.issuedAt, h.leapt, h.lags, h.wasSilent, h.imported, h.files)
+	d.add("checker", h.issuedAt, h.leapt, h.lags, h.wasSilent, h.inStepAt, h.files)
 	for _, account := range h.accounts {
 		d.add("silent", h.isSilent[account])
 	}

@@ -48,6 +48,9 @@ func exchange[T any](ctx context.Context, p *process, name inwebo.Exchange, call
 		e = p.finalized()
 		e.isAccepted = err == nil && name == inwebo.ExchangeOTPFinalize
 	}
+	if name == inwebo.ExchangeActivateFinalize {
+		p.activates(ctx)
+	}
 	if p.step() {
 		return none, fmt.Errorf("%w: %w", inwebo.ErrNoAnswer, inwebo.ErrNetwork)
 	}
@@ -93,6 +96,16 @@ func (p *process) unread(name inwebo.Exchange, err error) error {
 	p.couldNotRead = true
 	p.mu.Unlock()
 	return &inwebo.Unreadable{Exchange: name, Answer: text, Accepted: true}
+}
+
+// activates notes an activation of a device whose row may have been deleted meanwhile: another account may have the device by now, and nothing
+// tells it that inWebo has given the device new keys.
+func (p *process) activates(ctx context.Context) {
+	if p.lost() {
+		account, _ := ctx.Value(accountKey{}).(otp.Account)
+		p.h.mayLag()
+		p.h.beginSilence(account)
+	}
 }
 
 // accountKey is the key of the account in a context.

@@ -73,7 +73,7 @@ func newHarness(t *testing.T, e *env, store store, happens history) *harness {
 		checker: checker{
 			wrongs: map[string][]*event{}, counted: map[string]count{},
 			issued: map[string]uint32{}, issuedAt: map[string][]time.Time{},
-			isSilent: map[otp.Account]bool{}, calls: map[string]*repeated{}, imported: map[string]inwebosim.DeviceState{},
+			isSilent: map[otp.Account]bool{}, calls: map[string]*repeated{}, inStepAt: map[string]inwebosim.DeviceState{},
 			isForgotten: map[otp.Account]bool{}, isDisabled: map[otp.Account]bool{}, hasMoved: map[otp.Account]bool{},
 		},
 	}

@@ -55,6 +55,14 @@ type op struct {
 
 func (o op) isRight() bool { return !o.WrongPIN && !slices.Contains(o.Crowd, false) }
 
+// atItsAccount returns the op with the account that it is done to: each enrollment is of the first one.
+func (o op) atItsAccount() op {
+	if o.Verb == "enroll" {
+		o.Account = 0
+	}
+	return o
+}
+
 func (h history) String() string {
 	text, err := json.Marshal(h)
 	if err != nil {

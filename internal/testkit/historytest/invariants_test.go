@@ -73,6 +73,9 @@ func (h *harness) checkTransfer(account otp.Account) {
 // removed notes that an operator has forgotten the account's device, unless a conversation that makes one may be under way.
 func (h *harness) removed(p *process, o op, err error) {
 	h.note(h.hasMoved, o, false)
+	if err == nil {
+		h.isNotRemoved(o) // there was one to forget, and an answer that comes later brings none back
+	}
 	if err == nil && !h.anyEnrolls() && !p.slept() {
 		h.note(h.isForgotten, o, true)
 	}
@@ -82,6 +85,11 @@ func (h *harness) removed(p *process, o op, err error) {
 func (h *harness) hasOther(o op) {
 	h.note(h.isForgotten, o, false)
 	h.note(h.hasMoved, o, false)
+	h.isNotRemoved(o)
+}
+
+// isNotRemoved notes that what the processes that sleep know of the account is stored in another row than the one that was deleted.
+func (h *harness) isNotRemoved(o op) {
 	h.mu.Lock()
 	asleep := maps.Clone(h.asleep)
 	h.mu.Unlock()
@@ -108,6 +116,18 @@ func (h *harness) anyEnrolls() bool {
 	defer h.mu.Unlock()
 	mayLease := func(p *process) bool { return !p.hasLeased || h.wasSilent }
 	return slices.ContainsFunc(slices.Collect(maps.Keys(h.asleep)), mayLease) && slices.ContainsFunc(h.Ops, func(o op) bool { return o.Verb == "enroll" || o.Verb == "import" })
+}
+
+// anyOther reports whether a process that sleeps may put another device in place of that of the account of the op.
+func (h *harness) anyOther(o op) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p := range h.asleep {
+		if is := p.op.atItsAccount(); is.Account == o.Account && (is.Verb == "enroll" || is.Verb == "import") {
+			return true
+		}
+	}
+	return false
 }
 
 // anyEnables reports whether a process that sleeps may enable the account of the op.
@@ -193,10 +213,7 @@ func (h *harness) expectUnread(p *process, o op) {
 	p.mu.Lock()
 	couldNot := p.couldNotRead && !p.isDead && !p.isAsleep
 	p.mu.Unlock()
-	if o.Verb == "enroll" {
-		o.Account = 0 // as for every enrollment
-	}
-	if r, _ := h.record(h.accounts[o.Account]); couldNot && len(o.Troubles) == 1 && o.Verb != "crowd" && len(r.Unread) == 0 {
+	if r, _ := h.record(h.accounts[o.atItsAccount().Account]); couldNot && len(o.Troubles) == 1 && o.Verb != "crowd" && len(r.Unread) == 0 {
 		h.fault("an answer that could not be read is not kept: %+v", r)
 	}
 }
