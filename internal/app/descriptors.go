@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"syscall"
 
 	"github.com/pimsd/pimsd/internal/config"
 )
@@ -32,4 +33,14 @@ func apiConnections(openFiles uint64, load config.Overload, administered bool) (
 	}
 	useful := max(connectionsWorthMore, connectionsPerPlace*(load.InFlight+load.Waiting))
 	return int(min((openFiles-reserved)/2, uint64(useful))), nil
+}
+
+// openFileLimit is how many files this process may have open. The soft limit is the hard one: package os raises it at the start of
+// every Go program.
+func openFileLimit() (uint64, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("find out how many files may be open: %w", err)
+	}
+	return limit.Cur, nil
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package input
 
 import "golang.org/x/sys/unix"
