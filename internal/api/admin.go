@@ -98,7 +98,7 @@ type administration struct {
 	polls    *admission.Gate // of long polls
 }
 
-// NewAdmin returns the handler of administration. Its Config needs no OTPs, Accounts and Fingerprints. Its Callers must know API
+// NewAdmin returns the handler of administration. Its Config needs no Accounts and Fingerprints. Its Callers must know API
 // keys alone: no token administers anything.
 func NewAdmin(config Config, accounts AdminAccounts, store AdminStore) *API {
 	a := newAPI(config)

@@ -35,13 +35,9 @@ const (
 	RouteNone = "none"
 )
 
-// OTPs issues one-time passwords; *otp.Service does.
-type OTPs interface {
-	IssueOTP(ctx context.Context, ask otp.Request, pin secret.Text) (otp.Issued, error)
-}
-
-// Accounts enrolls devices and returns the state of accounts; *otp.Service implements it.
+// Accounts issues one-time passwords, enrolls devices, and returns the state of accounts; *otp.Service implements it.
 type Accounts interface {
+	IssueOTP(ctx context.Context, ask otp.Request, pin secret.Text) (otp.Issued, error)
 	HasPIN(ctx context.Context, ask otp.Request, code secret.Text) (bool, error)
 	Enroll(ctx context.Context, ask otp.Request, enrolling otp.EnrollRequest) (otp.Activations, error)
 	Status(ctx context.Context, account otp.Account) (otp.Status, error)
@@ -50,7 +46,6 @@ type Accounts interface {
 
 // Config is what an API is made of. All down to the Contract are required.
 type Config struct {
-	OTPs     OTPs
 	Accounts Accounts
 	Callers  authn.Authenticator
 	// Fingerprints distinguishes requests, in the form that canonical gives them, of one account and one key.

@@ -35,7 +35,7 @@ const (
 	unlocks = "pims_token-that-unlocks"
 )
 
-// domain is an api.OTPs and an api.Accounts that answers what it is set to, and counts how often it was asked.
+// domain is an api.Accounts that answers what it is set to, and counts how often it was asked.
 type domain struct {
 	mu    sync.Mutex
 	issue func(ctx context.Context) (otp.Issued, error)
@@ -164,7 +164,7 @@ func newBench(tb testing.TB, change ...func(*api.Config)) *bench {
 		journal: &journal{},
 	}
 	config := api.Config{
-		OTPs: b.domain, Accounts: b.domain, Callers: b.callers, Observer: b.journal, Contract: openapi.Document(), Fingerprints: printless,
+		Accounts: b.domain, Callers: b.callers, Observer: b.journal, Contract: openapi.Document(), Fingerprints: printless,
 	}
 	for _, f := range change {
 		f(&config)

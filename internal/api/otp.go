@@ -34,11 +34,11 @@ func (a *API) otpWithPIN(ctx context.Context, c *call, req otpRequest) (any, err
 	}
 	ask := c.domainRequest()
 	ask.Idempotency, ask.KeysVersion, ask.QueuedAt = repeat, otp.KeysVersion(c.recalled), c.queuedAt
-	issued, err := a.config.OTPs.IssueOTP(ctx, ask, req.PIN)
+	issued, err := a.config.Accounts.IssueOTP(ctx, ask, req.PIN)
 	if errors.Is(err, otp.ErrKeysChanged) {
 		if err = a.confirm(c); err == nil {
 			ask.KeysVersion = 0
-			issued, err = a.config.OTPs.IssueOTP(ctx, ask, req.PIN)
+			issued, err = a.config.Accounts.IssueOTP(ctx, ask, req.PIN)
 		}
 	}
 	switch {

@@ -198,8 +198,8 @@ func TestRetryAfterOfARateIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rates := admission.NewRates(1, 1)
 		handler := api.New(api.Config{
-			OTPs:    &domain{issue: func(context.Context) (otp.Issued, error) { return otp.Issued{OTP: secret.NewText(anOTP)}, nil }},
-			Callers: &callers{}, Observer: &journal{}, Rates: rates,
+			Accounts: &domain{issue: func(context.Context) (otp.Issued, error) { return otp.Issued{OTP: secret.NewText(anOTP)}, nil }},
+			Callers:  &callers{}, Observer: &journal{}, Rates: rates,
 		})
 		refused := 0
 		for range 50 {

@@ -40,8 +40,8 @@ func onWire(t *testing.T, f func(t *testing.T, w *wire)) {
 			}},
 		}
 		server := &http.Server{ReadTimeout: readTimeout, IdleTimeout: time.Minute, Handler: api.New(api.Config{
-			Tracer: noop.NewTracerProvider().Tracer(""),
-			OTPs:   w.domain, Callers: &callers{}, Observer: w.journal,
+			Tracer:   noop.NewTracerProvider().Tracer(""),
+			Accounts: w.domain, Callers: &callers{}, Observer: w.journal,
 		})}
 		l := &oneConn{conn: theirs, closed: make(chan struct{})}
 		var served sync.WaitGroup

@@ -78,7 +78,6 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	}
 	listener := api.Config{
 		Tracer:         tracer,
-		OTPs:           a.OTP,
 		Accounts:       a.OTP,
 		Callers:        callers,
 		Fingerprints:   a.Keyring.Body,

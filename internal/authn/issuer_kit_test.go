@@ -159,7 +159,12 @@ func at(now time.Time) func(*authn.TokenConfig) {
 	return func(c *authn.TokenConfig) { c.Now = func() time.Time { return now } }
 }
 
-func authenticate(ctx context.Context, a authn.Authenticator, token string) (authn.Principal, error) {
+// authenticator is one that recalls no caller.
+type authenticator interface {
+	Authenticate(ctx context.Context, credential secret.Text) (authn.Principal, error)
+}
+
+func authenticate(ctx context.Context, a authenticator, token string) (authn.Principal, error) {
 	return a.Authenticate(ctx, credential(token))
 }
 
@@ -175,14 +180,14 @@ func expectWait(t testing.TB, err error, want time.Duration) {
 	}
 }
 
-func expectTaken(t testing.TB, a authn.Authenticator, token string) {
+func expectTaken(t testing.TB, a authenticator, token string) {
 	t.Helper()
 	if principal, err := authenticate(t.Context(), a, token); err != nil || principal.Account == "" {
 		t.Errorf("a good token: %v, %v", principal, err)
 	}
 }
 
-func expectRefused(t testing.TB, a authn.Authenticator, token string) {
+func expectRefused(t testing.TB, a authenticator, token string) {
 	t.Helper()
 	if principal, err := authenticate(t.Context(), a, token); !errors.Is(err, authn.ErrUnauthenticated) || principal.Name != "" {
 		t.Errorf("a bad token: %v, %v", principal, err)

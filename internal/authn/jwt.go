@@ -36,8 +36,6 @@ type Tokens struct {
 	cancel     context.CancelFunc // of every fetch
 }
 
-var _ Authenticator = (*Tokens)(nil)
-
 type tokenIssuer struct {
 	Issuer
 	algorithms []jose.SignatureAlgorithm
@@ -101,9 +99,6 @@ func (t *Tokens) Authenticate(ctx context.Context, credential secret.Text) (Prin
 	}
 	return Principal{Name: "jwt:" + issuer.Name + ":" + account, Grant: Grant{Account: account, Scopes: issuer.scopes}}, nil
 }
-
-// Recall knows of no token: to judge one asks no store.
-func (t *Tokens) Recall(secret.Text) (Principal, Version, bool) { return Principal{}, 0, false }
 
 // checkClaims returns the account that the token is for, provided that its signature is good, which is not looked at.
 func (i *tokenIssuer) checkClaims(t token, now time.Time, leeway time.Duration) (account string, err error) {
