@@ -77,16 +77,9 @@ func (a *App) countAccounts(ctx context.Context) (telemetry.AccountStats, error)
 	} else if err != nil {
 		return c, err
 	}
-	keys, err := a.listKeys(ctx)
+	keys, err := a.ListKeys(ctx)
 	c.NextKeyExpiry = nextExpiry(keys, c.At)
 	return c, err
-}
-
-// listKeys reads all API keys.
-func (a *App) listKeys(ctx context.Context) ([]authn.Key, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	return a.Store.ListKeys(ctx)
 }
 
 // pause waits for d, or until ctx ends.

@@ -30,10 +30,10 @@ type administrators struct {
 var _ api.AdminStore = administrators{}
 
 // ListKeys is as api.AdminStore says.
-func (a administrators) ListKeys(ctx context.Context) ([]authn.Key, error) {
+func (c *Core) ListKeys(ctx context.Context) ([]authn.Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	keys, err := a.Store.ListKeys(ctx)
+	keys, err := c.Store.ListKeys(ctx)
 	return keys, storeFault(err)
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
+	"github.com/pimsd/pimsd/internal/authn"
 	"github.com/pimsd/pimsd/internal/config"
 )
 
@@ -25,24 +27,34 @@ func inspectIssuers(ctx context.Context, c *config.Config) (findings []Finding) 
 	return append(findings, skipped("keys of issuers", "the issuers cannot be used"))
 }
 
-// inspectIssuerKeys fetches the keys of each issuer, as the service does.
-func inspectIssuerKeys(ctx context.Context, c *config.Config) (findings []Finding) {
-	for _, keys := range fetchIssuerKeys(ctx, c.JWT) {
-		what := "keys of issuer " + keys.Issuer
-		switch {
-		case keys.Err != nil:
-			findings = append(findings, fails(what, keys.Err.Error(), "Check jwks_url, the network and the certificate of the issuer: "+
-				"its tokens are answered with 503 until its keys can be fetched."))
-		case keys.LeftOut != "" && keys.Usable == 0:
-			findings = append(findings, fails(what, "none can be used; left out: "+keys.LeftOut, "Tokens of the issuer are answered with 503."))
-		case keys.Usable == 0:
-			findings = append(findings, fails(what, "the JWKS has no key that can check a signature", "Check jwks_url."))
-		case keys.LeftOut != "":
-			findings = append(findings, note(what, fmt.Sprintf("%d can be used; left out: %s", keys.Usable, keys.LeftOut),
-				"Tokens that are signed with a key that is left out are refused."))
-		default:
-			findings = append(findings, passes(what, fmt.Sprintf("%d can be used", keys.Usable)))
-		}
+// inspectIssuerKeys fetches the keys of each issuer, as the service does: all at once, in authn.KeyFetchTimeout.
+func inspectIssuerKeys(ctx context.Context, c *config.Config) []Finding {
+	findings := make([]Finding, len(c.JWT.Issuers))
+	var all sync.WaitGroup
+	for i, issuer := range c.JWT.Issuers {
+		all.Go(func() {
+			keys, err := authn.FetchKeys(ctx, keyTransport(), issuer)
+			findings[i] = describeKeys("keys of issuer "+issuer.Name, keys.Usable, describeLeftOut(keys.LeftOut), err)
+		})
 	}
+	all.Wait()
 	return findings
+}
+
+// describeKeys says how many keys of an issuer are usable, which are left out, or why there are none.
+func describeKeys(what string, usable int, leftOut string, err error) Finding {
+	switch {
+	case err != nil:
+		return fails(what, err.Error(), "Check jwks_url, the network and the certificate of the issuer: "+
+			"its tokens are answered with 503 until its keys can be fetched.")
+	case leftOut != "" && usable == 0:
+		return fails(what, "none can be used; left out: "+leftOut, "Tokens of the issuer are answered with 503.")
+	case usable == 0:
+		return fails(what, "the JWKS has no key that can check a signature", "Check jwks_url.")
+	case leftOut != "":
+		return note(what, fmt.Sprintf("%d can be used; left out: %s", usable, leftOut),
+			"Tokens that are signed with a key that is left out are refused.")
+	default:
+		return passes(what, fmt.Sprintf("%d can be used", usable))
+	}
 }

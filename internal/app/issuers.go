@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pimsd/pimsd/internal/authn"
-	"github.com/pimsd/pimsd/internal/config"
 )
 
 // keyStepTimeout bounds each step of fetching an issuer's keys: connecting, TLS, the head of the answer.
@@ -87,26 +86,4 @@ func describeLeftOut(keys []authn.LeftOutKey) string {
 		texts = append(texts, key.String())
 	}
 	return strings.Join(texts, "; ")
-}
-
-// IssuerKeys is what a check finds of the keys of one issuer.
-type IssuerKeys struct {
-	Issuer  string
-	Usable  int
-	LeftOut string // the keys that are left out, with the reason of each
-	Err     error  // why there are none
-}
-
-// fetchIssuerKeys fetches the keys of all issuers, all at once, in authn.KeyFetchTimeout.
-func fetchIssuerKeys(ctx context.Context, c config.JWT) []IssuerKeys {
-	found := make([]IssuerKeys, len(c.Issuers))
-	var all sync.WaitGroup
-	for i, issuer := range c.Issuers {
-		all.Go(func() {
-			keys, err := authn.FetchKeys(ctx, keyTransport(), issuer)
-			found[i] = IssuerKeys{Issuer: issuer.Name, Usable: keys.Usable, LeftOut: describeLeftOut(keys.LeftOut), Err: err}
-		})
-	}
-	all.Wait()
-	return found
 }
