@@ -175,7 +175,7 @@ func TestCommandsWhereRecordsCannotBeRead(t *testing.T) {
 		{args: "account list", want: [conditions]result{{0, "bob "}, {failed, "2 records cannot be read"}, {0, "bob "}}},
 		{args: "key create --account alice", want: all(result{0, "pims_"})},
 		{args: "key list", want: all(result{0, "account alice"})},
-		{args: "key revoke --key " + keyID, want: all(result{0, "is revoked"})},
+		{args: "key revoke " + keyID, want: all(result{0, "is revoked"})},
 		{args: "seal list", want: [conditions]result{
 			{failed, "missing  2\npimsd: the keys of 2 records are missing\nPut the right key file back"},
 			{0, "current  3"},

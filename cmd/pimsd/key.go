@@ -179,14 +179,10 @@ func newKeyRevoke(p process) *cobra.Command {
 		Short: "Make a key good for nothing, at once and for ever",
 		Long:  `Make a key good for nothing, at once and for ever. Its id is in "pimsd key list", and stands behind pims_ in the key itself.`,
 	}
-	id := cmd.Flags().String("key", "", "the `id` of the key, instead of the argument")
-	_ = cmd.Flags().MarkHidden("key") // it exists
 	cmd.Args = atMostOne
 	return withConfig(p, cmd, useRecords, func(cmd *cobra.Command, c *config.Config) error {
-		if args := cmd.Flags().Args(); len(args) == 1 && *id == "" {
-			*id = args[0]
-		}
-		if *id == "" {
+		id := cmd.Flags().Arg(0)
+		if id == "" {
 			return usageError{errors.New("the key is missing: name it by its id, as pimsd key list shows it")}
 		}
 		return withRecords(cmd, c, func(core *app.Core) error {
@@ -194,7 +190,7 @@ func newKeyRevoke(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			at := slices.IndexFunc(keys, func(key authn.Key) bool { return key.ID == *id })
+			at := slices.IndexFunc(keys, func(key authn.Key) bool { return key.ID == id })
 			if at < 0 {
 				return authn.ErrNoKey
 			}
@@ -204,7 +200,7 @@ func newKeyRevoke(p process) *cobra.Command {
 			if err := core.Store.CheckKeys(cmd.Context()); errors.Is(err, authn.ErrChangesUnnoticed) {
 				_, _ = fmt.Fprintf(p.stderr, "pimsd: warning: the key is revoked, but: %v\n", err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", *id)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Key %s is revoked.\n", id)
 			return err
 		})
 	})
