@@ -23,6 +23,27 @@ func toSchema6() []string {
 	}
 }
 
+// A store is migrated after what is to happen before has, and not where that has failed.
+func TestBeforeMigration(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	open(t, url).Close()
+	server.Exec(t, url.Reveal(), toSchema6()...)
+	failure := errors.New("the test does not let it")
+	for _, before := range []error{failure, nil} {
+		store, err := postgres.OpenOrCreate(t.Context(), postgres.Options{URL: url, BeforeMigration: func(context.Context) error { return before }})
+		if !errors.Is(err, before) {
+			t.Fatalf("before the migration: %v; opening it: %v", before, err)
+		}
+		if version := count(t, url, "SELECT version FROM pimsd_schema"); (version == 6) != (before != nil) {
+			t.Errorf("before the migration: %v; after it the version is %d", before, version)
+		}
+		if err == nil {
+			store.Close()
+		}
+	}
+}
+
 // A store of an earlier schema knows after its migration which accounts are disabled, also those of damaged records.
 func TestMigrateDisabled(t *testing.T) {
 	url := server.Database(t)

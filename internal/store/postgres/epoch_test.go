@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -37,6 +38,26 @@ func TestPromotionRaisesTheEpoch(t *testing.T) {
 		t.Errorf("the row is of epoch %d in %+v (%v)", row.Epoch, row.StoreEpoch, err)
 	}
 	wantPromotionNoted(t, noticing, "every device is in doubt")
+}
+
+// A promotion raises the epoch for a store that is open, too, before anything is read over a new connection.
+func TestPromotionUnderAnOpenStore(t *testing.T) {
+	t.Parallel()
+	database := server.Database(t)
+	store := open(t, database)
+	if err := store.Create(t.Context(), write(1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Exec(t, database.Reveal(), "UPDATE doubt_epoch SET timeline = timeline - 1",
+		`SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	callUntilDone(t, func(ctx context.Context) error {
+		row, _, err := store.Fetch(ctx, "a")
+		if err == nil && row.StoreEpoch.Number != 2 {
+			t.Errorf("the row is read in the epoch %+v", row.StoreEpoch)
+		}
+		return err
+	})
+	wantEpoch(t, store, 2, "promotion")
 }
 
 // Where only synchronous standbys are promoted, a promotion is noted once and the epoch stays.

@@ -35,6 +35,28 @@ func TestWhatAnErrorSaysOfAWrite(t *testing.T) {
 	}
 }
 
+// A session that pimsd has not set up shows itself by its mark, which is missing or was reset. Other errors of the same codes say nothing of it.
+func TestErrorsOfUnmarkedSessions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		code, message string
+		want          bool
+	}{
+		{"42704", `unrecognized configuration parameter "pimsd.session"`, true},
+		{"42704", `type "cats" does not exist`, false},
+		{"22P02", `invalid input syntax for type boolean: ""`, true},
+		{"22P02", `invalid input syntax for type bigint: "x"`, false},
+		{"XX000", `"pimsd.session" is not a boolean: ""`, false},
+	} {
+		if got := isUnmarked(fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: c.code, Message: c.message})); got != c.want {
+			t.Errorf("%s %s: %t, want %t", c.code, c.message, got, c.want)
+		}
+	}
+	if isUnmarked(errors.New("unexpected EOF")) {
+		t.Error("an error that is not the server's is said to be")
+	}
+}
+
 func TestWhichNoticeTellsOfTheStandby(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -214,9 +214,19 @@ func writeOf(account otp.Account, revision uint64) otp.Write {
 	}
 }
 
-// A server before PostgreSQL 12 lacks a setting that each connection makes. It is refused for its version.
+// A server before PostgreSQL 12 lacks a setting that each connection makes. It is refused for its version, and no later one is.
 func TestOpenRefusesAnOldServer(t *testing.T) {
 	t.Parallel()
+	for version, refused := range map[string]bool{"11.22 (Debian 11.22-0+deb10u2)": true, "12.0": false} {
+		if err := openServerOf(t, version); err == nil || strings.Contains(err.Error(), "older than PostgreSQL 12") != refused {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}
+
+// openServerOf opens a store on a server that says that it has the version, and knows no setting. It returns the error.
+func openServerOf(t *testing.T, version string) error {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -228,24 +238,22 @@ func TestOpenRefusesAnOldServer(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go serveOldVersion(conn)
+			go serveVersion(conn, version)
 		}
 	}()
 	_, err = postgres.Open(t.Context(), postgres.Options{URL: secret.NewText("postgres://pimsd@" + listener.Addr().String() + "/pimsd?sslmode=disable")})
-	if err == nil || !strings.Contains(err.Error(), "older than PostgreSQL 12") {
-		t.Errorf("%v", err)
-	}
+	return err
 }
 
-// serveOldVersion answers as PostgreSQL 11 does: its version at the login, and that it knows no plan_cache_mode.
-func serveOldVersion(conn net.Conn) {
+// serveVersion answers as PostgreSQL 11 does, but for its version at the login: that it knows no plan_cache_mode.
+func serveVersion(conn net.Conn, version string) {
 	defer func() { _ = conn.Close() }()
 	server := pgproto3.NewBackend(conn, conn)
 	if _, err := server.ReceiveStartupMessage(); err != nil {
 		return
 	}
 	server.Send(&pgproto3.AuthenticationOk{})
-	server.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: "11.22 (Debian 11.22-0+deb10u2)"})
+	server.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: version})
 	server.Send(&pgproto3.BackendKeyData{ProcessID: 1, SecretKey: []byte{0, 0, 0, 1}})
 	for {
 		server.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})

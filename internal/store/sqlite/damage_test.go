@@ -124,6 +124,9 @@ func TestSettleWhereAnIndexOfRecordsIsDamaged(t *testing.T) {
 			if err := s.Replace(t.Context(), w); err != nil {
 				t.Fatal(err)
 			}
+			if n := s.Condition(t.Context()).SettlesByScan; s.health.met.Load() && n != 1 {
+				t.Errorf("%d settles are counted that were stored by scan, want 1", n)
+			}
 			if err := s.Replace(t.Context(), w); err != nil {
 				t.Errorf("the same write again: %v", err)
 			}

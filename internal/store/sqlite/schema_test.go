@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -121,6 +123,24 @@ func TestAMigrationThatFailsChangesNothing(t *testing.T) {
 	if lines, err := s.AuditAfter(t.Context(), 0, 10); err != nil || len(lines) != 1 {
 		t.Errorf("there are %d lines (%v)", len(lines), err)
 	}
+}
+
+// A store that is found damaged before its migration is not migrated.
+func TestMigrationEndsBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(oldStore(t), FileName)
+	damaged := errors.New("the test finds it damaged")
+	m := later("DROP TABLE audit")
+	if err := m.bringUpToDate(t.Context(), path, func(context.Context) error { return damaged }); !errors.Is(err, damaged) {
+		t.Errorf("the error is %v", err)
+	}
+	must(t, withConn(t.Context(), path, nil, func(c *conn) error {
+		version, err := m.version(c, path)
+		if version != len(builtIn()) {
+			t.Errorf("the store has version %d", version)
+		}
+		return err
+	}))
 }
 
 func TestOnlyTheServiceMigrates(t *testing.T) {

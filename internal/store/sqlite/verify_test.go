@@ -92,7 +92,7 @@ func TestDamageAfterAnUncleanEnd(t *testing.T) {
 	t.Run("where it can be done without", func(t *testing.T) {
 		t.Parallel()
 		s := openWith(t, damaged(t, "answer_at"), builtIn())
-		if !strings.Contains(s.health.unverified, "can be done without") {
+		if !strings.HasPrefix(s.health.unverified, "the store is damaged, where it can be done without: ") {
 			t.Errorf("the remark is %q", s.health.unverified)
 		}
 		writeRow(t, s, 1)
