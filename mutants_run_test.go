@@ -483,6 +483,7 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 	parallel := fmt.Sprint("-test.parallel=", mutantTests)
 	run := exec.Command(binary, "-test.run="+tests, "-test.failfast", parallel, "-test.timeout="+timeout.String())
 	run.Env = append(p.environment(server), fmt.Sprint("MUTANT=", number), "TMPDIR="+folder)
+	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that processes that its tests have started end with it
 	output, err := run.StdoutPipe()
 	if err == nil {
 		run.Stderr = run.Stdout
@@ -492,6 +493,7 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 		fmt.Fprintln(os.Stderr, err)
 		return mutantDoesNotCompile, ""
 	}
+	defer func() { _ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL) }()
 	result, finder = mutantIsFound, tests
 	lines := bufio.NewScanner(output)
 	lines.Buffer(nil, 1<<20)
@@ -505,7 +507,7 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 			result = mutantHangs
 		}
 		if fails || hangs {
-			_ = run.Process.Kill() // what remains is of no interest
+			_ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL) // what remains is of no interest
 			break
 		}
 	}
