@@ -454,6 +454,42 @@ func openWithoutRoom(ctx context.Context, parent string) error {
 	return nil
 }
 
+// A disk without room for a restore is found before anything is made on it.
+func TestNoRoomForRestore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store, err := sqlite.OpenOrCreate(t.Context(), sqlite.Options{Dir: filepath.Join(dir, "of the backup")})
+	if err == nil {
+		err = errors.Join(store.Backup(t.Context(), filepath.Join(dir, "backup"), func(int64, int64) {}), store.Close())
+	}
+	if err == nil {
+		err = os.Mkdir(filepath.Join(dir, "small"), 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := process(t, "no copy", dir)
+	cmd.SysProcAttr = ownMounts()
+	if err := cmd.Run(); err != nil && !isNotAllowed(err) {
+		t.Fatal(err)
+	}
+}
+
+func restoreWithoutRoom(ctx context.Context, dir string) error {
+	small := filepath.Join(dir, "small")
+	if err := unix.Mount("none", small, "tmpfs", 0, "size=4m"); err != nil {
+		if isNotAllowed(err) {
+			return nil
+		}
+		return fmt.Errorf("mount: %w", err)
+	}
+	_, err := sqlite.Replace(ctx, filepath.Join(small, "data"), filepath.Join(dir, "backup"))
+	if err == nil || !strings.Contains(err.Error(), "a copy of the store needs about") {
+		return fmt.Errorf("the restore says %w", err)
+	}
+	return nil
+}
+
 func isNotAllowed(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOSPC)
 }

@@ -25,6 +25,7 @@ func children() map[string]func(ctx context.Context, dir string) error {
 		"mounted":   openWhatIsMounted,
 		"full":      fillTheDisk,
 		"no room":   openWithoutRoom,
+		"no copy":   restoreWithoutRoom,
 		"readonly":  openWhatCannotBeWritten,
 		"migrate":   migrateOnADiskThatFails,
 		"frozen":    freezeWhileReading,

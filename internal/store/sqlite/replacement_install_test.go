@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,4 +137,31 @@ func TestLogThatCannotBeWrittenBack(t *testing.T) {
 		t.Errorf("in the data directory there is %q", namesIn(t, dir))
 	}
 	wantRevision(t, dir, 1)
+}
+
+// An empty journal next to the replaced store is not left to the new one.
+func TestJournalOfReplacedStoreGoes(t *testing.T) {
+	t.Parallel()
+	dir, r := newReplacement(t)
+	must(t, r.finish(t.Context()))
+	writeFile(t, dir, FileName+"-journal", "")
+	must(t, r.foldLog())
+	if names := namesIn(t, dir); slices.Contains(names, FileName+"-journal") {
+		t.Errorf("in the data directory there is %q", names)
+	}
+}
+
+// A restore whose last steps fail does not say that it is done.
+func TestRestoreThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	dir, r := newReplacement(t)
+	must(t, r.finish(t.Context()))
+	must(t, os.Rename(r.temp, r.temp+".away"))
+	if err := r.rename(); err == nil {
+		t.Error("a new database that is gone is said to be in its place")
+	}
+	must(t, os.MkdirAll(filepath.Join(dir, MarkerName, "not empty"), 0o700))
+	if err := r.removeMarker(); err == nil {
+		t.Error("a marker that is there is said to be removed")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -24,5 +25,22 @@ func TestReplacingGarbageInUse(t *testing.T) {
 	must(t, unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)) // which this process conflicts with, as another one would
 	if _, err := Replace(t.Context(), dir, backup); !errors.Is(err, ErrInUse) {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// Nothing but SQLite has the new database open: to close another descriptor of it would end SQLite's locks.
+func TestNewDatabaseIsOpenOnce(t *testing.T) {
+	t.Parallel()
+	_, r := newReplacement(t)
+	descriptors, err := filepath.Glob("/proc/self/fd/*")
+	must(t, err)
+	var open []string
+	for _, descriptor := range descriptors {
+		if path, err := os.Readlink(descriptor); err == nil && strings.HasPrefix(path, r.temp) { // others may be closed meanwhile
+			open = append(open, path)
+		}
+	}
+	if len(open) != 1 {
+		t.Errorf("open are %q", open)
 	}
 }
