@@ -20,7 +20,7 @@ func TestCostOfAWrite(t *testing.T) {
 	const writes = 50
 	own := ownServer(t)
 	database := own.Database(t)
-	trips, through := countTrips(t, database)
+	seen, through := observeTraffic(t, database)
 	first := open(t, through)
 	if err := first.Create(t.Context(), write(1)); err != nil {
 		t.Fatal(err)
@@ -31,13 +31,13 @@ func TestCostOfAWrite(t *testing.T) {
 		}
 	}
 	transactions, flushes := spent(t, database)
-	before := trips.Load()
+	before := seen.trips.Load()
 	for revision := range uint64(writes) {
 		if err := first.Replace(t.Context(), write(revision+12)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := trips.Load() - before; n != writes {
+	if n := seen.trips.Load() - before; n != writes {
 		t.Errorf("%d writes took %d round trips", writes, n)
 	}
 	if err := first.Close(); err != nil { // so that the server has counted everything
@@ -58,7 +58,7 @@ func TestCostOfAWrite(t *testing.T) {
 func TestTripsOfAWriteWithAResponse(t *testing.T) {
 	t.Parallel()
 	const warm, writes = 10, 20
-	trips, through := countTrips(t, server.Database(t))
+	seen, through := observeTraffic(t, server.Database(t))
 	store := open(t, through)
 	if err := store.Create(t.Context(), write(1)); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestTripsOfAWriteWithAResponse(t *testing.T) {
 	var before int64
 	for i := range uint64(warm + writes) {
 		if i == warm {
-			before = trips.Load()
+			before = seen.trips.Load()
 		}
 		w := write(i + 2)
 		w.Response = &otp.KeyedResponse{Key: strings.Repeat("a", 64), StoredResponse: otp.StoredResponse{
@@ -76,7 +76,7 @@ func TestTripsOfAWriteWithAResponse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := trips.Load() - before; n != writes {
+	if n := seen.trips.Load() - before; n != writes {
 		t.Errorf("%d writes with a response took %d round trips", writes, n)
 	}
 }
@@ -89,9 +89,11 @@ func spent(t *testing.T, database secret.Text) (transactions, flushes int) {
 	return transactions, count(t, database, "SELECT wal_sync FROM pg_stat_wal")
 }
 
-// countTrips returns a URL by which the database is reached, and how often the server has said to a client of it that it is ready for the
-// next query.
-func countTrips(t *testing.T, database secret.Text) (*atomic.Int64, secret.Text) {
+// traffic counts the connections that clients have made, and how often the server has said that it is ready for the next query.
+type traffic struct{ connections, trips atomic.Int64 }
+
+// observeTraffic returns a URL by which the database is reached, and the traffic of its clients.
+func observeTraffic(t *testing.T, database secret.Text) (*traffic, secret.Text) {
 	t.Helper()
 	through, err := url.Parse(database.Reveal())
 	if err != nil {
@@ -102,7 +104,7 @@ func countTrips(t *testing.T, database secret.Text) (*atomic.Int64, secret.Text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var trips atomic.Int64
+	var seen traffic
 	var passing sync.WaitGroup
 	passing.Go(func() {
 		for {
@@ -110,6 +112,7 @@ func countTrips(t *testing.T, database secret.Text) (*atomic.Int64, secret.Text)
 			if err != nil {
 				return
 			}
+			seen.connections.Add(1)
 			upstream, err := net.Dial("tcp", server)
 			if err != nil {
 				_ = client.Close()
@@ -120,7 +123,7 @@ func countTrips(t *testing.T, database secret.Text) (*atomic.Int64, secret.Text)
 				_ = upstream.Close()
 			})
 			passing.Go(func() {
-				_ = passMessages(client, upstream, &trips)
+				_ = passMessages(client, upstream, &seen.trips)
 				_ = client.Close()
 			})
 		}
@@ -130,7 +133,7 @@ func countTrips(t *testing.T, database secret.Text) (*atomic.Int64, secret.Text)
 		passing.Wait()
 	})
 	through.Host = listener.Addr().String()
-	return &trips, secret.NewText(through.String())
+	return &seen, secret.NewText(through.String())
 }
 
 // passMessages passes the messages of a server on and counts those that say that it is ready.

@@ -31,6 +31,29 @@ func TestOneConnection(t *testing.T) {
 	calls.Wait()
 }
 
+// A call that waits for the one connection that the server allows does not ask for another one all the time.
+func TestWaitForConnection(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	server.Exec(t, url.Reveal(), "CREATE ROLE waiting LOGIN CONNECTION LIMIT 1", "GRANT ALL ON SCHEMA public TO waiting")
+	seen, through := observeTraffic(t, secret.NewText(strings.Replace(url.Reveal(), "pimsd@", "waiting@", 1)))
+	store := open(t, through)
+	createAccounts(t, store, "a", 1)
+	lock(t, url, "LOCK TABLE api_key")
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _, _ = store.ListKeys(t.Context()) }) // has the connection until the server ends its wait, in two seconds
+	waitForCount(t, url, 1, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+	before := seen.connections.Load()
+	if _, err := store.List(t.Context(), "", 1); err != nil {
+		t.Error(err)
+	}
+	waiting.Wait()
+	const many = 50
+	if n := seen.connections.Load() - before; n == 0 || n > many {
+		t.Errorf("a call that waited has asked for a connection %d times", n)
+	}
+}
+
 // The proof that a write becomes durable is a write, also where a restore has left out the row that it writes.
 func TestWritableAlwaysWrites(t *testing.T) {
 	t.Parallel()
