@@ -90,10 +90,11 @@ bugs: ## bring back every fault of bugs/ in a copy, and expect its tests to fail
 	go test -count=1 -timeout 3h -v -run '^TestBugs$$' . -bugs=$(BUGS)
 
 # The packages whose operators are changed, one at a time. bin/mutants has the results, of which tools/mutants.txt explains those that live.
-MUTANTS ?= internal/inwebo/ratchet,internal/store/seal,internal/authn,internal/otp
+MUTANTS ?= internal/inwebo/ratchet,internal/store/seal,internal/authn,internal/otp,internal/store/sqlite,internal/store/postgres
 
 .PHONY: mutants
-mutants: ## change every operator of MUTANTS in turn, and expect its tests to fail (an hour, and goes on where it was interrupted)
+mutants: ## change every operator of MUTANTS in turn, and expect its tests to fail (hours, and goes on where it was interrupted)
+	scripts/need postgres pgbouncer
 	go test -count=1 -timeout 12h -v -run '^TestMutants$$' . -mutants=$(MUTANTS)
 
 .PHONY: deploy
