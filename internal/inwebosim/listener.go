@@ -57,52 +57,29 @@ func (d *listener) stop(ctx context.Context) error {
 	return d.err
 }
 
-// drainGate counts the requests under way, and lets none in once it is closed.
+// drainGate lets no request in once it is closed, and tells when those that were in have ended.
 type drainGate struct {
-	mu       sync.Mutex
-	isClosed bool
-	inside   int
+	requests sync.RWMutex  // each request has it for reading; once the gate is closed it stays locked
 	empty    chan struct{} // made by close
 }
 
 // guard puts handler behind the gate.
 func (g *drainGate) guard(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !g.acquire() {
+		if !g.requests.TryRLock() {
 			panic(http.ErrAbortHandler)
 		}
-		defer g.release()
+		defer g.requests.RUnlock()
 		handler.ServeHTTP(w, r)
 	})
 }
 
-func (g *drainGate) acquire() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.isClosed {
-		return false
-	}
-	g.inside++
-	return true
-}
-
-func (g *drainGate) release() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.inside--
-	if g.isClosed && g.inside == 0 {
-		close(g.empty)
-	}
-}
-
 // close shuts the gate, once, and returns what reports that no call is left inside.
 func (g *drainGate) close() <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.isClosed = true
 	g.empty = make(chan struct{})
-	if g.inside == 0 {
+	go func() {
+		g.requests.Lock()
 		close(g.empty)
-	}
+	}()
 	return g.empty
 }

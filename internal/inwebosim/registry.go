@@ -3,7 +3,6 @@ package inwebosim
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 )
 
@@ -16,7 +15,6 @@ type registry struct {
 	codes    map[string]*smsCode // by value
 	devices  map[string]*device  // by id
 	serials  map[serialKey]*device
-	services map[string][]string // one copy of each service list
 }
 
 // account is a user of the service. The registry guards the number of its devices.
@@ -44,7 +42,6 @@ func newRegistry(seed uint64) *registry {
 		codes:    map[string]*smsCode{},
 		devices:  map[string]*device{},
 		serials:  map[serialKey]*device{},
-		services: map[string][]string{},
 	}
 }
 
@@ -139,7 +136,6 @@ func (r *registry) plant(d *device) error {
 	if r.serials[serialKey{d.login, d.serial}] != nil {
 		return fmt.Errorf("account %q has a device of that serial already", d.login)
 	}
-	d.services = r.oneCopy(d.services)
 	r.add(d, r.account(d.login))
 	return nil
 }
@@ -149,16 +145,6 @@ func (r *registry) add(d *device, acct *account) {
 	r.devices[d.id] = d
 	r.serials[serialKey{d.login, d.serial}] = d
 	acct.devices++
-}
-
-// oneCopy lets devices with the same services share them; r.mu is held.
-func (r *registry) oneCopy(services []string) []string {
-	name := strings.Join(services, ";")
-	if have, ok := r.services[name]; ok {
-		return have
-	}
-	r.services[name] = services
-	return services
 }
 
 // find is the device of an id, nil when there is none.
