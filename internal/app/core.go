@@ -64,15 +64,34 @@ type Observers struct {
 }
 
 // OpenCore opens the configured store, which must exist unless create, and the domain on it.
-func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers) (*Core, error) {
-	written, err := openTranscript(c.Inwebo, hear.Transcript)
-	if err != nil {
+func OpenCore(ctx context.Context, c *config.Config, create bool, hear Observers) (_ *Core, err error) {
+	core := &Core{}
+	if core.transcript, err = openTranscript(c.Inwebo, hear.Transcript); err != nil {
 		return nil, err
 	}
-	core := &Core{transcript: written}
-	if err := core.open(ctx, c, create, hear); err != nil {
-		return nil, errors.Join(err, core.CloseTranscript())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, core.CloseTranscript())
+		}
+	}()
+	if core.inwebo, err = newInwebo(c.Inwebo, hear.Exchange, core.transcript.Samples()); err != nil {
+		return nil, err
 	}
+	how := Use
+	if create {
+		how = makeOrUse
+	}
+	if core.Store, err = openStore(ctx, c, how); err != nil {
+		return nil, err
+	}
+	core.Keyring, err = openKeyring(ctx, c, core.Store, create)
+	if err == nil {
+		err = checkKeyring(ctx, core.Keyring, core.Store, create)
+	}
+	if err != nil {
+		return nil, errors.Join(err, core.Store.Close())
+	}
+	core.OTP = otp.New(seal.New(core.Store, core.Keyring), core.inwebo, limits(c), hear.OTP)
 	return core, nil
 }
 
@@ -86,45 +105,9 @@ func OpenRecords(ctx context.Context, c *config.Config, how Access) (*Core, erro
 	return &Core{Store: store, OTP: otp.New(seal.NewUnopened(store), nil, limits(c), nil)}, nil
 }
 
-// open opens what the core has besides a transcript.
-func (c *Core) open(ctx context.Context, settings *config.Config, create bool, hear Observers) (err error) {
-	if c.inwebo, err = newInwebo(settings.Inwebo, hear.Exchange, c.samples()); err != nil {
-		return err
-	}
-	how := Use
-	if create {
-		how = makeOrUse
-	}
-	if c.Store, err = openStore(ctx, settings, how); err != nil {
-		return err
-	}
-	c.Keyring, err = openKeyring(ctx, settings, c.Store, create)
-	if err == nil {
-		err = checkKeyring(ctx, c.Keyring, c.Store, create)
-	}
-	if err != nil {
-		return errors.Join(err, c.Store.Close())
-	}
-	c.OTP = otp.New(seal.New(c.Store, c.Keyring), c.inwebo, limits(settings), hear.OTP)
-	return nil
-}
-
-// samples is where exchanges are offered to the transcript; nil when there is none.
-func (c *Core) samples() chan<- *inwebo.Sample {
-	if c.transcript == nil {
-		return nil
-	}
-	return c.transcript.Samples()
-}
-
 // CloseTranscript closes the transcript. Its error says why it is not complete. Close closes it as well, and passes the error
 // over: a transcript makes nothing fail.
-func (c *Core) CloseTranscript() error {
-	if c.transcript == nil {
-		return nil
-	}
-	return c.transcript.Close()
-}
+func (c *Core) CloseTranscript() error { return c.transcript.Close() }
 
 // Close closes the store. Conversations must have ended.
 func (c *Core) Close() error {

@@ -40,6 +40,7 @@ func exchangeOutcome(err error) string {
 	}
 }
 
+// domainMetrics is an otp.Observer, whose CommitWindow and Retrying are those of the metrics.
 type domainMetrics struct {
 	*telemetry.Metrics
 	logger   *zap.Logger
@@ -59,10 +60,6 @@ func (m domainMetrics) Committed(what otp.Commit, err error) {
 		m.failures.log(err)
 	}
 }
-
-func (m domainMetrics) CommitWindow(answerToCommit time.Duration) { m.ObserveWindow(answerToCommit) }
-
-func (m domainMetrics) Retrying(change int) { m.SettleRetrying(change) }
 
 func (m domainMetrics) Panicked(task string, err error, stack []byte) {
 	m.CountPanic(task)

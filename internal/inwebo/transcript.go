@@ -61,12 +61,20 @@ func openRegular(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 }
 
-// Samples is where exchanges are offered. It must not be closed.
-func (t *Transcript) Samples() chan<- *Sample { return t.samples }
+// Samples is where exchanges are offered. It must not be closed. A nil Transcript has none.
+func (t *Transcript) Samples() chan<- *Sample {
+	if t == nil {
+		return nil
+	}
+	return t.samples
+}
 
 // Close writes what waits, and closes the file. It returns the first fault of all that was written. It waits a second for a
-// file that does not take it.
+// file that does not take it. A nil Transcript has nothing to write.
 func (t *Transcript) Close() error {
+	if t == nil {
+		return nil
+	}
 	t.once.Do(func() { close(t.stop) })
 	timeout := time.NewTimer(transcriptCloseTimeout)
 	defer timeout.Stop()

@@ -114,8 +114,8 @@ func (m *Metrics) ObserveExchange(exchange, outcome string, d time.Duration) {
 	m.exchanges.WithLabelValues(exchange, outcome).Observe(d.Seconds())
 }
 
-// ObserveWindow takes the time from an answer that moved a ratchet to the write that made it durable.
-func (m *Metrics) ObserveWindow(d time.Duration) { m.window.Observe(d.Seconds()) }
+// CommitWindow takes the time from an answer that moved a ratchet to the write that made it durable.
+func (m *Metrics) CommitWindow(d time.Duration) { m.window.Observe(d.Seconds()) }
 
 // CountCommit counts a try to write a device record: what the write was for, and how it ended.
 func (m *Metrics) CountCommit(write, outcome string) { m.commits.WithLabelValues(write, outcome).Inc() }
@@ -130,8 +130,8 @@ func (m *Metrics) ExpectPanics(tasks ...string) {
 // CountPanic counts a panic of a background task.
 func (m *Metrics) CountPanic(task string) { m.panics.WithLabelValues(task).Inc() }
 
-// SettleRetrying adds change to the number of settles that are being tried again.
-func (m *Metrics) SettleRetrying(change int) { m.retrying.Add(float64(change)) }
+// Retrying adds change to the number of settles that are being tried again.
+func (m *Metrics) Retrying(change int) { m.retrying.Add(float64(change)) }
 
 // ExpectRefusedCallers publishes what can become of the line about a refused caller, each as 0.
 func (m *Metrics) ExpectRefusedCallers(lines ...string) {
