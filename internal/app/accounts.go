@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/pimsd/pimsd/internal/api"
 	"github.com/pimsd/pimsd/internal/input"
 	"github.com/pimsd/pimsd/internal/otp"
 )
 
-// page is how many rows are read at a time.
-const page = 500
+// page is how many rows are read at a time, and how many accounts are counted between two pauses.
+const page = 256
 
 // UnreadableError reports records that cannot be read.
 type UnreadableError struct {
@@ -46,17 +47,21 @@ func (e *UnreadableError) Unwrap() []error {
 // EachAccount calls do with the status of every account, in the order of their names, until one call fails. The status of an account
 // whose record cannot be read has otp.StateUnreadable. Where there are such records, the error is an *UnreadableError at the end.
 func (c *Core) EachAccount(ctx context.Context, do func(otp.Status) error) error {
-	accounts := paged(otp.Account(""), func(after otp.Account) ([]listedAccount, error) { return c.listAccounts(ctx, after, page) },
-		func(a listedAccount) otp.Account { return a.account })
+	var now time.Time // of the store, when the page was read
+	rows := paged(otp.Account(""), func(after otp.Account) (rows []otp.Row, err error) {
+		rows, now, err = c.listRows(ctx, after, page)
+		return rows, err
+	}, accountOf)
 	var unreadable []Unreadable
-	for a, err := range accounts {
+	for row, err := range rows {
 		if err != nil {
 			return err
 		}
-		if a.err != nil {
-			unreadable = append(unreadable, Unreadable{a.account, a.err})
+		status, err := c.OTP.StatusOf(row, now)
+		if err != nil {
+			unreadable = append(unreadable, Unreadable{row.Account, err})
 		}
-		if err := do(a.status); err != nil {
+		if err := do(status); err != nil {
 			return err
 		}
 	}
@@ -80,40 +85,29 @@ func (c *Core) CountDoubt(ctx context.Context) (count int, err error) {
 
 // AccountsAfter is as api.AdminStore says.
 func (c *Core) AccountsAfter(ctx context.Context, after otp.Account, limit int) ([]api.ListedAccount, error) {
-	accounts, err := c.listAccounts(ctx, after, limit)
+	rows, now, err := c.listRows(ctx, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("%w: list accounts: %w", otp.ErrStore, err)
 	}
-	all := make([]api.ListedAccount, len(accounts))
-	for i, a := range accounts {
-		all[i] = api.ListedAccount{Status: a.status, Unreadable: a.err != nil}
+	all := make([]api.ListedAccount, len(rows))
+	for i, row := range rows {
+		status, err := c.OTP.StatusOf(row, now)
+		all[i] = api.ListedAccount{Status: status, Unreadable: err != nil}
 	}
 	return all, nil
 }
 
-// listedAccount is an account with its status, and why its record cannot be read.
-type listedAccount struct {
-	account otp.Account
-	status  otp.Status
-	err     error
-}
-
-// listAccounts reads the next accounts. It takes no longer than one call of the store may.
-func (c *Core) listAccounts(ctx context.Context, after otp.Account, limit int) ([]listedAccount, error) {
+// listRows reads the rows of the next accounts, and the store's time. It takes no longer than one call of the store may.
+func (c *Core) listRows(ctx context.Context, after otp.Account, limit int) (rows []otp.Row, now time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	rows, err := c.Store.List(ctx, after, limit)
+	rows, err = c.Store.List(ctx, after, limit)
 	if err != nil || len(rows) == 0 {
-		return nil, err
+		return nil, now, err
 	}
-	_, now, err := c.Store.Fetch(ctx, noAccount) // a record that is there may be damaged
+	_, now, err = c.Store.Fetch(ctx, noAccount) // a record that is there may be damaged
 	if err != nil && !errors.Is(err, otp.ErrNotFound) {
-		return nil, err
+		return nil, now, err
 	}
-	accounts := make([]listedAccount, len(rows))
-	for i, row := range rows {
-		status, err := c.OTP.StatusOf(row, now)
-		accounts[i] = listedAccount{row.Account, status, err}
-	}
-	return accounts, nil
+	return rows, now, nil
 }

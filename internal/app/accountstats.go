@@ -19,10 +19,7 @@ const statsInterval = 5 * time.Minute
 
 // Counting pauses pauseFactor times as long as it works. However many accounts there are, it takes no more than a fiftieth of a core
 // and of the disk from callers.
-const (
-	pauseFactor = 49
-	statsStep   = 256 // accounts that are counted between two pauses
-)
+const pauseFactor = 49
 
 const (
 	// statsTimeout bounds one count of all accounts, pauses included. The alert on a missing count fires later than that.
@@ -65,7 +62,7 @@ func (a *App) countAccounts(ctx context.Context) (telemetry.AccountStats, error)
 				c.Accounts[condition]++
 			}
 		}
-		if counted++; counted%statsStep == 0 {
+		if counted++; counted%page == 0 {
 			pause(ctx, min(pauseFactor*time.Since(began), pauseTimeout))
 			began = time.Now()
 		}

@@ -33,12 +33,15 @@ func standardPragmas() []pragma {
 		{"fullfsync", "ON", "1"}, // where fsync alone does not reach the disk: macOS
 		{"foreign_keys", "ON", "1"},
 		{"wal_autocheckpoint", "0", "0"}, // the writer does it, and looks at the result
-		{"cache_size", "-512", "-512"},   // KiB: a list or a count reads each page once
+		{"cache_size", "-512", "-512"},   // KiB: the writer and the reader of a store have their own
 		{"journal_size_limit", "33554432", "33554432"},
 		{"temp_store", "MEMORY", "2"},  // nothing but the data directory need be writable
 		{"trusted_schema", "OFF", "0"}, // a schema that was tampered with calls no function that has effects
 	}
 }
+
+// smallCache leaves a connection that reads each page once 128 KiB of pages: the inner ones of its trees.
+const smallCache = `PRAGMA cache_size = -128`
 
 // exclusively adds that no other connection, of whatever process, may have the database open.
 func exclusively(pragmas []pragma) []pragma {

@@ -136,6 +136,9 @@ func openStore(ctx context.Context, path string, o Options, m migrations) (_ *St
 	if w.health.older, err = doubtIfOlder(ctx, reads, path, o); err != nil {
 		return nil, err
 	}
+	if _, err := reads.exec(smallCache); err != nil {
+		return nil, err
+	}
 	if err := reads.prepare(readerStatements()); err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func Verify(ctx context.Context, dir string) (damage string, complete bool, err 
 func quickCheck(ctx context.Context, c *conn, table string) (damage string, err error) {
 	const most = 3
 	defer c.interruptedBy(ctx)()
-	_, _ = c.exec("PRAGMA cache_size = -128") // KiB, as it reads each page once; the check says what is wrong with the schema
+	_, _ = c.exec(smallCache) // the check says what is wrong with the schema
 	names := map[string]string{}
 	_ = c.query(func(r *row) { names[r.anything()] = r.text() + " " + r.text() },
 		"SELECT rootpage, type, name FROM sqlite_schema WHERE rootpage > 0")
