@@ -176,7 +176,7 @@ func (d *dev) show(ctx context.Context, c *config.Config, service *app.App, key 
 	if err != nil {
 		return err
 	}
-	if verified := simulator.Authenticate("1", demoAccount, given.Reveal()); verified.Err != "OK" {
+	if verified := simulator.Authenticate(demoAccount, given.Reveal()); verified.Err != "OK" {
 		return fmt.Errorf("the simulator does not accept the OTP: %s", verified.Err)
 	}
 	_, err = fmt.Fprintf(d.stdout, "OTP %s of account %q: issued over HTTP and verified by the simulator, %d ms after the start.\n",

@@ -40,7 +40,6 @@ func (s *Simulator) controlRoutes() []controlRoute {
 		{"DELETE /faults", "remove all", act(s.ClearFaults)},
 		{"GET /forms", "the odd forms that a fault of kind form can name", tell(func() any { return OddForms() })},
 		{"GET /history", "requests; ?action= ?mode= ?id= ?after=NUMBER", s.controlHistory},
-		{"DELETE /history", "forget them", act(s.ClearHistory)},
 		{"GET /totals", "the tallies of all devices together", tell(func() any { return s.Totals() })},
 		{"POST /accounts", "add an account, or SMS codes to one", posted(s.AddAccount)},
 		{"GET /accounts/{login}", "its state", func(r *http.Request) (any, error) { return s.AccountState(r.PathValue("login")) }},

@@ -44,9 +44,6 @@ func (s *Simulator) ClearFaults() { s.faults.clear() }
 // History lists the remembered requests that match, in the order of their arrival.
 func (s *Simulator) History(m Match) []Exchange { return s.history.list(m, 0) }
 
-// ClearHistory forgets them; the numbers go on.
-func (s *Simulator) ClearHistory() { s.history.clear() }
-
 // Block makes a device answer NOK:NOK_BLOCKED.
 func (s *Simulator) Block(id string) error {
 	return s.change(id, func(d *device) { d.isBlocked = true })

@@ -108,7 +108,8 @@ func TestLateLastChunk(t *testing.T) {
 func TestStopEndsOpenConnections(t *testing.T) {
 	for _, name := range []Form{"http-length-missing-open", "http-length-too-long-open", "http-surplus", "http-last-chunk-late"} {
 		t.Run(string(name), func(t *testing.T) {
-			s := started(t, Options{Faults: []Fault{{Kind: KindForm, Form: name}}})
+			s := started(t, Options{})
+			plant(t, s, Fault{Kind: KindForm, Form: name})
 			conn := dial(t, s)
 			if _, err := io.WriteString(conn, "GET /iwws/MAC?action=ActionSetup&mode=otp HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 				t.Fatal(err)
@@ -131,7 +132,8 @@ func TestStopEndsOpenConnections(t *testing.T) {
 
 // TestResetOverTLS: a reset closes the connection below TLS, which says no goodbye.
 func TestResetOverTLS(t *testing.T) {
-	s := started(t, Options{Faults: []Fault{{Kind: KindForm, Form: "http-cut-reset"}}})
+	s := started(t, Options{})
+	plant(t, s, Fault{Kind: KindForm, Form: "http-cut-reset"})
 	server := httptest.NewTLSServer(s.Handler())
 	defer server.Close()
 	response, err := server.Client().Get(server.URL + "/iwws/MAC?action=ActionSetup&mode=otp")

@@ -145,7 +145,8 @@ func TestFaultTurns(t *testing.T) {
 // TestFaultByChance strikes about as often as told, and at the same requests with the same seed.
 func TestFaultByChance(t *testing.T) {
 	run := func(seed uint64) (struck string) {
-		s := started(t, Options{Seed: seed, Faults: []Fault{{Kind: KindErr, Err: "NOK:SAT", Chance: 0.3, Match: Match{Mode: "otp"}}}})
+		s := started(t, Options{Seed: seed})
+		plant(t, s, Fault{Kind: KindErr, Err: "NOK:SAT", Chance: 0.3, Match: Match{Mode: "otp"}})
 		c := newClient(t, s)
 		c.serial = "fleet/_/0123456789abcdef0123456789abcdef"
 		if err := c.activate(DefaultCode); err != nil {

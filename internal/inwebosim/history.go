@@ -75,9 +75,3 @@ func (h *history) list(m Match, after uint64) []Exchange {
 	}
 	return list
 }
-
-func (h *history) clear() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.recent = nil
-}

@@ -100,3 +100,11 @@ func (c *clock) advance(d time.Duration) {
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
+
+// plant plants a fault, which must be a valid one.
+func plant(t testing.TB, s *Simulator, n Fault) {
+	t.Helper()
+	if err := s.Plant(n); err != nil {
+		t.Fatal(err)
+	}
+}

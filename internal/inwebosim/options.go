@@ -31,13 +31,9 @@ type Options struct {
 	// Accounts are who can activate devices, and with which SMS codes; none represents one account
 	// "demo" without a PIN of its own that takes [DefaultCode].
 	Accounts []Account
-	// ServiceID is the only serviceId that authenticateExtended knows; empty takes any.
-	ServiceID string
 	// CheckUsers makes authenticateExtended take userId for an account's login and accept that account's
 	// passwords alone; false accepts any userId.
 	CheckUsers bool
-	// Faults are planted from the start.
-	Faults []Fault
 	// HistoryLimit is how many requests are remembered, the newest; 0 represents 10,000, negative for none.
 	HistoryLimit int
 	// Now is the clock of OTPLife, ChallengeLife, DailyOTPs and Tsync; nil represents time.Now. Faults
@@ -96,11 +92,6 @@ func (o Options) validate() error {
 	}
 	for _, a := range o.Accounts {
 		faults = append(faults, a.validate())
-	}
-	for i, n := range o.Faults {
-		if err := n.validate(); err != nil {
-			faults = append(faults, fmt.Errorf("fault %d: %w", i, err))
-		}
 	}
 	return errors.Join(faults...)
 }

@@ -68,9 +68,6 @@ func (s *Simulator) prepare() (err error) {
 			return err
 		}
 	}
-	if err := s.Plant(s.options.Faults...); err != nil {
-		return err
-	}
 	if s.protocol, err = bind(s.options.Listen, s.Handler()); err != nil {
 		return err
 	}

@@ -13,9 +13,9 @@ import (
 
 func TestNewReportsEveryFault(t *testing.T) {
 	_, err := New(Options{
-		Listen: "0.0.0.0:0", Control: "nothing", Knobs: Knobs{Ratchet: "x"}, Faults: []Fault{{Kind: "x"}}, Accounts: []Account{{}},
+		Listen: "0.0.0.0:0", Control: "nothing", Knobs: Knobs{Ratchet: "x"}, Accounts: []Account{{}},
 	})
-	for _, part := range []string{"listen address", "control address", "ratchet is", "fault 0: kind is", "needs a login"} {
+	for _, part := range []string{"listen address", "control address", "ratchet is", "needs a login"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s is not reported: %v", part, err)
 		}
@@ -83,7 +83,8 @@ func TestStopEndsWaits(t *testing.T) {
 		{Kind: KindDelay, Hold: Duration(time.Hour)},
 		{Kind: KindDrip, Bytes: 1, Interval: Duration(time.Hour)},
 	} {
-		s := started(t, Options{Faults: []Fault{n}})
+		s := started(t, Options{})
+		plant(t, s, n)
 		c := newClient(t, s)
 		arrived := make(chan struct{})
 		s.SetHooks(Hooks{Before: func(Exchange) { close(arrived) }})
@@ -195,9 +196,8 @@ func TestHistory(t *testing.T) {
 	if ms := s.History(Match{Mode: "ms"}); len(ms) != 1 || ms[0].Params.Get("ms_n") != "1" {
 		t.Errorf("ms: %+v", ms)
 	}
-	s.ClearHistory()
 	mustRefuse(t, c, "0000", "NOK:ACCESS")
-	if rest := s.History(Match{}); len(rest) != 2 || rest[1].Number != 7 || rest[1].Outcome != "NOK:ACCESS" {
+	if rest := s.History(Match{}); len(rest) != 4 || rest[3].Number != 7 || rest[3].Outcome != "NOK:ACCESS" {
 		t.Errorf("history %+v", rest)
 	}
 	none := started(t, Options{HistoryLimit: -1})

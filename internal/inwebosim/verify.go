@@ -23,7 +23,6 @@ type Verification struct {
 const (
 	errNoDeviceFound  = "NOK:no device found"
 	errNoLogin        = "NOK:NOLOGIN"
-	errServiceUnknown = "NOK:srv unknown"
 	errAccountUnknown = "NOK:account unknown"
 	errPlain          = "NOK"
 )
@@ -35,10 +34,7 @@ func (s *Simulator) Verify(otp string) bool {
 }
 
 // Authenticate is authenticateExtended as GET /FS answers it.
-func (s *Simulator) Authenticate(serviceID, userID, token string) Verification {
-	if s.options.ServiceID != "" && serviceID != s.options.ServiceID {
-		return Verification{Err: errServiceUnknown}
-	}
+func (s *Simulator) Authenticate(userID, token string) Verification {
 	if !s.options.CheckUsers {
 		return s.spend(token, func(*device) bool { return true })
 	}
@@ -74,7 +70,7 @@ func (s *Simulator) serveFS(w http.ResponseWriter, r *http.Request) {
 	s.history.begin(x)
 	v := Verification{Err: errPlain}
 	if isVerification(p) {
-		v = s.Authenticate(p.Get("serviceId"), p.Get("userId"), p.Get("token"))
+		v = s.Authenticate(p.Get("userId"), p.Get("token"))
 	}
 	s.history.finish(x, v.Err, true, true)
 	if p.Get("format") == "json" {

@@ -110,7 +110,7 @@ func (w *harness) askPatiently(p *process, account string) answer {
 
 // verifies asks inWebo whether the OTP is good for the account. It is good once.
 func (w *harness) verifies(account string, a answer) bool {
-	return a.otp != "" && w.inwebo.Authenticate("1", account, a.otp).Err == "OK"
+	return a.otp != "" && w.inwebo.Authenticate(account, a.otp).Err == "OK"
 }
 
 // wantOTP asks, and wants an OTP that verifies.
