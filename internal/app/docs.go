@@ -26,6 +26,6 @@ func (a *App) docs() http.Handler {
 		return openapi.PageHandler(nil)
 	}
 	return openapi.PageHandler(&openapi.Try{
-		API: &url.URL{Scheme: "http", Host: a.api.loopback()}, Key: a.config.Ops.TryKey,
+		API: &url.URL{Scheme: "http", Host: reachable(a.APIAddress())}, Key: a.config.Ops.TryKey,
 	})
 }

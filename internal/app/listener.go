@@ -65,15 +65,6 @@ func (d *listener) secure(config *tls.Config) {
 	d.socket = tls.NewListener(d.socket, config)
 }
 
-// loopback returns the address at which this process reaches its own listener.
-func (d *listener) loopback() string {
-	address, ok := d.socket.Addr().(*net.TCPAddr)
-	if !ok || !address.IP.IsUnspecified() {
-		return d.address()
-	}
-	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: address.Port}).String()
-}
-
 // serve answers until close is called. When it ends for another reason, it sends that error to failed.
 func (d *listener) serve(failed chan<- error) {
 	if err := d.server.Serve(d.socket); !errors.Is(err, http.ErrServerClosed) {

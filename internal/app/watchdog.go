@@ -38,7 +38,7 @@ func (a *App) watchdog(ctx context.Context) {
 }
 
 func (a *App) probeSelf(ctx context.Context, client *http.Client) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.ops.loopback()+"/livez", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(a.OpsAddress())+"/livez", nil)
 	if err != nil {
 		return err
 	}
