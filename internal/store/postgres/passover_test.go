@@ -94,10 +94,17 @@ func TestListingsWithDamagedPage(t *testing.T) {
 	if err != nil || len(rows) != count || damaged == 0 || damaged > count/2 {
 		t.Fatalf("%d rows, of which %d are damaged, %v", len(rows), damaged, err)
 	}
-	for n := range 5 {
-		some, err := store.List(t.Context(), rows[n].Account, 3)
-		if err != nil || len(some) != 3 || some[0].Account != rows[n+1].Account || some[2].Account != rows[n+3].Account {
-			t.Errorf("the page after %q has %d rows, %v", rows[n].Account, len(some), err)
+	for _, size := range []int{2, 5} { // of a page
+		for n := 0; n < len(rows); n += size {
+			after := otp.Account("")
+			if n > 0 {
+				after = rows[n-1].Account
+			}
+			page, err := store.List(t.Context(), after, size)
+			last := page[max(0, len(page)-1):]
+			if err != nil || len(page) != size || page[0].Account != rows[n].Account || last[0].Account != rows[n+size-1].Account {
+				t.Errorf("the page of %d after %q has %d rows, %v", size, after, len(page), err)
+			}
 		}
 	}
 
