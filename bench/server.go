@@ -3,13 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
+	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
 
 	"github.com/pimsd/pimsd/internal/testkit/pgtest"
 )
@@ -17,8 +19,8 @@ import (
 // server is a PostgreSQL server, with what is between it and pimsd.
 type server struct {
 	*pgtest.Server
-	standby *pgtest.Server // nil: there is none
-	through net.Listener   // of a proxy that delays answers; nil: pimsd is connected to the server itself
+	standby *pgtest.Server   // nil: there is none
+	through *toxiproxy.Proxy // delays answers; nil: pimsd is connected to the server itself
 }
 
 // distance is how much longer an answer of a distant server takes.
@@ -36,9 +38,7 @@ func (l *env) server(ctx context.Context, kind string) (_ *server, err error) {
 	l.servers[kind] = s // close ends what is started so far
 	switch kind {
 	case inDistantPostgres:
-		if s.through, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err == nil {
-			go s.passOn()
-		}
+		s.through, err = distant(s.Host())
 	case inReplicatedPostgres:
 		if s.standby, err = s.StandbyIn(filepath.Dir(l.scratch)); err == nil {
 			err = s.RequireStandby(ctx)
@@ -47,19 +47,31 @@ func (l *env) server(ctx context.Context, kind string) (_ *server, err error) {
 	return s, err
 }
 
+// distant returns a proxy whose answers take the distance longer.
+func distant(upstream string) (*toxiproxy.Proxy, error) {
+	proxies := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	p := toxiproxy.NewProxy(proxies, "distance", "127.0.0.1:0", upstream)
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	later := fmt.Sprintf(`{"type": "latency", "stream": "downstream", "attributes": {"latency": %d}}`, distance.Milliseconds())
+	_, err := p.Toxics.AddToxicJson(strings.NewReader(later))
+	return p, err
+}
+
 // address is the URL of a database as pimsd has it.
 func (s *server) address(database string) string {
 	if s.through == nil {
 		return s.URL(database)
 	}
 	address, _ := url.Parse(s.URL(database)) // it is well-formed
-	address.Host = s.through.Addr().String()
+	address.Host = s.through.Listen
 	return address.String()
 }
 
 func (s *server) close() (err error) {
 	if s.through != nil {
-		err = s.through.Close()
+		s.through.Stop()
 	}
 	err = errors.Join(err, s.Remove())
 	if s.standby != nil {
@@ -92,51 +104,4 @@ func (s *server) count(ctx context.Context, database string, c *counted) error {
 		FROM pg_stat_database WHERE datname = $1`
 	err = conn.QueryRow(ctx, done, database).Scan(&c.RoundTrips, &c.Log)
 	return errors.Join(err, conn.Close(ctx))
-}
-
-// passOn passes the connections to the proxy on to the server, until the proxy is closed.
-func (s *server) passOn() {
-	for {
-		client, err := s.through.Accept()
-		if err != nil {
-			return
-		}
-		upstream, err := net.Dial("tcp", s.Host()) //nolint:noctx // on loopback, for the time of a run
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		go func() {
-			_, _ = io.Copy(upstream, client)
-			_ = upstream.Close()
-		}()
-		go passLater(client, upstream)
-	}
-}
-
-// passLater passes on what one side sends, each part of it after the distance, and closes the other side at its end.
-func passLater(to, from net.Conn) {
-	type part struct {
-		text []byte
-		due  time.Time
-	}
-	parts := make(chan part, 1024)
-	go func() {
-		defer func() { _ = to.Close() }()
-		for p := range parts {
-			time.Sleep(time.Until(p.due))
-			if _, err := to.Write(p.text); err != nil {
-				_ = from.Close()
-			}
-		}
-	}()
-	defer close(parts)
-	for {
-		text := make([]byte, 32<<10)
-		n, err := from.Read(text)
-		if err != nil {
-			return
-		}
-		parts <- part{text[:n], time.Now().Add(distance)}
-	}
 }
