@@ -177,6 +177,13 @@ func (p *process) isOvertaken() bool {
 	return p.isLost || p.meetsLost
 }
 
+// crowd notes that the process wakes together with another one.
+func (p *process) crowd() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.isCrowded = true
+}
+
 // meetLost notes that the process wakes together with one that is lost.
 func (p *process) meetLost() {
 	p.mu.Lock()

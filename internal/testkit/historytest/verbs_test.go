@@ -150,8 +150,12 @@ func (h *harness) comeToRest(p *process, returned chan struct{}) {
 		others := maps.Clone(h.asleep)
 		h.asleep[p] = returned
 		h.mu.Unlock()
-		if slices.ContainsFunc(slices.Collect(maps.Keys(others)), (*process).lost) {
-			p.meetLost()
+		for other := range others {
+			other.crowd()
+			p.crowd()
+			if other.lost() {
+				p.meetLost()
+			}
 		}
 		return
 	}
