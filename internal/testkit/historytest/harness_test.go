@@ -57,6 +57,7 @@ type harness struct {
 	snapshots  map[otp.Account][]snapshot
 	files      []inwebosim.Device // devices as another client has saved them, the newest last
 	troubles   atomic.Int64       // that befell the op under way
+	leaps      int                // how often the store's clock has jumped
 
 	checker
 }
