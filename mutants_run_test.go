@@ -483,7 +483,8 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 	parallel := fmt.Sprint("-test.parallel=", mutantTests)
 	run := exec.Command(binary, "-test.run="+tests, "-test.failfast", parallel, "-test.timeout="+timeout.String())
 	run.Env = append(p.environment(server), fmt.Sprint("MUTANT=", number), "TMPDIR="+folder)
-	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that processes that its tests have started end with it
+	// The processes that its tests have started end with it, and it ends with this process, which gremlins may end.
+	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	output, err := run.StdoutPipe()
 	if err == nil {
 		run.Stderr = run.Stdout
