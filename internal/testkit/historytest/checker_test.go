@@ -47,6 +47,8 @@ type event struct {
 	isExcused bool      // the store was made to forget it
 	// isAccepted: inWebo has given an OTP for it, and so the device has moved.
 	isAccepted bool
+	// isStep: it is that, or inWebo has given the device new keys.
+	isStep bool
 }
 
 // fault notes what must not happen.

@@ -47,6 +47,7 @@ func exchange[T any](ctx context.Context, p *process, name inwebo.Exchange, call
 	if isFinalize(name) {
 		e = p.finalized()
 		e.isAccepted = err == nil && name == inwebo.ExchangeOTPFinalize
+		e.isStep = err == nil && name != inwebo.ExchangeMSFinalize
 	}
 	if name == inwebo.ExchangeActivateFinalize {
 		p.activates(ctx)

@@ -75,7 +75,7 @@ func (p *process) noted(w otp.Write, moment int) (wasRemoved bool) {
 	}
 	delete(p.answers, w.Row.Account)
 	p.h.settled(e, moment)
-	if e.isAccepted && p.replaced[w.Row.Account] {
+	if e.isStep && p.replaced[w.Row.Account] {
 		p.h.endSilence(w.Row.Account)
 	}
 	return e.isAccepted && p.removed[w.Row.Account]
