@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -58,7 +59,7 @@ func refuse(l lent) {
 		switch {
 		case err == nil:
 			_ = c.Close()
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
 			return
 		default:
 			time.Sleep(refusePause) // no file descriptor is left, for example
