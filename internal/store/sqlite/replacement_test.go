@@ -269,15 +269,7 @@ func TestRestoredAccountStaysDisabled(t *testing.T) {
 // As long as a replacement is open, nothing else opens the store; given up, it leaves the store as it was.
 func TestReplacementGivenUp(t *testing.T) {
 	t.Parallel()
-	dir, s := newDir(t)
-	writeRow(t, s, 1)
-	backup := backUpTo(t, s)
-	writeRow(t, s, 1)
-	closeStore(t, s)
-	r, err := Replace(t.Context(), dir, backup)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, r := newReplacement(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := Open(ctx, Options{Dir: dir}); err == nil {
@@ -286,11 +278,7 @@ func TestReplacementGivenUp(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
-	s = openWith(t, dir, builtIn())
-	defer closeStore(t, s)
-	if n := revision(t, s, benchWrite(1, 1).Row.Account); n != 2 {
-		t.Errorf("the account has revision %d", n)
-	}
+	wantRevision(t, dir, 2)
 	if got := namesIn(t, dir); slices.Contains(got, FileName+replacementSuffix) {
 		t.Errorf("in the data directory there is %q", got)
 	}

@@ -150,7 +150,7 @@ func (h *harness) comeToRest(p *process, returned chan struct{}) {
 		others := maps.Clone(h.asleep)
 		h.asleep[p] = returned
 		h.mu.Unlock()
-		for other := range others {
+		for other := range others { // with which it wakes
 			other.crowd()
 			p.crowd()
 			if other.lost() {
