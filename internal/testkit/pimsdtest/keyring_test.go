@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/pimsd/pimsd/internal/app"
-	"github.com/pimsd/pimsd/internal/secret"
 	"github.com/pimsd/pimsd/internal/store/seal"
 	"github.com/pimsd/pimsd/internal/testkit/pimsdtest"
 )
@@ -134,10 +133,7 @@ func TestOneRecordWithoutItsKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	replaceKeys(t, d, foreignKeys()+string(right))
-	until(t, "the new key seals", func() bool {
-		_, text := d.Ops("/readyz?verbose")
-		return !strings.Contains(text, "key "+idIn(t, right)+" seals")
-	})
+	d.Restart() // the start records in the store that the new key seals; a running service does so up to a second later
 	good := d.Enroll("good", "1234")
 	replaceKeys(t, d, foreignKeys())
 	d.Restart()
@@ -148,14 +144,4 @@ func TestOneRecordWithoutItsKey(t *testing.T) {
 	if status, text := d.Ops("/readyz?verbose"); status != http.StatusOK {
 		t.Errorf("/readyz?verbose: %d %s", status, text)
 	}
-}
-
-// idIn is the id of the first key in the text of a key file.
-func idIn(t *testing.T, text []byte) string {
-	t.Helper()
-	keyring, err := seal.FromText("the file", secret.NewText(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(keyring.Current())
 }
