@@ -418,41 +418,52 @@ func (m measuredTest) reaches(number int) bool {
 // that do not reach a switch are not run, the test that is named first, if any, is run first, and the slowest last.
 func (p plan) runTests(binary string, number int, first string) (result int, finder string) {
 	atOnce := 400 * time.Millisecond // the time of tests that are run together
-	var names []string
-	var took time.Duration
+	var some batch
 	for _, test := range p.Tests {
 		if test.Name == first && test.reaches(number) {
-			if result, finder = p.run(binary, number, test.Took, "^"+first+"$"); result != mutantLives {
+			if result, finder = p.run(binary, number, some.with(test)); result != mutantLives {
 				return result, finder
 			}
 		}
 	}
 	for i, test := range p.Tests {
 		if test.Name != first && test.reaches(number) {
-			names, took = append(names, test.Name), took+test.Took
+			some = some.with(test)
 		}
-		if len(names) > 0 && (took > atOnce || i == len(p.Tests)-1) {
-			tests := "^(" + strings.Join(names, "|") + ")$"
-			if result, finder = p.run(binary, number, took, tests); result != mutantLives {
+		if len(some.names) > 0 && (some.took > atOnce || i == len(p.Tests)-1) {
+			if result, finder = p.run(binary, number, some); result != mutantLives {
 				return result, finder
 			}
-			names, took, atOnce = nil, 0, 2*atOnce
+			some, atOnce = batch{}, 2*atOnce
 		}
 	}
 	return mutantLives, ""
 }
 
-// run runs tests of the binary, which take that long without a mutant. A test that fails finds the mutant if it fails again alone. Tests that
-// take twenty times as long hang, which finds it too, if they take less than a third of that without it at that time.
-func (p plan) run(binary string, number int, took time.Duration, tests string) (result int, finder string) {
-	for timeout := 10*time.Second + 20*(p.Startup+took); timeout < time.Hour; timeout *= 2 {
-		result, finder = p.runOnce(binary, number, timeout, tests)
+// A batch is tests that are run together. took and longest are the times without a mutant of all of them and of the longest.
+type batch struct {
+	names         []string
+	took, longest time.Duration
+}
+
+func (b batch) with(test measuredTest) batch {
+	return batch{append(b.names, test.Name), b.took + test.Took, max(b.longest, test.Took)}
+}
+
+// run runs tests of the binary. A test that fails finds the mutant if it fails again alone. Tests that take twenty times as long as without it,
+// or the longest of them while none begins or ends, hang, which finds it too, if all take less than a third of that without it at that time.
+func (p plan) run(binary string, number int, some batch) (result int, finder string) {
+	tests := "^(" + strings.Join(some.names, "|") + ")$"
+	timeout := 10*time.Second + 20*(p.Startup+some.took)
+	silence := 10*time.Second + 20*(p.Startup+some.longest)
+	for ; timeout < time.Hour; timeout, silence = 2*timeout, 2*silence {
+		result, finder = p.runOnce(binary, number, timeout, silence, tests)
 		again := mutantLives
 		switch result {
 		case mutantIsFound:
-			again, _ = p.runOnce(binary, number, timeout, finder)
+			again, _ = p.runOnce(binary, number, timeout, silence, finder)
 		case mutantHangs:
-			if without, _ := p.runOnce(p.Binary, noSwitch, timeout/3, tests); without == mutantLives {
+			if without, _ := p.runOnce(p.Binary, noSwitch, timeout/3, silence/3, tests); without == mutantLives {
 				again = mutantHangs
 			}
 		default:
@@ -465,8 +476,9 @@ func (p plan) run(binary string, number int, took time.Duration, tests string) (
 	return mutantLives, ""
 }
 
-// runOnce runs tests of the binary in the working directory until one of them fails: others that run at that time may hang.
-func (p plan) runOnce(binary string, number int, timeout time.Duration, tests string) (result int, finder string) {
+// runOnce runs tests of the binary in the working directory until one of them fails: others that run at that time may hang. They hang after
+// timeout, or when they print nothing for as long as silence; each prints when it begins and when it ends.
+func (p plan) runOnce(binary string, number int, timeout, silence time.Duration, tests string) (result int, finder string) {
 	folder, err := os.MkdirTemp(p.Memory, "mutant-") // a process that is killed leaves files
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -481,7 +493,7 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 	}
 	defer release()
 	parallel := fmt.Sprint("-test.parallel=", mutantTests)
-	run := exec.Command(binary, "-test.run="+tests, "-test.failfast", parallel, "-test.timeout="+timeout.String())
+	run := exec.Command(binary, "-test.v", "-test.run="+tests, "-test.failfast", parallel, "-test.timeout="+timeout.String())
 	run.Env = append(p.environment(server), fmt.Sprint("MUTANT=", number), "TMPDIR="+folder)
 	// The processes that its tests have started end with it, and it ends with this process, which gremlins may end.
 	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -494,11 +506,14 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 		fmt.Fprintln(os.Stderr, err)
 		return mutantDoesNotCompile, ""
 	}
-	defer func() { _ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL) }()
+	kill := func() { _ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL) }
+	defer kill()
+	silent := time.AfterFunc(silence, kill)
 	result, finder = mutantIsFound, tests
 	lines := bufio.NewScanner(output)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
+		silent.Reset(silence)
 		failed, fails := strings.CutPrefix(lines.Text(), "--- FAIL: ")
 		hangs := strings.HasPrefix(lines.Text(), "panic: test timed out")
 		if fails {
@@ -508,9 +523,12 @@ func (p plan) runOnce(binary string, number int, timeout time.Duration, tests st
 			result = mutantHangs
 		}
 		if fails || hangs {
-			_ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL) // what remains is of no interest
+			kill() // what remains is of no interest
 			break
 		}
+	}
+	if !silent.Stop() {
+		result = mutantHangs
 	}
 	if run.Wait() != nil {
 		return result, finder
