@@ -48,7 +48,7 @@ type plan struct {
 	Startup  time.Duration  // of the binary without a test
 	Tests    []measuredTest // the quickest first
 	Servers  []string       // the folders of PostgreSQL servers, one for each worker; none if the tests use no server
-	Memory   string         // a folder for temporary files; gremlins changes TMPDIR
+	Memory   string         // a folder for temporary files; gremlins has one that other users cannot reach
 	Results  string         // a folder with a file for each mutant that was tried: its result, and the tests that had it
 }
 
@@ -450,8 +450,9 @@ func (b batch) with(test measuredTest) batch {
 	return batch{append(b.names, test.Name), b.took + test.Took, max(b.longest, test.Took)}
 }
 
-// run runs tests of the binary. A test that fails finds the mutant if it fails again alone. Tests that take twenty times as long as without it,
-// or the longest of them while none begins or ends, hang, which finds it too, if all take less than a third of that without it at that time.
+// run runs tests of the binary. A test that fails finds the mutant if it fails again alone, and not without the mutant. Tests that take twenty
+// times as long as without it, or the longest of them while none begins or ends, hang, which finds it too, if all take less than a third of
+// that without it at that time.
 func (p plan) run(binary string, number int, some batch) (result int, finder string) {
 	tests := "^(" + strings.Join(some.names, "|") + ")$"
 	timeout := 10*time.Second + 20*(p.Startup+some.took)
@@ -461,7 +462,10 @@ func (p plan) run(binary string, number int, some batch) (result int, finder str
 		again := mutantLives
 		switch result {
 		case mutantIsFound:
-			again, _ = p.runOnce(binary, number, timeout, silence, finder)
+			without, _ := p.runOnce(p.Binary, noSwitch, timeout, silence, finder)
+			if without == mutantLives {
+				again, _ = p.runOnce(binary, number, timeout, silence, finder)
+			}
 		case mutantHangs:
 			if without, _ := p.runOnce(p.Binary, noSwitch, timeout/3, silence/3, tests); without == mutantLives {
 				again = mutantHangs
@@ -494,7 +498,7 @@ func (p plan) runOnce(binary string, number int, timeout, silence time.Duration,
 	defer release()
 	parallel := fmt.Sprint("-test.parallel=", mutantTests)
 	run := exec.Command(binary, "-test.v", "-test.run="+tests, "-test.failfast", parallel, "-test.timeout="+timeout.String())
-	run.Env = append(p.environment(server), fmt.Sprint("MUTANT=", number), "TMPDIR="+folder)
+	run.Env = append(p.environment(server), fmt.Sprint("MUTANT=", number), "TMPDIR="+folder, "GOTMPDIR="+folder)
 	// The processes that its tests have started end with it, and it ends with this process, which gremlins may end.
 	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	output, err := run.StdoutPipe()
