@@ -534,10 +534,22 @@ func (p plan) runOnce(binary string, number int, timeout, silence time.Duration,
 	if !silent.Stop() {
 		result = mutantHangs
 	}
+	unmount(folder)
 	if run.Wait() != nil {
 		return result, finder
 	}
 	return mutantLives, ""
+}
+
+// unmount thaws and unmounts what a test that was killed has left in the folder: no process ends that waits for a frozen file system.
+func unmount(folder string) {
+	mounts, _ := os.ReadFile("/proc/self/mounts") // one a line, its place second
+	for line := range strings.Lines(string(mounts)) {
+		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], folder+"/") {
+			_ = exec.Command("fsfreeze", "--unfreeze", fields[1]).Run() // it fails where nothing is frozen
+			_ = exec.Command("umount", "--lazy", fields[1]).Run()
+		}
+	}
 }
 
 // difference returns the name of the mutant in the tree: gremlins changes one token, and prints the file again.
