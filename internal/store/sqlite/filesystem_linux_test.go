@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -67,5 +68,19 @@ func expectNoneOpen(t *testing.T, dir string) {
 		if target, _ := os.Readlink("/proc/self/fd/" + entry.Name()); strings.HasPrefix(target, dir) {
 			t.Errorf("%s is open", target)
 		}
+	}
+}
+
+func TestPreallocatedFileHasItsBlocks(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 16
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	must(t, err)
+	defer func() { must(t, file.Close()) }()
+	if done, err := preallocate(file, size); !done || err != nil {
+		t.Errorf("it is preallocated: %t, %v", done, err)
+	}
+	if info, err := file.Stat(); err != nil || info.Size() != size {
+		t.Errorf("the file: %v, %v, want %d bytes", info, err, size)
 	}
 }

@@ -1,10 +1,13 @@
 package sqlite
 
 import (
+	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,6 +250,23 @@ func TestPositionThatCannotBeRead(t *testing.T) {
 				t.Errorf("the store has the epoch %+v", epoch)
 			}
 		})
+	}
+}
+
+// A position that cannot be written is not taken for recorded, and one that was, is not written again.
+func TestPositionThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	l := &lastSeen{path: "/dev/full", owner: "/dev/full"}
+	p := position{store: "id", line: 7}
+	if err := l.record(p); !errors.Is(err, syscall.ENOSPC) || l.recorded == p {
+		t.Errorf("on a full disk: %v, recorded: %+v", err, l.recorded)
+	}
+	l.path, l.owner = filepath.Join(t.TempDir(), LastSeenName), t.TempDir()
+	must(t, l.record(p))
+	must(t, os.Remove(l.path))
+	must(t, l.record(p))
+	if _, err := os.Stat(l.path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the position is written again: %v", err)
 	}
 }
 

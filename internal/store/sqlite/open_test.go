@@ -41,6 +41,14 @@ func TestWhereAStoreIsOpenedOrMade(t *testing.T) {
 			"a database of another program", "a database of another program",
 		},
 		"another's number": {statement("PRAGMA application_id = 7"), "a database of another program", "a database of another program"},
+		"another's number and version": {
+			statement("PRAGMA application_id = 7; PRAGMA user_version = 1"),
+			"a database of another program", "a database of another program",
+		},
+		"ours without its id": {
+			func(t *testing.T, dir string) { aStore(t, dir); statement("DELETE FROM store")(t, dir) },
+			"there is none", "there is none",
+		},
 		"ours of later": {
 			func(t *testing.T, dir string) { aStore(t, dir); statement("PRAGMA user_version = 99")(t, dir) },
 			"written by a later pimsd", "written by a later pimsd",

@@ -73,8 +73,8 @@ func checkParent(dir string) error {
 
 // checkRoomToMake refuses a directory on a disk that has no room for a new store.
 func checkRoomToMake(dir string) error {
-	const database, log, others = 128 << 10, 256 << 10, 64 << 10
-	return checkRoom(dir, "a new store", database+log+others)
+	const room = 448 << 10 // 128 KiB of database, 256 of log, 64 of others
+	return checkRoom(dir, "a new store", room)
 }
 
 // checkRoomToMigrate refuses a store on a disk that has no room for its backup, and for what the migration writes.
