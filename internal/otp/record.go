@@ -207,11 +207,22 @@ func (r Record) withLeaseOvertaken() Record {
 	return r
 }
 
-// recreated returns the first record of an account whose record was deleted during a conversation: r is the record as the conversation
-// wrote it, and its revisions begin again. Other conversations are forgotten. A lease that is over is dropped. A doubt is older than the
+// isBlank reports whether the account has no row, or one that was made by a call that knows nothing of a device. A device that was
+// forgotten leaves its serial and its steps.
+func (r *Record) isBlank() bool {
+	knowsDevice := r.Device != nil || r.Enrollment != nil || r.Serial != "" || r.Step != 0 || r.damaged
+	return r.Revision == 0 || !knowsDevice && r.Lease == nil
+}
+
+// recreated returns the record of an account whose record was deleted during a conversation: r is the record as the conversation wrote
+// it, and blank is what is stored now. Other conversations are forgotten. A lease that is over is dropped. A doubt is older than the
 // conversation's lease, so its By becomes 0: a proof of any lease ends it.
-func (r Record) recreated(now time.Time) Record {
-	r.Revision, r.MovedBy, r.Overtaken = 0, 0, nil
+func (r Record) recreated(blank Record, now time.Time) Record {
+	r.Revision, r.MovedBy, r.Overtaken = blank.Revision, 0, nil
+	if blank.Revision != 0 {
+		r.Disabled = blank.Disabled
+	}
+	r.Activations += blank.Activations
 	if r.Doubt != nil {
 		r.Doubt = &Doubt{Since: r.Doubt.Since}
 	}

@@ -189,9 +189,9 @@ func (p *settlement) write(until time.Time) (stored bool) {
 func (p *settlement) applied() (next Record, callerErr error) {
 	c, o, base := p.conversation, p.outcome, p.base
 	now, params := c.now(), c.settleParams(p.last)
-	wasDeleted := base.Revision == 0
-	if wasDeleted { // what the conversation last wrote is all that remains of the record
-		base = c.record.recreated(now)
+	wasDeleted := base.isBlank()
+	if wasDeleted { // what the conversation last wrote is all that remains of the device
+		base = c.record.recreated(base, now)
 	}
 	if p.deviceTaken {
 		base.Device, base.Enrollment, base.Doubt, o.change = nil, nil, nil, displaced{}

@@ -226,11 +226,11 @@ func TestWithoutLease(t *testing.T) {
 func TestRecreated(t *testing.T) {
 	t.Parallel()
 	r := Record{Revision: 7, Lease: &Lease{Revision: 6, Until: epoch.Add(time.Second)}}
-	if got := r.recreated(epoch); got.Doubt != nil || got.Lease == nil || got.Lease.Revision != 1 {
+	if got := r.recreated(Record{}, epoch); got.Doubt != nil || got.Lease == nil || got.Lease.Revision != 1 {
 		t.Errorf("without a doubt: %+v", got)
 	}
 	r.Doubt = &Doubt{Since: epoch, By: 5}
-	if got := r.recreated(epoch.Add(time.Second)); got.Doubt == nil || *got.Doubt != (Doubt{Since: epoch}) || got.Lease != nil {
+	if got := r.recreated(Record{}, epoch.Add(time.Second)); got.Doubt == nil || *got.Doubt != (Doubt{Since: epoch}) || got.Lease != nil {
 		t.Errorf("with a doubt: %+v", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,11 @@ type interference struct {
 func interferences() []interference {
 	return []interference{
 		{"deleted", func(_ *testing.T, d *device, _ otp.Row) { d.memory.Delete(d.account) }, nil, true, true},
+		{"deleted, and activations counted", func(t *testing.T, d *device, _ otp.Row) {
+			d.memory.Delete(d.account)
+			d.put(t, otp.Record{Activations: 3})
+			d.disable(t, true)
+		}, nil, true, true},
 		{"restored", func(_ *testing.T, d *device, before otp.Row) { d.memory.Restore(before) }, nil, true, true},
 		{"restored and used", func(t *testing.T, d *device, before otp.Row) {
 			d.memory.Restore(before)
@@ -69,6 +75,13 @@ func (d *device) changeRecord(t testing.TB, change func(*otp.Record)) {
 	change(&r)
 	row, err := otp.Encode(r)
 	must(t, err)
+	d.memory.Restore(row)
+}
+
+func (d *device) disable(t testing.TB, isDisabled bool) {
+	t.Helper()
+	row := d.row(t)
+	row.Disabled = isDisabled
 	d.memory.Restore(row)
 }
 
@@ -113,7 +126,8 @@ func (i interference) test(t *testing.T, d *device, nth, rounds int) {
 	if len(hears.panics) > 0 {
 		t.Errorf("panics: %v", hears.panics)
 	}
-	interrupted := nth < rounds && i.name != "deleted" // a conversation without its hold sends nothing more
+	isDeleted := strings.HasPrefix(i.name, "deleted") && i.inStep
+	interrupted := nth < rounds && !isDeleted // a conversation without its hold sends nothing more
 	switch {
 	case i.callerErr == nil && !interrupted:
 		mustVerify(t, d, issued, err)
@@ -130,7 +144,12 @@ func (i interference) test(t *testing.T, d *device, nth, rounds int) {
 		}
 		return
 	}
-	doubt := i.doubt && (i.name != "deleted" || nth == rounds) // which the second round ends
+	doubt := i.doubt && (!isDeleted || nth == rounds) // which the second round ends
+	if counted := i.name == "deleted, and activations counted"; counted && (r.Activations != d.before.Activations+3 || !r.Disabled) {
+		t.Errorf("what was counted meanwhile is lost: %+v", r)
+	} else if counted {
+		d.disable(t, false)
+	}
 	if d.inStep(t) != i.inStep || (r.Doubt != nil) != doubt {
 		t.Errorf("in step %v, doubt %+v", d.inStep(t), r.Doubt)
 	}
