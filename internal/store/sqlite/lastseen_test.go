@@ -253,6 +253,23 @@ func TestPositionThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A database that does not say which store it is has no position.
+func TestDatabaseWithoutPosition(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, t.TempDir()+"/data", builtIn())
+	onWriter(t, s, func(c *conn) {
+		if _, err := readPositionOf(c); err != nil {
+			t.Errorf("of a store: %v", err)
+		}
+		if _, err := c.exec("DELETE FROM store"); err != nil {
+			t.Error(err)
+		}
+		if p, err := readPositionOf(c); err == nil {
+			t.Errorf("without the id of the store: %+v", p)
+		}
+	})
+}
+
 // A position that cannot be written is not taken for recorded, and one that was, is not written again.
 func TestPositionThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
