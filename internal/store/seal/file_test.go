@@ -155,7 +155,7 @@ func TestFollowBrokenFile(t *testing.T) {
 		says  string
 	}{
 		"gone":     {os.Remove, "no such file"},
-		"open":     {func(path string) error { return errors.Join(withText(line(1)+"\n")(path), os.Chmod(path, 0o644)) }, "0644"},
+		"open":     {func(path string) error { return errors.Join(withText(line(1)+"\n")(path), os.Chmod(path, 0o666)) }, "0666"},
 		"damaged":  {withText("x"), "line 1 is not a sealing key"},
 		"emptied":  {func(path string) error { return os.Truncate(path, 0) }, "has no sealing key"},
 		"replaced": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, "is not a file"},
@@ -193,7 +193,7 @@ func TestFollowMode(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
 	keyring := openFile(t, path, false)
-	must(t, os.Chmod(path, 0o644))
+	must(t, os.Chmod(path, 0o666))
 	if keyring.Reload() == nil {
 		t.Fatal("a file for all to read is taken")
 	}
