@@ -222,6 +222,23 @@ func TestWithoutLease(t *testing.T) {
 	}
 }
 
+// TestIsBlank: each thing that is known of a device, alone, keeps a record from being taken for a deleted one.
+func TestIsBlank(t *testing.T) {
+	t.Parallel()
+	for _, r := range []Record{{}, {Revision: 1}, {Revision: 9, Activations: 2, Disabled: true}} {
+		if !r.isBlank() {
+			t.Errorf("not blank: %+v", r)
+		}
+	}
+	for _, r := range []Record{
+		{Device: &Device{}}, {Enrollment: &Enrollment{}}, {Serial: "serial"}, {Step: 1}, {damaged: true}, {Lease: &Lease{}},
+	} {
+		if r.Revision = 3; r.isBlank() {
+			t.Errorf("blank: %+v", r)
+		}
+	}
+}
+
 // TestRecreated: a record that begins again keeps a doubt, which a proof of any lease ends, and makes none.
 func TestRecreated(t *testing.T) {
 	t.Parallel()
