@@ -32,3 +32,20 @@ func TestCheckpointWithAReader(t *testing.T) {
 	}
 	want("no reader", restart, true)
 }
+
+// A rescue makes durable what is in the log, on a new connection: what the old one has read since a sync failed may not be on the disk.
+func TestRescueWritesTheLogBack(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, t.TempDir()+"/data", builtIn())
+	writeRow(t, s, 1)
+	onWriter(t, s, func(old *conn) {
+		must(t, s.writer.sameStore())
+		if s.writer.conn == old {
+			t.Error("it goes on with the old connection")
+		}
+		if complete, err := checkpoint(s.writer.conn, `PRAGMA wal_checkpoint(NOOP)`); err != nil || !complete {
+			t.Errorf("the log is written back: %t, %v", complete, err)
+		}
+	})
+	writeRow(t, s, 1)
+}
