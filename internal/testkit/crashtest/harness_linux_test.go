@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -78,9 +79,12 @@ func (w *harness) end(t *testing.T) {
 	}
 }
 
-// run runs a child, and asks decide about each of its calls that is no report.
+// run runs a child, and asks decide about each of its calls that is no report. When it returns, inWebo has handled what the child
+// had sent, or never will: a challenge that a dead child has asked for replaces no later one.
 func (w *harness) run(ctx context.Context, child string, otps int, decide func(crashtest.Call) crashtest.Action) (log string, failed bool, err error) {
-	return watch(ctx, child, []string{w.dir, w.inwebo.ProtocolURL(), strconv.Itoa(otps)}, w.root, func(c crashtest.Call) crashtest.Action {
+	front := httptest.NewServer(w.inwebo.Handler())
+	defer front.Close()
+	return watch(ctx, child, []string{w.dir, front.URL, strconv.Itoa(otps)}, w.root, func(c crashtest.Call) crashtest.Action {
 		if c.Op != crashtest.Report {
 			return decide(c)
 		}
