@@ -129,11 +129,13 @@ image: ## the image, made of a reproducible binary, and an OTP from the inside o
 .PHONY: release
 release: ## what a release is made of, in dist, verified, and nothing published (builds its tools first: a quarter of an hour)
 	scripts/need dpkg jq
+	scripts/path/syft --version # goreleaser starts several at a time, and each would compile it
 	PATH=$(CURDIR)/scripts/path:$$PATH go tool -modfile=tools/goreleaser.mod goreleaser release --snapshot --clean --skip=publish,sign,docker
 	scripts/try-release
 
 .PHONY: publish
 publish: # a release of the tag that is checked out, signed; .github/workflows/release.yml runs it
+	scripts/path/syft --version
 	PATH=$(CURDIR)/scripts/path:$$PATH go tool -modfile=tools/goreleaser.mod goreleaser release --clean
 
 .PHONY: check
